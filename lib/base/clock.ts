@@ -1,0 +1,35 @@
+/** A timer that has been set and can still be called off. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time as a thing that is passed in, so that tests own it. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(): number;
+  /** Runs `run` once, `milliseconds` from now, unless it is cancelled before. */
+  timer(milliseconds: number, run: () => void): Timer;
+}
+
+/** The machine's own clock. Its timers keep the process alive, so whoever sets one must cancel it. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  timer: (milliseconds, run) => {
+    const handle = setTimeout(run, milliseconds);
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** Waits; resolves early (never rejects) when the signal aborts, so that loops can look at the signal themselves. */
+export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      timer.cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = clock.timer(milliseconds, done);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}

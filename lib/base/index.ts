@@ -1,0 +1,38 @@
+/**
+ * What every room stands on: clock, chance, ids, JSON, log, abort, and the one error that the API speaks.
+ * It imports nothing and knows neither kinds nor stores nor sockets.
+ */
+export { abortable, type Deferred, deferred } from "./abort.ts";
+export { type Clock, sleep, systemClock, type Timer } from "./clock.ts";
+export {
+  ApiError,
+  alreadyExists,
+  badRequest,
+  conflict,
+  expired,
+  forbidden,
+  gone,
+  internalError,
+  invalid,
+  isApiError,
+  isReason,
+  methodNotSupported,
+  notAcceptable,
+  notFound,
+  type ResourceName,
+  requestEntityTooLarge,
+  resourceName,
+  type Status,
+  type StatusCause,
+  type StatusDetails,
+  serverTimeout,
+  serviceUnavailable,
+  timeout,
+  tooManyRequests,
+  unauthorized,
+  unsupported,
+  unsupportedMediaType,
+} from "./errors.ts";
+export { nameSuffix, type Random, systemRandom, uuid } from "./ids.ts";
+export { clone, deepEqual, type Json, type JsonObject, parseJson, stringifyJson } from "./json.ts";
+export { type Log, type LogFields, messageOf, silentLog } from "./log.ts";
