@@ -1,0 +1,9 @@
+/**
+ * What all kinds share: fields and their facts, object metadata, the definition of a kind, field errors, names,
+ * quantities, times, selectors, and the decoder that turns what was sent into an object. No kind lives here.
+ */
+export * from "./field.ts";
+export * from "./field-error.ts";
+export * from "./kind.ts";
+export * from "./object-meta.ts";
+export * from "./shape.ts";

@@ -1,0 +1,173 @@
+import type * as z from "zod";
+import type { FieldError } from "./field-error.ts";
+import type { KubernetesObject } from "./object-meta.ts";
+
+/** Group, version and kind. */
+export interface GroupVersionKind {
+  group: string;
+  version: string;
+  kind: string;
+}
+
+/** `apps/v1`, or `v1` for the core group. */
+export const apiVersionOf = ({ group, version }: { group: string; version: string }): string =>
+  group === "" ? version : `${group}/${version}`;
+
+/** One column of the table that `kubectl get` prints. */
+export interface Column<T> {
+  name: string;
+  type: "string" | "integer" | "number" | "boolean" | "date";
+  format?: string;
+  /** 0 is always shown, above 0 only in wide output. */
+  priority?: number;
+  doc?: string;
+  /** The cell; times are printed as ages against `now` (milliseconds). */
+  value(object: T, now: number): string | number | boolean | null;
+}
+
+/** What a hook may know beyond the object. */
+export interface HookContext {
+  /** Milliseconds. */
+  now: number;
+}
+
+/** The status subresource: writes to it keep everything else of the stored object, writes to the object keep the status. */
+export interface StatusSubresource<T> {
+  type: "status";
+  /** After the stored object's spec has been put back: what else a status write may not change. */
+  prepare?(next: T, previous: T): void;
+  validate?(next: T, previous: T): FieldError[];
+}
+
+/** The scale subresource, autoscaling/v1 Scale in and out. */
+export interface ScaleSubresource<T> {
+  type: "scale";
+  replicas(object: T): number;
+  setReplicas(object: T, replicas: number): void;
+  statusReplicas(object: T): number;
+  /** The pods' selector as a string; undefined when there is none. */
+  selector(object: T): string | undefined;
+}
+
+/** A subresource that takes the object itself and lets it change only one part, such as namespaces/finalize. */
+export interface PartSubresource<T> {
+  type: "part";
+  /** Makes `next` of what was sent: everything but the part as it is stored. */
+  prepare(next: T, previous: T): void;
+  validate?(next: T, previous: T): FieldError[];
+}
+
+/** A subresource to which another kind is posted and that changes the object, such as pods/binding. */
+export interface ActionSubresource<T> {
+  type: "action";
+  accepts: GroupVersionKind;
+  /** Changes the object. Throws an ApiError to refuse. */
+  apply(object: T, body: KubernetesObject, context: HookContext): void;
+}
+
+/** A subresource that is answered by the node that runs the object, such as pods/log. */
+export interface ConnectSubresource<T> {
+  type: "connect";
+  verbs: ("get" | "post")[];
+  /** What discovery says that it takes. */
+  accepts: GroupVersionKind;
+  /** The node to ask and what to ask it; throws an ApiError where the object is not there yet. */
+  target(object: T, query: URLSearchParams): { node: string; path: string };
+}
+
+export type Subresource<T> =
+  | StatusSubresource<T>
+  | ScaleSubresource<T>
+  | PartSubresource<T>
+  | ActionSubresource<T>
+  | ConnectSubresource<T>;
+
+export type NameRule = "dns-subdomain" | "dns-label" | "dns-label-1035" | "path-segment" | "ip";
+
+/** What a delete found and what it asks for. */
+export interface DeleteRequest {
+  /** Seconds; undefined when the client left it to the object. */
+  gracePeriodSeconds: number | undefined;
+}
+
+/**
+ * A kind: everything in which it differs from the standard behaviour, and nothing else. Generic rooms read these
+ * properties and never ask which kind it is.
+ */
+export interface Kind<T extends KubernetesObject = KubernetesObject> extends GroupVersionKind {
+  plural: string;
+  singular: string;
+  shortNames?: readonly string[];
+  categories?: readonly string[];
+  scope: "Namespaced" | "Cluster";
+  schema: z.ZodType<T>;
+  /** Where it is kept; `<group>/<plural>` unless told, with `core` for the core group. Kinds may share a storage. */
+  storage?: string;
+  /** How this kind's objects are kept, where the storage belongs to another kind: both ways, pure, without loss. */
+  stored?: { as: GroupVersionKind; to(object: T): KubernetesObject; from(object: KubernetesObject): T };
+  /** Not in discovery and not reachable over HTTP: for the control plane's own bookkeeping. */
+  internal?: true;
+  /** The verbs; all eight unless told. */
+  verbs?: readonly Verb[];
+  /** The rule for names; `dns-subdomain` unless told. */
+  name?: NameRule;
+  /** Fills absent fields. Static defaults are facts of the fields (`default`) and are applied before this runs. */
+  defaults?(object: T): void;
+  /** Warnings for the client, each at most 120 characters, without a prefix. */
+  warnings?(object: T, previous: T | undefined): string[];
+  validate?(object: T): FieldError[];
+  /** `validate` has already run on `next`. */
+  validateUpdate?(next: T, previous: T): FieldError[];
+  /** Clears what a client may not set, before defaults and validation. Clearing the status is standard. */
+  prepareForCreate?(object: T, context: HookContext): void;
+  /** Restores what a client may not change, before validation. Keeping the status is standard. */
+  prepareForUpdate?(next: T, previous: T, context: HookContext): void;
+  /** The part whose change raises metadata.generation; without it the kind has no generation. */
+  generation?(object: T): unknown;
+  /** PUT of an absent object creates it. */
+  createOnUpdate?: true;
+  /** PUT must carry a resourceVersion. */
+  conditionalUpdate?: true;
+  /**
+   * Graceful deletion: seconds that the object has to end itself; 0 deletes at once. Without it deletion is at once.
+   */
+  gracePeriod?(object: T, request: DeleteRequest): number;
+  /** What deleting does to the object when it stays for its finalizers or its grace. */
+  prepareForDelete?(object: T, context: HookContext): void;
+  /** Whether the object may go once metadata.finalizers is empty; for finalizers of another place. */
+  mayGo?(object: T): boolean;
+  /** A delete answers with the object, where others answer with a Status. */
+  deleteReturnsObject?: true;
+  /** What garbage collection does with dependents when the client does not say; `background` unless told. */
+  defaultPropagation?: "background" | "orphan";
+  subresources?: Readonly<Record<string, Subresource<T>>>;
+  columns?: readonly Column<T>[];
+  /** Selectable fields beyond metadata.name and metadata.namespace. Kept in the store's index. */
+  fields?: Readonly<Record<string, (object: T) => string>>;
+  /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`. */
+  fieldAliases?: Readonly<Record<string, string>>;
+  /** Objects go this many milliseconds after their last write. */
+  lifetime?: number;
+  /** Short-lived and often written: how many log shards a new store gives the type. */
+  shards?: number;
+}
+
+export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection";
+
+export const allVerbs: readonly Verb[] = [
+  "create",
+  "delete",
+  "deletecollection",
+  "get",
+  "list",
+  "patch",
+  "update",
+  "watch",
+];
+
+/** The storage type of a kind. */
+export const storageOf = (kind: Pick<Kind, "group" | "plural" | "storage">): string =>
+  kind.storage ?? `${kind.group === "" ? "core" : kind.group}/${kind.plural}`;
+
+/** Checks a definition against its schema's type; what comes back is usable wherever any kind is. */
+export const defineKind = <T extends KubernetesObject>(kind: Kind<T>): Kind<T> & Kind => kind as Kind<T> & Kind;

@@ -1,0 +1,44 @@
+import { expect, expectTypeOf, test } from "vitest";
+import type * as z from "zod";
+import { int32, list, map, message, optional, required, string } from "./field.ts";
+import { messageShapeOf } from "./shape.ts";
+
+let made = 0;
+const Inner = message("x.Inner", () => {
+  made++;
+  return { name: required(1, string, "A name."), labels: optional(2, map(string)) };
+});
+const Outer = message("x.Outer", () => ({
+  inner: optional(1, Inner, "The inner one."),
+  items: required(2, list(Inner), "Several.", { list: "map", keys: ["name"], mergeKey: "name" }),
+  count: optional(3, int32, undefined, { default: 7 }),
+}));
+
+test("a message is made when it is first looked at, once", () => {
+  const shape = messageShapeOf(Outer);
+  const inner = shape.fields.get("inner")?.shape;
+  expect(made).toBe(0);
+  expect(inner?.type === "message" && [...inner.fields.keys()]).toEqual(["name", "labels"]);
+  const items = shape.fields.get("items")?.shape;
+  expect(items?.type === "list" && items.item).toBe(inner);
+  expect(made).toBe(1);
+});
+
+test("facts stay with the field, behind optional and required alike", () => {
+  const { fields } = messageShapeOf(Outer);
+  expect(fields.get("items")).toMatchObject({ required: true, facts: { n: 2, mergeKey: "name", doc: "Several." } });
+  expect(fields.get("count")).toMatchObject({
+    required: false,
+    facts: { n: 3, default: 7 },
+    shape: { type: "scalar", scalar: "int32" },
+  });
+});
+
+test("the TypeScript type follows the schema", () => {
+  expectTypeOf<z.infer<typeof Outer>>().toEqualTypeOf<{
+    inner?: { name: string; labels?: Record<string, string> | undefined } | undefined;
+    items: { name: string; labels?: Record<string, string> | undefined }[];
+    count?: number | undefined;
+  }>();
+  expect(Outer.safeParse({ items: [{ name: "a" }] }).success).toBe(true);
+});
