@@ -1,0 +1,195 @@
+import { badRequest } from "#base";
+import { labelKeyErrors, labelValueErrors } from "./names.ts";
+import type { LabelSelector } from "./object-meta.ts";
+
+export type LabelOperator = "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt";
+
+/** One requirement on a set of labels; all of a selector's must hold. */
+export interface Requirement {
+  key: string;
+  operator: LabelOperator;
+  values: string[];
+}
+
+/** A parsed label selector; no requirements match everything. */
+export type Selector = readonly Requirement[];
+
+type Labels = Readonly<Record<string, string>> | undefined;
+
+const holds = ({ key, operator, values }: Requirement, labels: Labels): boolean => {
+  const value = labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case "In":
+      return value !== undefined && values.includes(value);
+    case "NotIn":
+      return value === undefined || !values.includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+    case "Gt":
+    case "Lt": {
+      if (value === undefined || !/^[+-]?\d+$/.test(value)) return false;
+      const [left, right] = [BigInt(value), BigInt(values[0] ?? "0")];
+      return operator === "Gt" ? left > right : left < right;
+    }
+  }
+};
+
+/** Whether labels satisfy every requirement. */
+export function matches(selector: Selector, labels: Labels): boolean {
+  for (const requirement of selector) if (!holds(requirement, labels)) return false;
+  return true;
+}
+
+/** A LabelSelector object as requirements. Undefined selects nothing: the caller decides; an empty one selects all. */
+export function requirementsOf(selector: LabelSelector): Selector {
+  const equal = Object.entries(selector.matchLabels ?? {}).map(
+    ([key, value]): Requirement => ({ key, operator: "In", values: [value] }),
+  );
+  const expressions = (selector.matchExpressions ?? []).map(
+    ({ key, operator, values }): Requirement => ({ key, operator: operator as LabelOperator, values: values ?? [] }),
+  );
+  return [...equal, ...expressions];
+}
+
+/** Requirements as the text that `labelSelector` takes, sorted by key, as upstream prints them. */
+export function formatSelector(selector: Selector): string {
+  const show = ({ key, operator, values }: Requirement): string => {
+    switch (operator) {
+      case "In":
+        return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${[...values].sort().join(",")})`;
+      case "NotIn":
+        return values.length === 1 ? `${key}!=${values[0]}` : `${key} notin (${[...values].sort().join(",")})`;
+      case "Exists":
+        return key;
+      case "DoesNotExist":
+        return `!${key}`;
+      case "Gt":
+        return `${key}>${values[0]}`;
+      case "Lt":
+        return `${key}<${values[0]}`;
+    }
+  };
+  return [...selector]
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(show)
+    .join(",");
+}
+
+const symbols = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
+
+function tokens(text: string): string[] {
+  const found: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    if (/\s/.test(text[at]!)) {
+      at++;
+      continue;
+    }
+    const symbol = symbols.find((candidate) => text.startsWith(candidate, at));
+    const token = symbol ?? /^[^\s=!(),<>]+/.exec(text.slice(at))![0];
+    found.push(token);
+    at += token.length;
+  }
+  return found;
+}
+
+const isSymbol = (token: string | undefined): boolean => token === undefined || symbols.includes(token);
+
+/**
+ * Parses the `labelSelector` parameter: equality (`a=b`, `a==b`, `a!=b`), sets (`a in (x,y)`, `a notin (x)`),
+ * existence (`a`, `!a`) and comparison (`a>1`, `a<1`). Throws ApiError 400 in upstream's words.
+ */
+export function parseSelector(text: string): Selector {
+  const queue = tokens(text);
+  const requirements: Requirement[] = [];
+  if (queue.length === 0) return requirements;
+  const fail = (found: string | undefined, expected: string): never => {
+    throw badRequest(`unable to parse requirement: found '${found ?? ""}', expected: ${expected}`);
+  };
+  const value = (): string => (isSymbol(queue[0]) ? "" : queue.shift()!);
+  for (;;) {
+    requirements.push(checked(parseRequirement(queue, value, fail)));
+    const next = queue.shift();
+    if (next === undefined) return requirements;
+    if (next !== ",") fail(next, "',' or 'end of string'");
+    if (queue.length === 0) fail("", "identifier after ','");
+  }
+}
+
+function parseRequirement(
+  queue: string[],
+  value: () => string,
+  fail: (found: string | undefined, expected: string) => never,
+): Requirement {
+  const negated = queue[0] === "!" && queue.shift() !== undefined;
+  const key = isSymbol(queue[0]) ? fail(queue[0], "!, identifier, or 'end of string'") : queue.shift()!;
+  if (negated) return { key, operator: "DoesNotExist", values: [] };
+  const operator = queue[0];
+  if (operator === undefined || operator === ",") return { key, operator: "Exists", values: [] };
+  queue.shift();
+  if (operator === "=" || operator === "==") return { key, operator: "In", values: [value()] };
+  if (operator === "!=") return { key, operator: "NotIn", values: [value()] };
+  if (operator === ">" || operator === "<") return { key, operator: operator === ">" ? "Gt" : "Lt", values: [value()] };
+  if (operator !== "in" && operator !== "notin") return fail(operator, "in, notin, =, ==, !=, gt, lt");
+  if (queue.shift() !== "(") return fail(queue[0], "'('");
+  const values = [value()];
+  for (let next = queue.shift(); next !== ")"; next = queue.shift()) {
+    if (next !== ",") return fail(next, "',' or ')'");
+    values.push(value());
+  }
+  return { key, operator: operator === "in" ? "In" : "NotIn", values };
+}
+
+function checked(requirement: Requirement): Requirement {
+  const { key, operator, values } = requirement;
+  const [keyError] = labelKeyErrors(key);
+  if (keyError) throw badRequest(`unable to parse requirement: key: Invalid value: "${key}": ${keyError}`);
+  for (const [index, value] of values.entries()) {
+    if (operator === "Gt" || operator === "Lt") {
+      if (/^[+-]?\d+$/.test(value)) continue;
+      throw badRequest(
+        `unable to parse requirement: values[${index}][${key}]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
+      );
+    }
+    const [valueError] = labelValueErrors(value);
+    if (valueError) {
+      throw badRequest(
+        `unable to parse requirement: values[${index}][${key}]: Invalid value: "${value}": ${valueError}`,
+      );
+    }
+  }
+  return requirement;
+}
+
+/** One term of a field selector. */
+export interface FieldTerm {
+  field: string;
+  equal: boolean;
+  value: string;
+}
+
+/** Parses `fieldSelector`: `a=b,c!=d`, with `\,` `\=` `\\` as escapes. Throws ApiError 400 in upstream's words. */
+export function parseFieldSelector(text: string): FieldTerm[] {
+  return splitUnescaped(text)
+    .filter((part) => part !== "")
+    .map((part) => {
+      const found = /^((?:\\.|[^\\=!])*)(!=|==|=)(.*)$/s.exec(part);
+      if (!found) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
+      const value = found[3]!;
+      if (/(?:^|[^\\])(?:\\\\)*=/.test(value)) {
+        throw badRequest(`invalid field selector: invalid escape sequence in value: ${value}`);
+      }
+      return { field: found[1]!, equal: found[2] !== "!=", value: value.replace(/\\(.)/gs, "$1") };
+    });
+}
+
+function splitUnescaped(text: string): string[] {
+  const parts = [""];
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "\\" && at + 1 < text.length) parts[parts.length - 1] += text[at]! + text[++at]!;
+    else if (text[at] === ",") parts.push("");
+    else parts[parts.length - 1] += text[at];
+  }
+  return parts;
+}
