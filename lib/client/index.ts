@@ -1,0 +1,15 @@
+/**
+ * The client port: how the control plane and the agents use the API, in process or over HTTP, and the informer that
+ * keeps a local view by list and watch. It knows kinds as definitions only, and never a store.
+ */
+export type {
+  Client,
+  ListRequest,
+  ListResult,
+  ObjectName,
+  PatchRequest,
+  RemoveRequest,
+  WatchEvent,
+  WatchRequest,
+  WriteRequest,
+} from "./port.ts";

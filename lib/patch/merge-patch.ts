@@ -1,0 +1,19 @@
+import type { Json, JsonObject } from "#base";
+
+const isObject = (json: Json | undefined): json is JsonObject =>
+  typeof json === "object" && json !== null && !Array.isArray(json);
+
+/** RFC 7396: members of the patch replace those of the target, null removes, anything but an object replaces whole. */
+export function mergePatch(target: Json | undefined, patch: Json): Json {
+  if (!isObject(patch)) return patch;
+  const result: JsonObject = { ...(isObject(target) ? target : {}) };
+  for (const key of Object.keys(patch)) {
+    const value = patch[key]!;
+    if (value === null) delete result[key];
+    else {
+      const merged = mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value);
+      Object.defineProperty(result, key, { value: merged, enumerable: true, writable: true, configurable: true });
+    }
+  }
+  return result;
+}

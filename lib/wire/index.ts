@@ -1,0 +1,21 @@
+/**
+ * How objects travel: JSON, YAML and protobuf in and out, tables and partial metadata, content negotiation, and the
+ * strictness that clients ask for. It knows shapes and columns, never what a kind means, and never a socket.
+ */
+export {
+  bodyTypes,
+  type FieldValidation,
+  mediaTypeOf,
+  parseJsonBody,
+  type RawBody,
+  type Received,
+  readObject,
+  readText,
+  receive,
+  textOf,
+} from "./body.ts";
+export { type Format, negotiate, parseAccept } from "./negotiate.ts";
+export { decodeEnvelope, type Envelope, encodeEnvelope, isEnvelope } from "./protobuf.ts";
+export { duplicateKeys, maximumDepth } from "./scan.ts";
+export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
+export { parseYaml, printYaml } from "./yaml.ts";

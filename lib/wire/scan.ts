@@ -1,0 +1,90 @@
+import { badRequest } from "#base";
+
+/** How deep a body may nest. No object of the API comes near; recursion anywhere behind this is safe. */
+export const maximumDepth = 500;
+
+/**
+ * Walks over JSON text once, without building anything: refuses nesting beyond `maximumDepth` and reports members
+ * that a duplicate hides, as paths such as `spec.containers[0].name`. The text must be valid JSON.
+ */
+export function duplicateKeys(text: string): string[] {
+  const duplicates: string[] = [];
+  const stack: Level[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const top = stack.at(-1);
+    switch (text.charCodeAt(at)) {
+      case openBrace:
+        stack.push({ keys: new Set(), key: "", index: 0, object: true });
+        break;
+      case openBracket:
+        stack.push({ keys: undefined, key: "", index: 0, object: false });
+        break;
+      case closeBrace:
+      case closeBracket:
+        stack.pop();
+        break;
+      case comma:
+        if (top) top.index++;
+        break;
+      case quote: {
+        const end = endOfString(text, at);
+        if (top?.object && isKey(text, end)) {
+          top.key = JSON.parse(text.slice(at, end + 1)) as string;
+          if (top.keys!.has(top.key)) duplicates.push(pathOf(stack));
+          top.keys!.add(top.key);
+        }
+        at = end;
+      }
+    }
+  }
+  return [...new Set(duplicates)];
+}
+
+/** Throws ApiError 400 when the text nests deeper than `maximumDepth`. Cheap: looks at brackets outside strings. */
+export function checkDepth(text: string): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === quote) at = endOfString(text, at);
+    else if (code === openBrace || code === openBracket) {
+      if (++depth > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
+    } else if (code === closeBrace || code === closeBracket) depth--;
+  }
+}
+
+interface Level {
+  object: boolean;
+  keys: Set<string> | undefined;
+  key: string;
+  index: number;
+}
+
+const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === backslash) at++;
+    else if (code === quote) return at;
+  }
+  return text.length;
+}
+
+function isKey(text: string, end: number): boolean {
+  for (let at = end + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === colon) return true;
+    if (code !== 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d) return false;
+  }
+  return false;
+}
+
+function pathOf(stack: readonly Level[]): string {
+  let path = "";
+  for (const level of stack) {
+    if (!level.object) path += `[${level.index}]`;
+    else path += path === "" ? level.key : `.${level.key}`;
+  }
+  return path;
+}

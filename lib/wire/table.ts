@@ -1,0 +1,78 @@
+import { apiVersionOf, type Column, type Kind, type KubernetesObject } from "#api/meta";
+
+/** What the rows carry beside their cells (`includeObject`). */
+export type IncludeObject = "None" | "Metadata" | "Object";
+
+interface ColumnDefinition {
+  name: string;
+  type: string;
+  format: string;
+  description: string;
+  priority: number;
+}
+
+const nameColumn: Column<KubernetesObject> = {
+  name: "Name",
+  type: "string",
+  format: "name",
+  doc: "Name of the object, unique in its namespace.",
+  value: (object) => object.metadata.name ?? "",
+};
+
+/** The columns of a kind that has none of its own. */
+const plainColumns: readonly Column<KubernetesObject>[] = [
+  nameColumn,
+  {
+    name: "Created At",
+    type: "date",
+    doc: "When the object was made.",
+    value: (object) => object.metadata.creationTimestamp ?? "",
+  },
+];
+
+export const columnsOf = (kind: Kind): readonly Column<KubernetesObject>[] => kind.columns ?? plainColumns;
+
+/** The column definitions of a table, as meta/v1 has them. */
+export const columnDefinitions = (kind: Kind): ColumnDefinition[] =>
+  columnsOf(kind).map(({ name, type, format, doc, priority }) => ({
+    name,
+    type,
+    format: format ?? "",
+    description: doc ?? "",
+    priority: priority ?? 0,
+  }));
+
+/** One row: the cells, and as much of the object as was asked for. */
+export function tableRow(
+  kind: Kind,
+  object: KubernetesObject,
+  include: IncludeObject,
+  now: number,
+  version: string,
+): object {
+  const cells = columnsOf(kind).map((column) => column.value(object, now));
+  if (include === "None") return { cells, object: null };
+  if (include === "Object") return { cells, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };
+  return { cells, object: partialMetadata(object, version) };
+}
+
+/** The metadata of an object alone (meta/v1 PartialObjectMetadata). */
+export const partialMetadata = (object: KubernetesObject, version: string): object => ({
+  kind: "PartialObjectMetadata",
+  apiVersion: `meta.k8s.io/${version}`,
+  metadata: object.metadata,
+});
+
+/** A table of rows; column definitions are left out where they were already told (all but a watch's first event). */
+export const table = (
+  rows: object[],
+  metadata: object,
+  version: string,
+  columns: readonly ColumnDefinition[] | undefined,
+): object => ({
+  kind: "Table",
+  apiVersion: `meta.k8s.io/${version}`,
+  metadata,
+  columnDefinitions: columns ?? null,
+  rows,
+});
