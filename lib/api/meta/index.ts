@@ -5,7 +5,12 @@
 export { applyDefaults, type Decoded, decode } from "./decode.ts";
 export * from "./field.ts";
 export * from "./field-error.ts";
+export * from "./ip.ts";
 export * from "./kind.ts";
+export * from "./names.ts";
 export * from "./object-meta.ts";
+export * from "./quantity.ts";
 export * from "./selector.ts";
 export * from "./shape.ts";
+export * from "./time.ts";
+export * from "./validate-meta.ts";
