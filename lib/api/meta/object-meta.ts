@@ -98,3 +98,7 @@ export interface KubernetesObject {
   kind?: string | undefined;
   metadata: ObjectMeta;
 }
+
+/** The `metadata` field of a kind: a client may leave it out, the decoder's callers put it there. */
+export const metadataField = (doc = "Name, namespace, labels and the like."): typeof ObjectMeta =>
+  optional(1, ObjectMeta, doc) as unknown as typeof ObjectMeta;

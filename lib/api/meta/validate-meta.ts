@@ -12,20 +12,21 @@ const byteLength = (text: string): number => new TextEncoder().encode(text).leng
 
 /** Metadata on create. The name must be there by then, also where it was generated. */
 export function validateObjectMeta(
+  kind: { scope: "Namespaced" | "Cluster"; name?: NameRule },
   metadata: ObjectMeta,
-  rules: { namespaced: boolean; name: NameRule },
   path = "metadata",
 ): FieldError[] {
+  const rule = kind.name ?? "dns-subdomain";
   const errors: FieldError[] = [];
   const { generateName, name } = metadata;
   if (generateName) {
-    for (const message of nameErrors(rules.name, generateName, true)) {
+    for (const message of nameErrors(rule, generateName, true)) {
       errors.push(invalidValue(`${path}.generateName`, generateName, message));
     }
   }
   if (!name) errors.push(requiredValue(`${path}.name`, "name or generateName is required"));
-  else for (const message of nameErrors(rules.name, name)) errors.push(invalidValue(`${path}.name`, name, message));
-  errors.push(...validateNamespace(metadata.namespace, rules.namespaced, `${path}.namespace`));
+  else for (const message of nameErrors(rule, name)) errors.push(invalidValue(`${path}.name`, name, message));
+  errors.push(...validateNamespace(metadata.namespace, kind.scope === "Namespaced", `${path}.namespace`));
   if ((metadata.generation ?? 0) < 0) {
     errors.push(invalidValue(`${path}.generation`, metadata.generation, "must be greater than or equal to 0"));
   }
@@ -47,7 +48,12 @@ function validateNamespace(namespace: string | undefined, namespaced: boolean, p
  * Metadata on update: what never changes, and the rules for what may. An absent resourceVersion is refused, so put
  * the stored one there first where the kind allows unconditional updates.
  */
-export function validateObjectMetaUpdate(next: ObjectMeta, previous: ObjectMeta, path = "metadata"): FieldError[] {
+export function validateObjectMetaUpdate(
+  _kind: unknown,
+  next: ObjectMeta,
+  previous: ObjectMeta,
+  path = "metadata",
+): FieldError[] {
   const errors: FieldError[] = [];
   if (previous.deletionTimestamp) errors.push(...noNewFinalizers(next.finalizers, previous.finalizers, path));
   if (!next.resourceVersion) {
