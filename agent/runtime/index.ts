@@ -1,0 +1,38 @@
+/**
+ * The container runtime as the agent sees it: the port, its data, and the contract's tests (conformance.ts).
+ * Drivers live in folders beside this file, each behind a door of its own. Nothing here knows a Kubernetes object
+ * or decides when something runs: that is pods/.
+ */
+export {
+  type AttachRequest,
+  type CommandResult,
+  type Container,
+  type ContainerStart,
+  type ContainerStats,
+  type ExecRequest,
+  type Image,
+  type ImagePort,
+  isRuntimeError,
+  type LogOptions,
+  type PodPort,
+  type RegistryCredentials,
+  type Runtime,
+  type RuntimeCondition,
+  RuntimeError,
+  type RuntimeInfo,
+  type RuntimeReason,
+  type Sandbox,
+  type SandboxStats,
+  type Session,
+  type StreamPort,
+} from "./port.ts";
+export {
+  type ContainerSpec,
+  defaultSecurity,
+  type MountSpec,
+  type PortMapping,
+  type ResourceSpec,
+  type SandboxSpec,
+  type SecurityProfile,
+  type SecuritySpec,
+} from "./spec.ts";

@@ -1,0 +1,198 @@
+import { type FSWatcher, watch } from "node:fs";
+import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type LogEntry, lineSplitter, parseLogLine } from "./line.ts";
+
+export interface LogFile {
+  /** The file that is being written. Rotated ones lie beside it as `<path>.<time>`. */
+  path: string;
+  follow?: boolean;
+  tailLines?: number;
+  /** Whether the writer has ended, so that following may end. */
+  ended: () => Promise<boolean>;
+  signal?: AbortSignal;
+}
+
+const blockBytes = 64 * 1024;
+/** How long a follower waits at most before it looks again; file notifications make it faster. */
+const pollMilliseconds = 1000;
+
+/**
+ * Entries of a log in order, in batches, rotated files first. With `follow` it goes on over rotations until the
+ * writer has ended and everything is read, or the signal aborts. A missing file is an empty one.
+ */
+export async function* readLogFile(file: LogFile): AsyncGenerator<LogEntry[]> {
+  let files = await filesOf(file.path);
+  let offset = 0;
+  if (file.tailLines !== undefined) ({ files, offset } = await tailStart(files, file.tailLines));
+  const past = files.filter((path) => path !== file.path);
+  for (const path of past) {
+    yield* readToEnd(path, offset);
+    offset = 0;
+  }
+  if (!file.follow) {
+    yield* readToEnd(file.path, offset);
+    return;
+  }
+  yield* followFile(file, offset);
+}
+
+/** Rotated files, oldest first, then the current one. */
+async function filesOf(path: string): Promise<string[]> {
+  const prefix = `${basename(path)}.`;
+  const names = await readdir(dirname(path)).catch(() => [] as string[]);
+  const rotated = names.filter((name) => name.startsWith(prefix) && /^\d{8}-\d{6}/.test(name.slice(prefix.length)));
+  return [...rotated.sort().map((name) => join(dirname(path), name)), path];
+}
+
+/** Where the last `lines` lines begin: the files from there on and the offset in the first of them. */
+async function tailStart(files: string[], lines: number): Promise<{ files: string[]; offset: number }> {
+  let wanted = lines;
+  for (let index = files.length - 1; index >= 0; index--) {
+    const handle = await open(files[index]!).catch(() => undefined);
+    if (!handle) continue;
+    try {
+      const found = await scanBack(handle, wanted);
+      if (found.offset !== undefined) return { files: files.slice(index), offset: found.offset };
+      wanted = found.wanted;
+    } finally {
+      await handle.close();
+    }
+  }
+  return { files, offset: 0 };
+}
+
+async function scanBack(handle: FileHandle, wanted: number): Promise<{ offset?: number; wanted: number }> {
+  const { size } = await handle.stat();
+  if (wanted <= 0) return { offset: size, wanted };
+  const block = Buffer.alloc(blockBytes);
+  let left = wanted;
+  let later: Buffer = Buffer.alloc(0);
+  // A newline ends a line; only the end of a full line counts, since pieces of one line are one.
+  let end = size;
+  let lineEnd = size;
+  while (end > 0) {
+    const start = Math.max(0, end - blockBytes);
+    const { bytesRead } = await handle.read(block, 0, end - start, start);
+    const bytes = Buffer.concat([block.subarray(0, bytesRead), later.subarray(0, 128)]);
+    for (let at = bytesRead - 1; at >= 0; at--) {
+      if (bytes[at] !== 10) continue;
+      const next = start + at + 1;
+      if (next < size && isFull(bytes.subarray(at + 1, at + 1 + Math.min(128, lineEnd - next)))) {
+        // `next` begins a full line's last piece; the line itself may begin earlier, at pieces before it.
+        left--;
+        if (left < 0) return { offset: lineEnd, wanted: 0 };
+      }
+      lineEnd = next;
+    }
+    later = Buffer.from(bytes.subarray(0, 128));
+    end = start;
+  }
+  if (size > 0 && isFull(later.subarray(0, Math.min(128, lineEnd)))) left--;
+  if (left < 0) return { offset: lineEnd, wanted: 0 };
+  return { wanted: left };
+}
+
+/** Whether the piece that begins here ends its line. */
+const isFull = (head: Buffer): boolean => parseLogLine(head)?.partial !== true;
+
+async function* readToEnd(path: string, from: number): AsyncGenerator<LogEntry[]> {
+  const handle = await open(path).catch(() => undefined);
+  if (!handle) return;
+  try {
+    yield* drain(handle, { offset: from, split: lineSplitter() });
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Cursor {
+  offset: number;
+  split: (chunk: Buffer) => Buffer[];
+}
+
+async function* drain(handle: FileHandle, cursor: Cursor): AsyncGenerator<LogEntry[]> {
+  for (;;) {
+    const block = Buffer.allocUnsafe(blockBytes);
+    const { bytesRead } = await handle.read(block, 0, blockBytes, cursor.offset);
+    if (bytesRead === 0) return;
+    cursor.offset += bytesRead;
+    const entries = cursor
+      .split(block.subarray(0, bytesRead))
+      .map(parseLogLine)
+      .filter((entry) => entry !== undefined);
+    if (entries.length > 0) yield entries;
+  }
+}
+
+async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry[]> {
+  const changes = watchDirectory(dirname(file.path));
+  let handle = await open(file.path).catch(() => undefined);
+  let cursor: Cursor = { offset: from, split: lineSplitter() };
+  try {
+    while (!file.signal?.aborted) {
+      const seen = changes.count();
+      // Asked before the last read: what was written before the end is then read after it.
+      const ended = await file.ended();
+      const rotated = await isRotated(file.path, handle);
+      if (handle) yield* drain(handle, cursor);
+      if (rotated) {
+        await handle?.close();
+        handle = await open(file.path).catch(() => undefined);
+        cursor = { offset: 0, split: lineSplitter() };
+        continue;
+      }
+      if (ended) return;
+      await changes.next(seen, file.signal);
+    }
+  } finally {
+    changes.close();
+    await handle?.close();
+  }
+}
+
+/** Whether the path names another file than the open one; a path that names none has been moved and not made anew yet. */
+async function isRotated(path: string, handle: FileHandle | undefined): Promise<boolean> {
+  const now = await stat(path).catch(() => undefined);
+  if (!now) return false;
+  if (!handle) return true;
+  return (await handle.stat()).ino !== now.ino;
+}
+
+interface Changes {
+  count(): number;
+  /** Resolves once there were changes after `seen`, or after the poll interval, or on abort. */
+  next(seen: number, signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+function watchDirectory(path: string): Changes {
+  let count = 0;
+  let wake = () => {};
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(path, { persistent: false }, () => {
+      count++;
+      wake();
+    });
+    watcher.on("error", () => watcher?.close());
+  } catch {
+    // Too many watches, or no directory yet: polling does.
+  }
+  return {
+    count: () => count,
+    next: (seen, signal) =>
+      new Promise((resolve) => {
+        if (count !== seen || signal?.aborted) return resolve();
+        const done = () => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", done);
+          resolve();
+        };
+        wake = done;
+        const timer = setTimeout(done, pollMilliseconds);
+        signal?.addEventListener("abort", done, { once: true });
+      }),
+    close: () => watcher?.close(),
+  };
+}

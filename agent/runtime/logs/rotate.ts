@@ -1,0 +1,42 @@
+import { readdir, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+export interface Rotation {
+  path: string;
+  maxBytes: number;
+  /** How many files stay, the one being written included. */
+  maxFiles: number;
+  now: number;
+  /** Makes the writer open its path anew. */
+  reopen: () => Promise<void>;
+}
+
+/**
+ * Moves a log that has grown past its limit to `<path>.<UTC time>` and lets the writer begin a new file; older files
+ * beyond the limit go. Says whether it did. A crash after the move leaves the writer on the moved file: the next
+ * call finds no file at the path and only reopens.
+ */
+export async function rotateLog(rotation: Rotation): Promise<boolean> {
+  const { path, maxBytes, maxFiles, now } = rotation;
+  const found = await stat(path).catch(() => undefined);
+  if (!found) {
+    await rotation.reopen();
+    return false;
+  }
+  if (found.size <= maxBytes) return false;
+  const stamp = new Date(now).toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
+  const moved = `${path}.${stamp}`;
+  await rename(path, moved);
+  try {
+    await rotation.reopen();
+  } catch (error) {
+    await rename(moved, path);
+    throw error;
+  }
+  const prefix = `${basename(path)}.`;
+  const old = (await readdir(dirname(path))).filter((name) => name.startsWith(prefix)).sort();
+  for (const name of old.slice(0, Math.max(0, old.length - (maxFiles - 1)))) {
+    await rm(join(dirname(path), name), { force: true });
+  }
+  return true;
+}
