@@ -116,6 +116,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   /** Warnings for the client, each at most 120 characters, without a prefix. */
   warnings?(object: T, previous: T | undefined): string[];
   validate?(object: T): FieldError[];
+  /** What only a new object must fulfil; `validate` has already run. */
+  validateCreate?(object: T): FieldError[];
   /** `validate` has already run on `next`. */
   validateUpdate?(next: T, previous: T): FieldError[];
   /** Clears what a client may not set, before defaults and validation. Clearing the status is standard. */
@@ -124,6 +126,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   prepareForUpdate?(next: T, previous: T, context: HookContext): void;
   /** The part whose change raises metadata.generation; without it the kind has no generation. */
   generation?(object: T): unknown;
+  /** A new object may come with its status; without it the status of a new object is cleared. */
+  keepsStatusOnCreate?: true;
   /** PUT of an absent object creates it. */
   createOnUpdate?: true;
   /** PUT must carry a resourceVersion. */

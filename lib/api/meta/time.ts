@@ -1,3 +1,5 @@
+import { formatTime, parseTime } from "#base";
+
 const timeLayout = "2006-01-02T15:04:05Z07:00";
 const microTimeLayout = "2006-01-02T15:04:05.000000Z07:00";
 
@@ -84,18 +86,6 @@ export function canonicalMicroTime(text: string): string {
   if (text.length === 27 && canonical.test(text)) return text;
   const { seconds, nanoseconds } = parseInstant(text, microTimeLayout);
   return `${formatTime(seconds).slice(0, -1)}.${nanoseconds.slice(0, 6)}Z`;
-}
-
-/** Milliseconds since the epoch as a time. */
-export const formatTime = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
-/** Milliseconds since the epoch as a time with microseconds. */
-export const formatMicroTime = (milliseconds: number): string =>
-  `${new Date(milliseconds).toISOString().slice(0, -1)}000Z`;
-
-/** A time or a time with microseconds as milliseconds since the epoch. Throws an Error in Go's words. */
-export function parseTime(text: string): number {
-  const { seconds, nanoseconds } = parseInstant(text, timeLayout);
-  return seconds + Number(nanoseconds) / 1_000_000;
 }
 
 const second = 1000;

@@ -1,0 +1,3 @@
+/** Node: a machine that runs pods. */
+export * from "./node.ts";
+export * from "./schema.ts";

@@ -1,0 +1,109 @@
+import type * as z from "zod";
+import { messageOf } from "#base";
+import {
+  ageColumn,
+  boolean,
+  bytes,
+  configMapKeyErrors,
+  defineKind,
+  type FieldError,
+  invalidValue,
+  map,
+  message,
+  metadataField,
+  nameColumn,
+  optional,
+  requiredValue,
+  string,
+  tooLong,
+  validateImmutable,
+} from "../meta/index.ts";
+import { base64Length, maximumData, validateFrozen } from "./data.ts";
+
+export const Secret = message("io.k8s.api.core.v1.Secret", () => ({
+  metadata: metadataField(),
+  data: optional(2, map(bytes), "Bytes by key, in base64."),
+  type: optional(3, string, "What kind of secret this is; it decides which keys must be there.", { default: "Opaque" }),
+  stringData: optional(4, map(string), "Text by key, written into `data` and never shown."),
+  immutable: optional(5, boolean, "Once true, the data can no longer change."),
+}));
+export type Secret = z.infer<typeof Secret>;
+
+export const secret = defineKind<Secret>({
+  group: "",
+  version: "v1",
+  kind: "Secret",
+  plural: "secrets",
+  singular: "secret",
+  scope: "Namespaced",
+  schema: Secret,
+  defaults: takeStringData,
+  validate,
+  validateUpdate(next, previous) {
+    const errors = validateImmutable(next.type, previous.type, "type");
+    return previous.immutable ? [...errors, ...validateFrozen(next, previous, ["data"])] : errors;
+  },
+  fields: { type: ({ type }) => type ?? "" },
+  columns: [
+    nameColumn,
+    { name: "Type", type: "string", doc: "What kind of secret this is.", value: ({ type }) => type ?? "" },
+    { name: "Data", type: "string", doc: "Number of keys.", value: ({ data }) => Object.keys(data ?? {}).length },
+    ageColumn,
+  ],
+});
+
+/** `stringData` is a way in only: upstream merges it where it decodes the object. */
+function takeStringData(object: Secret): void {
+  if (!object.stringData) return;
+  object.data ??= {};
+  for (const [key, text] of Object.entries(object.stringData)) object.data[key] = toBase64(text);
+  delete object.stringData;
+}
+
+const toBase64 = (text: string): string => new TextEncoder().encode(text).toBase64();
+const fromBase64 = (text: string): string => new TextDecoder().decode(Uint8Array.fromBase64(text));
+
+function validate({ data = {}, type, metadata }: Secret): FieldError[] {
+  const errors: FieldError[] = [];
+  let size = 0;
+  for (const key of Object.keys(data).sort()) {
+    for (const message of configMapKeyErrors(key)) errors.push(invalidValue(`data[${key}]`, key, message));
+    size += base64Length(data[key]!);
+  }
+  if (size > maximumData) errors.push(tooLong("data", maximumData));
+  if (type === "kubernetes.io/service-account-token") {
+    const key = "kubernetes.io/service-account.name";
+    if (!metadata.annotations?.[key]) errors.push(requiredValue(`metadata.annotations[${key}]`));
+  }
+  return [...errors, ...validateKeys(type, data)];
+}
+
+const dockerKeys: Readonly<Record<string, string>> = {
+  "kubernetes.io/dockercfg": ".dockercfg",
+  "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+};
+
+/** The keys that the secret's type asks for. */
+function validateKeys(type: string | undefined, data: Readonly<Record<string, string>>): FieldError[] {
+  const missing = (...keys: string[]): FieldError[] => keys.map((key) => requiredValue(`data[${key}]`));
+  const dockerKey = dockerKeys[type ?? ""];
+  if (dockerKey) return Object.hasOwn(data, dockerKey) ? validateJson(data, dockerKey) : missing(dockerKey);
+  if (type === "kubernetes.io/basic-auth") {
+    const there = Object.hasOwn(data, "username") || Object.hasOwn(data, "password");
+    return there ? [] : missing("username", "password");
+  }
+  if (type === "kubernetes.io/ssh-auth") return data["ssh-privatekey"] ? [] : missing("ssh-privatekey");
+  if (type === "kubernetes.io/tls")
+    return missing(...["tls.crt", "tls.key"].filter((key) => !Object.hasOwn(data, key)));
+  return [];
+}
+
+function validateJson(data: Readonly<Record<string, string>>, key: string): FieldError[] {
+  try {
+    const value = JSON.parse(fromBase64(data[key]!)) as unknown;
+    if (typeof value === "object" && !Array.isArray(value)) return [];
+    throw new Error("json: cannot unmarshal into Go value of type map[string]interface {}");
+  } catch (error) {
+    return [invalidValue(`data[${key}]`, "<secret contents redacted>", messageOf(error))];
+  }
+}

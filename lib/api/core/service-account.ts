@@ -1,0 +1,53 @@
+import type * as z from "zod";
+import { ageColumn, boolean, defineKind, list, message, metadataField, nameColumn, optional } from "../meta/index.ts";
+import { LocalObjectReference, ObjectReference } from "./reference.ts";
+
+export const ServiceAccount = message("io.k8s.api.core.v1.ServiceAccount", () => ({
+  metadata: metadataField(),
+  secrets: optional(2, list(ObjectReference), "Secrets that pods of this account may use.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+  }),
+  imagePullSecrets: optional(
+    3,
+    list(LocalObjectReference),
+    "Secrets for pulling images, given to pods that name none.",
+    { list: "atomic" },
+  ),
+  automountServiceAccountToken: optional(
+    4,
+    boolean,
+    "Whether pods get this account's token mounted; a pod can overrule it.",
+  ),
+}));
+export type ServiceAccount = z.infer<typeof ServiceAccount>;
+
+const deprecatedAnnotation = "kubernetes.io/enforce-mountable-secrets";
+
+export const serviceAccount = defineKind<ServiceAccount>({
+  group: "",
+  version: "v1",
+  kind: "ServiceAccount",
+  plural: "serviceaccounts",
+  singular: "serviceaccount",
+  shortNames: ["sa"],
+  scope: "Namespaced",
+  schema: ServiceAccount,
+  prepareForCreate: keepOnlyNames,
+  prepareForUpdate: keepOnlyNames,
+  deleteReturnsObject: true,
+  warnings({ metadata }, previous) {
+    if (!metadata.annotations || !Object.hasOwn(metadata.annotations, deprecatedAnnotation)) return [];
+    if (Object.hasOwn(previous?.metadata.annotations ?? {}, deprecatedAnnotation)) return [];
+    return [
+      `metadata.annotations[${deprecatedAnnotation}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
+    ];
+  },
+  columns: [nameColumn, ageColumn],
+});
+
+/** Of a reference to a secret only its name counts. */
+function keepOnlyNames(object: ServiceAccount): void {
+  if (object.secrets) object.secrets = object.secrets.map(({ name }) => (name === undefined ? {} : { name }));
+}
