@@ -36,3 +36,4 @@ export {
 export { nameSuffix, type Random, systemRandom, uuid } from "./ids.ts";
 export { clone, deepEqual, type Json, type JsonObject, parseJson, stringifyJson } from "./json.ts";
 export { type Log, type LogFields, messageOf, silentLog } from "./log.ts";
+export { formatMicroTime, formatTime, parseTime } from "./time.ts";

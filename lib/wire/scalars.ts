@@ -1,7 +1,7 @@
 import type protobuf from "protobufjs/minimal.js";
 import type { Scalar } from "#api/meta";
 import { canonicalMicroTime, canonicalQuantity, canonicalTime } from "#api/meta";
-import { type Json, parseJson, stringifyJson } from "#base";
+import { formatTime, type Json, parseJson, parseTime, stringifyJson } from "#base";
 
 /** How a scalar lies on the wire. */
 export type Wire = "varint" | "fixed64" | "bytes";
@@ -91,7 +91,7 @@ function readTime(scalar: "time" | "microTime", reader: protobuf.Reader, fields:
   });
   // An empty message is Go's zero time, which JSON shows as null.
   if (!seen) return undefined;
-  const at = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
+  const at = formatTime(Number(seconds) * 1000).slice(0, 19);
   const fraction = String(nanos).padStart(9, "0");
   return scalar === "time" ? canonicalTime(`${at}Z`) : canonicalMicroTime(`${at}.${fraction}Z`);
 }
@@ -163,7 +163,7 @@ export function writeScalar(scalar: Scalar, value: Json, writer: protobuf.Writer
 function writeWrapped(scalar: Scalar, value: Json, writer: protobuf.Writer): void {
   if (scalar === "time" || scalar === "microTime") {
     const text = String(value);
-    const milliseconds = Date.parse(`${text.slice(0, 19)}Z`);
+    const milliseconds = parseTime(`${text.slice(0, 19)}Z`);
     writer.uint32(8);
     writeVarint(BigInt(Math.floor(milliseconds / 1000)), writer);
     writer.uint32(16).int32(Number((text.slice(20).replace(/\D/g, "") || "0").padEnd(9, "0").slice(0, 9)));

@@ -1,0 +1,17 @@
+import { defaultTolerationSeconds } from "./plugins/default-toleration-seconds.ts";
+import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
+import { nodeRestriction } from "./plugins/node-restriction.ts";
+import { priority } from "./plugins/priority.ts";
+import { serviceAccounts } from "./plugins/service-account.ts";
+import { type AllocationRanges, serviceAllocation } from "./plugins/service-allocation.ts";
+import type { Plugin } from "./port.ts";
+
+/** The chain in the order in which it runs. */
+export const admissionPlugins = (ranges: AllocationRanges): Plugin[] => [
+  namespaceLifecycle,
+  nodeRestriction,
+  serviceAccounts,
+  priority,
+  defaultTolerationSeconds,
+  serviceAllocation(ranges),
+];

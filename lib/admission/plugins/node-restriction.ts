@@ -1,0 +1,73 @@
+import { lease as leases, node as nodes, type Pod, pod as pods } from "#api";
+import { forbidden } from "#base";
+import type { AdmissionRequest, Plugin } from "../port.ts";
+
+const prefix = "system:node:";
+const group = "system:nodes";
+
+/** The node that a user is; undefined for everybody else. */
+const nodeOf = (user: AdmissionRequest["user"]): string | undefined =>
+  user.groups.includes(group) && user.name.startsWith(prefix) ? user.name.slice(prefix.length) : undefined;
+
+/**
+ * An agent writes only its own node, the lease of that node, and pods that are bound to it (upstream's
+ * NodeRestriction).
+ */
+export const nodeRestriction: Plugin = {
+  name: "NodeRestriction",
+  validate(request) {
+    const node = nodeOf(request.user);
+    if (node === undefined) return;
+    if (request.kind === pods) checkPod(request, node);
+    else if (request.kind === nodes) checkNode(request, node);
+    else if (request.kind === leases) checkLease(request, node);
+  },
+};
+
+function checkPod(request: AdmissionRequest, node: string): void {
+  const { operation, subresource, name } = request;
+  const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
+  const object = request.object as Pod | undefined;
+  const previous = request.previous as Pod | undefined;
+  if (operation === "CREATE") {
+    if (object?.metadata.annotations?.["kubernetes.io/config.mirror"] === undefined) {
+      throw refuse(
+        `pod does not have "kubernetes.io/config.mirror" annotation, node "${node}" can only create mirror pods`,
+      );
+    }
+    if (object.spec?.nodeName !== node)
+      throw refuse(`node "${node}" can only create pods with spec.nodeName set to itself`);
+    return;
+  }
+  if (operation === "UPDATE" && subresource !== "status") throw refuse(`unexpected pod subresource "${subresource}"`);
+  const home = previous?.spec?.nodeName;
+  if (home === node) return;
+  const what = operation === "DELETE" ? "delete pods" : "update pod status for pods";
+  throw refuse(`node "${node}" can only ${what} with spec.nodeName set to itself`);
+}
+
+function checkNode(request: AdmissionRequest, node: string): void {
+  const { name, operation, object, previous } = request;
+  const refuse = (why: string) => forbidden({ group: "", resource: nodes.plural }, name, why);
+  const target = name !== "" ? name : (object?.metadata.name ?? "");
+  if (target !== node) throw refuse(`node "${node}" is not allowed to modify node "${target}"`);
+  if (operation === "DELETE") throw refuse(`node "${node}" cannot delete itself`);
+  const labels = object?.metadata.labels ?? {};
+  const before = previous?.metadata.labels ?? {};
+  const changed = [...new Set([...Object.keys(labels), ...Object.keys(before)])].filter(
+    (key) => labels[key] !== before[key],
+  );
+  const reserved = changed.filter((key) => /^(?:.*\.)?node-restriction\.kubernetes\.io\//.test(key));
+  if (reserved.length > 0) throw refuse(`is not allowed to modify labels: ${reserved.sort().join(", ")}`);
+  if (operation !== "UPDATE") return;
+  const taints = (value: unknown) =>
+    JSON.stringify((value as { spec?: { taints?: unknown } } | undefined)?.spec?.taints ?? []);
+  if (taints(object) !== taints(previous)) throw refuse(`node "${node}" is not allowed to modify taints`);
+}
+
+function checkLease({ name, namespace, object }: AdmissionRequest, node: string): void {
+  const refuse = (why: string) => forbidden({ group: leases.group, resource: leases.plural }, name, why);
+  if (namespace !== "kube-node-lease") throw refuse(`can only access leases in the "kube-node-lease" system namespace`);
+  const target = name !== "" ? name : (object?.metadata.name ?? "");
+  if (target !== node) throw refuse("can only access node lease with the same name as the requesting node");
+}

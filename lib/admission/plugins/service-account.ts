@@ -1,0 +1,37 @@
+import { serviceAccount as accounts, type Pod, pod as pods } from "#api";
+import { forbidden, isReason } from "#base";
+import type { Plugin } from "../port.ts";
+
+const mirror = "kubernetes.io/config.mirror";
+
+/**
+ * Every pod runs as a service account that exists: `default` unless it says otherwise. No token is put into the pod:
+ * none is issued before there are roles to limit it.
+ */
+export const serviceAccounts: Plugin = {
+  name: "ServiceAccount",
+  mutate({ operation, kind, subresource, object }) {
+    if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
+    const { spec, metadata } = object as Pod;
+    if (!spec || metadata.annotations?.[mirror] !== undefined) return;
+    spec.serviceAccountName ||= "default";
+    spec.serviceAccount = spec.serviceAccountName;
+  },
+  async validate({ operation, kind, subresource, object, namespace, name }, { client }) {
+    if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
+    const { spec, metadata } = object as Pod;
+    const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
+    if (metadata.annotations?.[mirror] !== undefined) {
+      if (spec?.serviceAccountName) throw refuse("a mirror pod may not reference service accounts");
+      return;
+    }
+    const account = spec?.serviceAccountName ?? "default";
+    const found = await client.get(accounts, { namespace, name: account }).catch((error: unknown) => {
+      if (!isReason(error, "NotFound")) throw error;
+      throw refuse(`error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`);
+    });
+    const { imagePullSecrets } = found;
+    if (imagePullSecrets?.length && !spec?.imagePullSecrets?.length && spec)
+      spec.imagePullSecrets = [...imagePullSecrets];
+  },
+};

@@ -1,0 +1,292 @@
+import {
+  ipAddress as addresses,
+  type FieldError,
+  invalidValue,
+  type Kind,
+  parseCidr,
+  parseIp,
+  nodePortAllocation as ports,
+  formatIp,
+  serviceCidr as ranges,
+  type Service,
+  service as services,
+} from "#api";
+import { type ApiError, internalError, invalid, isReason, type Random } from "#base";
+import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
+
+/** The ports that node ports come from, both ends included. */
+export interface AllocationRanges {
+  nodePorts: { first: number; last: number };
+}
+
+interface Owner {
+  namespace: string;
+  name: string;
+}
+
+/**
+ * Cluster IPs and node ports. Each is taken by creating an object that can exist once (IPAddress, NodePortAllocation)
+ * before the service is written, and given back after the service has gone or let go of it. A crash between leaves an
+ * object whose service does not use it: the service-allocation controller finds those.
+ */
+export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
+  const taken = new WeakMap<object, (() => Promise<void>)[]>();
+  return {
+    name: "ServiceAllocation",
+    async mutate(request, context) {
+      if (!isService(request) || request.operation === "DELETE") return;
+      const service = request.object as Service;
+      const before = request.previous as Service | undefined;
+      if (!service.spec) return;
+      keepAllocated(service, before);
+      const undo: (() => Promise<void>)[] = [];
+      taken.set(request, undo);
+      const owner = { namespace: request.namespace, name: service.metadata.name ?? request.name };
+      const take = { context, owner, dryRun: request.dryRun, undo };
+      try {
+        await takeAddress(service, before, take);
+        await takePorts(service, before, take, nodePorts);
+      } catch (error) {
+        for (const back of undo) await back();
+        throw error;
+      }
+    },
+    async undo(request) {
+      for (const back of taken.get(request) ?? []) await back();
+    },
+    async settle(request, { client }) {
+      if (!isService(request) || !request.previous) return;
+      const [had, has] = [held(request.previous as Service), held(request.object as Service | undefined)];
+      for (const ip of had.addresses) if (!has.addresses.has(ip)) await give(client.remove(addresses, { name: ip }));
+      for (const port of had.ports) {
+        if (!has.ports.has(port)) await give(client.remove(ports, { name: String(port) }));
+      }
+    },
+  };
+};
+
+const isService = ({ kind, subresource }: AdmissionRequest): boolean =>
+  (kind as unknown) === services && subresource === "";
+
+const none = "None";
+
+/** What a service holds as it stands. */
+function held(service: Service | undefined): { addresses: Set<string>; ports: Set<number> } {
+  const { clusterIPs, ports: list } = service?.spec ?? {};
+  return {
+    addresses: new Set((clusterIPs ?? []).filter((ip) => ip !== none && ip !== "")),
+    ports: new Set((list ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []))),
+  };
+}
+
+const hasAddress = (service: Service | undefined): boolean =>
+  service?.spec !== undefined && service.spec.type !== "ExternalName";
+const hasNodePorts = ({ spec }: Service): boolean =>
+  spec?.type === "NodePort" || (spec?.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
+
+/** A write that leaves out what was allocated keeps it, as upstream's patchAllocatedValues does. */
+function keepAllocated(service: Service, before: Service | undefined): void {
+  const { spec } = service;
+  const old = before?.spec;
+  if (!spec || !old) return;
+  if (hasAddress(before) && hasAddress(service) && !spec.clusterIP && old.clusterIP) {
+    spec.clusterIP = old.clusterIP;
+    if (old.clusterIPs) spec.clusterIPs ??= [...old.clusterIPs];
+  }
+  if (!hasAddress(service)) {
+    // A service that becomes a name lets go of its address, unless the client insists on it (then it is refused).
+    if (spec.clusterIP === old.clusterIP) delete spec.clusterIP;
+    delete spec.clusterIPs;
+    return;
+  }
+  if (!hasNodePorts(service)) {
+    const same = new Set(held(before).ports);
+    for (const port of spec.ports ?? []) if (port.nodePort && same.has(port.nodePort)) delete port.nodePort;
+    return;
+  }
+  for (const port of spec.ports ?? []) {
+    const match = old.ports?.find((other) => other.port === port.port && other.protocol === port.protocol);
+    if (!port.nodePort && match?.nodePort && !spec.ports?.some(({ nodePort }) => nodePort === match.nodePort)) {
+      port.nodePort = match.nodePort;
+    }
+  }
+}
+
+interface Take {
+  context: AdmissionContext;
+  owner: Owner;
+  dryRun: boolean;
+  undo: (() => Promise<void>)[];
+}
+
+const refuse = ({ owner }: Take, errors: FieldError[]): ApiError =>
+  invalid({ group: "", kind: services.kind }, owner.name, errors);
+
+async function takeAddress(service: Service, before: Service | undefined, take: Take): Promise<void> {
+  const spec = service.spec!;
+  if (!hasAddress(service)) return;
+  const asked = spec.clusterIP || spec.clusterIPs?.[0] || "";
+  spec.ipFamilyPolicy ??= "SingleStack";
+  spec.ipFamilies ??= [asked.includes(":") ? "IPv6" : "IPv4"];
+  if (asked === none) {
+    spec.clusterIP = none;
+    spec.clusterIPs ??= [none];
+    return;
+  }
+  if (
+    spec.ipFamilyPolicy === "RequireDualStack" ||
+    (spec.ipFamilies.length > 1 && spec.ipFamilyPolicy !== "PreferDualStack")
+  ) {
+    throw refuse(take, [
+      invalidValue(
+        "spec.ipFamilyPolicy",
+        spec.ipFamilyPolicy,
+        "this cluster is not configured for dual-stack services",
+      ),
+    ]);
+  }
+  const foreign = spec.ipFamilies.indexOf("IPv6");
+  if (foreign >= 0)
+    throw refuse(take, [invalidValue(`spec.ipFamilies[${foreign}]`, "IPv6", "not configured on this cluster")]);
+  if (asked === "") {
+    const ip = await anyAddress(take);
+    spec.clusterIP = ip;
+    spec.clusterIPs = [ip];
+    return;
+  }
+  spec.clusterIP = asked;
+  spec.clusterIPs ??= [asked];
+  if (held(before).addresses.has(asked)) return;
+  const wrong = (why: string) =>
+    refuse(take, [invalidValue("spec.clusterIPs", spec.clusterIPs, `failed to allocate IP ${asked}: ${why}`)]);
+  const { cidrs } = await pool(take.context);
+  const address = parseIp(asked);
+  if (!address || !cidrs.some((cidr) => inside(cidr, address.value))) {
+    throw wrong(`the provided IP (${asked}) is not in the valid range`);
+  }
+  if (!(await takeOne(addresses, asked, addressSpec(take.owner), take)))
+    throw wrong("provided IP is already allocated");
+}
+
+type Cidr = NonNullable<ReturnType<typeof parseCidr>>;
+const sizeOf = ({ prefix }: Cidr): bigint => 1n << BigInt(32 - prefix);
+/** The first address names the block and the last is its broadcast: neither is given away. */
+const inside = (cidr: Cidr, value: bigint): boolean => value > cidr.value && value < cidr.value + sizeOf(cidr) - 1n;
+
+async function pool({ client }: AdmissionContext): Promise<{ cidrs: Cidr[] }> {
+  const { items } = await client.list(ranges);
+  const cidrs = items
+    .filter(({ metadata }) => !metadata.deletionTimestamp)
+    .flatMap(({ spec }) => spec?.cidrs ?? [])
+    .map((text) => parseCidr(text))
+    .filter((cidr): cidr is Cidr => cidr !== undefined && cidr.version === 4);
+  if (cidrs.length === 0) throw internalError("failed to allocate a serviceIP: there is no ServiceCIDR");
+  return { cidrs };
+}
+
+const addressSpec = ({ namespace, name }: Owner): object => ({
+  parentRef: { group: services.group, resource: services.plural, namespace, name },
+});
+
+const randomTries = 16;
+
+/** Low addresses are left to those who ask for one by number, as upstream's bands do. */
+const reserved = (size: bigint): bigint => {
+  const sixteenth = size / 16n;
+  if (sixteenth < 16n) return size > 16n ? 16n : 0n;
+  return sixteenth > 256n ? 256n : sixteenth;
+};
+
+async function anyAddress(take: Take): Promise<string> {
+  const { cidrs } = await pool(take.context);
+  const { random } = take.context;
+  for (const cidr of cidrs) {
+    const size = sizeOf(cidr);
+    const low = reserved(size);
+    for (let attempt = 0; attempt < randomTries; attempt++) {
+      const ip = formatIp({ version: 4, value: cidr.value + low + below(random, size - low - 1n) });
+      if (inside(cidr, parseIp(ip)!.value) && (await takeOne(addresses, ip, addressSpec(take.owner), take))) return ip;
+    }
+  }
+  // Chance does not find the last free ones: look at all that are taken.
+  const used = new Set((await take.context.client.list(addresses)).items.map(({ metadata }) => metadata.name));
+  for (const cidr of cidrs) {
+    for (let value = cidr.value + 1n; inside(cidr, value); value++) {
+      const ip = formatIp({ version: 4, value });
+      if (!used.has(ip) && (await takeOne(addresses, ip, addressSpec(take.owner), take))) return ip;
+    }
+  }
+  throw internalError("failed to allocate a serviceIP: range is full");
+}
+
+function below(random: Random, limit: bigint): bigint {
+  let value = 0n;
+  for (const byte of random.bytes(8)) value = (value << 8n) | BigInt(byte);
+  return limit <= 0n ? 0n : value % limit;
+}
+
+async function takePorts(
+  service: Service,
+  before: Service | undefined,
+  take: Take,
+  range: AllocationRanges["nodePorts"],
+): Promise<void> {
+  if (!hasNodePorts(service)) return;
+  const mine = new Set(held(before).ports);
+  const now = new Set<number>();
+  const spec = { namespace: take.owner.namespace, name: take.owner.name };
+  for (const [index, port] of (service.spec!.ports ?? []).entries()) {
+    if (port.nodePort) {
+      const field = `spec.ports[${index}].nodePort`;
+      if (port.nodePort < range.first || port.nodePort > range.last) {
+        const why = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
+        throw refuse(take, [invalidValue(field, port.nodePort, why)]);
+      }
+      if (mine.has(port.nodePort) || now.has(port.nodePort)) continue;
+      if (!(await takeOne(ports, String(port.nodePort), spec, take))) {
+        throw refuse(take, [invalidValue(field, port.nodePort, "provided port is already allocated")]);
+      }
+    } else port.nodePort = await anyPort(take, spec, range);
+    now.add(port.nodePort);
+  }
+}
+
+async function anyPort(take: Take, spec: object, { first, last }: AllocationRanges["nodePorts"]): Promise<number> {
+  const size = BigInt(last - first + 1);
+  for (let attempt = 0; attempt < randomTries; attempt++) {
+    const port = first + Number(below(take.context.random, size));
+    if (await takeOne(ports, String(port), spec, take)) return port;
+  }
+  const used = new Set((await take.context.client.list(ports)).items.map(({ metadata }) => Number(metadata.name)));
+  for (let port = first; port <= last; port++) {
+    if (!used.has(port) && (await takeOne(ports, String(port), spec, take))) return port;
+  }
+  throw internalError("failed to allocate a nodePort: range is full");
+}
+
+/** Takes one by creating its object; false when somebody has it. A dry run only looks. */
+async function takeOne<T extends { metadata: object }>(
+  kind: Kind<T>,
+  name: string,
+  spec: object,
+  take: Take,
+): Promise<boolean> {
+  const { client } = take.context;
+  try {
+    await client.create(kind, { metadata: { name }, spec } as unknown as T, take.dryRun ? { dryRun: true } : {});
+  } catch (error) {
+    if (isReason(error, "AlreadyExists")) return false;
+    throw error;
+  }
+  if (!take.dryRun) take.undo.push(() => give(client.remove(kind, { name })));
+  return true;
+}
+
+/** Giving back what is already gone is done. */
+async function give(removal: Promise<unknown>): Promise<void> {
+  try {
+    await removal;
+  } catch (error) {
+    if (!isReason(error, "NotFound")) throw error;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Kind, KubernetesObject } from "#api/meta";
+import type { Clock, Random } from "#base";
+import type { Client } from "#client";
+
+export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
+
+/** What is about to happen to an object, after defaults and before validation. */
+export interface AdmissionRequest {
+  operation: Operation;
+  kind: Kind;
+  subresource: string;
+  namespace: string;
+  name: string;
+  user: { name: string; groups: readonly string[] };
+  /** The object to be written; `mutate` may change it. Absent for a delete. For an action the posted body. */
+  object?: KubernetesObject;
+  /** The object as it stands; shared, never changed. */
+  previous?: KubernetesObject;
+  dryRun: boolean;
+}
+
+export interface AdmissionContext {
+  client: Client;
+  clock: Clock;
+  random: Random;
+}
+
+/** One admission plugin. Throws an ApiError to refuse. */
+export interface Plugin {
+  name: string;
+  mutate?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
+  validate?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
+  /** Runs when the write that `mutate` prepared did surely not come to pass. */
+  undo?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
+  /** Runs once the write stands. A crash before it must be mended by a controller. */
+  settle?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
+}

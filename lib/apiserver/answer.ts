@@ -1,0 +1,130 @@
+import { apiVersionOf, type Kind, type KubernetesObject } from "#api/meta";
+import { type ApiError, isApiError, messageOf, type Status, stringifyJson } from "#base";
+import type { Entry } from "#store";
+import {
+  columnDefinitions,
+  type Format,
+  type IncludeObject,
+  negotiate,
+  partialMetadata,
+  printYaml,
+  table,
+  tableRow,
+} from "#wire";
+import { bytesAs, objectAs, served, typed } from "./objects.ts";
+import type { ApiRequest, ApiResponse } from "./request.ts";
+import type { Call } from "./server.ts";
+
+const encoder = new TextEncoder();
+export const jsonType = "application/json";
+
+/** A JSON answer of parsed data. */
+export const json = (status: number, value: unknown, headers: ApiResponse["headers"] = {}): ApiResponse => ({
+  status,
+  headers: { "content-type": jsonType, ...headers },
+  body: encoder.encode(stringifyJson(value)),
+});
+
+export const text = (status: number, body: string): ApiResponse => ({
+  status,
+  headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
+  body: encoder.encode(body),
+});
+
+/** What was thrown, as a Status. Errors that nobody meant for a client tell it nothing but that they happened. */
+export function statusOf(error: unknown): Status {
+  if (isApiError(error)) return error.status;
+  const message = `Internal error occurred: ${messageOf(error)}`;
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason: "InternalError",
+    code: 500,
+  };
+}
+
+/** A refusal as an answer. */
+export function refusal(error: ApiError | unknown): ApiResponse {
+  const status = statusOf(error);
+  const retry = status.details?.retryAfterSeconds;
+  return json(status.code ?? 500, status, retry === undefined ? {} : { "retry-after": String(retry) });
+}
+
+/** Warnings in the form of the Warning header (RFC 7234), as upstream prints them. */
+export const warningHeader = (warnings: readonly string[]): ApiResponse["headers"] =>
+  warnings.length === 0
+    ? {}
+    : {
+        warning: [...new Set(warnings)].map((text) => `299 - "${text.replace(/[\\"]/g, "\\$&").replace(/\s+/g, " ")}"`),
+      };
+
+/** Prints data in the form that the client asked for. */
+export function printed(
+  status: number,
+  format: Format,
+  value: unknown,
+  headers: ApiResponse["headers"] = {},
+): ApiResponse {
+  if (format.encoding === "yaml") {
+    return {
+      status,
+      headers: { "content-type": "application/yaml", ...headers },
+      body: encoder.encode(printYaml(value)),
+    };
+  }
+  if (!format.pretty) return json(status, value, headers);
+  return {
+    status,
+    headers: { "content-type": jsonType, ...headers },
+    body: encoder.encode(`${stringifyJson(value, 2)}\n`),
+  };
+}
+
+/** How a request wants its answer; curl and browsers get lines when they say `pretty`. */
+export function formatOf(request: ApiRequest): Format {
+  const format = negotiate(request.headers["accept"]);
+  const pretty = request.query.get("pretty");
+  return pretty !== null && pretty !== "false" && pretty !== "0" ? { ...format, pretty: true } : format;
+}
+
+const includes = ["None", "Metadata", "Object"];
+export function includeObject(request: ApiRequest): IncludeObject {
+  const asked = request.query.get("includeObject");
+  return asked !== null && includes.includes(asked) ? (asked as IncludeObject) : "Metadata";
+}
+
+/** One object in any form, as a part of an answer: a table of one row, its metadata, or itself. */
+export function shown(kind: Kind, object: KubernetesObject, format: Format, request: ApiRequest, now: number): unknown {
+  const version = format.version ?? "v1";
+  if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
+  if (format.as !== "Table") return typed(kind, object);
+  const row = tableRow(kind, object, includeObject(request), now, version);
+  return table([row], { resourceVersion: object.metadata.resourceVersion }, version, columnDefinitions(kind));
+}
+
+/** Answers with one object; plain JSON of a stored entry goes out as it is kept. */
+export function objectAnswer(
+  call: Call,
+  request: ApiRequest,
+  status: number,
+  found: { object?: KubernetesObject; entry?: Entry | undefined },
+): ApiResponse {
+  const { kind, storageKind } = call.resource;
+  const format = formatOf(request);
+  const headers = warningHeader(call.warnings);
+  if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
+    const body = served(kind, bytesAs(kind, storageKind, found.entry));
+    return { status, headers: { "content-type": jsonType, ...headers }, body };
+  }
+  const object = found.object ?? objectAs(kind, storageKind, found.entry!);
+  return printed(status, format, shown(kind, object, format, request, call.server.clock.now()), headers);
+}
+
+/** The name of a list's kind. */
+export const listKind = (kind: Kind): { kind: string; apiVersion: string } => ({
+  kind: `${kind.kind}List`,
+  apiVersion: apiVersionOf(kind),
+});

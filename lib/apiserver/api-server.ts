@@ -1,0 +1,74 @@
+import type { User } from "#auth";
+import { messageOf } from "#base";
+import type { Client } from "#client";
+import { refusal } from "./answer.ts";
+import { discovery } from "./discovery.ts";
+import { dispatch, pageNotFound } from "./dispatch.ts";
+import { admit, authenticate, authorize, impersonate } from "./filters.ts";
+import { health } from "./health.ts";
+import { localClient } from "./local-client.ts";
+import { openapi } from "./openapi.ts";
+import { type ApiRequest, type ApiResponse, requestInfo } from "./request.ts";
+import { defaultLimits, type Server, type ServerOptions } from "./server.ts";
+
+export interface ApiServer {
+  /** Answers a request. Never rejects: what goes wrong is answered as a Status. */
+  handle(request: ApiRequest): Promise<ApiResponse>;
+  /** The client port in process, with admission and without authorization. */
+  client(user: User): Client;
+}
+
+const self: User = { name: "system:apiserver", groups: ["system:masters"] };
+
+/** Makes the API server of its parts. */
+export function apiServer(options: ServerOptions): ApiServer {
+  const server: Server = {
+    ...options,
+    limits: { ...defaultLimits, ...options.limits },
+    load: { inFlight: 0, watches: 0 },
+    admissionContext: undefined as never,
+  };
+  server.admissionContext = { client: localClient(server, self), clock: options.clock, random: options.random };
+  const documents = openapi(options.registry, options.version.gitVersion);
+  const isPart = (version: string, word: string): boolean =>
+    options.registry.find("", version, "namespaces")?.kind.subresources?.[word] !== undefined;
+
+  /** The filters, in the order in which a request meets them. */
+  const answer = async (request: ApiRequest): Promise<ApiResponse> => {
+    const info = requestInfo(request, isPart);
+    const authenticated = await authenticate(server, request);
+    const user = await impersonate(server, request, authenticated);
+    await authorize(server, request, info, user);
+    const leave = admit(server, request, info);
+    try {
+      if (info.resource) return await dispatch(server, request, info, user);
+      return (await nonResource(request)) ?? pageNotFound();
+    } finally {
+      leave();
+    }
+  };
+  const nonResource = async (request: ApiRequest): Promise<ApiResponse | undefined> => {
+    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
+    if (request.path.startsWith("/openapi/v3")) return documents(request.path);
+    return (await health(server, request)) ?? discovery(options.registry, request);
+  };
+
+  return {
+    async handle(request) {
+      try {
+        return await answer(request);
+      } catch (error) {
+        const response = refusal(error);
+        if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
+          options.log.error("a request failed", {
+            method: request.method,
+            path: request.path,
+            error: messageOf(error),
+          });
+        }
+        return response;
+      }
+    },
+    client: (user) => localClient(server, user),
+  };
+}

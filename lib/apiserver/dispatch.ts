@@ -1,0 +1,103 @@
+import type { Verb } from "#api/meta";
+import type { User } from "#auth";
+import { badRequest, methodNotSupported } from "#base";
+import { text } from "./answer.ts";
+import { verbsOf } from "./registry.ts";
+import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
+import { type Call, named, type Server } from "./server.ts";
+import { action } from "./subresources/action.ts";
+import { connect } from "./subresources/connect.ts";
+import { scale } from "./subresources/scale.ts";
+import { create } from "./verbs/create.ts";
+import { remove, removeCollection } from "./verbs/delete.ts";
+import { get } from "./verbs/get.ts";
+import { list } from "./verbs/list.ts";
+import { patch } from "./verbs/patch.ts";
+import { update } from "./verbs/update.ts";
+import { watch } from "./verbs/watch.ts";
+
+type Handler = (call: Call, request: ApiRequest) => Promise<ApiResponse>;
+
+const handlers: Record<Verb, Handler> = {
+  get,
+  list,
+  watch,
+  create,
+  update,
+  patch,
+  delete: remove,
+  deletecollection: removeCollection,
+};
+
+export const pageNotFound = (): ApiResponse => text(404, "404 page not found\n");
+
+/** Answers a request for a resource: finds what it names and gives it to the verb or the subresource. */
+export async function dispatch(
+  server: Server,
+  request: ApiRequest,
+  info: RequestInfo,
+  user: User,
+): Promise<ApiResponse> {
+  const resource = server.registry.find(info.group, info.version, info.plural);
+  if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) return pageNotFound();
+  const { kind } = resource;
+  const cluster = kind.scope === "Cluster";
+  const call: Call = {
+    server,
+    resource,
+    user,
+    namespace: cluster ? "" : info.namespace,
+    name: info.name,
+    subresource: info.subresource,
+    dryRun: false,
+    warnings: [],
+  };
+  const inside = cluster && info.namespace !== "" && info.name !== info.namespace;
+  if (inside) return pageNotFound();
+  const needsNamespace = !cluster && info.namespace === "" && (info.name !== "" || info.verb === "create");
+  if (needsNamespace && info.verb !== "list" && info.verb !== "watch") {
+    if (info.name !== "") return pageNotFound();
+    throw methodNotSupported(named(kind), info.verb);
+  }
+  if (info.subresource !== "") return subresource(call, request);
+  const verb = info.verb as Verb;
+  const handler = verbsOf(kind).includes(verb) ? handlers[verb] : undefined;
+  if (!handler || (info.name !== "" && verb === "create")) throw methodNotSupported(named(kind), info.verb);
+  if (verb === "watch" && info.name !== "") request.query.set("fieldSelector", onlyName(request, info.name));
+  if ((verb === "update" || verb === "patch") && info.name === "") throw methodNotSupported(named(kind), info.verb);
+  return handler(call, request);
+}
+
+/** A watch of one object by its path is a watch of the collection with its name selected. */
+function onlyName(request: ApiRequest, name: string): string {
+  const asked = request.query.get("fieldSelector");
+  const own = `metadata.name=${name}`;
+  if (asked !== null && asked !== "" && asked !== own)
+    throw badRequest("a watch of one object takes no other field selector");
+  return own;
+}
+
+async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const { kind } = call.resource;
+  const part = kind.subresources?.[call.subresource];
+  if (!part || call.name === "") return pageNotFound();
+  const { method } = request;
+  const refused = () =>
+    methodNotSupported({ group: kind.group, resource: `${kind.plural}/${call.subresource}` }, method.toLowerCase());
+  if (part.type === "connect") {
+    if (method !== "GET" && !(method === "POST" && part.verbs.includes("post"))) throw refused();
+    return connect(call, request, part);
+  }
+  if (part.type === "action") {
+    if (method !== "POST") throw refused();
+    return action(call, request, part);
+  }
+  if (part.type === "scale") {
+    if (method !== "GET" && method !== "PUT" && method !== "PATCH") throw refused();
+    return scale(call, request, part);
+  }
+  if (method === "GET" && part.type === "status") return get(call, request);
+  if (method === "PUT") return update(call, request);
+  if (method === "PATCH" && part.type === "status") return patch(call, request);
+  throw refused();
+}

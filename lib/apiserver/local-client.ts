@@ -1,0 +1,176 @@
+import { type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
+import type { User } from "#auth";
+import { clone, type Deferred, deferred, expired, type Json, type JsonObject, notFound } from "#base";
+import type { Client, ListRequest, ObjectName, WatchEvent, WatchRequest, WriteRequest } from "#client";
+import { jsonPatch, mergePatch, strategicMerge } from "#patch";
+import { type Change, Compacted, type Entry } from "#store";
+import { receive } from "#wire";
+import { follow } from "./feed.ts";
+import { atRevision, keyOf, objectAs, typed } from "./objects.ts";
+import { removeObject } from "./remove.ts";
+import { seen, selection } from "./selection.ts";
+import { type Call, named, readEntry, readPage, type Server } from "./server.ts";
+import { act } from "./subresources/action.ts";
+import { createObject, updateObject } from "./write.ts";
+
+/**
+ * The client port served in process: the same verbs, admission and validation as over HTTP, without bytes and
+ * without authorization. `user` is who admission sees.
+ */
+export function localClient(server: Server, user: User): Client {
+  const callOf = (kind: Kind, name: ObjectName, request: WriteRequest = {}): Call => ({
+    server,
+    resource: server.registry.of(kind),
+    user,
+    namespace: kind.scope === "Cluster" ? "" : (name.namespace ?? ""),
+    name: name.name,
+    subresource: request.subresource ?? "",
+    dryRun: request.dryRun ?? false,
+    warnings: [],
+  });
+  return {
+    async get<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName) {
+      const call = callOf(kind as unknown as Kind, name);
+      const entry = await readEntry(server, call.resource.type, keyOf(call.namespace, call.name));
+      if (!entry) throw notFound(named(call.resource.kind), name.name);
+      return objectAs(call.resource.kind, call.resource.storageKind, entry) as T;
+    },
+    async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}) {
+      const resource = server.registry.of(kind as unknown as Kind);
+      const found = await listed(server, resource.type, resource.kind, request);
+      const items = found.entries.map((entry) => objectAs(resource.kind, resource.storageKind, entry) as T);
+      return { items, revision: String(found.revision) };
+    },
+    async create<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
+      const call = callOf(kind as unknown as Kind, { namespace: object.metadata.namespace, name: "" }, request);
+      return (await createObject(call, clone<KubernetesObject>(object))).object as T;
+    },
+    async update<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
+      const { namespace, name = "" } = object.metadata;
+      const call = callOf(kind as unknown as Kind, { namespace, name }, request);
+      return (await updateObject(call, { next: () => clone<KubernetesObject>(object) })).object as T;
+    },
+    async patch<T extends KubernetesObject>(
+      kind: Kind<T>,
+      name: ObjectName,
+      patch: unknown,
+      request: WriteRequest & { type: "merge" | "json" | "strategic" },
+    ) {
+      const call = callOf(kind as unknown as Kind, name, request);
+      const next = (current: KubernetesObject) => patched(call.resource.kind, current, patch as Json, request.type);
+      return (await updateObject(call, { next })).object as T;
+    },
+    async remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request = {}) {
+      const removed = await removeObject(callOf(kind as unknown as Kind, name), request);
+      return removed.gone ? undefined : (removed.object as T);
+    },
+    async act<T extends KubernetesObject>(
+      kind: Kind<T>,
+      name: ObjectName,
+      subresource: string,
+      body: KubernetesObject,
+    ) {
+      const call = callOf(kind as unknown as Kind, name, { subresource });
+      const part = call.resource.kind.subresources?.[subresource];
+      if (part?.type !== "action") throw new Error(`${kind.kind} has no subresource ${subresource} that takes a body`);
+      await act(call, part, body);
+    },
+    watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
+      watched(server, kind as unknown as Kind, request) as AsyncIterable<WatchEvent<T>>,
+  };
+}
+
+function patched(
+  kind: Kind,
+  current: KubernetesObject,
+  patch: Json,
+  type: "merge" | "json" | "strategic",
+): KubernetesObject {
+  const before = typed(kind, current) as unknown as JsonObject;
+  let after: Json;
+  if (type === "json") after = jsonPatch(before, patch);
+  else if (type === "merge") after = mergePatch(before, patch);
+  else after = strategicMerge(messageShapeOf(kind.schema), before, patch);
+  const raw = { json: after, apiVersion: "", kind: "", duplicates: [] };
+  return receive(kind, raw, "Ignore").object as unknown as KubernetesObject;
+}
+
+async function listed(
+  server: Server,
+  type: string,
+  kind: Kind,
+  request: ListRequest,
+): Promise<{ entries: Entry[]; revision: number }> {
+  const selected = selection(kind, request.namespace ?? "", request.labels ?? [], request.fields ?? []);
+  if (request.owner !== undefined) {
+    const cache = await server.cache?.(type);
+    if (cache) {
+      await cache.catchUp();
+      const owned = [...cache.owned(request.owner)].filter(
+        (entry) => entry.key.startsWith(selected.prefix) && selected.matches(entry.key, entry.index),
+      );
+      return { entries: owned, revision: cache.revision };
+    }
+  }
+  const page = await readPage(server, type, { prefix: selected.prefix });
+  const entries = page.entries.filter(
+    ({ key, index }) =>
+      selected.matches(key, index) && (request.owner === undefined || index.owners?.includes(request.owner)),
+  );
+  return { entries, revision: page.revision };
+}
+
+async function* watched(
+  server: Server,
+  kind: Kind,
+  request: WatchRequest,
+): AsyncGenerator<WatchEvent<KubernetesObject>> {
+  const resource = server.registry.of(kind);
+  const selected = selection(kind, request.namespace ?? "", request.labels ?? [], request.fields ?? []);
+  const show = (entry: Entry, revision: number) => {
+    const at = entry.revision === revision ? entry : { ...entry, revision, body: atRevision(entry.body, revision) };
+    return objectAs(resource.kind, resource.storageKind, at);
+  };
+  let from = Number(request.revision ?? 0);
+  if (request.revision === undefined) {
+    const found = await listed(server, resource.type, kind, request);
+    for (const entry of found.entries) yield { type: "ADDED", object: show(entry, entry.revision) };
+    yield { type: "BOOKMARK", revision: String(found.revision), initial: true };
+    from = found.revision;
+  }
+  const queue: { change?: Change; error?: unknown }[] = [];
+  let wake: Deferred<void> | undefined;
+  const push = (item: (typeof queue)[number]) => {
+    queue.push(item);
+    wake?.resolve();
+  };
+  const stop = await follow(server, resource.type, from, {
+    changes: (changes) => {
+      for (const change of changes) push({ change });
+    },
+    lost: (error) => push({ error }),
+  }).catch((error: unknown) => {
+    throw readable(error);
+  });
+  const abort = () => wake?.resolve();
+  request.signal.addEventListener("abort", abort, { once: true });
+  try {
+    while (!request.signal.aborted) {
+      const item = queue.shift();
+      if (!item) {
+        wake = deferred();
+        await wake.promise;
+        continue;
+      }
+      if (!item.change) throw readable(item.error);
+      const event = seen(selected, item.change);
+      if (event) yield { type: event.type, object: show(event.entry, item.change.revision) };
+    }
+  } finally {
+    request.signal.removeEventListener("abort", abort);
+    stop();
+  }
+}
+
+const readable = (error: unknown): unknown =>
+  error instanceof Compacted ? expired(`too old resource version (${error.floor})`) : error;

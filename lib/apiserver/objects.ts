@@ -1,0 +1,131 @@
+import { apiVersionOf, applyDefaults, type Kind, type KubernetesObject, messageShapeOf, type Shape } from "#api/meta";
+import { parseJson, stringifyJson } from "#base";
+import type { Entry, Index } from "#store";
+
+/*
+ * Between objects and the bytes that the store keeps: JSON without kind and apiVersion, metadata first and in it the
+ * resourceVersion first, so that prefixes can be put before a body and a revision be replaced without parsing.
+ */
+
+const head = '{"metadata":{"resourceVersion":"';
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of an object as a function of its revision. */
+export function bodyOf(object: KubernetesObject): (revision: number) => Uint8Array {
+  const { apiVersion: _version, kind: _kind, metadata, ...rest } = object;
+  const { resourceVersion: _revision, ...others } = metadata;
+  const meta = stringifyJson(others);
+  const tail = stringifyJson(rest);
+  const text = `"${meta === "{}" ? "" : ","}${meta.slice(1)}${tail === "{}" ? "" : ","}${tail.slice(1)}`;
+  return (revision) => Buffer.from(`${head}${revision}${text}`);
+}
+
+/** The same body at another revision, without parsing it. */
+export function atRevision(body: Uint8Array, revision: number): Uint8Array {
+  const end = body.indexOf(0x22, head.length);
+  return Buffer.concat([encoder.encode(`${head}${revision}`), body.subarray(end)]);
+}
+
+/** What the store's index holds of an object. */
+export function indexOf(kind: Kind, object: KubernetesObject): Index {
+  const { metadata } = object;
+  const index: Index = { uid: metadata.uid ?? "" };
+  if (metadata.labels && Object.keys(metadata.labels).length > 0) index.labels = metadata.labels;
+  if (metadata.ownerReferences?.length) index.owners = metadata.ownerReferences.map(({ uid }) => uid);
+  for (const [name, value] of Object.entries(kind.fields ?? {})) {
+    const text = value(object);
+    if (text === "") continue;
+    index.fields ??= {};
+    index.fields[name] = text;
+  }
+  return index;
+}
+
+export const keyOf = (namespace: string | undefined, name: string): string => `${namespace ?? ""}/${name}`;
+
+const parsed = new WeakMap<Entry, WeakRef<KubernetesObject>>();
+
+/**
+ * The object of an entry, in the form of its storage kind. Shared by all who ask while it is in memory: never
+ * changed, only cloned.
+ */
+export function objectOf(entry: Entry): KubernetesObject {
+  const known = parsed.get(entry)?.deref();
+  if (known) return known;
+  const object = parseJson(decoder.decode(entry.body)) as unknown as KubernetesObject;
+  parsed.set(entry, new WeakRef(object));
+  return object;
+}
+
+/** The entry's object as `kind` shows it: converted and given newer defaults where it was stored otherwise. */
+export function objectAs(kind: Kind, storageKind: Kind, entry: Entry): KubernetesObject {
+  let object = objectOf(entry);
+  if (entry.schema !== schemaOf(storageKind)) {
+    object = structuredClone(object);
+    applyDefaults(messageShapeOf(storageKind.schema), object);
+    storageKind.defaults?.(object);
+  }
+  return kind.stored ? kind.stored.from(structuredClone(object)) : object;
+}
+
+/** The entry's bytes as `kind` shows it; nothing is parsed where they stand as they are served. */
+export function bytesAs(kind: Kind, storageKind: Kind, entry: Entry): Uint8Array {
+  if (!kind.stored && entry.schema === schemaOf(storageKind)) return entry.body;
+  return bodyOf(objectAs(kind, storageKind, entry))(entry.revision);
+}
+
+/** `{"kind":"…","apiVersion":"…",`: what goes before a body whose first brace is dropped. */
+const prefixes = new WeakMap<Kind, Uint8Array>();
+export function prefixOf(kind: Kind): Uint8Array {
+  let prefix = prefixes.get(kind);
+  if (!prefix) {
+    prefix = encoder.encode(`{"kind":"${kind.kind}","apiVersion":"${apiVersionOf(kind)}",`);
+    prefixes.set(kind, prefix);
+  }
+  return prefix;
+}
+
+/** A stored body with its kind and apiVersion. */
+export const served = (kind: Kind, body: Uint8Array): Uint8Array => Buffer.concat([prefixOf(kind), body.subarray(1)]);
+
+/** An object with its kind and apiVersion, for where it must be parsed anyway. */
+export const typed = <T extends KubernetesObject>(kind: Kind, object: T): T =>
+  ({ kind: kind.kind, apiVersion: apiVersionOf(kind), ...object }) as T;
+
+const schemas = new WeakMap<Kind, string>();
+
+/** Names the schema that wrote a body: the kind's version and a hash of its fields and defaults. */
+export function schemaOf(kind: Kind): string {
+  let schema = schemas.get(kind);
+  if (schema === undefined) {
+    schema = `${apiVersionOf(kind)}/${kind.kind}#${fingerprint(messageShapeOf(kind.schema))}`;
+    schemas.set(kind, schema);
+  }
+  return schema;
+}
+
+/** FNV-1a over every field and default below a shape: equal schemas have equal fingerprints. */
+function fingerprint(shape: Shape): string {
+  let hash = 0x811c9dc5;
+  const add = (text: string) => {
+    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  };
+  const seen = new Set<Shape>();
+  const walk = (at: Shape): void => {
+    add(at.type === "scalar" ? at.scalar : at.type);
+    if (at.type === "list") walk(at.item);
+    else if (at.type === "map") walk(at.value);
+    else if (at.type === "message") {
+      add(at.name);
+      if (seen.has(at)) return;
+      seen.add(at);
+      for (const [name, field] of at.fields) {
+        add(`${name}=${String(field.facts.default)}`);
+        walk(field.shape);
+      }
+    }
+  };
+  walk(shape);
+  return hash.toString(16).padStart(8, "0");
+}

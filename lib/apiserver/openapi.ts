@@ -1,0 +1,223 @@
+import {
+  apiVersionOf,
+  type FieldShape,
+  type Kind,
+  type MessageShape,
+  messageShapeOf,
+  type Scalar,
+  type Shape,
+  type Verb,
+} from "#api/meta";
+import { stringifyJson } from "#base";
+import { jsonType } from "./answer.ts";
+import { type Registry, verbsOf } from "./registry.ts";
+import type { ApiResponse } from "./request.ts";
+
+type Schema = Record<string, unknown>;
+
+const scalarSchemas: Record<Scalar, Schema> = {
+  string: { type: "string" },
+  boolean: { type: "boolean" },
+  int32: { type: "integer", format: "int32" },
+  int64: { type: "integer", format: "int64" },
+  double: { type: "number", format: "double" },
+  bytes: { type: "string", format: "byte" },
+  time: { type: "string", format: "date-time" },
+  microTime: { type: "string", format: "date-time" },
+  quantity: { type: "string", oneOf: [{ type: "string" }, { type: "number" }] },
+  intOrString: { format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] },
+  duration: { type: "string" },
+  fieldsV1: { type: "object" },
+  raw: { type: "object" },
+};
+
+const reference = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+function schemaOf(shape: Shape, into: Map<string, Schema>): Schema {
+  if (shape.type === "scalar") return scalarSchemas[shape.scalar];
+  if (shape.type === "list") return { type: "array", items: schemaOf(shape.item, into) };
+  if (shape.type === "map") return { type: "object", additionalProperties: schemaOf(shape.value, into) };
+  define(shape, into);
+  return reference(shape.name);
+}
+
+function define(shape: MessageShape, into: Map<string, Schema>): Schema {
+  const known = into.get(shape.name);
+  if (known) return known;
+  const schema: Schema = { type: "object" };
+  into.set(shape.name, schema);
+  const properties: Record<string, Schema> = {};
+  const required: string[] = [];
+  for (const [name, field] of shape.fields) {
+    properties[name] = property(field, into);
+    if (field.required) required.push(name);
+  }
+  schema["properties"] = properties;
+  if (required.length > 0) schema["required"] = required;
+  if (shape.atomic) schema["x-kubernetes-map-type"] = "atomic";
+  return schema;
+}
+
+function property({ shape, facts }: FieldShape, into: Map<string, Schema>): Schema {
+  const own = schemaOf(shape, into);
+  const extensions: Schema = {
+    ...(facts.doc === undefined ? {} : { description: facts.doc }),
+    ...(facts.default === undefined ? {} : { default: facts.default }),
+    ...(facts.values ? { enum: facts.values } : {}),
+    ...(facts.list ? { "x-kubernetes-list-type": facts.list } : {}),
+    ...(facts.keys ? { "x-kubernetes-list-map-keys": facts.keys } : {}),
+    ...(facts.atomic ? { "x-kubernetes-map-type": "atomic" } : {}),
+    ...patchExtensions(facts),
+  };
+  // A reference takes no siblings in OpenAPI 3.0.
+  if ("$ref" in own) return { allOf: [own], ...extensions };
+  return { ...own, ...extensions };
+}
+
+function patchExtensions(facts: FieldShape["facts"]): Schema {
+  const strategies = [
+    ...(facts.mergeKey !== undefined || facts.merge ? ["merge"] : []),
+    ...(facts.retainKeys ? ["retainKeys"] : []),
+  ];
+  if (strategies.length === 0) return {};
+  return {
+    "x-kubernetes-patch-strategy": strategies.join(","),
+    ...(facts.mergeKey === undefined ? {} : { "x-kubernetes-patch-merge-key": facts.mergeKey }),
+  };
+}
+
+const typeMeta: Record<string, Schema> = {
+  apiVersion: { type: "string", description: "Group and version that the object is written in." },
+  kind: { type: "string", description: "Name of the object's kind." },
+};
+
+/** The name of a kind's schema in the document. */
+const nameOf = (kind: Kind): string => messageShapeOf(kind.schema).name;
+
+function defineKind(kind: Kind, into: Map<string, Schema>): void {
+  const schema = define(messageShapeOf(kind.schema), into);
+  const { group, version } = kind;
+  schema["x-kubernetes-group-version-kind"] = [{ group, version, kind: kind.kind }];
+  schema["properties"] = { ...typeMeta, ...(schema["properties"] as object) };
+  into.set(`${nameOf(kind)}List`, {
+    type: "object",
+    properties: {
+      ...typeMeta,
+      items: { type: "array", items: reference(nameOf(kind)) },
+      metadata: { type: "object" },
+    },
+    required: ["items"],
+    "x-kubernetes-group-version-kind": [{ group, version, kind: `${kind.kind}List` }],
+  });
+}
+
+const queryParameter = (name: string, type = "string"): Schema => ({ name, in: "query", schema: { type } });
+const pathParameter = (name: string): Schema => ({ name, in: "path", required: true, schema: { type: "string" } });
+const writeParameters = ["dryRun", "fieldManager", "fieldValidation"].map((name) => queryParameter(name));
+
+const methods: Partial<Record<Verb, string>> = {
+  get: "get",
+  list: "get",
+  create: "post",
+  update: "put",
+  patch: "patch",
+  delete: "delete",
+  deletecollection: "delete",
+};
+const actions: Partial<Record<Verb, string>> = { create: "post", update: "put" };
+
+function operation(kind: Kind, verb: Verb): Schema {
+  const { group, version } = kind;
+  const content = {
+    content: { [jsonType]: { schema: reference(verb === "list" ? `${nameOf(kind)}List` : nameOf(kind)) } },
+  };
+  const writes = verb === "create" || verb === "update" || verb === "patch";
+  const parameters = [
+    ...(writes ? writeParameters : []),
+    ...(verb === "patch" ? [queryParameter("force", "boolean")] : []),
+  ];
+  return {
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(writes ? { requestBody: content } : {}),
+    responses: { "200": { description: "OK", ...content } },
+    "x-kubernetes-action": actions[verb] ?? verb,
+    "x-kubernetes-group-version-kind": { group, version, kind: kind.kind },
+  };
+}
+
+function pathsOf(kind: Kind): Record<string, Schema> {
+  const root = kind.group === "" ? "/api/v1" : `/apis/${apiVersionOf(kind)}`;
+  const home = kind.scope === "Namespaced" ? `${root}/namespaces/{namespace}` : root;
+  const collection = `${home}/${kind.plural}`;
+  const parameters = kind.scope === "Namespaced" ? [pathParameter("namespace")] : [];
+  const of = (verbs: Verb[]) =>
+    Object.fromEntries(
+      verbs.filter((verb) => verbsOf(kind).includes(verb)).map((verb) => [methods[verb]!, operation(kind, verb)]),
+    );
+  const paths: Record<string, Schema> = {
+    [collection]: { parameters, ...of(["list", "create", "deletecollection"]) },
+    [`${collection}/{name}`]: {
+      parameters: [...parameters, pathParameter("name")],
+      ...of(["get", "update", "patch", "delete"]),
+    },
+  };
+  if (kind.scope === "Namespaced") paths[`${root}/${kind.plural}`] = of(["list"]);
+  if (kind.subresources?.["status"]) {
+    const place = { parameters: [...parameters, pathParameter("name")], ...of(["get", "update", "patch"]) };
+    paths[`${collection}/{name}/status`] = place;
+  }
+  return paths;
+}
+
+/** The OpenAPI v3 document of one group and version. */
+export function openapiDocument(registry: Registry, group: string, version: string, gitVersion: string): object {
+  const schemas = new Map<string, Schema>();
+  const paths: Record<string, Schema> = {};
+  for (const { kind } of registry.resources) {
+    if (kind.internal || kind.group !== group || kind.version !== version) continue;
+    defineKind(kind, schemas);
+    if (verbsOf(kind).length > 0) Object.assign(paths, pathsOf(kind));
+  }
+  const sorted = Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return {
+    openapi: "3.0.0",
+    info: { title: "Kubernetes", version: gitVersion },
+    paths,
+    components: { schemas: sorted },
+  };
+}
+
+/** Documents made once per server, when first asked for. */
+export function openapi(registry: Registry, gitVersion: string): (path: string) => Promise<ApiResponse | undefined> {
+  const documents = new Map<string, Promise<{ bytes: Uint8Array; hash: string }>>();
+  const groups = registry.groups().flatMap(({ group, versions }) => versions.map((version) => ({ group, version })));
+  const nameOfGroup = ({ group, version }: { group: string; version: string }) =>
+    group === "" ? `api/${version}` : `apis/${group}/${version}`;
+  const document = (name: string) => {
+    const at = groups.find((candidate) => nameOfGroup(candidate) === name);
+    if (!at) return undefined;
+    const made = documents.get(name) ?? make(at);
+    documents.set(name, made);
+    return made;
+  };
+  const make = async ({ group, version }: { group: string; version: string }) => {
+    const bytes = new TextEncoder().encode(stringifyJson(openapiDocument(registry, group, version, gitVersion)));
+    const digest = await crypto.subtle.digest("SHA-512", bytes);
+    return { bytes, hash: Buffer.from(digest).toString("hex").toUpperCase() };
+  };
+  return async (path) => {
+    if (path === "/openapi/v3" || path === "/openapi/v3/") {
+      const paths: Record<string, object> = {};
+      for (const at of groups) {
+        const name = nameOfGroup(at);
+        paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${(await document(name)!).hash}` };
+      }
+      const body = new TextEncoder().encode(stringifyJson({ paths }));
+      return { status: 200, headers: { "content-type": jsonType }, body };
+    }
+    const found = await document(path.slice("/openapi/v3/".length));
+    if (!found) return undefined;
+    const headers = { "content-type": jsonType, etag: `"${found.hash}"`, "cache-control": "public, immutable" };
+    return { status: 200, headers, body: found.bytes };
+  };
+}

@@ -1,0 +1,107 @@
+import type { User } from "#auth";
+
+/** A request as the server sees it, whatever host took it. */
+export interface ApiRequest {
+  method: string;
+  /** Decoded by the host no further than splitting off the query. */
+  path: string;
+  query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | undefined>>;
+  /** Reads the whole body; the host rejects with ApiError 413 beyond its limit. */
+  body(): Promise<Uint8Array>;
+  /** Aborts when the client is gone or the host stops. */
+  signal: AbortSignal;
+  /** What the transport knows of the peer. */
+  peer?: { certificate?: { commonName: string; organizations: string[] } };
+}
+
+/** An answer. A body of many chunks is pulled by the host and ended by it with `return()` when the client goes. */
+export interface ApiResponse {
+  status: number;
+  headers: Record<string, string | string[]>;
+  body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** With status 101: the host joins the client's connection to this path of the node's agent. */
+  tunnel?: { node: string; path: string };
+}
+
+/** What a path means. */
+export interface RequestInfo {
+  resource: boolean;
+  /** The API verb: get, list, watch, create, update, patch, delete, deletecollection; the method for other paths. */
+  verb: string;
+  path: string;
+  group: string;
+  version: string;
+  namespace: string;
+  plural: string;
+  subresource: string;
+  name: string;
+}
+
+export interface Authenticated {
+  request: ApiRequest;
+  info: RequestInfo;
+  user: User;
+}
+
+const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
+
+/**
+ * Reads a path as upstream's RequestInfo does. `isPart` tells whether a word after a namespace's name is a
+ * subresource of namespaces themselves rather than a resource inside it.
+ */
+export function requestInfo(request: ApiRequest, isPart: (version: string, word: string) => boolean): RequestInfo {
+  const parts = request.path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decoded);
+  const info: RequestInfo = {
+    resource: false,
+    verb: request.method.toLowerCase(),
+    path: request.path,
+    group: "",
+    version: "",
+    namespace: "",
+    plural: "",
+    subresource: "",
+    name: "",
+  };
+  const legacy = parts[0] === "api";
+  const rest = legacy ? parts.slice(2) : parts.slice(3);
+  if ((!legacy && parts[0] !== "apis") || rest.length === 0) return info;
+  info.resource = true;
+  info.group = legacy ? "" : parts[1]!;
+  info.version = (legacy ? parts[1] : parts[2])!;
+  let place = rest;
+  if (rest[0] === "namespaces" && rest.length > 1) {
+    info.namespace = rest[1]!;
+    if (rest.length > 2 && !isPart(info.version, rest[2]!)) place = rest.slice(2);
+  }
+  info.plural = place[0]!;
+  info.name = place[1] ?? "";
+  info.subresource = place.slice(2).join("/");
+  info.verb = verbOf(request, info);
+  return info;
+}
+
+function verbOf(request: ApiRequest, info: RequestInfo): string {
+  if (request.method === "GET" || request.method === "HEAD") {
+    const watching = isTrue(request.query.get("watch")) && info.subresource === "";
+    if (watching) return "watch";
+    return info.name === "" ? "list" : "get";
+  }
+  if (request.method === "DELETE") return info.name === "" ? "deletecollection" : "delete";
+  return verbs[request.method] ?? request.method.toLowerCase();
+}
+
+/** A boolean query parameter as Go reads it. */
+export const isTrue = (value: string | null): boolean => value !== null && value !== "false" && value !== "0";
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

@@ -1,0 +1,76 @@
+import { type FieldTerm, type Kind, matches, parseFieldSelector, parseSelector, type Selector } from "#api/meta";
+import { badRequest } from "#base";
+import type { Change, Entry, Index } from "#store";
+
+/** Which objects of a type a request is about. */
+export interface Selection {
+  /** Key prefix: one namespace, or everything. */
+  prefix: string;
+  /** One object by its key, where the field selector names it. */
+  key?: string;
+  /** Whether everything under the prefix is meant. */
+  everything: boolean;
+  matches(key: string, index: Index): boolean;
+}
+
+const nameField = "metadata.name";
+const namespaceField = "metadata.namespace";
+
+/** Reads `labelSelector` and `fieldSelector`. Throws ApiError 400 for what cannot be parsed or is not selectable. */
+export function selectionOf(kind: Kind, namespace: string, query: URLSearchParams): Selection {
+  const labels = parseSelector(query.get("labelSelector") ?? "");
+  const fields = parseFieldSelector(query.get("fieldSelector") ?? "");
+  return selection(kind, namespace, labels, fields);
+}
+
+export function selection(kind: Kind, namespace: string, labels: Selector, terms: readonly FieldTerm[]): Selection {
+  const fields = terms.map((term) => ({ ...term, field: canonical(kind, term.field) }));
+  const exact = (name: string) => fields.find(({ field, equal }) => field === name && equal)?.value;
+  const name = exact(nameField);
+  const home = namespace !== "" ? namespace : exact(namespaceField);
+  const everything = labels.length === 0 && fields.length === 0;
+  const selected: Selection = {
+    prefix: home === undefined || kind.scope === "Cluster" ? "" : `${home}/`,
+    everything,
+    matches: everything
+      ? () => true
+      : (key, index) => matches(labels, index.labels) && fields.every((term) => fieldHolds(term, key, index)),
+  };
+  if (name !== undefined && (kind.scope === "Cluster" || home !== undefined)) {
+    selected.key = kind.scope === "Cluster" ? `/${name}` : `${home}/${name}`;
+  }
+  return selected;
+}
+
+function canonical(kind: Kind, field: string): string {
+  const name = kind.fieldAliases?.[field] ?? field;
+  if (name === nameField || (name === namespaceField && kind.scope === "Namespaced")) return name;
+  if (kind.fields && Object.hasOwn(kind.fields, name)) return name;
+  throw badRequest(`field label not supported: ${field}`);
+}
+
+function fieldHolds({ field, equal, value }: FieldTerm, key: string, index: Index): boolean {
+  const slash = key.indexOf("/");
+  let there: string;
+  if (field === nameField) there = key.slice(slash + 1);
+  else if (field === namespaceField) there = key.slice(0, slash);
+  else there = index.fields?.[field] ?? "";
+  return (there === value) === equal;
+}
+
+/** What a change means to somebody who sees only the selection: objects enter and leave it. */
+export type Seen = { type: "ADDED" | "MODIFIED" | "DELETED"; entry: Entry };
+
+/** Undefined: the change is not in sight. A leaving object is shown as it last was, at the change's revision. */
+export function seen(selection: Selection, change: Change): Seen | undefined {
+  const { key } = change;
+  if (selection.key !== undefined ? key !== selection.key : !key.startsWith(selection.prefix)) return undefined;
+  if (selection.everything) return { type: plainType[change.type], entry: change.entry };
+  const before = change.previous !== undefined && selection.matches(key, change.previous.index);
+  const after = change.type !== "delete" && selection.matches(key, change.entry.index);
+  if (after) return { type: before ? "MODIFIED" : "ADDED", entry: change.entry };
+  if (!before) return undefined;
+  return { type: "DELETED", entry: change.type === "delete" ? change.entry : change.previous! };
+}
+
+const plainType = { create: "ADDED", update: "MODIFIED", delete: "DELETED" } as const;

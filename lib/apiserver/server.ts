@@ -1,0 +1,170 @@
+import type { AdmissionContext, AdmissionRequest, Plugin } from "#admission";
+import type { Kind } from "#api/meta";
+import type { Authenticator, Authorizer, User } from "#auth";
+import type { Clock, Log, Random } from "#base";
+import type { Cache, Entry, Page, Store } from "#store";
+import type { Registry, Resource } from "./registry.ts";
+
+/** The way to the agents, which dial in; the host gives it. */
+export interface NodeLinks {
+  /** Sends a request to a node's agent. Rejects with ApiError 503 when the node is not connected. */
+  request(
+    node: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ status: number; headers: Record<string, string>; body: AsyncIterable<Uint8Array> }>;
+}
+
+export interface Version {
+  major: string;
+  minor: string;
+  gitVersion: string;
+  gitCommit: string;
+  gitTreeState: string;
+  buildDate: string;
+  goVersion: string;
+  compiler: string;
+  platform: string;
+}
+
+export interface ServerOptions {
+  store: Store;
+  registry: Registry;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  authenticators: readonly Authenticator[];
+  authorize: Authorizer;
+  admission: readonly Plugin[];
+  version: Version;
+  /** A cache per storage type that is kept warm, where one is; without one the store is read. */
+  cache?: (type: string) => Promise<Cache> | undefined;
+  links?: NodeLinks;
+  limits?: Partial<Limits>;
+  /** Named checks of /readyz beside the server's own; each throws or rejects with what is wrong. */
+  checks?: Readonly<Record<string, () => Promise<void> | void>>;
+}
+
+export interface Limits {
+  /** Requests at work at once, watches and connections aside. */
+  inFlight: number;
+  /** Watches at once. */
+  watches: number;
+  /** How long a watch lives unless the client says, in milliseconds: at least, and at most twice that. */
+  watchTimeout: number;
+  /** How often a watch that wants bookmarks gets one, in milliseconds. */
+  bookmarkEvery: number;
+  /** Bytes that may wait for one slow watcher before its watch is ended. */
+  watchBacklog: number;
+}
+
+export const defaultLimits: Limits = {
+  inFlight: 600,
+  watches: 10_000,
+  watchTimeout: 30 * 60_000,
+  bookmarkEvery: 60_000,
+  watchBacklog: 32 * 1024 * 1024,
+};
+
+/** What every verb works with. */
+export interface Server extends Omit<ServerOptions, "limits"> {
+  limits: Limits;
+  /** Whoever works inside the server (admission plugins) uses the API as this. */
+  admissionContext: AdmissionContext;
+  /** What is going on now. */
+  load: { inFlight: number; watches: number };
+}
+
+/** A request that has passed the filters, or a call from inside. */
+export interface Call {
+  server: Server;
+  resource: Resource;
+  user: User;
+  /** "" where there is none. */
+  namespace: string;
+  name: string;
+  subresource: string;
+  dryRun: boolean;
+  /** Told to the client as Warning headers. */
+  warnings: string[];
+}
+
+export const kindOf = (call: Call): Kind => call.resource.kind;
+export const named = (kind: Kind): { group: string; resource: string } => ({
+  group: kind.group,
+  resource: kind.plural,
+});
+
+/** Reads one object as it is now: from the warm cache where there is one, from the store otherwise. */
+export async function readEntry(server: Server, type: string, key: string): Promise<Entry | undefined> {
+  const cache = await server.cache?.(type);
+  if (!cache) return server.store.get(type, key);
+  await cache.catchUp();
+  return cache.get(key);
+}
+
+/** A snapshot that holds everything acknowledged before the call. */
+export async function readPage(
+  server: Server,
+  type: string,
+  options: { prefix?: string; after?: string; limit?: number } = {},
+): Promise<Page> {
+  const cache = await server.cache?.(type);
+  if (!cache) return server.store.list(type, options);
+  await cache.catchUp();
+  return cache.list(options);
+}
+
+export const admissionRequest = (
+  call: Call,
+  operation: AdmissionRequest["operation"],
+  objects: Partial<Pick<AdmissionRequest, "object" | "previous">>,
+): AdmissionRequest => ({
+  operation,
+  kind: call.resource.kind,
+  subresource: call.subresource,
+  namespace: call.namespace,
+  name: call.name,
+  user: call.user,
+  dryRun: call.dryRun,
+  ...objects,
+});
+
+/** Runs the plugins' first pass in order; those that ran are undone when a later one refuses. */
+export async function mutate(server: Server, request: AdmissionRequest): Promise<void> {
+  for (const [index, plugin] of server.admission.entries()) {
+    try {
+      await plugin.mutate?.(request, server.admissionContext);
+    } catch (error) {
+      await undo(server, request, index);
+      throw error;
+    }
+  }
+}
+
+export async function validate(server: Server, request: AdmissionRequest): Promise<void> {
+  for (const plugin of server.admission) await plugin.validate?.(request, server.admissionContext);
+}
+
+/** Lets the plugins clean up after a write that stands. Never throws: what stays behind is found by its repair. */
+export async function settle(server: Server, request: AdmissionRequest): Promise<void> {
+  if (request.dryRun) return;
+  for (const plugin of server.admission) {
+    try {
+      await plugin.settle?.(request, server.admissionContext);
+    } catch (error) {
+      server.log.warn("an admission plugin could not finish after a write", { plugin: plugin.name, error });
+    }
+  }
+}
+
+/** Takes back what the first `count` plugins prepared. Never throws: what stays behind is found by its repair. */
+export async function undo(server: Server, request: AdmissionRequest, count = server.admission.length): Promise<void> {
+  for (const plugin of server.admission.slice(0, count)) {
+    try {
+      await plugin.undo?.(request, server.admissionContext);
+    } catch (error) {
+      server.log.warn("an admission plugin could not take back what it had prepared", { plugin: plugin.name, error });
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import type { ActionSubresource, KubernetesObject } from "#api/meta";
+import { badRequest, clone, internalError } from "#base";
+import { readObject } from "#wire";
+import { json, warningHeader } from "../answer.ts";
+import { writeOptions } from "../options.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import type { Call } from "../server.ts";
+import { updateObject } from "../write.ts";
+
+/** Lets a posted body act on the object. */
+export async function act(
+  call: Call,
+  part: ActionSubresource<KubernetesObject>,
+  body: KubernetesObject,
+): Promise<void> {
+  const name = body.metadata?.name;
+  if (name && name !== call.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
+  }
+  await updateObject(call, {
+    whole: true,
+    uid: body.metadata?.uid || undefined,
+    next(current) {
+      const next = clone(current);
+      part.apply(next, body, { now: call.server.clock.now() });
+      return next;
+    },
+  });
+}
+
+/** POST to a subresource that acts on the object; answers 201 with a Status, as upstream does. */
+export async function action(
+  call: Call,
+  request: ApiRequest,
+  part: ActionSubresource<KubernetesObject>,
+): Promise<ApiResponse> {
+  const form = call.server.registry.ofKind(part.accepts);
+  if (!form) throw internalError(`the catalog has no ${part.accepts.kind}`);
+  const options = writeOptions(request.query, "CreateOptions");
+  call.dryRun = options.dryRun;
+  const sent = readObject(form.kind, await request.body(), request.headers["content-type"], options.fieldValidation);
+  call.warnings.push(...sent.warnings);
+  await act(call, part, sent.object as unknown as KubernetesObject);
+  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
+  return json(201, status, warningHeader(call.warnings));
+}

@@ -1,0 +1,26 @@
+import type { ConnectSubresource, KubernetesObject } from "#api/meta";
+import { notFound, serviceUnavailable } from "#base";
+import { keyOf, objectAs } from "../objects.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { admissionRequest, type Call, kindOf, mutate, named, readEntry, validate } from "../server.ts";
+
+/** A subresource that the node answers: plain requests pass through, upgrades are joined to the node by the host. */
+export async function connect(
+  call: Call,
+  request: ApiRequest,
+  part: ConnectSubresource<KubernetesObject>,
+): Promise<ApiResponse> {
+  const { server, resource } = call;
+  const entry = await readEntry(server, resource.type, keyOf(call.namespace, call.name));
+  if (!entry) throw notFound(named(kindOf(call)), call.name);
+  const object = objectAs(kindOf(call), resource.storageKind, entry);
+  const admission = admissionRequest(call, "CONNECT", { previous: object });
+  await mutate(server, admission);
+  await validate(server, admission);
+  const { node, path } = part.target(object, request.query);
+  if (request.headers["upgrade"] !== undefined) {
+    return { status: 101, headers: {}, body: new Uint8Array(), tunnel: { node, path } };
+  }
+  if (!server.links) throw serviceUnavailable("this server has no way to the nodes");
+  return server.links.request(node, path, request.signal);
+}

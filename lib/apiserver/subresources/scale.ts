@@ -1,0 +1,91 @@
+import type { KubernetesObject, ScaleSubresource } from "#api/meta";
+import { clone, conflict, internalError, notFound } from "#base";
+import { readObject } from "#wire";
+import { formatOf, printed, shown, warningHeader } from "../answer.ts";
+import { keyOf, objectAs } from "../objects.ts";
+import { writeOptions } from "../options.ts";
+import type { Resource } from "../registry.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type Call, kindOf, named, readEntry } from "../server.ts";
+import { readPatch } from "../verbs/patch.ts";
+import { updateObject } from "../write.ts";
+
+interface ScaleObject extends KubernetesObject {
+  spec?: { replicas?: number };
+  status?: { replicas: number; selector?: string };
+}
+
+type Scaled = ScaleSubresource<KubernetesObject>;
+
+const scaleForm = (call: Call): Resource => {
+  const form = call.server.registry.ofKind({ group: "autoscaling", version: "v1", kind: "Scale" });
+  if (!form) throw internalError("the catalog has no autoscaling/v1 Scale");
+  return form;
+};
+
+/** The scale of an object, as autoscaling/v1 shows it. */
+function scaleOf(part: Scaled, object: KubernetesObject): ScaleObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const selector = part.selector(object);
+  const replicas = part.replicas(object);
+  return {
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: replicas === 0 ? {} : { replicas },
+    status: { replicas: part.statusReplicas(object), ...(selector === undefined ? {} : { selector }) },
+  };
+}
+
+/** GET, PUT and PATCH of a scale subresource: the replicas of any kind that declares how it scales. */
+export async function scale(call: Call, request: ApiRequest, part: Scaled): Promise<ApiResponse> {
+  const form = scaleForm(call);
+  const answer = (object: KubernetesObject) => {
+    const format = formatOf(request);
+    const body = shown(form.kind, scaleOf(part, object), format, request, call.server.clock.now());
+    return printed(200, format, body, warningHeader(call.warnings));
+  };
+  if (request.method === "GET") {
+    const entry = await readEntry(call.server, call.resource.type, keyOf(call.namespace, call.name));
+    if (!entry) throw notFound(named(kindOf(call)), call.name);
+    return answer(objectAs(kindOf(call), call.resource.storageKind, entry));
+  }
+  const wanted = await wantedScale(call, request, part, form);
+  const written = await updateObject(call, {
+    whole: true,
+    next(current) {
+      const asked = wanted(current);
+      const revision = asked.metadata?.resourceVersion;
+      if (revision && revision !== current.metadata.resourceVersion) {
+        const why = "the object has been modified; please apply your changes to the latest version and try again";
+        throw conflict(named(kindOf(call)), call.name, why);
+      }
+      const next = clone(current);
+      part.setReplicas(next, asked.spec?.replicas ?? 0);
+      return next;
+    },
+  });
+  return answer(written.object);
+}
+
+async function wantedScale(
+  call: Call,
+  request: ApiRequest,
+  part: Scaled,
+  form: Resource,
+): Promise<(current: KubernetesObject) => ScaleObject> {
+  const body = await request.body();
+  if (request.method === "PUT") {
+    const options = writeOptions(request.query, "UpdateOptions");
+    call.dryRun = options.dryRun;
+    const sent = readObject(form.kind, body, request.headers["content-type"], options.fieldValidation);
+    call.warnings.push(...sent.warnings);
+    return () => sent.object as unknown as ScaleObject;
+  }
+  const options = writeOptions(request.query, "PatchOptions");
+  call.dryRun = options.dryRun;
+  const apply = readPatch(body, request.headers["content-type"], options.fieldValidation);
+  return (current) => {
+    const { object, warnings } = apply(form.kind, scaleOf(part, current));
+    call.warnings = warnings;
+    return object as ScaleObject;
+  };
+}

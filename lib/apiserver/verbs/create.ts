@@ -1,0 +1,18 @@
+import type { KubernetesObject } from "#api/meta";
+import { readObject } from "#wire";
+import { objectAnswer } from "../answer.ts";
+import { writeOptions } from "../options.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type Call, kindOf } from "../server.ts";
+import { createObject } from "../write.ts";
+
+/** POST to a collection. */
+export async function create(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const options = writeOptions(request.query, "CreateOptions");
+  const body = await request.body();
+  const received = readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
+  call.warnings.push(...received.warnings);
+  call.dryRun = options.dryRun;
+  const written = await createObject(call, received.object as unknown as KubernetesObject);
+  return objectAnswer(call, request, 201, written);
+}

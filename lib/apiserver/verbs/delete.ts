@@ -1,0 +1,85 @@
+import { decode } from "#api/meta";
+import { badRequest, isReason } from "#base";
+import { bodyTypes, decodeEnvelope, mediaTypeOf, readText } from "#wire";
+import { json, listKind, objectAnswer } from "../answer.ts";
+import { deleteOptionsShape } from "../delete-options.ts";
+import { typed } from "../objects.ts";
+import {
+  type DeleteBody,
+  type Removed,
+  type RemoveOptions,
+  removedStatus,
+  removeObject,
+  removeOptions,
+} from "../remove.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { selectionOf } from "../selection.ts";
+import { type Call, kindOf } from "../server.ts";
+import { find, listParameters } from "./list.ts";
+
+async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeOptions>> {
+  const body = await request.body();
+  return removeOptions(
+    body.length === 0 ? undefined : deleteBody(body, request.headers["content-type"]),
+    request.query,
+  );
+}
+
+function deleteBody(body: Uint8Array, contentType: string | undefined): DeleteBody {
+  const mediaType = mediaTypeOf(contentType);
+  if (mediaType === bodyTypes.protobuf) return decodeEnvelope(body).decode(deleteOptionsShape()) as DeleteBody;
+  const raw = readText(body, mediaType, false);
+  if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
+    throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
+  }
+  return decode(deleteOptionsShape(), raw.json).object as DeleteBody;
+}
+
+/** DELETE of one object. */
+export async function remove(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const options = await optionsOf(request);
+  call.dryRun = options.dryRun;
+  const removed = await removeObject(call, options);
+  const kind = kindOf(call);
+  if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
+  const foreground = !removed.gone && options.propagation === "Foreground";
+  return objectAnswer(call, request, foreground ? 202 : 200, removed.gone ? { object: removed.object } : removed);
+}
+
+const atOnce = 32;
+
+/** DELETE of a collection: each object by itself, in key order, as many as the selectors match. Answers with what was deleted. */
+export async function removeCollection(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const options = await optionsOf(request);
+  const { server, resource } = call;
+  const selection = selectionOf(resource.kind, call.namespace, request.query);
+  const found = await find(server, resource.type, selection, listParameters(request.query), request.signal);
+  const queue = [...found.entries];
+  const removed: Removed[] = [];
+  const work = async () => {
+    for (let entry = queue.shift(); entry; entry = queue.shift()) {
+      const slash = entry.key.indexOf("/");
+      const each = {
+        ...call,
+        namespace: entry.key.slice(0, slash),
+        name: entry.key.slice(slash + 1),
+        dryRun: options.dryRun,
+      };
+      const one = await removeOne(each, options);
+      if (one) removed.push(one);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  const items = removed.map(({ object }) => typed(resource.kind, object));
+  return json(200, { ...listKind(resource.kind), metadata: { resourceVersion: String(found.revision) }, items });
+}
+
+/** Somebody else may have deleted it meanwhile; that is as good. */
+async function removeOne(call: Call, options: RemoveOptions): Promise<Removed | undefined> {
+  try {
+    return await removeObject(call, options);
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,255 @@
+import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
+import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
+import { columnDefinitions, partialMetadata, table, tableRow } from "#wire";
+import { formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
+import { bytesAs, objectAs } from "../objects.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type Selection, selectionOf } from "../selection.ts";
+import { type Call, readPage, type Server } from "../server.ts";
+
+/** What the list parameters ask for, checked as upstream checks ListOptions. */
+export interface ListParameters {
+  limit: number;
+  /** The snapshot to read; undefined for the newest. */
+  at?: number;
+  /** The newest, but not before this revision is there. */
+  notOlderThan?: number;
+  /** Only keys after this one. */
+  after?: string;
+}
+
+const encoder = new TextEncoder();
+
+export function listParameters(query: URLSearchParams, watching = false): ListParameters {
+  const causes: StatusCause[] = [];
+  const forbid = (field: string, message: string) =>
+    causes.push({ reason: "FieldValueForbidden", message: `Forbidden: ${message}`, field });
+  const revision = query.get("resourceVersion") ?? "";
+  const match = query.get("resourceVersionMatch") ?? "";
+  const token = query.get("continue") ?? "";
+  const initial = query.get("sendInitialEvents");
+  if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
+  if (initial !== null && match !== "NotOlderThan") {
+    forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+  } else if (match !== "" && initial === null) {
+    if (watching)
+      forbid(
+        "resourceVersionMatch",
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+      );
+    else if (revision === "")
+      forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    if (token !== "") forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+    if (match !== "Exact" && match !== "NotOlderThan") {
+      const message = `Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`;
+      causes.push({ reason: "FieldValueNotSupported", message, field: "resourceVersionMatch" });
+    } else if (match === "Exact" && revision === "0") {
+      forbid("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+    }
+  }
+  if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", causes);
+  const number = revisionOf(revision);
+  const limit = limitOf(query.get("limit"));
+  if (token !== "") {
+    if (number > 0) throw badRequest("specifying resource version is not allowed when using continue");
+    return { limit, ...decodeContinue(token) };
+  }
+  if (match === "Exact") return { limit, at: number };
+  return number > 0 ? { limit, notOlderThan: number } : { limit };
+}
+
+export function revisionOf(text: string): number {
+  if (text === "") return 0;
+  if (!/^\d+$/.test(text)) {
+    const message = `Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`;
+    throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
+      { reason: "FieldValueInvalid", field: "resourceVersion", message },
+    ]);
+  }
+  return Number(text);
+}
+
+function limitOf(text: string | null): number {
+  if (text === null || text === "") return 0;
+  if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
+  return Math.max(0, Number(text));
+}
+
+interface Token {
+  v: "meta.k8s.io/v1";
+  rv: number;
+  start: string;
+}
+
+const encodeContinue = (rv: number, start: string): string => {
+  const token: Token = { v: "meta.k8s.io/v1", rv, start };
+  return Buffer.from(stringifyJson(token)).toString("base64url");
+};
+
+function decodeContinue(text: string): { at?: number; after: string } {
+  let token: Partial<Token>;
+  try {
+    token = JSON.parse(Buffer.from(text, "base64url").toString()) as Partial<Token>;
+  } catch {
+    throw badRequest("continue key is not valid: the token cannot be decoded");
+  }
+  if (token.v !== "meta.k8s.io/v1" || typeof token.start !== "string" || typeof token.rv !== "number") {
+    throw badRequest("continue key is not valid: incorrect encoded version or content");
+  }
+  // -1: the newest objects after the key, for a client that goes on after its snapshot has expired.
+  return token.rv < 0 ? { after: token.start } : { at: token.rv, after: token.start };
+}
+
+/** Entries of one snapshot that a request is about. */
+export interface Found {
+  revision: number;
+  entries: Entry[];
+  continue: string;
+  remaining?: number;
+}
+
+/** Waits up to three seconds for a revision that this server has not seen; 504 then, in upstream's words. */
+export async function waitForRevision(
+  server: Server,
+  type: string,
+  revision: number,
+  signal: AbortSignal,
+): Promise<void> {
+  let head = await server.store.head(type);
+  const deadline = server.clock.now() + 3000;
+  while (head < revision) {
+    if (server.clock.now() >= deadline || signal.aborted) throw tooLarge(revision, head);
+    await sleep(server.clock, 100, signal);
+    head = await server.store.head(type);
+  }
+}
+
+export const tooLarge = (revision: number, head: number): Error =>
+  timeout(`Too large resource version: ${revision}, current: ${head}`, 1, [
+    { reason: "ResourceVersionTooLarge", message: "Too large resource version" },
+  ]);
+
+/** Reads what a list asks for: pages until the limit is full of objects that the selection matches. */
+export async function find(
+  server: Server,
+  type: string,
+  selection: Selection,
+  parameters: ListParameters,
+  signal: AbortSignal,
+): Promise<Found> {
+  if (parameters.notOlderThan !== undefined) await waitForRevision(server, type, parameters.notOlderThan, signal);
+  const { limit } = parameters;
+  const found: Found = { revision: 0, entries: [], continue: "" };
+  let { at, after } = parameters;
+  for (;;) {
+    const options: ListOptions = { prefix: selection.key ?? selection.prefix };
+    if (after !== undefined) options.after = after;
+    if (limit > 0) options.limit = limit;
+    const page = await snapshot(server, type, options, at, after);
+    found.revision = page.revision;
+    at = page.revision;
+    for (const entry of page.entries) {
+      if (selection.key !== undefined && entry.key !== selection.key) continue;
+      if (limit > 0 && found.entries.length === limit) {
+        return { ...found, continue: encodeContinue(page.revision, found.entries.at(-1)!.key) };
+      }
+      if (selection.matches(entry.key, entry.index)) found.entries.push(entry);
+    }
+    const last = page.entries.at(-1);
+    if (!page.more || !last) return found;
+    after = last.key;
+    if (limit > 0 && found.entries.length === limit) {
+      found.continue = encodeContinue(page.revision, found.entries.at(-1)!.key);
+      if (selection.everything && page.remaining !== undefined) found.remaining = page.remaining;
+      return found;
+    }
+  }
+}
+
+async function snapshot(
+  server: Server,
+  type: string,
+  options: ListOptions,
+  at: number | undefined,
+  after: string | undefined,
+) {
+  try {
+    if (at === undefined) return await readPage(server, type, options);
+    const cache = await server.cache?.(type);
+    if (cache?.revision === at) return cache.list(options);
+    return await server.store.list(type, { ...options, at });
+  } catch (error) {
+    if (error instanceof Compacted) throw await tooOld(after, error);
+    if (error instanceof FutureRevision) throw tooLarge(at ?? 0, error.head);
+    throw error;
+  }
+}
+
+/** An expired snapshot: a client that pages may go on with the newest objects, by the token in the Status. */
+async function tooOld(after: string | undefined, cause: Error): Promise<Error> {
+  const error = expired(
+    after === undefined
+      ? "The resourceVersion for the provided list is too old."
+      : "The provided continue parameter is too old to display a consistent list result. You can start a new list without " +
+          "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. " +
+          "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or " +
+          "deleted between the time the first chunk was returned and now may show up in the list.",
+  );
+  error.cause = cause;
+  if (after !== undefined) error.status.metadata = { continue: encodeContinue(-1, after) };
+  return error;
+}
+
+/** GET of a collection. */
+export async function list(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const { server, resource } = call;
+  const { kind, storageKind } = resource;
+  const format = formatOf(request);
+  const selected = selectionOf(kind, call.namespace, request.query);
+  const found = await find(server, resource.type, selected, listParameters(request.query), request.signal);
+  const metadata = {
+    resourceVersion: String(found.revision),
+    ...(found.continue === "" ? {} : { continue: found.continue }),
+    ...(found.remaining ? { remainingItemCount: found.remaining } : {}),
+  };
+  const version = format.version ?? "v1";
+  if (format.as === "Table") {
+    const [include, now] = [includeObject(request), server.clock.now()];
+    const rows = found.entries.map((entry) =>
+      tableRow(kind, objectAs(kind, storageKind, entry), include, now, version),
+    );
+    return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)));
+  }
+  if (format.as === "PartialObjectMetadata") {
+    const items = found.entries.map((entry) => partialMetadata(objectAs(kind, storageKind, entry), version));
+    const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
+    return printed(200, format, { ...type, metadata, items });
+  }
+  if (format.encoding !== "json" || format.pretty) {
+    const items = found.entries.map((entry) => objectAs(kind, storageKind, entry));
+    return printed(200, format, { ...listKind(kind), metadata, items });
+  }
+  const bodies = found.entries.map((entry) => bytesAs(kind, storageKind, entry));
+  return { status: 200, headers: { "content-type": jsonType }, body: joined(listKind(kind), metadata, bodies) };
+}
+
+/** A list made of stored bytes. */
+function joined(type: object, metadata: object, bodies: readonly Uint8Array[]): Uint8Array {
+  const start = encoder.encode(`${stringifyJson({ ...type, metadata }).slice(0, -1)},"items":[`);
+  let size = start.length + 2;
+  for (const body of bodies) size += body.length + 1;
+  const bytes = Buffer.allocUnsafe(size);
+  bytes.set(start);
+  let at = start.length;
+  for (const [index, body] of bodies.entries()) {
+    if (index > 0) bytes[at++] = 0x2c;
+    bytes.set(body, at);
+    at += body.length;
+  }
+  bytes[at++] = 0x5d;
+  bytes[at++] = 0x7d;
+  return bytes.subarray(0, at);
+}
+
+export const isExpired = (error: unknown): boolean =>
+  error instanceof Compacted || (isApiError(error) && error.code === 410);

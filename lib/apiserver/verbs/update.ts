@@ -1,0 +1,20 @@
+import type { KubernetesObject } from "#api/meta";
+import { clone } from "#base";
+import { readObject } from "#wire";
+import { objectAnswer } from "../answer.ts";
+import { writeOptions } from "../options.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type Call, kindOf } from "../server.ts";
+import { updateObject } from "../write.ts";
+
+/** PUT of an object, or of its status or another part of it. */
+export async function update(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const options = writeOptions(request.query, "UpdateOptions");
+  const body = await request.body();
+  const received = readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
+  call.warnings.push(...received.warnings);
+  call.dryRun = options.dryRun;
+  const sent = received.object as unknown as KubernetesObject;
+  const written = await updateObject(call, { next: () => clone(sent), create: () => clone(sent) });
+  return objectAnswer(call, request, 200, written);
+}

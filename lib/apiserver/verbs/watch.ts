@@ -1,0 +1,252 @@
+import { apiVersionOf, type KubernetesObject } from "#api/meta";
+import {
+  type Deferred,
+  deferred,
+  expired,
+  internalError,
+  invalid,
+  messageOf,
+  stringifyJson,
+  tooManyRequests,
+} from "#base";
+import { type Change, Compacted, type Entry } from "#store";
+import { columnDefinitions, type Format, type IncludeObject, negotiate, partialMetadata, table, tableRow } from "#wire";
+import { includeObject, jsonType, statusOf } from "../answer.ts";
+import { follow } from "../feed.ts";
+import { atRevision, bytesAs, objectAs, prefixOf, typed } from "../objects.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type Seen, type Selection, seen, selectionOf } from "../selection.ts";
+import type { Call } from "../server.ts";
+import { find, listParameters, revisionOf } from "./list.ts";
+
+const initialEventsEnd = "k8s.io/initial-events-end";
+const newline = Buffer.from("}\n");
+
+/**
+ * GET of a collection with `watch`: a line of JSON per event. Without a revision (or with 0) the objects that are
+ * there come first; with `sendInitialEvents` a marked bookmark follows them (WatchList). What went wrong once the
+ * stream has begun ends it with an ERROR event.
+ */
+export async function watch(call: Call, request: ApiRequest): Promise<ApiResponse> {
+  const { query } = request;
+  const { server, resource } = call;
+  const format = negotiate(request.headers["accept"], ["json"]);
+  const selection = selectionOf(resource.kind, call.namespace, query);
+  listParameters(query, true);
+  const revision = revisionOf(query.get("resourceVersion") ?? "");
+  const initial = query.get("sendInitialEvents");
+  const bookmarks = query.get("allowWatchBookmarks") === "true" || query.get("allowWatchBookmarks") === "1";
+  if (initial === "true" && !bookmarks) {
+    throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
+      {
+        reason: "FieldValueForbidden",
+        field: "sendInitialEvents",
+        message: "Forbidden: sendInitialEvents requires setting allowWatchBookmarks to true",
+      },
+    ]);
+  }
+  if (server.load.watches >= server.limits.watches)
+    throw tooManyRequests("too many watches, please try again later", 5);
+  const stream = new WatchStream(call, selection, encoderOf(call, format, includeObject(request)));
+  const withObjects = initial === "true" || (initial === null && revision === 0);
+  server.load.watches++;
+  try {
+    if (withObjects) {
+      const older = revision > 0 ? { notOlderThan: revision } : {};
+      const found = await find(server, resource.type, selection, { limit: 0, ...older }, request.signal);
+      stream.start(found.entries, found.revision, initial === "true");
+      await stream.follow(found.revision);
+    } else await stream.follow(revision > 0 ? revision : await server.store.head(resource.type));
+  } catch (error) {
+    server.load.watches--;
+    throw error;
+  }
+  const timeout = timeoutOf(query.get("timeoutSeconds"), call);
+  return {
+    status: 200,
+    headers: {
+      "content-type": format.as ? `${jsonType};stream=watch` : jsonType,
+      "cache-control": "no-cache, private",
+    },
+    body: stream.chunks(request.signal, timeout, bookmarks, () => server.load.watches--),
+  };
+}
+
+function timeoutOf(text: string | null, { server }: Call): number {
+  const asked = Number(text ?? 0);
+  if (asked > 0) return asked * 1000;
+  return server.limits.watchTimeout * (1 + server.random.fraction());
+}
+
+/** How one watcher's events are written. */
+interface EventEncoder {
+  event(seen: Seen, revision: number): Uint8Array;
+  bookmark(revision: number, initial: boolean): Uint8Array;
+}
+
+/** Events of the plain form, made once for all watchers: by entry and type. */
+const shared = new WeakMap<Entry, Partial<Record<Seen["type"], Uint8Array>>>();
+
+function encoderOf(call: Call, format: Format, include: IncludeObject): EventEncoder {
+  const { kind, storageKind } = call.resource;
+  const metadataOf = (revision: number, initial: boolean) => ({
+    resourceVersion: String(revision),
+    ...(initial ? { annotations: { [initialEventsEnd]: "true" } } : {}),
+  });
+  if (!format.as) {
+    const prefix = (type: string) => Buffer.concat([Buffer.from(`{"type":"${type}","object":`), prefixOf(kind)]);
+    const prefixes = { ADDED: prefix("ADDED"), MODIFIED: prefix("MODIFIED"), DELETED: prefix("DELETED") };
+    const encode = ({ type, entry }: Seen, revision: number) => {
+      const body = bytesAs(kind, storageKind, entry);
+      const at = entry.revision === revision ? body : atRevision(body, revision);
+      return Buffer.concat([prefixes[type], at.subarray(1), newline]);
+    };
+    return {
+      event(event, revision) {
+        if (kind.stored || event.entry.revision !== revision) return encode(event, revision);
+        const known = shared.get(event.entry) ?? {};
+        shared.set(event.entry, known);
+        known[event.type] ??= encode(event, revision);
+        return known[event.type]!;
+      },
+      bookmark: (revision, initial) =>
+        line("BOOKMARK", { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: metadataOf(revision, initial) }),
+    };
+  }
+  const version = format.version ?? "v1";
+  let columns: ReturnType<typeof columnDefinitions> | undefined = columnDefinitions(kind);
+  const shown = (object: KubernetesObject): object => {
+    if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
+    const row = tableRow(kind, object, include, call.server.clock.now(), version);
+    const made = table([row], { resourceVersion: object.metadata.resourceVersion }, version, columns);
+    // kubectl reads the columns of the first event only; upstream sends them only there.
+    columns = undefined;
+    return made;
+  };
+  return {
+    event({ type, entry }, revision) {
+      const object = objectAs(kind, storageKind, entry);
+      if (entry.revision === revision) return line(type, shown(object));
+      return line(type, shown({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }));
+    },
+    bookmark: (revision, initial) => line("BOOKMARK", shown(typed(kind, { metadata: metadataOf(revision, initial) }))),
+  };
+}
+
+const line = (type: string, object: unknown): Uint8Array => Buffer.from(`${stringifyJson({ type, object })}\n`);
+
+/** The events of one watch on their way to its client. The log's side only appends; the client's side takes. */
+class WatchStream {
+  readonly #call: Call;
+  readonly #selection: Selection;
+  readonly #encode: EventEncoder;
+  #queue: Uint8Array[] = [];
+  #waiting = 0;
+  #through = 0;
+  #ended = false;
+  #wake: Deferred<void> | undefined;
+  #stop: () => void = () => {};
+
+  constructor(call: Call, selection: Selection, encode: EventEncoder) {
+    this.#call = call;
+    this.#selection = selection;
+    this.#encode = encode;
+  }
+
+  /** The objects that are there, before anything is followed. */
+  start(entries: readonly Entry[], revision: number, marked: boolean): void {
+    for (const entry of entries) this.#push(this.#encode.event({ type: "ADDED", entry }, entry.revision));
+    if (marked) this.#push(this.#encode.bookmark(revision, true));
+  }
+
+  async follow(after: number): Promise<void> {
+    const { server, resource } = this.#call;
+    this.#through = after;
+    try {
+      // A revision that is not there yet only means waiting: nothing up to it is told.
+      const from = Math.min(after, await server.store.head(resource.type));
+      this.#stop = await follow(server, resource.type, from, {
+        changes: (changes, through) => this.#changes(changes, through),
+        lost: (error) => this.#fail(error),
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#ended) this.#stop();
+  }
+
+  #changes(changes: readonly Change[], through: number): void {
+    if (this.#ended) return;
+    for (const change of changes) {
+      if (change.revision <= this.#through) continue;
+      const event = seen(this.#selection, change);
+      if (event) this.#push(this.#encode.event(event, change.revision));
+    }
+    this.#through = Math.max(this.#through, through);
+    if (this.#waiting > this.#call.server.limits.watchBacklog) this.#fail(new Error("the client does not keep up"));
+  }
+
+  #push(chunk: Uint8Array): void {
+    this.#queue.push(chunk);
+    this.#waiting += chunk.length;
+    this.#wake?.resolve();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    const old = error instanceof Compacted;
+    const status = old
+      ? expired(`too old resource version: ${this.#through} (${error.floor})`).status
+      : statusOf(internalError(messageOf(error)));
+    this.#push(line("ERROR", status));
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#stop();
+    this.#wake?.resolve();
+  }
+
+  /** Everything that waits, as one chunk. */
+  #take(): Uint8Array {
+    const chunks = this.#queue;
+    this.#queue = [];
+    this.#waiting = 0;
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  }
+
+  async *chunks(
+    signal: AbortSignal,
+    timeout: number,
+    bookmarks: boolean,
+    closed: () => void,
+  ): AsyncGenerator<Uint8Array> {
+    const { clock, limits, random } = this.#call.server;
+    const end = () => this.#end();
+    const timers = [clock.timer(timeout, end)];
+    signal.addEventListener("abort", end, { once: true });
+    const bookmark = () => {
+      if (this.#ended) return;
+      this.#push(this.#encode.bookmark(this.#through, false));
+      timers[1] = clock.timer(limits.bookmarkEvery * (0.75 + random.fraction() / 2), bookmark);
+    };
+    if (bookmarks) timers[1] = clock.timer(limits.bookmarkEvery, bookmark);
+    try {
+      while (!signal.aborted) {
+        if (this.#queue.length > 0) yield this.#take();
+        else if (this.#ended) return;
+        else {
+          this.#wake = deferred();
+          await this.#wake.promise;
+          this.#wake = undefined;
+        }
+      }
+    } finally {
+      for (const timer of timers) timer.cancel();
+      signal.removeEventListener("abort", end);
+      this.#end();
+      closed();
+    }
+  }
+}

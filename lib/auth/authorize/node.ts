@@ -1,0 +1,110 @@
+import { type Pod, pod as pods } from "#api";
+import { isReason } from "#base";
+import type { Client } from "#client";
+import type { Attributes, Authorizer, Decision } from "../port.ts";
+
+const prefix = "system:node:";
+const group = "system:nodes";
+
+type Resource = NonNullable<Attributes["resource"]>;
+
+const read = ["get", "list", "watch"];
+const write = ["create", "update", "patch"];
+
+/** What every node may do to whole types, as upstream's role system:node says; NodeRestriction narrows the writes. */
+const allowed: Record<string, readonly string[]> = {
+  "/nodes": [...read, ...write, "delete"],
+  "/nodes/status": ["update", "patch", "get"],
+  "/services": read,
+  "/endpoints": read,
+  "/namespaces": read,
+  "/events": write,
+  "events.k8s.io/events": write,
+  "/pods": ["create", "delete"],
+  "/pods/status": ["update", "patch", "get"],
+  "/pods/eviction": ["create"],
+  "discovery.k8s.io/endpointslices": read,
+  "coordination.k8s.io/leases": ["get", "delete", ...write],
+};
+
+/**
+ * What agents may do (upstream's Node authorizer): read what all nodes read, write about themselves, see the pods
+ * that are bound to them, and of ConfigMaps, Secrets and service accounts only those that these pods name.
+ */
+export const nodes =
+  (client: () => Client): Authorizer =>
+  async (attributes) => {
+    const { user, resource, verb } = attributes;
+    if (!user.groups.includes(group) || !user.name.startsWith(prefix)) return undefined;
+    const node = user.name.slice(prefix.length);
+    if (!resource) return attributes.path === `/link/${node}` ? { allowed: true } : undefined;
+    const what = resource.subresource === "" ? resource.plural : `${resource.plural}/${resource.subresource}`;
+    if (allowed[`${resource.group}/${what}`]?.includes(verb)) return { allowed: true };
+    if (resource.group !== "") return undefined;
+    if (what === pods.plural && read.includes(verb)) return mayReadPods(client(), node, attributes, resource);
+    if (["configmaps", "secrets", "serviceaccounts"].includes(what) && read.includes(verb)) {
+      return mayReadNamed(client(), node, attributes, resource);
+    }
+    return undefined;
+  };
+
+/** The value that a field selector demands of a field. */
+function selected(selector: string | undefined, field: string): string | undefined {
+  const term = selector?.split(",").find((part) => part.startsWith(`${field}=`));
+  return term?.slice(field.length + 1).replace(/^=/, "");
+}
+
+async function mayReadPods(client: Client, node: string, { verb, fieldSelector }: Attributes, resource: Resource): Promise<Decision> {
+  if (verb !== "get" || resource.name === "") {
+    if (selected(fieldSelector, "spec.nodeName") === node) return { allowed: true };
+    return { allowed: false, reason: "can only list/watch pods with spec.nodeName field selector" };
+  }
+  const pod = await client.get(pods, resource).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
+  // A pod that is gone may be asked for: the agent learns by the 404 that it is.
+  if (!pod || pod.spec?.nodeName === node) return { allowed: true };
+  return { allowed: false, reason: `no relationship found between node '${node}' and this object` };
+}
+
+async function mayReadNamed(client: Client, node: string, attributes: Attributes, resource: Resource): Promise<Decision> {
+  const name = resource.name !== "" ? resource.name : (selected(attributes.fieldSelector, "metadata.name") ?? "");
+  if (name === "") return { allowed: false, reason: "can only read an object of this type by its name" };
+  const fields = [{ field: "spec.nodeName", equal: true, value: node }];
+  const { items } = await client.list(pods, { namespace: resource.namespace, fields });
+  if (items.some((pod) => names(pod, resource.plural, name))) return { allowed: true };
+  return { allowed: false, reason: `no relationship found between node '${node}' and this object` };
+}
+
+/** Whether a pod refers to an object: by a volume, an environment, a pull secret, or as its account. */
+function names({ spec }: Pod, plural: string, name: string): boolean {
+  if (!spec) return false;
+  if (plural === "serviceaccounts") return (spec.serviceAccountName ?? "default") === name;
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  if (plural === "secrets") {
+    return (
+      (spec.imagePullSecrets ?? []).some((secret) => secret.name === name) ||
+      (spec.volumes ?? []).some(
+        ({ secret, projected }) =>
+          secret?.secretName === name || projected?.sources?.some((source) => source.secret?.name === name),
+      ) ||
+      containers.some(
+        ({ env, envFrom }) =>
+          env?.some(({ valueFrom }) => valueFrom?.secretKeyRef?.name === name) ||
+          envFrom?.some(({ secretRef }) => secretRef?.name === name),
+      )
+    );
+  }
+  return (
+    (spec.volumes ?? []).some(
+      ({ configMap, projected }) =>
+        configMap?.name === name || projected?.sources?.some((source) => source.configMap?.name === name),
+    ) ||
+    containers.some(
+      ({ env, envFrom }) =>
+        env?.some(({ valueFrom }) => valueFrom?.configMapKeyRef?.name === name) ||
+        envFrom?.some(({ configMapRef }) => configMapRef?.name === name),
+    )
+  );
+}

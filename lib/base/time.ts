@@ -1,0 +1,9 @@
+/** Milliseconds since 1970 as the API writes times: whole seconds, UTC (`2026-01-02T03:04:05Z`). */
+export const formatTime = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+
+/** The same with microseconds, as MicroTime is written (`2026-01-02T03:04:05.678000Z`). */
+export const formatMicroTime = (milliseconds: number): string =>
+  `${new Date(milliseconds).toISOString().slice(0, 23)}000Z`;
+
+/** Milliseconds since 1970 of an RFC 3339 time; NaN when it is none. */
+export const parseTime = (text: string): number => Date.parse(text);
