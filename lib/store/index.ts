@@ -1,6 +1,12 @@
 /**
  * How objects are kept: one log per type, whose entries are the resource versions. Bytes, keys and revisions only;
- * the store knows no kind and never looks into a body.
+ * the store knows no kind and never looks into a body. The drivers have doors of their own (`#store/memory` and its
+ * like) and build on the second group of exports here, which is of no use to anybody else.
  */
 export { Compacted, Conflict, Exists, FutureRevision } from "./errors.ts";
+export { afterPrefix, compareKeys } from "./keys.ts";
 export type { Change, Commit, Entry, Index, ListOptions, Page, Store, Write } from "./port.ts";
+export { earlierPage, pageOf, rangeOf, rewind } from "./snapshot.ts";
+export { Sorted } from "./sorted.ts";
+export { Wakeups } from "./wakeups.ts";
+export { checkWrites, refusal } from "./writes.ts";
