@@ -163,8 +163,16 @@ async function* watched(
         continue;
       }
       if (!item.change) throw readable(item.error);
-      const event = seen(selected, item.change);
-      if (event) yield { type: event.type, object: show(event.entry, item.change.revision) };
+      const { change } = item;
+      const event = seen(selected, change);
+      if (!event) continue;
+      yield {
+        type: event.type,
+        object: show(event.entry, change.revision),
+        get previous() {
+          return (change.previous && show(change.previous, change.previous.revision)) as KubernetesObject;
+        },
+      };
     }
   } finally {
     request.signal.removeEventListener("abort", abort);

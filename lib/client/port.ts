@@ -45,7 +45,12 @@ export interface WatchRequest extends Omit<ListRequest, "owner"> {
 }
 
 export type WatchEvent<T> =
-  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
+  | {
+      type: "ADDED" | "MODIFIED" | "DELETED";
+      object: T;
+      /** How the object stood before, where the server knows (in process). */
+      readonly previous?: T;
+    }
   /** Nothing changed, but everything up to this revision has been told; `initial` ends the objects that were there. */
   | { type: "BOOKMARK"; revision: string; initial: boolean };
 

@@ -1,0 +1,127 @@
+import { apiVersionOf, type Event, event as events, type Kind, type KubernetesObject } from "#api";
+import { type Clock, formatTime, isReason, type Log, messageOf } from "#base";
+import type { Client } from "#client";
+
+export interface RecorderOptions {
+  client: Client;
+  clock: Clock;
+  log: Log;
+  /** Who tells, such as `deployment-controller`. */
+  component: string;
+  /** The node that tells, for agents. */
+  host?: string;
+}
+
+export type Recorder = (
+  about: { kind: Kind; object: KubernetesObject; fieldPath?: string },
+  type: "Normal" | "Warning",
+  reason: string,
+  message: string,
+) => void;
+
+interface Told {
+  namespace: string;
+  name: string;
+  count: number;
+  at: number;
+}
+
+/** As many different events as are remembered for counting. */
+const remembered = 4096;
+/** Beyond this many events in a row about one object, further ones wait for `refill`. */
+const burst = 25;
+/** One more event about an object each five minutes once the burst is used up (client-go's spam filter). */
+const refill = 300_000;
+const longestMessage = 1024;
+
+/** A recorder that writes one event after the other, so that counts are right. */
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { clock, log } = options;
+  const told = new Map<string, Told>();
+  const tokens = new Map<string, { left: number; at: number }>();
+  let last: Promise<void> = Promise.resolve();
+
+  const mayTell = (uid: string): boolean => {
+    const now = clock.now();
+    const bucket = tokens.get(uid) ?? { left: burst, at: now };
+    bucket.left = Math.min(burst, bucket.left + (now - bucket.at) / refill);
+    bucket.at = now;
+    forgetOldest(tokens);
+    tokens.delete(uid);
+    tokens.set(uid, bucket);
+    if (bucket.left < 1) return false;
+    bucket.left -= 1;
+    return true;
+  };
+
+  return (about, type, reason, message) => {
+    if (!mayTell(about.object.metadata.uid ?? "")) return;
+    const write = () =>
+      tell(options, told, about, type, reason, message.slice(0, longestMessage)).catch((error: unknown) => {
+        // Nothing can be told in a namespace that is going, nor by somebody who may not.
+        if (!isReason(error, "Forbidden") && !isReason(error, "NotFound")) {
+          log.warn("an event could not be written", { reason, error: messageOf(error) });
+        }
+      });
+    last = last.then(write);
+  };
+}
+
+function forgetOldest(map: Map<string, unknown>): void {
+  if (map.size < remembered) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
+}
+
+async function tell(
+  { client, clock, component, host }: RecorderOptions,
+  told: Map<string, Told>,
+  { kind, object, fieldPath }: Parameters<Recorder>[0],
+  type: "Normal" | "Warning",
+  reason: string,
+  message: string,
+): Promise<void> {
+  const { metadata } = object;
+  const key = [metadata.uid, fieldPath, type, reason, message].join("\n");
+  const now = clock.now();
+  const known = told.get(key);
+  if (known) {
+    const count = known.count + 1;
+    const again = { count, lastTimestamp: formatTime(now) };
+    try {
+      await client.patch(events, known, again, { type: "merge" });
+      Object.assign(known, { count, at: now });
+      return;
+    } catch (error) {
+      if (!isReason(error, "NotFound")) throw error;
+      told.delete(key);
+    }
+  }
+  // What has no namespace is told about in `default`, as upstream does.
+  const namespace = metadata.namespace ?? "default";
+  const name = `${metadata.name}.${(now * 1_000_000).toString(16)}${told.size.toString(16)}`;
+  const made: Event = {
+    metadata: { name, namespace },
+    involvedObject: {
+      apiVersion: apiVersionOf(kind),
+      kind: kind.kind,
+      name: metadata.name,
+      uid: metadata.uid,
+      resourceVersion: metadata.resourceVersion,
+      ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+      ...(fieldPath === undefined ? {} : { fieldPath }),
+    },
+    reason,
+    message,
+    source: { component, ...(host === undefined ? {} : { host }) },
+    firstTimestamp: formatTime(now),
+    lastTimestamp: formatTime(now),
+    count: 1,
+    type,
+    reportingComponent: component,
+    reportingInstance: host ?? "",
+  };
+  await client.create(events, made);
+  forgetOldest(told);
+  told.set(key, { namespace, name, count: 1, at: now });
+}

@@ -1,0 +1,70 @@
+import type { Kind, KubernetesObject } from "#api/meta";
+import type { Clock, Log, Random } from "#base";
+import type { Client, ObjectName } from "#client";
+
+/** The name of the object that is to be looked at, and nothing else: what happened does not count, only what is. */
+export type Key = ObjectName;
+
+export interface Result {
+  /** Look again after this many milliseconds, whatever happens meanwhile. */
+  requeueAfter?: number;
+}
+
+/** Tells people about an object: an Event, counted instead of repeated. Never rejects, never waits. */
+export type Recorder = (
+  about: { kind: Kind; object: KubernetesObject },
+  type: "Normal" | "Warning",
+  reason: string,
+  message: string,
+) => void;
+
+export interface ControllerContext {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  record: Recorder;
+  signal: AbortSignal;
+}
+
+/** A change of a kind that a controller looks at, as its key function sees it. */
+export interface Seen<T extends KubernetesObject> {
+  type: "ADDED" | "MODIFIED" | "DELETED";
+  object: T;
+  /** How the object stood before, where it is known. */
+  readonly previous?: T;
+}
+
+/** Another kind whose changes concern this controller, and whose keys they concern. */
+export interface Watched<T extends KubernetesObject = KubernetesObject> {
+  kind: Kind<T>;
+  keys(seen: Seen<T>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
+}
+
+export interface Controller<T extends KubernetesObject = KubernetesObject> {
+  /** Equal to its folder. */
+  name: string;
+  for: Kind<T>;
+  /** Leaves out changes that cannot matter; without it every change of an object wakes its key. */
+  concerns?(seen: Seen<T>): boolean;
+  /** Kinds whose objects have one of `for` as controller: their changes wake the owner. */
+  owns?: readonly Kind[];
+  watches?: readonly Watched[];
+  /** How many keys are worked on at once; 4 unless told. */
+  workers?: number;
+  /**
+   * Makes what is agree with what is wanted for one key, however it got there. Reads and writes through the client;
+   * must be safe to run again after a crash at any point. A throw means back off, Terminal means stop.
+   */
+  reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> | Promise<void>;
+}
+
+/** A controller of any kind, as lists hold it. */
+// biome-ignore lint/suspicious/noExplicitAny: the kinds of a list differ, and each controller sees only its own
+export type AnyController = Controller<any>;
+
+export const defineController = <T extends KubernetesObject>(controller: Controller<T>): Controller<T> => controller;
+
+/** A watch on another kind, checked against that kind's type. */
+export const watching = <T extends KubernetesObject>(kind: Kind<T>, keys: Watched<T>["keys"]): Watched =>
+  ({ kind, keys }) as unknown as Watched;

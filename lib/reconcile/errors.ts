@@ -1,0 +1,17 @@
+/** Trying again will not help until something changes: the key is not retried. */
+export class Terminal extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "Terminal";
+  }
+}
+
+/** Not yet: try again after this many milliseconds, without counting it as a failure. */
+export class RetryAfter extends Error {
+  readonly milliseconds: number;
+  constructor(milliseconds: number, message: string) {
+    super(message);
+    this.name = "RetryAfter";
+    this.milliseconds = milliseconds;
+  }
+}

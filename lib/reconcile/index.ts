@@ -1,0 +1,19 @@
+/**
+ * The engine under the controllers: changes become keys, keys wait in a queue that gives one worker per key at a time,
+ * and `reconcile` makes the world agree with what is wanted. It knows no kind by name and no store.
+ */
+export {
+  type AnyController,
+  type Controller,
+  type ControllerContext,
+  defineController,
+  type Key,
+  type Recorder,
+  type Result,
+  type Seen,
+  type Watched,
+  watching,
+} from "./controller.ts";
+export { RetryAfter, Terminal } from "./errors.ts";
+export { createQueue, type Queue } from "./queue.ts";
+export { type Engine, runControllers } from "./run.ts";
