@@ -3,7 +3,9 @@
  * the store knows no kind and never looks into a body. The drivers have doors of their own (`#store/memory` and its
  * like) and build on the second group of exports here, which is of no use to anybody else.
  */
+export { type Cache, type CacheOptions, openCache } from "./cache.ts";
 export { Compacted, Conflict, Exists, FutureRevision } from "./errors.ts";
+export type { Follow, Listener } from "./followers.ts";
 export { afterPrefix, compareKeys } from "./keys.ts";
 export type { Change, Commit, Entry, Index, ListOptions, Page, Store, Write } from "./port.ts";
 export { earlierPage, pageOf, rangeOf, rewind } from "./snapshot.ts";
