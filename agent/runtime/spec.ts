@@ -104,7 +104,8 @@ export interface SecuritySpec {
   maskedPaths?: string[];
   readOnlyPaths?: string[];
   seccomp: SecurityProfile;
-  appArmor: SecurityProfile;
+  /** Absent: the runtime's default where the host has AppArmor; naming one on a host without it fails. */
+  appArmor?: SecurityProfile;
   seLinux?: { user: string; role: string; type: string; level: string };
 }
 
@@ -127,7 +128,6 @@ export function defaultSecurity(): SecuritySpec {
     maskedPaths: [...defaultMaskedPaths],
     readOnlyPaths: [...defaultReadOnlyPaths],
     seccomp: { type: "Unconfined" },
-    appArmor: { type: "RuntimeDefault" },
   };
 }
 

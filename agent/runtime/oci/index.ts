@@ -2,4 +2,7 @@
  * Container images as data: tar archives, layers, configs and manifests by the OCI image specification, built in
  * memory, and pushed to a registry. It talks to no runtime.
  */
+export { type Blob, type BuiltImage, buildImage, type ImagePlan } from "./image.ts";
+export { pushImage } from "./push.ts";
+export { pushStandIns, standInImages } from "./stand-ins.ts";
 export { packTar, type TarMember, unpackTar } from "./tar.ts";

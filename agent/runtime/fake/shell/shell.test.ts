@@ -34,7 +34,7 @@ test.each([
   ["for x in a b 'c d'; do echo \"<$x>\"; done", "<a>\n<b>\n<c d>\n"],
   ["if test -f /x; then echo yes; elif true; then echo elif; else echo no; fi", "elif\n"],
   ["echo one > /f; echo two >> /f; cat /f | wc -l; cat < /f", "2\none\ntwo\n"],
-  ['echo "$(echo in; echo ner)" $(( (2 + 3) * 4 % 7 )) ${MISSING:-fallback}', "in\nner 6 fallback\n"],
+  ['echo "$(echo in; echo ner)" $(( (2 + 3) * 4 % 7 )) $' + "{MISSING:-fallback}", "in\nner 6 fallback\n"],
   ["! true; echo $?", "1\n"],
   ["# only a comment\necho after", "after\n"],
   ["mkdir -p /a/b; echo x > /a/b/c; cd /a; tar cf - b > /t; rm -rf b; ls /a; tar xf - -C /z < /t; cat /z/b/c", "x\n"],

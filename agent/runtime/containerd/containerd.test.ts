@@ -1,0 +1,148 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
+import { createInflate, inflateSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { cri } from "./cri.ts";
+import { native } from "./native.ts";
+import { bridgeName, mirrorFiles, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
+import { spdyOver } from "./spdy.ts";
+import { compileServices } from "./wire/codec.ts";
+
+test("the tables compile, and a message survives the wire", () => {
+  for (const table of [cri, native]) {
+    const methods = compileServices(table);
+    for (const [service, calls] of Object.entries(table.services)) {
+      for (const call of calls) expect(methods(service, call.split(" ")[0]!).path).toContain(service);
+    }
+  }
+  const method = compileServices(cri)("RuntimeService", "ExecSync");
+  expect(method.encode({ container_id: "c", cmd: ["a", "b"], timeout: 3 }).toString("hex")).toBe(
+    "0a016312016112016218" + "03",
+  );
+  expect(method.decode(Buffer.from("0a026f6b1804", "hex"))).toMatchObject({ stdout: Buffer.from("ok"), exit_code: 4 });
+  expect(() => compileServices(cri)("RuntimeService", "Nothing")).toThrow("RuntimeService/Nothing");
+});
+
+test("the sandbox's program waits, and ends at a kill", async () => {
+  for (const architecture of ["amd64", "arm64"] as const) {
+    const program = sandboxProgram(architecture);
+    expect(program.length).toBeLessThan(256);
+    expect(program.readUInt16LE(18)).toBe(architecture === "amd64" ? 62 : 183);
+  }
+  expect(sandboxProgram("arm64").subarray(120, 176).toString("hex")).toBe(
+    "c81080d2200280d281010010020080d2030180d2010000d4" +
+      "280980d2000080d2010080d2020080d2030080d2040080d2010000d4f9ffff17",
+  );
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) return;
+  const folder = await mkdtemp(join(tmpdir(), "skiff-pause-"));
+  await writeFile(join(folder, "pause"), sandboxProgram(process.arch === "x64" ? "amd64" : "arm64"), { mode: 0o755 });
+  const child = spawn(join(folder, "pause"));
+  const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal ?? code)));
+  const state = async () => /^State:\s+(\S)/m.exec(await readFile(`/proc/${child.pid}/status`, "utf8"))?.[1];
+  const ignored = async () =>
+    BigInt(`0x${/^SigIgn:\s+(\S+)/m.exec(await readFile(`/proc/${child.pid}/status`, "utf8"))?.[1]}`);
+  while ((await state()) !== "S" || ((await ignored()) >> 16n) % 2n === 0n) await new Promise(setImmediate);
+  child.kill("SIGKILL");
+  expect(await ended).toBe("SIGKILL");
+  await rm(folder, { recursive: true });
+});
+
+test("mirrors become containerd's files", () => {
+  const mirrors = parseMirrors(["http://127.0.0.1:5000/", "docker.io=https://mirror.example", "docker.io=http://two"]);
+  expect(mirrorFiles(mirrors)).toEqual({
+    "_default/hosts.toml": '[host."http://127.0.0.1:5000"]\n  capabilities = ["pull", "resolve"]\n',
+    "docker.io/hosts.toml":
+      'server = "https://registry-1.docker.io"\n\n' +
+      '[host."https://mirror.example"]\n  capabilities = ["pull", "resolve"]\n\n' +
+      '[host."http://two"]\n  capabilities = ["pull", "resolve"]\n',
+  });
+  expect(() => parseMirrors(["mirror.example"])).toThrow(
+    "registry mirror mirror.example: expected URL or REGISTRY=URL",
+  );
+});
+
+test("a node's network has a bridge of its own with a short enough name", () => {
+  const network = { node: "a-node-with-a-long-name", podCidr: "10.1.2.0/24", masquerade: true, folder: "/f" };
+  const config = JSON.parse(podNetworkConfig(network));
+  expect(config.plugins[0]).toMatchObject({
+    type: "bridge",
+    bridge: bridgeName(network.node),
+    ipMasq: true,
+    ipam: { type: "host-local", ranges: [[{ subnet: "10.1.2.0/24" }]], dataDir: "/f" },
+  });
+  expect(bridgeName(network.node).length).toBeLessThanOrEqual(15);
+  expect(bridgeName("other")).not.toBe(bridgeName(network.node));
+});
+
+/** Two ends of one wire. */
+function wire(): [Duplex, Duplex] {
+  const [a, b] = [0, 1].map(
+    () =>
+      new Duplex({
+        read() {},
+        write(chunk, _encoding, done) {
+          other(this).push(chunk);
+          done();
+        },
+        final(done) {
+          other(this).push(null);
+          done();
+        },
+      }),
+  ) as [Duplex, Duplex];
+  const other = (end: Duplex): Duplex => (end === a ? b : a);
+  return [a, b];
+}
+
+test("SPDY: streams carry data both ways, end apart, and any inflater reads the headers", async () => {
+  const [client, server] = wire();
+  const connection = spdyOver(client, Buffer.alloc(0));
+  const first = connection.open({ StreamType: "stdin" });
+  const second = connection.open({ streamtype: "stdout" });
+  first.end("typed");
+  second.end();
+  await new Promise(setImmediate);
+  let bytes = server.read() as Buffer;
+  const frames: { start: Buffer; body: Buffer }[] = [];
+  while (bytes.length > 0) {
+    const length = 8 + bytes.readUIntBE(5, 3);
+    frames.push({ start: bytes.subarray(0, 8), body: bytes.subarray(8, length) });
+    bytes = bytes.subarray(length);
+  }
+  const opens = frames.filter(({ start }) => start.readUInt32BE(0) === 0x80030001);
+  expect(opens.map(({ body }) => body.readUInt32BE(0))).toEqual([1, 3]);
+  const inflate = createInflate();
+  const plain = text(inflate.on("error", () => {}));
+  for (const { body } of opens) inflate.write(body.subarray(10));
+  inflate.end(Buffer.from([0x01, 0, 0, 0xff, 0xff, 0, 0, 0, 0]));
+  expect(inflateSync(opens[0]!.body.subarray(10), { finishFlush: 2 }).toString("latin1")).toBe(
+    "\0\0\0\x01\0\0\0\x0astreamtype\0\0\0\x05stdin",
+  );
+  await plain.catch(() => {});
+  const data = frames.filter(({ start }) => start[0] === 0 && start.readUInt32BE(0) === 1);
+  expect(data.map(({ start, body }) => [start[4], body.toString()])).toEqual([
+    [0, "typed"],
+    [1, ""],
+  ]);
+
+  const reply = (id: number, flags: number, payload: string): void => {
+    const start = Buffer.alloc(8);
+    start.writeUInt32BE(id, 0);
+    start.writeUInt32BE(payload.length, 4);
+    start[4] = flags;
+    const frame = Buffer.concat([start, Buffer.from(payload)]);
+    // In two pieces: frames do not keep to packets.
+    server.write(frame.subarray(0, 5));
+    server.write(frame.subarray(5));
+  };
+  reply(3, 0, "hello ");
+  reply(3, 1, "there");
+  expect(await text(second)).toBe("hello there");
+  server.end();
+  first.resume();
+  connection.close();
+});

@@ -1,0 +1,20 @@
+import { cri as table } from "./cri.ts";
+import type { CallOptions, Channel } from "./wire/channel.ts";
+import { compileServices } from "./wire/codec.ts";
+
+/** CRI's two services over a channel, on behalf of one agent. */
+export interface Cri {
+  /** Whose sandboxes these are. */
+  owner: string;
+  runtime<Response = unknown>(call: string, request: object, options?: CallOptions): Promise<Response>;
+  image<Response = unknown>(call: string, request: object, options?: CallOptions): Promise<Response>;
+}
+
+export function criClient(channel: Channel, owner: string): Cri {
+  const method = compileServices(table);
+  return {
+    owner,
+    runtime: (call, request, options) => channel.call(method("RuntimeService", call), request, options),
+    image: (call, request, options) => channel.call(method("ImageService", call), request, options),
+  };
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import type { Blob, BuiltImage } from "#agent/runtime/oci";
+import { native } from "./native.ts";
+import { isAlreadyThere, openChannel } from "./wire/channel.ts";
+import { compileServices } from "./wire/codec.ts";
+
+/** CRI's own namespace: images elsewhere are not seen by pods. */
+const namespace = "k8s.io";
+const chunkBytes = 1024 * 1024;
+/** What an interrupted import leaves behind goes after this time. */
+const leaseHours = 1;
+
+/** Puts an image into containerd under a full name such as `docker.io/library/busybox:latest`. Repeatable. */
+export async function importImage(socket: string, name: string, image: BuiltImage): Promise<void> {
+  const method = compileServices(native);
+  const channel = openChannel(socket);
+  const id = `skiff-import-${randomUUID()}`;
+  const metadata = { "containerd-namespace": namespace, "containerd-lease": id };
+  try {
+    const until = new Date(Date.now() + leaseHours * 3_600_000).toISOString();
+    await channel.call(
+      method("leases.v1.Leases", "Create"),
+      { id, labels: { "containerd.io/gc.expire": until } },
+      { metadata },
+    );
+    const write = async (blob: Blob, labels: Record<string, string> = {}): Promise<void> => {
+      try {
+        await channel.converse(method("content.v1.Content", "Write"), writes(blob, labels, id), { metadata });
+      } catch (error) {
+        if (!isAlreadyThere(error)) throw error;
+      }
+    };
+    // The lease keeps the parts until the image names them; the labels keep them after that.
+    for (const layer of image.layers) await write(layer);
+    await write(image.config);
+    const references = [image.config, ...image.layers].map(({ digest }, index) => [
+      `containerd.io/gc.ref.content.${index}`,
+      digest,
+    ]);
+    await write(image.manifest, Object.fromEntries(references));
+    const { mediaType, digest, bytes } = image.manifest;
+    const record = { image: { name, target: { media_type: mediaType, digest, size: bytes.length } } };
+    try {
+      await channel.call(method("images.v1.Images", "Create"), record, { metadata });
+    } catch (error) {
+      if (!isAlreadyThere(error)) throw error;
+      await channel.call(method("images.v1.Images", "Update"), record, { metadata });
+    }
+    await channel.call(method("leases.v1.Leases", "Delete"), { id }, { metadata });
+  } finally {
+    channel.close();
+  }
+}
+
+/** The messages that write one blob: its pieces, the last one committing it. */
+function writes(blob: Blob, labels: Record<string, string>, id: string): object[] {
+  const requests: object[] = [];
+  const { digest, bytes } = blob;
+  for (let offset = 0; offset === 0 || offset < bytes.length; offset += chunkBytes) {
+    const data = bytes.subarray(offset, offset + chunkBytes);
+    const last = offset + chunkBytes >= bytes.length;
+    requests.push({
+      action: last ? "COMMIT" : "WRITE",
+      ref: `${id}-${digest}`,
+      total: bytes.length,
+      expected: digest,
+      offset,
+      data,
+      ...(last ? { labels } : {}),
+    });
+  }
+  return requests;
+}

@@ -1,0 +1,16 @@
+/**
+ * A containerd of Skiff's own: its configuration, network, mirrors and sandbox image under one folder, started
+ * detached so that containers outlive the agent, found again by the next one, ended by `skiff down`. It never
+ * touches the system's containerd.
+ */
+export {
+  bridgeName,
+  mirrorFiles,
+  type PodNetwork,
+  parseMirrors,
+  podNetworkConfig,
+  type RegistryMirrors,
+} from "./config.ts";
+export { findMissing, installRuntime, type Missing } from "./install.ts";
+export { type PrivateContainerd, type PrivateOptions, startPrivate, stopPrivate } from "./lifecycle.ts";
+export { sandboxImageName, sandboxProgram } from "./sandbox-image.ts";

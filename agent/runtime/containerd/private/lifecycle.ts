@@ -1,0 +1,138 @@
+import { execFile } from "node:child_process";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import type { Log } from "#base";
+import { criClient } from "../cri-client.ts";
+import { importImage } from "../import.ts";
+import type { SandboxItem } from "../pods.ts";
+import { openChannel } from "../wire/channel.ts";
+import {
+  bridgeName,
+  containerdConfig,
+  mirrorFiles,
+  type PodNetwork,
+  type PrivatePaths,
+  podNetworkConfig,
+  privatePaths,
+  type RegistryMirrors,
+} from "./config.ts";
+import { findPluginFolder } from "./install.ts";
+import { endProcess, findProcess, startProcess, waitUntilReady } from "./process.ts";
+import { sandboxImage, sandboxImageName } from "./sandbox-image.ts";
+
+const run = promisify(execFile);
+
+export interface PrivateOptions {
+  /** Everything lies here; the socket's path must fit into 108 bytes. */
+  folder: string;
+  network: Omit<PodNetwork, "folder">;
+  mirrors: RegistryMirrors;
+  log: Log;
+}
+
+export interface PrivateContainerd {
+  socket: string;
+  pid: number;
+  /** It was running already and its containers with it. */
+  adopted: boolean;
+}
+
+/**
+ * Makes sure that the containerd of this folder runs with these settings. One that runs already is adopted; where its
+ * settings differ it is started again, which containers do not notice. Throws an Error with its log when it cannot
+ * start.
+ */
+export async function startPrivate(options: PrivateOptions): Promise<PrivateContainerd> {
+  const paths = privatePaths(options.folder);
+  if (Buffer.byteLength(paths.socket) > 107) {
+    throw new Error(`the socket path ${paths.socket} is longer than Linux allows (107 bytes): choose a shorter folder`);
+  }
+  for (const folder of [paths.folder, paths.registries, paths.network])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeMirrors(paths, options.mirrors);
+  const network = { ...options.network, folder: join(paths.folder, "addresses") };
+  await writeIfNew(join(paths.network, "10-skiff.conflist"), podNetworkConfig(network));
+  const config = containerdConfig(paths, {
+    pluginFolder: await findPluginFolder(),
+    snapshotter: await chooseSnapshotter(paths.folder),
+    restrictOomScore: !(await mayLowerOomScore()),
+  });
+  let pid = await findProcess(paths.config);
+  if ((await writeIfNew(paths.config, config)) && pid !== undefined) {
+    options.log.info("containerd is started again with new settings", { pid });
+    await endProcess(pid);
+    pid = undefined;
+  }
+  const adopted = pid !== undefined;
+  pid ??= await startProcess(paths.config, paths.log);
+  await waitUntilReady(paths.socket, pid, paths.log);
+  await importImage(paths.socket, sandboxImageName, sandboxImage(process.arch === "arm64" ? "arm64" : "amd64"));
+  options.log.info(adopted ? "containerd was running and is used" : "containerd is started", { pid });
+  return { socket: paths.socket, pid, adopted };
+}
+
+/** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. */
+export async function stopPrivate(folder: string, node: string): Promise<void> {
+  const paths = privatePaths(folder);
+  const pid = await findProcess(paths.config);
+  if (pid !== undefined) {
+    await removeAllPods(paths.socket);
+    await endProcess(pid);
+  }
+  const mounts = (await readFile("/proc/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
+  // Inner mounts stand later in the list than what they are mounted on.
+  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse())
+    await run("umount", ["-l", mount]);
+  await run("ip", ["link", "delete", bridgeName(node)]).catch(() => {
+    // No pod has had an address: there is no bridge.
+  });
+}
+
+async function removeAllPods(socket: string): Promise<void> {
+  const channel = openChannel(socket);
+  const cri = criClient(channel, "");
+  try {
+    const { items } = await cri.runtime<{ items: SandboxItem[] }>("ListPodSandbox", {});
+    await Promise.all(
+      items.map(async ({ id }) => {
+        await cri.runtime("StopPodSandbox", { pod_sandbox_id: id });
+        await cri.runtime("RemovePodSandbox", { pod_sandbox_id: id });
+      }),
+    );
+  } finally {
+    channel.close();
+  }
+}
+
+async function writeMirrors(paths: PrivatePaths, mirrors: RegistryMirrors): Promise<void> {
+  const files = mirrorFiles(mirrors);
+  await rm(paths.registries, { recursive: true, force: true });
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(paths.registries, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
+  }
+}
+
+/** Says whether the file was different. A crash leaves the old file or the new one. */
+async function writeIfNew(path: string, content: string): Promise<boolean> {
+  if ((await readFile(path, "utf8").catch(() => undefined)) === content) return false;
+  await writeFile(`${path}.new`, content, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return true;
+}
+
+const capSysResource = 24n;
+
+async function mayLowerOomScore(): Promise<boolean> {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${effective}`) >> capSysResource) & 1n) === 1n;
+}
+
+/** Overlay file systems do not go on top of one another, as inside a container; copying always works. */
+async function chooseSnapshotter(folder: string): Promise<"overlayfs" | "native"> {
+  const { stdout } = await run("stat", ["-f", "-c", "%T", folder]);
+  const known = await readFile("/proc/filesystems", "utf8");
+  return stdout.trim() !== "overlayfs" && /\boverlay\b/.test(known) ? "overlayfs" : "native";
+}

@@ -1,0 +1,74 @@
+import { spawn } from "node:child_process";
+import { open, readdir, readFile } from "node:fs/promises";
+import { criClient } from "../cri-client.ts";
+import { openChannel } from "../wire/channel.ts";
+
+/** The process that runs with this configuration, whoever started it; found by its command line, so never a stranger. */
+export async function findProcess(config: string): Promise<number | undefined> {
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const words = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0");
+    if (words[1] === "--config" && words[2] === config && /(^|\/)containerd$/.test(words[0] ?? "")) return Number(name);
+  }
+  return undefined;
+}
+
+/** Starts it in a session of its own: it outlives this process, and containers outlive both. */
+export async function startProcess(config: string, log: string): Promise<number> {
+  const output = await open(log, "a", 0o600);
+  try {
+    return await new Promise((resolve, reject) => {
+      const child = spawn("containerd", ["--config", config], {
+        detached: true,
+        stdio: ["ignore", output.fd, output.fd],
+      });
+      child.on("error", reject);
+      child.on("spawn", () => {
+        child.unref();
+        resolve(child.pid!);
+      });
+    });
+  } finally {
+    await output.close();
+  }
+}
+
+const isAlive = async (pid: number): Promise<boolean> => {
+  const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // A child that has ended stays as a zombie until its parent looks.
+  return status !== "" && !/^\d+ \(.*\) Z/.test(status);
+};
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Waits until the runtime answers. Throws with the end of its log when it ends instead, or takes over a minute. */
+export async function waitUntilReady(socket: string, pid: number, log: string): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const channel = openChannel(socket);
+    try {
+      await criClient(channel, "").runtime("Version", { version: "v1" }, { timeoutMilliseconds: 2000 });
+      return;
+    } catch (error) {
+      const ended = !(await isAlive(pid));
+      if (ended || Date.now() > deadline) {
+        const said = (await readFile(log, "utf8").catch(() => "")).split("\n").slice(-6).join("\n");
+        const what = ended ? "ended at its start" : `does not answer at ${socket}`;
+        throw new Error(`containerd ${what}; it said:\n${said}`, { cause: error });
+      }
+    } finally {
+      channel.close();
+    }
+    await pause(50);
+  }
+}
+
+/** Asks it to end and waits; kills it after 20 seconds. */
+export async function endProcess(pid: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  process.kill(pid, "SIGTERM");
+  while (await isAlive(pid)) {
+    if (Date.now() > deadline) process.kill(pid, "SIGKILL");
+    await pause(50);
+  }
+}

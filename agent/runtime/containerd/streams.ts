@@ -1,0 +1,232 @@
+import { Duplex, type Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import {
+  type CommandResult,
+  type ContainerStats,
+  type ExecRequest,
+  isRuntimeError,
+  RuntimeError,
+  type SandboxStats,
+  type Session,
+  type StreamPort,
+} from "#agent/runtime";
+import { readLogFile, renderLogs } from "#agent/runtime/logs";
+import { marks } from "./convert.ts";
+import type { Cri } from "./cri-client.ts";
+import { type ContainerStatus, milliseconds } from "./pods.ts";
+import { connectSpdy } from "./spdy.ts";
+
+/** Logs from the files that the runtime writes; the rest over its streaming server. */
+export function criStreams(cri: Cri): StreamPort {
+  const statusOf = async (id: string): Promise<ContainerStatus> =>
+    (await cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: id })).status;
+  const hasEnded = async (id: string): Promise<boolean> => {
+    try {
+      return (await statusOf(id)).state === "CONTAINER_EXITED";
+    } catch (error) {
+      if (isRuntimeError(error, "notFound")) return true;
+      throw error;
+    }
+  };
+
+  return {
+    logs: async function* (containerId, options) {
+      const { log_path: path } = await statusOf(containerId);
+      if (path === "") throw new RuntimeError("unsupported", `container ${containerId} has no log file`);
+      const { follow = false, tailLines, signal, ...render } = options;
+      const entries = readLogFile({
+        path,
+        follow,
+        ...(tailLines === undefined || options.stream ? {} : { tailLines }),
+        ended: () => hasEnded(containerId),
+        ...(signal ? { signal } : {}),
+      });
+      // A tail of one stream has to look at the lines of the other, so it cannot begin in the file's middle.
+      yield* renderLogs(
+        options.stream && tailLines !== undefined ? firstWhole(entries) : entries,
+        options.stream && tailLines !== undefined ? { ...render, tailLines } : render,
+      );
+    },
+
+    exec: async (request) => {
+      const { containerId, command, ...asked } = request;
+      const { url } = await cri.runtime<{ url: string }>("Exec", {
+        container_id: containerId,
+        cmd: command,
+        ...asked,
+        stderr: asked.stderr && !asked.tty,
+      });
+      return openSession(url, asked);
+    },
+    attach: async ({ containerId, ...asked }) => {
+      const { url } = await cri.runtime<{ url: string }>("Attach", {
+        container_id: containerId,
+        ...asked,
+        stderr: asked.stderr && !asked.tty,
+      });
+      return openSession(url, asked);
+    },
+    run: async (containerId, command, timeoutSeconds): Promise<CommandResult> => {
+      const answer = await cri.runtime<{ stdout: Buffer; stderr: Buffer; exit_code: number }>(
+        "ExecSync",
+        { container_id: containerId, cmd: command, timeout: timeoutSeconds },
+        // The runtime keeps the time; ours is for one that hangs.
+        { timeoutMilliseconds: timeoutSeconds > 0 ? timeoutSeconds * 1000 + 60_000 : 0 },
+      );
+      return { exitCode: answer.exit_code, stdout: answer.stdout, stderr: answer.stderr };
+    },
+
+    forward: async (sandboxId, port) => {
+      const { url } = await cri.runtime<{ url: string }>("PortForward", { pod_sandbox_id: sandboxId, port: [port] });
+      const connection = await connectSpdy(url, "portforward.k8s.io");
+      const headers = { port: String(port), requestid: "0" };
+      const errors = connection.open({ streamtype: "error", ...headers });
+      const data = connection.open({ streamtype: "data", ...headers });
+      errors.end();
+      return failing(data, text(errors), () => connection.close());
+    },
+
+    stats: async (filter) => {
+      const labels = { [marks.owner]: cri.owner, ...(filter?.uid === undefined ? {} : { [marks.podUid]: filter.uid }) };
+      const selector = { filter: { label_selector: labels } };
+      const { stats } = await cri.runtime<{ stats: PodStatsItem[] }>("ListPodSandboxStats", selector);
+      return stats.map(podStats);
+    },
+  };
+}
+
+/** Everything that is there so far as one batch, so that a tail over it is right; then what follows. */
+async function* firstWhole<T>(batches: AsyncIterable<T[]>): AsyncGenerator<T[]> {
+  const all: T[] = [];
+  for await (const batch of batches) all.push(...batch);
+  yield all;
+}
+
+/** A duplex that ends with an error where the other side sent one. */
+function failing(data: Duplex, error: Promise<string>, close: () => void): Duplex {
+  const readable = (async function* () {
+    yield* data as AsyncIterable<Uint8Array>;
+    const message = await error;
+    if (message !== "") throw new RuntimeError("failed", message);
+  })();
+  const duplex = Duplex.from({ readable, writable: data });
+  duplex.on("close", close);
+  return duplex;
+}
+
+async function openSession(url: string, asked: Omit<ExecRequest, "containerId" | "command">): Promise<Session> {
+  const connection = await connectSpdy(url, "v4.channel.k8s.io");
+  // The runtime waits for exactly these, so each that was asked for is opened, and no other.
+  const errors = connection.open({ streamtype: "error" });
+  errors.end();
+  const stdin = asked.stdin ? connection.open({ streamtype: "stdin" }) : undefined;
+  const stdout = asked.stdout ? connection.open({ streamtype: "stdout" }) : undefined;
+  const stderr = asked.stderr && !asked.tty ? connection.open({ streamtype: "stderr" }) : undefined;
+  const resize = asked.tty ? connection.open({ streamtype: "resize" }) : undefined;
+  for (const output of [stdout, stderr]) output?.end();
+  // Nothing comes back on these, but their end has to be taken off the wire.
+  for (const input of [stdin, resize]) input?.resume().on("error", () => {});
+  const outputs = [stdout, stderr].filter((stream) => stream !== undefined).map(finished);
+  const done = text(errors)
+    .then(async (status) => {
+      await Promise.all(outputs);
+      return { exitCode: exitCodeOf(status) };
+    })
+    .finally(() => connection.close());
+  done.catch(() => {});
+  return {
+    ...(stdin ? { stdin } : {}),
+    ...(stdout ? { stdout } : {}),
+    ...(stderr ? { stderr } : {}),
+    resize: ({ width, height }) => void resize?.write(JSON.stringify({ Width: width, Height: height })),
+    done,
+    close: () => connection.close(),
+  };
+}
+
+const finished = (stream: Readable): Promise<void> =>
+  new Promise((resolve) => {
+    for (const event of ["end", "error", "close"]) stream.once(event, () => resolve());
+  });
+
+/** The error stream ends with a Status; one that says NonZeroExitCode carries the code among its causes. */
+function exitCodeOf(status: string): number {
+  if (status === "") throw new RuntimeError("unavailable", "the connection to the container was lost");
+  let parsed: { status?: string; message?: string; details?: { causes?: { reason?: string; message?: string }[] } };
+  try {
+    parsed = JSON.parse(status);
+  } catch {
+    throw new RuntimeError("failed", status);
+  }
+  if (parsed.status === "Success") return 0;
+  const code = parsed.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+  if (code === undefined) throw new RuntimeError("failed", parsed.message ?? status);
+  return Number(code);
+}
+
+interface Value {
+  value: number;
+}
+interface Usage {
+  timestamp: number;
+  usage_core_nano_seconds: Value | null;
+  working_set_bytes: Value | null;
+  usage_bytes: Value | null;
+  rss_bytes: Value | null;
+}
+interface PodStatsItem {
+  attributes: { id: string; metadata: { name: string; namespace: string; uid: string } };
+  linux: {
+    cpu: Usage | null;
+    memory: Usage | null;
+    network: { default_interface: Record<string, Value | null> & { name: string } } | null;
+    containers: {
+      attributes: { id: string; metadata: { name: string } };
+      cpu: Usage | null;
+      memory: Usage | null;
+      writable_layer: { used_bytes: Value | null; inodes_used: Value | null } | null;
+    }[];
+  } | null;
+}
+
+function podStats({ attributes, linux }: PodStatsItem): SandboxStats {
+  const { name, namespace, uid } = attributes.metadata;
+  const network = linux?.network?.default_interface;
+  const count = (key: string): number => network?.[key]?.value ?? 0;
+  return {
+    sandboxId: attributes.id,
+    name,
+    namespace,
+    uid,
+    at: milliseconds(linux?.cpu?.timestamp ?? linux?.memory?.timestamp ?? 0),
+    ...known("cpuNanoseconds", linux?.cpu?.usage_core_nano_seconds),
+    ...known("memoryWorkingSetBytes", linux?.memory?.working_set_bytes),
+    ...(network
+      ? {
+          network: {
+            interface: network.name,
+            receivedBytes: count("rx_bytes"),
+            sentBytes: count("tx_bytes"),
+            receiveErrors: count("rx_errors"),
+            sendErrors: count("tx_errors"),
+          },
+        }
+      : {}),
+    containers: (linux?.containers ?? []).map(
+      (item): ContainerStats => ({
+        containerId: item.attributes.id,
+        name: item.attributes.metadata.name,
+        at: milliseconds(item.cpu?.timestamp ?? 0),
+        ...known("cpuNanoseconds", item.cpu?.usage_core_nano_seconds),
+        ...known("memoryWorkingSetBytes", item.memory?.working_set_bytes),
+        ...known("memoryUsageBytes", item.memory?.usage_bytes),
+        ...known("memoryRssBytes", item.memory?.rss_bytes),
+        ...known("writableLayerBytes", item.writable_layer?.used_bytes),
+        ...known("writableLayerInodes", item.writable_layer?.inodes_used),
+      }),
+    ),
+  };
+}
+
+const known = <Key extends string>(key: Key, value: Value | null | undefined): { [key in Key]?: number } =>
+  value ? ({ [key]: value.value } as { [key in Key]?: number }) : {};

@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { packTar, type TarMember } from "./tar.ts";
+
+export interface ImagePlan {
+  architecture: "amd64" | "arm64";
+  /** From the bottom up. */
+  layers: TarMember[][];
+  entrypoint?: string[];
+  command?: string[];
+  env?: Record<string, string>;
+  workingDirectory?: string;
+  user?: string;
+  ports?: string[];
+  labels?: Record<string, string>;
+}
+
+export interface Blob {
+  mediaType: string;
+  digest: string;
+  bytes: Buffer;
+}
+
+/** An image as its blobs; the manifest names the others. */
+export interface BuiltImage {
+  manifest: Blob;
+  config: Blob;
+  layers: Blob[];
+}
+
+const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+const blob = (mediaType: string, bytes: Buffer): Blob => ({ mediaType, digest: digestOf(bytes), bytes });
+
+const json = (mediaType: string, value: unknown): Blob => blob(mediaType, Buffer.from(JSON.stringify(value)));
+
+const describe = ({ mediaType, digest, bytes }: Blob) => ({ mediaType, digest, size: bytes.length });
+
+/** Builds an image in memory. The same plan always makes the same digests: nothing in it depends on time. */
+export function buildImage(plan: ImagePlan): BuiltImage {
+  const archives = plan.layers.map(packTar);
+  const layers = archives.map((archive) => blob("application/vnd.oci.image.layer.v1.tar+gzip", gzipSync(archive)));
+  const config = json("application/vnd.oci.image.config.v1+json", {
+    created: "1970-01-01T00:00:00Z",
+    architecture: plan.architecture,
+    os: "linux",
+    config: {
+      ...(plan.entrypoint ? { Entrypoint: plan.entrypoint } : {}),
+      ...(plan.command ? { Cmd: plan.command } : {}),
+      Env: Object.entries(plan.env ?? {}).map(([name, value]) => `${name}=${value}`),
+      ...(plan.workingDirectory ? { WorkingDir: plan.workingDirectory } : {}),
+      ...(plan.user ? { User: plan.user } : {}),
+      ...(plan.ports ? { ExposedPorts: Object.fromEntries(plan.ports.map((port) => [port, {}])) } : {}),
+      ...(plan.labels ? { Labels: plan.labels } : {}),
+    },
+    rootfs: { type: "layers", diff_ids: archives.map(digestOf) },
+    history: archives.map(() => ({ created: "1970-01-01T00:00:00Z" })),
+  });
+  const manifest = json("application/vnd.oci.image.manifest.v1+json", {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: describe(config),
+    layers: layers.map(describe),
+  });
+  return { manifest, config, layers };
+}
