@@ -1,0 +1,21 @@
+import { replicaSet as replicaSets } from "#api";
+import { ignoring } from "../ownership.ts";
+import { revisionOf } from "./annotations.ts";
+import type { Found, Rollout } from "./new-replica-set.ts";
+
+/** Deletes old sets beyond revisionHistoryLimit, lowest revision first; those that still have pods stay. */
+export async function cleanUp({ context, deployment }: Rollout, { old }: Found): Promise<void> {
+  const limit = deployment.spec?.revisionHistoryLimit;
+  if (limit === undefined) return;
+  const alive = old.filter(({ metadata }) => !metadata.deletionTimestamp);
+  const surplus = alive.length - limit;
+  if (surplus <= 0) return;
+  const sorted = [...alive].sort((a, b) => revisionOf(a) - revisionOf(b));
+  for (const set of sorted.slice(0, surplus)) {
+    const { status, spec, metadata } = set;
+    const observed = Number(status?.observedGeneration ?? 0) >= Number(metadata.generation ?? 0);
+    if ((status?.replicas ?? 0) !== 0 || (spec?.replicas ?? 0) !== 0 || !observed) continue;
+    const { namespace, name = "", uid } = metadata;
+    await ignoring(["NotFound", "Conflict"], context.client.remove(replicaSets, { namespace, name }, { uid }));
+  }
+}

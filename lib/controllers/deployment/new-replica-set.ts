@@ -1,0 +1,171 @@
+import {
+  type Deployment,
+  type DeploymentCondition,
+  deployment as deployments,
+  type PodTemplateSpec,
+  type ReplicaSet,
+  replicaSet as replicaSets,
+} from "#api";
+import { clone, deepEqual, isReason, messageOf } from "#base";
+import type { ControllerContext } from "#reconcile";
+import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
+import { annotations, hashLabel, revisionOf, setAnnotations } from "./annotations.ts";
+import { maxSurge } from "./limits.ts";
+import { templateHash } from "./template-hash.ts";
+
+/** What one look at a deployment works with. */
+export interface Rollout {
+  context: ControllerContext;
+  deployment: Deployment;
+  /** All ReplicaSets that the deployment controls. */
+  sets: ReplicaSet[];
+}
+
+/** The set of the present template, and the others. */
+export interface Found {
+  set: ReplicaSet | undefined;
+  /** Oldest first. */
+  old: ReplicaSet[];
+  /** What happened to the set in this look. */
+  event?: Pick<DeploymentCondition, "reason" | "message" | "status">;
+}
+
+const withoutHash = (template: PodTemplateSpec | undefined): PodTemplateSpec => {
+  const copy = clone(template ?? ({} as PodTemplateSpec));
+  const labels = copy.metadata?.labels;
+  if (labels) delete labels[hashLabel];
+  if (labels && Object.keys(labels).length === 0) delete copy.metadata!.labels;
+  if (copy.metadata && Object.keys(copy.metadata).length === 0) delete copy.metadata;
+  return copy;
+};
+
+/** Whether two templates ask for the same pods; the label that tells them apart does not count. */
+export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
+  deepEqual(withoutHash(a), withoutHash(b));
+
+const byAge = (a: ReplicaSet, b: ReplicaSet): number => {
+  const [left, right] = [a.metadata.creationTimestamp ?? "", b.metadata.creationTimestamp ?? ""];
+  if (left !== right) return left < right ? -1 : 1;
+  return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
+};
+
+/**
+ * Finds the set of the present template, makes it when `create` allows, and gives it the newest revision number. Of
+ * several equal ones the oldest counts, as upstream decides.
+ */
+export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<Found> {
+  const { deployment, sets } = rollout;
+  const sorted = [...sets].sort(byAge);
+  const existing = sorted.find((set) => sameTemplate(set.spec?.template, deployment.spec?.template));
+  const old = sorted.filter((set) => set !== existing);
+  const revision = String(Math.max(0, ...old.map(revisionOf)) + 1);
+  if (existing) {
+    const set = await refresh(rollout, existing, revision);
+    await markRevision(rollout, set);
+    return { set, old, ...found(deployment, set) };
+  }
+  if (!create) return { set: undefined, old };
+  return { old, ...(await make(rollout, old, revision)) };
+}
+
+/** The condition says once that the set was there already; later reasons are not overwritten by it. */
+function found(deployment: Deployment, set: ReplicaSet): Pick<Found, "event"> {
+  const progressing = deployment.status?.conditions?.some(({ type }) => type === "Progressing");
+  if (progressing) return {};
+  return {
+    event: { reason: "FoundNewReplicaSet", message: `Found new replica set "${set.metadata.name}"`, status: "True" },
+  };
+}
+
+/** An existing set gets the revision and the deployment's annotations when they have changed. */
+async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revision: string): Promise<ReplicaSet> {
+  const next = clone(set);
+  const changed = setAnnotations(deployment, next, revision);
+  const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
+  const sameWait = (next.spec?.minReadySeconds ?? 0) === minReadySeconds;
+  if (!changed && sameWait) return set;
+  next.spec!.minReadySeconds = minReadySeconds;
+  return context.client.update(replicaSets, next);
+}
+
+/** The deployment carries the revision of its set. */
+async function markRevision({ context, deployment }: Rollout, set: ReplicaSet): Promise<void> {
+  const revision = set.metadata.annotations?.[annotations.revision];
+  if (revision === undefined || deployment.metadata.annotations?.[annotations.revision] === revision) return;
+  const { namespace, name = "" } = deployment.metadata;
+  const patch = { metadata: { annotations: { [annotations.revision]: revision } } };
+  await ignoring(["NotFound"], context.client.patch(deployments, { namespace, name }, patch, { type: "merge" }));
+}
+
+async function make(rollout: Rollout, old: ReplicaSet[], revision: string): Promise<Pick<Found, "set" | "event">> {
+  const { context, deployment } = rollout;
+  const hash = templateHash(deployment.spec!.template!, deployment.status?.collisionCount);
+  const set = setOf(deployment, hash);
+  set.spec!.replicas = newReplicas(rollout, old);
+  setAnnotations(deployment, set, revision);
+  const about = { kind: deployments, object: deployment };
+  try {
+    const made = await context.client.create(replicaSets, set);
+    await markRevision(rollout, made);
+    if (set.spec!.replicas! > 0) {
+      const message = `Scaled up replica set ${made.metadata.name} from 0 to ${set.spec!.replicas}`;
+      context.record(about, "Normal", "ScalingReplicaSet", message);
+    }
+    const event = {
+      reason: "NewReplicaSetCreated",
+      message: `Created new replica set "${made.metadata.name}"`,
+      status: "True",
+    };
+    return { set: made, event };
+  } catch (error) {
+    if (isReason(error, "AlreadyExists")) return taken(rollout, set);
+    if (isReason(error, "Forbidden") && messageOf(error).includes("because it is being terminated")) throw error;
+    const message = `Failed to create new replica set "${set.metadata.name}": ${messageOf(error)}`;
+    context.record(about, "Warning", "ReplicaSetCreateError", message);
+    throw error;
+  }
+}
+
+/** The name is taken: by ourselves before a crash, or by another template with the same hash. */
+async function taken({ context, deployment }: Rollout, set: ReplicaSet): Promise<Pick<Found, "set" | "event">> {
+  const { client } = context;
+  const { namespace, name = "" } = set.metadata;
+  const there = await client.get(replicaSets, { namespace, name });
+  const own = controllerOf(there)?.uid === deployment.metadata.uid;
+  if (own && sameTemplate(there.spec?.template, deployment.spec?.template)) return { set: there };
+  const collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
+  await client.update(
+    deployments,
+    { ...deployment, status: { ...deployment.status, collisionCount } },
+    { subresource: "status" },
+  );
+  throw new Error(`the name ${name} belongs to another template; the next attempt uses another hash`);
+}
+
+function setOf(deployment: Deployment, hash: string): ReplicaSet {
+  const template = clone(deployment.spec!.template!);
+  template.metadata = { ...template.metadata, labels: { ...template.metadata?.labels, [hashLabel]: hash } };
+  const selector = clone(deployment.spec!.selector!);
+  selector.matchLabels = { ...selector.matchLabels, [hashLabel]: hash };
+  const { minReadySeconds } = deployment.spec!;
+  return {
+    metadata: {
+      name: `${deployment.metadata.name}-${hash}`,
+      namespace: deployment.metadata.namespace,
+      labels: { ...template.metadata.labels },
+      ownerReferences: [controllerReference(deployments, deployment)],
+    },
+    spec: { replicas: 0, selector, template, ...(minReadySeconds ? { minReadySeconds } : {}) },
+  } as ReplicaSet;
+}
+
+/** As many replicas as the new set may have while the old ones stand (upstream's NewRSNewReplicas). */
+export function newReplicas({ deployment }: Rollout, old: readonly ReplicaSet[], present?: ReplicaSet): number {
+  const wanted = deployment.spec?.replicas ?? 1;
+  if (deployment.spec?.strategy?.type === "Recreate") return wanted;
+  const current = present?.spec?.replicas ?? 0;
+  const total = old.reduce((sum, set) => sum + (set.spec?.replicas ?? 0), 0) + current;
+  const most = wanted + maxSurge(deployment);
+  if (total >= most) return current;
+  return current + Math.min(most - total, wanted - current);
+}

@@ -1,0 +1,37 @@
+import { type Pod, pod as pods } from "#api";
+import type { Result } from "#reconcile";
+import { cleanUp } from "./clean-up.ts";
+import { newReplicaSet, type Rollout } from "./new-replica-set.ts";
+import { isActiveSet, scaleSet } from "./scale.ts";
+import { isComplete, writeStatus } from "./status.ts";
+
+/** Everything old goes before anything new comes. */
+export async function recreate(rollout: Rollout): Promise<Result | undefined> {
+  let found = await newReplicaSet(rollout, false);
+  const active = found.old.filter(isActiveSet);
+  if (active.length > 0) {
+    for (const set of active) await scaleSet(rollout, set, 0);
+    await writeStatus(rollout, { found });
+    return undefined;
+  }
+  if (await oldPodsRun(rollout)) {
+    await writeStatus(rollout, { found });
+    return undefined;
+  }
+  if (!found.set) found = await newReplicaSet(rollout, true);
+  if (found.set) found = { ...found, set: await scaleSet(rollout, found.set, rollout.deployment.spec?.replicas ?? 1) };
+  if (isComplete(rollout.deployment, found)) await cleanUp(rollout, found);
+  await writeStatus(rollout, { found });
+  return undefined;
+}
+
+/** Whether a pod of an old set has not ended yet, terminating ones included. */
+async function oldPodsRun({ context, deployment, sets }: Rollout): Promise<boolean> {
+  const { namespace } = deployment.metadata;
+  const found = await newReplicaSet({ context, deployment, sets }, false);
+  for (const set of found.old) {
+    const { items } = await context.client.list<Pod>(pods, { namespace, owner: set.metadata.uid ?? "" });
+    if (items.some(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed")) return true;
+  }
+  return false;
+}

@@ -1,0 +1,26 @@
+import type { PodTemplateSpec } from "#api";
+
+const alphabet = "bcdfghjklmnpqrstvwxz2456789";
+
+/** JSON with sorted keys: equal templates give equal text, whatever order they were written in. */
+function stable(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(stable).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return `{${members
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${stable(member)}`)
+    .join(",")}}`;
+}
+
+/**
+ * The value of the pod-template-hash label: FNV-1a of the template and the collision count, in letters that spell
+ * nothing. Upstream hashes the same way over another text, so the values differ from upstream's.
+ */
+export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(`${stable(template)}${collisionCount ?? ""}`)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return Array.from(String(hash), (digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
+}

@@ -1,0 +1,110 @@
+/** Tells in an Endpoints object where a service's pods are, for clients that know no slices (upstream's endpoints controller). */
+import {
+  type EndpointAddress,
+  type Endpoints,
+  endpoints as endpointsKind,
+  type Pod,
+  pod as pods,
+  type Service,
+  service as services,
+} from "#api";
+import { clone, deepEqual } from "#base";
+import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+import { isReady } from "../pods.ts";
+import { podsOf, portsOn, type ResolvedPort, servicesOfPod, targetRef } from "../service-pods.ts";
+
+const managerLabel = "endpoints.kubernetes.io/managed-by";
+const manager = "endpoint-controller";
+const headlessLabel = "service.kubernetes.io/headless";
+const overCapacity = "endpoints.kubernetes.io/over-capacity";
+const largest = 1000;
+
+export const endpointsController = defineController<Service>({
+  name: "endpoints",
+  for: services,
+  watches: [
+    watching<Pod>(pods, (seen, { client }) => servicesOfPod(client, seen)),
+    watching<Endpoints>(endpointsKind, ({ object }) =>
+      object.metadata.labels?.[managerLabel] === manager
+        ? [{ namespace: object.metadata.namespace, name: object.metadata.name ?? "" }]
+        : [],
+    ),
+  ],
+  reconcile,
+});
+
+async function reconcile(context: ControllerContext, key: Key): Promise<void> {
+  const { client } = context;
+  const service = await ignoring(["NotFound"], client.get(services, key));
+  if (!service) {
+    const left = await ignoring(["NotFound"], client.get(endpointsKind, key));
+    const ours = left?.metadata.labels?.[managerLabel] === manager;
+    if (ours) await ignoring(["NotFound"], client.remove(endpointsKind, key, { uid: left.metadata.uid }));
+    return;
+  }
+  if (service.metadata.deletionTimestamp || Object.keys(service.spec?.selector ?? {}).length === 0) return;
+  if (service.spec?.type === "ExternalName") return;
+  const all = await podsOf(client, service);
+  const { subsets, dropped } = subsetsOf(service, all);
+  const there = await ignoring(["NotFound"], client.get(endpointsKind, key));
+  const next: Endpoints = there ? clone(there) : { metadata: { namespace: key.namespace, name: key.name } };
+  next.metadata.labels = labelsOf(service);
+  const { [overCapacity]: _old, ...annotations } = next.metadata.annotations ?? {};
+  next.metadata.annotations = dropped ? { ...annotations, [overCapacity]: "truncated" } : annotations;
+  if (Object.keys(next.metadata.annotations).length === 0) delete next.metadata.annotations;
+  if (subsets.length > 0) next.subsets = subsets;
+  else delete next.subsets;
+  if (there && deepEqual(next, there)) return;
+  if (there) await client.update(endpointsKind, next);
+  else await ignoring(["Forbidden", "NotFound"], client.create(endpointsKind, next));
+}
+
+function labelsOf(service: Service): Record<string, string> {
+  const { [headlessLabel]: _headless, ...labels } = service.metadata.labels ?? {};
+  return { ...labels, [managerLabel]: manager, ...(service.spec?.clusterIP === "None" ? { [headlessLabel]: "" } : {}) };
+}
+
+type Subsets = NonNullable<Endpoints["subsets"]>;
+
+/** Addresses by the ports that they serve, ready ones apart; at most a thousand in all. */
+function subsetsOf(service: Service, all: readonly Pod[]): { subsets: Subsets; dropped: boolean } {
+  const publish = service.spec?.publishNotReadyAddresses === true;
+  const usable = all.filter(({ metadata }) => publish || !metadata.deletionTimestamp);
+  const sorted = [...usable].sort((a, b) => Number(isReady(b)) - Number(isReady(a)));
+  const groups = new Map<string, { ports: ResolvedPort[]; ready: EndpointAddress[]; notReady: EndpointAddress[] }>();
+  for (const pod of sorted.slice(0, largest)) {
+    const ports = portsOn(service, pod);
+    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue;
+    const key = JSON.stringify(ports);
+    const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
+    groups.set(key, group);
+    (publish || isReady(pod) ? group.ready : group.notReady).push(addressOf(service, pod));
+  }
+  const byIp = (a: EndpointAddress, b: EndpointAddress) => (a.ip < b.ip ? -1 : 1);
+  const subsets = [...groups.values()].map(({ ports, ready, notReady }) => ({
+    ...(ready.length > 0 ? { addresses: ready.sort(byIp) } : {}),
+    ...(notReady.length > 0 ? { notReadyAddresses: notReady.sort(byIp) } : {}),
+    ...(ports.length > 0
+      ? {
+          ports: ports.map(({ name, port, protocol, appProtocol }) => ({
+            ...(name === "" ? {} : { name }),
+            port,
+            protocol,
+            ...(appProtocol ? { appProtocol } : {}),
+          })),
+        }
+      : {}),
+  }));
+  return { subsets, dropped: sorted.length > largest };
+}
+
+function addressOf(service: Service, pod: Pod): EndpointAddress {
+  const { hostname, subdomain, nodeName } = pod.spec ?? {};
+  return {
+    ip: pod.status!.podIP!,
+    ...(hostname && subdomain === service.metadata.name ? { hostname } : {}),
+    ...(nodeName ? { nodeName } : {}),
+    targetRef: targetRef(pod),
+  };
+}

@@ -1,0 +1,187 @@
+import { apiVersionOf, type Kind, type KubernetesObject, type OwnerReference } from "#api";
+import { type ControllerContext, type Key, type Result, RetryAfter } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+const foreground = "foregroundDeletion";
+const orphan = "orphan";
+/** How soon to look again at an owner whose dependents are still there, in milliseconds. */
+const again = 2000;
+
+type State = "solid" | "dangling" | "waiting";
+
+/** Makes one object agree with the fate of its owners, and serves those that wait for their dependents. */
+export async function settle(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  name: Key,
+): Promise<Result | undefined> {
+  const object = await ignoring(["NotFound"], context.client.get(kind, name));
+  if (!object) return undefined;
+  if (object.metadata.deletionTimestamp) {
+    if (object.metadata.finalizers?.includes(orphan)) return orphanDependents(context, kinds, kind, object);
+    if (object.metadata.finalizers?.includes(foreground)) return awaitDependents(context, kinds, kind, object);
+    return undefined;
+  }
+  return collect(context, kinds, kind, object);
+}
+
+const nameOf = ({ metadata }: KubernetesObject) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
+
+/** Deletes an object none of whose owners is left; drops references to owners that are gone or wait for it. */
+async function collect(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  object: KubernetesObject,
+): Promise<undefined> {
+  const references = object.metadata.ownerReferences ?? [];
+  if (references.length === 0) return undefined;
+  const states = new Map<OwnerReference, State>();
+  for (const reference of references) states.set(reference, await stateOf(context, kinds, kind, object, reference));
+  const of = (state: State) => references.filter((reference) => states.get(reference) === state);
+  const { client } = context;
+  const { uid, resourceVersion: revision } = object.metadata;
+  if (of("solid").length > 0) {
+    const rest = [...of("dangling"), ...of("waiting")];
+    if (rest.length === 0) return undefined;
+    const ownerReferences = rest.map((reference) => ({ $patch: "delete", uid: reference.uid }));
+    const patch = { metadata: { uid, ownerReferences } };
+    await ignoring(["NotFound", "Conflict"], client.patch(kind, nameOf(object), patch, { type: "strategic" }));
+    return undefined;
+  }
+  if (of("waiting").length > 0 && (await hasDependents(context, kinds, object))) {
+    await ignoring(
+      ["NotFound", "Conflict"],
+      client.remove(kind, nameOf(object), { uid, revision, propagation: "Foreground" }),
+    );
+    return undefined;
+  }
+  // What the object itself asks for decides about its own dependents.
+  const { finalizers } = object.metadata;
+  const propagation = finalizers?.includes(orphan)
+    ? "Orphan"
+    : finalizers?.includes(foreground)
+      ? "Foreground"
+      : "Background";
+  await ignoring(["NotFound", "Conflict"], client.remove(kind, nameOf(object), { uid, revision, propagation }));
+  return undefined;
+}
+
+/** Whether an owner is there, gone, or being deleted in the foreground and waiting for this object. */
+async function stateOf(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  object: KubernetesObject,
+  reference: OwnerReference,
+): Promise<State> {
+  const ownerKind = kinds.find((each) => each.kind === reference.kind && apiVersionOf(each) === reference.apiVersion);
+  // An owner of a kind that this server does not have cannot be looked up: nothing is deleted on its account.
+  if (!ownerKind) return "solid";
+  const { namespace } = object.metadata;
+  if (kind.scope === "Cluster" && ownerKind.scope === "Namespaced") {
+    const message = `ownerRef ${show(reference)} does not exist in namespace ""`;
+    context.record({ kind, object }, "Warning", "OwnerRefInvalidNamespace", message);
+    return "solid";
+  }
+  const name = { name: reference.name, ...(ownerKind.scope === "Cluster" ? {} : { namespace }) };
+  const owner = await ignoring(["NotFound"], context.client.get(ownerKind, name));
+  if (!owner || owner.metadata.uid !== reference.uid) return "dangling";
+  const { deletionTimestamp, finalizers } = owner.metadata;
+  return deletionTimestamp && finalizers?.includes(foreground) ? "waiting" : "solid";
+}
+
+const show = ({ apiVersion, kind, name, uid }: OwnerReference): string =>
+  `[${apiVersion}/${kind}, name: ${name}, uid: ${uid}]`;
+
+/** What an object owns, kind by kind. */
+async function* dependents(
+  { client }: ControllerContext,
+  kinds: readonly Kind[],
+  owner: KubernetesObject,
+): AsyncGenerator<[Kind, KubernetesObject]> {
+  const { uid, namespace } = owner.metadata;
+  for (const kind of kinds) {
+    const within = namespace === undefined ? {} : { namespace };
+    const { items } = await client.list(kind, { owner: uid ?? "", ...within });
+    for (const item of items) yield [kind, item];
+  }
+}
+
+async function hasDependents(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  owner: KubernetesObject,
+): Promise<boolean> {
+  for await (const _dependent of dependents(context, kinds, owner)) return true;
+  return false;
+}
+
+/** Foreground: deletes the dependents and lets the owner go when none that blocks it is left. */
+async function awaitDependents(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  owner: KubernetesObject,
+): Promise<Result | undefined> {
+  let blocked = false;
+  for await (const [dependentKind, dependent] of dependents(context, kinds, owner)) {
+    const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
+    if (reference?.blockOwnerDeletion) blocked = true;
+    if (!dependent.metadata.deletionTimestamp) await collect(context, kinds, dependentKind, dependent);
+  }
+  if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
+  await dropFinalizer(context, kind, owner, foreground);
+  return undefined;
+}
+
+async function stillBlocked(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  owner: KubernetesObject,
+): Promise<boolean> {
+  for await (const [, dependent] of dependents(context, kinds, owner)) {
+    if (
+      dependent.metadata.ownerReferences?.some(
+        ({ uid, blockOwnerDeletion }) => uid === owner.metadata.uid && blockOwnerDeletion,
+      )
+    )
+      return true;
+  }
+  return false;
+}
+
+/** Orphan: takes the owner out of every dependent, then lets it go. */
+async function orphanDependents(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  owner: KubernetesObject,
+): Promise<undefined> {
+  const { client } = context;
+  const { uid = "" } = owner.metadata;
+  for await (const [dependentKind, dependent] of dependents(context, kinds, owner)) {
+    const patch = { metadata: { uid: dependent.metadata.uid, ownerReferences: [{ $patch: "delete", uid }] } };
+    await ignoring(
+      ["NotFound", "Conflict"],
+      client.patch(dependentKind, nameOf(dependent), patch, { type: "strategic" }),
+    );
+  }
+  if (await hasDependents(context, kinds, owner)) throw new RetryAfter(again, "some dependents still name their owner");
+  await dropFinalizer(context, kind, owner, orphan);
+  return undefined;
+}
+
+async function dropFinalizer(
+  { client }: ControllerContext,
+  kind: Kind,
+  owner: KubernetesObject,
+  finalizer: string,
+): Promise<void> {
+  const { finalizers, resourceVersion } = owner.metadata;
+  const patch = { metadata: { resourceVersion, finalizers: (finalizers ?? []).filter((name) => name !== finalizer) } };
+  await client.patch(kind, nameOf(owner), patch, { type: "merge" }).catch(async (error: unknown) => {
+    if ((await ignoring(["NotFound"], client.get(kind, nameOf(owner)))) !== undefined) throw error;
+  });
+}

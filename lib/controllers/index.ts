@@ -1,0 +1,36 @@
+/**
+ * The behaviour: one folder per controller, this list is what runs. A controller reads and writes through the client
+ * and sees neither the API server nor a store.
+ */
+import type { AnyController } from "#reconcile";
+import { deploymentController } from "./deployment/index.ts";
+import { endpointSliceController } from "./endpoint-slice/index.ts";
+import { endpointsController } from "./endpoints/index.ts";
+import { expiryController } from "./expiry/index.ts";
+import { garbageCollector } from "./garbage-collector/index.ts";
+import { namespaceController } from "./namespace/index.ts";
+import { nodeHealthController } from "./node-health/index.ts";
+import { replicaSetController } from "./replica-set/index.ts";
+import { rootCaController } from "./root-ca/index.ts";
+import { serviceAccountController } from "./service-account/index.ts";
+import { serviceAllocationController } from "./service-allocation/index.ts";
+
+export interface ControllerOptions {
+  /** The certificate authority in PEM, for kube-root-ca.crt. */
+  ca: string;
+}
+
+/** Every controller, in no order that matters. */
+export const controllers = (options: ControllerOptions): AnyController[] => [
+  deploymentController,
+  replicaSetController,
+  endpointSliceController,
+  endpointsController,
+  namespaceController,
+  serviceAccountController,
+  rootCaController(options),
+  garbageCollector,
+  nodeHealthController,
+  expiryController,
+  serviceAllocationController,
+];

@@ -1,0 +1,170 @@
+/** Empties a namespace that is being deleted, then lets it go (upstream's namespace controller). */
+import {
+  catalog,
+  type Kind,
+  type Namespace,
+  type NamespaceCondition,
+  namespace as namespaces,
+  pod as pods,
+} from "#api";
+import { clone, deepEqual, formatTime, messageOf, parseTime } from "#base";
+import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+const finalizer = "kubernetes";
+/** How soon to look again at what is still there, in milliseconds. */
+const again = 1000;
+/**
+ * Writes that were admitted before the namespace was marked have landed after this many milliseconds: nobody else may
+ * still put something into a namespace that has been found empty.
+ */
+const admitted = 500;
+
+export const namespaceController = defineController<Namespace>({
+  name: "namespace",
+  for: namespaces,
+  concerns: ({ object }) => object.metadata.deletionTimestamp !== undefined,
+  reconcile,
+});
+
+/** Pods first: what controllers would replace goes before its maker may notice. */
+const contents = (): Kind[] => {
+  const inside = catalog.filter(
+    (kind) => kind.scope === "Namespaced" && !kind.stored && (kind.verbs ?? ["list"]).includes("list"),
+  );
+  return [pods as Kind, ...inside.filter((kind) => kind !== (pods as Kind))];
+};
+
+interface Left {
+  kind: Kind;
+  count: number;
+  finalizers: Map<string, number>;
+}
+
+async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
+  const { client, clock } = context;
+  const namespace = await ignoring(["NotFound"], client.get(namespaces, key));
+  if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return undefined;
+  const since = clock.now() - parseTime(namespace.metadata.deletionTimestamp);
+  const left: Left[] = [];
+  const failures: string[] = [];
+  for (const kind of contents()) {
+    const remaining = await empty(context, kind, key.name).catch((error: unknown) => {
+      failures.push(messageOf(error));
+      return undefined;
+    });
+    if (remaining) left.push(remaining);
+    // Pods must be gone before what they use goes.
+    if (remaining && kind === (pods as Kind)) break;
+  }
+  if (left.length > 0 || failures.length > 0) {
+    await tell(context, namespace, left, failures);
+    return { requeueAfter: again };
+  }
+  if (since < admitted) return { requeueAfter: admitted - since };
+  if (await anythingLeft(context, key.name)) return { requeueAfter: again };
+  const next = clone(namespace);
+  next.spec = { ...next.spec, finalizers: next.spec!.finalizers!.filter((name) => name !== finalizer) };
+  await ignoring(["NotFound", "Conflict"], client.update(namespaces, next, { subresource: "finalize" }));
+  return undefined;
+}
+
+/** Deletes all objects of a kind; what still stands after that waits for finalizers or for its grace. */
+async function empty({ client }: ControllerContext, kind: Kind, namespace: string): Promise<Left | undefined> {
+  const { items } = await client.list(kind, { namespace });
+  let count = 0;
+  const finalizers = new Map<string, number>();
+  for (const { metadata } of items) {
+    const { name = "", uid } = metadata;
+    const stays = metadata.deletionTimestamp
+      ? await ignoring(["NotFound"], client.get(kind, { namespace, name }))
+      : await ignoring(
+          ["NotFound", "Conflict"],
+          client.remove(kind, { namespace, name }, { uid, propagation: "Background" }),
+        );
+    if (!stays) continue;
+    count++;
+    for (const each of stays.metadata.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
+  }
+  return count > 0 ? { kind, count, finalizers } : undefined;
+}
+
+async function anythingLeft({ client }: ControllerContext, namespace: string): Promise<boolean> {
+  for (const kind of contents()) {
+    const { items } = await client.list(kind, { namespace });
+    if (items.length > 0) return true;
+  }
+  return false;
+}
+
+const resource = ({ group, plural }: Kind): string => (group === "" ? plural : `${plural}.${group}`);
+
+/** Says in the namespace's conditions what it waits for. */
+async function tell(
+  { client, clock }: ControllerContext,
+  namespace: Namespace,
+  left: readonly Left[],
+  failures: readonly string[],
+): Promise<void> {
+  const now = formatTime(clock.now());
+  const kinds = left.map(({ kind, count }) => `${resource(kind)} has ${count} resource instances`);
+  const all = new Map<string, number>();
+  for (const { finalizers } of left)
+    for (const [name, count] of finalizers) all.set(name, (all.get(name) ?? 0) + count);
+  const waiting = [...all].sort().map(([name, count]) => `${name} in ${count} resource instances`);
+  const condition = (
+    type: string,
+    bad: string | undefined,
+    reasons: [string, string],
+    good: string,
+  ): NamespaceCondition => {
+    const told = {
+      status: bad === undefined ? "False" : "True",
+      reason: bad === undefined ? reasons[1] : reasons[0],
+      message: bad ?? good,
+    };
+    const before = namespace.status?.conditions?.find((each) => each.type === type);
+    const same = before?.status === told.status;
+    return { type, ...told, lastTransitionTime: same ? (before?.lastTransitionTime ?? now) : now };
+  };
+  const conditions = [
+    condition(
+      "NamespaceDeletionDiscoveryFailure",
+      undefined,
+      ["DiscoveryFailed", "ResourcesDiscovered"],
+      "All resources successfully discovered",
+    ),
+    condition(
+      "NamespaceDeletionGroupVersionParsingFailure",
+      undefined,
+      ["GroupVersionParsingFailed", "ParsedGroupVersions"],
+      "All legacy kube types successfully parsed",
+    ),
+    condition(
+      "NamespaceDeletionContentFailure",
+      failures.length > 0
+        ? `Failed to delete all resource types, ${failures.length} remaining: ${failures.join(", ")}`
+        : undefined,
+      ["ContentDeletionFailed", "ContentDeleted"],
+      "All content successfully deleted, may be waiting on finalization",
+    ),
+    condition(
+      "NamespaceContentRemaining",
+      kinds.length > 0 ? `Some resources are remaining: ${kinds.join(", ")}` : undefined,
+      ["SomeResourcesRemain", "ContentRemoved"],
+      "All content successfully removed",
+    ),
+    condition(
+      "NamespaceFinalizersRemaining",
+      waiting.length > 0 ? `Some content in the namespace has finalizers remaining: ${waiting.join(", ")}` : undefined,
+      ["SomeFinalizersRemain", "ContentHasNoFinalizers"],
+      "All content-preserving finalizers finished",
+    ),
+  ];
+  const status = { ...namespace.status, conditions };
+  if (deepEqual(status, namespace.status)) return;
+  await ignoring(
+    ["NotFound", "Conflict"],
+    client.update(namespaces, { ...namespace, status }, { subresource: "status" }),
+  );
+}

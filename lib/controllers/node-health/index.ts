@@ -1,0 +1,162 @@
+/** Notices nodes that have fallen silent and taints nodes by their conditions (upstream's node-lifecycle controller). */
+import {
+  type Lease,
+  lease as leases,
+  type Node,
+  type NodeCondition,
+  node as nodes,
+  type Pod,
+  pod as pods,
+  type Taint,
+} from "#api";
+import { clone, deepEqual, formatTime, parseTime } from "#base";
+import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+import { readyCondition } from "../pods.ts";
+
+/** A node that has not renewed its lease for so long is taken for lost. */
+const gracePeriod = 50_000;
+const leaseNamespace = "kube-node-lease";
+
+const taintKeys = {
+  notReady: "node.kubernetes.io/not-ready",
+  unreachable: "node.kubernetes.io/unreachable",
+  unschedulable: "node.kubernetes.io/unschedulable",
+  network: "node.kubernetes.io/network-unavailable",
+};
+
+const pressures: Record<string, string> = {
+  MemoryPressure: "node.kubernetes.io/memory-pressure",
+  DiskPressure: "node.kubernetes.io/disk-pressure",
+  PIDPressure: "node.kubernetes.io/pid-pressure",
+  NetworkUnavailable: taintKeys.network,
+};
+
+const ours = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
+
+export const nodeHealthController = defineController<Node>({
+  name: "node-health",
+  for: nodes,
+  watches: [
+    // A renewed lease only matters to a node that was thought lost; the timer covers the others.
+    watching<Lease>(leases, async ({ object }, { client }) => {
+      const { namespace, name = "" } = object.metadata;
+      if (namespace !== leaseNamespace) return [];
+      const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+      return node && conditionOf(node, "Ready")?.status === "Unknown" ? [{ name }] : [];
+    }),
+  ],
+  reconcile,
+});
+
+const conditionOf = ({ status }: Node, type: string): NodeCondition | undefined =>
+  status?.conditions?.find((condition) => condition.type === type);
+
+async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
+  const { client, clock } = context;
+  const node = await ignoring(["NotFound"], client.get(nodes, key));
+  if (!node || node.metadata.deletionTimestamp) return undefined;
+  const lease = await ignoring(["NotFound"], client.get(leases, { namespace: leaseNamespace, name: key.name }));
+  const heard = Math.max(...heartbeats(node, lease));
+  const silent = clock.now() - heard >= gracePeriod;
+  const seen = silent ? await markUnknown(context, node) : node;
+  await setTaints(context, seen);
+  if (conditionOf(seen, "Ready")?.status !== "True") await markPods(context, key.name);
+  return silent ? undefined : { requeueAfter: heard + gracePeriod - clock.now() };
+}
+
+/** Every moment at which the node is known to have lived. */
+const heartbeats = (node: Node, lease: Lease | undefined): number[] =>
+  [node.metadata.creationTimestamp, lease?.spec?.renewTime, conditionOf(node, "Ready")?.lastHeartbeatTime]
+    .filter((time) => time !== undefined)
+    .map(parseTime);
+
+/** Nobody knows how the node does: every condition that it reported says so. */
+async function markUnknown({ client, clock, record }: ControllerContext, node: Node): Promise<Node> {
+  const now = formatTime(clock.now());
+  const known = node.status?.conditions ?? [];
+  const types = new Set(["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"]);
+  const missing = [...types].filter((type) => !known.some((condition) => condition.type === type));
+  const unknown = (condition: NodeCondition): NodeCondition => {
+    if (!types.has(condition.type) || condition.status === "Unknown") return condition;
+    return {
+      ...condition,
+      status: "Unknown",
+      reason: "NodeStatusUnknown",
+      message: "Kubelet stopped posting node status.",
+      lastTransitionTime: now,
+    };
+  };
+  const never = (type: string): NodeCondition => ({
+    type,
+    status: "Unknown",
+    reason: "NodeStatusNeverUpdated",
+    message: "Kubelet never posted node status.",
+    lastHeartbeatTime: node.metadata.creationTimestamp,
+    lastTransitionTime: now,
+  });
+  const conditions = [...known.map(unknown), ...missing.map(never)];
+  if (deepEqual(conditions, known)) return node;
+  const wasReady = conditionOf(node, "Ready")?.status === "True";
+  const written = await client.update(
+    nodes,
+    { ...node, status: { ...node.status, conditions } },
+    { subresource: "status" },
+  );
+  if (wasReady)
+    record(
+      { kind: nodes, object: node },
+      "Normal",
+      "NodeNotReady",
+      `Node ${node.metadata.name} status is now: NodeNotReady`,
+    );
+  return written;
+}
+
+/** The taints that a node's conditions ask for. */
+function wantedTaints(node: Node): Taint[] {
+  const ready = conditionOf(node, "Ready")?.status;
+  const wanted: Taint[] = [];
+  if (ready === "False")
+    wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" }, { key: taintKeys.notReady, effect: "NoExecute" });
+  else if (ready !== "True")
+    wanted.push(
+      { key: taintKeys.unreachable, effect: "NoSchedule" },
+      { key: taintKeys.unreachable, effect: "NoExecute" },
+    );
+  if (node.spec?.unschedulable) wanted.push({ key: taintKeys.unschedulable, effect: "NoSchedule" });
+  for (const [type, key] of Object.entries(pressures)) {
+    if (conditionOf(node, type)?.status === "True") wanted.push({ key, effect: "NoSchedule" });
+  }
+  return wanted;
+}
+
+async function setTaints({ client, clock }: ControllerContext, node: Node): Promise<void> {
+  const now = formatTime(clock.now());
+  const before = node.spec?.taints ?? [];
+  const wanted = wantedTaints(node);
+  const same = (a: Taint, b: Taint) => a.key === b.key && a.effect === b.effect;
+  const kept = before.filter((taint) => !ours.has(taint.key) || wanted.some((each) => same(each, taint)));
+  const added = wanted
+    .filter((taint) => !before.some((each) => same(each, taint)))
+    .map((taint) => (taint.effect === "NoExecute" ? { ...taint, timeAdded: now } : taint));
+  if (added.length === 0 && kept.length === before.length) return;
+  const next = clone(node);
+  next.spec = { ...next.spec, taints: [...kept, ...added] };
+  await client.update(nodes, next);
+}
+
+/** The pods of a node that is not ready are not ready either: services must not send anybody there. */
+async function markPods({ client, clock, record }: ControllerContext, nodeName: string): Promise<void> {
+  const { items } = await client.list(pods, { fields: [{ field: "spec.nodeName", equal: true, value: nodeName }] });
+  for (const pod of items) {
+    const ready = readyCondition(pod);
+    if (ready?.status !== "True") continue;
+    const conditions = pod.status!.conditions!.map((condition) =>
+      condition === ready ? { ...condition, status: "False", lastTransitionTime: formatTime(clock.now()) } : condition,
+    );
+    const next: Pod = { ...pod, status: { ...pod.status, conditions } };
+    await ignoring(["NotFound", "Conflict"], client.update(pods, next, { subresource: "status" }));
+    record({ kind: pods, object: pod }, "Warning", "NodeNotReady", "Node is not ready");
+  }
+}

@@ -1,0 +1,39 @@
+/** Every active namespace has kube-root-ca.crt, by which pods trust the API (upstream's root-ca publisher). */
+import { type ConfigMap, configMap as configMaps, type Namespace, namespace as namespaces } from "#api";
+import { clone } from "#base";
+import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+const name = "kube-root-ca.crt";
+const key = "ca.crt";
+const annotation = "kubernetes.io/description";
+const description =
+  "Holds the certificate authority by which pods verify the API server; kept up to date by the control plane.";
+
+export const rootCaController = ({ ca }: { ca: string }): Controller<Namespace> =>
+  defineController<Namespace>({
+    name: "root-ca",
+    for: namespaces,
+    watches: [
+      watching<ConfigMap>(configMaps, ({ object }) =>
+        object.metadata.name === name ? [{ name: object.metadata.namespace ?? "" }] : [],
+      ),
+    ],
+    reconcile: (context, at) => publish(context, at, ca),
+  });
+
+async function publish({ client }: ControllerContext, at: Key, ca: string): Promise<void> {
+  const home = await ignoring(["NotFound"], client.get(namespaces, at));
+  if (!home || home.metadata.deletionTimestamp) return;
+  const namespace = at.name;
+  const there = await ignoring(["NotFound"], client.get(configMaps, { namespace, name }));
+  if (!there) {
+    const made = { metadata: { namespace, name, annotations: { [annotation]: description } }, data: { [key]: ca } };
+    await ignoring(["AlreadyExists", "NotFound", "Forbidden"], client.create(configMaps, made));
+    return;
+  }
+  if (there.data?.[key] === ca && Object.keys(there.data).length === 1) return;
+  const next = clone(there);
+  next.data = { [key]: ca };
+  await ignoring(["NotFound"], client.update(configMaps, next));
+}
