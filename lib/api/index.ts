@@ -3,7 +3,7 @@
  * stores, sends or reconciles anything; the other rooms read the definitions and never ask which kind it is.
  */
 import { lease } from "./coordination/index.ts";
-import { configMap, event, namespace, node, secret, serviceAccount } from "./core/index.ts";
+import { configMap, event, namespace, node, pod, secret, serviceAccount } from "./core/index.ts";
 import { eventsEvent } from "./events/index.ts";
 import type { Kind } from "./meta/index.ts";
 
@@ -13,4 +13,14 @@ export * from "./events/index.ts";
 export * from "./meta/index.ts";
 
 /** Every built-in kind. */
-export const catalog: readonly Kind[] = [configMap, event, namespace, node, secret, serviceAccount, lease, eventsEvent];
+export const catalog: readonly Kind[] = [
+  configMap,
+  event,
+  namespace,
+  node,
+  pod,
+  secret,
+  serviceAccount,
+  lease,
+  eventsEvent,
+];

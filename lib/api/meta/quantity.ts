@@ -227,3 +227,16 @@ export const quantityOf = (units: bigint | number, format: Format = "decimal"): 
 /** A quantity of thousandths. */
 export const milliQuantityOf = (thousandths: bigint | number): string =>
   formatQuantity({ mantissa: BigInt(thousandths), exponent: -3, format: "decimal" });
+
+/** The quantity without anything finer than a thousandth, rounded up; unchanged text where there is nothing finer. */
+export function roundUpToMilli(text: string): string {
+  // Only a suffix below milli, a fraction or an exponent can hide something finer.
+  if (!/[nu.eE]/.test(text)) return text;
+  const parsed = parseQuantity(text);
+  if (parsed.exponent >= -3) return text;
+  return formatQuantity({
+    mantissa: divideUp(parsed.mantissa, -3 - parsed.exponent),
+    exponent: -3,
+    format: parsed.format,
+  });
+}

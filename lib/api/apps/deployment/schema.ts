@@ -1,0 +1,80 @@
+import type * as z from "zod";
+import { PodTemplateSpec } from "../../core/pod/spec.ts";
+import {
+  boolean,
+  int32,
+  int64,
+  intOrString,
+  LabelSelector,
+  list,
+  message,
+  metadataField,
+  optional,
+  required,
+  string,
+  time,
+} from "../../meta/index.ts";
+
+export const RollingUpdateDeployment = message("io.k8s.api.apps.v1.RollingUpdateDeployment", () => ({
+  maxUnavailable: optional(
+    1,
+    intOrString,
+    "How many pods may be missing during an update, as a number or a percentage.",
+  ),
+  maxSurge: optional(2, intOrString, "How many pods may exist above the wanted number during an update."),
+}));
+export type RollingUpdateDeployment = z.infer<typeof RollingUpdateDeployment>;
+
+export const DeploymentStrategy = message("io.k8s.api.apps.v1.DeploymentStrategy", () => ({
+  type: optional(1, string, "RollingUpdate or Recreate."),
+  rollingUpdate: optional(2, RollingUpdateDeployment, "Settings of a rolling update."),
+}));
+export type DeploymentStrategy = z.infer<typeof DeploymentStrategy>;
+
+export const DeploymentSpec = message("io.k8s.api.apps.v1.DeploymentSpec", () => ({
+  replicas: optional(1, int32, "How many pods are wanted.", { default: 1 }),
+  selector: required(2, LabelSelector, "Which pods belong to the deployment; for good."),
+  template: required(3, PodTemplateSpec, "What the pods are made from."),
+  strategy: optional(4, DeploymentStrategy, "How old pods are replaced.", { retainKeys: true }),
+  minReadySeconds: optional(5, int32, "How long a pod must be ready to count as available."),
+  revisionHistoryLimit: optional(6, int32, "How many old ReplicaSets are kept for a rollback.", { default: 10 }),
+  paused: optional(7, boolean, "Whether changes of the template wait."),
+  progressDeadlineSeconds: optional(9, int32, "After how long without progress a rollout counts as failed.", {
+    default: 600,
+  }),
+}));
+export type DeploymentSpec = z.infer<typeof DeploymentSpec>;
+
+export const DeploymentCondition = message("io.k8s.api.apps.v1.DeploymentCondition", () => ({
+  type: required(1, string, "Available, Progressing or ReplicaFailure."),
+  status: required(2, string, "True, False or Unknown."),
+  reason: optional(4, string, "Why, as one word for programs."),
+  message: optional(5, string, "Why, as a sentence for people."),
+  lastUpdateTime: optional(6, time, "When the condition was last written."),
+  lastTransitionTime: optional(7, time, "When the status last changed."),
+}));
+export type DeploymentCondition = z.infer<typeof DeploymentCondition>;
+
+export const DeploymentStatus = message("io.k8s.api.apps.v1.DeploymentStatus", () => ({
+  observedGeneration: optional(1, int64, "The generation that the controller has seen."),
+  replicas: optional(2, int32, "Pods that are there."),
+  updatedReplicas: optional(3, int32, "Pods of the present template."),
+  availableReplicas: optional(4, int32, "Pods that are available."),
+  unavailableReplicas: optional(5, int32, "Pods that are still missing."),
+  conditions: optional(6, list(DeploymentCondition), "What is known of the rollout.", {
+    list: "map",
+    keys: ["type"],
+    mergeKey: "type",
+  }),
+  readyReplicas: optional(7, int32, "Pods that are ready."),
+  collisionCount: optional(8, int32, "Counts clashes of the template's hash."),
+  terminatingReplicas: optional(9, int32, "Pods that are ending."),
+}));
+export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
+
+export const Deployment = message("io.k8s.api.apps.v1.Deployment", () => ({
+  metadata: metadataField(),
+  spec: optional(2, DeploymentSpec, "The wanted state of the deployment."),
+  status: optional(3, DeploymentStatus, "The observed state of the deployment."),
+}));
+export type Deployment = z.infer<typeof Deployment>;

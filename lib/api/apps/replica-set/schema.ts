@@ -1,0 +1,53 @@
+import type * as z from "zod";
+import { PodTemplateSpec } from "../../core/pod/spec.ts";
+import {
+  int32,
+  int64,
+  LabelSelector,
+  list,
+  message,
+  metadataField,
+  optional,
+  required,
+  string,
+  time,
+} from "../../meta/index.ts";
+
+export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
+  replicas: optional(1, int32, "How many pods are wanted.", { default: 1 }),
+  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good."),
+  template: optional(3, PodTemplateSpec, "What the pods are made from."),
+  minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
+}));
+export type ReplicaSetSpec = z.infer<typeof ReplicaSetSpec>;
+
+export const ReplicaSetCondition = message("io.k8s.api.apps.v1.ReplicaSetCondition", () => ({
+  type: required(1, string, "What the condition is about: ReplicaFailure."),
+  status: required(2, string, "True, False or Unknown."),
+  lastTransitionTime: optional(3, time, "When the status last changed."),
+  reason: optional(4, string, "Why, as one word for programs."),
+  message: optional(5, string, "Why, as a sentence for people."),
+}));
+export type ReplicaSetCondition = z.infer<typeof ReplicaSetCondition>;
+
+export const ReplicaSetStatus = message("io.k8s.api.apps.v1.ReplicaSetStatus", () => ({
+  replicas: required(1, int32, "Pods that are there."),
+  fullyLabeledReplicas: optional(2, int32, "Pods that have all labels of the template."),
+  observedGeneration: optional(3, int64, "The generation that the controller has seen."),
+  readyReplicas: optional(4, int32, "Pods that are ready."),
+  availableReplicas: optional(5, int32, "Pods that are available."),
+  conditions: optional(6, list(ReplicaSetCondition), "What is known of the ReplicaSet.", {
+    list: "map",
+    keys: ["type"],
+    mergeKey: "type",
+  }),
+  terminatingReplicas: optional(7, int32, "Pods that are ending."),
+}));
+export type ReplicaSetStatus = z.infer<typeof ReplicaSetStatus>;
+
+export const ReplicaSet = message("io.k8s.api.apps.v1.ReplicaSet", () => ({
+  metadata: metadataField(),
+  spec: optional(2, ReplicaSetSpec, "The wanted state of the ReplicaSet."),
+  status: optional(3, ReplicaSetStatus, "The observed state of the ReplicaSet."),
+}));
+export type ReplicaSet = z.infer<typeof ReplicaSet>;

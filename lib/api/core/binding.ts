@@ -1,0 +1,21 @@
+import type * as z from "zod";
+import { defineKind, message, metadataField, required } from "../meta/index.ts";
+import { ObjectReference } from "./reference.ts";
+
+export const Binding = message("io.k8s.api.core.v1.Binding", () => ({
+  metadata: metadataField(),
+  target: required(2, ObjectReference, "The node that the pod is bound to."),
+}));
+export type Binding = z.infer<typeof Binding>;
+
+/** What is posted to bind a pod to a node; it is never kept. */
+export const binding = defineKind<Binding>({
+  group: "",
+  version: "v1",
+  kind: "Binding",
+  plural: "bindings",
+  singular: "binding",
+  scope: "Namespaced",
+  schema: Binding,
+  verbs: ["create"],
+});

@@ -1,0 +1,55 @@
+import { defineKind, dnsLabelErrors } from "../../meta/index.ts";
+import { podColumns } from "./columns.ts";
+import { applyPodDefaults } from "./defaults.ts";
+import { prepareForCreate, prepareForUpdate } from "./prepare.ts";
+import { Pod } from "./spec.ts";
+import { attach, binding, ephemeralContainers, exec, log, portforward, status } from "./subresources.ts";
+import { validateNewPod, validatePod } from "./validate-spec.ts";
+import { validatePodUpdate } from "./validate-update.ts";
+
+export const pod = defineKind<Pod>({
+  group: "",
+  version: "v1",
+  kind: "Pod",
+  plural: "pods",
+  singular: "pod",
+  shortNames: ["po"],
+  categories: ["all"],
+  scope: "Namespaced",
+  schema: Pod,
+  defaults: applyPodDefaults,
+  warnings({ metadata }, previous) {
+    if (previous) return [];
+    const wrong = dnsLabelErrors(metadata.name ?? "");
+    if (wrong.length === 0) return [];
+    const why = "this is used in the Pod's hostname, which can result in surprising behavior";
+    return [`metadata.name: ${why}; a DNS label is recommended: [${wrong.join(" ")}]`];
+  },
+  validate: validatePod,
+  validateCreate: validateNewPod,
+  validateUpdate: validatePodUpdate,
+  prepareForCreate,
+  prepareForUpdate,
+  generation: ({ spec }) => spec,
+  gracePeriod({ spec, status: state }, { gracePeriodSeconds }) {
+    if (!spec?.nodeName || state?.phase === "Failed" || state?.phase === "Succeeded") return 0;
+    const seconds = gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 0;
+    return seconds < 0 ? 1 : seconds;
+  },
+  deleteReturnsObject: true,
+  subresources: { status, ephemeralcontainers: ephemeralContainers, binding, log, exec, attach, portforward },
+  columns: podColumns,
+  shards: 4,
+  fields: {
+    "spec.nodeName": ({ spec }) => spec?.nodeName ?? "",
+    "spec.restartPolicy": ({ spec }) => spec?.restartPolicy ?? "",
+    "spec.schedulerName": ({ spec }) => spec?.schedulerName ?? "",
+    "spec.serviceAccountName": ({ spec }) => spec?.serviceAccountName ?? "",
+    "spec.hostNetwork": ({ spec }) => String(spec?.hostNetwork ?? false),
+    "status.phase": ({ status: state }) => state?.phase ?? "",
+    "status.podIP": ({ status: state }) => state?.podIPs?.[0]?.ip ?? "",
+    "status.podIPs": ({ status: state }) => state?.podIPs?.[0]?.ip ?? "",
+    "status.nominatedNodeName": ({ status: state }) => state?.nominatedNodeName ?? "",
+  },
+  fieldAliases: { "spec.host": "spec.nodeName" },
+});

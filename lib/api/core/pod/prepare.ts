@@ -1,0 +1,107 @@
+/** What a client may not set, and what the server puts in its place. */
+import { deepEqual, formatTime } from "#base";
+import { applyDefaults, type HookContext, type LabelSelector, messageShapeOf } from "../../meta/index.ts";
+import { applyPodDefaults } from "./defaults.ts";
+import { qualityOf } from "./quality.ts";
+import { Pod, type PodSpec } from "./spec.ts";
+import type { PodCondition, PodStatus } from "./status.ts";
+import { validateAppArmor } from "./validate-security.ts";
+import { containersOf } from "./visit.ts";
+
+/** Drops fields that v1.36 has but leaves off unless a feature gate is set. */
+export function dropDisabled(spec: PodSpec, previous?: PodSpec): void {
+  if (!previous?.schedulingGroup) delete spec.schedulingGroup;
+  const before = previous ? [...containersOf(previous)] : [];
+  if (!before.some(([{ lifecycle }]) => lifecycle?.stopSignal !== undefined)) {
+    for (const [{ lifecycle }] of containersOf(spec)) delete lifecycle?.stopSignal;
+  }
+  for (const { projected } of spec.volumes ?? []) {
+    for (const source of projected?.sources ?? []) {
+      delete source.clusterTrustBundle;
+      delete source.podCertificate;
+    }
+  }
+}
+
+export function prepareForCreate(pod: Pod, { now }: HookContext): void {
+  // The quality of service follows from defaulted requests, so the defaults come first.
+  applyDefaults(messageShapeOf(Pod), pod);
+  applyPodDefaults(pod);
+  const spec = pod.spec ?? { containers: [] };
+  pod.status = { phase: "Pending", qosClass: qualityOf(spec) };
+  dropDisabled(spec);
+  if (spec.schedulingGates?.length) {
+    setCondition(pod.status, now, {
+      type: "PodScheduled",
+      status: "False",
+      reason: "SchedulingGated",
+      message: "Scheduling is blocked due to non-empty scheduling gates",
+    });
+  }
+  mergeLabelKeys(pod);
+  takeAppArmorAnnotations(pod);
+}
+
+export function prepareForUpdate(next: Pod, previous: Pod): void {
+  if (next.spec) dropDisabled(next.spec, previous.spec);
+}
+
+/** Puts a condition into a status; its time stays where the status of the condition stays. */
+export function setCondition(status: PodStatus, now: number, condition: PodCondition): void {
+  status.conditions ??= [];
+  const { conditions } = status;
+  const index = conditions.findIndex(({ type }) => type === condition.type);
+  const before = conditions[index];
+  const unchanged = before?.status === condition.status ? before.lastTransitionTime : undefined;
+  const made = { ...condition, lastTransitionTime: unchanged ?? formatTime(now) };
+  if (index < 0) conditions.push(made);
+  else conditions[index] = made;
+}
+
+/** The pod's own label values become part of the selectors that name their keys. */
+function mergeLabelKeys({ metadata, spec }: Pod): void {
+  const labels = metadata.labels ?? {};
+  const add = (selector: LabelSelector | undefined, keys: readonly string[] | undefined, operator: string): void => {
+    if (!selector || !keys) return;
+    for (const key of keys) {
+      const value = labels[key];
+      if (value === undefined) continue;
+      selector.matchExpressions ??= [];
+      selector.matchExpressions.push({ key, operator, values: [value] });
+    }
+  };
+  for (const affinity of [spec?.affinity?.podAffinity, spec?.affinity?.podAntiAffinity]) {
+    const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    const terms = [
+      ...preferred.map(({ podAffinityTerm }) => podAffinityTerm),
+      ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+    ];
+    for (const { labelSelector, matchLabelKeys, mismatchLabelKeys } of terms) {
+      add(labelSelector, matchLabelKeys, "In");
+      add(labelSelector, mismatchLabelKeys, "NotIn");
+    }
+  }
+  for (const { labelSelector, matchLabelKeys } of spec?.topologySpreadConstraints ?? []) {
+    add(labelSelector, matchLabelKeys, "In");
+  }
+}
+
+/** AppArmor was once asked for by annotation; kubelets read the field alone. */
+function takeAppArmorAnnotations({ metadata, spec }: Pod): void {
+  if (!spec || spec.os?.name === "windows") return;
+  for (const [container] of containersOf(spec)) {
+    const text = metadata.annotations?.[`container.apparmor.security.beta.kubernetes.io/${container.name}`];
+    if (text === undefined || container.securityContext?.appArmorProfile) continue;
+    const profile = appArmorOf(text);
+    if (!profile || validateAppArmor(profile, "").length > 0) continue;
+    if (deepEqual(profile, spec.securityContext?.appArmorProfile)) continue;
+    container.securityContext = { ...container.securityContext, appArmorProfile: profile };
+  }
+}
+
+function appArmorOf(text: string) {
+  if (text === "unconfined") return { type: "Unconfined" };
+  if (text === "runtime/default") return { type: "RuntimeDefault" };
+  const localhostProfile = /^localhost\/(.+)$/.exec(text)?.[1];
+  return localhostProfile === undefined ? undefined : { type: "Localhost", localhostProfile };
+}
