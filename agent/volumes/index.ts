@@ -1,0 +1,16 @@
+/**
+ * Pods' volumes on this machine: emptyDir, hostPath, configMap, secret, downwardAPI and projected, laid out below one
+ * folder as the kubelet does, and the values that the downward API takes from a pod. Other volumes are refused by
+ * name. It decides neither when a pod starts nor where its containers mount what.
+ */
+export { atomicWrite, type Payload } from "./atomic.ts";
+export { fieldValue, resourceValue } from "./downward.ts";
+export {
+  type Mounted,
+  noVolumes,
+  type PodVolumes,
+  podVolumes,
+  VolumeError,
+  type VolumesOptions,
+} from "./pod-volumes.ts";
+export { subPathOf } from "./sub-path.ts";

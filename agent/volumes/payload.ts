@@ -1,0 +1,111 @@
+import type {
+  ConfigMap,
+  ConfigMapProjection,
+  DownwardAPIVolumeFile,
+  KeyToPath,
+  Pod,
+  Secret,
+  SecretProjection,
+  Volume,
+} from "#api";
+import type { Payload } from "./atomic.ts";
+import { fieldValue, resourceValue } from "./downward.ts";
+import { VolumeError } from "./error.ts";
+
+/** What a payload is made from besides the pod. */
+export interface PayloadSource {
+  /** Undefined where there is none. */
+  configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
+  secret(namespace: string, name: string): Promise<Secret | undefined>;
+  host: { ips: string[] };
+  allocatable: Record<string, string>;
+}
+
+const isToken = "projected service account tokens are not supported by this node";
+
+/** The files of a configMap, secret, downwardAPI or projected volume. Throws VolumeError. */
+export async function payloadOf(pod: Pod, volume: Volume, source: PayloadSource): Promise<Payload> {
+  const { configMap, secret, downwardAPI, projected } = volume;
+  if (configMap) return configMapFiles(pod, configMap, configMap.defaultMode ?? 0o644, source);
+  if (secret) {
+    const named = { ...secret, name: secret.secretName };
+    return secretFiles(pod, named, secret.defaultMode ?? 0o644, source);
+  }
+  if (downwardAPI) return downwardFiles(pod, downwardAPI.items ?? [], downwardAPI.defaultMode ?? 0o644, source);
+  const all: Payload = {};
+  const mode = projected?.defaultMode ?? 0o644;
+  for (const one of projected?.sources ?? []) {
+    if (one.configMap) Object.assign(all, await configMapFiles(pod, one.configMap, mode, source));
+    else if (one.secret) Object.assign(all, await secretFiles(pod, one.secret, mode, source));
+    else if (one.downwardAPI) Object.assign(all, downwardFiles(pod, one.downwardAPI.items ?? [], mode, source));
+    else if (one.serviceAccountToken) throw new VolumeError(isToken);
+    else throw new VolumeError(`projected source ${Object.keys(one)[0] ?? "of no kind"} is not supported by this node`);
+  }
+  return all;
+}
+
+async function configMapFiles(
+  pod: Pod,
+  from: ConfigMapProjection,
+  mode: number,
+  source: PayloadSource,
+): Promise<Payload> {
+  const { name = "" } = from;
+  const found = await source.configMap(pod.metadata.namespace ?? "", name);
+  if (!found && !from.optional) throw new VolumeError(`configmap "${name}" not found`);
+  const data: Record<string, Uint8Array> = {};
+  for (const [key, value] of Object.entries(found?.data ?? {})) data[key] = Buffer.from(value);
+  for (const [key, value] of Object.entries(found?.binaryData ?? {})) data[key] = Buffer.from(value, "base64");
+  return keyFiles({ data, items: from.items, mode, optional: from.optional === true, what: "configmap" });
+}
+
+async function secretFiles(pod: Pod, from: SecretProjection, mode: number, source: PayloadSource): Promise<Payload> {
+  const { name = "" } = from;
+  const found = await source.secret(pod.metadata.namespace ?? "", name);
+  if (!found && !from.optional) throw new VolumeError(`secret "${name}" not found`);
+  const data: Record<string, Uint8Array> = {};
+  for (const [key, value] of Object.entries(found?.data ?? {})) data[key] = Buffer.from(value, "base64");
+  return keyFiles({ data, items: from.items, mode, optional: from.optional === true, what: "secret" });
+}
+
+interface Keys {
+  data: Record<string, Uint8Array>;
+  items: KeyToPath[] | undefined;
+  mode: number;
+  optional: boolean;
+  what: string;
+}
+
+/** Every key, or those that `items` picks. */
+function keyFiles({ data, items, mode, optional, what }: Keys): Payload {
+  const files: Payload = {};
+  if (!items?.length) {
+    for (const [key, bytes] of Object.entries(data)) files[key] = { bytes, mode };
+    return files;
+  }
+  for (const item of items) {
+    const bytes = data[item.key];
+    if (bytes) files[item.path] = { bytes, mode: item.mode ?? mode };
+    else if (!optional)
+      throw new VolumeError(
+        `${what} references non-existent ${what === "secret" ? "secret" : "config"} key: ${item.key}`,
+      );
+  }
+  return files;
+}
+
+function downwardFiles(pod: Pod, items: DownwardAPIVolumeFile[], mode: number, source: PayloadSource): Payload {
+  const files: Payload = {};
+  for (const { path, fieldRef, resourceFieldRef, mode: own } of items) {
+    let text = "";
+    if (fieldRef) text = fieldValue(pod, fieldRef.fieldPath, { ...source.host, podIPs: [] });
+    else if (resourceFieldRef) {
+      const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+      const container = containers.find(({ name }) => name === resourceFieldRef.containerName);
+      if (!container) throw new VolumeError(`container ${resourceFieldRef.containerName} not found`);
+      text = resourceValue(container, resourceFieldRef, source.allocatable);
+    }
+    files[path] = { bytes: Buffer.from(text), mode: own ?? mode };
+  }
+  return files;
+}

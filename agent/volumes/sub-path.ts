@@ -1,0 +1,29 @@
+import { chmod, lstat, mkdir, realpath } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+
+/**
+ * The path that a `subPath` means inside a volume, made as a folder where nothing is there. Symbolic links are
+ * followed once, here, and must not lead out of the volume; the answer holds none. Throws an Error where they do.
+ */
+export async function subPathOf(volume: string, subPath: string): Promise<string> {
+  const root = await realpath(volume);
+  const wanted = resolve(root, subPath);
+  if (isOutside(root, wanted)) throw new Error(`subPath "${subPath}" is outside of the volume`);
+  const found = await realpath(wanted).catch(() => undefined);
+  if (found !== undefined) {
+    if (isOutside(root, found)) throw new Error(`subPath "${subPath}" is outside of the volume`);
+    return found;
+  }
+  // The part that is there must not lead out either, before anything is made below it.
+  let existing = wanted;
+  while (!(await lstat(existing).catch(() => undefined))) existing = dirname(existing);
+  const base = await realpath(existing);
+  if (isOutside(root, base)) throw new Error(`subPath "${subPath}" is outside of the volume`);
+  const target = join(base, relative(existing, wanted));
+  const { mode } = await lstat(root);
+  await mkdir(target, { recursive: true });
+  await chmod(target, mode & 0o7777);
+  return target;
+}
+
+const isOutside = (root: string, path: string): boolean => path !== root && !path.startsWith(`${root}/`);

@@ -1,0 +1,162 @@
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { ConfigMap, Pod, Secret, Volume } from "#api";
+import { atomicWrite, fieldValue, podVolumes, resourceValue, subPathOf } from "./index.ts";
+
+let folder = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "skiff-volumes-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const podWith = (...volumes: Volume[]): Pod => ({
+  metadata: { name: "p", namespace: "ns", uid: "u1", labels: { b: "2", a: 'say "x"' } },
+  spec: {
+    containers: [{ name: "c", resources: { limits: { cpu: "1500m" }, requests: { memory: "64Mi" } } }],
+    volumes,
+  },
+});
+
+function setting() {
+  const configMaps: Record<string, ConfigMap> = {};
+  const secrets: Record<string, Secret> = {};
+  const volumes = podVolumes({
+    folder: join(folder, "pods"),
+    configMap: async (namespace, name) => configMaps[`${namespace}/${name}`],
+    secret: async (namespace, name) => secrets[`${namespace}/${name}`],
+    host: { ips: ["10.0.0.1"] },
+    allocatable: { cpu: "2", memory: "1Gi" },
+  });
+  return { configMaps, secrets, volumes };
+}
+
+test("files change all at once, and nothing old stays", async () => {
+  const at = join(folder, "v");
+  const file = (text: string, mode = 0o644) => ({ bytes: Buffer.from(text), mode });
+  expect(await atomicWrite(at, { a: file("1"), "deep/b": file("2", 0o400) })).toBe(true);
+  const first = await readlink(join(at, "..data"));
+  expect(await readFile(join(at, "deep/b"), "utf8")).toBe("2");
+  expect((await stat(join(at, "deep/b"))).mode & 0o777).toBe(0o400);
+  expect(await atomicWrite(at, { a: file("1"), "deep/b": file("2", 0o400) })).toBe(false);
+  expect(await readlink(join(at, "..data"))).toBe(first);
+  await mkdir(join(at, "..2020_crashed"));
+  expect(await atomicWrite(at, { a: file("new"), c: file("3") })).toBe(true);
+  expect(await readFile(join(at, "a"), "utf8")).toBe("new");
+  expect((await readdir(at)).sort()).toEqual([await readlink(join(at, "..data")), "..data", "a", "c"].sort());
+  // A crash between the swap and the links is mended by the next call.
+  await rm(join(at, "c"));
+  expect(await atomicWrite(at, { a: file("new"), c: file("3") })).toBe(false);
+  expect(await readFile(join(at, "c"), "utf8")).toBe("3");
+});
+
+test("configMap and secret: keys, items, modes, updates, optional ones, what is missing", async () => {
+  const { configMaps, secrets, volumes } = setting();
+  configMaps["ns/settings"] = { metadata: { name: "settings" }, data: { a: "1", b: "2" }, binaryData: { c: "AAE=" } };
+  secrets["ns/keys"] = { metadata: { name: "keys" }, data: { token: Buffer.from("hush").toString("base64") } };
+  const pod = podWith(
+    { name: "all", configMap: { name: "settings", defaultMode: 0o600 } },
+    { name: "some", secret: { secretName: "keys", items: [{ key: "token", path: "x/y", mode: 0o440 }] } },
+    { name: "none", configMap: { name: "absent", optional: true } },
+  );
+  const mounted = await volumes.mount(pod);
+  expect(mounted["all"]!.readOnly).toBe(true);
+  expect((await readFile(join(mounted["all"]!.path, "c"))).toString("hex")).toBe("0001");
+  expect((await stat(join(mounted["all"]!.path, "a"))).mode & 0o777).toBe(0o600);
+  expect(await readFile(join(mounted["some"]!.path, "x/y"), "utf8")).toBe("hush");
+  expect((await readdir(mounted["none"]!.path)).filter((name) => !name.startsWith(".."))).toEqual([]);
+  configMaps["ns/settings"] = { metadata: { name: "settings" }, data: { a: "changed" } };
+  await volumes.refresh(pod);
+  expect(await readFile(join(mounted["all"]!.path, "a"), "utf8")).toBe("changed");
+  expect(await volumes.list()).toEqual(["u1"]);
+  await volumes.unmount("u1");
+  await volumes.unmount("u1");
+  expect(await volumes.list()).toEqual([]);
+  await expect(volumes.mount(podWith({ name: "v", configMap: { name: "absent" } }))).rejects.toThrow(
+    'MountVolume.SetUp failed for volume "v" : configmap "absent" not found',
+  );
+  const wrongKey = { secretName: "keys", items: [{ key: "nope", path: "p" }] };
+  await expect(volumes.mount(podWith({ name: "v", secret: wrongKey }))).rejects.toThrow(
+    "non-existent secret key: nope",
+  );
+});
+
+test("downwardAPI and projected volumes", async () => {
+  const { configMaps, volumes } = setting();
+  configMaps["ns/ca"] = { metadata: { name: "ca" }, data: { "ca.crt": "PEM" } };
+  const items = [
+    { path: "labels", fieldRef: { fieldPath: "metadata.labels" } },
+    { path: "cpu", resourceFieldRef: { containerName: "c", resource: "limits.cpu" } },
+    { path: "memory", resourceFieldRef: { containerName: "c", resource: "limits.memory", divisor: "1Mi" } },
+  ];
+  const sources = [{ configMap: { name: "ca" } }, { downwardAPI: { items } }];
+  const { both } = await volumes.mount(podWith({ name: "both", projected: { sources } }));
+  expect(await readFile(join(both!.path, "ca.crt"), "utf8")).toBe("PEM");
+  expect(await readFile(join(both!.path, "labels"), "utf8")).toBe('a="say \\"x\\""\nb="2"');
+  expect(await readFile(join(both!.path, "cpu"), "utf8")).toBe("2");
+  expect(await readFile(join(both!.path, "memory"), "utf8")).toBe("1024");
+});
+
+test("emptyDir is there once and open to all; what is not supported is refused by name", async () => {
+  const { volumes } = setting();
+  const pod = podWith({ name: "scratch", emptyDir: {} });
+  const { scratch } = await volumes.mount(pod);
+  expect((await stat(scratch!.path)).mode & 0o777).toBe(0o777);
+  await writeFile(join(scratch!.path, "kept"), "x");
+  await volumes.mount(pod);
+  expect(await readdir(scratch!.path)).toEqual(["kept"]);
+  await expect(volumes.mount(podWith({ name: "v", nfs: { server: "s", path: "/" } }))).rejects.toThrow(
+    "volumes of kind nfs are not supported",
+  );
+  await expect(volumes.mount(podWith({ name: "v", emptyDir: { medium: "HugePages" } }))).rejects.toThrow("HugePages");
+});
+
+test("hostPath checks or makes what its type says", async () => {
+  const { volumes } = setting();
+  const mount = (path: string, type: string) => volumes.mount(podWith({ name: "v", hostPath: { path, type } }));
+  const at = (name: string) => join(folder, name);
+  expect(await mount(at("any"), "")).toEqual({ v: { path: at("any"), readOnly: false } });
+  await mount(at("made"), "DirectoryOrCreate");
+  expect((await lstat(at("made"))).isDirectory()).toBe(true);
+  await mount(at("file"), "FileOrCreate");
+  expect((await lstat(at("file"))).isFile()).toBe(true);
+  await mount("/dev/null", "CharDevice");
+  for (const [path, type, words] of [
+    [at("file"), "Directory", "is not a directory"],
+    [at("none"), "File", "is not a file"],
+    [at("file"), "Socket", "is not a socket file"],
+    [at("made"), "FileOrCreate", "is not a file"],
+    [at("file"), "BlockDevice", "is not a block device"],
+  ] as const) {
+    await expect(mount(path, type)).rejects.toThrow(`hostPath type check failed: ${path} ${words}`);
+  }
+});
+
+test("a subPath stays inside its volume, whatever links there are", async () => {
+  const volume = join(folder, "volume");
+  await mkdir(join(volume, "a"), { recursive: true });
+  await mkdir(join(folder, "outside"));
+  await symlink("a", join(volume, "inner"));
+  await symlink("../outside", join(volume, "out"));
+  expect(await subPathOf(volume, "a")).toBe(join(volume, "a"));
+  expect(await subPathOf(volume, "inner/new/deep")).toBe(join(volume, "a/new/deep"));
+  for (const path of ["../outside", "out", "out/new"]) {
+    await expect(subPathOf(volume, path)).rejects.toThrow(`subPath "${path}" is outside of the volume`);
+  }
+  expect(await readdir(join(folder, "outside"))).toEqual([]);
+});
+
+test("fields and resources in the words of the downward API", () => {
+  const pod = podWith();
+  const host = { ips: ["10.0.0.1", "fd::1"], podIPs: ["10.1.0.2"] };
+  expect(fieldValue(pod, "metadata.labels['b']", host)).toBe("2");
+  expect(fieldValue(pod, "status.hostIPs", host)).toBe("10.0.0.1,fd::1");
+  expect(fieldValue(pod, "status.podIP", host)).toBe("10.1.0.2");
+  expect(() => fieldValue(pod, "spec.x", host)).toThrow("unsupported fieldPath: spec.x");
+  const container = pod.spec!.containers![0]!;
+  expect(resourceValue(container, { resource: "limits.cpu", divisor: "1m" }, {})).toBe("1500");
+  expect(resourceValue(container, { resource: "requests.memory", divisor: "1Ki" }, {})).toBe("65536");
+  expect(resourceValue(container, { resource: "requests.cpu" }, {})).toBe("2");
+  expect(() => resourceValue(container, { resource: "limits.gpu" }, {})).toThrow("unsupported container resource");
+});
