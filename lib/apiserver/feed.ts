@@ -10,14 +10,13 @@ export interface Listener {
   lost(error: unknown): void;
 }
 
-/** Tells every change above `after`; rejects with Compacted when that is too old. Returns how to stop. */
+/** Tells every change above `after`, which may lie ahead; `lost` hears Compacted when it is too old. Returns how to stop. */
 export async function follow(server: Server, type: string, after: number, listener: Listener): Promise<() => void> {
   const cache = await server.cache?.(type);
-  if (cache) return cache.follow(after, listener);
-  const first = await server.store.changes(type, after);
+  if (cache) return cache.follow(after, listener.changes, listener.lost);
+  const from = Math.min(after, await server.store.head(type));
   const stopped = new AbortController();
-  listener.changes(first.changes, first.through);
-  void poll(server, type, first.through, listener, stopped.signal);
+  void poll(server, type, from, listener, stopped.signal);
   return () => stopped.abort();
 }
 
@@ -34,12 +33,11 @@ async function poll(
   let after = from;
   while (!signal.aborted) {
     try {
-      await server.store.changed(type, after, signal);
-      if (signal.aborted) return;
       const read = await server.store.changes(type, after);
       if (signal.aborted) return;
       if (read.through > after) listener.changes(read.changes, read.through);
       after = read.through;
+      if (read.changes.length === 0) await server.store.changed(type, after, signal);
     } catch (error) {
       if (error instanceof Compacted) return listener.lost(error);
       server.log.warn("a watch could not read the log and tries again", { type, error: messageOf(error) });

@@ -30,24 +30,24 @@ export function localClient(server: Server, user: User): Client {
   });
   return {
     async get<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName) {
-      const call = callOf(kind as unknown as Kind, name);
+      const call = callOf(kind as Kind, name);
       const entry = await readEntry(server, call.resource.type, keyOf(call.namespace, call.name));
       if (!entry) throw notFound(named(call.resource.kind), name.name);
       return objectAs(call.resource.kind, call.resource.storageKind, entry) as T;
     },
     async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}) {
-      const resource = server.registry.of(kind as unknown as Kind);
+      const resource = server.registry.of(kind as Kind);
       const found = await listed(server, resource.type, resource.kind, request);
       const items = found.entries.map((entry) => objectAs(resource.kind, resource.storageKind, entry) as T);
       return { items, revision: String(found.revision) };
     },
     async create<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
-      const call = callOf(kind as unknown as Kind, { namespace: object.metadata.namespace, name: "" }, request);
+      const call = callOf(kind as Kind, { namespace: object.metadata.namespace, name: "" }, request);
       return (await createObject(call, clone<KubernetesObject>(object))).object as T;
     },
     async update<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
       const { namespace, name = "" } = object.metadata;
-      const call = callOf(kind as unknown as Kind, { namespace, name }, request);
+      const call = callOf(kind as Kind, { namespace, name }, request);
       return (await updateObject(call, { next: () => clone<KubernetesObject>(object) })).object as T;
     },
     async patch<T extends KubernetesObject>(
@@ -56,12 +56,12 @@ export function localClient(server: Server, user: User): Client {
       patch: unknown,
       request: WriteRequest & { type: "merge" | "json" | "strategic" },
     ) {
-      const call = callOf(kind as unknown as Kind, name, request);
+      const call = callOf(kind as Kind, name, request);
       const next = (current: KubernetesObject) => patched(call.resource.kind, current, patch as Json, request.type);
       return (await updateObject(call, { next })).object as T;
     },
     async remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request = {}) {
-      const removed = await removeObject(callOf(kind as unknown as Kind, name), request);
+      const removed = await removeObject(callOf(kind as Kind, name), request);
       return removed.gone ? undefined : (removed.object as T);
     },
     async act<T extends KubernetesObject>(
@@ -70,13 +70,13 @@ export function localClient(server: Server, user: User): Client {
       subresource: string,
       body: KubernetesObject,
     ) {
-      const call = callOf(kind as unknown as Kind, name, { subresource });
+      const call = callOf(kind as Kind, name, { subresource });
       const part = call.resource.kind.subresources?.[subresource];
       if (part?.type !== "action") throw new Error(`${kind.kind} has no subresource ${subresource} that takes a body`);
       await act(call, part, body);
     },
     watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
-      watched(server, kind as unknown as Kind, request) as AsyncIterable<WatchEvent<T>>,
+      watched(server, kind as Kind, request) as AsyncIterable<WatchEvent<T>>,
   };
 }
 

@@ -176,8 +176,7 @@ async function snapshot(
   try {
     if (at === undefined) return await readPage(server, type, options);
     const cache = await server.cache?.(type);
-    if (cache?.revision === at) return cache.list(options);
-    return await server.store.list(type, { ...options, at });
+    return cache?.listAt(at, options) ?? (await server.store.list(type, { ...options, at }));
   } catch (error) {
     if (error instanceof Compacted) throw await tooOld(after, error);
     if (error instanceof FutureRevision) throw tooLarge(at ?? 0, error.head);

@@ -163,9 +163,7 @@ class WatchStream {
     const { server, resource } = this.#call;
     this.#through = after;
     try {
-      // A revision that is not there yet only means waiting: nothing up to it is told.
-      const from = Math.min(after, await server.store.head(resource.type));
-      this.#stop = await follow(server, resource.type, from, {
+      this.#stop = await follow(server, resource.type, after, {
         changes: (changes, through) => this.#changes(changes, through),
         lost: (error) => this.#fail(error),
       });

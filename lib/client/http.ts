@@ -1,0 +1,253 @@
+import { Agent, type IncomingMessage, request as send } from "node:http";
+import { Agent as SecureAgent, request as sendSecure } from "node:https";
+import { apiVersionOf, formatSelector, type Kind, type KubernetesObject } from "#api/meta";
+import { ApiError, type Json, parseJson, type Status, stringifyJson } from "#base";
+import { patchTypes } from "#patch";
+import { jsonLines } from "./lines.ts";
+import type {
+  Client,
+  ListRequest,
+  ListResult,
+  ObjectName,
+  PatchRequest,
+  WatchEvent,
+  WatchRequest,
+  WriteRequest,
+} from "./port.ts";
+
+export interface HttpClientOptions {
+  /** Such as `https://127.0.0.1:6443`. */
+  server: string;
+  /** The authority that the server's certificate must come from, in PEM. */
+  ca?: string;
+  /** Client certificate and key, in PEM. */
+  certificate?: { cert: string; key: string };
+  token?: string;
+  userAgent?: string;
+}
+
+export interface HttpClient extends Client {
+  /** Ends idle connections; what is under way goes on to its end. */
+  close(): void;
+}
+
+interface Ask {
+  method: string;
+  path: string;
+  query?: URLSearchParams;
+  body?: unknown;
+  type?: string;
+  signal?: AbortSignal;
+}
+
+const pageSize = 500;
+
+/** The client port over HTTP, as an agent uses it. Watches reconnect never: that is the informer's work. */
+export function httpClient(options: HttpClientOptions): HttpClient {
+  const base = new URL(options.server);
+  const secure = base.protocol === "https:";
+  const tls = {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.certificate ? { cert: options.certificate.cert, key: options.certificate.key } : {}),
+  };
+  const agent = secure ? new SecureAgent({ keepAlive: true, ...tls }) : new Agent({ keepAlive: true });
+
+  const open = ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      const text = body === undefined ? undefined : Buffer.from(stringifyJson(body));
+      const search = query?.size ? `?${query}` : "";
+      const settings = {
+        agent,
+        method,
+        hostname: base.hostname,
+        port: base.port,
+        path: `${path}${search}`,
+        headers: {
+          accept: "application/json",
+          "user-agent": options.userAgent ?? "skiff",
+          ...(text ? { "content-type": type ?? "application/json", "content-length": text.length } : {}),
+          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+        },
+        ...(signal ? { signal } : {}),
+      };
+      const request = secure ? sendSecure(settings, resolve) : send(settings, resolve);
+      request.once("error", reject);
+      request.end(text);
+    });
+
+  const ask = async (what: Ask): Promise<Json> => {
+    const response = await open(what);
+    const body = await readAll(response);
+    if ((response.statusCode ?? 500) >= 300) throw failure(response.statusCode ?? 500, body);
+    return parseJson(body);
+  };
+
+  const write = <T extends KubernetesObject>(
+    method: string,
+    kind: Kind<T>,
+    object: T,
+    request: WriteRequest = {},
+  ): Promise<T> => {
+    const { namespace, name = "" } = object.metadata;
+    const place =
+      method === "POST" ? collection(kind, namespace) : objectPath(kind, { namespace, name }, request.subresource);
+    const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object };
+    return ask({ method, path: place, query: dryRun(request), body }) as Promise<unknown> as Promise<T>;
+  };
+
+  return {
+    get: <T extends KubernetesObject>(kind: Kind<T>, name: ObjectName) =>
+      ask({ method: "GET", path: objectPath(kind, name) }) as Promise<unknown> as Promise<T>,
+    async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}): Promise<ListResult<T>> {
+      const query = selectors(request);
+      query.set("limit", String(pageSize));
+      const items: T[] = [];
+      for (;;) {
+        const page = (await ask({
+          method: "GET",
+          path: collection(kind, request.namespace),
+          query,
+        })) as unknown as ListAnswer<T>;
+        items.push(...page.items);
+        if (!page.metadata.continue) {
+          const owned = request.owner === undefined ? items : items.filter((item) => owns(request.owner!, item));
+          return { items: owned, revision: page.metadata.resourceVersion };
+        }
+        query.set("continue", page.metadata.continue);
+      }
+    },
+    create: <T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) =>
+      write("POST", kind, object, request),
+    update: <T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) =>
+      write("PUT", kind, object, request),
+    patch: <T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, patch: unknown, request: PatchRequest) =>
+      ask({
+        method: "PATCH",
+        path: objectPath(kind, name, request.subresource),
+        query: dryRun(request),
+        body: patch,
+        type: patchTypes[request.type],
+      }) as Promise<unknown> as Promise<T>,
+    async remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request = {}) {
+      const { uid, revision, gracePeriodSeconds, propagation } = request as Parameters<Client["remove"]>[2] & object;
+      const preconditions = { ...(uid ? { uid } : {}), ...(revision ? { resourceVersion: revision } : {}) };
+      const body = {
+        apiVersion: "v1",
+        kind: "DeleteOptions",
+        ...(Object.keys(preconditions).length > 0 ? { preconditions } : {}),
+        ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+        ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
+      };
+      const answer = (await ask({ method: "DELETE", path: objectPath(kind, name), body })) as unknown as T | Status;
+      const stays =
+        answer.kind !== "Status" && (answer as T).metadata.deletionTimestamp !== undefined && gracePeriodSeconds !== 0;
+      return stays ? (answer as T) : undefined;
+    },
+    async act<T extends KubernetesObject>(
+      kind: Kind<T>,
+      name: ObjectName,
+      subresource: string,
+      body: KubernetesObject,
+    ) {
+      await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
+    },
+    watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) => watched<T>(open, kind, request),
+    close: () => agent.destroy(),
+  };
+}
+
+interface ListAnswer<T> {
+  metadata: { resourceVersion: string; continue?: string };
+  items: T[];
+}
+
+const owns = (uid: string, { metadata }: KubernetesObject): boolean =>
+  metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+
+type AnyKind = Pick<Kind, "group" | "version" | "plural" | "scope">;
+
+function collection(kind: AnyKind, namespace: string | undefined): string {
+  const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  if (kind.scope === "Cluster" || namespace === undefined) return `${root}/${kind.plural}`;
+  return `${root}/namespaces/${encodeURIComponent(namespace)}/${kind.plural}`;
+}
+
+const objectPath = (kind: AnyKind, { namespace, name }: ObjectName, subresource?: string): string =>
+  `${collection(kind, namespace)}/${encodeURIComponent(name)}${subresource === undefined ? "" : `/${subresource}`}`;
+
+const dryRun = ({ dryRun: asked }: WriteRequest): URLSearchParams =>
+  new URLSearchParams(asked ? { dryRun: "All" } : {});
+
+function selectors({ labels, fields }: Pick<ListRequest, "labels" | "fields">): URLSearchParams {
+  const query = new URLSearchParams();
+  if (labels?.length) query.set("labelSelector", formatSelector(labels));
+  if (fields?.length) {
+    const terms = fields.map(
+      ({ field, equal, value }) => `${field}${equal ? "=" : "!="}${value.replace(/[\\,=]/g, "\\$&")}`,
+    );
+    query.set("fieldSelector", terms.join(","));
+  }
+  return query;
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+/** What the server refused with; an answer that is no Status becomes one. */
+function failure(code: number, body: string): ApiError {
+  let status: Partial<Status> = {};
+  try {
+    status = JSON.parse(body) as Status;
+  } catch {
+    status = { message: body.trim() };
+  }
+  const error = new ApiError(
+    code,
+    status.reason ?? "Unknown",
+    status.message ?? `the server answered ${code}`,
+    status.details,
+  );
+  return error;
+}
+
+const initialEventsEnd = "k8s.io/initial-events-end";
+
+async function* watched<T extends KubernetesObject>(
+  open: (ask: Ask) => Promise<IncomingMessage>,
+  kind: Kind<T>,
+  request: WatchRequest,
+): AsyncGenerator<WatchEvent<T>> {
+  const { signal } = request;
+  const query = selectors(request);
+  query.set("watch", "true");
+  query.set("allowWatchBookmarks", "true");
+  if (request.revision === undefined) {
+    query.set("sendInitialEvents", "true");
+    query.set("resourceVersionMatch", "NotOlderThan");
+  } else query.set("resourceVersion", request.revision);
+  try {
+    const response = await open({ method: "GET", path: collection(kind, request.namespace), query, signal });
+    if (response.statusCode !== 200) throw failure(response.statusCode ?? 500, await readAll(response));
+    for await (const line of jsonLines(response)) {
+      const event = parseJson(line) as unknown as { type: string; object: T };
+      if (event.type === "ERROR") {
+        const status = event.object as unknown as Status;
+        throw new ApiError(
+          status.code ?? 500,
+          status.reason ?? "Unknown",
+          status.message ?? "the watch failed",
+          status.details,
+        );
+      }
+      if (event.type === "BOOKMARK") {
+        const { resourceVersion = "", annotations } = event.object.metadata;
+        yield { type: "BOOKMARK", revision: resourceVersion, initial: annotations?.[initialEventsEnd] === "true" };
+      } else yield { type: event.type as "ADDED", object: event.object };
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,11 @@
+/** The framework that scheduler plugins are written against: what they are asked, and what they see. */
+export { addPod, type HostPort, type NodeInfo, nodeInfo, type PodInfo, podInfo, removePod } from "./node-info.ts";
+export {
+  type ClusterEvent,
+  type CycleState,
+  highestScore,
+  normalizeByHighest,
+  type Plugin,
+  type Rejection,
+} from "./plugin.ts";
+export { type Amounts, add, amountsOf, requestsOfPod } from "./resources.ts";

@@ -1,0 +1,62 @@
+import type { Node, Pod } from "#api";
+import { type Amounts, add, amountsOf, requestsOfPod } from "./resources.ts";
+
+/** What scheduling needs of a pod, worked out once. */
+export interface PodInfo {
+  pod: Pod;
+  uid: string;
+  requests: Amounts;
+  /** The same with usual amounts where nothing is asked, for scoring. */
+  scored: Amounts;
+  /** Ports of the node that it takes: `protocol/ip/port`. */
+  ports: HostPort[];
+}
+
+export interface HostPort {
+  ip: string;
+  protocol: string;
+  port: number;
+}
+
+/** A node with what stands on it, bound or about to be. */
+export interface NodeInfo {
+  name: string;
+  node: Node;
+  allocatable: Amounts;
+  requested: Amounts;
+  scored: Amounts;
+  pods: Map<string, PodInfo>;
+}
+
+export function podInfo(pod: Pod): PodInfo {
+  const ports = (pod.spec?.containers ?? []).flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ hostPort, hostIP, protocol }) =>
+      hostPort ? [{ ip: hostIP || "0.0.0.0", protocol: protocol ?? "TCP", port: hostPort }] : [],
+    ),
+  );
+  return { pod, uid: pod.metadata.uid ?? "", requests: requestsOfPod(pod), scored: requestsOfPod(pod, true), ports };
+}
+
+export const nodeInfo = (node: Node): NodeInfo => ({
+  name: node.metadata.name ?? "",
+  node,
+  allocatable: amountsOf(node.status?.allocatable ?? node.status?.capacity),
+  requested: {},
+  scored: {},
+  pods: new Map(),
+});
+
+export function addPod(info: NodeInfo, pod: PodInfo): void {
+  removePod(info, pod.uid);
+  info.pods.set(pod.uid, pod);
+  add(info.requested, pod.requests);
+  add(info.scored, pod.scored);
+}
+
+export function removePod(info: NodeInfo, uid: string): void {
+  const pod = info.pods.get(uid);
+  if (!pod) return;
+  info.pods.delete(uid);
+  add(info.requested, pod.requests, -1);
+  add(info.scored, pod.scored, -1);
+}

@@ -1,0 +1,50 @@
+import type { Node, Taint, Toleration } from "#api";
+import { normalizeByHighest, type Plugin } from "../framework/index.ts";
+
+/** Whether one of the tolerations covers a taint (core/v1 Toleration.ToleratesTaint). */
+export function tolerates(
+  tolerations: readonly Toleration[] | undefined,
+  taint: Pick<Taint, "key" | "effect" | "value">,
+): boolean {
+  return (tolerations ?? []).some((toleration) => {
+    if (toleration.effect && toleration.effect !== taint.effect) return false;
+    if (toleration.key && toleration.key !== taint.key) return false;
+    if (toleration.operator === "Exists") return true;
+    return (
+      (!toleration.operator || toleration.operator === "Equal") && (toleration.value ?? "") === (taint.value ?? "")
+    );
+  });
+}
+
+const forbids = ({ effect }: Taint): boolean => effect === "NoSchedule" || effect === "NoExecute";
+
+/** The first taint that keeps a pod away. */
+const untolerated = (tolerations: readonly Toleration[] | undefined, node: Node): Taint | undefined =>
+  node.spec?.taints?.find((taint) => forbids(taint) && !tolerates(tolerations, taint));
+
+/** Pods stay away from tainted nodes unless they tolerate the taint, and rather from those that only ask them to. */
+export const taintToleration: Plugin = {
+  name: "TaintToleration",
+  weight: 3,
+  filter({ pod }, { node }) {
+    const taint = untolerated(pod.spec?.tolerations, node);
+    if (!taint) return undefined;
+    return { reasons: [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`], resolvable: false };
+  },
+  score({ pod }, { node }) {
+    const soft = (pod.spec?.tolerations ?? []).filter(({ effect }) => !effect || effect === "PreferNoSchedule");
+    return (node.spec?.taints ?? []).filter((taint) => taint.effect === "PreferNoSchedule" && !tolerates(soft, taint))
+      .length;
+  },
+  normalize: (scores) => normalizeByHighest(scores, true),
+  hint(event, { pod }) {
+    if (event.type === "node-added") return !untolerated(pod.spec?.tolerations, event.node);
+    if (event.type === "node-updated") {
+      return (
+        !untolerated(pod.spec?.tolerations, event.node) &&
+        untolerated(pod.spec?.tolerations, event.previous) !== undefined
+      );
+    }
+    return event.type === "self-updated" && event.pod.metadata.uid === pod.metadata.uid;
+  },
+};

@@ -1,0 +1,208 @@
+import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random, sleep } from "#base";
+import type { Client } from "#client";
+import type { Recorder } from "#reconcile";
+import { schedule } from "./cycle.ts";
+import { type Plugin, podInfo } from "./framework/index.ts";
+import { plugins as defaultPlugins } from "./plugins/index.ts";
+import { type Queued, SchedulingQueue } from "./queue.ts";
+import { Snapshot } from "./snapshot.ts";
+
+export interface SchedulerOptions {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  record: Recorder;
+  plugins?: readonly Plugin[];
+  /** The pods that name this scheduler are its own. */
+  name?: string;
+}
+
+export interface Scheduler {
+  /** Resolves when all nodes and pods have been seen once. */
+  ready: Promise<void>;
+  /** Pods that are being placed or bound. */
+  readonly busy: number;
+  stop(): Promise<void>;
+}
+
+/** So many bindings are under way at once: the store writes those of one moment together. */
+const bindsAtOnce = 256;
+const retryFeed = 1000;
+
+const ended = ({ status }: Pod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed";
+
+/** Starts the scheduler in this process. */
+export function startScheduler(options: SchedulerOptions): Scheduler {
+  const { client, clock, random, log, record, plugins = defaultPlugins, name = "default-scheduler" } = options;
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  const snapshot = new Snapshot();
+  const rotation = { next: 0 };
+  let binding = 0;
+  let turning = false;
+  const seen = { nodes: Promise.withResolvers<void>(), pods: Promise.withResolvers<void>() };
+  let open = false;
+
+  const turn = (): void => {
+    if (turning || !open || signal.aborted) return;
+    turning = true;
+    // After this turn of the event loop: what arrives together is placed together.
+    queueMicrotask(() => {
+      turning = false;
+      while (binding < bindsAtOnce) {
+        const next = queue.take();
+        if (!next) return;
+        place(next);
+      }
+    });
+  };
+  const queue = new SchedulingQueue(clock, plugins, turn);
+
+  const place = (queued: Queued): void => {
+    const outcome = schedule(plugins, queued.info, snapshot.nodes, rotation, random);
+    if (!outcome.node) {
+      void unschedulable(queued, outcome.message, outcome.rejectedBy);
+      return;
+    }
+    snapshot.assume(queued.info, outcome.node.name);
+    binding++;
+    void bind(queued, outcome.node.name).finally(() => {
+      binding--;
+      turn();
+    });
+  };
+
+  const bind = async (queued: Queued, node: string): Promise<void> => {
+    const { pod } = queued.info;
+    const { namespace, name: podName = "", uid } = pod.metadata;
+    const body: Binding = {
+      metadata: { namespace, name: podName, uid },
+      target: { kind: nodes.kind, name: node },
+    };
+    try {
+      await client.act(pods, { namespace, name: podName }, "binding", body);
+      queue.drop(queued.info.uid);
+      record(
+        { kind: pods, object: pod },
+        "Normal",
+        "Scheduled",
+        `Successfully assigned ${namespace}/${podName} to ${node}`,
+      );
+    } catch (error) {
+      snapshot.forget(queued.info.uid);
+      if (isReason(error, "NotFound")) {
+        queue.drop(queued.info.uid);
+        return;
+      }
+      log.warn("a pod could not be bound", { pod: `${namespace}/${podName}`, node, error: messageOf(error) });
+      queue.failed(queued, new Set());
+    }
+  };
+
+  const unschedulable = async (queued: Queued, message: string, rejectedBy: ReadonlySet<string>): Promise<void> => {
+    queue.failed(queued, rejectedBy);
+    const { pod } = queued.info;
+    record({ kind: pods, object: pod }, "Warning", "FailedScheduling", message);
+    await markUnschedulable(pod, message).catch((error: unknown) => {
+      if (!isReason(error, "NotFound")) log.warn("a pod's condition could not be written", { error: messageOf(error) });
+    });
+  };
+
+  const markUnschedulable = async (pod: Pod, message: string): Promise<void> => {
+    const before = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+    const told = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+    if (before && deepEqual({ ...before, ...told }, before)) return;
+    const since = before?.status === "False" ? before.lastTransitionTime : undefined;
+    const generation =
+      pod.metadata.generation === undefined ? {} : { observedGeneration: Number(pod.metadata.generation) };
+    const condition = { ...told, ...generation, lastTransitionTime: since ?? formatTime(clock.now()) };
+    const { namespace, name: podName = "", uid } = pod.metadata;
+    const patch = { metadata: { uid }, status: { conditions: [condition] } };
+    await client.patch(pods, { namespace, name: podName }, patch, { type: "strategic", subresource: "status" });
+  };
+
+  const podChanged = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod, previous: Pod | undefined): void => {
+    const uid = pod.metadata.uid ?? "";
+    if (type === "DELETED" || ended(pod)) {
+      queue.drop(uid);
+      snapshot.forget(uid);
+      if (pod.spec?.nodeName) queue.event({ type: "pod-removed", pod });
+      return;
+    }
+    if (pod.spec?.nodeName) {
+      queue.drop(uid);
+      snapshot.setPod(pod);
+      if (previous?.spec?.nodeName && !deepEqual(previous.metadata.labels, pod.metadata.labels))
+        queue.event({ type: "pod-updated", pod });
+      return;
+    }
+    if ((pod.spec?.schedulerName ?? name) !== name || pod.metadata.deletionTimestamp) return;
+    if (plugins.some((plugin) => plugin.preEnqueue?.(pod) !== undefined)) return;
+    queue.put(podInfo(pod));
+  };
+
+  const nodeChanged = (type: "ADDED" | "MODIFIED" | "DELETED", node: Node, previous: Node | undefined): void => {
+    if (type === "DELETED") {
+      snapshot.deleteNode(node.metadata.name ?? "");
+      return;
+    }
+    snapshot.setNode(node);
+    if (type === "ADDED" || !previous) queue.event({ type: "node-added", node });
+    else if (!deepEqual(about(previous), about(node))) queue.event({ type: "node-updated", node, previous });
+  };
+
+  const follow = async (): Promise<void> => {
+    await Promise.all([
+      watchAll(nodes, nodeChanged, () => seen.nodes.resolve()),
+      // Pods count on nodes: these are seen first, or nothing would fit at the start.
+      seen.nodes.promise.then(() => watchAll(pods, podChanged, () => seen.pods.resolve())),
+    ]);
+  };
+
+  const watchAll = async <T extends Node | Pod>(
+    kind: Parameters<typeof client.watch<T>>[0],
+    changed: (type: "ADDED" | "MODIFIED" | "DELETED", object: T, previous: T | undefined) => void,
+    whole: () => void,
+  ): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        for await (const event of client.watch(kind, { signal })) {
+          if (event.type !== "BOOKMARK") changed(event.type, event.object, event.previous);
+          else if (event.initial) whole();
+        }
+      } catch (error) {
+        if (signal.aborted) break;
+        log.warn("the scheduler's watch ended and starts again", { kind: kind.kind, error: messageOf(error) });
+        await sleep(clock, retryFeed, signal);
+      }
+    }
+    whole();
+  };
+
+  const following = follow();
+  const ready = seen.pods.promise.then(() => {
+    open = true;
+    turn();
+  });
+  return {
+    ready,
+    get busy() {
+      return queue.busy + binding;
+    },
+    async stop() {
+      stopped.abort();
+      queue.close();
+      await following;
+    },
+  };
+}
+
+/** What of a node scheduling looks at; heartbeats are none of it. */
+const about = ({ metadata, spec, status }: Node) => ({
+  labels: metadata.labels,
+  spec,
+  allocatable: status?.allocatable,
+  conditions: status?.conditions?.map(({ type, status: value }) => [type, value]),
+});
