@@ -48,6 +48,10 @@ export function apiServer(options: ServerOptions): ApiServer {
     }
   };
   const nonResource = async (request: ApiRequest): Promise<ApiResponse | undefined> => {
+    const link = /^\/link\/([^/]+)$/.exec(request.path)?.[1];
+    if (link !== undefined && request.headers["upgrade"] !== undefined) {
+      return { status: 101, headers: {}, body: new Uint8Array(), link };
+    }
     if (request.method !== "GET" && request.method !== "HEAD") return undefined;
     if (request.path.startsWith("/openapi/v3")) return documents(request.path);
     return (await health(server, request)) ?? discovery(options.registry, request);

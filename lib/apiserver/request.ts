@@ -23,6 +23,8 @@ export interface ApiResponse {
   body: Uint8Array | AsyncIterable<Uint8Array>;
   /** With status 101: the host joins the client's connection to this path of the node's agent. */
   tunnel?: { node: string; path: string };
+  /** With status 101: the connection becomes the link of this node's agent. */
+  link?: string;
 }
 
 /** What a path means. */

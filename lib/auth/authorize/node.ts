@@ -54,7 +54,12 @@ function selected(selector: string | undefined, field: string): string | undefin
   return term?.slice(field.length + 1).replace(/^=/, "");
 }
 
-async function mayReadPods(client: Client, node: string, { verb, fieldSelector }: Attributes, resource: Resource): Promise<Decision> {
+async function mayReadPods(
+  client: Client,
+  node: string,
+  { verb, fieldSelector }: Attributes,
+  resource: Resource,
+): Promise<Decision> {
   if (verb !== "get" || resource.name === "") {
     if (selected(fieldSelector, "spec.nodeName") === node) return { allowed: true };
     return { allowed: false, reason: "can only list/watch pods with spec.nodeName field selector" };
@@ -68,7 +73,12 @@ async function mayReadPods(client: Client, node: string, { verb, fieldSelector }
   return { allowed: false, reason: `no relationship found between node '${node}' and this object` };
 }
 
-async function mayReadNamed(client: Client, node: string, attributes: Attributes, resource: Resource): Promise<Decision> {
+async function mayReadNamed(
+  client: Client,
+  node: string,
+  attributes: Attributes,
+  resource: Resource,
+): Promise<Decision> {
   const name = resource.name !== "" ? resource.name : (selected(attributes.fieldSelector, "metadata.name") ?? "");
   if (name === "") return { allowed: false, reason: "can only read an object of this type by its name" };
   const fields = [{ field: "spec.nodeName", equal: true, value: node }];

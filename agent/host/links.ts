@@ -1,0 +1,79 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import type { Duplex } from "node:stream";
+import { createWebSocketStream, type WebSocket } from "ws";
+import type { NodeLinks } from "#apiserver";
+import { type Log, serviceUnavailable } from "#base";
+
+/*
+ * The server's side of the link. An agent dials in by WebSocket (GET /link/<node>), then HTTP/2 runs over it with the
+ * agent as the server. Requests (logs, stats) are ordinary HTTP/2 requests. A connection that a client has upgraded
+ * (exec, attach, port-forward) is passed through by CONNECT: what flows is the client's own HTTP/1.1, from its request
+ * line on, and the agent's answer to it.
+ */
+
+export interface Links extends NodeLinks {
+  /** An agent has dialled in: a newer link takes the place of an older one. */
+  add(node: string, socket: WebSocket): void;
+  /** Opens a byte stream to the node's agent for a connection that was upgraded. Throws ApiError 503 without a link. */
+  tunnel(node: string, path: string): Duplex;
+  /** Whether a node's agent is connected. */
+  has(node: string): boolean;
+  close(): void;
+}
+
+export function createLinks(log: Log): Links {
+  const sessions = new Map<string, ClientHttp2Session>();
+  const sessionOf = (node: string): ClientHttp2Session => {
+    const session = sessions.get(node);
+    if (!session || session.closed || session.destroyed)
+      throw serviceUnavailable(`the agent of node ${node} is not connected`);
+    return session;
+  };
+  return {
+    add(node, socket) {
+      // Before anything else: what arrives on an open socket without a stream is lost.
+      const duplex = createWebSocketStream(socket);
+      const session = connect("http://agent", { createConnection: () => duplex });
+      session.on("error", (error) => log.debug("a link failed", { node, error: error.message }));
+      duplex.on("error", () => session.destroy());
+      session.on("close", () => {
+        if (sessions.get(node) === session) sessions.delete(node);
+        socket.terminate();
+      });
+      sessions.get(node)?.destroy();
+      sessions.set(node, session);
+    },
+    async request(node, path, signal) {
+      const stream = sessionOf(node).request({ ":method": "GET", ":path": path }, { endStream: true });
+      const abort = () => stream.close(constants.NGHTTP2_CANCEL);
+      signal.addEventListener("abort", abort, { once: true });
+      stream.once("close", () => signal.removeEventListener("abort", abort));
+      const { status, headers } = await answerOf(stream, node);
+      return { status, headers, body: stream };
+    },
+    tunnel: (node, path) => sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path }),
+    has: (node) => sessions.has(node),
+    close() {
+      for (const session of sessions.values()) session.destroy();
+    },
+  };
+}
+
+function answerOf(
+  stream: ClientHttp2Stream,
+  node: string,
+): Promise<{ status: number; headers: Record<string, string> }> {
+  return new Promise((resolve, reject) => {
+    stream.once("response", (received) => {
+      const headers: Record<string, string> = {};
+      for (const [name, value] of Object.entries(received)) {
+        if (!name.startsWith(":") && value !== undefined) headers[name] = String(value);
+      }
+      resolve({ status: Number(received[":status"] ?? 200), headers });
+    });
+    stream.once("error", (error) =>
+      reject(serviceUnavailable(`the agent of node ${node} did not answer: ${error.message}`)),
+    );
+    stream.once("close", () => reject(serviceUnavailable(`the agent of node ${node} did not answer`)));
+  });
+}

@@ -1,0 +1,13 @@
+/**
+ * The `skiff` command: words and flags to options, options to what the host gives it to run. It starts nothing by
+ * itself and knows no driver.
+ */
+export {
+  type Commands,
+  type DownOptions,
+  type JoinOptions,
+  parseCommand,
+  type StatusOptions,
+  type UpOptions,
+} from "./program.ts";
+export { createProgress, type Progress } from "./progress.ts";

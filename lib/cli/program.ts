@@ -1,0 +1,144 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { parseCidr } from "#api/meta";
+
+export interface UpOptions {
+  dataDir: string;
+  bind: string;
+  port: number;
+  runtime: "auto" | "containerd" | "fake";
+  containerdSocket?: string;
+  installRuntime: boolean;
+  nodes: number;
+  podCidr: string;
+  serviceCidr: string;
+  registryMirror: string[];
+  verbose: boolean;
+}
+
+export interface DownOptions {
+  dataDir: string;
+}
+
+export interface StatusOptions {
+  dataDir: string;
+  output: "text" | "json";
+}
+
+export interface JoinOptions {
+  server: string;
+  token: string;
+}
+
+/** What the commands do; given by the host. Each resolves with the exit code. */
+export interface Commands {
+  up(options: UpOptions): Promise<number>;
+  down(options: DownOptions): Promise<number>;
+  status(options: StatusOptions): Promise<number>;
+  kubeconfig(options: DownOptions): Promise<number>;
+}
+
+const runtimes = ["auto", "containerd", "fake"];
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("a port is a number from 0 to 65535.");
+  return port;
+}
+
+function count(text: string): number {
+  const nodes = Number(text);
+  if (!/^\d+$/.test(text) || nodes < 1 || nodes > 5000)
+    throw new InvalidArgumentError("it takes a number from 1 to 5000.");
+  return nodes;
+}
+
+function cidr(text: string): string {
+  const block = parseCidr(text);
+  if (!block || block.version !== 4) throw new InvalidArgumentError("it takes an IPv4 block such as 10.244.0.0/16.");
+  return text;
+}
+
+function mirror(text: string, previous: string[] = []): string[] {
+  if (!/^[^=\s]+=https?:\/\/\S+$/.test(text)) {
+    throw new InvalidArgumentError("it takes REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
+  }
+  return [...previous, text];
+}
+
+/** An option that is also an environment variable: `--data-dir` is `SKIFF_DATA_DIR`. */
+const option = (flags: string, description: string): Option => {
+  const made = new Option(flags, description);
+  return made.env(`SKIFF_${made.name().replace(/-/g, "_").toUpperCase()}`);
+};
+
+/**
+ * Reads the command line and runs what it asks for. Resolves with the exit code: 0 when all went well, 2 for words
+ * that cannot be understood, whatever the command says otherwise. `home` is where `~/.skiff` lies.
+ */
+export async function parseCommand(words: readonly string[], commands: Commands, home: string): Promise<number> {
+  let code = 0;
+  const dataDir = () => option("--data-dir <folder>", "where the cluster keeps everything").default(`${home}/.skiff`);
+  const program = new Command("skiff")
+    .description("Kubernetes without servers")
+    .version("0.1.0")
+    .showSuggestionAfterError()
+    .exitOverride();
+  program
+    .command("up")
+    .description("start a cluster on this machine, in the foreground")
+    .addOption(dataDir())
+    .addOption(option("--bind <address>", "address to listen on").default("127.0.0.1"))
+    .addOption(option("--port <number>", "port of the API server").argParser(portNumber).default(6443))
+    .addOption(option("--runtime <name>", "what runs containers").choices(runtimes).default("auto"))
+    .addOption(option("--containerd-socket <path>", "use this containerd instead of a private one"))
+    .addOption(
+      option("--install-runtime", "install containerd, runc and the CNI plugins if they are missing").default(false),
+    )
+    .addOption(
+      option("--nodes <count>", "how many nodes (more than one only with the fake runtime)")
+        .argParser(count)
+        .default(1),
+    )
+    .addOption(option("--pod-cidr <block>", "addresses of pods").argParser(cidr).default("10.244.0.0/16"))
+    .addOption(option("--service-cidr <block>", "addresses of services").argParser(cidr).default("10.96.0.0/16"))
+    .addOption(
+      option("--registry-mirror <registry=url>", "pull images of a registry from here (can be given again)")
+        .argParser(mirror)
+        .default([]),
+    )
+    .addOption(option("--verbose", "say more").default(false))
+    .action(async (options: UpOptions) => {
+      code = await commands.up(options);
+    });
+  program
+    .command("down")
+    .description("stop the cluster and remove its containers; its objects stay")
+    .addOption(dataDir())
+    .action(async (options: DownOptions) => {
+      code = await commands.down(options);
+    });
+  program
+    .command("status")
+    .description("say how every part does")
+    .addOption(dataDir())
+    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
+    .action(async (options: StatusOptions) => {
+      code = await commands.status(options);
+    });
+  program
+    .command("kubeconfig")
+    .description("print the administrator's kubeconfig")
+    .addOption(dataDir())
+    .action(async (options: DownOptions) => {
+      code = await commands.kubeconfig(options);
+    });
+  try {
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    const { exitCode, code: kind } = error as { exitCode?: number; code?: string };
+    if (kind === undefined || exitCode === undefined) throw error;
+    // Help and version end here too, with 0.
+    return exitCode === 0 ? 0 : 2;
+  }
+  return code;
+}

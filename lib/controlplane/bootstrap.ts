@@ -1,0 +1,91 @@
+import {
+  type EndpointSlice,
+  type Endpoints,
+  endpoints as endpointsKind,
+  formatIp,
+  type Kind,
+  type KubernetesObject,
+  type Namespace,
+  namespace as namespaces,
+  parseCidr,
+  type Service,
+  type ServiceCIDR,
+  serviceCidr as serviceCidrs,
+  service as services,
+  endpointSlice as slices,
+} from "#api";
+import { type Clock, clone, deepEqual, isReason } from "#base";
+import type { Client } from "#client";
+
+export interface BootstrapOptions {
+  client: Client;
+  clock: Clock;
+  serviceCidr: string;
+  endpoint?: { address: string; port: number };
+}
+
+const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/**
+ * Makes what every cluster has: the system namespaces, the default ServiceCIDR, and the `kubernetes` service with its
+ * endpoints. Safe to run at every start: what is there stays, what differs is put right.
+ */
+export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOptions): Promise<void> {
+  for (const name of systemNamespaces) {
+    await ensure<Namespace>(client, namespaces, { metadata: { name } });
+  }
+  const block = parseCidr(serviceCidr);
+  if (!block || block.version !== 4 || block.prefix > 28) {
+    throw new Error(`the service CIDR ${serviceCidr} is not an IPv4 block of at least 16 addresses`);
+  }
+  await ensure<ServiceCIDR>(client, serviceCidrs, { metadata: { name: "kubernetes" }, spec: { cidrs: [serviceCidr] } });
+  const first = formatIp({ version: 4, value: block.value + 1n });
+  const labels = { component: "apiserver", provider: "kubernetes" };
+  const own = { name: "kubernetes", namespace: "default" };
+  await ensure<Service>(client, services, {
+    metadata: { ...own, labels },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: first,
+      clusterIPs: [first],
+      ipFamilies: ["IPv4"],
+      ipFamilyPolicy: "SingleStack",
+      ports: [{ name: "https", protocol: "TCP", port: 443, targetPort: endpoint?.port ?? 443 }],
+      sessionAffinity: "None",
+    },
+  });
+  if (!endpoint) return;
+  const skip = { "endpointslice.kubernetes.io/skip-mirror": "true" };
+  const port = { name: "https", port: endpoint.port, protocol: "TCP" };
+  await ensure<Endpoints>(client, endpointsKind, {
+    metadata: { ...own, labels: skip },
+    subsets: [{ addresses: [{ ip: endpoint.address }], ports: [port] }],
+  });
+  await ensure<EndpointSlice>(client, slices, {
+    metadata: { ...own, labels: { "kubernetes.io/service-name": own.name } },
+    addressType: "IPv4",
+    endpoints: [{ addresses: [endpoint.address], conditions: { ready: true } }],
+    ports: [port],
+  });
+}
+
+/** Creates an object, or puts the parts that are given back to what they should be. */
+async function ensure<T extends KubernetesObject>(client: Client, kind: Kind<T>, wanted: T): Promise<void> {
+  const { namespace, name = "" } = wanted.metadata;
+  const there = await client.get(kind, { namespace, name }).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
+  if (!there) {
+    await client.create(kind, clone(wanted)).catch((error: unknown) => {
+      if (!isReason(error, "AlreadyExists")) throw error;
+    });
+    return;
+  }
+  const next = clone(there) as Record<string, unknown>;
+  for (const [member, value] of Object.entries(wanted)) {
+    if (member === "metadata") continue;
+    next[member] = Array.isArray(value) ? value : { ...(next[member] as object), ...(value as object) };
+  }
+  if (!deepEqual(next, there)) await client.update(kind, next as unknown as T);
+}

@@ -1,0 +1,119 @@
+import { admissionPlugins } from "#admission";
+import { catalog } from "#api";
+import { type ApiServer, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
+import { type Authenticator, clientCertificates, discovery, masters, nodes, union } from "#auth";
+import type { Clock, Log, Random } from "#base";
+import type { Client } from "#client";
+import { type ControllerOptions, controllers } from "#controllers";
+import { createRecorder } from "#events";
+import { type Engine, runControllers } from "#reconcile";
+import { type Scheduler, startScheduler } from "#scheduler";
+import { type Cache, openCache, type Store } from "#store";
+import { bootstrap } from "./bootstrap.ts";
+import { version } from "./version.ts";
+
+export interface ControlPlaneOptions {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Besides client certificates, which are always understood. */
+  authenticators?: readonly Authenticator[];
+  links?: NodeLinks;
+  limits?: Partial<Limits>;
+  /** Where cluster IPs come from, such as `10.96.0.0/16`. */
+  serviceCidr: string;
+  /** Address and port at which pods and people reach the API; told by the `kubernetes` service. */
+  endpoint?: { address: string; port: number };
+  /** The certificate authority, in PEM, as pods get it in kube-root-ca.crt. */
+  ca: string;
+  /** Keep every type in memory, for a process that lives long. */
+  warm: boolean;
+}
+
+export interface ControlPlane {
+  server: ApiServer;
+  /** The API as the control plane itself uses it. */
+  client: Client;
+  /** Makes what every cluster has, then starts controllers and scheduler. Resolves when they have seen everything once. */
+  start(): Promise<void>;
+  /** Keys that controllers wait for or work on, pods that the scheduler has at hand. */
+  readonly busy: number;
+  stop(): Promise<void>;
+}
+
+const nodePorts = { first: 30_000, last: 32_767 };
+const component = (name: string) => ({ name: `system:${name}`, groups: ["system:masters"] });
+
+/** Assembles a control plane. Nothing runs before `start`. */
+export function controlPlane(options: ControlPlaneOptions): ControlPlane {
+  const { store, clock, random, log } = options;
+  const registry = createRegistry(catalog);
+  const caches = new Map<string, Promise<Cache>>();
+  const cache = (type: string): Promise<Cache> => {
+    const open = caches.get(type) ?? openCache({ store, type, clock, log });
+    caches.set(type, open);
+    return open;
+  };
+  let ready = false;
+  const server: ApiServer = apiServer({
+    store,
+    registry,
+    clock,
+    random,
+    log,
+    version,
+    authenticators: [clientCertificates, ...(options.authenticators ?? [])],
+    authorize: union(
+      masters,
+      discovery,
+      nodes(() => client),
+    ),
+    admission: admissionPlugins({ nodePorts }),
+    checks: {
+      bootstrap: () => {
+        if (!ready) throw new Error("not finished");
+      },
+    },
+    ...(options.warm ? { cache } : {}),
+    ...(options.links ? { links: options.links } : {}),
+    ...(options.limits ? { limits: options.limits } : {}),
+  });
+  const client = server.client(component("apiserver"));
+  let engine: Engine | undefined;
+  let scheduler: Scheduler | undefined;
+  const recorderFor = (user: Client, name: string) => createRecorder({ client: user, clock, log, component: name });
+  return {
+    server,
+    client,
+    async start() {
+      await bootstrap({
+        client,
+        clock,
+        serviceCidr: options.serviceCidr,
+        ...(options.endpoint ? { endpoint: options.endpoint } : {}),
+      });
+      ready = true;
+      const managing = server.client(component("kube-controller-manager"));
+      const told: ControllerOptions = { ca: options.ca };
+      engine = runControllers(controllers(told), {
+        client: managing,
+        clock,
+        random,
+        log,
+        record: recorderFor(managing, "controller-manager"),
+      });
+      const scheduling = server.client(component("kube-scheduler"));
+      const record = recorderFor(scheduling, "default-scheduler");
+      scheduler = startScheduler({ client: scheduling, clock, random, log, record });
+      await Promise.all([engine.ready, scheduler.ready]);
+    },
+    get busy() {
+      return (engine?.busy ?? 0) + (scheduler?.busy ?? 0);
+    },
+    async stop() {
+      await Promise.all([engine?.stop(), scheduler?.stop()]);
+      for (const open of caches.values()) (await open).close();
+    },
+  };
+}

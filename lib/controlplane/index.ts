@@ -1,0 +1,5 @@
+/**
+ * The control plane put together from ports: API server, admission, authorization, controllers and scheduler over a
+ * store that the host names. It names no driver, opens no socket and starts no process.
+ */
+export { type ControlPlane, type ControlPlaneOptions, controlPlane } from "./control-plane.ts";
