@@ -1,0 +1,6 @@
+/**
+ * Probes: how one check of a container is made (exec, HTTP, TCP), and the schedule of a probe with upstream's
+ * thresholds. What a result leads to is pods' business.
+ */
+export { type CheckResult, type CheckTarget, check, type Handler } from "./check.ts";
+export { type ProbeOptions, type ProbeType, type RunningProbe, runProbe } from "./schedule.ts";
