@@ -2,25 +2,53 @@
  * What objects are: the schemas, types and definitions of every kind, and the catalog that lists them. Nothing here
  * stores, sends or reconciles anything; the other rooms read the definitions and never ask which kind it is.
  */
+import { deployment, replicaSet } from "./apps/index.ts";
+import { scale } from "./autoscaling/index.ts";
 import { lease } from "./coordination/index.ts";
-import { configMap, event, namespace, node, pod, secret, serviceAccount } from "./core/index.ts";
-import { eventsEvent } from "./events/index.ts";
-import type { Kind } from "./meta/index.ts";
-
-export * from "./coordination/index.ts";
-export * from "./core/index.ts";
-export * from "./events/index.ts";
-export * from "./meta/index.ts";
-
-/** Every built-in kind. */
-export const catalog: readonly Kind[] = [
+import {
+  binding,
   configMap,
+  endpoints,
   event,
   namespace,
   node,
   pod,
   secret,
+  service,
   serviceAccount,
+} from "./core/index.ts";
+import { endpointSlice } from "./discovery/index.ts";
+import { eventsEvent } from "./events/index.ts";
+import type { Kind } from "./meta/index.ts";
+import { ipAddress, serviceCidr } from "./networking/index.ts";
+
+export * from "./apps/index.ts";
+export * from "./autoscaling/index.ts";
+export * from "./coordination/index.ts";
+export * from "./core/index.ts";
+export * from "./discovery/index.ts";
+export * from "./events/index.ts";
+export * from "./meta/index.ts";
+export * from "./networking/index.ts";
+
+/** Every built-in kind. */
+export const catalog: readonly Kind[] = [
+  binding,
+  configMap,
+  endpoints,
+  event,
+  namespace,
+  node,
+  pod,
+  secret,
+  service,
+  serviceAccount,
+  deployment,
+  replicaSet,
+  scale,
   lease,
+  endpointSlice,
   eventsEvent,
+  ipAddress,
+  serviceCidr,
 ];

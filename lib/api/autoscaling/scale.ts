@@ -1,5 +1,16 @@
 import type * as z from "zod";
-import { int32, message, metadataField, optional, required, string } from "../meta/index.ts";
+import {
+  ageColumn,
+  checkNonNegative,
+  defineKind,
+  int32,
+  message,
+  metadataField,
+  nameColumn,
+  optional,
+  required,
+  string,
+} from "../meta/index.ts";
 
 export const ScaleSpec = message("io.k8s.api.autoscaling.v1.ScaleSpec", () => ({
   replicas: optional(1, int32, "How many are wanted."),
@@ -18,3 +29,22 @@ export const Scale = message("io.k8s.api.autoscaling.v1.Scale", () => ({
   status: optional(3, ScaleStatus, "The observed number."),
 }));
 export type Scale = z.infer<typeof Scale>;
+
+/** How many of something are wanted and there; what the scale subresources speak. It is never kept. */
+export const scale = defineKind<Scale>({
+  group: "autoscaling",
+  version: "v1",
+  kind: "Scale",
+  plural: "scales",
+  singular: "scale",
+  scope: "Namespaced",
+  schema: Scale,
+  internal: true,
+  validate: ({ spec }) => checkNonNegative("spec.replicas", spec?.replicas),
+  columns: [
+    nameColumn,
+    { name: "Desired", type: "integer", doc: "How many are wanted.", value: ({ spec }) => spec?.replicas ?? 0 },
+    { name: "Available", type: "integer", doc: "How many there are.", value: ({ status }) => status?.replicas ?? 0 },
+    ageColumn,
+  ],
+});

@@ -17,5 +17,5 @@ export const binding = defineKind<Binding>({
   singular: "binding",
   scope: "Namespaced",
   schema: Binding,
-  verbs: ["create"],
+  internal: true,
 });

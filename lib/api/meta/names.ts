@@ -2,6 +2,7 @@
  * Rules for names, labels, keys and ports. Each function returns what is wrong, in upstream's words; an empty list
  * means that the value is fine. Lengths count bytes.
  */
+import { ipErrors } from "./ip.ts";
 import type { NameRule } from "./kind.ts";
 
 const bytesOf = (text: string): number => {
@@ -210,8 +211,24 @@ const nameRules: Readonly<Record<Exclude<NameRule, "path-segment" | "ip">, (valu
   "dns-label-1035": dns1035LabelErrors,
 };
 
-/** An object's name by its kind's rule; `prefix` for generateName. Names that are addresses are judged by their kind. */
+/** An object's name by its kind's rule; `prefix` for generateName. */
 export function nameErrors(by: NameRule, name: string, prefix = false): string[] {
-  if (by === "path-segment" || by === "ip") return pathSegmentErrors(name, prefix);
+  if (by === "path-segment") return pathSegmentErrors(name, prefix);
+  const head = `Invalid value: ${JSON.stringify(name)}: `;
+  if (by === "ip") return ipErrors("", name).map(({ message }) => message.slice(head.length));
   return nameRules[by](prefix ? maskTrailingDash(name) : name);
+}
+
+/** A domain of at least two labels; a dot at the end is allowed. Returns what is wrong with the label or the whole. */
+export function domainNameErrors(value: string): string[] {
+  const name = value.replace(/\.$/, "");
+  const wrong = dnsSubdomainErrors(name);
+  if (wrong.length > 0) return [wrong.join(",")];
+  if (!name.includes(".")) return ["should be a domain with at least two segments separated by dots"];
+  return name
+    .split(".")
+    .map(dnsLabelErrors)
+    .filter((errors) => errors.length > 0)
+    .slice(0, 1)
+    .map((errors) => errors.join(","));
 }

@@ -1,5 +1,21 @@
 import type * as z from "zod";
-import { message, metadataField, optional, required, string } from "../meta/index.ts";
+import { resourceName } from "#base";
+import {
+  ageColumn,
+  defineKind,
+  dnsSubdomainErrors,
+  type FieldError,
+  invalidAll,
+  message,
+  metadataField,
+  nameColumn,
+  optional,
+  pathSegmentErrors,
+  required,
+  requiredValue,
+  string,
+  validateImmutable,
+} from "../meta/index.ts";
 
 export const ParentReference = message("io.k8s.api.networking.v1.ParentReference", () => ({
   group: optional(1, string, "Group of the owner."),
@@ -19,3 +35,49 @@ export const IPAddress = message("io.k8s.api.networking.v1.IPAddress", () => ({
   spec: required(2, IPAddressSpec, "The wanted state of the address."),
 }));
 export type IPAddress = z.infer<typeof IPAddress>;
+
+/** An address that is taken; its name is the address, so that it can be taken once only. */
+export const ipAddress = defineKind<IPAddress>({
+  group: "networking.k8s.io",
+  version: "v1",
+  kind: "IPAddress",
+  plural: "ipaddresses",
+  singular: "ipaddress",
+  shortNames: ["ip"],
+  scope: "Cluster",
+  name: "ip",
+  schema: IPAddress,
+  validate: ({ spec }) => validateParent(spec?.parentRef),
+  validateUpdate: (next, previous) =>
+    validateImmutable(next.spec?.parentRef, previous.spec?.parentRef, "spec.parentRef"),
+  fields: {
+    "spec.parentRef.group": ({ spec }) => spec?.parentRef?.group ?? "",
+    "spec.parentRef.resource": ({ spec }) => spec?.parentRef?.resource ?? "",
+    "spec.parentRef.namespace": ({ spec }) => spec?.parentRef?.namespace ?? "",
+    "spec.parentRef.name": ({ spec }) => spec?.parentRef?.name ?? "",
+  },
+  columns: [
+    nameColumn,
+    { name: "ParentRef", type: "string", doc: "Who has the address.", value: parentText },
+    ageColumn,
+  ],
+});
+
+function parentText({ spec }: IPAddress): string {
+  const parent = spec?.parentRef;
+  if (!parent) return "<none>";
+  const { group = "", resource = "", namespace, name } = parent;
+  return [resourceName({ group, resource }).toLowerCase(), ...(namespace ? [namespace] : []), name].join("/");
+}
+
+function validateParent(parent: ParentReference | undefined): FieldError[] {
+  const path = "spec.parentRef";
+  if (!parent) return [requiredValue(path)];
+  const { group, resource, name, namespace } = parent;
+  const errors = group ? invalidAll(`${path}.group`, group, dnsSubdomainErrors(group)) : [];
+  for (const [field, value] of Object.entries({ resource, name })) {
+    if (!value) errors.push(requiredValue(`${path}.${field}`));
+    else errors.push(...invalidAll(`${path}.${field}`, value, pathSegmentErrors(value)));
+  }
+  return namespace ? [...errors, ...invalidAll(`${path}.namespace`, namespace, pathSegmentErrors(namespace))] : errors;
+}

@@ -30,7 +30,8 @@ export const pod = defineKind<Pod>({
   validateUpdate: validatePodUpdate,
   prepareForCreate,
   prepareForUpdate,
-  generation: ({ spec }) => spec,
+  // The scheduler's choice of a node is no change of what is wanted.
+  generation: ({ spec }) => ({ ...spec, nodeName: undefined }),
   gracePeriod({ spec, status: state }, { gracePeriodSeconds }) {
     if (!spec?.nodeName || state?.phase === "Failed" || state?.phase === "Succeeded") return 0;
     const seconds = gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 0;

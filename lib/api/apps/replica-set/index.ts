@@ -1,0 +1,3 @@
+/** ReplicaSet: pods by the number. */
+export * from "./replica-set.ts";
+export * from "./schema.ts";

@@ -1,0 +1,43 @@
+import type { PodTemplateSpec } from "../core/index.ts";
+import {
+  type Column,
+  formatSelector,
+  type KubernetesObject,
+  type LabelSelector,
+  requirementsOf,
+} from "../meta/index.ts";
+
+interface Owner extends KubernetesObject {
+  spec?: { selector?: LabelSelector | undefined; template?: PodTemplateSpec | undefined } | undefined;
+}
+
+const containersOf = ({ spec }: Owner) => spec?.template?.spec?.containers ?? [];
+
+/** The columns that everything with a pod template shows in wide output. */
+export const templateColumns: readonly Column<Owner>[] = [
+  {
+    name: "Containers",
+    type: "string",
+    priority: 1,
+    doc: "Names of the containers.",
+    value: (object) =>
+      containersOf(object)
+        .map(({ name }) => name)
+        .join(","),
+  },
+  {
+    name: "Images",
+    type: "string",
+    priority: 1,
+    doc: "Images of the containers.",
+    value: (object) =>
+      containersOf(object)
+        .map(({ image }) => image)
+        .join(","),
+  },
+  { name: "Selector", type: "string", priority: 1, doc: "Which pods belong to it.", value: selectorText },
+];
+
+function selectorText({ spec }: Owner): string {
+  return spec?.selector ? formatSelector(requirementsOf(spec.selector)) : "<none>";
+}

@@ -1,0 +1,2 @@
+/** autoscaling/v1: Scale. */
+export * from "./scale.ts";

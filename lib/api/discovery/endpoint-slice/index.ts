@@ -1,0 +1,3 @@
+/** EndpointSlice: where a service's traffic goes. */
+export * from "./endpoint-slice.ts";
+export * from "./schema.ts";
