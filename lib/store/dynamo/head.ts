@@ -1,0 +1,232 @@
+import type { UpdateItemInput } from "@aws-sdk/client-dynamodb";
+import { failureOf, type Item } from "./client.ts";
+import { type Context, persist } from "./context.ts";
+import { times } from "./rules.ts";
+
+/** From which revision on the log of a type lies in how many shards. */
+export interface Sharding {
+  from: number;
+  count: number;
+}
+
+/** Where a type stands. */
+export interface Head {
+  /** The last revision that was handed out. */
+  counter: number;
+  /** When that was. */
+  drawnAt: number;
+  floor: number;
+  shards: Sharding[];
+  /** In how many partitions the objects lie; fixed at birth. */
+  objectShards: number;
+  /**
+   * Every revision up to the mark is settled: its slot was filled, or nobody can fill it any more. Known since
+   * `markAt`. Lists start their replay there, and a slot that is missing below it has expired.
+   */
+  mark: number;
+  markAt: number;
+}
+
+const counterKey = (type: string): Item => ({ p: { S: `type#${type}` }, k: { S: "counter" } });
+const floorKey = (type: string): Item => ({ p: { S: `type#${type}` }, k: { S: "floor" } });
+
+export const shardAt = (shards: Sharding[], revision: number): number => {
+  const holds = shards.findLast((each) => each.from <= revision) ?? shards[0]!;
+  return revision % holds.count;
+};
+
+/** The partition of a revision's slot. */
+export const slotPartition = (type: string, shards: Sharding[], revision: number): string =>
+  `${type}#${shardAt(shards, revision)}`;
+
+/** The partition of an object: FNV-1a of its key, which must never change. */
+export function objectPartition(type: string, objectShards: number, key: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193) >>> 0;
+  return `${type}#${hash % objectShards}`;
+}
+
+function headOf(context: Context, type: string, counter: Item | undefined, floor: Item | undefined): Head {
+  const floorAt = Number(floor?.["f"]?.N ?? 0);
+  const born = context.shards(type);
+  if (!counter)
+    return {
+      counter: Math.max(1, floorAt),
+      drawnAt: 0,
+      floor: floorAt,
+      shards: [{ from: 1, count: born }],
+      objectShards: born,
+      mark: 1,
+      markAt: 0,
+    };
+  return {
+    // The two items are not read at one instant: a floor that was raised in between says how far the counter is.
+    counter: Math.max(Number(counter["c"]!.N), floorAt),
+    drawnAt: Number(counter["t"]!.N),
+    floor: floorAt,
+    shards: JSON.parse(counter["s"]!.S!) as Sharding[],
+    objectShards: Number(counter["o"]!.N),
+    mark: Number(counter["m"]!.N),
+    markAt: Number(counter["mt"]!.N),
+  };
+}
+
+/** Reads counter, shards, mark and floor, consistently. */
+export async function readHead(context: Context, type: string): Promise<Head> {
+  const table = context.tables.objects;
+  let keys: Item[] = [counterKey(type), floorKey(type)];
+  const found: Item[] = [];
+  while (keys.length > 0) {
+    const answer = await persist(context, () =>
+      context.dynamo.batchGet({ RequestItems: { [table]: { Keys: keys, ConsistentRead: true } } }),
+    );
+    found.push(...(answer.Responses?.[table] ?? []));
+    keys = (answer.UnprocessedKeys?.[table]?.Keys ?? []) as Item[];
+  }
+  const item = (name: string) => found.find((each) => each["k"]?.S === name);
+  return headOf(context, type, item("counter"), item("floor"));
+}
+
+/** Revisions that nobody else gets: `first` and the `count - 1` that follow. */
+export interface Drawn {
+  first: number;
+  head: Head;
+  /** When they were asked for: their age counts from here. */
+  at: number;
+}
+
+/**
+ * Takes tickets. Where the last one was drawn so long ago that no request with it can still be on its way, the mark
+ * moves up to it in the same update.
+ */
+export async function drawTickets(context: Context, type: string, count: number): Promise<Drawn> {
+  const { clock, tables, dynamo } = context;
+  const born = context.shards(type);
+  const base = { TableName: tables.objects, Key: counterKey(type), ReturnValues: "ALL_NEW" as const };
+  let attempt: Partial<UpdateItemInput> = {};
+  let at = clock.now();
+  const running = (): Partial<UpdateItemInput> => ({
+    UpdateExpression: "SET c = c + :n, t = :now",
+    ConditionExpression: "t >= :fresh",
+    ExpressionAttributeValues: {
+      ":n": { N: String(count) },
+      ":now": { N: String(at) },
+      ":fresh": { N: String(at - times.latest) },
+    },
+    ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+  });
+  const birth = (): Partial<UpdateItemInput> => ({
+    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :now",
+    ConditionExpression: "attribute_not_exists(p)",
+    ExpressionAttributeValues: {
+      ":c": { N: String(1 + count) },
+      ":now": { N: String(at) },
+      ":shards": { S: JSON.stringify([{ from: 1, count: born }]) },
+      ":born": { N: String(born) },
+      ":one": { N: "1" },
+    },
+  });
+  const afterRest = (old: Item): Partial<UpdateItemInput> => ({
+    UpdateExpression: "SET c = :c + :n, t = :now, m = :c, mt = :now",
+    ConditionExpression: "c = :c AND t = :t",
+    ExpressionAttributeValues: {
+      ":n": { N: String(count) },
+      ":now": { N: String(at) },
+      ":c": old["c"]!,
+      ":t": old["t"]!,
+    },
+  });
+  attempt = running();
+  for (;;) {
+    try {
+      const answer = await persist(context, () => dynamo.update({ ...base, ...attempt }));
+      const head = headOf(context, type, answer.Attributes, undefined);
+      return { first: head.counter - count + 1, head, at };
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.kind !== "condition") throw error;
+      at = clock.now();
+      const wasRunning = attempt.ReturnValuesOnConditionCheckFailure !== undefined;
+      if (!wasRunning) attempt = running();
+      else attempt = failure.item ? afterRest(failure.item) : birth();
+    }
+  }
+}
+
+/** Notes that everything up to `mark` is settled. Never lowers it. */
+export async function raiseMark(context: Context, type: string, mark: number, at: number): Promise<void> {
+  await unlessFailed(
+    persist(context, () =>
+      context.dynamo.update({
+        TableName: context.tables.objects,
+        Key: counterKey(type),
+        UpdateExpression: "SET m = :m, mt = :at",
+        ConditionExpression: "attribute_exists(p) AND (m < :m OR (m = :m AND mt < :at))",
+        ExpressionAttributeValues: { ":m": { N: String(mark) }, ":at": { N: String(at) } },
+      }),
+    ),
+  );
+}
+
+/** Raises the floor. Never lowers it. */
+export async function raiseFloor(context: Context, type: string, floor: number): Promise<void> {
+  await unlessFailed(
+    persist(context, () =>
+      context.dynamo.update({
+        TableName: context.tables.objects,
+        Key: floorKey(type),
+        UpdateExpression: "SET f = :f",
+        ConditionExpression: "attribute_not_exists(p) OR f < :f",
+        ExpressionAttributeValues: { ":f": { N: String(floor) } },
+      }),
+    ),
+  );
+}
+
+/**
+ * Spreads the log over another number of shards from the next revision on. Tickets and shards come from one item, so
+ * that no ticket can be written by the wrong count.
+ */
+export async function setShards(context: Context, type: string, count: number): Promise<void> {
+  for (;;) {
+    const head = await readHead(context, type);
+    const shards = [...head.shards, { from: head.counter + 1, count }];
+    const done = await unlessFailed(
+      persist(context, () =>
+        context.dynamo.update({
+          TableName: context.tables.objects,
+          Key: counterKey(type),
+          UpdateExpression: "SET s = :s",
+          ConditionExpression: "c = :c",
+          ExpressionAttributeValues: { ":s": { S: JSON.stringify(shards) }, ":c": { N: String(head.counter) } },
+        }),
+      ),
+    );
+    if (done) return;
+    await drawTickets(context, type, 1);
+  }
+}
+
+/** Puts the counter behind everything that a restored table may have forgotten; the mark goes with it. */
+export async function setCounter(context: Context, type: string, from: number, to: number): Promise<void> {
+  const now = String(context.clock.now());
+  await persist(context, () =>
+    context.dynamo.update({
+      TableName: context.tables.objects,
+      Key: counterKey(type),
+      UpdateExpression: "SET c = :to, t = :now, m = :to, mt = :now",
+      ConditionExpression: "c = :from OR c = :to",
+      ExpressionAttributeValues: { ":to": { N: String(to) }, ":from": { N: String(from) }, ":now": { N: now } },
+    }),
+  );
+}
+
+async function unlessFailed(update: Promise<unknown>): Promise<boolean> {
+  try {
+    await update;
+    return true;
+  } catch (error) {
+    if (failureOf(error).kind !== "condition") throw error;
+    return false;
+  }
+}

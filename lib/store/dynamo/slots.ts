@@ -1,0 +1,104 @@
+import { internalError } from "#base";
+import { type Dynamo, failureOf, type Item } from "./client.ts";
+import { type Context, pause, persist } from "./context.ts";
+import { type Head, type Sharding, slotPartition } from "./head.ts";
+import { revisionOf, voidItem } from "./items.ts";
+
+const voidTries = 12;
+
+/**
+ * Settles a slot: fills it with a void unless something is there. Returns what was there, undefined when it is void
+ * now by our hand. Throws when the table does not let itself be asked: then nothing is known.
+ */
+export async function fillSlot(
+  context: Context,
+  type: string,
+  shards: Sharding[],
+  revision: number,
+): Promise<Item | undefined> {
+  const { dynamo, tables, clock } = context;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await dynamo.put({
+        TableName: tables.changes,
+        Item: voidItem(slotPartition(type, shards, revision), revision, clock.now()),
+        ConditionExpression: "attribute_not_exists(p)",
+        ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+      });
+      return undefined;
+    } catch (error) {
+      const failure = failureOf(error);
+      // After an unknown outcome this may be our own void: it says the same as if it were another's.
+      if (failure.kind === "condition" && failure.item) return failure.item;
+      if (failure.kind === "refused" || failure.kind === "cancelled") throw error;
+      if (attempt >= voidTries) throw internalError(`revision ${revision} of ${type} cannot be settled`, error);
+      await pause(context, Math.min(attempt, 4));
+    }
+  }
+}
+
+/** What one look at the log above a revision brought. */
+export interface Look {
+  slots: Map<number, Item>;
+  /** Beyond this revision the look may have missed slots. */
+  horizon: number;
+}
+
+/** Reads the slots above `after` in all shards that may hold some, about `limit` of them. */
+export async function lookAfter(
+  context: Context,
+  type: string,
+  after: number,
+  head: Pick<Head, "shards">,
+  limit: number,
+): Promise<Look> {
+  const { tables, dynamo } = context;
+  const later = head.shards.filter(
+    (_, index) => (head.shards[index + 1]?.from ?? Number.POSITIVE_INFINITY) > after + 1,
+  );
+  const count = Math.max(...later.map((each) => each.count));
+  const each = Number.isFinite(limit) ? Math.ceil(limit / count) + 1 : undefined;
+  const slots = new Map<number, Item>();
+  let horizon = Number.POSITIVE_INFINITY;
+  const queries = Array.from({ length: count }, async (_, shard) => {
+    const answer = await queryAll(
+      context,
+      {
+        TableName: tables.changes,
+        ConsistentRead: true,
+        KeyConditionExpression: "p = :p AND r > :after",
+        ExpressionAttributeValues: { ":p": { S: `${type}#${shard}` }, ":after": { N: String(after) } },
+        ...(each === undefined ? {} : { Limit: each }),
+      },
+      dynamo,
+    );
+    for (const slot of answer.items) slots.set(revisionOf(slot), slot);
+    if (answer.isCut) horizon = Math.min(horizon, answer.items.length === 0 ? after : revisionOf(answer.items.at(-1)!));
+  });
+  await Promise.all(queries);
+  return { slots, horizon };
+}
+
+/** One page of a query; pages that hold nothing are turned over. */
+async function queryAll(context: Context, input: Parameters<Dynamo["query"]>[0], dynamo: Dynamo) {
+  let start: Item | undefined;
+  for (;;) {
+    const answer = await persist(context, () => dynamo.query(start ? { ...input, ExclusiveStartKey: start } : input));
+    start = answer.LastEvaluatedKey;
+    const items = answer.Items ?? [];
+    if (items.length > 0 || !start) return { items, isCut: start !== undefined };
+  }
+}
+
+/** The slot of one revision, read consistently. */
+export async function readSlot(
+  context: Context,
+  type: string,
+  shards: Sharding[],
+  revision: number,
+): Promise<Item | undefined> {
+  const { tables, dynamo } = context;
+  const Key = { p: { S: slotPartition(type, shards, revision) }, r: { N: String(revision) } };
+  const answer = await persist(context, () => dynamo.get({ TableName: tables.changes, Key, ConsistentRead: true }));
+  return answer.Item;
+}
