@@ -21,6 +21,7 @@ import { endpointSlice } from "./discovery/index.ts";
 import { eventsEvent } from "./events/index.ts";
 import type { Kind } from "./meta/index.ts";
 import { ipAddress, serviceCidr } from "./networking/index.ts";
+import { nodePortAllocation } from "./skiff/index.ts";
 
 export * from "./apps/index.ts";
 export * from "./autoscaling/index.ts";
@@ -30,6 +31,7 @@ export * from "./discovery/index.ts";
 export * from "./events/index.ts";
 export * from "./meta/index.ts";
 export * from "./networking/index.ts";
+export * from "./skiff/index.ts";
 
 /** Every built-in kind. */
 export const catalog: readonly Kind[] = [
@@ -51,4 +53,5 @@ export const catalog: readonly Kind[] = [
   eventsEvent,
   ipAddress,
   serviceCidr,
+  nodePortAllocation,
 ];

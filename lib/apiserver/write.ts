@@ -92,7 +92,8 @@ export async function createObject(call: Call, object: KubernetesObject): Promis
   }
   place(call, object);
   systemFields(call, object);
-  if (kind.subresources?.["status"]?.type === "status") delete (object as { status?: unknown }).status;
+  const status = kind.subresources?.["status"];
+  if (status?.type === "status" && !status.onCreate) delete (object as WithStatus).status;
   kind.prepareForCreate?.(object, { now: server.clock.now() });
   setDefaults(kind, object);
   for (let attempt = 1; ; attempt++) {
@@ -195,8 +196,11 @@ export interface UpdateOptions {
   create?: () => KubernetesObject;
   /** Preconditions besides those that the object itself carries. */
   uid?: string | undefined;
-  /** Where the standard strategy does not apply (scale, actions): the object comes as it should be. */
-  whole?: true;
+  /**
+   * Where the standard strategy does not apply the object comes as it should be: by a `scale` it is checked like any
+   * update, by an `action` the action has checked it.
+   */
+  whole?: "scale" | "action";
 }
 
 const updateAttempts = 30;
@@ -231,7 +235,7 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
   // What was prepared is taken back only when the write surely does not stand; repair finds the rest.
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
-    checkUpdate(call, next, current);
+    if (options.whole !== "action") checkUpdate(call, next, current);
     await validate(server, request);
     if (deepEqual(next, current)) {
       outcome = "stands";
@@ -292,7 +296,7 @@ function prepareUpdate(call: Call, next: KubernetesObject, current: KubernetesOb
   const context = { now: call.server.clock.now() };
   keepSystemFields(next.metadata, current.metadata);
   if (options.whole) {
-    raiseGeneration(kind, next, current);
+    if (options.whole === "scale") raiseGeneration(kind, next, current);
     return;
   }
   const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];

@@ -35,7 +35,7 @@ export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOpti
     await ensure<Namespace>(client, namespaces, { metadata: { name } });
   }
   const block = parseCidr(serviceCidr);
-  if (!block || block.version !== 4 || block.prefix > 28) {
+  if (block?.version !== 4 || block.prefix > 28) {
     throw new Error(`the service CIDR ${serviceCidr} is not an IPv4 block of at least 16 addresses`);
   }
   await ensure<ServiceCIDR>(client, serviceCidrs, { metadata: { name: "kubernetes" }, spec: { cidrs: [serviceCidr] } });

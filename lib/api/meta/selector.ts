@@ -187,9 +187,14 @@ export function parseFieldSelector(text: string): FieldTerm[] {
 function splitUnescaped(text: string): string[] {
   const parts = [""];
   for (let at = 0; at < text.length; at++) {
-    if (text[at] === "\\" && at + 1 < text.length) parts[parts.length - 1] += text[at]! + text[++at]!;
-    else if (text[at] === ",") parts.push("");
-    else parts[parts.length - 1] += text[at];
+    const last = parts.length - 1;
+    if (text[at] === ",") {
+      parts.push("");
+      continue;
+    }
+    const escaped = text[at] === "\\" && at + 1 < text.length;
+    parts[last] = parts[last]! + text.slice(at, escaped ? at + 2 : at + 1);
+    if (escaped) at++;
   }
   return parts;
 }

@@ -18,7 +18,7 @@ export async function act(
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
   }
   await updateObject(call, {
-    whole: true,
+    whole: "action",
     uid: body.metadata?.uid || undefined,
     next(current) {
       const next = clone(current);

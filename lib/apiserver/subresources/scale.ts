@@ -50,7 +50,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
   }
   const wanted = await wantedScale(call, request, part, form);
   const written = await updateObject(call, {
-    whole: true,
+    whole: "scale",
     next(current) {
       const asked = wanted(current);
       const revision = asked.metadata?.resourceVersion;

@@ -40,6 +40,7 @@ export const node = defineKind<Node>({
   subresources: {
     status: {
       type: "status",
+      onCreate: true,
       prepare(next, previous) {
         if (!previous.status?.config) delete next.status?.config;
       },
