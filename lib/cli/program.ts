@@ -54,7 +54,7 @@ function count(text: string): number {
 
 function cidr(text: string): string {
   const block = parseCidr(text);
-  if (!block || block.version !== 4) throw new InvalidArgumentError("it takes an IPv4 block such as 10.244.0.0/16.");
+  if (block?.version !== 4) throw new InvalidArgumentError("it takes an IPv4 block such as 10.244.0.0/16.");
   return text;
 }
 

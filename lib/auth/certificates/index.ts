@@ -95,10 +95,3 @@ export async function issue({ authority, subject, names, days, now }: IssueOptio
   });
   return { cert: cert.toString("pem"), key: await keyPem(keys) };
 }
-
-/** When a certificate ends, in milliseconds, and the names that it is for. */
-export function inspect(pem: string): { notAfter: number; names: string[] } {
-  const cert = new x509.X509Certificate(pem);
-  const names = cert.getExtension(x509.SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? [];
-  return { notAfter: cert.notAfter.getTime(), names };
-}

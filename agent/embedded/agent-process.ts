@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Log, sleep, systemClock } from "#base";
+import type { UpOptions } from "#cli";
+import type { DataFolder } from "./data-folder.ts";
+import type { Pki } from "./pki.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/** The agent as a process of its own, started again when it falls. */
+export interface AgentProcess {
+  readonly pid: number;
+  /** Why it keeps falling, once it has done so several times in a row. */
+  readonly failed: string | undefined;
+  stop(): Promise<void>;
+}
+
+export interface AgentStart {
+  options: UpOptions;
+  folder: DataFolder;
+  pki: Pki;
+  server: string;
+  names: readonly string[];
+  runtime: RuntimeName;
+  log: Log;
+}
+
+const program = fileURLToPath(new URL("../main.ts", import.meta.url));
+/** A fall after so long is a new trouble, not the old one again. */
+const settled = 30_000;
+const longestBackoff = 10_000;
+const stopGrace = 10_000;
+const tooOften = 3;
+
+export async function startAgent(start: AgentStart): Promise<AgentProcess> {
+  const config = await writeConfig(start);
+  const output = join(start.folder.logs, "agent.log");
+  let child: ChildProcess = launch(config, output);
+  let stopping = false;
+  let falls = 0;
+  let failed: string | undefined;
+  const stopped = new AbortController();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const since = systemClock.now();
+      const [code, signal] =
+        child.exitCode === null && child.signalCode === null
+          ? await once(child, "exit")
+          : [child.exitCode, child.signalCode];
+      if (stopping) return;
+      falls = systemClock.now() - since > settled ? 1 : falls + 1;
+      const how = signal ? `it was ended by ${signal}` : `it ended with code ${code}`;
+      start.log.error("the agent has ended and is started again", { code, signal, falls });
+      if (falls >= tooOften) failed = how;
+      await sleep(systemClock, Math.min(200 * 2 ** falls, longestBackoff), stopped.signal);
+      if (stopping) return;
+      child = launch(config, output);
+    }
+  };
+  const watching = watch();
+  return {
+    get pid() {
+      return child.pid ?? 0;
+    },
+    get failed() {
+      return failed;
+    },
+    async stop() {
+      stopping = true;
+      stopped.abort();
+      if (child.exitCode === null && child.signalCode === null) {
+        const cut = systemClock.timer(stopGrace, () => child.kill("SIGKILL"));
+        child.kill("SIGTERM");
+        await once(child, "exit");
+        cut.cancel();
+      }
+      await watching;
+    },
+  };
+}
+
+/** A process group of its own: Ctrl-C reaches the cluster, which then stops the agent in order. */
+function launch(config: string, output: string): ChildProcess {
+  const out = openSync(output, "a", 0o600);
+  try {
+    return spawn(process.execPath, [program, "--config", config], { stdio: ["ignore", out, out], detached: true });
+  } finally {
+    closeSync(out);
+  }
+}
+
+/** The agent's settings and identities, in a file that only the owner reads. */
+async function writeConfig({ options, folder, pki, server, names, runtime }: AgentStart): Promise<string> {
+  const home = join(folder.agents, runtime);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const nodes = await Promise.all(
+    names.map(async (name) => ({
+      name,
+      certificate: await pki.client(`node-${name}`, {
+        commonName: `system:node:${name}`,
+        organizations: ["system:nodes"],
+      }),
+    })),
+  );
+  const config = {
+    server,
+    ca: pki.ca,
+    nodes,
+    runtime,
+    ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
+    dataDir: home,
+    podCidr: options.podCidr,
+    serviceCidr: options.serviceCidr,
+    registryMirrors: options.registryMirror,
+    verbose: options.verbose,
+    /** The agent ends when the process that started it is gone. */
+    parent: process.pid,
+  };
+  const path = join(home, "agent.json");
+  writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
+  return path;
+}

@@ -1,0 +1,113 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "#base";
+
+/** Something that a person can mend: shown as one line, without a stack. */
+export class Refusal extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "Refusal";
+  }
+}
+
+/** Where a cluster keeps everything. */
+export interface DataFolder {
+  root: string;
+  store: string;
+  pki: string;
+  kubeconfig: string;
+  agents: string;
+  logs: string;
+  /** What a running cluster tells about itself, for `status` and `down`. */
+  running: string;
+}
+
+export function dataFolder(path: string): DataFolder {
+  const root = resolve(path);
+  return {
+    root,
+    store: join(root, "store.db"),
+    pki: join(root, "pki"),
+    kubeconfig: join(root, "kubeconfig"),
+    agents: join(root, "agents"),
+    logs: join(root, "logs"),
+    running: join(root, "running.json"),
+  };
+}
+
+/** What a running cluster tells about itself. */
+export interface Running {
+  pid: number;
+  agent?: number;
+  server: string;
+  runtime: string;
+  nodes: string[];
+  since: string;
+}
+
+export function readRunning(folder: DataFolder): Running | undefined {
+  try {
+    return JSON.parse(readFileSync(folder.running, "utf8")) as Running;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Lock {
+  /** Tells who runs here. */
+  tell(running: Running): void;
+  release(): void;
+}
+
+/**
+ * Takes a data folder for this process, making it if need be. The lock is the kernel's, on a file that SQLite holds
+ * open: it is gone with the process, however that ends. Throws Refusal when another process has it or when the folder
+ * cannot be written.
+ */
+export function lockFolder(folder: DataFolder): Lock {
+  try {
+    for (const path of [folder.root, folder.pki, folder.agents, folder.logs])
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(folder.root, 0o700);
+  } catch (error) {
+    throw new Refusal(`the data folder ${folder.root} cannot be used: ${messageOf(error)}`);
+  }
+  const lock = hold(folder);
+  return {
+    tell: (running) => writeFileSync(folder.running, `${JSON.stringify(running, null, 2)}\n`, { mode: 0o600 }),
+    release() {
+      rmSync(folder.running, { force: true });
+      lock.close();
+    },
+  };
+}
+
+function hold(folder: DataFolder): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(join(folder.root, "lock.db"), { timeout: 0 });
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database?.close();
+    if (!/locked|busy/i.test(messageOf(error))) {
+      throw new Refusal(`the data folder ${folder.root} cannot be used: ${messageOf(error)}`);
+    }
+    const other = readRunning(folder);
+    const who = other ? ` (process ${other.pid}, ${other.server})` : "";
+    throw new Refusal(
+      `another cluster is running in ${folder.root}${who}: use another --data-dir, or stop it with skiff down`,
+    );
+  }
+}
+
+/** Whether a process is alive. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

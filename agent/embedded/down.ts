@@ -1,0 +1,39 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { stopPrivate } from "#agent/runtime/containerd/private";
+import { sleep, systemClock } from "#base";
+import { createProgress } from "#cli";
+import { dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
+import { nodeName } from "./node-name.ts";
+
+const patience = 20_000;
+
+/** `skiff down`: ends the cluster of a data folder and removes its containers. Its objects stay for the next start. */
+export async function down({ dataDir }: { dataDir: string }): Promise<number> {
+  const folder = dataFolder(dataDir);
+  const progress = createProgress(process.stderr);
+  if (!existsSync(folder.root)) throw new Refusal(`there is no cluster in ${folder.root}`);
+  const running = readRunning(folder);
+  if (running && isAlive(running.pid)) {
+    progress.step(`stopping the cluster (process ${running.pid})`);
+    process.kill(running.pid, "SIGTERM");
+    const end = systemClock.now() + patience;
+    while (isAlive(running.pid) && systemClock.now() < end) await sleep(systemClock, 100);
+    if (isAlive(running.pid)) throw new Refusal(`process ${running.pid} does not end; its log is in ${folder.logs}`);
+    progress.done();
+  }
+  // Nobody may start a cluster here while its containers go.
+  const lock = lockFolder(folder);
+  try {
+    const home = join(folder.agents, "containerd");
+    if (existsSync(home)) {
+      progress.step("removing containers");
+      for (const node of running?.nodes ?? [nodeName()]) await stopPrivate(join(home, "containerd"), node);
+      progress.done();
+    }
+  } finally {
+    lock.release();
+  }
+  progress.note(`The cluster's objects stay in ${folder.root}.`);
+  return 0;
+}

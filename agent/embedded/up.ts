@@ -1,0 +1,213 @@
+import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { createLinks, type Host, serve } from "#agent/host";
+import { node as nodes } from "#api";
+import { type Log, messageOf, sleep, systemClock, systemRandom } from "#base";
+import { createProgress, type Progress, type UpOptions } from "#cli";
+import type { Client } from "#client";
+import { type ControlPlane, controlPlane } from "#controlplane";
+import { sqliteStore } from "#store/sqlite";
+import { type AgentProcess, startAgent } from "./agent-process.ts";
+import { type DataFolder, dataFolder, lockFolder, Refusal } from "./data-folder.ts";
+import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
+import { fileLog } from "./log.ts";
+import { nodeName } from "./node-name.ts";
+import { openPki, type Pki } from "./pki.ts";
+import { chooseRuntime } from "./runtime.ts";
+
+/** How long the nodes may take to become ready before up() says that something is wrong; it goes on waiting. */
+const patience = 60_000;
+
+/** `skiff up`: runs a cluster until it is told to stop. Resolves with the exit code. */
+export async function up(options: UpOptions): Promise<number> {
+  const progress = createProgress(process.stderr);
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  try {
+    await run(options, progress, stopping.signal);
+    return 0;
+  } catch (error) {
+    if (stopping.signal.aborted) return 0;
+    progress.fail(error instanceof Refusal ? error.message : messageOf(error));
+    if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
+    return 1;
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+/** What must be taken down again, last first. */
+type Stack = (() => Promise<void> | void)[];
+
+async function run(options: UpOptions, progress: Progress, signal: AbortSignal): Promise<void> {
+  checkOptions(options);
+  const folder = dataFolder(options.dataDir);
+  const opened: Stack = [];
+  try {
+    progress.step("opening the data folder");
+    const lock = lockFolder(folder);
+    opened.push(() => lock.release());
+    progress.done(folder.root);
+    const runtime = await chooseRuntime(options, progress);
+    const log = fileLog(folder.logs, "control-plane", options.verbose);
+    opened.push(() => log.close());
+    const { plane, pki, server } = await startControlPlane(options, folder, log, progress, opened);
+    const names = nodeNames(options);
+    progress.step(`starting the agent (${runtime})`);
+    const agent = await startAgent({ options, folder, pki, server, names, runtime, log });
+    opened.push(() => agent.stop());
+    lock.tell({
+      pid: process.pid,
+      agent: agent.pid,
+      server,
+      runtime,
+      nodes: names,
+      since: new Date(systemClock.now()).toISOString(),
+    });
+    await nodesReady(plane.client, names, agent, folder, progress, signal);
+    if (signal.aborted) return;
+    progress.done();
+    sayReady(progress, folder, server, names);
+    await aborted(signal);
+    progress.step("stopping");
+  } finally {
+    for (const close of opened.reverse()) await close();
+    if (signal.aborted) progress.done("containers go on running; skiff down removes them");
+  }
+}
+
+function checkOptions({ nodes: count, runtime }: UpOptions): void {
+  if (count > 1 && runtime !== "fake")
+    throw new Refusal(`--nodes ${count} needs --runtime fake: one machine is one node`);
+}
+
+function nodeNames({ nodes: count }: UpOptions): string[] {
+  const own = nodeName();
+  if (count === 1) return [own];
+  return Array.from({ length: count }, (_, index) => `${own}-${index}`);
+}
+
+async function startControlPlane(
+  options: UpOptions,
+  folder: DataFolder,
+  log: Log,
+  progress: Progress,
+  opened: Stack,
+): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
+  progress.step("starting the control plane");
+  const pki = await openPki(folder.pki);
+  const store = sqliteStore({ path: folder.store });
+  opened.push(() => store.close());
+  const links = createLinks(log);
+  const address = reachable(options.bind);
+  const plane = controlPlane({
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    links,
+    serviceCidr: options.serviceCidr,
+    ca: pki.ca,
+    warm: true,
+    ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
+  });
+  const tls = await pki.server(serverNames(options));
+  const host = await listen(options, { server: plane.server, links, log, tls: { ...tls, ca: pki.ca } });
+  opened.push(() => host.close());
+  opened.push(() => plane.stop());
+  await plane.start();
+  const own = options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind;
+  const server = `https://${own.includes(":") ? `[${own}]` : own}:${host.port}`;
+  const admin = await pki.client("admin", { commonName: "kubernetes-admin", organizations: ["system:masters"] });
+  writeKubeconfig(folder.kubeconfig, kubeconfigText(server, pki.ca, admin));
+  progress.done(server);
+  return { plane, pki, server };
+}
+
+/** The address at which others than this machine reach a server that is bound there; none for the loopback. */
+function reachable(bind: string): string | undefined {
+  if (bind.startsWith("127.") || bind === "::1" || bind === "localhost") return undefined;
+  if (bind !== "0.0.0.0" && bind !== "::") return bind;
+  for (const addresses of Object.values(networkInterfaces())) {
+    const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
+    if (found) return found.address;
+  }
+  return undefined;
+}
+
+function serverNames({ bind, serviceCidr }: UpOptions): string[] {
+  const service = serviceCidr.split("/")[0]!.replace(/\d+$/, (last) => String(Number(last) + 1));
+  const inside = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+  const own = reachable(bind);
+  const bound = bind === "0.0.0.0" || bind === "::" ? [] : [bind];
+  return [
+    ...new Set([
+      "localhost",
+      "127.0.0.1",
+      ...bound,
+      ...(own ? [own] : []),
+      hostname().toLowerCase(),
+      service,
+      ...inside,
+    ]),
+  ];
+}
+
+async function listen(options: UpOptions, rest: Omit<Parameters<typeof serve>[0], "bind" | "port">): Promise<Host> {
+  try {
+    return await serve({ ...rest, bind: options.bind, port: options.port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${options.bind}:${options.port}`;
+    if (code === "EADDRINUSE") throw new Refusal(`${where} is taken by another program: choose another --port`);
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+      throw new Refusal(`--bind ${options.bind} is not an address of this machine`);
+    if (code === "EACCES") throw new Refusal(`${where} needs more rights: choose a --port from 1024 on`);
+    throw error;
+  }
+}
+
+async function nodesReady(
+  client: Client,
+  names: readonly string[],
+  agent: AgentProcess,
+  folder: DataFolder,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const waiting = new Set(names);
+  const started = systemClock.now();
+  let said = false;
+  while (waiting.size > 0 && !signal.aborted) {
+    const { items } = await client.list(nodes);
+    for (const { metadata, status } of items) {
+      if (status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True"))
+        waiting.delete(metadata.name ?? "");
+    }
+    if (waiting.size === 0) return;
+    if (agent.failed !== undefined)
+      throw new Refusal(`the agent does not start: ${agent.failed} (see ${join(folder.logs, "agent.log")})`);
+    if (!said && systemClock.now() - started > patience) {
+      said = true;
+      progress.note(`  ${[...waiting].slice(0, 3).join(", ")} not ready yet; see ${join(folder.logs, "agent.log")}`);
+    }
+    await sleep(systemClock, 20, signal);
+  }
+}
+
+function sayReady(progress: Progress, folder: DataFolder, server: string, names: readonly string[]): void {
+  const what = names.length === 1 ? `node ${names[0]}` : `${names.length} nodes`;
+  progress.note(`\nSkiff is ready after ${(process.uptime()).toFixed(1)} s: ${server}, ${what}.\n`);
+  progress.note(`  export KUBECONFIG=${folder.kubeconfig}`);
+  progress.note("  kubectl get nodes");
+  progress.note("  kubectl create deployment web --image=nginx --replicas=3\n");
+  progress.note("Ctrl-C stops the control plane and the agent.");
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
