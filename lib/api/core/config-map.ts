@@ -63,6 +63,6 @@ function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
     for (const message of configMapKeyErrors(key)) errors.push(invalidValue(`binaryData[${key}]`, key, message));
     size += base64Length(binaryData[key]!);
   }
-  if (size > maximumData) errors.push(tooLong("", maximumData));
+  if (size > maximumData) errors.push(tooLong("[]", maximumData));
   return errors;
 }

@@ -39,7 +39,8 @@ export const isIntegerResource = (name: string): boolean => integerNames.has(nam
 /** Whether requests may be below limits. */
 export const mayOvercommit = (name: string): boolean => isNativeResource(name) && !isHugePages(name);
 export const isStandardContainerResource = (name: string): boolean => containerNames.has(name) || isHugePages(name);
-export const isStandardResource = (name: string): boolean => standardNames.has(name) || name.startsWith(quotaHugePages);
+export const isStandardResource = (name: string): boolean =>
+  standardNames.has(name) || isHugePages(name) || name.startsWith(quotaHugePages);
 
 /** Not below zero, and whole where the resource is counted. */
 export function validateResourceQuantity(name: string, value: string, field: string): FieldError[] {

@@ -60,8 +60,14 @@ function takeStringData(object: Secret): void {
   delete object.stringData;
 }
 
-const toBase64 = (text: string): string => new TextEncoder().encode(text).toBase64();
-const fromBase64 = (text: string): string => new TextDecoder().decode(Uint8Array.fromBase64(text));
+const fromBase64 = (text: string): string =>
+  new TextDecoder().decode(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
+
+function toBase64(text: string): string {
+  let binary = "";
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
 
 function validate({ data = {}, type, metadata }: Secret): FieldError[] {
   const errors: FieldError[] = [];

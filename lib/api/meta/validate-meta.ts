@@ -12,7 +12,7 @@ const byteLength = (text: string): number => new TextEncoder().encode(text).leng
 
 /** Metadata on create. The name must be there by then, also where it was generated. */
 export function validateObjectMeta(
-  kind: { scope: "Namespaced" | "Cluster"; name?: NameRule },
+  kind: { group: string; scope: "Namespaced" | "Cluster"; name?: NameRule },
   metadata: ObjectMeta,
   path = "metadata",
 ): FieldError[] {
@@ -35,7 +35,7 @@ export function validateObjectMeta(
   errors.push(...validateOwnerReferences(metadata.ownerReferences, `${path}.ownerReferences`));
   errors.push(...validateFinalizers(metadata.finalizers, `${path}.finalizers`));
   errors.push(...validateManagedFields(metadata.managedFields, `${path}.managedFields`));
-  return errors;
+  return [...errors, ...validateQualified(kind, metadata.finalizers, `${path}.finalizers`)];
 }
 
 function validateNamespace(namespace: string | undefined, namespaced: boolean, path: string): FieldError[] {
@@ -49,7 +49,7 @@ function validateNamespace(namespace: string | undefined, namespaced: boolean, p
  * the stored one there first where the kind allows unconditional updates.
  */
 export function validateObjectMetaUpdate(
-  _kind: unknown,
+  kind: { group: string },
   next: ObjectMeta,
   previous: ObjectMeta,
   path = "metadata",
@@ -72,7 +72,40 @@ export function validateObjectMetaUpdate(
   errors.push(...validateAnnotations(next.annotations, `${path}.annotations`));
   errors.push(...validateOwnerReferences(next.ownerReferences, `${path}.ownerReferences`));
   errors.push(...validateManagedFields(next.managedFields, `${path}.managedFields`));
-  return errors;
+  return [...errors, ...validateQualified(kind, next.finalizers, `${path}.finalizers`)];
+}
+
+/** Groups whose kinds take only finalizers with a domain, or Kubernetes' own; leases and custom resources take any. */
+const strictGroups = new Set([
+  "",
+  "admissionregistration.k8s.io",
+  "apps",
+  "autoscaling",
+  "batch",
+  "certificates.k8s.io",
+  "discovery.k8s.io",
+  "flowcontrol.apiserver.k8s.io",
+  "networking.k8s.io",
+  "node.k8s.io",
+  "policy",
+  "rbac.authorization.k8s.io",
+  "resource.k8s.io",
+  "scheduling.k8s.io",
+  "storage.k8s.io",
+]);
+const ownFinalizers = ["kubernetes", "orphan", "foregroundDeletion"];
+
+function validateQualified(
+  { group }: { group: string },
+  finalizers: readonly string[] = [],
+  path: string,
+): FieldError[] {
+  if (!strictGroups.has(group)) return [];
+  return finalizers.flatMap((finalizer, index) => {
+    if (finalizer.includes("/") || ownFinalizers.includes(finalizer)) return [];
+    const why = "name is neither a standard finalizer name nor is it fully qualified";
+    return [invalidValue(`${path}[${index}]`, finalizer, why)];
+  });
 }
 
 /** A field that must stay as it is. */

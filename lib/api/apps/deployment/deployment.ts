@@ -31,7 +31,10 @@ export const deployment = defineKind<Deployment>({
   defaults: applyDefaults,
   // Annotations count too: the rollout's reason is kept in one.
   generation: ({ spec, metadata }) => [spec, metadata.annotations],
-  prepareForCreate: ({ spec }) => spec?.template.spec && dropDisabled(spec.template.spec),
+  prepareForCreate(object) {
+    object.status = {};
+    if (object.spec?.template.spec) dropDisabled(object.spec.template.spec);
+  },
   prepareForUpdate(next, previous) {
     if (next.spec?.template.spec) dropDisabled(next.spec.template.spec, previous.spec?.template.spec);
   },

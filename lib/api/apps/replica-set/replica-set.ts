@@ -28,7 +28,10 @@ export const replicaSet = defineKind<ReplicaSet>({
     if (spec?.template?.spec) applySpecDefaults(spec.template.spec);
   },
   generation: ({ spec }) => spec,
-  prepareForCreate: ({ spec }) => spec?.template?.spec && dropDisabled(spec.template.spec),
+  prepareForCreate(object) {
+    object.status = { replicas: 0 };
+    if (object.spec?.template?.spec) dropDisabled(object.spec.template.spec);
+  },
   prepareForUpdate(next, previous) {
     if (next.spec?.template?.spec) dropDisabled(next.spec.template.spec, previous.spec?.template?.spec);
   },

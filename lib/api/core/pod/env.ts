@@ -16,7 +16,7 @@ export const ResourceFieldSelector = message(
   () => ({
     containerName: optional(1, string),
     resource: required(2, string),
-    divisor: optional(3, quantity),
+    divisor: optional(3, quantity, undefined, { default: "0" }),
   }),
   { atomic: true },
 );

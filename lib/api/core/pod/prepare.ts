@@ -1,6 +1,7 @@
 /** What a client may not set, and what the server puts in its place. */
 import { deepEqual, formatTime } from "#base";
 import { applyDefaults, type HookContext, type LabelSelector, messageShapeOf } from "../../meta/index.ts";
+import type { Container } from "./container.ts";
 import { applyPodDefaults } from "./defaults.ts";
 import { qualityOf } from "./quality.ts";
 import { Pod, type PodSpec } from "./spec.ts";
@@ -13,7 +14,7 @@ export function dropDisabled(spec: PodSpec, previous?: PodSpec): void {
   if (!previous?.schedulingGroup) delete spec.schedulingGroup;
   const before = previous ? [...containersOf(previous)] : [];
   if (!before.some(([{ lifecycle }]) => lifecycle?.stopSignal !== undefined)) {
-    for (const [{ lifecycle }] of containersOf(spec)) delete lifecycle?.stopSignal;
+    for (const [container] of containersOf(spec)) dropStopSignal(container);
   }
   for (const { projected } of spec.volumes ?? []) {
     for (const source of projected?.sources ?? []) {
@@ -21,6 +22,12 @@ export function dropDisabled(spec: PodSpec, previous?: PodSpec): void {
       delete source.podCertificate;
     }
   }
+}
+
+function dropStopSignal(container: Container): void {
+  if (container.lifecycle?.stopSignal === undefined) return;
+  delete container.lifecycle.stopSignal;
+  if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
 }
 
 export function prepareForCreate(pod: Pod, { now }: HookContext): void {

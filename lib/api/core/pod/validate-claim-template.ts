@@ -82,12 +82,12 @@ function validateDataSources({ dataSource, dataSourceRef }: PersistentVolumeClai
   if (namespace) errors.push(...invalidAll(field, namespace, dnsLabelErrors(namespace)));
   if (!dataSource) return errors;
   const { apiGroup, kind, name } = dataSourceRef;
+  // Upstream shows the field's path as a value, which prints as nothing.
+  const shown = {};
   const same = deepEqual(dataSource, { ...(apiGroup === undefined ? {} : { apiGroup }), kind, name });
   if (namespace) {
-    errors.push(
-      invalidValue(path, `${path}.dataSource`, "may not be specified when dataSourceRef.namespace is specified"),
-    );
-  } else if (!same) errors.push(invalidValue(path, `${path}.dataSource`, "must match dataSourceRef"));
+    errors.push(invalidValue(path, shown, "may not be specified when dataSourceRef.namespace is specified"));
+  } else if (!same) errors.push(invalidValue(path, shown, "must match dataSourceRef"));
   return errors;
 }
 

@@ -150,7 +150,7 @@ function validateUsedClaims(used: UsedClaims, claims: ReadonlySet<string>, path:
 /** The pod's resource claims. A mirror pod can have none. */
 export function validatePodClaims(claims: readonly PodResourceClaim[], isMirror: boolean, path: string): FieldError[] {
   if (isMirror && claims.length > 0) {
-    return claims.map(() => forbiddenValue("", "static pods do not support resource claims"));
+    return claims.map(() => forbiddenValue("[]", "static pods do not support resource claims"));
   }
   const errors: FieldError[] = [];
   const seen = new Set<string>();

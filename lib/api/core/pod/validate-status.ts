@@ -115,7 +115,10 @@ function validateClaims({ resourceClaimStatuses = [] }: PodStatus, spec: PodSpec
       errors.push(invalidValue(`${at}.name`, name, "must match the name of an entry in `spec.resourceClaims`"));
     }
     if (resourceClaimName === undefined) return errors;
-    return [...errors, ...invalidAll(`${at}.name`, resourceClaimName, dnsSubdomainErrors(resourceClaimName))];
+    return [
+      ...errors,
+      ...invalidAll(`${at}.resourceClaimName`, resourceClaimName, dnsSubdomainErrors(resourceClaimName)),
+    ];
   });
 }
 

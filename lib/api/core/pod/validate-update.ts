@@ -161,7 +161,7 @@ function validateNarrowed(after: NodeAffinity | undefined, before: NodeAffinity 
 /** A write to the ephemeral containers: they may be added, never changed or taken away. */
 export function validateEphemeralUpdate(next: Pod, previous: Pod): FieldError[] {
   if (previous.metadata.annotations?.[mirrorAnnotation] !== undefined) {
-    return [forbiddenValue("", "static pods do not support ephemeral containers")];
+    return [forbiddenValue("[]", "static pods do not support ephemeral containers")];
   }
   const errors = validatePod(next);
   const field = "spec.ephemeralContainers";

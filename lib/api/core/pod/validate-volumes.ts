@@ -124,7 +124,8 @@ const shownNames: Partial<Record<Source, string>> = { gcePersistentDisk: "persis
 const sources = Object.keys(checks) as Source[];
 
 function validateCsi({ driver = "", nodePublishSecretRef }: NonNullable<Volume["csi"]>, path: string): FieldError[] {
-  const errors = requireText(`${path}.driver`, driver);
+  const errors: FieldError[] = [];
+  if (!driver) errors.push(requiredValue(`${path}.driver`));
   if (driver.length > 63) {
     errors.push({
       reason: "FieldValueTooLong",
@@ -132,7 +133,7 @@ function validateCsi({ driver = "", nodePublishSecretRef }: NonNullable<Volume["
       message: "Too long: may not be more than 63 bytes",
     });
   }
-  errors.push(...invalidAll(`${path}.driver`, driver, dnsSubdomainErrors(driver.toLowerCase())));
+  if (driver) errors.push(...invalidAll(`${path}.driver`, driver, dnsSubdomainErrors(driver.toLowerCase())));
   if (!nodePublishSecretRef) return errors;
   const { name } = nodePublishSecretRef;
   if (!name) return [...errors, requiredValue(`${path}.nodePublishSecretRef.name`)];

@@ -29,7 +29,9 @@ export function setIpModes(status: Service["status"]): void {
 }
 
 /** clusterIP and clusterIPs say the same; whichever the client left out follows the other. */
-export function prepareForCreate({ spec }: Service): void {
+export function prepareForCreate(service: Service): void {
+  const { spec } = service;
+  service.status = { loadBalancer: {} };
   if (spec?.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
 }
 
