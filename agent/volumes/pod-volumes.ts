@@ -25,8 +25,8 @@ export interface Mounted {
 }
 
 export interface PodVolumes {
-  /** The pod's own folder, for what belongs to it and is no volume. */
-  podFolder(uid: string): string;
+  /** The pod's own folder, for what belongs to it and is no volume; undefined where nothing lies on the disk. */
+  podFolder(uid: string): string | undefined;
   /**
    * Makes all volumes of the pod, by name. Repeatable; what is there stays. Throws VolumeError, whose `message` names
    * the volume in upstream's words.
@@ -132,7 +132,7 @@ async function mountEmptyDir(path: string, { emptyDir = {} }: Volume, group: num
 /** For runtimes without real containers: nothing lies on the disk, and what pods name is not looked at. */
 export function noVolumes(): PodVolumes {
   return {
-    podFolder: (uid) => `/nonexistent/${uid}`,
+    podFolder: () => undefined,
     mount: async (pod) =>
       Object.fromEntries(
         (pod.spec?.volumes ?? []).map(({ name }) => [name, { path: `/nonexistent/${name}`, readOnly: false }]),

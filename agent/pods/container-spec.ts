@@ -1,0 +1,214 @@
+import { chmod, mkdir, open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ContainerSpec, defaultSecurity, type Image, type MountSpec, type SecuritySpec } from "#agent/runtime";
+import { type Mounted, subPathOf } from "#agent/volumes";
+import type { Container, Pod, VolumeMount } from "#api";
+import { type PodsContext, podLabel, StartError } from "./context.ts";
+import { environmentOf, expand } from "./env.ts";
+import { resourcesOf } from "./qos.ts";
+import { containerHash, hostnameOf, profileOf } from "./sandbox-spec.ts";
+
+export const hashAnnotation = "skiff.dev/container-hash";
+
+export interface ContainerPlan {
+  pod: Pod;
+  container: Container;
+  attempt: number;
+  image: Image;
+  volumes: Record<string, Mounted>;
+  podIPs: string[];
+  /** For ephemeral containers that look into another one's processes. */
+  targetContainerId?: string | undefined;
+}
+
+/** Everything that a container is made from. Throws StartError CreateContainerConfigError. */
+export async function containerSpecOf(context: PodsContext, plan: ContainerPlan): Promise<ContainerSpec> {
+  const { pod, container, attempt, image } = plan;
+  const env = await environmentOf(context, pod, container, plan.podIPs);
+  const files = await hostFiles(context, plan);
+  return {
+    name: container.name,
+    attempt,
+    image: container.image ?? "",
+    imageId: image.id,
+    ...(container.command?.length ? { command: container.command.map((word) => expand(word, env)) } : {}),
+    ...(container.args?.length ? { args: container.args.map((word) => expand(word, env)) } : {}),
+    workingDirectory: container.workingDir ?? "",
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    mounts: [...(await mountsOf(plan, env)), ...files],
+    devices: [],
+    resources: resourcesOf(pod, container, context.node.memoryBytes),
+    security: securityOf(plan),
+    tty: container.tty === true,
+    stdin: container.stdin === true,
+    stdinOnce: container.stdinOnce === true,
+    logPath: `${container.name}/${attempt}.log`,
+    ...(plan.targetContainerId ? { targetContainerId: plan.targetContainerId } : {}),
+    labels: {},
+    annotations: { [hashAnnotation]: containerHash(container) },
+  };
+}
+
+const propagations: Record<string, MountSpec["propagation"]> = {
+  None: "private",
+  HostToContainer: "hostToContainer",
+  Bidirectional: "bidirectional",
+};
+
+async function mountsOf(plan: ContainerPlan, env: Record<string, string>): Promise<MountSpec[]> {
+  const mounts: MountSpec[] = [];
+  for (const mount of plan.container.volumeMounts ?? []) {
+    const volume = plan.volumes[mount.name];
+    if (!volume) {
+      throw new StartError(
+        "CreateContainerConfigError",
+        `cannot find volume "${mount.name}" to mount into container "${plan.container.name}"`,
+      );
+    }
+    mounts.push({
+      hostPath: await hostPathOf(mount, volume, env),
+      containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
+      readOnly: mount.readOnly === true || volume.readOnly,
+      recursiveReadOnly: mount.recursiveReadOnly === "Enabled",
+      propagation: propagations[mount.mountPropagation ?? "None"] ?? "private",
+    });
+  }
+  return mounts;
+}
+
+async function hostPathOf(mount: VolumeMount, volume: Mounted, env: Record<string, string>): Promise<string> {
+  const subPath = mount.subPath || expandStrict(mount.subPathExpr ?? "", env);
+  if (subPath === "") return volume.path;
+  try {
+    return await subPathOf(volume.path, subPath);
+  } catch (error) {
+    const text = `failed to prepare subPath for volumeMount "${mount.name}" of container: ${(error as Error).message}`;
+    throw new StartError("CreateContainerConfigError", text, { cause: error });
+  }
+}
+
+function expandStrict(text: string, env: Record<string, string>): string {
+  const missing = /\$\(([^)]*)\)/.exec(expand(text, env));
+  if (!missing) return expand(text, env);
+  throw new StartError("CreateContainerConfigError", `missing value for "${missing[1]}"`);
+}
+
+/** Where a container's termination message is written; undefined where pods have no folders. */
+export function terminationFile(context: PodsContext, pod: Pod, name: string, attempt: number): string | undefined {
+  const folder = context.volumes.podFolder(pod.metadata.uid ?? "");
+  return folder === undefined ? undefined : join(folder, "containers", name, `${attempt}.message`);
+}
+
+/** /etc/hosts, unless the container brings a volume there, and the file for its last words. */
+async function hostFiles(
+  context: PodsContext,
+  { pod, container, attempt, podIPs }: ContainerPlan,
+): Promise<MountSpec[]> {
+  const folder = context.volumes.podFolder(pod.metadata.uid ?? "");
+  if (folder === undefined) return [];
+  await mkdir(folder, { recursive: true });
+  const mounts: MountSpec[] = [];
+  const add = (hostPath: string, containerPath: string): void => {
+    mounts.push({ hostPath, containerPath, readOnly: false, recursiveReadOnly: false, propagation: "private" });
+  };
+  const taken = (path: string): boolean => (container.volumeMounts ?? []).some(({ mountPath }) => mountPath === path);
+  if (!taken("/etc/hosts") && !pod.spec?.hostNetwork) {
+    const path = join(folder, "etc-hosts");
+    await writeFile(path, hostsFile(pod, podIPs, context.node.dns?.domain ?? "cluster.local"), { mode: 0o644 });
+    await chmod(path, 0o644);
+    add(path, "/etc/hosts");
+  }
+  const { terminationMessagePath = "/dev/termination-log" } = container;
+  const path = terminationFile(context, pod, container.name, attempt);
+  if (terminationMessagePath !== "" && path !== undefined) {
+    await mkdir(join(path, ".."), { recursive: true });
+    await (await open(path, "a", 0o666)).close();
+    await chmod(path, 0o666);
+    add(path, terminationMessagePath);
+  }
+  return mounts;
+}
+
+/** /etc/hosts in upstream's words. */
+export function hostsFile(pod: Pod, podIPs: string[], clusterDomain: string): string {
+  const { hostname, domain } = hostnameOf(pod, clusterDomain);
+  const short = hostname.split(".")[0] ?? "";
+  const lines = [
+    "# Kubernetes-managed hosts file.",
+    "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    "fe00::0\tip6-localnet",
+    "fe00::0\tip6-mcastprefix",
+    "fe00::1\tip6-allnodes",
+    "fe00::2\tip6-allrouters",
+    ...podIPs.map((ip) => (domain === "" ? `${ip}\t${hostname}` : `${ip}\t${short}.${domain}\t${short}`)),
+  ];
+  const aliases = (pod.spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join("\t")}`);
+  if (aliases.length > 0) lines.push("", "# Entries added by HostAliases.", ...aliases);
+  return `${lines.join("\n")}\n`;
+}
+
+/** The container's security context over the pod's. Throws StartError where the image would run as root and must not. */
+function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
+  const shared = pod.spec?.securityContext ?? {};
+  const own = container.securityContext ?? {};
+  const runAsUser = own.runAsUser ?? shared.runAsUser;
+  const runAsGroup = own.runAsGroup ?? shared.runAsGroup;
+  if (own.runAsNonRoot ?? shared.runAsNonRoot) checkNonRoot(pod, container, image, runAsUser);
+  const seLinux = own.seLinuxOptions ?? shared.seLinuxOptions;
+  const seccomp = own.seccompProfile ?? shared.seccompProfile;
+  const appArmor = own.appArmorProfile ?? shared.appArmorProfile;
+  const groups = [...(shared.supplementalGroups ?? []), ...(shared.fsGroup === undefined ? [] : [shared.fsGroup])];
+  const user: Partial<SecuritySpec> =
+    runAsUser !== undefined
+      ? { runAsUser: Number(runAsUser) }
+      : image.user && "uid" in image.user
+        ? { runAsUser: image.user.uid }
+        : image.user
+          ? { runAsUserName: image.user.name }
+          : {};
+  return {
+    ...defaultSecurity(),
+    privileged: own.privileged === true,
+    ...user,
+    // The runtime takes a group only beside a user.
+    ...(runAsGroup === undefined ? {} : { runAsUser: Number(runAsUser ?? 0), runAsGroup: Number(runAsGroup) }),
+    supplementalGroups: groups.map(Number),
+    supplementalGroupsPolicy: shared.supplementalGroupsPolicy === "Strict" ? "Strict" : "Merge",
+    readOnlyRootFilesystem: own.readOnlyRootFilesystem === true,
+    noNewPrivileges: own.allowPrivilegeEscalation === false,
+    addCapabilities: own.capabilities?.add ?? [],
+    dropCapabilities: own.capabilities?.drop ?? [],
+    ...(own.procMount === "Unmasked" ? { maskedPaths: [], readOnlyPaths: [] } : {}),
+    ...(own.privileged ? { seccomp: { type: "Unconfined" } } : seccomp ? { seccomp: profileOf(seccomp) } : {}),
+    ...(appArmor ? { appArmor: profileOf(appArmor) } : {}),
+    ...(seLinux
+      ? {
+          seLinux: {
+            user: seLinux.user ?? "",
+            role: seLinux.role ?? "",
+            type: seLinux.type ?? "",
+            level: seLinux.level ?? "",
+          },
+        }
+      : {}),
+  };
+}
+
+function checkNonRoot(pod: Pod, container: Container, image: Image, runAsUser: number | undefined): void {
+  const where = `(pod: "${podLabel(pod)}", container: ${container.name})`;
+  const refuse = (why: string): never => {
+    throw new StartError("CreateContainerConfigError", `${why} ${where}`);
+  };
+  if (runAsUser !== undefined) {
+    if (Number(runAsUser) === 0) refuse("container's runAsUser breaks non-root policy");
+    return;
+  }
+  if (!image.user || ("uid" in image.user && image.user.uid === 0)) {
+    refuse("container has runAsNonRoot and image will run as root");
+  } else if ("name" in image.user) {
+    refuse(
+      `container has runAsNonRoot and image has non-numeric user (${image.user.name}), cannot verify user is non-root`,
+    );
+  }
+}

@@ -1,0 +1,157 @@
+import { type Image, isRuntimeError, type RegistryCredentials } from "#agent/runtime";
+import type { Container, Pod } from "#api";
+import { messageOf } from "#base";
+import { Backoff } from "./backoff.ts";
+import { fieldPathOf, type PodsContext, StartError } from "./context.ts";
+
+const component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const host = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\\.[a-zA-Z0-9-]+)*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?";
+const referencePattern = new RegExp(
+  `^(?:${host}/)?${component}(?:/${component})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$`,
+);
+
+/** Whether an image is written as a reference can be. */
+export const isReference = (image: string): boolean => referencePattern.test(image);
+
+/** `latest` where the reference says neither tag nor digest. */
+export function withTag(image: string): string {
+  const name = image.slice(image.lastIndexOf("/") + 1);
+  return name.includes(":") || name.includes("@") ? image : `${image}:latest`;
+}
+
+interface DockerConfig {
+  auths?: Record<string, { username?: string; password?: string; auth?: string; identitytoken?: string }>;
+}
+
+/** Images for containers: the pull policy, the waiting after failures, events in upstream's words. */
+export class Images {
+  readonly #context: PodsContext;
+  readonly #backoff = new Backoff();
+  readonly #lastErrors = new Map<string, string>();
+
+  constructor(context: PodsContext) {
+    this.#context = context;
+  }
+
+  /** The image, pulled where the policy says so. Throws StartError; `retryAt` tells when another try makes sense. */
+  async ensure(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
+    const { runtime, clock } = this.#context;
+    const path = fieldPathOf(pod, container.name);
+    const shown = container.image ?? "";
+    const record = (type: "Normal" | "Warning", reason: string, message: string): void =>
+      this.#context.record(pod, type, reason, message, path);
+    if (!isReference(shown)) {
+      const why = `Failed to apply default image tag "${shown}": couldn't parse image name "${shown}": invalid reference format`;
+      record("Warning", "InspectFailed", why);
+      throw new StartError("InvalidImageName", why);
+    }
+    const reference = withTag(shown);
+    const there = await runtime.images.find(reference);
+    const policy = container.imagePullPolicy ?? (reference.endsWith(":latest") ? "Always" : "IfNotPresent");
+    if (there && policy !== "Always") {
+      record("Normal", "Pulled", `Container image "${shown}" already present on machine`);
+      return there;
+    }
+    if (policy === "Never") {
+      const why = `Container image "${shown}" is not present with pull policy of Never`;
+      record("Warning", "ErrImageNeverPull", why);
+      throw new StartError("ErrImageNeverPull", why);
+    }
+    const key = `${pod.metadata.uid}/${shown}`;
+    if (this.#backoff.left(key, this.#backoff.raisedAt(key), clock.now()) > 0) {
+      const why = `Back-off pulling image "${shown}"`;
+      record("Normal", "BackOff", why);
+      const last = this.#lastErrors.get(key);
+      throw new StartError("ImagePullBackOff", last === undefined ? why : `${why}: ErrImagePull: ${last}`);
+    }
+    return this.#pull(pod, shown, reference, { key, record, signal });
+  }
+
+  async #pull(
+    pod: Pod,
+    shown: string,
+    reference: string,
+    {
+      key,
+      record,
+      signal,
+    }: { key: string; record: (t: "Normal" | "Warning", r: string, m: string) => void; signal: AbortSignal },
+  ): Promise<Image> {
+    const { clock, runtime } = this.#context;
+    record("Normal", "Pulling", `Pulling image "${shown}"`);
+    const start = clock.now();
+    try {
+      const image = await runtime.images.pull(reference, await this.#credentials(pod, reference), signal);
+      const took = `${(clock.now() - start) / 1000}s`;
+      const size = `Image size: ${image.size} bytes.`;
+      record(
+        "Normal",
+        "Pulled",
+        `Successfully pulled image "${shown}" in ${took} (${took} including waiting). ${size}`,
+      );
+      this.#lastErrors.delete(key);
+      return image;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const why = messageOf(error);
+      this.#backoff.raise(key, clock.now());
+      this.#lastErrors.set(key, why);
+      record("Warning", "Failed", `Failed to pull image "${shown}": ${why}`);
+      const reason = isRuntimeError(error, "unavailable") ? "RegistryUnavailable" : "ErrImagePull";
+      throw new StartError(reason, why, { cause: error });
+    }
+  }
+
+  /** Milliseconds until a pull of this image may be tried again. */
+  left(pod: Pod, image: string): number {
+    const key = `${pod.metadata.uid}/${image}`;
+    return this.#backoff.left(key, this.#backoff.raisedAt(key), this.#context.clock.now());
+  }
+
+  forget(uid: string): void {
+    this.#backoff.forget(`${uid}/`);
+    for (const key of this.#lastErrors.keys()) if (key.startsWith(`${uid}/`)) this.#lastErrors.delete(key);
+  }
+
+  /** What the pod's imagePullSecrets say for the image's registry: the longest entry that fits. */
+  async #credentials(pod: Pod, reference: string): Promise<RegistryCredentials | undefined> {
+    const [first = ""] = reference.split("/");
+    const full = /[.:]|^localhost$/.test(first) && reference.includes("/") ? reference : `docker.io/${reference}`;
+    let best: { length: number; credentials: RegistryCredentials } | undefined;
+    for (const { name = "" } of pod.spec?.imagePullSecrets ?? []) {
+      const secret = await this.#context.api.secret(pod.metadata.namespace ?? "", name);
+      const text = secret?.data?.[".dockerconfigjson"];
+      const old = secret?.data?.[".dockercfg"];
+      if (!text && !old) continue;
+      const parsed = parse(Buffer.from(text ?? old ?? "", "base64").toString());
+      const auths = text ? parsed.auths : (parsed as NonNullable<DockerConfig["auths"]>);
+      for (const [registry, entry] of Object.entries(auths ?? {})) {
+        const prefix = registry
+          .replace(/^https?:\/\//, "")
+          .replace(/\/(v[12]\/?)?$/, "")
+          .replace("index.docker.io", "docker.io");
+        if (!`${full}/`.startsWith(`${prefix}/`) || (best && best.length >= prefix.length)) continue;
+        const { username, password, auth, identitytoken } = entry;
+        best = {
+          length: prefix.length,
+          credentials: {
+            ...(username === undefined ? {} : { username }),
+            ...(password === undefined ? {} : { password }),
+            ...(auth === undefined ? {} : { auth }),
+            ...(identitytoken === undefined ? {} : { identityToken: identitytoken }),
+          },
+        };
+      }
+    }
+    return best?.credentials;
+  }
+}
+
+/** A secret that holds no JSON gives no credentials; the pull then says what is missing. */
+function parse(text: string): DockerConfig {
+  try {
+    return JSON.parse(text) as DockerConfig;
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * The pods of one node: what each should be, what the runtime has of it, the next steps from one to the other, and
+ * the status that tells of it. One worker per pod; all that it needs to remember over a restart lies in the runtime.
+ * It opens no connection: the API, the runtime and the volumes are handed in.
+ */
+export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
+export { type PodManager, podManager } from "./manager.ts";
+export { logDirectoryOf } from "./sandbox-spec.ts";

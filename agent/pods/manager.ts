@@ -1,0 +1,100 @@
+import type { Pod } from "#api";
+import { messageOf, sleep } from "#base";
+import type { PodsContext } from "./context.ts";
+import { Images } from "./images.ts";
+import { graceAnnotation } from "./sandbox-spec.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { PodWorker } from "./worker.ts";
+
+/** The pods of one node. */
+export interface PodManager {
+  /** The pod is to run here, or to end where it says so; calling again tells of a change. */
+  set(pod: Pod): void;
+  /** The pod is not there any more. */
+  delete(uid: string): void;
+  /** Everything that is to run here has been told: what runs beside it ends. */
+  synced(): void;
+  /** Pods as last told, those that are ending too. */
+  list(): Pod[];
+  find(namespace: string, name: string): Pod | undefined;
+  /** Pods that are being worked on right now, and statuses that are still to be written. */
+  readonly busy: number;
+  /** Lets go; containers run on. */
+  stop(): Promise<void>;
+}
+
+const retryMilliseconds = 1000;
+
+/** One worker per pod; each is woken by changes of its pod and of the runtime. */
+export function podManager(context: PodsContext): PodManager {
+  const { runtime, clock, log } = context;
+  const workers = new Map<string, PodWorker>();
+  const images = new Images(context);
+  const writer = new StatusWriter(context.api, clock, log);
+  const stopping = new AbortController();
+
+  const watch = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        for await (const uid of runtime.changes(stopping.signal)) workers.get(uid)?.wake();
+      } catch (error) {
+        log.warn("the runtime's changes could not be followed", { error: messageOf(error) });
+        await sleep(clock, retryMilliseconds, stopping.signal);
+      }
+    }
+  };
+  const watching = watch();
+
+  const removeStrays = async (): Promise<void> => {
+    const strays = (await runtime.pods.list()).filter(({ uid }) => !workers.has(uid));
+    const leftovers = (await context.volumes.list()).filter((uid) => !workers.has(uid));
+    await Promise.all(
+      strays.map(async ({ id, name, namespace, annotations, containers }) => {
+        log.info("a pod that is not wanted any more is ended", { pod: `${namespace}/${name}` });
+        const grace = Number(annotations[graceAnnotation] ?? 30);
+        const running = containers.filter(({ state }) => state === "running");
+        await Promise.all(running.map((container) => runtime.pods.stopContainer(container.id, grace)));
+        await runtime.pods.removeSandbox(id);
+      }),
+    );
+    for (const uid of new Set([...strays.map(({ uid }) => uid), ...leftovers])) {
+      if (!workers.has(uid)) await context.volumes.unmount(uid);
+    }
+  };
+  const clean = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        return await removeStrays();
+      } catch (error) {
+        log.warn("pods that are not wanted any more could not be ended", { error: messageOf(error) });
+        await sleep(clock, retryMilliseconds, stopping.signal);
+      }
+    }
+  };
+
+  return {
+    set: (pod) => {
+      const uid = pod.metadata.uid ?? "";
+      const worker = workers.get(uid);
+      if (worker) return worker.update(pod);
+      const made = new PodWorker(context, images, writer, pod, (gone) => workers.delete(gone));
+      workers.set(uid, made);
+      made.wake();
+    },
+    delete: (uid) => workers.get(uid)?.remove(),
+    synced: () => void clean(),
+    list: () => [...workers.values()].map(({ pod }) => pod),
+    find: (namespace, name) =>
+      [...workers.values()].find(({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name)
+        ?.pod,
+    get busy() {
+      return [...workers.values()].filter((worker) => worker.busy).length + writer.busy;
+    },
+    stop: async () => {
+      stopping.abort();
+      for (const worker of workers.values()) worker.stop();
+      writer.stop();
+      await watching;
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { type CheckTarget, check, type ProbeType, type RunningProbe, runProbe } from "#agent/probes";
+import type { Container as Running } from "#agent/runtime";
+import type { Container, Pod, Probe } from "#api";
+import { fieldPathOf, type PodsContext } from "./context.ts";
+import { restarts } from "./plan.ts";
+
+type Probes = Partial<Record<ProbeType, RunningProbe>>;
+
+const probeOf = (container: Container, type: ProbeType): Probe | undefined =>
+  ({ Startup: container.startupProbe, Liveness: container.livenessProbe, Readiness: container.readinessProbe })[type];
+
+/** The probes of one pod's running containers, and what they have come to. */
+export class Probing {
+  readonly #context: PodsContext;
+  readonly #wake: () => void;
+  readonly #running = new Map<string, Probes>();
+  /** Containers whose postStart hook is over, or that have none. */
+  readonly #begun = new Set<string>();
+
+  constructor(context: PodsContext, wake: () => void) {
+    this.#context = context;
+    this.#wake = wake;
+  }
+
+  /** The container has been started and its hook is over: its probes may begin. */
+  begin(containerId: string): void {
+    this.#begun.add(containerId);
+  }
+
+  started(container: Running): boolean {
+    const startup = this.#running.get(container.id)?.Startup;
+    return this.#begun.has(container.id) && (startup === undefined || startup.result === true);
+  }
+
+  ready(container: Running, spec: Container): boolean {
+    return !spec.readinessProbe || this.#running.get(container.id)?.Readiness?.result === true;
+  }
+
+  /** A probe that has failed for good, if there is one. */
+  failed(container: Running): ProbeType | undefined {
+    const probes = this.#running.get(container.id);
+    if (probes?.Startup?.result === false) return "Startup";
+    return probes?.Liveness?.result === false ? "Liveness" : undefined;
+  }
+
+  /** Probes what runs and stops probing what does not. */
+  follow(pod: Pod, ip: string, containers: { spec: Container; running: Running }[]): void {
+    const alive = new Set(containers.map(({ running }) => running.id));
+    for (const id of this.#running.keys()) if (!alive.has(id)) this.#end(id);
+    for (const id of this.#begun) if (!alive.has(id)) this.#begun.delete(id);
+    for (const { spec, running } of containers) {
+      if (this.#running.has(running.id) || !this.#begun.has(running.id)) continue;
+      this.#running.set(running.id, this.#start(pod, ip, spec, running));
+    }
+  }
+
+  stop(): void {
+    for (const id of [...this.#running.keys()]) this.#end(id);
+  }
+
+  /** Readiness goes on while a pod ends; what could restart a container does not. */
+  stopRestarting(): void {
+    for (const probes of this.#running.values()) {
+      probes.Liveness?.stop();
+      probes.Startup?.stop();
+    }
+  }
+
+  #end(id: string): void {
+    for (const probe of Object.values(this.#running.get(id) ?? {})) probe.stop();
+    this.#running.delete(id);
+  }
+
+  #start(pod: Pod, ip: string, spec: Container, running: Running): Probes {
+    const { clock, random, runtime, node } = this.#context;
+    const probes: Probes = {};
+    const target: CheckTarget = {
+      container: spec,
+      ip,
+      run: (command, timeout) => runtime.streams.run(running.id, command, timeout),
+      reachable: node.reachable,
+    };
+    const before = earlierOf(pod, spec, running, node.runtimeName);
+    for (const type of ["Startup", "Liveness", "Readiness"] as const) {
+      const probe = probeOf(spec, type);
+      if (!probe) continue;
+      probes[type] = runProbe({
+        type,
+        probe,
+        startedAt: running.startedAt ?? clock.now(),
+        initial: type === "Liveness" ? undefined : before[type],
+        clock,
+        random,
+        check: (timeout) => check(probe, timeout, target),
+        active: () => type === "Startup" || probes.Startup === undefined || probes.Startup.result === true,
+        failed: (output) => this.#unhealthy(pod, spec, type, output),
+        changed: (result) => {
+          if (type === "Startup" && result) probes.Readiness?.soon();
+          this.#wake();
+        },
+      });
+    }
+    return probes;
+  }
+
+  #unhealthy(pod: Pod, spec: Container, type: ProbeType, output: string): void {
+    const path = fieldPathOf(pod, spec.name);
+    this.#context.record(pod, "Warning", "Unhealthy", `${type} probe failed: ${output}`, path);
+  }
+}
+
+/** What the API already says of this very container: a restarted agent must not call it unready meanwhile. */
+function earlierOf(pod: Pod, spec: Container, running: Running, runtimeName: string) {
+  const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  const known = all.find(({ containerID }) => containerID === `${runtimeName}://${running.id}`);
+  return {
+    Startup: known?.started === true && spec.startupProbe ? true : undefined,
+    Readiness: known?.ready === true ? true : undefined,
+  };
+}
+
+/** The event's text when a probe ends a container. */
+export function condemnation(pod: Pod, spec: Container, running: Running, type: ProbeType): string {
+  const will = restarts(pod, spec, { ...running, exitCode: 137 }, false) ? ", will be restarted" : "";
+  return `Container ${spec.name} failed ${type.toLowerCase()} probe${will}`;
+}

@@ -1,0 +1,71 @@
+import type { ResourceSpec } from "#agent/runtime";
+import {
+  type Container,
+  compareQuantities,
+  type Pod,
+  quantityMilliValue,
+  quantityValue,
+  type ResourceRequirements,
+} from "#api";
+
+export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
+
+const isSet = (amount: string | undefined): boolean => amount !== undefined && compareQuantities(amount, "0") > 0;
+
+/** A pod's quality of service from what its containers ask for (cpu and memory only). */
+export function qosClassOf(pod: Pod): QosClass {
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  let asks = false;
+  let guaranteed = true;
+  for (const { resources } of containers) {
+    for (const name of ["cpu", "memory"]) {
+      const limit = resources?.limits?.[name];
+      const request = resources?.requests?.[name] ?? limit;
+      if (isSet(limit) || isSet(request)) asks = true;
+      if (!isSet(limit) || !isSet(request) || compareQuantities(limit!, request!) !== 0) guaranteed = false;
+    }
+  }
+  return !asks ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+/** Pods from this priority on keep the node alive. */
+const nodeCriticalPriority = 2_000_001_000;
+
+/** What the kernel adds when it looks for something to kill: the more a container asks for, the safer it is. */
+export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): number {
+  if ((pod.spec?.priority ?? 0) >= nodeCriticalPriority) return -997;
+  const qos = qosClassOf(pod);
+  if (qos === "Guaranteed") return -997;
+  if (qos === "BestEffort") return 1000;
+  const request = Number(quantityValue(container.resources?.requests?.["memory"] ?? "0"));
+  const score = 1000 - Math.floor((1000 * request) / memoryCapacity);
+  // Between the guaranteed (at most 2) and the best effort (1000).
+  return Math.max(3, Math.min(score, 999));
+}
+
+/** The pod's cgroup below the kubelet's tree, as a path; undefined where the runtime has none. */
+export function cgroupParentOf(pod: Pod, driver: "cgroupfs" | "systemd" | "none", root: string): string | undefined {
+  if (driver === "none") return undefined;
+  const uid = pod.metadata.uid ?? "";
+  const qos = qosClassOf(pod).toLowerCase();
+  if (driver === "cgroupfs") return `${root}${qos === "guaranteed" ? "" : `/${qos}`}/pod${uid}`;
+  // systemd spells a tree as one name: dashes are levels, so those of the uid become underscores.
+  const slice = root.replace(/^\//, "").replaceAll("/", "-");
+  return `${slice}${qos === "guaranteed" ? "" : `-${qos}`}-pod${uid.replaceAll("-", "_")}.slice`;
+}
+
+const cpuPeriod = 100_000;
+
+/** A container's limits as the kernel takes them, by upstream's formulas. */
+export function resourcesOf(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): ResourceSpec {
+  const { limits = {}, requests = {} }: ResourceRequirements = container.resources ?? {};
+  const limitMilli = Number(quantityMilliValue(limits["cpu"] ?? "0"));
+  const requestMilli = requests["cpu"] === undefined ? limitMilli : Number(quantityMilliValue(requests["cpu"]));
+  const memory = Number(quantityValue(limits["memory"] ?? "0"));
+  return {
+    cpuShares: requestMilli === 0 ? 2 : Math.max(2, Math.min(262_144, Math.floor((requestMilli * 1024) / 1000))),
+    ...(limitMilli > 0 ? { cpuQuota: Math.max(1000, Math.floor((limitMilli * cpuPeriod) / 1000)), cpuPeriod } : {}),
+    ...(memory > 0 ? { memoryBytes: memory } : {}),
+    oomScoreAdjust: oomScoreAdjust(pod, container, memoryCapacity),
+  };
+}

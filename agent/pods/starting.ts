@@ -1,0 +1,172 @@
+import { isRuntimeError, type Sandbox } from "#agent/runtime";
+import type { Mounted } from "#agent/volumes";
+import type { Container, Pod } from "#api";
+import { messageOf, parseTime } from "#base";
+import { Backoff, goDuration } from "./backoff.ts";
+import { containerSpecOf } from "./container-spec.ts";
+import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.ts";
+import { runHook } from "./hooks.ts";
+import type { Images } from "./images.ts";
+import type { View } from "./plan.ts";
+import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
+
+/** How long a container that could not be started waits for the next look at it. */
+const retryMilliseconds = 10_000;
+
+interface Starting {
+  pod: Pod;
+  view: View;
+  sandbox: Sandbox;
+  volumes: Record<string, Mounted>;
+  signal: AbortSignal;
+}
+
+/** Starts one pod's containers and remembers why one waits. */
+export class Starter {
+  readonly #context: PodsContext;
+  readonly #images: Images;
+  readonly #backoff = new Backoff();
+  readonly #waiting = new Map<string, { reason: string; message: string; retryAt: number }>();
+
+  constructor(context: PodsContext, images: Images) {
+    this.#context = context;
+    this.#images = images;
+  }
+
+  waiting(name: string): { reason: string; message: string } | undefined {
+    return this.#waiting.get(name);
+  }
+
+  clear(name: string): void {
+    this.#waiting.delete(name);
+  }
+
+  /** When the next try makes sense, in milliseconds; undefined when nothing waits. */
+  get retryAt(): number | undefined {
+    const times = [...this.#waiting.values()].map(({ retryAt }) => retryAt);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Starts the container, or notes why not. Answers its id once it runs and its postStart hook is over. */
+  async start(container: Container, starting: Starting): Promise<string | undefined> {
+    const { pod, view, signal } = starting;
+    const { clock, record } = this.#context;
+    const path = fieldPathOf(pod, container.name);
+    const key = `${container.name}/${containerHash(container)}`;
+    const last = view.of(container.name).at(-1);
+    try {
+      if (last?.finishedAt !== undefined) {
+        const left = this.#backoff.left(key, last.finishedAt, clock.now());
+        if (left > 0) {
+          const delay = goDuration(this.#backoff.delay(key));
+          record(
+            pod,
+            "Warning",
+            "BackOff",
+            `Back-off restarting failed container ${container.name} in pod ${podLabel(pod)}`,
+            path,
+          );
+          const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
+          this.#wait(container.name, "CrashLoopBackOff", message, left);
+          return undefined;
+        }
+      }
+      const id = await this.#run(container, starting, path);
+      if (last?.finishedAt !== undefined) this.#backoff.raise(key, clock.now());
+      this.#waiting.delete(container.name);
+      return id;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      this.#note(pod, container, error, path);
+      return undefined;
+    }
+  }
+
+  #wait(name: string, reason: string, message: string, milliseconds: number): void {
+    this.#waiting.set(name, { reason, message, retryAt: this.#context.clock.now() + milliseconds });
+  }
+
+  #note(pod: Pod, container: Container, error: unknown, path: string): void {
+    const { record } = this.#context;
+    const message = messageOf(error);
+    if (error instanceof StartError) {
+      const said = error.reason === "CreateContainerConfigError" ? message : error.reason;
+      // What is wrong with an image has had its own event.
+      if (error.reason !== "InvalidImageName") record(pod, "Warning", "Failed", `Error: ${said}`, path);
+      const pulling = Math.max(this.#images.left(pod, container.image ?? ""), 1000);
+      this.#wait(
+        container.name,
+        error.reason,
+        message,
+        /Image/.test(error.reason) ? Math.min(pulling, retryMilliseconds) : retryMilliseconds,
+      );
+      return;
+    }
+    const reason = isRuntimeError(error, "start") ? "RunContainerError" : "CreateContainerError";
+    record(pod, "Warning", "Failed", `Error: ${message}`, path);
+    this.#wait(container.name, reason, message, retryMilliseconds);
+  }
+
+  async #run(container: Container, starting: Starting, path: string): Promise<string> {
+    const { pod, view, sandbox, volumes, signal } = starting;
+    const { runtime, record, node, clock, log } = this.#context;
+    const image = await this.#images.ensure(pod, container, signal);
+    const before = view.of(container.name);
+    const attempt = before.length > 0 ? before.at(-1)!.attempt + 1 : reportedRestarts(pod, container.name, clock.now());
+    const target = (pod.spec?.ephemeralContainers ?? []).find(
+      ({ name }) => name === container.name,
+    )?.targetContainerName;
+    const podIPs = pod.spec?.hostNetwork ? node.ips : sandbox.ips;
+    const spec = await containerSpecOf(this.#context, {
+      pod,
+      container,
+      attempt,
+      image,
+      volumes,
+      podIPs,
+      targetContainerId: target ? view.now(target)?.id : undefined,
+    });
+    signal.throwIfAborted();
+    const sandboxSpec = await sandboxSpecOf(pod, sandbox.attempt, node);
+    const id = await runtime.pods.startContainer({ sandboxId: sandbox.id, sandbox: sandboxSpec, container: spec });
+    record(pod, "Normal", "Created", `Created container: ${container.name}`, path);
+    record(pod, "Normal", "Started", `Started container ${container.name}`, path);
+    // The last dead one stays for its log and its last state; those before it go.
+    for (const old of before.slice(0, -1)) await runtime.pods.removeContainer(old.id);
+    const postStart = container.lifecycle?.postStart;
+    if (!postStart) return id;
+    try {
+      const ip = podIPs[0] ?? "";
+      await runHook(postStart, {
+        container,
+        containerId: id,
+        ip,
+        streams: runtime.streams,
+        clock,
+        reachable: node.reachable,
+        signal,
+      });
+      return id;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.info("a postStart hook failed", {
+        pod: pod.metadata.name,
+        container: container.name,
+        error: messageOf(error),
+      });
+      record(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", path);
+      record(pod, "Normal", "Killing", "FailedPostStartHook", path);
+      await runtime.pods.stopContainer(id, Number(pod.spec?.terminationGracePeriodSeconds ?? 30));
+      throw new StartError("PostStartHookError", messageOf(error), { cause: error });
+    }
+  }
+}
+
+/** Restarts that the API already counts for a container of which the runtime knows nothing any more. */
+function reportedRestarts(pod: Pod, name: string, now: number): number {
+  const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  const known = all.find((status) => status.name === name);
+  if (!known?.containerID) return 0;
+  const began = known.state?.running?.startedAt ?? known.state?.terminated?.startedAt;
+  return began !== undefined && parseTime(began) <= now ? known.restartCount + 1 : known.restartCount;
+}

@@ -1,0 +1,150 @@
+import type { Pod, PodCondition, PodStatus } from "#api";
+import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Timer } from "#base";
+import type { PodApi } from "./context.ts";
+import { isOver } from "./status.ts";
+
+/** Conditions that the kubelet owns; all others are somebody else's and stay. */
+export const ownedConditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+/** Fields that go when the kubelet no longer says them; all others of the status are somebody else's. */
+const ownedFields = [
+  ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass"],
+  ...["observedGeneration", "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"],
+] as const;
+
+/** What the API should show: the new status over the old one, with the times at which conditions turned. */
+export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: number): PodStatus {
+  const merged: Record<string, unknown> = { ...old };
+  for (const field of ownedFields) delete merged[field];
+  Object.assign(merged, next);
+  // An end is an end: a later look that sees less must not bring a pod back.
+  if (isOver(old?.phase) && old?.phase !== next.phase) merged["phase"] = old?.phase;
+  if (old?.startTime) merged["startTime"] = old.startTime;
+  const before = old?.conditions ?? [];
+  const mine = (next.conditions ?? []).map((condition): PodCondition => {
+    const same = before.find(({ type }) => type === condition.type);
+    const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
+    return { ...condition, lastTransitionTime: since ?? formatTime(now) };
+  });
+  merged["conditions"] = [...mine, ...before.filter(({ type }) => !ownedConditions.includes(type))];
+  return merged as PodStatus;
+}
+
+interface Pending {
+  pod: Pod;
+  status: PodStatus;
+}
+
+const parallel = 16;
+const retryMilliseconds = 1000;
+
+/** Writes pods' statuses: only what differs, the newest of each pod, a few pods at a time. */
+export class StatusWriter {
+  readonly #api: PodApi;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #pending = new Map<string, Pending>();
+  readonly #writing = new Set<string>();
+  /** As last stored: the watch may be behind our own writes. */
+  readonly #stored = new Map<string, Pod>();
+  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #retries = new Set<Timer>();
+  readonly #delayed = new Set<string>();
+  #stopped = false;
+
+  constructor(api: PodApi, clock: Clock, log: Log) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  set(pod: Pod, status: PodStatus): void {
+    const uid = pod.metadata.uid ?? "";
+    this.#pending.set(uid, { pod, status });
+    this.#pump();
+  }
+
+  /** Resolves when everything that was set for the pod so far is written, or the pod is gone. */
+  flush(uid: string): Promise<void> {
+    if (!this.#pending.has(uid) && !this.#writing.has(uid)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(uid, [...(this.#waiting.get(uid) ?? []), resolve]);
+    });
+  }
+
+  get busy(): number {
+    return this.#pending.size + this.#writing.size;
+  }
+
+  forget(uid: string): void {
+    this.#pending.delete(uid);
+    this.#stored.delete(uid);
+    this.#settle(uid);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#retries) timer.cancel();
+  }
+
+  #pump(): void {
+    for (const [uid, pending] of this.#pending) {
+      if (this.#stopped || this.#writing.size >= parallel) return;
+      if (this.#writing.has(uid) || this.#delayed.has(uid)) continue;
+      this.#pending.delete(uid);
+      this.#writing.add(uid);
+      void this.#write(uid, pending)
+        .catch((error) => this.#again(uid, pending, error))
+        .finally(() => {
+          this.#writing.delete(uid);
+          this.#settle(uid);
+          this.#pump();
+        });
+    }
+  }
+
+  #settle(uid: string): void {
+    if (this.#pending.has(uid) || this.#writing.has(uid)) return;
+    for (const resolve of this.#waiting.get(uid) ?? []) resolve();
+    this.#waiting.delete(uid);
+  }
+
+  #again(uid: string, pending: Pending, error: unknown): void {
+    this.#log.warn("a pod's status could not be written", { pod: pending.pod.metadata.name, error: messageOf(error) });
+    // A newer one may have come meanwhile; it goes first.
+    if (!this.#pending.has(uid)) this.#pending.set(uid, pending);
+    this.#delayed.add(uid);
+    const timer = this.#clock.timer(retryMilliseconds, () => {
+      this.#retries.delete(timer);
+      this.#delayed.delete(uid);
+      this.#pump();
+    });
+    this.#retries.add(timer);
+  }
+
+  async #write(uid: string, { pod, status }: Pending): Promise<void> {
+    const stored = this.#stored.get(uid);
+    let base = stored && isNewer(stored, pod) ? stored : pod;
+    for (;;) {
+      const next = mergeStatus(base.status, status, this.#clock.now());
+      if (deepEqual(next, base.status ?? {})) return;
+      try {
+        this.#stored.set(uid, await this.#api.updateStatus({ ...base, status: next }));
+        return;
+      } catch (error) {
+        if (isReason(error, "NotFound")) return;
+        if (!isReason(error, "Conflict")) throw error;
+      }
+      try {
+        base = await this.#api.get(pod.metadata.namespace ?? "", pod.metadata.name ?? "");
+      } catch (error) {
+        if (isReason(error, "NotFound")) return;
+        throw error;
+      }
+      // Another pod has taken the name.
+      if (base.metadata.uid !== uid) return;
+    }
+  }
+}
+
+const isNewer = (a: Pod, b: Pod): boolean =>
+  BigInt(a.metadata.resourceVersion ?? 0) > BigInt(b.metadata.resourceVersion ?? 0);

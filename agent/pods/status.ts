@@ -1,0 +1,186 @@
+import type { Container as Running } from "#agent/runtime";
+import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus, VolumeMountStatus } from "#api";
+import { formatTime } from "#base";
+import { initializedCondition, readinessConditions } from "./conditions.ts";
+import type { NodeFacts } from "./context.ts";
+import { isSidecar, type View } from "./plan.ts";
+import { qosClassOf } from "./qos.ts";
+
+/** What the worker remembers of a pod beside what the runtime knows. */
+export interface Memory {
+  /** Why a container waits, from the last try to start it. */
+  waiting(name: string): { reason: string; message: string } | undefined;
+  started(container: Running): boolean;
+  ready(container: Running, spec: Container): boolean;
+  terminationMessage(container: Running): string | undefined;
+  /** The pod was ended by the node itself. */
+  failure: { reason: string; message: string } | undefined;
+  /** Everything is over and nothing runs any more. */
+  terminal: boolean;
+  /** Since when the pod is on this node, in milliseconds. */
+  startTime: number;
+}
+
+export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
+
+/** The status of a pod, every field that the kubelet owns. Transition times are set when it is written. */
+export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts): PodStatus {
+  const inits = (pod.spec?.initContainers ?? []) as Container[];
+  const mains = pod.spec?.containers ?? [];
+  const ephemeral = (pod.spec?.ephemeralContainers ?? []) as Container[];
+  const initializing = inits.length > 0 && !isInitialized(pod, view, memory);
+  const show = (list: Container[], waiting: string, isInit: boolean): ContainerStatus[] =>
+    list.map((container) => containerStatus({ pod, container, view, memory, node, waiting, isInit }));
+  const initStatuses = show(inits, "PodInitializing", true);
+  const statuses = show(mains, initializing ? "PodInitializing" : "ContainerCreating", false);
+  const phase = memory.failure ? "Failed" : phaseOf(pod, initStatuses, statuses, memory.terminal);
+  const ips = pod.spec?.hostNetwork ? node.ips : (view.current?.ips ?? []);
+  // A pod that has ended keeps showing the address that it had.
+  const known = ips.length > 0 || !isOver(phase) ? ips : (pod.status?.podIPs ?? []).map(({ ip }) => ip);
+  const observed = { observedGeneration: pod.metadata.generation };
+  const networkUp = view.current?.state === "ready" && (pod.spec?.hostNetwork === true || ips.length > 0);
+  const conditions: PodCondition[] = [
+    { type: "PodReadyToStartContainers", status: networkUp ? "True" : "False" },
+    initializedCondition(inits, initStatuses, phase, view, mains),
+    ...readinessConditions(pod, [...initStatuses.filter((_, index) => isSidecar(inits[index]!)), ...statuses], phase),
+    { type: "PodScheduled", status: "True" },
+  ];
+  return {
+    ...observed,
+    phase,
+    conditions: conditions.map((condition) => ({ ...condition, ...observed })),
+    ...(memory.failure ?? {}),
+    hostIP: node.ips[0],
+    hostIPs: node.ips.map((ip) => ({ ip })),
+    ...(known.length > 0 ? { podIP: known[0], podIPs: known.map((ip) => ({ ip })) } : {}),
+    startTime: formatTime(memory.startTime),
+    qosClass: qosClassOf(pod),
+    ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
+    containerStatuses: statuses,
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
+  } as PodStatus;
+}
+
+export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
+
+function isInitialized(pod: Pod, view: View, memory: Memory): boolean {
+  if ((pod.spec?.containers ?? []).some(({ name }) => view.now(name))) return true;
+  return ((pod.spec?.initContainers ?? []) as Container[]).every((container) => {
+    const there = view.now(container.name);
+    if (isSidecar(container)) return there?.state === "running" && memory.started(there);
+    return there?.state === "exited" && there.exitCode === 0;
+  });
+}
+
+interface Shown {
+  pod: Pod;
+  container: Container;
+  view: View;
+  memory: Memory;
+  node: NodeFacts;
+  /** The reason for waiting where nothing was tried yet. */
+  waiting: string;
+  isInit: boolean;
+}
+
+function containerStatus({ container, view, memory, node, waiting, isInit }: Shown): ContainerStatus {
+  const all = view.of(container.name);
+  const last = all.at(-1);
+  const trouble = memory.waiting(container.name);
+  const inCurrent = last !== undefined && last.sandboxId === view.current?.id;
+  let state: ContainerState;
+  let lastState: ContainerState = {};
+  if (last && last.state !== "created" && !(trouble && last.state === "exited")) {
+    state = stateOf(last, memory, node);
+    const before = all.at(-2);
+    if (before?.state === "exited") lastState = stateOf(before, memory, node);
+  } else {
+    state = { waiting: trouble ? textOf(trouble) : { reason: waiting } };
+    const ended = last?.state === "exited" ? last : all.at(-2);
+    if (ended) lastState = stateOf(ended, memory, node);
+  }
+  const running = last?.state === "running" && inCurrent;
+  const done = last?.state === "exited" && last.exitCode === 0;
+  const { resources } = container;
+  return {
+    name: container.name,
+    state,
+    lastState,
+    ready: isInit && !isSidecar(container) ? done : running && memory.started(last) && memory.ready(last, container),
+    restartCount: last?.attempt ?? 0,
+    image: last?.image || container.image || "",
+    imageID: last?.imageId ?? "",
+    ...(last ? { containerID: `${node.runtimeName}://${last.id}` } : {}),
+    started: running && memory.started(last),
+    ...(resources?.requests ? { allocatedResources: resources.requests } : {}),
+    ...(resources && running ? { resources: { ...resources } } : {}),
+    ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
+  } as ContainerStatus;
+}
+
+const textOf = ({ reason, message }: { reason: string; message: string }) => ({
+  reason,
+  ...(message === "" ? {} : { message }),
+});
+
+const mountStatus = ({ name, mountPath, readOnly, recursiveReadOnly }: VolumeMountStatus): VolumeMountStatus =>
+  ({
+    name,
+    mountPath,
+    ...(readOnly ? { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" } : {}),
+  }) as VolumeMountStatus;
+
+function stateOf(container: Running, memory: Memory, node: NodeFacts): ContainerState {
+  const time = (at: number | undefined): string | undefined => (at === undefined ? undefined : formatTime(at));
+  if (container.state === "running") return { running: { startedAt: time(container.startedAt) } } as ContainerState;
+  const message = memory.terminationMessage(container) || container.message;
+  return {
+    terminated: {
+      exitCode: container.exitCode ?? 137,
+      reason: container.reason ?? (container.state === "unknown" ? "ContainerStatusUnknown" : "Error"),
+      ...(message ? { message } : {}),
+      startedAt: time(container.startedAt),
+      finishedAt: time(container.finishedAt),
+      containerID: `${node.runtimeName}://${container.id}`,
+    },
+  } as ContainerState;
+}
+
+/** The phase by upstream's rules. */
+function phaseOf(pod: Pod, inits: ContainerStatus[], mains: ContainerStatus[], terminal: boolean): Phase {
+  const policy = pod.spec?.restartPolicy ?? "Always";
+  let pending = 0;
+  let failed = 0;
+  for (const [index, status] of inits.entries()) {
+    const sidecar = isSidecar((pod.spec?.initContainers ?? [])[index] as Container);
+    const { state = {}, lastState = {} } = status;
+    if (sidecar) {
+      if (!status.started && !terminal && !state.terminated) pending++;
+    } else if (state.running) pending++;
+    else if (state.terminated) failed += state.terminated.exitCode === 0 ? 0 : 1;
+    else if (lastState.terminated) failed += lastState.terminated.exitCode === 0 ? 0 : 1;
+    else pending++;
+  }
+  const begun = mains.some(({ state, lastState }) => state?.running || state?.terminated || lastState?.terminated);
+  if (failed > 0 && policy === "Never") return "Failed";
+  let waiting = 0;
+  let running = 0;
+  let stopped = 0;
+  let succeeded = 0;
+  for (const { state = {}, lastState = {} } of mains) {
+    if (state.running) running++;
+    else if (state.terminated) {
+      stopped++;
+      if (state.terminated.exitCode === 0) succeeded++;
+    } else if (lastState.terminated) stopped++;
+    else waiting++;
+  }
+  if (terminal && waiting + running === 0) return stopped === succeeded ? "Succeeded" : "Failed";
+  if (terminal && running === 0) return "Failed";
+  if (!begun && (pending > 0 || failed > 0)) return "Pending";
+  if (waiting > 0) return "Pending";
+  if (running > 0) return "Running";
+  if (policy === "Always") return "Running";
+  if (stopped === succeeded) return "Succeeded";
+  return policy === "Never" ? "Failed" : "Running";
+}

@@ -1,0 +1,382 @@
+import { isRuntimeError, type Sandbox } from "#agent/runtime";
+import { type Mounted, VolumeError } from "#agent/volumes";
+import type { Container, Pod } from "#api";
+import { deepEqual, isReason, messageOf, parseTime, type Timer } from "#base";
+import { hashAnnotation } from "./container-spec.ts";
+import { fieldPathOf, type PodsContext } from "./context.ts";
+import { type Ending, endContainers } from "./ending.ts";
+import type { Images } from "./images.ts";
+import { readLastWords } from "./last-words.ts";
+import { planFor, type View, viewOf } from "./plan.ts";
+import { condemnation, Probing } from "./probing.ts";
+import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
+import { Starter } from "./starting.ts";
+import { isOver, type Memory, statusOf } from "./status.ts";
+import { ownedConditions, type StatusWriter } from "./status-writer.ts";
+
+const volumeRefreshMilliseconds = 60_000;
+const firstRetryMilliseconds = 500;
+const lastRetryMilliseconds = 60_000;
+
+/** Whether two states of a pod differ in nothing but what the kubelet wrote. */
+function asksTheSame(a: Pod, b: Pod): boolean {
+  const asked = ({ metadata, spec, status }: Pod) => {
+    const { resourceVersion: _, managedFields: __, ...rest } = metadata;
+    return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownedConditions.includes(type)) };
+  };
+  return deepEqual(asked(a), asked(b));
+}
+
+/** Drives one pod to what is wanted, one step after another, until it is gone. */
+export class PodWorker {
+  readonly #context: PodsContext;
+  readonly #images: Images;
+  readonly #writer: StatusWriter;
+  readonly #probing: Probing;
+  readonly #starter: Starter;
+  readonly #lastWords = new Map<string, string>();
+  readonly #startTime: number;
+  readonly #gone: (uid: string) => void;
+  #pod: Pod;
+  /** The API no longer has it: it ends, and nobody needs to be told. */
+  #removed = false;
+  #failure: { reason: string; message: string } | undefined;
+  #ending: Ending | undefined;
+  #grace = Number.POSITIVE_INFINITY;
+  #volumes: Record<string, Mounted> | undefined;
+  #refreshedAt = 0;
+  #retryDelay = firstRetryMilliseconds;
+  #mountDelay = firstRetryMilliseconds;
+  #dirty = false;
+  #running = false;
+  #stopped = false;
+  #timer: Timer | undefined;
+  #abort = new AbortController();
+
+  constructor(context: PodsContext, images: Images, writer: StatusWriter, pod: Pod, gone: (uid: string) => void) {
+    this.#context = context;
+    this.#images = images;
+    this.#writer = writer;
+    this.#pod = pod;
+    this.#gone = gone;
+    this.#probing = new Probing(context, () => this.wake());
+    this.#starter = new Starter(context, images);
+    const known = pod.status?.startTime;
+    this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
+    if (pod.status?.phase === "Failed" && pod.status.reason) {
+      this.#failure = { reason: pod.status.reason, message: pod.status.message ?? "" };
+    }
+  }
+
+  get uid(): string {
+    return this.#pod.metadata.uid ?? "";
+  }
+
+  /** The pod as last told. */
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get busy(): boolean {
+    return this.#running;
+  }
+
+  update(pod: Pod): void {
+    const ends = pod.metadata.deletionTimestamp !== undefined && this.#pod.metadata.deletionTimestamp === undefined;
+    const before = this.#pod;
+    this.#pod = pod;
+    // Our own status comes back as an update: there is nothing to do about it.
+    if (asksTheSame(before, pod)) return;
+    // Whatever is being started is not wanted any more.
+    if (ends) this.#abort.abort();
+    this.wake();
+  }
+
+  remove(): void {
+    this.#removed = true;
+    this.#abort.abort();
+    this.wake();
+  }
+
+  wake(): void {
+    this.#dirty = true;
+    if (!this.#running && !this.#stopped) void this.#loop();
+  }
+
+  /** Lets go; containers run on. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#probing.stop();
+    this.#abort.abort();
+  }
+
+  async #loop(): Promise<void> {
+    this.#running = true;
+    while (this.#dirty && !this.#stopped) {
+      this.#dirty = false;
+      this.#timer?.cancel();
+      try {
+        const next = await this.#sync();
+        this.#retryDelay = firstRetryMilliseconds;
+        this.#wakeAt(next);
+      } catch (error) {
+        if (this.#stopped) break;
+        this.#context.log.warn("a pod could not be synchronized", {
+          pod: this.#pod.metadata.name,
+          error: messageOf(error),
+        });
+        this.#wakeAt(this.#context.clock.now() + this.#retryDelay);
+        this.#retryDelay = Math.min(this.#retryDelay * 2, lastRetryMilliseconds);
+      }
+    }
+    this.#running = false;
+  }
+
+  #wakeAt(time: number | undefined): void {
+    if (time === undefined || this.#stopped) return;
+    const { clock } = this.#context;
+    this.#timer = clock.timer(Math.max(0, Math.min(time - clock.now(), 2 ** 31 - 1)), () => this.wake());
+  }
+
+  async #view(): Promise<View> {
+    return viewOf(await this.#context.runtime.pods.list({ uid: this.uid }));
+  }
+
+  /** One step. Answers when the next one is due even if nothing happens. */
+  async #sync(): Promise<number | undefined> {
+    const pod = this.#pod;
+    this.#abort = new AbortController();
+    let view = await this.#view();
+    if (this.#removed || pod.metadata.deletionTimestamp !== undefined) return this.#end(view);
+    if (isOver(pod.status?.phase) && !this.#failure) return this.#settle(view);
+    const deadline = this.#deadline();
+    if (!this.#failure && deadline !== undefined && this.#context.clock.now() >= deadline) {
+      this.#failure = {
+        reason: "DeadlineExceeded",
+        message: "Pod was active on the node longer than the specified deadline",
+      };
+      this.#context.record(pod, "Normal", "DeadlineExceeded", this.#failure.message);
+    }
+    if (this.#failure) return this.#settle(view);
+    this.#adopt(view);
+    let plan = planFor(pod, view, this.#judge());
+    if (plan.finished) return this.#settle(view);
+    await this.#tell(view, false);
+    if (!(await this.#mount())) return this.#context.clock.now() + this.#mountDelay;
+    if (plan.sandbox) {
+      await this.#makeSandbox(view);
+      view = await this.#view();
+      await this.#tell(view, false);
+      plan = planFor(pod, view, this.#judge());
+    }
+    for (const { container, message, graceSeconds } of plan.kill) {
+      await this.#kill(container.id, container.name, message, graceSeconds);
+    }
+    await this.#start([...plan.start, ...this.#ephemeral(view)], view);
+    view = await this.#view();
+    this.#follow(view);
+    await this.#tell(view, false);
+    if (
+      plan.kill.length > 0 ||
+      planFor(pod, view, this.#judge()).start.some(({ name }) => !this.#starter.waiting(name))
+    ) {
+      this.#dirty = true;
+    }
+    const times = [deadline, this.#starter.retryAt, this.#refreshedAt + volumeRefreshMilliseconds];
+    return Math.min(...times.filter((time) => time !== undefined));
+  }
+
+  /** Containers that an earlier process started are under way: their hooks are over. */
+  #adopt(view: View): void {
+    for (const { running } of this.#live(view)) this.#probing.begin(running.id);
+    this.#follow(view);
+  }
+
+  #live(view: View): { spec: Container; running: NonNullable<ReturnType<View["now"]>> }[] {
+    const { initContainers = [], containers = [] } = this.#pod.spec ?? {};
+    return [...initContainers, ...containers].flatMap((spec) => {
+      const running = view.now(spec.name);
+      return running?.state === "running" ? [{ spec, running }] : [];
+    });
+  }
+
+  #follow(view: View): void {
+    const ip = this.#pod.spec?.hostNetwork ? this.#context.node.ips[0] : view.current?.ips[0];
+    this.#probing.follow(this.#pod, ip ?? "", this.#live(view));
+  }
+
+  #judge(): Parameters<typeof planFor>[2] {
+    return {
+      started: (container) => this.#probing.started(container),
+      condemned: (container, spec) => {
+        const type = this.#probing.failed(container);
+        if (type) {
+          const probe = type === "Startup" ? spec.startupProbe : spec.livenessProbe;
+          const grace = probe?.terminationGracePeriodSeconds;
+          const message = condemnation(this.#pod, spec, container, type);
+          return { message, ...(grace === undefined ? {} : { graceSeconds: Number(grace) }) };
+        }
+        const hash = container.annotations[hashAnnotation];
+        if (hash === undefined || hash === containerHash(spec)) return undefined;
+        return { message: `Container ${spec.name} definition changed, will be restarted` };
+      },
+    };
+  }
+
+  #deadline(): number | undefined {
+    const seconds = this.#pod.spec?.activeDeadlineSeconds;
+    return seconds === undefined ? undefined : this.#startTime + Number(seconds) * 1000;
+  }
+
+  /** Volumes are there, and what they show is not old. False where one could not be had. */
+  async #mount(): Promise<boolean> {
+    const { clock, volumes, record } = this.#context;
+    try {
+      if (!this.#volumes) {
+        this.#volumes = await volumes.mount(this.#pod);
+        this.#refreshedAt = clock.now();
+      } else if (clock.now() - this.#refreshedAt >= volumeRefreshMilliseconds) {
+        this.#refreshedAt = clock.now();
+        await volumes.refresh(this.#pod);
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof VolumeError)) throw error;
+      record(this.#pod, "Warning", "FailedMount", error.message);
+      // What is mounted already goes on with what it shows.
+      if (this.#volumes) return true;
+      this.#mountDelay = Math.min(this.#mountDelay * 2, lastRetryMilliseconds);
+      return false;
+    }
+  }
+
+  async #makeSandbox(view: View): Promise<void> {
+    const { runtime, record, node } = this.#context;
+    const attempt = view.current ? view.current.attempt + 1 : 0;
+    if (view.current)
+      record(this.#pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+    for (const old of view.sandboxes) {
+      await runtime.pods.stopSandbox(old.id);
+      if (old !== view.current) await runtime.pods.removeSandbox(old.id);
+    }
+    try {
+      await runtime.pods.runSandbox(await sandboxSpecOf(this.#pod, attempt, node));
+    } catch (error) {
+      if (isRuntimeError(error, "unavailable")) throw error;
+      record(this.#pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${messageOf(error)}`);
+      throw error;
+    }
+  }
+
+  async #start(containers: Container[], view: View): Promise<void> {
+    const sandbox: Sandbox | undefined = view.current;
+    const volumes = this.#volumes;
+    if (!sandbox || !volumes) return;
+    for (const [index, container] of containers.entries()) {
+      const { signal } = this.#abort;
+      if (signal.aborted) return;
+      const id = await this.#starter.start(container, { pod: this.#pod, view, sandbox, volumes, signal });
+      if (id !== undefined) this.#probing.begin(id);
+      // The next one may be pulled for minutes; what runs is told before.
+      if (index < containers.length - 1) await this.#tell(await this.#view(), false);
+    }
+  }
+
+  /** Ephemeral containers are started once and never again. */
+  #ephemeral(view: View): Container[] {
+    const all = (this.#pod.spec?.ephemeralContainers ?? []) as Container[];
+    return all.filter(({ name }) => view.of(name).length === 0);
+  }
+
+  async #kill(id: string, name: string, message: string, graceSeconds: number | undefined): Promise<void> {
+    const grace = graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
+    this.#context.record(this.#pod, "Normal", "Killing", message, fieldPathOf(this.#pod, name));
+    await endContainers(
+      { context: this.#context, pod: this.#pod, graceSeconds: grace, only: new Set([id]), quiet: true },
+      await this.#view(),
+    ).done;
+    this.#starter.clear(name);
+  }
+
+  /** Containers are ended within the grace; true once that is done. Until then the worker is woken when it is. */
+  #hasEnded(view: View, graceSeconds: number): boolean {
+    this.#probing.stopRestarting();
+    if (!this.#ending) {
+      this.#ending = endContainers({ context: this.#context, pod: this.#pod, graceSeconds }, view);
+      this.#ending.done.catch(() => {}).finally(() => this.wake());
+    } else if (graceSeconds < this.#grace) this.#ending.shorten(graceSeconds);
+    this.#grace = Math.min(this.#grace, graceSeconds);
+    const { outcome } = this.#ending;
+    if (outcome instanceof Error) {
+      this.#ending = undefined;
+      throw outcome;
+    }
+    return outcome === "ended";
+  }
+
+  /** The pod has come to its end by itself or was failed: nothing may run, its records stay for logs and status. */
+  async #settle(view: View): Promise<undefined> {
+    const runs = view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
+    if (runs && !this.#hasEnded(view, Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30))) {
+      await this.#tell(view, false);
+      return;
+    }
+    this.#probing.stop();
+    const after = runs ? await this.#view() : view;
+    await this.#tell(after, true);
+    const up = after.sandboxes.filter(({ state }) => state === "ready");
+    for (const sandbox of up) await this.#context.runtime.pods.stopSandbox(sandbox.id);
+    if (up.length > 0) await this.#tell(await this.#view(), true);
+  }
+
+  /** The pod is deleted: everything goes, the API's object last. */
+  async #end(view: View): Promise<undefined> {
+    const { runtime, volumes, api } = this.#context;
+    const { deletionGracePeriodSeconds } = this.#pod.metadata;
+    const asked = Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
+    if (!this.#hasEnded(view, this.#removed ? Math.max(asked, 1) : asked)) {
+      this.#follow(view);
+      await this.#tell(view, false);
+      return;
+    }
+    this.#probing.stop();
+    await this.#tell(await this.#view(), true);
+    await this.#writer.flush(this.uid);
+    for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
+    await volumes.unmount(this.uid);
+    if (!this.#removed) {
+      try {
+        await api.remove(this.#pod);
+      } catch (error) {
+        // Gone, or another pod has the name now.
+        if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) throw error;
+      }
+    }
+    this.#images.forget(this.uid);
+    this.#writer.forget(this.uid);
+    this.stop();
+    this.#gone(this.uid);
+  }
+
+  async #tell(view: View, terminal: boolean): Promise<void> {
+    if (this.#removed) return;
+    const specs = [...(this.#pod.spec?.initContainers ?? []), ...(this.#pod.spec?.containers ?? [])];
+    for (const spec of specs as Container[]) {
+      for (const ended of view.of(spec.name)) {
+        if (ended.state !== "exited" || this.#lastWords.has(ended.id)) continue;
+        this.#lastWords.set(ended.id, await readLastWords(this.#context, this.#pod, spec, ended));
+      }
+    }
+    const memory: Memory = {
+      waiting: (name) => this.#starter.waiting(name),
+      started: (container) => this.#probing.started(container),
+      ready: (container, spec) => this.#probing.ready(container, spec),
+      terminationMessage: (container) => this.#lastWords.get(container.id),
+      failure: this.#failure,
+      terminal,
+      startTime: this.#startTime,
+    };
+    this.#writer.set(this.#pod, statusOf(this.#pod, view, memory, this.#context.node));
+  }
+}
