@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Log, sleep, systemClock } from "#base";
 import type { UpOptions } from "#cli";
 import type { DataFolder } from "./data-folder.ts";
@@ -18,6 +17,8 @@ export interface AgentProcess {
 }
 
 export interface AgentStart {
+  /** The agent's program. */
+  program: string;
   options: UpOptions;
   folder: DataFolder;
   pki: Pki;
@@ -27,7 +28,6 @@ export interface AgentStart {
   log: Log;
 }
 
-const program = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** A fall after so long is a new trouble, not the old one again. */
 const settled = 30_000;
 const longestBackoff = 10_000;
@@ -37,7 +37,7 @@ const tooOften = 3;
 export async function startAgent(start: AgentStart): Promise<AgentProcess> {
   const config = await writeConfig(start);
   const output = join(start.folder.logs, "agent.log");
-  let child: ChildProcess = launch(config, output);
+  let child: ChildProcess = launch(start.program, config, output);
   let stopping = false;
   let falls = 0;
   let failed: string | undefined;
@@ -56,7 +56,7 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
       if (falls >= tooOften) failed = how;
       await sleep(systemClock, Math.min(200 * 2 ** falls, longestBackoff), stopped.signal);
       if (stopping) return;
-      child = launch(config, output);
+      child = launch(start.program, config, output);
     }
   };
   const watching = watch();
@@ -82,7 +82,7 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
 }
 
 /** A process group of its own: Ctrl-C reaches the cluster, which then stops the agent in order. */
-function launch(config: string, output: string): ChildProcess {
+function launch(program: string, config: string, output: string): ChildProcess {
   const out = openSync(output, "a", 0o600);
   try {
     return spawn(process.execPath, [program, "--config", config], { stdio: ["ignore", out, out], detached: true });

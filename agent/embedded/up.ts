@@ -18,15 +18,15 @@ import { chooseRuntime } from "./runtime.ts";
 /** How long the nodes may take to become ready before up() says that something is wrong; it goes on waiting. */
 const patience = 60_000;
 
-/** `skiff up`: runs a cluster until it is told to stop. Resolves with the exit code. */
-export async function up(options: UpOptions): Promise<number> {
+/** `skiff up`: runs a cluster until it is told to stop, with this program as the agent. Resolves with the exit code. */
+export async function up(options: UpOptions, program: string): Promise<number> {
   const progress = createProgress(process.stderr);
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
   try {
-    await run(options, progress, stopping.signal);
+    await run(options, program, progress, stopping.signal);
     return 0;
   } catch (error) {
     if (stopping.signal.aborted) return 0;
@@ -42,7 +42,7 @@ export async function up(options: UpOptions): Promise<number> {
 /** What must be taken down again, last first. */
 type Stack = (() => Promise<void> | void)[];
 
-async function run(options: UpOptions, progress: Progress, signal: AbortSignal): Promise<void> {
+async function run(options: UpOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
   checkOptions(options);
   const folder = dataFolder(options.dataDir);
   const opened: Stack = [];
@@ -57,7 +57,7 @@ async function run(options: UpOptions, progress: Progress, signal: AbortSignal):
     const { plane, pki, server } = await startControlPlane(options, folder, log, progress, opened);
     const names = nodeNames(options);
     progress.step(`starting the agent (${runtime})`);
-    const agent = await startAgent({ options, folder, pki, server, names, runtime, log });
+    const agent = await startAgent({ program, options, folder, pki, server, names, runtime, log });
     opened.push(() => agent.stop());
     lock.tell({
       pid: process.pid,

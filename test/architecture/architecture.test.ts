@@ -1,0 +1,60 @@
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { catalog } from "#api";
+import { controllers } from "#controllers";
+import { plugins } from "#scheduler";
+import { type Source, survey } from "./survey.ts";
+
+const { imports: doors } = JSON.parse(readFileSync("package.json", "utf8")) as { imports: Record<string, string> };
+/** Words that mean something else too, in rooms that must speak of it. */
+const ambiguous = new Set(["Event", "Scale", "Namespace", "Service", "Node"]);
+const kinds = [...new Set(catalog.map(({ kind }) => kind))].filter((kind) => !ambiguous.has(kind));
+const read = (file: string): Source => ({ file, text: readFileSync(file, "utf8") });
+
+test("every file lives in a room and keeps to the house's rules", () => {
+  const files = globSync("{lib,functions,agent,infra,test}/**/*.{ts,tsx,mts}").filter(
+    (file) => !file.includes(".tmp."),
+  );
+  const found = survey({ sources: files.map(read), doors, kinds });
+  expect(found.files).toBeGreaterThan(150);
+  expect(found.imports).toBeGreaterThan(500);
+  expect(found.violations).toEqual([]);
+});
+
+const folders = (path: string): string[] =>
+  readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+
+test("lists equal folders", () => {
+  expect(
+    controllers({ ca: "" })
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(folders("lib/controllers"));
+  const files = readdirSync("lib/scheduler/plugins").filter(
+    (file) => file !== "index.ts" && !file.endsWith(".test.ts"),
+  );
+  const kebab = (name: string) => name.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase();
+  expect(plugins.map(({ name }) => `${kebab(name)}.ts`).sort()).toEqual(files.sort());
+});
+
+test("every driver of a port runs the port's conformance suite", () => {
+  for (const driver of ["memory", "sqlite", "dynamo"]) {
+    const tests = globSync(`lib/store/${driver}/*.test.ts`).map((file) => readFileSync(file, "utf8"));
+    expect(
+      tests.some((text) => text.includes("storeConformance(")),
+      driver,
+    ).toBe(true);
+  }
+  for (const driver of folders("agent/runtime").filter(
+    (name) => existsSync(`agent/runtime/${name}/runtime.ts`) || name === "fake",
+  )) {
+    const tests = globSync(`agent/runtime/${driver}/*.test.ts`).map((file) => readFileSync(file, "utf8"));
+    expect(
+      tests.some((text) => text.includes("runtimeConformance(")),
+      driver,
+    ).toBe(true);
+  }
+});

@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { survey } from "./survey.ts";
+
+const doors = {
+  "#base": "./lib/base/index.ts",
+  "#store": "./lib/store/index.ts",
+  "#store/*": "./lib/store/*/index.ts",
+  "#api": "./lib/api/index.ts",
+};
+const judge = (file: string, text: string) =>
+  survey({ sources: [{ file, text }], doors, kinds: ["Deployment"] }).violations;
+
+const planted: [string, string, string, RegExp][] = [
+  ["a wall", "lib/store/x.ts", `import { y } from "../api/index.ts";`, /climbs through the wall into lib\/api/],
+  ["a room that may not be seen", "lib/controllers/x.ts", `import { y } from "#store";`, /may not see lib\/store/],
+  [
+    "a driver outside a host",
+    "lib/controlplane/x.ts",
+    `import { y } from "#store/sqlite";`,
+    /may not see lib\/store\/sqlite/,
+  ],
+  ["a package", "lib/base/x.ts", `import z from "zod";`, /may not use package zod/],
+  ["a comment before the specifier", "lib/base/x.ts", `import z from /* well */ "zod";`, /package zod/],
+  ["a dynamic import", "lib/base/x.ts", `const z = await import("zod");`, /package zod/],
+  ["a required module", "lib/base/x.ts", `const z = require("zod");`, /package zod/],
+  ["a built-in module", "lib/base/x.ts", `const fs = process.getBuiltinModule("node:fs");`, /package node:fs/],
+  ["an export from", "lib/base/x.ts", `export * from "zod";`, /package zod/],
+  ["a worker's URL", "lib/store/x.ts", `new Worker(new URL("../api/worker.ts", import.meta.url));`, /climbs/],
+  ["a door that is not there", "lib/wire/x.ts", `import "#nowhere";`, /no door #nowhere/],
+  ["a file in no room", "lib/other/x.ts", "", /lives in no room/],
+  ["the clock", "lib/api/x.ts", "const now = Date.now();", /Date comes in/],
+  ["chance", "lib/reconcile/x.ts", "const x = Math.random();", /Math\.random comes in/],
+  ["a timer", "lib/scheduler/x.ts", "setTimeout(() => {}, 1);", /setTimeout comes in/],
+  ["a kind in a generic room", "lib/apiserver/x.ts", `if (kind.kind === "Deployment") {}`, /names the kind Deployment/],
+  ["a kind's type in a generic room", "lib/wire/x.ts", "let x: Deployment;", /names the kind Deployment/],
+  ["a file that is too long", "lib/base/x.ts", "let x;\n".repeat(420), /420 lines/],
+  ["a line that is too wide", "lib/base/x.ts", `const x = ${"a + ".repeat(40)}b;`, /wider than 120/],
+  ["a room without a word", "lib/base/index.ts", "export {};", /opens with a comment/],
+  ["a port that is too wide", "lib/base/x.ts", `interface Client { ${"a(): void; ".repeat(9)} }`, /9 methods/],
+];
+
+test.each(planted)("the checker sees %s", (_name, file, text, expected) => {
+  expect(judge(file, text).join("\n")).toMatch(expected);
+});
+
+const innocent: [string, string, string][] = [
+  ["an import in a comment", "lib/base/x.ts", `// import z from "zod";\n/* import "zod" */`],
+  ["an import in a string", "lib/base/x.ts", `const text = 'import z from "zod"';`],
+  ["an import in a template", "lib/base/x.ts", 'const text = `import z from "zod" ${1 + `}`.length}`;'],
+  [
+    "a slash that divides, and one that does not",
+    "lib/base/x.ts",
+    `const a = b / c; const r = /from "zod"/; return /"/.test(a);`,
+  ],
+  ["a member called like the clock", "lib/api/x.ts", "const x = { process: 1 }; x.process;"],
+  ["a relative path inside the room", "lib/api/core/x.ts", `import { y } from "../meta/index.ts";`],
+  ["a test that uses the test runner", "lib/base/x.test.ts", `import { test } from "vitest";`],
+];
+
+test.each(innocent)("the checker lets %s be", (_name, file, text) => {
+  expect(judge(file, text)).toEqual([]);
+});

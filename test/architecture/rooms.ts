@@ -1,0 +1,145 @@
+/** What a room may see: rooms through their doors, and packages. A name that ends in `*` stands for all that begin so. */
+export interface Room {
+  sees: readonly string[];
+  uses?: readonly string[];
+}
+
+const drivers = ["lib/base", "lib/store"];
+const agentParts = ["lib/base", "lib/api"];
+
+/**
+ * Who may see whom. A room sees itself, the rooms in `sees` and the packages in `uses`, and nothing else; the longest
+ * name that fits a file is its room. Read aloud: controllers see neither the API server nor a store; the store sees
+ * no kind; lib sees neither agent, functions nor infra; only the embedded cluster names a store's driver.
+ */
+export const rooms: Readonly<Record<string, Room>> = {
+  "lib/base": { sees: [] },
+  "lib/api": { sees: ["lib/base"], uses: ["zod"] },
+  "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
+  "lib/patch": { sees: ["lib/base", "lib/api"], uses: ["rfc6902"] },
+  "lib/store": { sees: ["lib/base"] },
+  "lib/store/conformance": { sees: drivers, uses: ["vitest"] },
+  "lib/store/model": {
+    sees: [...drivers, "lib/store/memory", "lib/store/sqlite", "lib/store/dynamo"],
+    uses: ["fast-check", "@aws-sdk/client-dynamodb", "vitest", "node:*"],
+  },
+  "lib/store/memory": { sees: drivers },
+  "lib/store/sqlite": { sees: drivers, uses: ["node:sqlite", "node:fs"] },
+  "lib/store/dynamo": { sees: drivers, uses: ["@aws-sdk/client-dynamodb", "node:zlib"] },
+  "lib/client": { sees: ["lib/base", "lib/api", "lib/patch", "lib/wire"], uses: ["node:http", "node:https"] },
+  "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
+  "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
+  "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
+  "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
+  "lib/apiserver": {
+    sees: ["lib/base", "lib/api", "lib/wire", "lib/patch", "lib/client", "lib/store", "lib/auth", "lib/admission"],
+  },
+  "lib/reconcile": { sees: ["lib/base", "lib/api", "lib/client"] },
+  "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
+  "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
+  "lib/controlplane": {
+    sees: [
+      "lib/base",
+      "lib/api",
+      "lib/client",
+      "lib/events",
+      "lib/store",
+      "lib/auth",
+      "lib/admission",
+      "lib/apiserver",
+      "lib/reconcile",
+      "lib/controllers",
+      "lib/scheduler",
+    ],
+  },
+  "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
+  "agent/host": { sees: ["lib/base", "lib/apiserver"], uses: ["node:*", "ws"] },
+  "agent/embedded": {
+    sees: [
+      "lib/base",
+      "lib/api",
+      "lib/client",
+      "lib/cli",
+      "lib/controlplane",
+      "lib/store/sqlite",
+      "lib/auth/certificates",
+      "agent/host",
+      "agent/runtime/containerd",
+    ],
+    uses: ["node:*"],
+  },
+  "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
+  "agent/runtime/logs": { sees: ["lib/base"], uses: ["node:*"] },
+  "agent/runtime/oci": { sees: ["lib/base"], uses: ["node:*"] },
+  "agent/runtime/fake": {
+    sees: ["lib/base", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
+    uses: ["node:*"],
+  },
+  "agent/runtime/containerd": {
+    sees: ["lib/base", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
+    uses: ["node:*", "@grpc/grpc-js", "protobufjs"],
+  },
+  "agent/volumes": { sees: [...agentParts], uses: ["node:*"] },
+  "agent/probes": { sees: [...agentParts, "agent/runtime"], uses: ["node:*"] },
+  "agent/pods": {
+    sees: [...agentParts, "lib/client", "agent/runtime", "agent/probes", "agent/volumes"],
+    uses: ["node:*"],
+  },
+  "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
+  "agent/link": { sees: [...agentParts, "agent/runtime", "agent/runtime/logs", "agent/pods"], uses: ["node:*", "ws"] },
+  agent: {
+    sees: [
+      "agent/embedded",
+      "agent/link",
+      "agent/node",
+      "agent/pods",
+      "agent/runtime",
+      "agent/runtime/containerd",
+      "agent/runtime/fake",
+      "lib/base",
+      "lib/api",
+      "lib/client",
+      "lib/cli",
+      "lib/events",
+    ],
+    uses: ["node:*"],
+  },
+  "test/make": { sees: ["lib/base", "lib/api"] },
+  "test/cluster": {
+    sees: ["test/make", "lib/base", "lib/api", "lib/client", "lib/apiserver", "lib/controlplane", "lib/store/memory"],
+  },
+  test: { sees: ["*"], uses: ["*"] },
+};
+
+/** Tests stand beside the code that they test; they also get the builders, the fakes and the drivers that need nothing. */
+export const testsAlsoSee = ["test/*", "lib/store/*", "agent/*", "lib/client", "lib/api", "lib/auth"];
+export const testsAlsoUse = ["vitest", "fast-check", "zod", "ws", "@aws-sdk/client-dynamodb", "node:*"];
+
+/** A test, a port's contract, or what only they use: `conformance`, `model` and `testing` files and folders. */
+export const isTest = (file: string): boolean =>
+  /\.test\.ts$|(?:^|\/)(?:conformance|model|testing)(?:\.ts$|\/)/.test(file);
+
+/** Rooms in which no kind may be named: a difference between kinds is a property that its definition declares. */
+export const withoutKinds = ["lib/store", "lib/wire", "lib/patch", "lib/apiserver", "lib/client", "lib/reconcile"];
+
+/** Rooms into which time and chance come as arguments. */
+export const withoutClock = [
+  "lib/api",
+  "lib/wire",
+  "lib/patch",
+  "lib/store",
+  "lib/auth",
+  "lib/admission",
+  "lib/apiserver",
+  "lib/client",
+  "lib/reconcile",
+  "lib/controllers",
+  "lib/scheduler",
+];
+/** What those rooms may not name; a certificate has dates of its own and is only made by hosts. */
+export const clockNames = ["Date", "setTimeout", "setInterval", "setImmediate", "process", "console", "performance"];
+export const clockFree: Readonly<Record<string, readonly string[]>> = {
+  "lib/auth/certificates": ["Date"],
+  // Commits asked for in one turn of the event loop share a transaction.
+  "lib/store/sqlite": ["setImmediate"],
+};
