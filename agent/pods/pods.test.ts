@@ -8,10 +8,7 @@ import type { PodStatus } from "#api";
 import { conflict } from "#base";
 import { behaviour, makeCluster, makeContainer, makePod } from "./testing.ts";
 
-const condition = (
-  status: PodStatus,
-  type: string,
-) => {
+const condition = (status: PodStatus, type: string) => {
   const found = status.conditions?.find((one) => one.type === type);
   return found && [found.status, found.reason].filter(Boolean).join(" ");
 };
@@ -229,6 +226,8 @@ test("images: pull errors and back-off, never, wrong names", async () => {
     pod.metadata.labels = { touched: "yes" };
   });
   await cluster.settle();
+  expect(waiting("gone")?.reason).toBe("ErrImagePull");
+  await cluster.clock.forward(20_000);
   expect(waiting("gone")).toEqual({
     reason: "ImagePullBackOff",
     message: 'Back-off pulling image "gone:1": ErrImagePull: gone:1: not found',
@@ -255,7 +254,7 @@ test("environment from everywhere, expanded into the command", async () => {
     { metadata: { name: "headless", namespace: "default" }, spec: { clusterIP: "None", ports: [{ port: 1 }] } },
   );
   const main = makeContainer("main", {
-    command: ["sh", "-c", 'echo '$(WHO) $$kept) $(UNKNOWN)'; env'],
+    command: ["sh", "-c", "echo '$(WHO) $$kept) $(UNKNOWN)'; env"],
     envFrom: [{ prefix: "P_", configMapRef: { name: "settings" } }, { secretRef: { name: "none", optional: true } }],
     env: [
       { name: "WHO", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },

@@ -26,7 +26,7 @@ export class Starter {
   readonly #context: PodsContext;
   readonly #images: Images;
   readonly #backoff = new Backoff();
-  readonly #waiting = new Map<string, { reason: string; message: string; retryAt: number }>();
+  readonly #waiting = new Map<string, { reason: string; message: string; retryAt: number; hash: string }>();
 
   constructor(context: PodsContext, images: Images) {
     this.#context = context;
@@ -54,6 +54,9 @@ export class Starter {
     const path = fieldPathOf(pod, container.name);
     const key = `${container.name}/${containerHash(container)}`;
     const last = view.of(container.name).at(-1);
+    const waits = this.#waiting.get(container.name);
+    // Other things wake the pod too; only time or another definition makes a new try worth while.
+    if (waits && waits.hash === containerHash(container) && waits.retryAt > clock.now()) return undefined;
     try {
       if (last?.finishedAt !== undefined) {
         const left = this.#backoff.left(key, last.finishedAt, clock.now());
@@ -67,7 +70,7 @@ export class Starter {
             path,
           );
           const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
-          this.#wait(container.name, "CrashLoopBackOff", message, left);
+          this.#wait(container, "CrashLoopBackOff", message, left);
           return undefined;
         }
       }
@@ -82,8 +85,9 @@ export class Starter {
     }
   }
 
-  #wait(name: string, reason: string, message: string, milliseconds: number): void {
-    this.#waiting.set(name, { reason, message, retryAt: this.#context.clock.now() + milliseconds });
+  #wait(container: Container, reason: string, message: string, milliseconds: number): void {
+    const retryAt = this.#context.clock.now() + milliseconds;
+    this.#waiting.set(container.name, { reason, message, retryAt, hash: containerHash(container) });
   }
 
   #note(pod: Pod, container: Container, error: unknown, path: string): void {
@@ -95,7 +99,7 @@ export class Starter {
       if (error.reason !== "InvalidImageName") record(pod, "Warning", "Failed", `Error: ${said}`, path);
       const pulling = Math.max(this.#images.left(pod, container.image ?? ""), 1000);
       this.#wait(
-        container.name,
+        container,
         error.reason,
         message,
         /Image/.test(error.reason) ? Math.min(pulling, retryMilliseconds) : retryMilliseconds,
@@ -104,7 +108,7 @@ export class Starter {
     }
     const reason = isRuntimeError(error, "start") ? "RunContainerError" : "CreateContainerError";
     record(pod, "Warning", "Failed", `Error: ${message}`, path);
-    this.#wait(container.name, reason, message, retryMilliseconds);
+    this.#wait(container, reason, message, retryMilliseconds);
   }
 
   async #run(container: Container, starting: Starting, path: string): Promise<string> {
