@@ -33,9 +33,9 @@ export function validateTemplate(
   }
   const made = template ?? { spec: { containers: [] } };
   const errors: FieldError[] = [];
-  const requirements = selector ? requirementsOf(selector) : [];
   const labels = made.metadata?.labels;
-  if (requirements.length > 0 && !matches(requirements, labels)) {
+  // No selector finds nothing, an empty one finds everything.
+  if (!selector || !matches(requirementsOf(selector), labels)) {
     errors.push(invalidValue(`${path}.metadata.labels`, labels, "`selector` does not match template `labels`"));
   }
   errors.push(...validatePodTemplate(made, path));

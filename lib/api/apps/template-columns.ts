@@ -1,11 +1,5 @@
 import type { PodTemplateSpec } from "../core/index.ts";
-import {
-  type Column,
-  formatSelector,
-  type KubernetesObject,
-  type LabelSelector,
-  requirementsOf,
-} from "../meta/index.ts";
+import { type Column, type KubernetesObject, type LabelSelector, labelSelectorText } from "../meta/index.ts";
 
 interface Owner extends KubernetesObject {
   spec?: { selector?: LabelSelector | undefined; template?: PodTemplateSpec | undefined } | undefined;
@@ -39,5 +33,5 @@ export const templateColumns: readonly Column<Owner>[] = [
 ];
 
 function selectorText({ spec }: Owner): string {
-  return spec?.selector ? formatSelector(requirementsOf(spec.selector)) : "<none>";
+  return spec?.selector ? labelSelectorText(spec.selector) : "<none>";
 }

@@ -13,6 +13,7 @@ export * from "./names.ts";
 export * from "./object-meta.ts";
 export * from "./quantity.ts";
 export * from "./selector.ts";
+export * from "./selector-text.ts";
 export * from "./shape.ts";
 export * from "./time.ts";
 export * from "./validate-meta.ts";

@@ -5,13 +5,12 @@ import {
   defineKind,
   type FieldError,
   forbiddenValue,
-  formatSelector,
   invalidAll,
   invalidValue,
+  labelSelectorText,
   nameColumn,
   notSupported,
   percentErrors,
-  requirementsOf,
   validateImmutable,
 } from "../../meta/index.ts";
 import { checkCounts, hostnameWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
@@ -57,7 +56,7 @@ export const deployment = defineKind<Deployment>({
         if (object.spec) object.spec.replicas = replicas;
       },
       statusReplicas: ({ status }) => status?.replicas ?? 0,
-      selector: ({ spec }) => spec?.selector && formatSelector(requirementsOf(spec.selector)),
+      selector: ({ spec }) => spec?.selector && labelSelectorText(spec.selector),
     },
   },
   columns: [
@@ -164,7 +163,7 @@ function validateStatus({ status = {} }: Deployment, { status: before = {} }: De
       ["availableReplicas", "readyReplicas", "cannot be greater than readyReplicas"],
     ]),
   );
-  if ((status.collisionCount ?? 0) < (before.collisionCount ?? 0)) {
+  if (before.collisionCount !== undefined && (status.collisionCount ?? 0) < before.collisionCount) {
     errors.push(invalidValue("status.collisionCount", status.collisionCount ?? 0, "cannot be decremented"));
   }
   return errors;

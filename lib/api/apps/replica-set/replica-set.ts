@@ -4,9 +4,8 @@ import {
   checkNonNegative,
   defineKind,
   type FieldError,
-  formatSelector,
+  labelSelectorText,
   nameColumn,
-  requirementsOf,
   validateImmutable,
 } from "../../meta/index.ts";
 import { checkCounts, hostnameWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
@@ -51,7 +50,7 @@ export const replicaSet = defineKind<ReplicaSet>({
         if (object.spec) object.spec.replicas = replicas;
       },
       statusReplicas: ({ status }) => status?.replicas ?? 0,
-      selector: ({ spec }) => spec?.selector && formatSelector(requirementsOf(spec.selector)),
+      selector: ({ spec }) => spec?.selector && labelSelectorText(spec.selector),
     },
   },
   fields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },

@@ -31,10 +31,16 @@ function validateStatus({ status = {} }: Node): FieldError[] {
   return [...errors, ...validateFeatures(status.declaredFeatures ?? [])];
 }
 
+const featureName = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/;
+const featureForm =
+  "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+
 function validateFeatures(features: readonly string[]): FieldError[] {
   const errors: FieldError[] = [];
   for (const [index, feature] of features.entries()) {
     const field = `status.declaredFeatures[${index}]`;
+    if (!featureName.test(feature))
+      errors.push(invalidValue(field, feature, `invalid feature name "${feature}": ${featureForm}`));
     const before = features[index - 1];
     if (before === undefined || before < feature) continue;
     if (before === feature) {

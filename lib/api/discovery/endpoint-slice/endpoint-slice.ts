@@ -32,8 +32,10 @@ export const endpointSlice = defineKind<EndpointSlice>({
   singular: "endpointslice",
   scope: "Namespaced",
   schema: EndpointSlice,
-  defaults({ ports = [] }) {
-    for (const port of ports) {
+  defaults(slice) {
+    slice.endpoints ??= [];
+    for (const endpoint of slice.endpoints) endpoint.conditions ??= {};
+    for (const port of slice.ports ?? []) {
       port.name ??= "";
       port.protocol ??= "TCP";
     }
