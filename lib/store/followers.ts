@@ -39,6 +39,7 @@ export class Followers {
   /** All who have not ended, and those among them who have caught up with the window. */
   readonly #all = new Set<Follower>();
   readonly #live = new Set<Follower>();
+  #closed: Error | undefined;
 
   constructor(source: Source) {
     this.#source = source;
@@ -68,13 +69,15 @@ export class Followers {
   }
 
   close(error: Error): void {
-    for (const follower of this.#all) this.#lose(follower, error);
+    this.#closed = error;
+    for (const follower of [...this.#all]) this.#lose(follower, error);
   }
 
   async #begin(follower: Follower): Promise<void> {
     const { store, type, clock, log, recent } = this.#source;
     let backoff = firstBackoff;
     while (this.#all.has(follower)) {
+      if (this.#closed) return this.#lose(follower, this.#closed);
       if (follower.at >= recent().start) {
         this.#live.add(follower);
         this.#tell(follower, recent().after(follower.at), recent().end);

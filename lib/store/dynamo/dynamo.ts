@@ -97,7 +97,10 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
       const item = (await readItems(type, [key])).get(key);
       return item && entryOf(context, type, item);
     },
-    head: async (type) => (await readHead(context, type)).counter,
+    head: async (type) => {
+      const seen = memoryOf(type).marks.at(-1)?.revision;
+      return rules.toHead || seen === undefined ? (await readHead(context, type)).counter : seen;
+    },
     list: (type, options = {}) => listObjects(context, type, memoryOf(type), options),
     commit: async (type, writes) => {
       const { results, head } = await commitWrites(context, type, writes, (keys) => readItems(type, keys));

@@ -59,12 +59,13 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
       mark: 1,
       markAt: 0,
     };
+  const shards = JSON.parse(counter["s"]!.S!) as Sharding[];
   return {
     // The two items are not read at one instant: a floor that was raised in between says how far the counter is.
     counter: Math.max(Number(counter["c"]!.N), floorAt),
     drawnAt: Number(counter["t"]!.N),
     floor: floorAt,
-    shards: JSON.parse(counter["s"]!.S!) as Sharding[],
+    shards: context.rules.shardsHoldFrom ? shards : [{ from: 1, count: shards.at(-1)!.count }],
     objectShards: Number(counter["o"]!.N),
     mark: Number(counter["m"]!.N),
     markAt: Number(counter["mt"]!.N),

@@ -71,7 +71,7 @@ export async function readRun(
     if (through >= look.horizon) continue;
     if (through >= head.counter) break;
     // The type was spread over more shards since: the hole may be a slot where nobody has looked.
-    if (rules.freshShards && head.shards.length !== lookedBy.shards.length) continue;
+    if (head.shards.length !== lookedBy.shards.length) continue;
     const next = nextSlot(look.slots, through);
     const verdict = await judge(context, type, memory, {
       after,

@@ -9,7 +9,7 @@ export interface Rules {
   belowTicket: boolean;
   /** Requests carry a client token: the same for the same request, a new one for another. */
   token: boolean;
-  /** A cancelled writer looks into its slot before it says that it failed. */
+  /** A writer that was refused and finds its own write in its slot has succeeded. */
   slotFirst: boolean;
   /** A writer who gives a revision up fills its slot. */
   voidGivenUp: boolean;
@@ -35,8 +35,8 @@ export interface Rules {
   carryPrevious: boolean;
   /** The floor never passes a revision that is not settled. */
   floorOverSettled: boolean;
-  /** The shard counts are read with the counter, never remembered. */
-  freshShards: boolean;
+  /** A shard count holds from a revision on, not for the revisions before it. */
+  shardsHoldFrom: boolean;
 }
 
 export const allRules: Rules = {
@@ -56,7 +56,7 @@ export const allRules: Rules = {
   halfLife: true,
   carryPrevious: true,
   floorOverSettled: true,
-  freshShards: true,
+  shardsHoldFrom: true,
 };
 
 const second = 1000;

@@ -250,7 +250,7 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
     const inSlot = hasFailed(slot) ? slot?.Item : undefined;
     if (!rules.conflictIsNoAnswer && [object, slot].some((reason) => reason && isNoAnswer(reason))) {
       job.results[each.place] = new Conflict(each.write.key, undefined);
-    } else if (rules.slotFirst && inSlot?.["x"]?.S === each.nonce) job.results[each.place] = each.entry;
+    } else if (inSlot?.["x"]?.S === each.nonce) job.results[each.place] = each.entry;
     else if (hasFailed(object)) await answer(job, each, object?.Item, again);
     else if (hasFailed(slot)) again.push(each);
     else survivors.push(each);
@@ -262,7 +262,7 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
 async function answer(job: Job, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
   const { context, type } = job;
   const open = context.rules.voidGivenUp ? await givenUp(job, [each]) : [each];
-  if (open.length === 0) return;
+  if (open.length === 0 && context.rules.slotFirst) return;
   const { write } = each;
   const isOvertaken = found !== undefined && revisionOf(found) >= each.ticket;
   const isFree = !found || isTombstone(found);

@@ -1,0 +1,123 @@
+import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
+import { Compacted } from "#store";
+import type { History, Process, TrueChange, Truth, World } from "#store/model";
+import type { Item } from "./client.ts";
+import type { Witness } from "./double.ts";
+import { isTombstone, isVoid, number, revisionOf } from "./items.ts";
+import { times } from "./rules.ts";
+import { tables } from "./tables.ts";
+
+const verbs = { c: "create", u: "update", d: "delete" } as const;
+const decoder = new TextDecoder();
+
+/** Sees every write to the two tables, forgets nothing, and objects to what no rule allows. */
+export class TableWitness implements Witness {
+  readonly #world: World;
+  readonly #slots = new Map<number, Item>();
+  readonly #objects = new Map<string, number>();
+  readonly #states: Truth["states"] = new Map();
+  readonly #floors: { step: number; floor: number }[] = [{ step: 0, floor: 0 }];
+  readonly #queries: { step: number; process: Process }[] = [];
+  readonly #tokens = new Map<string, string>();
+  readonly faults: string[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  wrote(table: string, key: Item, item: Item | undefined): void {
+    if (table === "changes") this.#wroteSlot(item!);
+    else if (key["p"]!.S!.startsWith("type#")) this.#wroteHead(item!);
+    else this.#wroteObject(key["k"]!.S!, item);
+  }
+
+  queried(process: Process, table: string): void {
+    if (table === "changes") this.#queries.push({ step: this.#world.step, process });
+  }
+
+  sent(token: string | undefined, writes: TransactWriteItem[]): void {
+    const content = writes.flatMap(({ Put }) => Put?.Item?.["x"]?.S ?? []).join();
+    const before = this.#tokens.get(content);
+    if (before !== undefined && before !== (token ?? ""))
+      this.faults.push("the same transaction was sent with another token");
+    if (before !== undefined && token === undefined) this.faults.push("a transaction was sent twice without a token");
+    this.#tokens.set(content, token ?? "");
+  }
+
+  truth(): Truth {
+    const log = [...this.#slots.values()]
+      .filter((slot) => !isVoid(slot))
+      .sort((a, b) => revisionOf(a) - revisionOf(b))
+      .map(changeOf);
+    return { log, objects: this.#objects, states: this.#states, faults: this.faults };
+  }
+
+  /** What a read of the log may and must say, which only who sees the tables can tell. */
+  checkReads({ reads }: History): string[] {
+    const faults: string[] = [];
+    for (const { process, after, began, ended, calledAt, result } of reads) {
+      if (result instanceof Compacted) {
+        if (!this.#mayBeGone(after, calledAt, ended)) faults.push(`a read after ${after} was refused for no reason`);
+        continue;
+      }
+      const queried = this.#queries.findLast(
+        (query) => query.process === process && query.step <= ended && query.step >= began,
+      );
+      const floor = this.#floors.findLast(({ step }) => step < (queried?.step ?? began))!.floor;
+      if (after < floor) faults.push(`a read after ${after} was answered below the floor ${floor}`);
+      for (const { revision } of result.changes) {
+        const age = calledAt - number(this.#slots.get(revision)!, "t");
+        if (age > times.readable + 1000) faults.push(`a read was shown revision ${revision}, ${age} ms old`);
+      }
+    }
+    return faults;
+  }
+
+  /** A place is lost only to the floor or to age. */
+  #mayBeGone(after: number, calledAt: number, ended: number): boolean {
+    if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
+    const until = this.#world.now;
+    for (const [revision, slot] of this.#slots) {
+      const isOld = until - number(slot, "t") > times.latest;
+      if (revision > after && isOld && calledAt < until) return true;
+    }
+    return false;
+  }
+
+  #wroteSlot(slot: Item): void {
+    const revision = revisionOf(slot);
+    const old = this.#slots.get(revision);
+    if (old && !isVoid(slot)) this.faults.push(`slot ${revision} was ${old["v"]!.S} and is ${slot["v"]!.S} now`);
+    const { floor } = this.#floors.at(-1)!;
+    if (!isVoid(slot) && revision <= floor)
+      this.faults.push(`revision ${revision} was written below the floor ${floor}`);
+    if (!old || !isVoid(slot)) this.#slots.set(revision, slot);
+    const what = isVoid(slot) ? "void" : `${slot["v"]!.S} ${slot["k"]!.S} ${decoder.decode(slot["b"]!.B)}`;
+    this.#world.note(`slot ${revision}: ${what}`);
+  }
+
+  #wroteHead(item: Item): void {
+    if (item["k"]!.S === "floor") this.#floors.push({ step: this.#world.step, floor: number(item, "f") });
+  }
+
+  #wroteObject(key: string, item: Item | undefined): void {
+    const states = this.#states.get(key) ?? [];
+    this.#states.set(key, states);
+    const last = states.at(-1)?.revision ?? 0;
+    const revision = item ? revisionOf(item) : 0;
+    if (item && !isTombstone(item) && revision <= last) this.faults.push(`${key} went from ${last} to ${revision}`);
+    const isLive = item !== undefined && !isTombstone(item);
+    states.push({ step: this.#world.step, revision: isLive ? revision : 0 });
+    if (isLive) this.#objects.set(key, revision);
+    else this.#objects.delete(key);
+    this.#world.note(`object ${key}: ${isLive ? revision : "gone"}`);
+  }
+}
+
+function changeOf(slot: Item): TrueChange {
+  const text = decoder.decode(slot["b"]!.B).split("@")[0]!;
+  const type = verbs[slot["v"]!.S as keyof typeof verbs];
+  return { revision: revisionOf(slot), type, key: slot["k"]!.S!, text, previous: number(slot, "q") };
+}
+
+export const sortKeys = { objects: tables.objects.sortKey.name, changes: tables.changes.sortKey.name };

@@ -1,0 +1,155 @@
+import { Compacted, type Entry } from "#store";
+import { type History, type Told, textOf } from "./play.ts";
+
+/** What truly happened, as somebody saw it who forgets nothing. */
+export interface Truth {
+  /** Every write in the log, in order of revisions. */
+  log: TrueChange[];
+  /** The objects at the end: key to revision. */
+  objects: Map<string, number>;
+  /** Where each key stood since which step, in order: the revision, or 0 for nothing. */
+  states: Map<string, { step: number; revision: number }[]>;
+  /** What the witness of the tables has to object to. */
+  faults: string[];
+}
+
+export interface TrueChange {
+  revision: number;
+  type: "create" | "update" | "delete";
+  key: string;
+  text: string;
+  previous: number;
+}
+
+/** Everything that is wrong with a history; empty when nothing is. */
+export function check(history: History, truth: Truth): string[] {
+  const faults = [...history.faults, ...truth.faults];
+  const byText = new Map<string, TrueChange[]>();
+  for (const change of truth.log) byText.set(change.text, [...(byText.get(change.text) ?? []), change]);
+  faults.push(...checkLog(truth), ...checkWrites(history, truth, byText));
+  faults.push(...checkFollowed(history, truth), ...checkLists(history, truth));
+  return faults;
+}
+
+/** The log must be a legal history, and the objects what it ends in. */
+function checkLog({ log, objects }: Truth): string[] {
+  const faults: string[] = [];
+  const state = new Map<string, number>();
+  for (const { revision, type, key, previous } of log) {
+    const current = state.get(key) ?? 0;
+    const isLegal = type === "create" ? current === 0 : current !== 0 && current === previous;
+    if (!isLegal) faults.push(`log: ${type} of ${key} at ${revision} over ${current}, expected ${previous}`);
+    if (type === "delete") state.delete(key);
+    else state.set(key, revision);
+  }
+  for (const key of new Set([...state.keys(), ...objects.keys()]))
+    if (state.get(key) !== objects.get(key))
+      faults.push(`objects: ${key} stands at ${objects.get(key)}, the log says ${state.get(key)}`);
+  return faults;
+}
+
+/** What was acknowledged is there once, at its revision; what was refused is not, and for a reason that was true. */
+function checkWrites({ told }: History, truth: Truth, byText: Map<string, TrueChange[]>): string[] {
+  const faults: string[] = [];
+  for (const one of told) {
+    const found = byText.get(`${one.text}`) ?? [];
+    const { result } = one;
+    if (found.length > 1) faults.push(`${one.text} is in the log ${found.length} times`);
+    if (result === "unknown") continue;
+    if (result === "refused" || result instanceof Error) {
+      if (found.length > 0) faults.push(`${one.text} was refused and is in the log at ${found[0]!.revision}`);
+      if (result instanceof Error) faults.push(...checkReason(one, result.entry, truth));
+    } else if (found[0]?.revision !== result.revision)
+      faults.push(`${one.text} was acknowledged at ${result.revision} and is at ${found[0]?.revision}`);
+    else if (textOf(result) !== `${one.text}@${result.revision}`)
+      faults.push(`${one.text} came back as ${textOf(result)}`);
+  }
+  return faults;
+}
+
+/** What a refused writer was shown must have stood there at some time between his call and its answer. */
+function checkReason({ key, span, text }: Told, entry: Entry | undefined, { states }: Truth): string[] {
+  const all = states.get(key) ?? [];
+  const shown = entry?.revision ?? 0;
+  const stood = all.some(({ step, revision }, index) => {
+    const until = all[index + 1]?.step ?? Number.POSITIVE_INFINITY;
+    return revision === shown && step <= span.ended && until >= span.began;
+  });
+  const atBirth = shown === 0 && (all[0]?.step ?? Number.POSITIVE_INFINITY) >= span.began;
+  return stood || atBirth
+    ? []
+    : [`${text || `a read of ${key}`} was told of revision ${shown}, which did not stand then`];
+}
+
+/** Every change above the start, once and in order, up to where the follower was told to be. */
+function checkFollowed({ followed }: History, { log }: Truth): string[] {
+  const faults: string[] = [];
+  const texts = new Map(log.map((change) => [change.revision, `${change.text}@${change.revision}`]));
+  for (const { start, through, changes } of followed) {
+    const wanted = log.filter(({ revision }) => revision > start && revision <= through);
+    const lineOf = (revision: number, type: string, key: string, text: string, before: string) =>
+      `${revision} ${type} ${key} ${text} from ${before}`;
+    const expected = wanted.map((change) =>
+      lineOf(
+        change.revision,
+        change.type,
+        change.key,
+        `${change.text}@${change.revision}`,
+        texts.get(change.previous) ?? "",
+      ),
+    );
+    const seen = changes.map((change) =>
+      lineOf(
+        change.revision,
+        change.type,
+        change.key,
+        textOf(change.entry),
+        change.previous ? textOf(change.previous) : "",
+      ),
+    );
+    if (expected.join("\n") !== seen.join("\n"))
+      faults.push(`a follower from ${start} to ${through} saw [${seen.join("; ")}] of [${expected.join("; ")}]`);
+  }
+  return faults;
+}
+
+/** A list is the log's prefix at its revision, and not behind what was acknowledged before. */
+function checkLists({ listed, caughtUp }: History, { log }: Truth): string[] {
+  const faults: string[] = [];
+  const stateAt = (revision: number) => {
+    const state = new Map<string, string>();
+    for (const change of log) {
+      if (change.revision > revision) break;
+      if (change.type === "delete") state.delete(change.key);
+      else state.set(change.key, `${change.text}@${change.revision}`);
+    }
+    return state;
+  };
+  const compare = (what: string, entries: Entry[], revision: number, inside: (key: string) => boolean) => {
+    const state = stateAt(revision);
+    const expected = [...state]
+      .filter(([key]) => inside(key))
+      .map(([, text]) => text)
+      .sort();
+    const seen = entries.map(textOf).sort();
+    if (expected.join() !== seen.join())
+      faults.push(`${what} at ${revision} has [${seen.join(", ")}], the log says [${expected.join(", ")}]`);
+  };
+  for (const { page, acknowledged, at, after } of listed) {
+    if (at === undefined && page.revision < acknowledged)
+      faults.push(`a list at ${page.revision} began after ${acknowledged} was acknowledged`);
+    if (at !== undefined && page.revision !== at) faults.push(`a list at ${at} says ${page.revision}`);
+    const last = page.entries.at(-1)?.key;
+    compare("a list", page.entries, page.revision, (key) => {
+      if (after !== undefined && key <= after) return false;
+      return !page.more || (last !== undefined && key <= last);
+    });
+  }
+  for (const { acknowledged, revision, page } of caughtUp) {
+    if (revision < acknowledged) faults.push(`a cache caught up to ${revision} after ${acknowledged} was acknowledged`);
+    compare("a cache", page.entries, page.revision, () => true);
+  }
+  return faults;
+}
+
+export const isCompacted = (result: unknown): result is Compacted => result instanceof Compacted;

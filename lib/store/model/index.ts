@@ -1,0 +1,8 @@
+/**
+ * The model checker: a world of processes that crash, freeze and wait, plans of what they do to a store, and the
+ * checks of what came of it. It drives the shipped drivers through the port. Only tests use it.
+ */
+export { check, type TrueChange, type Truth } from "./check.ts";
+export { type Plan, plans } from "./plan.ts";
+export { type History, play } from "./play.ts";
+export { Dice, noTroubles, type Process, type Troubles, World } from "./world.ts";
