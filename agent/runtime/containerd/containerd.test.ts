@@ -2,14 +2,10 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Duplex } from "node:stream";
-import { text } from "node:stream/consumers";
-import { createInflate, inflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { cri } from "./cri.ts";
 import { native } from "./native.ts";
 import { bridgeName, mirrorFiles, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
-import { spdyOver } from "./spdy.ts";
 import { compileServices } from "./wire/codec.ts";
 
 test("the tables compile, and a message survives the wire", () => {
@@ -76,73 +72,4 @@ test("a node's network has a bridge of its own with a short enough name", () => 
   });
   expect(bridgeName(network.node).length).toBeLessThanOrEqual(15);
   expect(bridgeName("other")).not.toBe(bridgeName(network.node));
-});
-
-/** Two ends of one wire. */
-function wire(): [Duplex, Duplex] {
-  const [a, b] = [0, 1].map(
-    () =>
-      new Duplex({
-        read() {},
-        write(chunk, _encoding, done) {
-          other(this).push(chunk);
-          done();
-        },
-        final(done) {
-          other(this).push(null);
-          done();
-        },
-      }),
-  ) as [Duplex, Duplex];
-  const other = (end: Duplex): Duplex => (end === a ? b : a);
-  return [a, b];
-}
-
-test("SPDY: streams carry data both ways, end apart, and any inflater reads the headers", async () => {
-  const [client, server] = wire();
-  const connection = spdyOver(client, Buffer.alloc(0));
-  const first = connection.open({ StreamType: "stdin" });
-  const second = connection.open({ streamtype: "stdout" });
-  first.end("typed");
-  second.end();
-  await new Promise(setImmediate);
-  let bytes = server.read() as Buffer;
-  const frames: { start: Buffer; body: Buffer }[] = [];
-  while (bytes.length > 0) {
-    const length = 8 + bytes.readUIntBE(5, 3);
-    frames.push({ start: bytes.subarray(0, 8), body: bytes.subarray(8, length) });
-    bytes = bytes.subarray(length);
-  }
-  const opens = frames.filter(({ start }) => start.readUInt32BE(0) === 0x80030001);
-  expect(opens.map(({ body }) => body.readUInt32BE(0))).toEqual([1, 3]);
-  const inflate = createInflate();
-  const plain = text(inflate.on("error", () => {}));
-  for (const { body } of opens) inflate.write(body.subarray(10));
-  inflate.end(Buffer.from([0x01, 0, 0, 0xff, 0xff, 0, 0, 0, 0]));
-  expect(inflateSync(opens[0]!.body.subarray(10), { finishFlush: 2 }).toString("latin1")).toBe(
-    "\0\0\0\x01\0\0\0\x0astreamtype\0\0\0\x05stdin",
-  );
-  await plain.catch(() => {});
-  const data = frames.filter(({ start }) => start[0] === 0 && start.readUInt32BE(0) === 1);
-  expect(data.map(({ start, body }) => [start[4], body.toString()])).toEqual([
-    [0, "typed"],
-    [1, ""],
-  ]);
-
-  const reply = (id: number, flags: number, payload: string): void => {
-    const start = Buffer.alloc(8);
-    start.writeUInt32BE(id, 0);
-    start.writeUInt32BE(payload.length, 4);
-    start[4] = flags;
-    const frame = Buffer.concat([start, Buffer.from(payload)]);
-    // In two pieces: frames do not keep to packets.
-    server.write(frame.subarray(0, 5));
-    server.write(frame.subarray(5));
-  };
-  reply(3, 0, "hello ");
-  reply(3, 1, "there");
-  expect(await text(second)).toBe("hello there");
-  server.end();
-  first.resume();
-  connection.close();
 });

@@ -11,10 +11,10 @@ import {
   type StreamPort,
 } from "#agent/runtime";
 import { readLogFile, renderLogs } from "#agent/runtime/logs";
+import { connectSpdy } from "./connect-spdy.ts";
 import { marks } from "./convert.ts";
 import type { Cri } from "./cri-client.ts";
 import { type ContainerStatus, milliseconds } from "./pods.ts";
-import { connectSpdy } from "./spdy.ts";
 
 /** Logs from the files that the runtime writes; the rest over its streaming server. */
 export function criStreams(cri: Cri): StreamPort {

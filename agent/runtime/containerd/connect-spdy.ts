@@ -1,0 +1,27 @@
+import { request } from "node:http";
+import { RuntimeError } from "#agent/runtime";
+import { type SpdyConnection, spdyOver } from "#agent/runtime/spdy";
+
+/**
+ * Connects to a streaming URL of the runtime, offering one protocol. SPDY and not WebSocket, because the
+ * latter has no end-of-file for stdin in the versions that runtimes speak. Throws `notFound`, `unavailable` or `failed`.
+ */
+export function connectSpdy(url: string, protocol: string): Promise<SpdyConnection> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, {
+      method: "POST",
+      headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol },
+    });
+    outgoing.on("upgrade", (_response, socket, head) => resolve(spdyOver(socket, { head })));
+    outgoing.on("response", (response) => {
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.on("end", () => {
+        const reason = response.statusCode === 404 ? "notFound" : "failed";
+        reject(new RuntimeError(reason, Buffer.concat(parts).toString().trim() || `status ${response.statusCode}`));
+      });
+    });
+    outgoing.on("error", (error) => reject(new RuntimeError("unavailable", error.message, { cause: error })));
+    outgoing.end();
+  });
+}

@@ -1,0 +1,110 @@
+import { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
+import { constants, createDeflate, inflateSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { dictionary } from "./dictionary.ts";
+import { spdyOver } from "./index.ts";
+
+/** Two ends of one wire. */
+function wire(): [Duplex, Duplex] {
+  const [a, b] = [0, 1].map(
+    () =>
+      new Duplex({
+        read() {},
+        write(chunk, _encoding, done) {
+          other(this).push(chunk);
+          done();
+        },
+        final(done) {
+          other(this).push(null);
+          done();
+        },
+      }),
+  ) as [Duplex, Duplex];
+  const other = (end: Duplex): Duplex => (end === a ? b : a);
+  return [a, b];
+}
+
+test("SPDY: streams carry data both ways, end apart, and any inflater reads the headers", async () => {
+  const [client, server] = wire();
+  const connection = spdyOver(client);
+  const first = connection.open({ StreamType: "stdin" });
+  const second = connection.open({ streamtype: "stdout" });
+  first.end("typed");
+  second.end();
+  await new Promise(setImmediate);
+  let bytes = server.read() as Buffer;
+  const frames: { start: Buffer; body: Buffer }[] = [];
+  while (bytes.length > 0) {
+    const length = 8 + bytes.readUIntBE(5, 3);
+    frames.push({ start: bytes.subarray(0, 8), body: bytes.subarray(8, length) });
+    bytes = bytes.subarray(length);
+  }
+  const opens = frames.filter(({ start }) => start.readUInt32BE(0) === 0x80030001);
+  expect(opens.map(({ body }) => body.readUInt32BE(0))).toEqual([1, 3]);
+  expect(inflateSync(opens[0]!.body.subarray(10), { finishFlush: 2 }).toString("latin1")).toBe(
+    "\0\0\0\x01\0\0\0\x0astreamtype\0\0\0\x05stdin",
+  );
+  const data = frames.filter(({ start }) => start[0] === 0 && start.readUInt32BE(0) === 1);
+  expect(data.map(({ start, body }) => [start[4], body.toString()])).toEqual([
+    [0, "typed"],
+    [1, ""],
+  ]);
+
+  const reply = (id: number, flags: number, payload: string): void => {
+    const start = Buffer.alloc(8);
+    start.writeUInt32BE(id, 0);
+    start.writeUInt32BE(payload.length, 4);
+    start[4] = flags;
+    const frame = Buffer.concat([start, Buffer.from(payload)]);
+    // In two pieces: frames do not keep to packets.
+    server.write(frame.subarray(0, 5));
+    server.write(frame.subarray(5));
+  };
+  reply(3, 0, "hello ");
+  reply(3, 1, "there");
+  expect(await text(second)).toBe("hello there");
+  server.end();
+  first.resume();
+  connection.close();
+});
+
+test("SPDY: both ends understand each other, and a client that compresses with the dictionary", async () => {
+  const [left, right] = wire();
+  const seen: Record<string, string>[] = [];
+  spdyOver(right, {
+    accept: (stream, headers) => {
+      seen.push(headers);
+      stream.pipe(stream);
+    },
+  });
+  const client = spdyOver(left);
+  const first = client.open({ streamtype: "data", port: "80" });
+  const second = client.open({ streamtype: "data", port: "81" });
+  first.end("one");
+  second.end("two");
+  expect([await text(first), await text(second)]).toEqual(["one", "two"]);
+  expect(seen).toEqual([
+    { streamtype: "data", port: "80" },
+    { streamtype: "data", port: "81" },
+  ]);
+
+  const [socket, other] = wire();
+  const accepted = new Promise((resolve) => {
+    spdyOver(other, { accept: (_stream, headers) => resolve(headers) });
+  });
+  const field = (value: string): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(value.length);
+    return Buffer.concat([length, Buffer.from(value)]);
+  };
+  const deflate = createDeflate({ dictionary });
+  const block: Buffer[] = [];
+  deflate.on("data", (part: Buffer) => block.push(part));
+  deflate.write(Buffer.concat([Buffer.from([0, 0, 0, 1]), field("accept-charset"), field("utf-8")]));
+  await new Promise<void>((resolve) => deflate.flush(constants.Z_SYNC_FLUSH, () => resolve()));
+  const body = Buffer.concat([Buffer.from([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), ...block]);
+  const start = Buffer.from([0x80, 3, 0, 1, 0, 0, 0, body.length]);
+  socket.write(Buffer.concat([start, body]));
+  expect(await accepted).toEqual({ "accept-charset": "utf-8" });
+});
