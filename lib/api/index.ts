@@ -30,6 +30,7 @@ export * from "./core/index.ts";
 export * from "./discovery/index.ts";
 export * from "./events/index.ts";
 export * from "./meta/index.ts";
+export * from "./meta-v1/index.ts";
 export * from "./networking/index.ts";
 export * from "./skiff/index.ts";
 
