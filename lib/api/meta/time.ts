@@ -24,7 +24,7 @@ const parts: readonly Part[] = [
   { layout: "-", pattern: /^-/ },
   { layout: "01", pattern: /^\d{2}/, range: { name: "month", from: 1, to: 12 } },
   { layout: "-", pattern: /^-/ },
-  { layout: "02", pattern: /^\d{2}/, range: { name: "day", from: 1, to: 31 } },
+  { layout: "02", pattern: /^\d{2}/ },
   { layout: "T", pattern: /^T/ },
   { layout: "15", pattern: /^\d{1,2}/, range: { name: "hour", from: 0, to: 23 } },
   { layout: ":", pattern: /^:/ },
@@ -50,18 +50,17 @@ function parseInstant(text: string, layout: string): Instant {
       fail(`: ${part.range.name} out of range`);
     }
   }
-  const fraction = layout === microTimeLayout ? /^[.,]\d{6}(?!\d)/.exec(rest)?.[0] : (/^[.,]\d+/.exec(rest)?.[0] ?? "");
+  const fraction = layout === microTimeLayout ? /^[.,]\d{6}/.exec(rest)?.[0] : (/^[.,]\d+/.exec(rest)?.[0] ?? "");
   if (fraction === undefined) return cannot(".000000");
   rest = rest.slice(fraction.length);
   const zone = /^(?:Z|[+-]\d{2}:\d{2})/.exec(rest)?.[0] ?? cannot("Z07:00");
   rest = rest.slice(zone.length);
   if (rest !== "") fail(`: extra text: ${quote(rest)}`);
-  const [year, month, day, hour, minute, second] = numbers as [number, number, number, number, number, number];
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  if (date.getUTCDate() !== day) fail(": day out of range");
-  date.setUTCHours(hour, minute, second);
-  return { seconds: date.getTime() - offset(zone, fail), nanoseconds: fraction.slice(1).padEnd(9, "0").slice(0, 9) };
+  const plain = numbers.map((number, index) => String(number).padStart(index === 0 ? 4 : 2, "0"));
+  const seconds = parseTime(`${plain.slice(0, 3).join("-")}T${plain.slice(3).join(":")}Z`);
+  // A 30th of February becomes a day of March.
+  if (Number.isNaN(seconds) || formatTime(seconds).slice(8, 10) !== plain[2]) fail(": day out of range");
+  return { seconds: seconds - offset(zone, fail), nanoseconds: fraction.slice(1).padEnd(9, "0").slice(0, 9) };
 }
 
 function offset(zone: string, fail: (why: string) => never): number {
