@@ -38,7 +38,7 @@ type Table = Map<string, Map<string, Item>>;
 export interface Witness {
   /** An item was put, replaced or (undefined) taken away by a request; not by expiry. */
   wrote(table: string, key: Item, item: Item | undefined, before: Item | undefined): void;
-  queried(process: Process, table: string): void;
+  queried(process: Process, table: string, step: number): void;
   /** A process sends a transaction; what is delivered later, again or never is no matter here. */
   sent(token: string | undefined, writes: TransactWriteItem[]): void;
 }
@@ -272,11 +272,12 @@ export class Double {
       const page = items.slice(0, limit);
       const last = page.at(-1);
       const isCut = last !== undefined && items.length >= limit;
-      this.#witness.queried(process, table);
-      reply(() => ({
-        Items: page,
-        ...(isCut ? { LastEvaluatedKey: { p: last["p"]!, [sort]: last[sort]! } } : {}),
-      }));
+      const { step } = this.#world;
+      reply(() => {
+        // Only what the process hears of: another copy of the request may still be answered to nobody.
+        this.#witness.queried(process, table, step);
+        return { Items: page, ...(isCut ? { LastEvaluatedKey: { p: last["p"]!, [sort]: last[sort]! } } : {}) };
+      });
     };
     this.#halves.add(half);
     this.#world.post(undefined, half);

@@ -1,6 +1,7 @@
 import type { UpdateItemInput } from "@aws-sdk/client-dynamodb";
 import { failureOf, type Item } from "./client.ts";
 import { type Context, persist } from "./context.ts";
+import { number } from "./items.ts";
 import { times } from "./rules.ts";
 
 /** From which revision on the log of a type lies in how many shards. */
@@ -97,61 +98,88 @@ export interface Drawn {
 }
 
 /**
+ * The time of a draw, rounded up so that writers whose clocks differ a little write the same. The counter's time
+ * never falls: it says that no younger ticket can be on its way.
+ */
+const drawTime = (at: number): number => Math.ceil(at / times.drawGrid) * times.drawGrid;
+
+/**
  * Takes tickets. Where the last one was drawn so long ago that no request with it can still be on its way, the mark
  * moves up to it in the same update.
  */
 export async function drawTickets(context: Context, type: string, count: number): Promise<Drawn> {
   const { clock, tables, dynamo } = context;
+  let old: Item | undefined;
+  let isUsual = true;
+  for (;;) {
+    try {
+      return await persist(context, async () => {
+        const at = clock.now();
+        const draw = isUsual
+          ? usualDraw(count, at)
+          : old
+            ? exactDraw(count, at, old)
+            : firstDraw(context, type, count, at);
+        const answer = await dynamo.update({
+          TableName: tables.objects,
+          Key: counterKey(type),
+          ReturnValues: "ALL_NEW",
+          ...draw,
+        });
+        const head = headOf(context, type, answer.Attributes, undefined);
+        return { first: head.counter - count + 1, head, at };
+      });
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.kind !== "condition") throw error;
+      isUsual = !isUsual;
+      old = failure.item;
+    }
+  }
+}
+
+const usualDraw = (count: number, at: number): Partial<UpdateItemInput> => ({
+  UpdateExpression: "SET c = c + :n, t = :now",
+  ConditionExpression: "t BETWEEN :fresh AND :now",
+  ExpressionAttributeValues: {
+    ":n": { N: String(count) },
+    ":now": { N: String(drawTime(at)) },
+    ":fresh": { N: String(at - times.latest) },
+  },
+  ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+});
+
+function firstDraw(context: Context, type: string, count: number, at: number): Partial<UpdateItemInput> {
   const born = context.shards(type);
-  const base = { TableName: tables.objects, Key: counterKey(type), ReturnValues: "ALL_NEW" as const };
-  let attempt: Partial<UpdateItemInput> = {};
-  let at = clock.now();
-  const running = (): Partial<UpdateItemInput> => ({
-    UpdateExpression: "SET c = c + :n, t = :now",
-    ConditionExpression: "t >= :fresh",
-    ExpressionAttributeValues: {
-      ":n": { N: String(count) },
-      ":now": { N: String(at) },
-      ":fresh": { N: String(at - times.latest) },
-    },
-    ReturnValuesOnConditionCheckFailure: "ALL_OLD",
-  });
-  const birth = (): Partial<UpdateItemInput> => ({
-    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :now",
+  return {
+    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :at",
     ConditionExpression: "attribute_not_exists(p)",
     ExpressionAttributeValues: {
       ":c": { N: String(1 + count) },
-      ":now": { N: String(at) },
+      ":now": { N: String(drawTime(at)) },
+      ":at": { N: String(at) },
       ":shards": { S: JSON.stringify([{ from: 1, count: born }]) },
       ":born": { N: String(born) },
       ":one": { N: "1" },
     },
-  });
-  const afterRest = (old: Item): Partial<UpdateItemInput> => ({
-    UpdateExpression: "SET c = :c + :n, t = :now, m = :c, mt = :now",
+  };
+}
+
+/** A draw over a counter that has rested, or whose time is ahead of this clock. */
+function exactDraw(count: number, at: number, old: Item): Partial<UpdateItemInput> {
+  const drawnAt = number(old, "t");
+  const hasRested = at - drawnAt > times.latest;
+  return {
+    UpdateExpression: `SET c = :c + :n, t = :now${hasRested ? ", m = :c, mt = :at" : ""}`,
     ConditionExpression: "c = :c AND t = :t",
     ExpressionAttributeValues: {
       ":n": { N: String(count) },
-      ":now": { N: String(at) },
+      ":now": { N: String(Math.max(drawTime(at), drawnAt)) },
       ":c": old["c"]!,
       ":t": old["t"]!,
+      ...(hasRested ? { ":at": { N: String(at) } } : {}),
     },
-  });
-  attempt = running();
-  for (;;) {
-    try {
-      const answer = await persist(context, () => dynamo.update({ ...base, ...attempt }));
-      const head = headOf(context, type, answer.Attributes, undefined);
-      return { first: head.counter - count + 1, head, at };
-    } catch (error) {
-      const failure = failureOf(error);
-      if (failure.kind !== "condition") throw error;
-      at = clock.now();
-      const wasRunning = attempt.ReturnValuesOnConditionCheckFailure !== undefined;
-      if (!wasRunning) attempt = running();
-      else attempt = failure.item ? afterRest(failure.item) : birth();
-    }
-  }
+  };
 }
 
 /** Notes that everything up to `mark` is settled. Never lowers it. */

@@ -37,6 +37,8 @@ export async function listObjects(context: Context, type: string, memory: Memory
     const inside = (key: string) =>
       compareKeys(key, start) >= 0 && (horizon === undefined ? isBefore(key, end) : compareKeys(key, horizon) <= 0);
     const keys = [...state.keys()].filter(inside).sort(compareKeys);
+    // Stopped on the way for so long, a list can no longer tell what was there when it began.
+    if (rules.slotsExpire && clock.now() - startedAt > times.latest) return listObjects(context, type, memory, options);
     if (horizon !== undefined && keys.length <= limit) continue;
     const wantedKeys = keys.slice(0, Math.min(limit, keys.length));
     const entries = await Promise.all(

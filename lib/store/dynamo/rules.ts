@@ -15,6 +15,8 @@ export interface Rules {
   voidGivenUp: boolean;
   /** After an unknown outcome the slot decides. */
   slotDecides: boolean;
+  /** What an old slot says is not believed. */
+  slotsExpire: boolean;
   /** A conflict or a throttled request is no answer. */
   conflictIsNoAnswer: boolean;
   /** A ticket older than ten seconds is dropped. */
@@ -46,6 +48,7 @@ export const allRules: Rules = {
   slotFirst: true,
   voidGivenUp: true,
   slotDecides: true,
+  slotsExpire: true,
   conflictIsNoAnswer: true,
   ticketLife: true,
   stopAtHole: true,
@@ -71,6 +74,8 @@ export const times = {
   ticketTries: 700,
   /** A ticket older than this is never sent. */
   ticketLife: 10 * second,
+  /** The counter's time is rounded up to this. */
+  drawGrid: 10 * second,
   /** What a list replays before its own start. */
   overlap: 10 * second,
   /** No request arrives so late: a signature is refused long before. */

@@ -1,4 +1,4 @@
-import { internalError } from "#base";
+import { internalError, isApiError } from "#base";
 import { type Dynamo, failureOf, type Item } from "./client.ts";
 import { type Context, pause, persist } from "./context.ts";
 import { type Head, type Sharding, slotPartition } from "./head.ts";
@@ -8,16 +8,23 @@ const voidTries = 12;
 
 /**
  * Settles a slot: fills it with a void unless something is there. Returns what was there, undefined when it is void
- * now by our hand. Throws when the table does not let itself be asked: then nothing is known.
+ * now by our hand. After `until` (milliseconds) a slot may have expired and says nothing any more. Throws then, and
+ * when the table does not let itself be asked: nothing is known.
  */
 export async function fillSlot(
   context: Context,
   type: string,
   shards: Sharding[],
   revision: number,
+  until: number,
 ): Promise<Item | undefined> {
-  const { dynamo, tables, clock } = context;
+  const { dynamo, tables, clock, rules } = context;
+  const checkTime = () => {
+    if (rules.slotsExpire && clock.now() > until)
+      throw internalError(`it is too late to tell what became of revision ${revision} of ${type}`);
+  };
   for (let attempt = 0; ; attempt++) {
+    checkTime();
     try {
       await dynamo.put({
         TableName: tables.changes,
@@ -25,9 +32,11 @@ export async function fillSlot(
         ConditionExpression: "attribute_not_exists(p)",
         ReturnValuesOnConditionCheckFailure: "ALL_OLD",
       });
+      checkTime();
       return undefined;
     } catch (error) {
       const failure = failureOf(error);
+      if (isApiError(error)) throw error;
       // After an unknown outcome this may be our own void: it says the same as if it were another's.
       if (failure.kind === "condition" && failure.item) return failure.item;
       if (failure.kind === "refused" || failure.kind === "cancelled") throw error;

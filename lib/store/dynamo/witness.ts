@@ -31,8 +31,8 @@ export class TableWitness implements Witness {
     else this.#wroteObject(key["k"]!.S!, item);
   }
 
-  queried(process: Process, table: string): void {
-    if (table === "changes") this.#queries.push({ step: this.#world.step, process });
+  queried(process: Process, table: string, step: number): void {
+    if (table === "changes") this.#queries.push({ step, process });
   }
 
   sent(token: string | undefined, writes: TransactWriteItem[]): void {
@@ -77,6 +77,8 @@ export class TableWitness implements Witness {
   #mayBeGone(after: number, calledAt: number, ended: number): boolean {
     if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
     const until = this.#world.now;
+    const own = this.#slots.get(after);
+    if (own && until - number(own, "t") > times.readable) return true;
     for (const [revision, slot] of this.#slots) {
       const isOld = until - number(slot, "t") > times.latest;
       if (revision > after && isOld && calledAt < until) return true;

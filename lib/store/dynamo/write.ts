@@ -71,7 +71,9 @@ export async function commitWrites(context: Context, type: string, writes: Write
     pending = wanted.map((each, index) => prepare(job, { ...each, tickets: 1 }, tickets[index]!, drawn.at));
   } catch (error) {
     // A body that cannot be made: the tickets are given back before anybody waits for them.
-    await Promise.all(tickets.map((ticket) => fillSlot(context, type, drawn.head.shards, ticket)));
+    await Promise.all(
+      tickets.map((ticket) => fillSlot(context, type, drawn.head.shards, ticket, drawn.at + times.readable)),
+    );
     throw error;
   }
   const exhausted: Pending[] = [];
@@ -280,7 +282,7 @@ async function givenUp(job: Job, open: Pending[]): Promise<Pending[]> {
   const { context, type, head, results } = job;
   const failed: Pending[] = [];
   for (const each of open) {
-    const found = await fillSlot(context, type, head.shards, each.ticket);
+    const found = await fillSlot(context, type, head.shards, each.ticket, each.drawnAt + times.readable);
     if (found?.["x"]?.S === each.nonce) results[each.place] = each.entry;
     else failed.push(each);
   }
