@@ -1,0 +1,129 @@
+import { type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
+import { createWebSocketStream, WebSocket } from "ws";
+import { type Clock, type Log, messageOf, sleep } from "#base";
+import type { LinkedPods } from "./pods.ts";
+import { answer } from "./requests.ts";
+import { upgradeServer } from "./upgrades.ts";
+
+export interface LinkOptions extends LinkedPods {
+  /** The server's URL, such as `https://127.0.0.1:6443`. */
+  server: string;
+  /** Its authority, and the node's certificate with its key, in PEM. */
+  tls?: { ca: string; cert: string; key: string };
+  clock: Clock;
+  log: Log;
+}
+
+export interface Link {
+  /** Whether the link is up. */
+  readonly connected: boolean;
+  stop(): Promise<void>;
+}
+
+const firstBackoff = 200;
+const longestBackoff = 10_000;
+/** A link over which nothing has come for so long is taken for broken. */
+const pingMilliseconds = 15_000;
+
+/** Keeps a link to the server: dials, serves, and dials again when it breaks. */
+export function startLink(options: LinkOptions): Link {
+  const { clock, log } = options;
+  const stopping = new AbortController();
+  const upgrades = upgradeServer(options);
+  let connected = false;
+  let backoff = firstBackoff;
+  const keep = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        await dialOnce(options, upgrades, stopping.signal, () => {
+          connected = true;
+          backoff = firstBackoff;
+          log.info("the link to the server is up", { node: options.node });
+        });
+      } catch (error) {
+        log.debug("the link to the server failed", { node: options.node, error: messageOf(error) });
+      }
+      connected = false;
+      await sleep(clock, backoff, stopping.signal);
+      backoff = Math.min(backoff * 2, longestBackoff);
+    }
+  };
+  const keeping = keep();
+  return {
+    get connected() {
+      return connected;
+    },
+    stop: async () => {
+      stopping.abort();
+      await keeping;
+      upgrades.close();
+    },
+  };
+}
+
+type Upgrades = ReturnType<typeof upgradeServer>;
+
+/** One link, until it ends. */
+async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortSignal, up: () => void): Promise<void> {
+  const url = `${options.server.replace(/^http/, "ws")}/link/${encodeURIComponent(options.node)}`;
+  const socket = new WebSocket(url, { ...(options.tls ?? {}), perMessageDeflate: false });
+  // Before it opens: what arrives on an open socket without a stream is lost.
+  const duplex = createWebSocketStream(socket);
+  const ended = new Promise<void>((resolve, reject) => {
+    duplex.on("error", reject);
+    socket.on("error", reject);
+    socket.on("close", () => {
+      // The session ends with its transport; ended by hand, it would still write to it.
+      duplex.destroy();
+      resolve();
+    });
+  });
+  ended.catch(() => {});
+  let session: Http2Session | undefined;
+  const abort = (): void => {
+    if (socket.readyState === WebSocket.OPEN) session?.destroy();
+    socket.terminate();
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  let quiet = (): void => {};
+  try {
+    await Promise.race([new Promise((resolve) => socket.once("open", resolve)), ended]);
+    if (signal.aborted) return;
+    session = performServerHandshake(duplex);
+    session.on("stream", (stream: ServerHttp2Stream, headers) => {
+      stream.on("error", (error) => options.log.debug("a request over the link failed", { error: messageOf(error) }));
+      if (headers[":method"] === "CONNECT") {
+        stream.respond({ ":status": 200 });
+        upgrades.take(stream, String(headers["x-path"] ?? ""));
+      } else void answer(options, stream, String(headers[":path"] ?? "/"));
+    });
+    session.on("error", (error) => {
+      options.log.debug("the link's session failed", { node: options.node, error: messageOf(error) });
+      socket.terminate();
+    });
+    session.on("close", () => socket.terminate());
+    up();
+    quiet = watchdog(options, session, () => socket.terminate());
+    await ended;
+  } finally {
+    quiet();
+    signal.removeEventListener("abort", abort);
+    socket.terminate();
+  }
+}
+
+/** Pings now and then; a ping that is not answered in time means that the other end has gone. */
+function watchdog({ clock }: LinkOptions, session: Http2Session, broken: () => void): () => void {
+  let answered = true;
+  let timer = clock.timer(pingMilliseconds, round);
+  function round(): void {
+    if (!answered) return broken();
+    answered = false;
+    timer = clock.timer(pingMilliseconds, round);
+    if (session.destroyed) return;
+    session.ping((error) => {
+      if (!error) answered = true;
+    });
+  }
+  return () => timer.cancel();
+}

@@ -1,0 +1,100 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import type { StreamPort } from "#agent/runtime";
+import { spdyOver } from "#agent/runtime/spdy";
+import { messageOf } from "#base";
+
+export interface Place {
+  streams: StreamPort;
+  sandboxId: string;
+  /** The pod as errors name it. */
+  label: string;
+}
+
+const failed = (port: number, { label }: Place, error: unknown): string =>
+  `error forwarding port ${port} to pod ${label}: ${messageOf(error)}`;
+
+/** Port-forward over SPDY: for each connection a data and an error stream with the same request id. */
+export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, place: Place): Promise<void> {
+  const pairs = new Map<string, { data?: Duplex; error?: Duplex; port: number }>();
+  spdyOver(socket, {
+    ...(head ? { head } : {}),
+    accept: (stream, { streamtype = "", port = "", requestid = "" }) => {
+      stream.on("error", () => {});
+      // Old clients give no request id: there the port is what belongs together.
+      const id = requestid || port;
+      const pair = pairs.get(id) ?? { port: Number(port) };
+      if (streamtype === "data") pair.data = stream;
+      else pair.error = stream;
+      pairs.set(id, pair);
+      if (!pair.data || !pair.error) return;
+      pairs.delete(id);
+      void connect(pair.data, pair.error, pair.port, place);
+    },
+  });
+  return new Promise((resolve) => socket.on("close", resolve));
+}
+
+async function connect(data: Duplex, error: Duplex, port: number, place: Place): Promise<void> {
+  error.resume();
+  let said = "";
+  try {
+    const inside = await place.streams.forward(place.sandboxId, port);
+    await join(data, inside);
+  } catch (failure) {
+    said = failed(port, place, failure);
+  }
+  error.end(said);
+  if (!data.writableEnded) data.end();
+}
+
+/** Both ways until both have ended; rejects when the inner end broke. */
+function join(outside: Duplex, inside: Duplex): Promise<void> {
+  return new Promise((resolve, reject) => {
+    inside.on("error", reject);
+    inside.on("close", () => resolve());
+    outside.on("close", () => inside.destroy());
+    outside.pipe(inside);
+    inside.pipe(outside);
+  });
+}
+
+/**
+ * Port-forward over plain WebSocket channels: two for each port, data and error, each of which begins with the port
+ * in two bytes, the lower first. One connection to each port.
+ */
+export async function forwardOverWebSocket(socket: WebSocket, ports: number[], place: Place): Promise<void> {
+  const send = (channel: number, bytes: Uint8Array): void => {
+    if (socket.readyState === socket.OPEN) socket.send(Buffer.concat([Buffer.from([channel]), bytes]));
+  };
+  const insides = new Map<number, Duplex>();
+  const waiting = new Map<number, Buffer[]>();
+  socket.on("message", (message: Buffer) => {
+    const channel = message[0] ?? 0;
+    const bytes = message.subarray(1);
+    const inside = insides.get(channel);
+    if (inside) inside.write(bytes);
+    else waiting.set(channel, [...(waiting.get(channel) ?? []), bytes]);
+  });
+  socket.on("error", () => socket.terminate());
+  socket.on("close", () => {
+    for (const inside of insides.values()) inside.destroy();
+  });
+  await Promise.all(
+    ports.map(async (port, index) => {
+      const [data, error] = [index * 2, index * 2 + 1];
+      const head = Buffer.from([port & 0xff, port >> 8]);
+      send(data, head);
+      send(error, head);
+      try {
+        const inside = await place.streams.forward(place.sandboxId, port);
+        insides.set(data, inside);
+        for (const bytes of waiting.get(data) ?? []) inside.write(bytes);
+        for await (const bytes of inside as AsyncIterable<Uint8Array>) send(data, bytes);
+      } catch (failure) {
+        send(error, Buffer.from(failed(port, place, failure)));
+      }
+    }),
+  );
+  socket.close(1000);
+}

@@ -1,0 +1,291 @@
+import { createServer, request, type Server } from "node:http";
+import { type AddressInfo, connect as connectTcp } from "node:net";
+import type { Duplex, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
+import { createLinks, type Links } from "#agent/host";
+import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { spdyOver } from "#agent/runtime/spdy";
+import type { Pod } from "#api";
+import { silentLog, systemClock } from "#base";
+import { type Link, startLink } from "./index.ts";
+
+let server: Server;
+let links: Links;
+let link: Link;
+let url = "";
+const runtime = fakeRuntime({ clock: systemClock });
+const pods = new Map<string, Pod>();
+
+const until = async (look: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+async function start(name: string, command: string[], more = {}): Promise<void> {
+  const uid = `uid-${name}`;
+  const sandbox: SandboxSpec = {
+    name,
+    namespace: "default",
+    uid,
+    attempt: 0,
+    hostname: name,
+    host: { network: false, pid: false, ipc: false, users: true },
+    shareProcesses: false,
+    ports: [],
+    logDirectory: "",
+    sysctls: {},
+    security: defaultSecurity(),
+    labels: {},
+    annotations: {},
+    handler: "",
+  };
+  const { id: imageId } = await runtime.images.pull("busybox");
+  const { id: sandboxId } = await runtime.pods.runSandbox(sandbox);
+  const container = {
+    ...{ name: "main", attempt: 0, image: "busybox", imageId, command, workingDirectory: "", env: [], mounts: [] },
+    ...{ devices: [], resources: {}, security: defaultSecurity(), tty: false, stdin: false, stdinOnce: false },
+    ...{ logPath: "", labels: {}, annotations: {}, ...more },
+  };
+  await runtime.pods.startContainer({ sandboxId, sandbox, container });
+  pods.set(name, { metadata: { name, namespace: "default", uid }, spec: { containers: [{ name: "main" }] } } as Pod);
+}
+
+beforeAll(async () => {
+  links = createLinks(silentLog);
+  const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  server = createServer();
+  // As the server does it: the client's request goes through as it came.
+  server.on("upgrade", (incoming, socket: Duplex, head) => {
+    if (incoming.url?.startsWith("/link/")) {
+      agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add(incoming.url!.slice(6), webSocket));
+      return;
+    }
+    const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
+    for (let at = 0; at < incoming.rawHeaders.length; at += 2) {
+      lines.push(`${incoming.rawHeaders[at]}: ${incoming.rawHeaders[at + 1]}`);
+    }
+    const stream = links.tunnel("node-1", incoming.url ?? "");
+    stream.on("error", () => socket.destroy());
+    stream.write(`${lines.join("\r\n")}\r\n\r\n`);
+    stream.write(head);
+    stream.pipe(socket);
+    socket.pipe(stream);
+    socket.on("error", () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  link = startLink({
+    server: url,
+    node: "node-1",
+    runtime,
+    find: (_namespace, name) => pods.get(name),
+    clock: systemClock,
+    log: silentLog,
+  });
+  await until(() => links.has("node-1"));
+  await start("shell", ["sh", "-c", "echo one; echo two; sleep 1000"]);
+  await start("echo", ["nc", "-l", "-p", "80"]);
+  await start("cat", ["cat"], { stdin: true, stdinOnce: true });
+});
+afterAll(async () => {
+  await link.stop();
+  links.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+async function get(path: string): Promise<{ status: number; body: string }> {
+  const { status, body } = await links.request("node-1", path, new AbortController().signal);
+  // By events: an iterator over a stream of HTTP/2 that has ended already calls it cut short.
+  const stream = body as AsyncIterable<Uint8Array> & Readable;
+  const parts: Uint8Array[] = [];
+  stream.on("data", (part: Uint8Array) => parts.push(part));
+  await new Promise((resolve) => stream.once("end", resolve));
+  return { status, body: Buffer.concat(parts).toString() };
+}
+
+test("logs: all, a part, what is not there", async () => {
+  expect(await get("/containerLogs/default/shell/main")).toEqual({ status: 200, body: "one\ntwo\n" });
+  expect((await get("/containerLogs/default/shell/main?tailLines=1")).body).toBe("two\n");
+  const none = await get("/containerLogs/default/none/main");
+  expect(none.status).toBe(404);
+  expect(JSON.parse(none.body)).toMatchObject({ kind: "Status", reason: "NotFound" });
+  const previous = await get("/containerLogs/default/shell/main?previous=true");
+  expect(previous.status).toBe(400);
+  expect(previous.body).toContain('previous terminated container \\"main\\" in pod \\"shell\\" not found');
+  expect((await get("/nothing")).status).toBe(404);
+});
+
+test("logs that are followed end with the request", async () => {
+  const stop = new AbortController();
+  const { body } = await links.request("node-1", "/containerLogs/default/shell/main?follow=true", stop.signal);
+  const seen: string[] = [];
+  try {
+    for await (const part of body) {
+      seen.push(Buffer.from(part).toString());
+      stop.abort();
+    }
+  } catch {
+    // The stream was cut, as asked.
+  }
+  expect(seen.join("")).toBe("one\ntwo\n");
+});
+
+test("statistics name pods and containers", async () => {
+  const { body } = await get("/stats/summary");
+  const { node, pods: shown } = JSON.parse(body);
+  expect(node.nodeName).toBe("node-1");
+  expect(shown.map((one: { podRef: { name: string } }) => one.podRef.name)).toContain("shell");
+  expect(shown[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
+});
+
+interface Heard {
+  out: string;
+  err: string;
+  status: { status?: string; message?: string; details?: { causes: { message: string }[] } };
+  code: number;
+}
+
+/** A client of the channel protocols. */
+function channels(path: string, protocol: string, input?: string): Promise<Heard> {
+  const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol);
+  const heard: Heard = { out: "", err: "", status: {}, code: 0 };
+  socket.on("open", () => {
+    if (input === undefined) return;
+    socket.send(Buffer.concat([Buffer.from([0]), Buffer.from(input)]));
+    if (protocol.startsWith("v5")) socket.send(Buffer.from([255, 0]));
+  });
+  socket.on("message", (data: Buffer) => {
+    const rest = data.subarray(1).toString();
+    if (data[0] === 1) heard.out += rest;
+    if (data[0] === 2) heard.err += rest;
+    if (data[0] === 3) heard.status = JSON.parse(rest);
+  });
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("close", (code) => resolve({ ...heard, code }));
+  });
+}
+
+const exec = (flags: string, ...command: string[]) =>
+  `/exec/default/shell/main?${flags}&${command.map((word) => `command=${encodeURIComponent(word)}`).join("&")}`;
+
+test("exec over WebSocket: output, errors, exit code, stdin to its end", async () => {
+  const script = exec("output=1&error=1", "sh", "-c", "echo out; echo err >&2; exit 3");
+  for (const protocol of ["v5.channel.k8s.io", "v4.channel.k8s.io"]) {
+    const { status, ...rest } = await channels(script, protocol);
+    expect(rest).toEqual({ out: "out\n", err: "err\n", code: 1000 });
+    expect(status).toMatchObject({
+      status: "Failure",
+      reason: "NonZeroExitCode",
+      details: { causes: [{ message: "3" }] },
+    });
+  }
+  const big = "0123456789abcdef".repeat(20_000);
+  const through = await channels(exec("input=1&output=1", "cat"), "v5.channel.k8s.io", big);
+  expect(through.out === big).toBe(true);
+  expect(through.status.status).toBe("Success");
+});
+
+test("exec that cannot be: refused before the upgrade, or told on the error channel", async () => {
+  const refused = channels("/exec/default/none/main?output=1&command=true", "v5.channel.k8s.io");
+  await expect(refused).rejects.toThrow("Unexpected server response: 404");
+  await expect(channels(exec("output=1", "true"), "v9.channel.k8s.io")).rejects.toThrow("400");
+  await expect(channels(exec("", "true"), "v5.channel.k8s.io")).rejects.toThrow("400");
+  const unknown = await channels(exec("output=1&error=1", "curl"), "v5.channel.k8s.io");
+  expect(unknown.err).toContain('exec: "curl"');
+  expect(unknown.status.details?.causes[0]?.message).toBe("127");
+});
+
+test("attach joins the first process", async () => {
+  const heard = await channels("/attach/default/cat/main?input=1&output=1&error=1", "v5.channel.k8s.io", "hello");
+  expect(heard).toMatchObject({ out: "hello", status: { status: "Success" }, code: 1000 });
+});
+
+/** An upgrade to SPDY, as kubectl falls back to. */
+function spdyClient(path: string, protocol: string): Promise<ReturnType<typeof spdyOver>> {
+  return new Promise((resolve, reject) => {
+    const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol };
+    const outgoing = request(url + path, { method: "POST", headers });
+    outgoing.on("upgrade", (response, socket, head) => {
+      expect(response.headers["x-stream-protocol-version"]).toBe(protocol);
+      resolve(spdyOver(socket, { head }));
+    });
+    outgoing.on("error", reject);
+    outgoing.end();
+  });
+}
+
+test("exec over SPDY", async () => {
+  const connection = await spdyClient(exec("input=1&output=1&error=1", "cat"), "v4.channel.k8s.io");
+  const [error, stdin, stdout, stderr] = ["error", "stdin", "stdout", "stderr"].map((streamtype) =>
+    connection.open({ streamtype }),
+  );
+  stdin!.end("typed");
+  for (const stream of [stdin, stderr]) stream!.resume();
+  expect(await text(stdout!)).toBe("typed");
+  expect(JSON.parse(await text(error!))).toMatchObject({ status: "Success" });
+  connection.close();
+});
+
+async function throughSpdy(
+  connection: ReturnType<typeof spdyOver>,
+  port: string,
+): Promise<{ data: string; error: string }> {
+  const headers = { port, requestid: "0" };
+  const error = connection.open({ streamtype: "error", ...headers });
+  error.end();
+  const data = connection.open({ streamtype: "data", ...headers });
+  data.end("ping");
+  const [said, answered] = await Promise.all([text(error), text(data)]);
+  connection.close();
+  return { data: answered, error: said };
+}
+
+test("port-forward over SPDY, bare and inside WebSocket", async () => {
+  const path = "/portForward/default/echo";
+  expect(await throughSpdy(await spdyClient(path, "portforward.k8s.io"), "80")).toEqual({ data: "ping", error: "" });
+  const refused = await throughSpdy(await spdyClient(path, "portforward.k8s.io"), "81");
+  expect(refused.error).toContain("error forwarding port 81 to pod echo_default");
+  // The protocol's name is not one that a WebSocket client may offer: by hand, as kubectl does.
+  const { port } = server.address() as AddressInfo;
+  const socket = connectTcp(port, "127.0.0.1");
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n",
+  );
+  const head = await new Promise<string>((resolve) => socket.once("data", (chunk) => resolve(chunk.toString())));
+  expect(head).toContain("101 Switching Protocols");
+  expect(head).toContain("Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io");
+  const inner = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
+    setSocket(s: Duplex, h: Buffer, o: object): void;
+  };
+  // Made without an address it takes itself for a server's.
+  Object.assign(inner, { _isServer: false });
+  inner.setSocket(socket, Buffer.alloc(0), { maxPayload: 1e8, allowSynchronousEvents: true, skipUTF8Validation: true });
+  expect(await throughSpdy(spdyOver(createWebSocketStream(inner)), "80")).toEqual({ data: "ping", error: "" });
+});
+
+test("port-forward over WebSocket channels", async () => {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/portForward/default/echo?port=80`, "v4.channel.k8s.io");
+  const heard: Buffer[] = [];
+  socket.on("message", (data: Buffer) => heard.push(data));
+  await new Promise((resolve) => socket.once("open", resolve));
+  socket.send(Buffer.concat([Buffer.from([0]), Buffer.from("ping")]));
+  await until(() => heard.length >= 3);
+  expect(heard.slice(0, 2).map((data) => [...data])).toEqual([
+    [0, 80, 0],
+    [1, 80, 0],
+  ]);
+  expect(heard[2]!.toString("latin1")).toBe("\0ping");
+  socket.close();
+});
+
+test("a link that breaks is dialled again", async () => {
+  links.close();
+  await until(() => !links.has("node-1"));
+  await until(() => links.has("node-1"));
+  expect((await get("/healthz")).status).toBe(200);
+});

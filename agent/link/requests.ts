@@ -1,0 +1,95 @@
+import type { ServerHttp2Stream } from "node:http2";
+import { isRuntimeError, type LogOptions } from "#agent/runtime";
+import { ApiError, messageOf, parseTime } from "#base";
+import type { LinkOptions } from "./dial.ts";
+import { loggedContainer } from "./pods.ts";
+import { summary } from "./stats.ts";
+
+/** Answers a plain request: `/containerLogs/<namespace>/<pod>/<container>`, `/stats/summary`, `/healthz`. */
+export async function answer(options: LinkOptions, stream: ServerHttp2Stream, target: string): Promise<void> {
+  try {
+    const url = new URL(target, "http://agent");
+    const [route = "", ...rest] = url.pathname.slice(1).split("/").map(decodeURIComponent);
+    if (route === "containerLogs" && rest.length === 3)
+      return await logs(options, stream, rest as [string, string, string], url.searchParams);
+    if (route === "stats" && rest[0] === "summary") return json(stream, 200, await summary(options));
+    if (route === "healthz") return json(stream, 200, { ok: true });
+    throw new ApiError(404, "NotFound", "the server could not find the requested resource");
+  } catch (error) {
+    refuse(stream, error);
+  }
+}
+
+function json(stream: ServerHttp2Stream, status: number, body: unknown): void {
+  if (stream.destroyed || stream.headersSent) return void stream.destroy();
+  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.end(JSON.stringify(body));
+}
+
+/** Whatever went wrong, as a Status. */
+export function asStatus(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (isRuntimeError(error, "notFound")) return new ApiError(404, "NotFound", error.message);
+  return new ApiError(500, "InternalError", messageOf(error));
+}
+
+function refuse(stream: ServerHttp2Stream, error: unknown): void {
+  const { status, code } = asStatus(error);
+  json(stream, code, status);
+}
+
+async function logs(
+  options: LinkOptions,
+  stream: ServerHttp2Stream,
+  [namespace, name, container]: [string, string, string],
+  query: URLSearchParams,
+): Promise<void> {
+  const found = await loggedContainer(options, namespace, name, {
+    container,
+    previous: query.get("previous") === "true",
+  });
+  const gone = new AbortController();
+  stream.on("close", () => gone.abort());
+  const bytes = options.runtime.streams.logs(found.id, logOptions(query, options.clock.now(), gone.signal));
+  // The first piece is taken before the answer begins, so that an error is one.
+  const pieces = bytes[Symbol.asyncIterator]();
+  const pending = pieces.next();
+  const early = await Promise.race([pending.then(() => true), new Promise((resolve) => setImmediate(resolve, false))]);
+  let piece = early ? await pending : undefined;
+  if (stream.destroyed) return;
+  stream.respond({ ":status": 200, "content-type": "text/plain" });
+  piece ??= await pending;
+  while (!piece.done && !stream.destroyed) {
+    if (!stream.write(piece.value)) await drained(stream);
+    piece = await pieces.next();
+  }
+  stream.end();
+}
+
+const drained = (stream: ServerHttp2Stream): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    stream.on("drain", done);
+    stream.on("close", done);
+  });
+
+function logOptions(query: URLSearchParams, now: number, signal: AbortSignal): LogOptions {
+  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
+  const sinceSeconds = number("sinceSeconds");
+  const sinceTime = query.get("sinceTime");
+  const since = sinceTime ? parseTime(sinceTime) : sinceSeconds === undefined ? undefined : now - sinceSeconds * 1000;
+  const tailLines = number("tailLines");
+  const limitBytes = number("limitBytes");
+  return {
+    follow: query.get("follow") === "true",
+    timestamps: query.get("timestamps") === "true",
+    ...(since === undefined || Number.isNaN(since) ? {} : { since }),
+    ...(tailLines === undefined ? {} : { tailLines }),
+    ...(limitBytes === undefined ? {} : { limitBytes }),
+    signal,
+  };
+}

@@ -1,0 +1,168 @@
+import { createServer, type IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { createWebSocketStream, WebSocketServer } from "ws";
+import { badRequest, messageOf } from "#base";
+import { spdyChannels, webSocketChannels } from "./channels.ts";
+import type { LinkOptions } from "./dial.ts";
+import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
+import { lookUp, runningContainer } from "./pods.ts";
+import { asStatus } from "./requests.ts";
+import { openSession, runSession } from "./session.ts";
+
+/** What a client asks for, read from the path that the server gives. */
+interface Target {
+  route: string;
+  namespace: string;
+  pod: string;
+  container: string;
+  query: URLSearchParams;
+}
+
+/** Kubernetes's own name for port-forward over WebSocket: SPDY frames inside. The slash is legal to nobody else. */
+const tunnelled = "SPDY/3.1+portforward.k8s.io";
+const sessionProtocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const forwardProtocols = [tunnelled, "v4.channel.k8s.io", "portforward.k8s.io"];
+
+/**
+ * Takes clients' connections: each is HTTP/1.1 from its request line on, and wants to be upgraded. What it wants is
+ * not read from the request but given beside it, since only the server decides that.
+ */
+export function upgradeServer(options: LinkOptions): { take(connection: Duplex, path: string): void; close(): void } {
+  const targets = new WeakMap<Duplex, Target>();
+  const server = createServer((_request, response) => {
+    const { status } = badRequest("you must specify at least 1 of stdin, stdout, stderr, and upgrade the connection");
+    response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(status));
+  });
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, handleProtocols: () => false });
+  sockets.on("headers", (headers, request) => {
+    const chosen = (request as Chosen).chosen;
+    if (chosen) headers.push(`Sec-WebSocket-Protocol: ${chosen}`);
+  });
+  server.on("upgrade", (request, socket: Duplex, head) => {
+    socket.on("error", () => socket.destroy());
+    const target = targets.get(socket);
+    const work = !target
+      ? Promise.reject(badRequest("no target"))
+      : target.route === "portForward"
+        ? forward(options, target, { sockets, request, socket, head })
+        : session(options, target, { sockets, request, socket, head });
+    work.catch((error) => {
+      options.log.debug("an upgraded connection failed", { node: options.node, error: messageOf(error) });
+      answerPlainly(socket, error);
+    });
+  });
+  return {
+    take: (connection, path) => {
+      const url = new URL(path, "http://agent");
+      const [route = "", namespace = "", pod = "", container = ""] = url.pathname
+        .slice(1)
+        .split("/")
+        .map(decodeURIComponent);
+      targets.set(connection, { route, namespace, pod, container, query: url.searchParams });
+      server.emit("connection", connection);
+    },
+    close: () => {
+      sockets.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+interface Chosen extends IncomingMessage {
+  chosen?: string;
+}
+
+interface Upgrade {
+  sockets: WebSocketServer;
+  request: Chosen;
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** Before the upgrade, an error is an ordinary answer. */
+function answerPlainly(socket: Duplex, error: unknown): void {
+  if (socket.destroyed || socket.writableEnded) return;
+  const { status, code } = asStatus(error);
+  const body = JSON.stringify(status);
+  const length = Buffer.byteLength(body);
+  socket.end(
+    `HTTP/1.1 ${code} Refused\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const offered = (header: string | string[] | undefined): string[] =>
+  (Array.isArray(header) ? header.join(",") : (header ?? ""))
+    .split(",")
+    .map((name) => name.trim())
+    .filter(Boolean);
+
+function choose(known: string[], from: string[]): string {
+  const found = known.find((name) => from.includes(name));
+  if (found) return found;
+  throw badRequest(`unable to upgrade: none of the protocols ${from.join(", ")} is supported (${known.join(", ")})`);
+}
+
+const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === "websocket";
+
+/** Answers the WebSocket handshake with the protocol that was chosen. */
+function webSocket({ sockets, request, socket, head }: Upgrade, chosen: string) {
+  request.chosen = chosen;
+  // Its own check refuses names with a slash, and what it does not see it does not check.
+  delete request.headers["sec-websocket-protocol"];
+  return new Promise<import("ws").WebSocket>((resolve) => sockets.handleUpgrade(request, socket, head, resolve));
+}
+
+/** Answers the SPDY handshake. */
+function spdySwitch({ socket }: Upgrade, chosen: string): void {
+  const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: SPDY/3.1"];
+  socket.write([...lines, `X-Stream-Protocol-Version: ${chosen}`, "", ""].join("\r\n"));
+}
+
+async function session(options: LinkOptions, target: Target, upgrade: Upgrade): Promise<void> {
+  const { namespace, pod, container, query } = target;
+  const isOn = (name: string): boolean => query.get(name) === "1" || query.get(name) === "true";
+  const asked = {
+    stdin: isOn("input"),
+    stdout: isOn("output"),
+    stderr: isOn("error") && !isOn("tty"),
+    tty: isOn("tty"),
+  };
+  if (!asked.stdin && !asked.stdout && !asked.stderr) {
+    throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
+  }
+  const { id } = await runningContainer(options, namespace, pod, container);
+  const command = target.route === "exec" ? query.getAll("command") : undefined;
+  const open = () => openSession(options.runtime.streams, id, command, asked);
+  if (isWebSocket(upgrade.request)) {
+    const chosen = choose(sessionProtocols, offered(upgrade.request.headers["sec-websocket-protocol"]));
+    const channels = webSocketChannels(await webSocket(upgrade, chosen), chosen, asked);
+    return runSession(open, channels);
+  }
+  const chosen = choose(sessionProtocols, offered(upgrade.request.headers["x-stream-protocol-version"]));
+  spdySwitch(upgrade, chosen);
+  return runSession(open, await spdyChannels(upgrade.socket, upgrade.head, asked));
+}
+
+async function forward(options: LinkOptions, target: Target, upgrade: Upgrade): Promise<void> {
+  const { sandboxes, pod } = await lookUp(options, target.namespace, target.pod);
+  const sandbox = sandboxes.findLast(({ state }) => state === "ready");
+  if (!sandbox) throw badRequest(`pod ${target.pod} is not running`);
+  const place = {
+    streams: options.runtime.streams,
+    sandboxId: sandbox.id,
+    label: `${target.pod}_${target.namespace}, uid ${pod.metadata.uid}`,
+  };
+  if (isWebSocket(upgrade.request)) {
+    const chosen = choose(forwardProtocols, offered(upgrade.request.headers["sec-websocket-protocol"]));
+    const socket = await webSocket(upgrade, chosen);
+    if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, place);
+    const ports = target.query
+      .getAll("port")
+      .flatMap((text) => text.split(","))
+      .map(Number);
+    return forwardOverWebSocket(socket, ports, place);
+  }
+  const chosen = choose(["portforward.k8s.io"], offered(upgrade.request.headers["x-stream-protocol-version"]));
+  spdySwitch(upgrade, chosen);
+  return forwardOverSpdy(upgrade.socket, upgrade.head, place);
+}
