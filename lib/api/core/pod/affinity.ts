@@ -3,66 +3,89 @@ import { int32, LabelSelector, list, message, optional, required, string } from 
 import { NodeSelector, NodeSelectorTerm } from "../topology.ts";
 
 export const PreferredSchedulingTerm = message("io.k8s.api.core.v1.PreferredSchedulingTerm", () => ({
-  weight: required(1, int32),
-  preference: required(2, NodeSelectorTerm),
+  weight: required(1, int32, "How much it counts, 1 to 100."),
+  preference: required(2, NodeSelectorTerm, "The nodes that are liked."),
 }));
 export type PreferredSchedulingTerm = z.infer<typeof PreferredSchedulingTerm>;
 
 export const NodeAffinity = message("io.k8s.api.core.v1.NodeAffinity", () => ({
-  requiredDuringSchedulingIgnoredDuringExecution: optional(1, NodeSelector),
-  preferredDuringSchedulingIgnoredDuringExecution: optional(2, list(PreferredSchedulingTerm), undefined, {
-    list: "atomic",
-  }),
+  requiredDuringSchedulingIgnoredDuringExecution: optional(1, NodeSelector, "Nodes that the pod must run on."),
+  preferredDuringSchedulingIgnoredDuringExecution: optional(
+    2,
+    list(PreferredSchedulingTerm),
+    "Nodes that the pod would rather run on.",
+    { list: "atomic" },
+  ),
 }));
 export type NodeAffinity = z.infer<typeof NodeAffinity>;
 
 export const PodAffinityTerm = message("io.k8s.api.core.v1.PodAffinityTerm", () => ({
-  labelSelector: optional(1, LabelSelector),
-  namespaces: optional(2, list(string), undefined, { list: "atomic" }),
-  topologyKey: required(3, string),
-  namespaceSelector: optional(4, LabelSelector),
-  matchLabelKeys: optional(5, list(string), undefined, { list: "atomic" }),
-  mismatchLabelKeys: optional(6, list(string), undefined, { list: "atomic" }),
+  labelSelector: optional(1, LabelSelector, "The other pods that are meant."),
+  namespaces: optional(2, list(string), "Their namespaces; the pod's own when neither these nor a selector is told.", {
+    list: "atomic",
+  }),
+  topologyKey: required(3, string, "The node label that makes nodes one place."),
+  namespaceSelector: optional(4, LabelSelector, "Their namespaces, by labels."),
+  matchLabelKeys: optional(5, list(string), "Labels that the other pods must share with this one.", { list: "atomic" }),
+  mismatchLabelKeys: optional(6, list(string), "Labels that the other pods must not share with this one.", {
+    list: "atomic",
+  }),
 }));
 export type PodAffinityTerm = z.infer<typeof PodAffinityTerm>;
 
 export const WeightedPodAffinityTerm = message("io.k8s.api.core.v1.WeightedPodAffinityTerm", () => ({
-  weight: required(1, int32),
-  podAffinityTerm: required(2, PodAffinityTerm),
+  weight: required(1, int32, "How much it counts, 1 to 100."),
+  podAffinityTerm: required(2, PodAffinityTerm, "The other pods and the place."),
 }));
 export type WeightedPodAffinityTerm = z.infer<typeof WeightedPodAffinityTerm>;
 
 export const PodAffinity = message("io.k8s.api.core.v1.PodAffinity", () => ({
-  requiredDuringSchedulingIgnoredDuringExecution: optional(1, list(PodAffinityTerm), undefined, { list: "atomic" }),
-  preferredDuringSchedulingIgnoredDuringExecution: optional(2, list(WeightedPodAffinityTerm), undefined, {
-    list: "atomic",
-  }),
+  requiredDuringSchedulingIgnoredDuringExecution: optional(
+    1,
+    list(PodAffinityTerm),
+    "Pods that this one must be near.",
+    { list: "atomic" },
+  ),
+  preferredDuringSchedulingIgnoredDuringExecution: optional(
+    2,
+    list(WeightedPodAffinityTerm),
+    "Pods that this one would rather be near.",
+    { list: "atomic" },
+  ),
 }));
 export type PodAffinity = z.infer<typeof PodAffinity>;
 
 export const PodAntiAffinity = message("io.k8s.api.core.v1.PodAntiAffinity", () => ({
-  requiredDuringSchedulingIgnoredDuringExecution: optional(1, list(PodAffinityTerm), undefined, { list: "atomic" }),
-  preferredDuringSchedulingIgnoredDuringExecution: optional(2, list(WeightedPodAffinityTerm), undefined, {
-    list: "atomic",
-  }),
+  requiredDuringSchedulingIgnoredDuringExecution: optional(
+    1,
+    list(PodAffinityTerm),
+    "Pods that this one must not be near.",
+    { list: "atomic" },
+  ),
+  preferredDuringSchedulingIgnoredDuringExecution: optional(
+    2,
+    list(WeightedPodAffinityTerm),
+    "Pods that this one would rather not be near.",
+    { list: "atomic" },
+  ),
 }));
 export type PodAntiAffinity = z.infer<typeof PodAntiAffinity>;
 
 export const Affinity = message("io.k8s.api.core.v1.Affinity", () => ({
-  nodeAffinity: optional(1, NodeAffinity),
-  podAffinity: optional(2, PodAffinity),
-  podAntiAffinity: optional(3, PodAntiAffinity),
+  nodeAffinity: optional(1, NodeAffinity, "Rules on nodes."),
+  podAffinity: optional(2, PodAffinity, "Rules on pods to be near."),
+  podAntiAffinity: optional(3, PodAntiAffinity, "Rules on pods to stay away from."),
 }));
 export type Affinity = z.infer<typeof Affinity>;
 
 export const TopologySpreadConstraint = message("io.k8s.api.core.v1.TopologySpreadConstraint", () => ({
-  maxSkew: required(1, int32),
-  topologyKey: required(2, string),
-  whenUnsatisfiable: required(3, string),
-  labelSelector: optional(4, LabelSelector),
-  minDomains: optional(5, int32),
-  nodeAffinityPolicy: optional(6, string),
-  nodeTaintsPolicy: optional(7, string),
-  matchLabelKeys: optional(8, list(string), undefined, { list: "atomic" }),
+  maxSkew: required(1, int32, "How uneven the pods may be spread."),
+  topologyKey: required(2, string, "The node label that makes nodes one place."),
+  whenUnsatisfiable: required(3, string, "DoNotSchedule or ScheduleAnyway."),
+  labelSelector: optional(4, LabelSelector, "The pods that are counted."),
+  minDomains: optional(5, int32, "How many places there should be at least."),
+  nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore."),
+  nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore."),
+  matchLabelKeys: optional(8, list(string), "Labels that counted pods share with this one.", { list: "atomic" }),
 }));
 export type TopologySpreadConstraint = z.infer<typeof TopologySpreadConstraint>;

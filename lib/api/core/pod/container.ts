@@ -6,76 +6,94 @@ import { ContainerResizePolicy, ResourceRequirements } from "./resources.ts";
 import { SecurityContext } from "./security.ts";
 
 export const ContainerPort = message("io.k8s.api.core.v1.ContainerPort", () => ({
-  name: optional(1, string),
-  hostPort: optional(2, int32),
-  containerPort: required(3, int32),
-  protocol: optional(4, string, undefined, { default: "TCP" }),
-  hostIP: optional(5, string),
+  name: optional(1, string, "Name by which services can refer to the port."),
+  hostPort: optional(2, int32, "The port on the node."),
+  containerPort: required(3, int32, "The port in the container."),
+  protocol: optional(4, string, "TCP, UDP or SCTP.", { default: "TCP" }),
+  hostIP: optional(5, string, "The node's address that the port is bound to."),
 }));
 export type ContainerPort = z.infer<typeof ContainerPort>;
 
 export const VolumeMount = message("io.k8s.api.core.v1.VolumeMount", () => ({
-  name: required(1, string),
-  readOnly: optional(2, boolean),
-  mountPath: required(3, string),
-  subPath: optional(4, string),
-  mountPropagation: optional(5, string),
-  subPathExpr: optional(6, string),
-  recursiveReadOnly: optional(7, string),
+  name: required(1, string, "The volume."),
+  readOnly: optional(2, boolean, "Whether it can only be read."),
+  mountPath: required(3, string, "Where it shows up in the container."),
+  subPath: optional(4, string, "The part of the volume that is mounted."),
+  mountPropagation: optional(
+    5,
+    string,
+    "How mounts pass between node and container: None, HostToContainer or Bidirectional.",
+  ),
+  subPathExpr: optional(6, string, "As subPath, with variables of the container."),
+  recursiveReadOnly: optional(7, string, "Whether mounts below are read-only too: Disabled, IfPossible or Enabled."),
 }));
 export type VolumeMount = z.infer<typeof VolumeMount>;
 
 export const VolumeDevice = message("io.k8s.api.core.v1.VolumeDevice", () => ({
-  name: required(1, string),
-  devicePath: required(2, string),
+  name: required(1, string, "The volume, a claim."),
+  devicePath: required(2, string, "Where the device shows up in the container."),
 }));
 export type VolumeDevice = z.infer<typeof VolumeDevice>;
 
 export const ContainerRestartRuleOnExitCodes = message("io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", () => ({
-  operator: required(1, string),
-  values: optional(2, list(int32), undefined, { list: "set" }),
+  operator: required(1, string, "In or NotIn."),
+  values: optional(2, list(int32), "Exit codes.", { list: "set" }),
 }));
 export type ContainerRestartRuleOnExitCodes = z.infer<typeof ContainerRestartRuleOnExitCodes>;
 
 export const ContainerRestartRule = message("io.k8s.api.core.v1.ContainerRestartRule", () => ({
-  action: required(1, string),
-  exitCodes: optional(2, ContainerRestartRuleOnExitCodes),
+  action: required(1, string, "What to do: Restart or RestartAllContainers."),
+  exitCodes: optional(2, ContainerRestartRuleOnExitCodes, "For which exit codes."),
 }));
 export type ContainerRestartRule = z.infer<typeof ContainerRestartRule>;
 
 export const Container = message("io.k8s.api.core.v1.Container", () => ({
-  name: required(1, string),
-  image: optional(2, string),
-  command: optional(3, list(string), undefined, { list: "atomic" }),
-  args: optional(4, list(string), undefined, { list: "atomic" }),
-  workingDir: optional(5, string),
-  ports: optional(6, list(ContainerPort), undefined, {
+  name: required(1, string, "Name of the container, unique in the pod."),
+  image: optional(2, string, "The image."),
+  command: optional(3, list(string), "The program; the image's when absent.", { list: "atomic" }),
+  args: optional(4, list(string), "Its arguments; the image's when absent.", { list: "atomic" }),
+  workingDir: optional(5, string, "Where the program starts; the image's when absent."),
+  ports: optional(6, list(ContainerPort), "Ports that the container offers.", {
     list: "map",
     keys: ["containerPort", "protocol"],
     mergeKey: "containerPort",
   }),
-  env: optional(7, list(EnvVar), undefined, { list: "map", keys: ["name"], mergeKey: "name" }),
-  resources: optional(8, ResourceRequirements),
-  volumeMounts: optional(9, list(VolumeMount), undefined, { list: "map", keys: ["mountPath"], mergeKey: "mountPath" }),
-  livenessProbe: optional(10, Probe),
-  readinessProbe: optional(11, Probe),
-  lifecycle: optional(12, Lifecycle),
-  terminationMessagePath: optional(13, string, undefined, { default: "/dev/termination-log" }),
-  imagePullPolicy: optional(14, string),
-  securityContext: optional(15, SecurityContext),
-  stdin: optional(16, boolean),
-  stdinOnce: optional(17, boolean),
-  tty: optional(18, boolean),
-  envFrom: optional(19, list(EnvFromSource), undefined, { list: "atomic" }),
-  terminationMessagePolicy: optional(20, string, undefined, { default: "File" }),
-  volumeDevices: optional(21, list(VolumeDevice), undefined, {
+  env: optional(7, list(EnvVar), "Environment variables.", { list: "map", keys: ["name"], mergeKey: "name" }),
+  resources: optional(8, ResourceRequirements, "What the container asks for and may use."),
+  volumeMounts: optional(9, list(VolumeMount), "Volumes in the container's file system.", {
+    list: "map",
+    keys: ["mountPath"],
+    mergeKey: "mountPath",
+  }),
+  livenessProbe: optional(10, Probe, "When it fails, the container is started again."),
+  readinessProbe: optional(11, Probe, "While it fails, the pod gets no traffic."),
+  lifecycle: optional(12, Lifecycle, "What is done at the start and before the end."),
+  terminationMessagePath: optional(13, string, "The file whose text is shown when the container has ended.", {
+    default: "/dev/termination-log",
+  }),
+  imagePullPolicy: optional(14, string, "Always, IfNotPresent or Never."),
+  securityContext: optional(15, SecurityContext, "Rights of the container."),
+  stdin: optional(16, boolean, "Whether there is standard input."),
+  stdinOnce: optional(17, boolean, "Whether standard input ends with its first client."),
+  tty: optional(18, boolean, "Whether there is a terminal."),
+  envFrom: optional(19, list(EnvFromSource), "Where further environment variables come from.", { list: "atomic" }),
+  terminationMessagePolicy: optional(20, string, "File, or FallbackToLogsOnError to show the log's end.", {
+    default: "File",
+  }),
+  volumeDevices: optional(21, list(VolumeDevice), "Volumes as block devices.", {
     list: "map",
     keys: ["devicePath"],
     mergeKey: "devicePath",
   }),
-  startupProbe: optional(22, Probe),
-  resizePolicy: optional(23, list(ContainerResizePolicy), undefined, { list: "atomic" }),
-  restartPolicy: optional(24, string),
-  restartPolicyRules: optional(25, list(ContainerRestartRule), undefined, { list: "atomic" }),
+  startupProbe: optional(22, Probe, "Until it succeeds, the other probes wait."),
+  resizePolicy: optional(23, list(ContainerResizePolicy), "What a change of resources needs.", { list: "atomic" }),
+  restartPolicy: optional(
+    24,
+    string,
+    "Always makes an init container run beside the others; for others it overrules the pod's.",
+  ),
+  restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
+    list: "atomic",
+  }),
 }));
 export type Container = z.infer<typeof Container>;

@@ -3,171 +3,171 @@ import { boolean, int32, list, map, message, optional, required, string } from "
 import { LocalObjectReference } from "../reference.ts";
 
 export const AWSElasticBlockStoreVolumeSource = message("io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", () => ({
-  volumeID: required(1, string),
-  fsType: optional(2, string),
-  partition: optional(3, int32),
-  readOnly: optional(4, boolean),
+  volumeID: required(1, string, "Id of the volume."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  partition: optional(3, int32, "Number of the partition; absent for the whole disk."),
+  readOnly: optional(4, boolean, "Whether it can only be read."),
 }));
 export type AWSElasticBlockStoreVolumeSource = z.infer<typeof AWSElasticBlockStoreVolumeSource>;
 
 export const AzureDiskVolumeSource = message("io.k8s.api.core.v1.AzureDiskVolumeSource", () => ({
-  diskName: required(1, string),
-  diskURI: required(2, string),
-  cachingMode: optional(3, string, undefined, { default: "ReadWrite" }),
-  fsType: optional(4, string, undefined, { default: "ext4" }),
-  readOnly: optional(5, boolean, undefined, { default: false }),
-  kind: optional(6, string, undefined, { default: "Shared" }),
+  diskName: required(1, string, "Name of the disk."),
+  diskURI: required(2, string, "URI of the disk."),
+  cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", { default: "ReadWrite" }),
+  fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4" }),
+  readOnly: optional(5, boolean, "Whether it can only be read.", { default: false }),
+  kind: optional(6, string, "Shared, Dedicated or Managed.", { default: "Shared" }),
 }));
 export type AzureDiskVolumeSource = z.infer<typeof AzureDiskVolumeSource>;
 
 export const AzureFileVolumeSource = message("io.k8s.api.core.v1.AzureFileVolumeSource", () => ({
-  secretName: required(1, string),
-  shareName: required(2, string),
-  readOnly: optional(3, boolean),
+  secretName: required(1, string, "The secret with name and key of the account."),
+  shareName: required(2, string, "Name of the share."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
 }));
 export type AzureFileVolumeSource = z.infer<typeof AzureFileVolumeSource>;
 
 export const CephFSVolumeSource = message("io.k8s.api.core.v1.CephFSVolumeSource", () => ({
-  monitors: required(1, list(string), undefined, { list: "atomic" }),
-  path: optional(2, string),
-  user: optional(3, string),
-  secretFile: optional(4, string),
-  secretRef: optional(5, LocalObjectReference),
-  readOnly: optional(6, boolean),
+  monitors: required(1, list(string), "Ceph's monitors.", { list: "atomic" }),
+  path: optional(2, string, "The folder that is mounted."),
+  user: optional(3, string, "Name of the user."),
+  secretFile: optional(4, string, "The file with the user's key."),
+  secretRef: optional(5, LocalObjectReference, "The secret with what the driver needs to log in."),
+  readOnly: optional(6, boolean, "Whether it can only be read."),
 }));
 export type CephFSVolumeSource = z.infer<typeof CephFSVolumeSource>;
 
 export const CinderVolumeSource = message("io.k8s.api.core.v1.CinderVolumeSource", () => ({
-  volumeID: required(1, string),
-  fsType: optional(2, string),
-  readOnly: optional(3, boolean),
-  secretRef: optional(4, LocalObjectReference),
+  volumeID: required(1, string, "Id of the volume."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
+  secretRef: optional(4, LocalObjectReference, "The secret with what the driver needs to log in."),
 }));
 export type CinderVolumeSource = z.infer<typeof CinderVolumeSource>;
 
 export const FCVolumeSource = message("io.k8s.api.core.v1.FCVolumeSource", () => ({
-  targetWWNs: optional(1, list(string), undefined, { list: "atomic" }),
-  lun: optional(2, int32),
-  fsType: optional(3, string),
-  readOnly: optional(4, boolean),
-  wwids: optional(5, list(string), undefined, { list: "atomic" }),
+  targetWWNs: optional(1, list(string), "World-wide names of the targets.", { list: "atomic" }),
+  lun: optional(2, int32, "Number of the unit."),
+  fsType: optional(3, string, "Type of the file system, such as ext4."),
+  readOnly: optional(4, boolean, "Whether it can only be read."),
+  wwids: optional(5, list(string), "World-wide ids of the volume.", { list: "atomic" }),
 }));
 export type FCVolumeSource = z.infer<typeof FCVolumeSource>;
 
 export const FlexVolumeSource = message("io.k8s.api.core.v1.FlexVolumeSource", () => ({
-  driver: required(1, string),
-  fsType: optional(2, string),
-  secretRef: optional(3, LocalObjectReference),
-  readOnly: optional(4, boolean),
-  options: optional(5, map(string)),
+  driver: required(1, string, "Name of the driver."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  secretRef: optional(3, LocalObjectReference, "The secret with what the driver needs to log in."),
+  readOnly: optional(4, boolean, "Whether it can only be read."),
+  options: optional(5, map(string), "Settings for the driver."),
 }));
 export type FlexVolumeSource = z.infer<typeof FlexVolumeSource>;
 
 export const FlockerVolumeSource = message("io.k8s.api.core.v1.FlockerVolumeSource", () => ({
-  datasetName: optional(1, string),
-  datasetUUID: optional(2, string),
+  datasetName: optional(1, string, "Name of the dataset."),
+  datasetUUID: optional(2, string, "Id of the dataset."),
 }));
 export type FlockerVolumeSource = z.infer<typeof FlockerVolumeSource>;
 
 export const GCEPersistentDiskVolumeSource = message("io.k8s.api.core.v1.GCEPersistentDiskVolumeSource", () => ({
-  pdName: required(1, string),
-  fsType: optional(2, string),
-  partition: optional(3, int32),
-  readOnly: optional(4, boolean),
+  pdName: required(1, string, "Name of the disk."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  partition: optional(3, int32, "Number of the partition; absent for the whole disk."),
+  readOnly: optional(4, boolean, "Whether it can only be read."),
 }));
 export type GCEPersistentDiskVolumeSource = z.infer<typeof GCEPersistentDiskVolumeSource>;
 
 export const GitRepoVolumeSource = message("io.k8s.api.core.v1.GitRepoVolumeSource", () => ({
-  repository: required(1, string),
-  revision: optional(2, string),
-  directory: optional(3, string),
+  repository: required(1, string, "URL of the repository."),
+  revision: optional(2, string, "The commit."),
+  directory: optional(3, string, "The folder that the files go to."),
 }));
 export type GitRepoVolumeSource = z.infer<typeof GitRepoVolumeSource>;
 
 export const GlusterfsVolumeSource = message("io.k8s.api.core.v1.GlusterfsVolumeSource", () => ({
-  endpoints: required(1, string),
-  path: required(2, string),
-  readOnly: optional(3, boolean),
+  endpoints: required(1, string, "The Endpoints object that names the servers."),
+  path: required(2, string, "Name of the volume."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
 }));
 export type GlusterfsVolumeSource = z.infer<typeof GlusterfsVolumeSource>;
 
 export const ISCSIVolumeSource = message("io.k8s.api.core.v1.ISCSIVolumeSource", () => ({
-  targetPortal: required(1, string),
-  iqn: required(2, string),
-  lun: required(3, int32),
-  iscsiInterface: optional(4, string, undefined, { default: "default" }),
-  fsType: optional(5, string),
-  readOnly: optional(6, boolean),
-  portals: optional(7, list(string), undefined, { list: "atomic" }),
-  chapAuthDiscovery: optional(8, boolean),
-  secretRef: optional(10, LocalObjectReference),
-  chapAuthSession: optional(11, boolean),
-  initiatorName: optional(12, string),
+  targetPortal: required(1, string, "Address of the target."),
+  iqn: required(2, string, "Name of the target."),
+  lun: required(3, int32, "Number of the unit."),
+  iscsiInterface: optional(4, string, "Name of the interface.", { default: "default" }),
+  fsType: optional(5, string, "Type of the file system, such as ext4."),
+  readOnly: optional(6, boolean, "Whether it can only be read."),
+  portals: optional(7, list(string), "Further addresses of the target.", { list: "atomic" }),
+  chapAuthDiscovery: optional(8, boolean, "Whether discovery logs in."),
+  secretRef: optional(10, LocalObjectReference, "The secret with what the driver needs to log in."),
+  chapAuthSession: optional(11, boolean, "Whether sessions log in."),
+  initiatorName: optional(12, string, "Name of the node towards the target."),
 }));
 export type ISCSIVolumeSource = z.infer<typeof ISCSIVolumeSource>;
 
 export const PhotonPersistentDiskVolumeSource = message("io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", () => ({
-  pdID: required(1, string),
-  fsType: optional(2, string),
+  pdID: required(1, string, "Id of the disk."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
 }));
 export type PhotonPersistentDiskVolumeSource = z.infer<typeof PhotonPersistentDiskVolumeSource>;
 
 export const PortworxVolumeSource = message("io.k8s.api.core.v1.PortworxVolumeSource", () => ({
-  volumeID: required(1, string),
-  fsType: optional(2, string),
-  readOnly: optional(3, boolean),
+  volumeID: required(1, string, "Id of the volume."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
 }));
 export type PortworxVolumeSource = z.infer<typeof PortworxVolumeSource>;
 
 export const QuobyteVolumeSource = message("io.k8s.api.core.v1.QuobyteVolumeSource", () => ({
-  registry: required(1, string),
-  volume: required(2, string),
-  readOnly: optional(3, boolean),
-  user: optional(4, string),
-  group: optional(5, string),
-  tenant: optional(6, string),
+  registry: required(1, string, "Registries, as host:port with commas."),
+  volume: required(2, string, "Name of the volume."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
+  user: optional(4, string, "User that it is mounted as."),
+  group: optional(5, string, "Group that it is mounted as."),
+  tenant: optional(6, string, "Tenant that owns the volume."),
 }));
 export type QuobyteVolumeSource = z.infer<typeof QuobyteVolumeSource>;
 
 export const RBDVolumeSource = message("io.k8s.api.core.v1.RBDVolumeSource", () => ({
-  monitors: required(1, list(string), undefined, { list: "atomic" }),
-  image: required(2, string),
-  fsType: optional(3, string),
-  pool: optional(4, string, undefined, { default: "rbd" }),
-  user: optional(5, string, undefined, { default: "admin" }),
-  keyring: optional(6, string, undefined, { default: "/etc/ceph/keyring" }),
-  secretRef: optional(7, LocalObjectReference),
-  readOnly: optional(8, boolean),
+  monitors: required(1, list(string), "Ceph's monitors.", { list: "atomic" }),
+  image: required(2, string, "Name of the image."),
+  fsType: optional(3, string, "Type of the file system, such as ext4."),
+  pool: optional(4, string, "Name of the pool.", { default: "rbd" }),
+  user: optional(5, string, "Name of the user.", { default: "admin" }),
+  keyring: optional(6, string, "The file with the user's key.", { default: "/etc/ceph/keyring" }),
+  secretRef: optional(7, LocalObjectReference, "The secret with what the driver needs to log in."),
+  readOnly: optional(8, boolean, "Whether it can only be read."),
 }));
 export type RBDVolumeSource = z.infer<typeof RBDVolumeSource>;
 
 export const ScaleIOVolumeSource = message("io.k8s.api.core.v1.ScaleIOVolumeSource", () => ({
-  gateway: required(1, string),
-  system: required(2, string),
-  secretRef: required(3, LocalObjectReference),
-  sslEnabled: optional(4, boolean),
-  protectionDomain: optional(5, string),
-  storagePool: optional(6, string),
-  storageMode: optional(7, string, undefined, { default: "ThinProvisioned" }),
-  volumeName: optional(8, string),
-  fsType: optional(9, string, undefined, { default: "xfs" }),
-  readOnly: optional(10, boolean),
+  gateway: required(1, string, "Address of the gateway."),
+  system: required(2, string, "Name of the system."),
+  secretRef: required(3, LocalObjectReference, "The secret with what the driver needs to log in."),
+  sslEnabled: optional(4, boolean, "Whether to speak TLS with the gateway."),
+  protectionDomain: optional(5, string, "Name of the protection domain."),
+  storagePool: optional(6, string, "Name of the pool."),
+  storageMode: optional(7, string, "ThickProvisioned or ThinProvisioned.", { default: "ThinProvisioned" }),
+  volumeName: optional(8, string, "Name of the volume."),
+  fsType: optional(9, string, "Type of the file system, such as ext4.", { default: "xfs" }),
+  readOnly: optional(10, boolean, "Whether it can only be read."),
 }));
 export type ScaleIOVolumeSource = z.infer<typeof ScaleIOVolumeSource>;
 
 export const StorageOSVolumeSource = message("io.k8s.api.core.v1.StorageOSVolumeSource", () => ({
-  volumeName: optional(1, string),
-  volumeNamespace: optional(2, string),
-  fsType: optional(3, string),
-  readOnly: optional(4, boolean),
-  secretRef: optional(5, LocalObjectReference),
+  volumeName: optional(1, string, "Name of the volume."),
+  volumeNamespace: optional(2, string, "StorageOS's namespace of the volume."),
+  fsType: optional(3, string, "Type of the file system, such as ext4."),
+  readOnly: optional(4, boolean, "Whether it can only be read."),
+  secretRef: optional(5, LocalObjectReference, "The secret with what the driver needs to log in."),
 }));
 export type StorageOSVolumeSource = z.infer<typeof StorageOSVolumeSource>;
 
 export const VsphereVirtualDiskVolumeSource = message("io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource", () => ({
-  volumePath: required(1, string),
-  fsType: optional(2, string),
-  storagePolicyName: optional(3, string),
-  storagePolicyID: optional(4, string),
+  volumePath: required(1, string, "Path of the disk."),
+  fsType: optional(2, string, "Type of the file system, such as ext4."),
+  storagePolicyName: optional(3, string, "Name of the storage policy."),
+  storagePolicyID: optional(4, string, "Id of the storage policy."),
 }));
 export type VsphereVirtualDiskVolumeSource = z.infer<typeof VsphereVirtualDiskVolumeSource>;

@@ -4,8 +4,8 @@ import { boolean, message, optional, quantity, required, string } from "../../me
 export const ObjectFieldSelector = message(
   "io.k8s.api.core.v1.ObjectFieldSelector",
   () => ({
-    apiVersion: optional(1, string, undefined, { default: "v1" }),
-    fieldPath: required(2, string),
+    apiVersion: optional(1, string, "The version that fieldPath is written in.", { default: "v1" }),
+    fieldPath: required(2, string, "The field of the pod, such as `status.podIP` or `metadata.labels['app']`."),
   }),
   { atomic: true },
 );
@@ -14,9 +14,9 @@ export type ObjectFieldSelector = z.infer<typeof ObjectFieldSelector>;
 export const ResourceFieldSelector = message(
   "io.k8s.api.core.v1.ResourceFieldSelector",
   () => ({
-    containerName: optional(1, string),
-    resource: required(2, string),
-    divisor: optional(3, quantity, undefined, { default: "0" }),
+    containerName: optional(1, string, "The container that is meant; needed in volumes."),
+    resource: required(2, string, "What is shown, such as `limits.cpu`."),
+    divisor: optional(3, quantity, "The unit that it is shown in, rounded up.", { default: "0" }),
   }),
   { atomic: true },
 );
@@ -25,11 +25,11 @@ export type ResourceFieldSelector = z.infer<typeof ResourceFieldSelector>;
 export const ConfigMapKeySelector = message(
   "io.k8s.api.core.v1.ConfigMapKeySelector",
   () => ({
-    name: optional(1, string, undefined, {
+    name: optional(1, string, "Name of the ConfigMap.", {
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
-    key: required(2, string),
-    optional: optional(3, boolean),
+    key: required(2, string, "The key whose value is taken."),
+    optional: optional(3, boolean, "Whether it may be missing."),
   }),
   { atomic: true },
 );
@@ -38,11 +38,11 @@ export type ConfigMapKeySelector = z.infer<typeof ConfigMapKeySelector>;
 export const SecretKeySelector = message(
   "io.k8s.api.core.v1.SecretKeySelector",
   () => ({
-    name: optional(1, string, undefined, {
+    name: optional(1, string, "Name of the Secret.", {
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
-    key: required(2, string),
-    optional: optional(3, boolean),
+    key: required(2, string, "The key whose value is taken."),
+    optional: optional(3, boolean, "Whether it may be missing."),
   }),
   { atomic: true },
 );
@@ -51,50 +51,50 @@ export type SecretKeySelector = z.infer<typeof SecretKeySelector>;
 export const FileKeySelector = message(
   "io.k8s.api.core.v1.FileKeySelector",
   () => ({
-    volumeName: required(1, string),
-    path: required(2, string),
-    key: required(3, string),
-    optional: optional(4, boolean, undefined, { default: false }),
+    volumeName: required(1, string, "The emptyDir volume that holds the file."),
+    path: required(2, string, "Path of the file inside the volume."),
+    key: required(3, string, "The variable's name in the file."),
+    optional: optional(4, boolean, "Whether it may be missing.", { default: false }),
   }),
   { atomic: true },
 );
 export type FileKeySelector = z.infer<typeof FileKeySelector>;
 
 export const EnvVarSource = message("io.k8s.api.core.v1.EnvVarSource", () => ({
-  fieldRef: optional(1, ObjectFieldSelector),
-  resourceFieldRef: optional(2, ResourceFieldSelector),
-  configMapKeyRef: optional(3, ConfigMapKeySelector),
-  secretKeyRef: optional(4, SecretKeySelector),
-  fileKeyRef: optional(5, FileKeySelector),
+  fieldRef: optional(1, ObjectFieldSelector, "A field of the pod."),
+  resourceFieldRef: optional(2, ResourceFieldSelector, "A resource of the container."),
+  configMapKeyRef: optional(3, ConfigMapKeySelector, "A key of a ConfigMap."),
+  secretKeyRef: optional(4, SecretKeySelector, "A key of a Secret."),
+  fileKeyRef: optional(5, FileKeySelector, "A variable in a file of a volume."),
 }));
 export type EnvVarSource = z.infer<typeof EnvVarSource>;
 
 export const EnvVar = message("io.k8s.api.core.v1.EnvVar", () => ({
-  name: required(1, string),
-  value: optional(2, string),
-  valueFrom: optional(3, EnvVarSource),
+  name: required(1, string, "Name of the variable."),
+  value: optional(2, string, "Its value; `$(NAME)` stands for an earlier variable."),
+  valueFrom: optional(3, EnvVarSource, "Where the value comes from, when it is not told."),
 }));
 export type EnvVar = z.infer<typeof EnvVar>;
 
 export const ConfigMapEnvSource = message("io.k8s.api.core.v1.ConfigMapEnvSource", () => ({
-  name: optional(1, string, undefined, {
+  name: optional(1, string, "Name of the ConfigMap.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean),
+  optional: optional(2, boolean, "Whether it may be missing."),
 }));
 export type ConfigMapEnvSource = z.infer<typeof ConfigMapEnvSource>;
 
 export const SecretEnvSource = message("io.k8s.api.core.v1.SecretEnvSource", () => ({
-  name: optional(1, string, undefined, {
+  name: optional(1, string, "Name of the Secret.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean),
+  optional: optional(2, boolean, "Whether it may be missing."),
 }));
 export type SecretEnvSource = z.infer<typeof SecretEnvSource>;
 
 export const EnvFromSource = message("io.k8s.api.core.v1.EnvFromSource", () => ({
-  prefix: optional(1, string),
-  configMapRef: optional(2, ConfigMapEnvSource),
-  secretRef: optional(3, SecretEnvSource),
+  prefix: optional(1, string, "Put before each name."),
+  configMapRef: optional(2, ConfigMapEnvSource, "The ConfigMap whose keys become variables."),
+  secretRef: optional(3, SecretEnvSource, "The Secret whose keys become variables."),
 }));
 export type EnvFromSource = z.infer<typeof EnvFromSource>;

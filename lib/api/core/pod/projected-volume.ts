@@ -14,67 +14,67 @@ import {
 import { DownwardAPIVolumeFile, KeyToPath } from "./volume-file.ts";
 
 export const SecretProjection = message("io.k8s.api.core.v1.SecretProjection", () => ({
-  name: optional(1, string, undefined, {
+  name: optional(1, string, "Name of the Secret.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  items: optional(2, list(KeyToPath), undefined, { list: "atomic" }),
-  optional: optional(4, boolean),
+  items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
+  optional: optional(4, boolean, "Whether it may be missing."),
 }));
 export type SecretProjection = z.infer<typeof SecretProjection>;
 
 export const ConfigMapProjection = message("io.k8s.api.core.v1.ConfigMapProjection", () => ({
-  name: optional(1, string, undefined, {
+  name: optional(1, string, "Name of the ConfigMap.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  items: optional(2, list(KeyToPath), undefined, { list: "atomic" }),
-  optional: optional(4, boolean),
+  items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
+  optional: optional(4, boolean, "Whether it may be missing."),
 }));
 export type ConfigMapProjection = z.infer<typeof ConfigMapProjection>;
 
 export const DownwardAPIProjection = message("io.k8s.api.core.v1.DownwardAPIProjection", () => ({
-  items: optional(1, list(DownwardAPIVolumeFile), undefined, { list: "atomic" }),
+  items: optional(1, list(DownwardAPIVolumeFile), "The files.", { list: "atomic" }),
 }));
 export type DownwardAPIProjection = z.infer<typeof DownwardAPIProjection>;
 
 export const ServiceAccountTokenProjection = message("io.k8s.api.core.v1.ServiceAccountTokenProjection", () => ({
-  audience: optional(1, string),
-  expirationSeconds: optional(2, int64, undefined, { default: 3600 }),
-  path: required(3, string),
+  audience: optional(1, string, "Who the token is for; the API server when absent."),
+  expirationSeconds: optional(2, int64, "How long the token holds; it is renewed in time.", { default: 3600 }),
+  path: required(3, string, "Path of the file, relative to the volume."),
 }));
 export type ServiceAccountTokenProjection = z.infer<typeof ServiceAccountTokenProjection>;
 
 export const ClusterTrustBundleProjection = message("io.k8s.api.core.v1.ClusterTrustBundleProjection", () => ({
-  name: optional(1, string),
-  signerName: optional(2, string),
-  labelSelector: optional(3, LabelSelector),
-  path: required(4, string),
-  optional: optional(5, boolean),
+  name: optional(1, string, "Name of the bundle."),
+  signerName: optional(2, string, "All bundles of this signer."),
+  labelSelector: optional(3, LabelSelector, "The signer's bundles that are meant."),
+  path: required(4, string, "Path of the file, relative to the volume."),
+  optional: optional(5, boolean, "Whether it may be missing."),
 }));
 export type ClusterTrustBundleProjection = z.infer<typeof ClusterTrustBundleProjection>;
 
 export const PodCertificateProjection = message("io.k8s.api.core.v1.PodCertificateProjection", () => ({
-  signerName: required(1, string),
-  keyType: required(2, string),
-  maxExpirationSeconds: optional(3, int32),
-  credentialBundlePath: optional(4, string),
-  keyPath: optional(5, string),
-  certificateChainPath: optional(6, string),
-  userAnnotations: optional(7, map(string)),
+  signerName: required(1, string, "Who signs the certificate."),
+  keyType: required(2, string, "Type of the key."),
+  maxExpirationSeconds: optional(3, int32, "How long the certificate may hold."),
+  credentialBundlePath: optional(4, string, "Path of a file with key and certificates."),
+  keyPath: optional(5, string, "Path of a file with the key."),
+  certificateChainPath: optional(6, string, "Path of a file with the certificates."),
+  userAnnotations: optional(7, map(string), "Notes for the signer."),
 }));
 export type PodCertificateProjection = z.infer<typeof PodCertificateProjection>;
 
 export const VolumeProjection = message("io.k8s.api.core.v1.VolumeProjection", () => ({
-  secret: optional(1, SecretProjection),
-  downwardAPI: optional(2, DownwardAPIProjection),
-  configMap: optional(3, ConfigMapProjection),
-  serviceAccountToken: optional(4, ServiceAccountTokenProjection),
-  clusterTrustBundle: optional(5, ClusterTrustBundleProjection),
-  podCertificate: optional(6, PodCertificateProjection),
+  secret: optional(1, SecretProjection, "Files made from a Secret."),
+  downwardAPI: optional(2, DownwardAPIProjection, "Files with facts about the pod."),
+  configMap: optional(3, ConfigMapProjection, "Files made from a ConfigMap."),
+  serviceAccountToken: optional(4, ServiceAccountTokenProjection, "A token of the pod's service account."),
+  clusterTrustBundle: optional(5, ClusterTrustBundleProjection, "Certificates of signers."),
+  podCertificate: optional(6, PodCertificateProjection, "A certificate of the pod."),
 }));
 export type VolumeProjection = z.infer<typeof VolumeProjection>;
 
 export const ProjectedVolumeSource = message("io.k8s.api.core.v1.ProjectedVolumeSource", () => ({
-  sources: optional(1, list(VolumeProjection), undefined, { list: "atomic" }),
-  defaultMode: optional(2, int32, undefined, { default: 420 }),
+  sources: optional(1, list(VolumeProjection), "What the folder is made from.", { list: "atomic" }),
+  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
 }));
 export type ProjectedVolumeSource = z.infer<typeof ProjectedVolumeSource>;

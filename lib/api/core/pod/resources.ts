@@ -2,27 +2,30 @@ import type * as z from "zod";
 import { list, map, message, optional, quantity, required, string } from "../../meta/index.ts";
 
 export const ResourceClaim = message("io.k8s.api.core.v1.ResourceClaim", () => ({
-  name: required(1, string),
-  request: optional(2, string),
+  name: required(1, string, "One of the pod's resource claims."),
+  request: optional(2, string, "One request of the claim; absent for all."),
 }));
 export type ResourceClaim = z.infer<typeof ResourceClaim>;
 
 export const ResourceRequirements = message("io.k8s.api.core.v1.ResourceRequirements", () => ({
-  limits: optional(1, map(quantity)),
-  requests: optional(2, map(quantity)),
-  claims: optional(3, list(ResourceClaim), undefined, { list: "map", keys: ["name"] }),
+  limits: optional(1, map(quantity), "The most that may be used, by resource."),
+  requests: optional(2, map(quantity), "What is set aside, by resource; the limits where absent."),
+  claims: optional(3, list(ResourceClaim), "The pod's resource claims that the container uses.", {
+    list: "map",
+    keys: ["name"],
+  }),
 }));
 export type ResourceRequirements = z.infer<typeof ResourceRequirements>;
 
 export const ContainerResizePolicy = message("io.k8s.api.core.v1.ContainerResizePolicy", () => ({
-  resourceName: required(1, string),
-  restartPolicy: required(2, string),
+  resourceName: required(1, string, "The resource: cpu or memory."),
+  restartPolicy: required(2, string, "What a change needs: NotRequired or RestartContainer."),
 }));
 export type ContainerResizePolicy = z.infer<typeof ContainerResizePolicy>;
 
 export const PodResourceClaim = message("io.k8s.api.core.v1.PodResourceClaim", () => ({
-  name: required(1, string),
-  resourceClaimName: optional(3, string),
-  resourceClaimTemplateName: optional(4, string),
+  name: required(1, string, "How containers call the claim."),
+  resourceClaimName: optional(3, string, "Name of a ResourceClaim in the same namespace."),
+  resourceClaimTemplateName: optional(4, string, "Name of a template that a claim of the pod's own is made from."),
 }));
 export type PodResourceClaim = z.infer<typeof PodResourceClaim>;

@@ -2,74 +2,74 @@ import type * as z from "zod";
 import { boolean, int64, list, message, optional, required, string } from "../../meta/index.ts";
 
 export const Capabilities = message("io.k8s.api.core.v1.Capabilities", () => ({
-  add: optional(1, list(string), undefined, { list: "atomic" }),
-  drop: optional(2, list(string), undefined, { list: "atomic" }),
+  add: optional(1, list(string), "Capabilities to add.", { list: "atomic" }),
+  drop: optional(2, list(string), "Capabilities to take away.", { list: "atomic" }),
 }));
 export type Capabilities = z.infer<typeof Capabilities>;
 
 export const SELinuxOptions = message("io.k8s.api.core.v1.SELinuxOptions", () => ({
-  user: optional(1, string),
-  role: optional(2, string),
-  type: optional(3, string),
-  level: optional(4, string),
+  user: optional(1, string, "SELinux user."),
+  role: optional(2, string, "SELinux role."),
+  type: optional(3, string, "SELinux type."),
+  level: optional(4, string, "SELinux level."),
 }));
 export type SELinuxOptions = z.infer<typeof SELinuxOptions>;
 
 export const WindowsSecurityContextOptions = message("io.k8s.api.core.v1.WindowsSecurityContextOptions", () => ({
-  gmsaCredentialSpecName: optional(1, string),
-  gmsaCredentialSpec: optional(2, string),
-  runAsUserName: optional(3, string),
-  hostProcess: optional(4, boolean),
+  gmsaCredentialSpecName: optional(1, string, "Name of the credential spec."),
+  gmsaCredentialSpec: optional(2, string, "The credential spec itself."),
+  runAsUserName: optional(3, string, "The user that the program runs as."),
+  hostProcess: optional(4, boolean, "Whether it runs as a process of the host."),
 }));
 export type WindowsSecurityContextOptions = z.infer<typeof WindowsSecurityContextOptions>;
 
 export const SeccompProfile = message("io.k8s.api.core.v1.SeccompProfile", () => ({
-  type: required(1, string),
-  localhostProfile: optional(2, string),
+  type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
+  localhostProfile: optional(2, string, "The profile's file on the node, for type Localhost."),
 }));
 export type SeccompProfile = z.infer<typeof SeccompProfile>;
 
 export const AppArmorProfile = message("io.k8s.api.core.v1.AppArmorProfile", () => ({
-  type: required(1, string),
-  localhostProfile: optional(2, string),
+  type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
+  localhostProfile: optional(2, string, "The profile's name on the node, for type Localhost."),
 }));
 export type AppArmorProfile = z.infer<typeof AppArmorProfile>;
 
 export const SecurityContext = message("io.k8s.api.core.v1.SecurityContext", () => ({
-  capabilities: optional(1, Capabilities),
-  privileged: optional(2, boolean),
-  seLinuxOptions: optional(3, SELinuxOptions),
-  runAsUser: optional(4, int64),
-  runAsNonRoot: optional(5, boolean),
-  readOnlyRootFilesystem: optional(6, boolean),
-  allowPrivilegeEscalation: optional(7, boolean),
-  runAsGroup: optional(8, int64),
-  procMount: optional(9, string),
-  windowsOptions: optional(10, WindowsSecurityContextOptions),
-  seccompProfile: optional(11, SeccompProfile),
-  appArmorProfile: optional(12, AppArmorProfile),
+  capabilities: optional(1, Capabilities, "Linux capabilities beyond or below the runtime's."),
+  privileged: optional(2, boolean, "Whether the container may do what root on the node may."),
+  seLinuxOptions: optional(3, SELinuxOptions, "SELinux label of the container."),
+  runAsUser: optional(4, int64, "User id of the program."),
+  runAsNonRoot: optional(5, boolean, "Whether to refuse to run as root."),
+  readOnlyRootFilesystem: optional(6, boolean, "Whether the root file system can only be read."),
+  allowPrivilegeEscalation: optional(7, boolean, "Whether a process may gain more rights than its parent."),
+  runAsGroup: optional(8, int64, "Group id of the program."),
+  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked."),
+  windowsOptions: optional(10, WindowsSecurityContextOptions, "What only Windows knows."),
+  seccompProfile: optional(11, SeccompProfile, "Which system calls are allowed."),
+  appArmorProfile: optional(12, AppArmorProfile, "AppArmor profile of the container."),
 }));
 export type SecurityContext = z.infer<typeof SecurityContext>;
 
 export const Sysctl = message("io.k8s.api.core.v1.Sysctl", () => ({
-  name: required(1, string),
-  value: required(2, string),
+  name: required(1, string, "Name of the kernel setting."),
+  value: required(2, string, "Its value."),
 }));
 export type Sysctl = z.infer<typeof Sysctl>;
 
 export const PodSecurityContext = message("io.k8s.api.core.v1.PodSecurityContext", () => ({
-  seLinuxOptions: optional(1, SELinuxOptions),
-  runAsUser: optional(2, int64),
-  runAsNonRoot: optional(3, boolean),
-  supplementalGroups: optional(4, list(int64), undefined, { list: "atomic" }),
-  fsGroup: optional(5, int64),
-  runAsGroup: optional(6, int64),
-  sysctls: optional(7, list(Sysctl), undefined, { list: "atomic" }),
-  windowsOptions: optional(8, WindowsSecurityContextOptions),
-  fsGroupChangePolicy: optional(9, string),
-  seccompProfile: optional(10, SeccompProfile),
-  appArmorProfile: optional(11, AppArmorProfile),
-  supplementalGroupsPolicy: optional(12, string),
-  seLinuxChangePolicy: optional(13, string),
+  seLinuxOptions: optional(1, SELinuxOptions, "SELinux label of all containers."),
+  runAsUser: optional(2, int64, "User id of all containers."),
+  runAsNonRoot: optional(3, boolean, "Whether to refuse to run as root."),
+  supplementalGroups: optional(4, list(int64), "Further groups of the first process.", { list: "atomic" }),
+  fsGroup: optional(5, int64, "Group that owns the volumes."),
+  runAsGroup: optional(6, int64, "Group id of all containers."),
+  sysctls: optional(7, list(Sysctl), "Kernel settings of the pod.", { list: "atomic" }),
+  windowsOptions: optional(8, WindowsSecurityContextOptions, "What only Windows knows."),
+  fsGroupChangePolicy: optional(9, string, "When volumes change their owner: Always or OnRootMismatch."),
+  seccompProfile: optional(10, SeccompProfile, "Which system calls are allowed."),
+  appArmorProfile: optional(11, AppArmorProfile, "AppArmor profile of all containers."),
+  supplementalGroupsPolicy: optional(12, string, "Whether groups of the image count too: Merge or Strict."),
+  seLinuxChangePolicy: optional(13, string, "How volumes get their SELinux label: MountOption or Recursive."),
 }));
 export type PodSecurityContext = z.infer<typeof PodSecurityContext>;

@@ -24,116 +24,144 @@ import { PodStatus } from "./status.ts";
 import { Volume } from "./volume.ts";
 
 export const PodDNSConfigOption = message("io.k8s.api.core.v1.PodDNSConfigOption", () => ({
-  name: optional(1, string),
-  value: optional(2, string),
+  name: optional(1, string, "Name of the option."),
+  value: optional(2, string, "Its value."),
 }));
 export type PodDNSConfigOption = z.infer<typeof PodDNSConfigOption>;
 
 export const PodDNSConfig = message("io.k8s.api.core.v1.PodDNSConfig", () => ({
-  nameservers: optional(1, list(string), undefined, { list: "atomic" }),
-  searches: optional(2, list(string), undefined, { list: "atomic" }),
-  options: optional(3, list(PodDNSConfigOption), undefined, { list: "atomic" }),
+  nameservers: optional(1, list(string), "Addresses of name servers.", { list: "atomic" }),
+  searches: optional(2, list(string), "Domains to search in.", { list: "atomic" }),
+  options: optional(3, list(PodDNSConfigOption), "Options of the resolver.", { list: "atomic" }),
 }));
 export type PodDNSConfig = z.infer<typeof PodDNSConfig>;
 
 export const HostAlias = message("io.k8s.api.core.v1.HostAlias", () => ({
-  ip: required(1, string),
-  hostnames: optional(2, list(string), undefined, { list: "atomic" }),
+  ip: required(1, string, "The address."),
+  hostnames: optional(2, list(string), "Names that stand for it.", { list: "atomic" }),
 }));
 export type HostAlias = z.infer<typeof HostAlias>;
 
 export const PodOS = message("io.k8s.api.core.v1.PodOS", () => ({
-  name: required(1, string),
+  name: required(1, string, "linux or windows."),
 }));
 export type PodOS = z.infer<typeof PodOS>;
 
 export const PodReadinessGate = message("io.k8s.api.core.v1.PodReadinessGate", () => ({
-  conditionType: required(1, string),
+  conditionType: required(1, string, "A condition of the pod."),
 }));
 export type PodReadinessGate = z.infer<typeof PodReadinessGate>;
 
 export const PodSchedulingGate = message("io.k8s.api.core.v1.PodSchedulingGate", () => ({
-  name: required(1, string),
+  name: required(1, string, "Name of the gate."),
 }));
 export type PodSchedulingGate = z.infer<typeof PodSchedulingGate>;
 
 export const PodSchedulingGroup = message("io.k8s.api.core.v1.PodSchedulingGroup", () => ({
-  podGroupName: optional(1, string),
+  podGroupName: optional(1, string, "Pods that are scheduled together."),
 }));
 export type PodSchedulingGroup = z.infer<typeof PodSchedulingGroup>;
 
 export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
-  volumes: optional(1, list(Volume), undefined, { list: "map", keys: ["name"], mergeKey: "name", retainKeys: true }),
-  containers: required(2, list(Container), undefined, { list: "map", keys: ["name"], mergeKey: "name" }),
-  restartPolicy: optional(3, string, undefined, { default: "Always" }),
-  terminationGracePeriodSeconds: optional(4, int64, undefined, { default: 30 }),
-  activeDeadlineSeconds: optional(5, int64),
-  dnsPolicy: optional(6, string, undefined, { default: "ClusterFirst" }),
-  nodeSelector: optional(7, map(string), undefined, { atomic: true }),
-  serviceAccountName: optional(8, string),
-  serviceAccount: optional(9, string),
-  nodeName: optional(10, string),
-  hostNetwork: optional(11, boolean),
-  hostPID: optional(12, boolean),
-  hostIPC: optional(13, boolean),
-  securityContext: optional(14, PodSecurityContext),
-  imagePullSecrets: optional(15, list(LocalObjectReference), undefined, {
-    list: "map",
-    keys: ["name"],
-    mergeKey: "name",
-  }),
-  hostname: optional(16, string),
-  subdomain: optional(17, string),
-  affinity: optional(18, Affinity),
-  schedulerName: optional(19, string, undefined, { default: "default-scheduler" }),
-  initContainers: optional(20, list(Container), undefined, { list: "map", keys: ["name"], mergeKey: "name" }),
-  automountServiceAccountToken: optional(21, boolean),
-  tolerations: optional(22, list(Toleration), undefined, { list: "atomic" }),
-  hostAliases: optional(23, list(HostAlias), undefined, { list: "map", keys: ["ip"], mergeKey: "ip" }),
-  priorityClassName: optional(24, string),
-  priority: optional(25, int32),
-  dnsConfig: optional(26, PodDNSConfig),
-  shareProcessNamespace: optional(27, boolean),
-  readinessGates: optional(28, list(PodReadinessGate), undefined, { list: "atomic" }),
-  runtimeClassName: optional(29, string),
-  enableServiceLinks: optional(30, boolean),
-  preemptionPolicy: optional(31, string),
-  overhead: optional(32, map(quantity)),
-  topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), undefined, {
-    list: "map",
-    keys: ["topologyKey", "whenUnsatisfiable"],
-    mergeKey: "topologyKey",
-  }),
-  ephemeralContainers: optional(34, list(EphemeralContainer), undefined, {
-    list: "map",
-    keys: ["name"],
-    mergeKey: "name",
-  }),
-  setHostnameAsFQDN: optional(35, boolean),
-  os: optional(36, PodOS),
-  hostUsers: optional(37, boolean),
-  schedulingGates: optional(38, list(PodSchedulingGate), undefined, { list: "map", keys: ["name"], mergeKey: "name" }),
-  resourceClaims: optional(39, list(PodResourceClaim), undefined, {
+  volumes: optional(1, list(Volume), "Volumes that containers can mount.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
     retainKeys: true,
   }),
-  resources: optional(40, ResourceRequirements),
-  hostnameOverride: optional(41, string),
-  schedulingGroup: optional(43, PodSchedulingGroup),
+  containers: required(2, list(Container), "The containers, at least one.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+  }),
+  restartPolicy: optional(3, string, "When containers are started again: Always, OnFailure or Never.", {
+    default: "Always",
+  }),
+  terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", { default: 30 }),
+  activeDeadlineSeconds: optional(5, int64, "How long the pod may run before it counts as failed."),
+  dnsPolicy: optional(6, string, "ClusterFirst, ClusterFirstWithHostNet, Default or None.", {
+    default: "ClusterFirst",
+  }),
+  nodeSelector: optional(7, map(string), "Labels that the node must have.", { atomic: true }),
+  serviceAccountName: optional(8, string, "The service account that the pod acts as."),
+  serviceAccount: optional(9, string, "Older name of serviceAccountName."),
+  nodeName: optional(10, string, "The node that the pod runs on."),
+  hostNetwork: optional(11, boolean, "Whether the pod uses the node's network."),
+  hostPID: optional(12, boolean, "Whether the pod sees the node's processes."),
+  hostIPC: optional(13, boolean, "Whether the pod shares the node's inter-process communication."),
+  securityContext: optional(14, PodSecurityContext, "Rights of all containers."),
+  imagePullSecrets: optional(15, list(LocalObjectReference), "Secrets for pulling images.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+  }),
+  hostname: optional(16, string, "Host name of the pod; its name when absent."),
+  subdomain: optional(17, string, "With it, the host name is `<hostname>.<subdomain>.<namespace>.svc.<zone>`."),
+  affinity: optional(18, Affinity, "Rules on where to run."),
+  schedulerName: optional(19, string, "The scheduler that is in charge.", { default: "default-scheduler" }),
+  initContainers: optional(
+    20,
+    list(Container),
+    "Containers that run to their end, one after the other, before the others start.",
+    { list: "map", keys: ["name"], mergeKey: "name" },
+  ),
+  automountServiceAccountToken: optional(21, boolean, "Whether the service account's token is mounted."),
+  tolerations: optional(22, list(Toleration), "Taints that the pod tolerates.", { list: "atomic" }),
+  hostAliases: optional(23, list(HostAlias), "Lines of the pod's hosts file.", {
+    list: "map",
+    keys: ["ip"],
+    mergeKey: "ip",
+  }),
+  priorityClassName: optional(24, string, "The pod's priority, by name."),
+  priority: optional(25, int32, "The pod's priority; set from its class."),
+  dnsConfig: optional(26, PodDNSConfig, "Name resolution beyond dnsPolicy."),
+  shareProcessNamespace: optional(27, boolean, "Whether containers see each other's processes."),
+  readinessGates: optional(28, list(PodReadinessGate), "Conditions that must also hold for the pod to be ready.", {
+    list: "atomic",
+  }),
+  runtimeClassName: optional(29, string, "How the containers are run."),
+  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables."),
+  preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never."),
+  overhead: optional(32, map(quantity), "What running the pod costs beside its containers."),
+  topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), "How to spread pods over places.", {
+    list: "map",
+    keys: ["topologyKey", "whenUnsatisfiable"],
+    mergeKey: "topologyKey",
+  }),
+  ephemeralContainers: optional(34, list(EphemeralContainer), "Containers that were added for a look inside.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+  }),
+  setHostnameAsFQDN: optional(35, boolean, "Whether the host name is the full name."),
+  os: optional(36, PodOS, "The operating system that the pod needs."),
+  hostUsers: optional(37, boolean, "Whether the pod shares the node's users; false gives it users of its own."),
+  schedulingGates: optional(38, list(PodSchedulingGate), "While there are any, the pod is not scheduled.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+  }),
+  resourceClaims: optional(39, list(PodResourceClaim), "Resource claims that must be met before the pod starts.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+    retainKeys: true,
+  }),
+  resources: optional(40, ResourceRequirements, "What the pod as a whole asks for and may use."),
+  hostnameOverride: optional(41, string, "Host name of the pod, as it stands."),
+  schedulingGroup: optional(43, PodSchedulingGroup, "Pods that are scheduled together with this one."),
 }));
 export type PodSpec = z.infer<typeof PodSpec>;
 
 export const PodTemplateSpec = message("io.k8s.api.core.v1.PodTemplateSpec", () => ({
-  metadata: optional(1, ObjectMeta),
-  spec: optional(2, PodSpec),
+  metadata: optional(1, ObjectMeta, "Metadata of the pods."),
+  spec: optional(2, PodSpec, "The wanted state of the pods."),
 }));
 export type PodTemplateSpec = z.infer<typeof PodTemplateSpec>;
 
 export const Pod = message("io.k8s.api.core.v1.Pod", () => ({
   metadata: metadataField(),
-  spec: optional(2, PodSpec),
-  status: optional(3, PodStatus),
+  spec: optional(2, PodSpec, "The wanted state of the pod."),
+  status: optional(3, PodStatus, "The observed state of the pod."),
 }));
 export type Pod = z.infer<typeof Pod>;

@@ -4,83 +4,105 @@ import { ContainerStatus } from "./container-status.ts";
 import { ResourceRequirements } from "./resources.ts";
 
 export const PodCondition = message("io.k8s.api.core.v1.PodCondition", () => ({
-  type: required(1, string),
-  status: required(2, string),
-  lastProbeTime: optional(3, time),
-  lastTransitionTime: optional(4, time),
-  reason: optional(5, string),
-  message: optional(6, string),
-  observedGeneration: optional(7, int64),
+  type: required(1, string, "What the condition is about, such as PodScheduled, Initialized or Ready."),
+  status: required(2, string, "True, False or Unknown."),
+  lastProbeTime: optional(3, time, "When it was last looked at."),
+  lastTransitionTime: optional(4, time, "When the status last changed."),
+  reason: optional(5, string, "Why, as one word for programs."),
+  message: optional(6, string, "Why, as a sentence for people."),
+  observedGeneration: optional(7, int64, "The generation that the condition was set for."),
 }));
 export type PodCondition = z.infer<typeof PodCondition>;
 
 export const HostIP = message("io.k8s.api.core.v1.HostIP", () => ({
-  ip: required(1, string),
+  ip: required(1, string, "The address."),
 }));
 export type HostIP = z.infer<typeof HostIP>;
 
 export const PodIP = message("io.k8s.api.core.v1.PodIP", () => ({
-  ip: required(1, string),
+  ip: required(1, string, "The address."),
 }));
 export type PodIP = z.infer<typeof PodIP>;
 
 export const PodResourceClaimStatus = message("io.k8s.api.core.v1.PodResourceClaimStatus", () => ({
-  name: required(1, string),
-  resourceClaimName: optional(2, string),
+  name: required(1, string, "One of the pod's resource claims."),
+  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it."),
 }));
 export type PodResourceClaimStatus = z.infer<typeof PodResourceClaimStatus>;
 
 export const ContainerExtendedResourceRequest = message("io.k8s.api.core.v1.ContainerExtendedResourceRequest", () => ({
-  containerName: required(1, string),
-  resourceName: required(2, string),
-  requestName: required(3, string),
+  containerName: required(1, string, "Name of the container."),
+  resourceName: required(2, string, "The extended resource that it asks for."),
+  requestName: required(3, string, "The request of the claim that stands for it."),
 }));
 export type ContainerExtendedResourceRequest = z.infer<typeof ContainerExtendedResourceRequest>;
 
 export const PodExtendedResourceClaimStatus = message("io.k8s.api.core.v1.PodExtendedResourceClaimStatus", () => ({
-  requestMappings: required(1, list(ContainerExtendedResourceRequest), undefined, { list: "atomic" }),
-  resourceClaimName: required(2, string),
+  requestMappings: required(
+    1,
+    list(ContainerExtendedResourceRequest),
+    "Which request stands for which resource of which container.",
+    { list: "atomic" },
+  ),
+  resourceClaimName: required(2, string, "The ResourceClaim that was made for the pod."),
 }));
 export type PodExtendedResourceClaimStatus = z.infer<typeof PodExtendedResourceClaimStatus>;
 
 export const NodeAllocatableResourceClaimStatus = message(
   "io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus",
   () => ({
-    resourceClaimName: required(1, string),
-    containers: optional(2, list(string), undefined, { list: "set" }),
-    resources: required(3, map(quantity)),
+    resourceClaimName: required(1, string, "The ResourceClaim."),
+    containers: optional(2, list(string), "Containers that use it.", { list: "set" }),
+    resources: required(3, map(quantity), "What it takes of the node."),
   }),
 );
 export type NodeAllocatableResourceClaimStatus = z.infer<typeof NodeAllocatableResourceClaimStatus>;
 
 export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
-  phase: optional(1, string),
-  conditions: optional(2, list(PodCondition), undefined, { list: "map", keys: ["type"], mergeKey: "type" }),
-  message: optional(3, string),
-  reason: optional(4, string),
-  hostIP: optional(5, string),
-  podIP: optional(6, string),
-  startTime: optional(7, time),
-  containerStatuses: optional(8, list(ContainerStatus), undefined, { list: "atomic" }),
-  qosClass: optional(9, string),
-  initContainerStatuses: optional(10, list(ContainerStatus), undefined, { list: "atomic" }),
-  nominatedNodeName: optional(11, string),
-  podIPs: optional(12, list(PodIP), undefined, { list: "map", keys: ["ip"], mergeKey: "ip" }),
-  ephemeralContainerStatuses: optional(13, list(ContainerStatus), undefined, { list: "atomic" }),
-  resize: optional(14, string),
-  resourceClaimStatuses: optional(15, list(PodResourceClaimStatus), undefined, {
+  phase: optional(1, string, "Pending, Running, Succeeded, Failed or Unknown."),
+  conditions: optional(2, list(PodCondition), "What is known of the pod.", {
+    list: "map",
+    keys: ["type"],
+    mergeKey: "type",
+  }),
+  message: optional(3, string, "Why, as a sentence for people."),
+  reason: optional(4, string, "Why, as one word for programs."),
+  hostIP: optional(5, string, "Address of the node."),
+  podIP: optional(6, string, "Address of the pod; the first of podIPs."),
+  startTime: optional(7, time, "When the kubelet took the pod."),
+  containerStatuses: optional(8, list(ContainerStatus), "State of the containers.", { list: "atomic" }),
+  qosClass: optional(9, string, "Guaranteed, Burstable or BestEffort."),
+  initContainerStatuses: optional(10, list(ContainerStatus), "State of the init containers.", { list: "atomic" }),
+  nominatedNodeName: optional(11, string, "The node that room is being made on."),
+  podIPs: optional(12, list(PodIP), "Addresses of the pod, at most one for each IP version.", {
+    list: "map",
+    keys: ["ip"],
+    mergeKey: "ip",
+  }),
+  ephemeralContainerStatuses: optional(13, list(ContainerStatus), "State of the ephemeral containers.", {
+    list: "atomic",
+  }),
+  resize: optional(14, string, "No longer used."),
+  resourceClaimStatuses: optional(15, list(PodResourceClaimStatus), "State of the resource claims.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
     retainKeys: true,
   }),
-  hostIPs: optional(16, list(HostIP), undefined, { list: "atomic", mergeKey: "ip" }),
-  observedGeneration: optional(17, int64),
-  extendedResourceClaimStatus: optional(18, PodExtendedResourceClaimStatus),
-  allocatedResources: optional(19, map(quantity)),
-  resources: optional(20, ResourceRequirements),
-  nodeAllocatableResourceClaimStatuses: optional(21, list(NodeAllocatableResourceClaimStatus), undefined, {
-    list: "atomic",
-  }),
+  hostIPs: optional(16, list(HostIP), "Addresses of the node.", { list: "atomic", mergeKey: "ip" }),
+  observedGeneration: optional(17, int64, "The generation that the kubelet has seen."),
+  extendedResourceClaimStatus: optional(
+    18,
+    PodExtendedResourceClaimStatus,
+    "The claim that stands for extended resources.",
+  ),
+  allocatedResources: optional(19, map(quantity), "What the node has set aside for the pod."),
+  resources: optional(20, ResourceRequirements, "What the pod has at present."),
+  nodeAllocatableResourceClaimStatuses: optional(
+    21,
+    list(NodeAllocatableResourceClaimStatus),
+    "What claims take of the node.",
+    { list: "atomic" },
+  ),
 }));
 export type PodStatus = z.infer<typeof PodStatus>;

@@ -38,135 +38,148 @@ import { ProjectedVolumeSource } from "./projected-volume.ts";
 import { DownwardAPIVolumeFile, KeyToPath } from "./volume-file.ts";
 
 export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSource", () => ({
-  path: required(1, string),
-  type: optional(2, string, undefined, { default: "" }),
+  path: required(1, string, "Path on the node."),
+  type: optional(2, string, "What must be there: Directory, File, Socket and so on; empty asks nothing.", {
+    default: "",
+  }),
 }));
 export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
 
 export const EmptyDirVolumeSource = message("io.k8s.api.core.v1.EmptyDirVolumeSource", () => ({
-  medium: optional(1, string),
-  sizeLimit: optional(2, quantity),
+  medium: optional(1, string, "Where it lies: empty for the disk, Memory, or HugePages."),
+  sizeLimit: optional(2, quantity, "The most that it may hold."),
 }));
 export type EmptyDirVolumeSource = z.infer<typeof EmptyDirVolumeSource>;
 
 export const SecretVolumeSource = message("io.k8s.api.core.v1.SecretVolumeSource", () => ({
-  secretName: optional(1, string),
-  items: optional(2, list(KeyToPath), undefined, { list: "atomic" }),
-  defaultMode: optional(3, int32, undefined, { default: 420 }),
-  optional: optional(4, boolean),
+  secretName: optional(1, string, "Name of the Secret."),
+  items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
+  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
+  optional: optional(4, boolean, "Whether it may be missing."),
 }));
 export type SecretVolumeSource = z.infer<typeof SecretVolumeSource>;
 
 export const ConfigMapVolumeSource = message("io.k8s.api.core.v1.ConfigMapVolumeSource", () => ({
-  name: optional(1, string, undefined, {
+  name: optional(1, string, "Name of the ConfigMap.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  items: optional(2, list(KeyToPath), undefined, { list: "atomic" }),
-  defaultMode: optional(3, int32, undefined, { default: 420 }),
-  optional: optional(4, boolean),
+  items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
+  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
+  optional: optional(4, boolean, "Whether it may be missing."),
 }));
 export type ConfigMapVolumeSource = z.infer<typeof ConfigMapVolumeSource>;
 
 export const DownwardAPIVolumeSource = message("io.k8s.api.core.v1.DownwardAPIVolumeSource", () => ({
-  items: optional(1, list(DownwardAPIVolumeFile), undefined, { list: "atomic" }),
-  defaultMode: optional(2, int32, undefined, { default: 420 }),
+  items: optional(1, list(DownwardAPIVolumeFile), "The files.", { list: "atomic" }),
+  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
 }));
 export type DownwardAPIVolumeSource = z.infer<typeof DownwardAPIVolumeSource>;
 
 export const NFSVolumeSource = message("io.k8s.api.core.v1.NFSVolumeSource", () => ({
-  server: required(1, string),
-  path: required(2, string),
-  readOnly: optional(3, boolean),
+  server: required(1, string, "Name or address of the server."),
+  path: required(2, string, "The path that the server exports."),
+  readOnly: optional(3, boolean, "Whether it can only be read."),
 }));
 export type NFSVolumeSource = z.infer<typeof NFSVolumeSource>;
 
 export const PersistentVolumeClaimVolumeSource = message(
   "io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource",
   () => ({
-    claimName: required(1, string),
-    readOnly: optional(2, boolean),
+    claimName: required(1, string, "Name of the claim."),
+    readOnly: optional(2, boolean, "Whether it can only be read."),
   }),
 );
 export type PersistentVolumeClaimVolumeSource = z.infer<typeof PersistentVolumeClaimVolumeSource>;
 
 export const CSIVolumeSource = message("io.k8s.api.core.v1.CSIVolumeSource", () => ({
-  driver: required(1, string),
-  readOnly: optional(2, boolean),
-  fsType: optional(3, string),
-  volumeAttributes: optional(4, map(string)),
-  nodePublishSecretRef: optional(5, LocalObjectReference),
+  driver: required(1, string, "Name of the driver."),
+  readOnly: optional(2, boolean, "Whether it can only be read."),
+  fsType: optional(3, string, "Type of the file system, such as ext4."),
+  volumeAttributes: optional(4, map(string), "Settings for the driver."),
+  nodePublishSecretRef: optional(5, LocalObjectReference, "A secret for the driver."),
 }));
 export type CSIVolumeSource = z.infer<typeof CSIVolumeSource>;
 
 export const ImageVolumeSource = message("io.k8s.api.core.v1.ImageVolumeSource", () => ({
-  reference: optional(1, string),
-  pullPolicy: optional(2, string),
+  reference: optional(1, string, "The image whose files are shown."),
+  pullPolicy: optional(2, string, "Always, IfNotPresent or Never."),
 }));
 export type ImageVolumeSource = z.infer<typeof ImageVolumeSource>;
 
 export const VolumeResourceRequirements = message("io.k8s.api.core.v1.VolumeResourceRequirements", () => ({
-  limits: optional(1, map(quantity)),
-  requests: optional(2, map(quantity)),
+  limits: optional(1, map(quantity), "The most that is taken."),
+  requests: optional(2, map(quantity), "What is needed at least."),
 }));
 export type VolumeResourceRequirements = z.infer<typeof VolumeResourceRequirements>;
 
 export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentVolumeClaimSpec", () => ({
-  accessModes: optional(1, list(string), undefined, { list: "atomic" }),
-  resources: optional(2, VolumeResourceRequirements),
-  volumeName: optional(3, string),
-  selector: optional(4, LabelSelector),
-  storageClassName: optional(5, string),
-  volumeMode: optional(6, string, undefined, { default: "Filesystem" }),
-  dataSource: optional(7, TypedLocalObjectReference),
-  dataSourceRef: optional(8, TypedObjectReference),
-  volumeAttributesClassName: optional(9, string),
+  accessModes: optional(
+    1,
+    list(string),
+    "How it is used: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod.",
+    { list: "atomic" },
+  ),
+  resources: optional(2, VolumeResourceRequirements, "How large it must be."),
+  volumeName: optional(3, string, "The volume that it is bound to."),
+  selector: optional(4, LabelSelector, "Volumes that come into question."),
+  storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one."),
+  volumeMode: optional(6, string, "Filesystem or Block.", { default: "Filesystem" }),
+  dataSource: optional(7, TypedLocalObjectReference, "What the volume is filled from."),
+  dataSourceRef: optional(8, TypedObjectReference, "What the volume is filled from, of any kind."),
+  volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later."),
 }));
 export type PersistentVolumeClaimSpec = z.infer<typeof PersistentVolumeClaimSpec>;
 
 export const PersistentVolumeClaimTemplate = message("io.k8s.api.core.v1.PersistentVolumeClaimTemplate", () => ({
-  metadata: optional(1, ObjectMeta),
-  spec: required(2, PersistentVolumeClaimSpec),
+  metadata: optional(1, ObjectMeta, "Labels and annotations of the claim."),
+  spec: required(2, PersistentVolumeClaimSpec, "The wanted state of the claim."),
 }));
 export type PersistentVolumeClaimTemplate = z.infer<typeof PersistentVolumeClaimTemplate>;
 
 export const EphemeralVolumeSource = message("io.k8s.api.core.v1.EphemeralVolumeSource", () => ({
-  volumeClaimTemplate: optional(1, PersistentVolumeClaimTemplate),
+  volumeClaimTemplate: optional(1, PersistentVolumeClaimTemplate, "What the claim is made from."),
 }));
 export type EphemeralVolumeSource = z.infer<typeof EphemeralVolumeSource>;
 
 const volumePlace = { field: "volumeSource", n: 2, message: "io.k8s.api.core.v1.VolumeSource" };
 
 export const Volume = message("io.k8s.api.core.v1.Volume", () => ({
-  name: required(1, string),
-  hostPath: optional(1, HostPathVolumeSource, undefined, { proto: volumePlace }),
-  emptyDir: optional(2, EmptyDirVolumeSource, undefined, { proto: volumePlace }),
-  gcePersistentDisk: optional(3, GCEPersistentDiskVolumeSource, undefined, { proto: volumePlace }),
-  awsElasticBlockStore: optional(4, AWSElasticBlockStoreVolumeSource, undefined, { proto: volumePlace }),
-  gitRepo: optional(5, GitRepoVolumeSource, undefined, { proto: volumePlace }),
-  secret: optional(6, SecretVolumeSource, undefined, { proto: volumePlace }),
-  nfs: optional(7, NFSVolumeSource, undefined, { proto: volumePlace }),
-  iscsi: optional(8, ISCSIVolumeSource, undefined, { proto: volumePlace }),
-  glusterfs: optional(9, GlusterfsVolumeSource, undefined, { proto: volumePlace }),
-  persistentVolumeClaim: optional(10, PersistentVolumeClaimVolumeSource, undefined, { proto: volumePlace }),
-  rbd: optional(11, RBDVolumeSource, undefined, { proto: volumePlace }),
-  flexVolume: optional(12, FlexVolumeSource, undefined, { proto: volumePlace }),
-  cinder: optional(13, CinderVolumeSource, undefined, { proto: volumePlace }),
-  cephfs: optional(14, CephFSVolumeSource, undefined, { proto: volumePlace }),
-  flocker: optional(15, FlockerVolumeSource, undefined, { proto: volumePlace }),
-  downwardAPI: optional(16, DownwardAPIVolumeSource, undefined, { proto: volumePlace }),
-  fc: optional(17, FCVolumeSource, undefined, { proto: volumePlace }),
-  azureFile: optional(18, AzureFileVolumeSource, undefined, { proto: volumePlace }),
-  configMap: optional(19, ConfigMapVolumeSource, undefined, { proto: volumePlace }),
-  vsphereVolume: optional(20, VsphereVirtualDiskVolumeSource, undefined, { proto: volumePlace }),
-  quobyte: optional(21, QuobyteVolumeSource, undefined, { proto: volumePlace }),
-  azureDisk: optional(22, AzureDiskVolumeSource, undefined, { proto: volumePlace }),
-  photonPersistentDisk: optional(23, PhotonPersistentDiskVolumeSource, undefined, { proto: volumePlace }),
-  portworxVolume: optional(24, PortworxVolumeSource, undefined, { proto: volumePlace }),
-  scaleIO: optional(25, ScaleIOVolumeSource, undefined, { proto: volumePlace }),
-  projected: optional(26, ProjectedVolumeSource, undefined, { proto: volumePlace }),
-  storageos: optional(27, StorageOSVolumeSource, undefined, { proto: volumePlace }),
-  csi: optional(28, CSIVolumeSource, undefined, { proto: volumePlace }),
-  ephemeral: optional(29, EphemeralVolumeSource, undefined, { proto: volumePlace }),
-  image: optional(30, ImageVolumeSource, undefined, { proto: volumePlace }),
+  name: required(1, string, "Name of the volume, unique in the pod."),
+  hostPath: optional(1, HostPathVolumeSource, "A file or folder of the node.", { proto: volumePlace }),
+  emptyDir: optional(2, EmptyDirVolumeSource, "A folder that lives as long as the pod.", { proto: volumePlace }),
+  gcePersistentDisk: optional(3, GCEPersistentDiskVolumeSource, "A disk of Google Compute Engine.", {
+    proto: volumePlace,
+  }),
+  awsElasticBlockStore: optional(4, AWSElasticBlockStoreVolumeSource, "A volume of Elastic Block Store.", {
+    proto: volumePlace,
+  }),
+  gitRepo: optional(5, GitRepoVolumeSource, "Files of a Git repository.", { proto: volumePlace }),
+  secret: optional(6, SecretVolumeSource, "Files made from a Secret.", { proto: volumePlace }),
+  nfs: optional(7, NFSVolumeSource, "A folder of an NFS server.", { proto: volumePlace }),
+  iscsi: optional(8, ISCSIVolumeSource, "A disk of an iSCSI target.", { proto: volumePlace }),
+  glusterfs: optional(9, GlusterfsVolumeSource, "A Gluster volume.", { proto: volumePlace }),
+  persistentVolumeClaim: optional(10, PersistentVolumeClaimVolumeSource, "A claim in the same namespace.", {
+    proto: volumePlace,
+  }),
+  rbd: optional(11, RBDVolumeSource, "A block device of Ceph.", { proto: volumePlace }),
+  flexVolume: optional(12, FlexVolumeSource, "A volume of an exec driver.", { proto: volumePlace }),
+  cinder: optional(13, CinderVolumeSource, "A volume of OpenStack Cinder.", { proto: volumePlace }),
+  cephfs: optional(14, CephFSVolumeSource, "A file system of Ceph.", { proto: volumePlace }),
+  flocker: optional(15, FlockerVolumeSource, "A Flocker dataset.", { proto: volumePlace }),
+  downwardAPI: optional(16, DownwardAPIVolumeSource, "Files with facts about the pod.", { proto: volumePlace }),
+  fc: optional(17, FCVolumeSource, "A disk behind Fibre Channel.", { proto: volumePlace }),
+  azureFile: optional(18, AzureFileVolumeSource, "An Azure file share.", { proto: volumePlace }),
+  configMap: optional(19, ConfigMapVolumeSource, "Files made from a ConfigMap.", { proto: volumePlace }),
+  vsphereVolume: optional(20, VsphereVirtualDiskVolumeSource, "A vSphere disk.", { proto: volumePlace }),
+  quobyte: optional(21, QuobyteVolumeSource, "A Quobyte volume.", { proto: volumePlace }),
+  azureDisk: optional(22, AzureDiskVolumeSource, "An Azure disk.", { proto: volumePlace }),
+  photonPersistentDisk: optional(23, PhotonPersistentDiskVolumeSource, "A Photon disk.", { proto: volumePlace }),
+  portworxVolume: optional(24, PortworxVolumeSource, "A Portworx volume.", { proto: volumePlace }),
+  scaleIO: optional(25, ScaleIOVolumeSource, "A ScaleIO volume.", { proto: volumePlace }),
+  projected: optional(26, ProjectedVolumeSource, "Files from several sources in one folder.", { proto: volumePlace }),
+  storageos: optional(27, StorageOSVolumeSource, "A StorageOS volume.", { proto: volumePlace }),
+  csi: optional(28, CSIVolumeSource, "A volume of a CSI driver that lives as long as the pod.", { proto: volumePlace }),
+  ephemeral: optional(29, EphemeralVolumeSource, "A claim that lives as long as the pod.", { proto: volumePlace }),
+  image: optional(30, ImageVolumeSource, "Files of an image.", { proto: volumePlace }),
 }));
 export type Volume = z.infer<typeof Volume>;
