@@ -26,6 +26,8 @@ export interface Head {
    */
   mark: number;
   markAt: number;
+  /** The mark before this one, for who needs one that is a little older. */
+  olderMark: number;
 }
 
 const counterKey = (type: string): Item => ({ p: { S: `type#${type}` }, k: { S: "counter" } });
@@ -59,6 +61,7 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
       objectShards: born,
       mark: 1,
       markAt: 0,
+      olderMark: 1,
     };
   const shards = JSON.parse(counter["s"]!.S!) as Sharding[];
   return {
@@ -70,6 +73,7 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
     objectShards: Number(counter["o"]!.N),
     mark: Number(counter["m"]!.N),
     markAt: Number(counter["mt"]!.N),
+    olderMark: Number(counter["om"]!.N),
   };
 }
 
@@ -152,7 +156,7 @@ const usualDraw = (count: number, at: number): Partial<UpdateItemInput> => ({
 function firstDraw(context: Context, type: string, count: number, at: number): Partial<UpdateItemInput> {
   const born = context.shards(type);
   return {
-    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :at",
+    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :at, om = :one",
     ConditionExpression: "attribute_not_exists(p)",
     ExpressionAttributeValues: {
       ":c": { N: String(1 + count) },
@@ -165,33 +169,43 @@ function firstDraw(context: Context, type: string, count: number, at: number): P
   };
 }
 
-/** A draw over a counter that has rested, or whose time is ahead of this clock. */
+/**
+ * A draw over a counter that has rested, or whose time is ahead of this clock. What was drawn before the rest had
+ * arrived or was lost long before its end.
+ */
 function exactDraw(count: number, at: number, old: Item): Partial<UpdateItemInput> {
   const drawnAt = number(old, "t");
   const hasRested = at - drawnAt > times.latest;
   return {
-    UpdateExpression: `SET c = :c + :n, t = :now${hasRested ? ", m = :c, mt = :at" : ""}`,
+    UpdateExpression: `SET c = :c + :n, t = :now${hasRested ? ", m = :c, mt = :at, om = :c" : ""}`,
     ConditionExpression: "c = :c AND t = :t",
     ExpressionAttributeValues: {
       ":n": { N: String(count) },
       ":now": { N: String(Math.max(drawTime(at), drawnAt)) },
       ":c": old["c"]!,
       ":t": old["t"]!,
-      ...(hasRested ? { ":at": { N: String(at) } } : {}),
+      ...(hasRested ? { ":at": { N: String(at - times.latest / 3) } } : {}),
     },
   };
 }
 
-/** Notes that everything up to `mark` is settled. Never lowers it. */
+/**
+ * Notes that everything up to `mark` was settled at `at`. Never lowers it, and leaves it as it is for a while, so that
+ * one of the two marks is always old enough for a list.
+ */
 export async function raiseMark(context: Context, type: string, mark: number, at: number): Promise<void> {
   await unlessFailed(
     persist(context, () =>
       context.dynamo.update({
         TableName: context.tables.objects,
         Key: counterKey(type),
-        UpdateExpression: "SET m = :m, mt = :at",
-        ConditionExpression: "attribute_exists(p) AND (m < :m OR (m = :m AND mt < :at))",
-        ExpressionAttributeValues: { ":m": { N: String(mark) }, ":at": { N: String(at) } },
+        UpdateExpression: "SET om = m, m = :m, mt = :at",
+        ConditionExpression: "attribute_exists(p) AND m <= :m AND mt < :old",
+        ExpressionAttributeValues: {
+          ":m": { N: String(mark) },
+          ":at": { N: String(at) },
+          ":old": { N: String(at - 2 * times.overlap) },
+        },
       }),
     ),
   );
@@ -243,7 +257,7 @@ export async function setCounter(context: Context, type: string, from: number, t
     context.dynamo.update({
       TableName: context.tables.objects,
       Key: counterKey(type),
-      UpdateExpression: "SET c = :to, t = :now, m = :to, mt = :now",
+      UpdateExpression: "SET c = :to, t = :now, m = :to, mt = :now, om = :to",
       ConditionExpression: "c = :from OR c = :to",
       ExpressionAttributeValues: { ":to": { N: String(to) }, ":from": { N: String(from) }, ":now": { N: now } },
     }),

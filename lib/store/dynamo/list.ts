@@ -66,7 +66,7 @@ function settledBefore(memory: Memory, head: Awaited<ReturnType<typeof readHead>
   const before = startedAt - times.overlap;
   // The last ticket is so old that no request with it can come any more.
   if (startedAt - head.drawnAt > times.latest) return head.counter;
-  let settled = head.markAt <= before ? head.mark : 1;
+  let settled = head.markAt <= before ? head.mark : head.olderMark;
   for (const { revision, at } of memory.marks) if (at <= before) settled = Math.max(settled, revision);
   return settled;
 }

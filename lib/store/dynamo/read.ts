@@ -72,6 +72,8 @@ export async function readRun(
     if (through >= head.counter) break;
     // The type was spread over more shards since: the hole may be a slot where nobody has looked.
     if (head.shards.length !== lookedBy.shards.length) continue;
+    // What has been settled since may have come between the look and the head.
+    if (lookedBy.mark <= through && head.mark > through) continue;
     const next = nextSlot(look.slots, through);
     const verdict = await judge(context, type, memory, {
       after,
@@ -80,7 +82,6 @@ export async function readRun(
       next,
       last: slots.at(-1),
       settledAreKnown,
-      mark: lookedBy.mark,
     });
     if (verdict === "gone") throw new Compacted(after, Math.max(head.floor, head.mark));
     if (verdict === "settled") through++;
@@ -115,8 +116,6 @@ interface Hole {
   next: Item | undefined;
   last: Item | undefined;
   settledAreKnown: boolean;
-  /** The mark as it was before the look: what was settled later may have come between the look and the head. */
-  mark: number;
 }
 
 /**
@@ -124,13 +123,13 @@ interface Hole {
  * `gone`: it may have been there and expired. `settled`: nothing can come any more, and what came is not needed.
  */
 async function judge(context: Context, type: string, memory: Memory, hole: Hole) {
-  const { after, through, head, next, last, settledAreKnown, mark } = hole;
+  const { after, through, head, next, last, settledAreKnown } = hole;
   const { rules, clock } = context;
   const now = clock.now();
   const revision = through + 1;
   // Tickets above the mark follow each other without a long rest, so the next sign of life dates the hole.
   const sign = next ? number(next, "t") : head.drawnAt;
-  const isPast = revision <= mark || now - sign > times.latest;
+  const isPast = revision <= head.mark || now - sign > times.latest;
   if (isPast && settledAreKnown) return "settled";
   if (isPast && rules.oldHoles && (next || !(await isFresh(context, type, head, after, last)))) return "gone";
   if (next && now - number(next, "t") > times.patience) return "old";

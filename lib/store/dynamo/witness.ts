@@ -19,10 +19,12 @@ export class TableWitness implements Witness {
   readonly #floors: { step: number; floor: number }[] = [{ step: 0, floor: 0 }];
   readonly #queries: { step: number; process: Process }[] = [];
   readonly #tokens = new Map<string, string>();
+  readonly #began: number;
   readonly faults: string[] = [];
 
   constructor(world: World) {
     this.#world = world;
+    this.#began = world.now;
   }
 
   wrote(table: string, key: Item, item: Item | undefined): void {
@@ -77,8 +79,9 @@ export class TableWitness implements Witness {
   #mayBeGone(after: number, calledAt: number, ended: number): boolean {
     if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
     const until = this.#world.now;
-    const own = this.#slots.get(after);
-    if (own && until - number(own, "t") > times.readable) return true;
+    // Nor can a reader tell what became of a place whose own slot is gone.
+    const writtenAt = number(this.#slots.get(after) ?? {}, "t") || this.#began;
+    if (until - writtenAt > times.readable) return true;
     for (const [revision, slot] of this.#slots) {
       const isOld = until - number(slot, "t") > times.latest;
       if (revision > after && isOld && calledAt < until) return true;
