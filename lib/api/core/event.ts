@@ -61,6 +61,9 @@ export const event = defineKind<Event>({
   createOnUpdate: true,
   lifetime: 3_600_000,
   shards: 4,
+  defaults(object) {
+    object.involvedObject ??= {};
+  },
   validate: (object) => validateEvent(object, "reportingComponent"),
   fields: {
     "involvedObject.kind": ({ involvedObject }) => involvedObject.kind ?? "",

@@ -1,0 +1,163 @@
+import { expect, test } from "vitest";
+import { isApiError } from "#base";
+import { pod } from "./pod.ts";
+import type { Pod } from "./spec.ts";
+
+const make = (part: Partial<NonNullable<Pod["spec"]>> = {}, status?: Pod["status"]): Pod => ({
+  metadata: { name: "web", namespace: "default", uid: "u", resourceVersion: "5", generation: 1 },
+  spec: { containers: [{ name: "app", image: "a" }], ...part },
+  ...(status ? { status } : {}),
+});
+
+const subresource = <Type extends string>(name: string, type: Type) => {
+  const found = pod.subresources?.[name];
+  if (found?.type !== type) throw new Error(`no ${type} ${name}`);
+  return found as Extract<NonNullable<typeof found>, { type: Type }>;
+};
+
+function refusal(run: () => unknown): { code: number; message: string } {
+  try {
+    run();
+  } catch (error) {
+    if (isApiError(error)) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+const bind = (object: Pod, metadata: object = {}, target: object = { kind: "Node", name: "n1" }) =>
+  subresource("binding", "action").apply(object, { metadata: { name: "web", ...metadata }, target } as never, {
+    now: Date.UTC(2026, 0, 1),
+  });
+
+test("a binding sets the node, the condition and what it carries", () => {
+  const object = make({}, { nominatedNodeName: "n0" });
+  bind(object, { annotations: { a: "b" }, labels: { zone: "z" } });
+  expect(object.spec?.nodeName).toBe("n1");
+  expect(object.status).toEqual({
+    conditions: [{ type: "PodScheduled", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }],
+  });
+  expect(object.metadata).toMatchObject({ annotations: { a: "b" }, labels: { zone: "z" } });
+  expect(pod.generation?.(object)).toEqual(pod.generation?.(make()));
+});
+
+test.each([
+  ["a bound pod", make({ nodeName: "n0" }), {}, {}, 409, 'pod web is already assigned to node "n0"'],
+  [
+    "a gated pod",
+    make({ schedulingGates: [{ name: "g" }] }),
+    {},
+    {},
+    409,
+    "pod web has non-empty .spec.schedulingGates",
+  ],
+  ["another uid", make(), { uid: "v" }, {}, 409, "Precondition failed: UID in precondition: v, UID in object meta: u"],
+  ["another revision", make(), { resourceVersion: "4" }, {}, 409, "Precondition failed: ResourceVersion"],
+  ["another name", make(), { name: "x" }, {}, 400, "name in URL does not match name in Binding object"],
+])("a binding is refused: %s", (_name, object, metadata, _target, code, message) => {
+  const refused = refusal(() => bind(object, metadata));
+  expect(refused.code).toBe(code);
+  expect(refused.message).toContain(message);
+});
+
+test("a pod that is going is not bound", () => {
+  const object = make();
+  object.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+  expect(refusal(() => bind(object)).message).toBe(
+    'Operation cannot be fulfilled on pods/binding "web": pod web is being deleted, cannot be assigned to a host',
+  );
+});
+
+const target = (name: string, object: Pod, query: string) =>
+  subresource(name, "connect").target(object, new URLSearchParams(query));
+const two = { nodeName: "n1", containers: ["a", "b"].map((name) => ({ name, image: "i" })) };
+
+test("logs, exec, attach and port-forward go to the pod's node in the kubelet's words", () => {
+  const object = make({ nodeName: "n1" });
+  const tests = [
+    ["log", "follow=true&tailLines=5&pretty=1", "/containerLogs/default/web/app?follow=true&tailLines=5"],
+    [
+      "exec",
+      "command=ls&command=-l&stdin=true&stdout=1&tty=false",
+      "/exec/default/web/app?input=1&output=1&command=ls&command=-l",
+    ],
+    ["attach", "stderr=true&container=app", "/attach/default/web/app?error=1"],
+    ["portforward", "ports=80&ports=81", "/portForward/default/web?port=80%2C81"],
+    ["portforward", "", "/portForward/default/web"],
+  ] as const;
+  for (const [name, query, path] of tests) expect(target(name, object, query)).toEqual({ node: "n1", path });
+});
+
+test("a container must be told where there are several", () => {
+  const init = { ...two, initContainers: [{ name: "i", image: "i" }] };
+  expect(refusal(() => target("log", make(init), ""))).toEqual({
+    code: 400,
+    message: "a container name must be specified for pod web, choose one of: [i a b]",
+  });
+  expect(target("log", make(init), "container=i").path).toBe("/containerLogs/default/web/i");
+  expect(refusal(() => target("exec", make(two), "container=z")).message).toBe("container z is not valid for pod web");
+  expect(refusal(() => target("exec", make({ containers: [] }), "")).message).toBe(
+    "a container name must be specified for pod web",
+  );
+});
+
+test("without a node there is no exec, and an empty log", () => {
+  expect(refusal(() => target("exec", make(), ""))).toEqual({
+    code: 400,
+    message: "pod web does not have a host assigned",
+  });
+  expect(target("log", make(), "").node).toBe("");
+});
+
+test("log options are checked", () => {
+  const refused = refusal(() => target("log", make(), "tailLines=-1&limitBytes=0&sinceSeconds=0"));
+  expect(refused.code).toBe(422);
+  expect(refused.message).toContain("tailLines: Invalid value: -1: must be greater than or equal to 0");
+  expect(refusal(() => target("log", make(), "sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z")).message).toContain(
+    "at most one of `sinceTime` or `sinceSeconds` may be specified",
+  );
+});
+
+test("ephemeral containers are written alone, and raise the generation", () => {
+  const next = make({ hostname: "x", ephemeralContainers: [{ name: "e", image: "b" }] });
+  next.metadata.labels = { a: "b" };
+  const previous = make();
+  subresource("ephemeralcontainers", "part").prepare(next, previous);
+  expect(next.spec).toEqual({ ...previous.spec, ephemeralContainers: [{ name: "e", image: "b" }] });
+  expect(next.metadata).toEqual({ ...previous.metadata, generation: 2 });
+});
+
+test.each([
+  ["not scheduled", make(), 30, 0],
+  ["asked for", make({ nodeName: "n" }), 5, 5],
+  ["its own", make({ nodeName: "n", terminationGracePeriodSeconds: 60 }), undefined, 60],
+  ["negative", make({ nodeName: "n", terminationGracePeriodSeconds: -3 }), undefined, 1],
+  ["ended", make({ nodeName: "n" }, { phase: "Succeeded" }), 30, 0],
+  ["failed", make({ nodeName: "n" }, { phase: "Failed" }), 30, 0],
+  ["at once", make({ nodeName: "n" }), 0, 0],
+])("grace of a pod: %s", (_name, object, gracePeriodSeconds, expected) => {
+  expect(pod.gracePeriod?.(object, { gracePeriodSeconds })).toBe(expected);
+});
+
+test("a status keeps what its writer does not know", () => {
+  const previous = make(
+    {},
+    {
+      qosClass: "BestEffort",
+      observedGeneration: 3,
+      conditions: [{ type: "Ready", status: "False", observedGeneration: 2 }],
+    },
+  );
+  previous.metadata.ownerReferences = [{ apiVersion: "v1", kind: "A", name: "a", uid: "o" }];
+  const next = make({}, { phase: "Running", podIP: "10.0.0.1", conditions: [{ type: "Ready", status: "True" }] });
+  subresource("status", "status").prepare?.(next, previous);
+  expect(next.status).toEqual({
+    phase: "Running",
+    qosClass: "BestEffort",
+    observedGeneration: 3,
+    podIP: "10.0.0.1",
+    podIPs: [{ ip: "10.0.0.1" }],
+    conditions: [{ type: "Ready", status: "True", observedGeneration: 2 }],
+  });
+  expect(next.metadata.ownerReferences).toEqual(previous.metadata.ownerReferences);
+});
