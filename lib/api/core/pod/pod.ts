@@ -2,6 +2,7 @@ import { defineKind, dnsLabelErrors } from "../../meta/index.ts";
 import { podColumns } from "./columns.ts";
 import { applyPodDefaults } from "./defaults.ts";
 import { prepareForCreate, prepareForUpdate } from "./prepare.ts";
+import { resize } from "./resize.ts";
 import { Pod } from "./spec.ts";
 import { attach, binding, ephemeralContainers, exec, log, portforward, status } from "./subresources.ts";
 import { validateNewPod, validatePod } from "./validate-spec.ts";
@@ -38,7 +39,7 @@ export const pod = defineKind<Pod>({
     return seconds < 0 ? 1 : seconds;
   },
   deleteReturnsObject: true,
-  subresources: { status, ephemeralcontainers: ephemeralContainers, binding, log, exec, attach, portforward },
+  subresources: { status, ephemeralcontainers: ephemeralContainers, resize, binding, log, exec, attach, portforward },
   columns: podColumns,
   shards: 4,
   fields: {
