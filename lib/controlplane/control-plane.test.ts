@@ -1,6 +1,6 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { deployment as deployments, pod as pods, replicaSet as replicaSets, service as services } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
-import { afterEach, beforeEach, expect, test } from "vitest";
 
 let cluster: TestCluster;
 beforeEach(async () => {
@@ -43,14 +43,20 @@ test("a deployment becomes running pods on the nodes, and rolls to another image
   await cluster.ask("PATCH", `${path}/web`, patch, { "content-type": "application/strategic-merge-patch+json" });
   const second = await rolledOut("web:2");
   expect(second.metadata.annotations).toMatchObject({ "deployment.kubernetes.io/revision": "2" });
-  expect(second.status?.conditions?.map(({ type, status }) => [type, status])).toEqual([["Available", "True"], ["Progressing", "True"]]);
+  expect(second.status?.conditions?.map(({ type, status }) => [type, status])).toEqual([
+    ["Available", "True"],
+    ["Progressing", "True"],
+  ]);
   const sets = (await cluster.client.list(replicaSets, { namespace: "default" })).items;
   expect(sets.map(({ spec }) => spec?.replicas).sort()).toEqual([0, 3]);
   const gone = await cluster.ask("DELETE", `${path}/web`);
   expect(gone.status).toBe(200);
   await cluster.until(async () => {
     await cluster.playAgents();
-    return (await cluster.client.list(pods)).items.length === 0 && (await cluster.client.list(replicaSets)).items.length === 0;
+    return (
+      (await cluster.client.list(pods)).items.length === 0 &&
+      (await cluster.client.list(replicaSets)).items.length === 0
+    );
   });
 }, 30_000);
 
@@ -59,39 +65,73 @@ test("a service gets an address and endpoints", async () => {
   await cluster.ask("POST", path, web("web:1"));
   await rolledOut("web:1");
   const spec = { selector: { app: "web" }, ports: [{ port: 80 }], type: "NodePort" };
-  const made = await cluster.ask("POST", "/api/v1/namespaces/default/services", { apiVersion: "v1", kind: "Service", metadata: { name: "web" }, spec });
+  const made = await cluster.ask("POST", "/api/v1/namespaces/default/services", {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web" },
+    spec,
+  });
   expect(made.json.spec.clusterIP).toMatch(/^10\.96\./);
   expect(made.json.spec.ports[0].nodePort).toBeGreaterThanOrEqual(30000);
   const slice = await cluster.until(async () => {
-    const { json } = await cluster.ask("GET", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=web");
+    const { json } = await cluster.ask(
+      "GET",
+      "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=web",
+    );
     return json.items[0]?.endpoints?.length === 3 && json.items[0];
   });
   expect(slice.ports).toEqual([{ name: "", port: 80, protocol: "TCP" }]);
   const kept = await cluster.client.get(services, { namespace: "default", name: "web" });
-  const again = await cluster.ask("PUT", "/api/v1/namespaces/default/services/web", { apiVersion: "v1", kind: "Service", metadata: { name: "web" }, spec });
+  const again = await cluster.ask("PUT", "/api/v1/namespaces/default/services/web", {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "web" },
+    spec,
+  });
   expect(again.json.spec.clusterIP).toBe(kept.spec?.clusterIP);
 });
 
 test("a namespace goes when it is empty, and nothing new comes while it goes", async () => {
   await cluster.ask("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "old" } });
-  await cluster.until(async () => (await cluster.ask("GET", "/api/v1/namespaces/old/serviceaccounts/default")).status === 200);
-  await cluster.ask("POST", "/api/v1/namespaces/old/configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } });
+  await cluster.until(
+    async () => (await cluster.ask("GET", "/api/v1/namespaces/old/serviceaccounts/default")).status === 200,
+  );
+  await cluster.ask("POST", "/api/v1/namespaces/old/configmaps", {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "a" },
+  });
   const deleted = await cluster.ask("DELETE", "/api/v1/namespaces/old");
   expect(deleted.json.status.phase).toBe("Terminating");
-  const refused = await cluster.ask("POST", "/api/v1/namespaces/old/configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "b" } });
+  const refused = await cluster.ask("POST", "/api/v1/namespaces/old/configmaps", {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "b" },
+  });
   expect(refused.json).toMatchObject({ code: 403, details: { causes: [{ reason: "NamespaceTerminating" }] } });
   await cluster.until(async () => (await cluster.ask("GET", "/api/v1/namespaces/old")).status === 404);
 });
 
 test("a pod that fits nowhere is told why, and placed when a node comes", async () => {
-  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: { containers: [{ name: "c", image: "i", resources: { requests: { cpu: "2" } } }] } };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p" },
+    spec: { containers: [{ name: "c", image: "i", resources: { requests: { cpu: "2" } } }] },
+  };
   await cluster.addNode("small", { status: { allocatable: { cpu: "1", memory: "1Gi", pods: "10" } } } as never);
   await cluster.ask("POST", "/api/v1/namespaces/default/pods", pod);
   const told = await cluster.until(async () => {
     const { json } = await cluster.ask("GET", "/api/v1/namespaces/default/pods/p");
     return json.status.conditions?.find((condition: { type: string }) => condition.type === "PodScheduled");
   });
-  expect(told).toMatchObject({ status: "False", reason: "Unschedulable", message: "0/1 nodes are available: 1 Insufficient cpu." });
+  expect(told).toMatchObject({
+    status: "False",
+    reason: "Unschedulable",
+    message: "0/1 nodes are available: 1 Insufficient cpu.",
+  });
   await cluster.addNode("large");
-  await cluster.until(async () => (await cluster.ask("GET", "/api/v1/namespaces/default/pods/p")).json.spec.nodeName === "large");
+  await cluster.until(
+    async () => (await cluster.ask("GET", "/api/v1/namespaces/default/pods/p")).json.spec.nodeName === "large",
+  );
 });

@@ -40,7 +40,6 @@ function checkOperation(operation: Json): void {
   if (/(?:^|\/)(?:__proto__|constructor|prototype)(?:\/|$)/.test(path)) throw refused(`path ${path} is not allowed`);
 }
 
+/** Upstream tells no more than this; the reason stays with the error for the log. */
 const refused = (why: string): ApiError =>
-  new ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {
-    causes: [{ message: why }],
-  });
+  new ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}, { cause: why });

@@ -80,7 +80,7 @@ function readyNode(name: string, more: Partial<Node> = {}): Node {
 
 let address = 0;
 
-async function playAgents(client: Client): Promise<void> {
+export async function playAgents(client: Client): Promise<void> {
   const { items } = await client.list(pods);
   for (const pod of items.filter(({ spec }) => spec?.nodeName)) {
     const { namespace, name = "", uid } = pod.metadata;

@@ -1,12 +1,12 @@
 import {
   ipAddress as addresses,
   type FieldError,
+  formatIp,
   invalidValue,
   type Kind,
   parseCidr,
   parseIp,
   nodePortAllocation as ports,
-  formatIp,
   serviceCidr as ranges,
   type Service,
   service as services,
