@@ -1,0 +1,152 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Link, startLink } from "#agent/link";
+import { type HostFacts, hostFacts, type NodeAgent, startNode } from "#agent/node";
+import { type NodeFacts, noVolumes, type PodApi, podManager, podVolumes } from "#agent/pods";
+import type { Runtime } from "#agent/runtime";
+import { configMap as configMaps, type Pod, pod as pods, type Secret, type Service, secret as secrets } from "#api";
+import { type Clock, isReason, type Log, type Random } from "#base";
+import { type Client, startInformer } from "#client";
+import { createRecorder } from "#events";
+
+export interface KubeletOptions {
+  name: string;
+  client: Client;
+  runtime: Runtime;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Volumes, logs and the like lie here. */
+  folder: string;
+  podCidr: string;
+  /** Services of a namespace, as pods' environments tell of them. */
+  services: (namespace: string) => Service[];
+  link: { server: string; tls?: { ca: string; cert: string; key: string } };
+  /** Real containers with volumes on the disk and a network to reach them by; false for played ones. */
+  real: boolean;
+  labels?: Record<string, string>;
+}
+
+/** One node at work: its registration, its pods, its link to the server. */
+export interface Kubelet {
+  /** Resolves once the node is registered and knows its pods. */
+  ready: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What kubectl and other clients show as the kubelet's version. */
+const version = "v1.36.0+skiff";
+
+/** A played node is this large, whatever the machine. */
+const playedFacts = async (folder: string): Promise<HostFacts> => ({
+  ...(await hostFacts(folder)),
+  cpus: 32,
+  memoryBytes: 256 * 2 ** 30,
+  memoryAvailableBytes: 256 * 2 ** 30,
+});
+
+export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+  const { name, client, runtime, clock, random, log, folder, real } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const facts = real ? await hostFacts(folder) : await playedFacts(folder);
+  const info = await runtime.info();
+  const node: NodeFacts = {
+    name,
+    ips: facts.ips,
+    allocatable: { cpu: String(facts.cpus), memory: String(facts.memoryBytes) },
+    memoryBytes: facts.memoryBytes,
+    runtimeName: info.name,
+    cgroupDriver: info.cgroupDriver,
+    cgroupRoot: info.cgroupDriver === "systemd" ? "kubepods" : "/kubepods",
+    logFolder: join(folder, "logs"),
+    reachable: real,
+  };
+  const api = podApi(client, options.services);
+  const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
+  const volumes = real
+    ? podVolumes({
+        folder: join(folder, "pods"),
+        configMap: api.configMap,
+        secret: api.secret,
+        host: { ips: facts.ips },
+        allocatable: node.allocatable,
+      })
+    : noVolumes();
+  const manager = podManager({
+    node,
+    runtime,
+    volumes,
+    api,
+    clock,
+    random,
+    log,
+    record: (pod, type, reason, message, fieldPath) =>
+      record({ kind: pods, object: pod, ...(fieldPath === undefined ? {} : { fieldPath }) }, type, reason, message),
+  });
+  const registered: NodeAgent = startNode({
+    name,
+    client,
+    runtime,
+    clock,
+    log,
+    folder,
+    podCidr: options.podCidr,
+    version,
+    ...(options.labels ? { labels: options.labels } : {}),
+    // What is played does not change.
+    ...(real ? {} : { facts: async () => facts }),
+  });
+  const informer = startInformer<Pod>({
+    client,
+    kind: pods,
+    clock,
+    log,
+    fields: [{ field: "spec.nodeName", equal: true, value: name }],
+    changed: ({ type, object }) => {
+      if (type === "DELETED") manager.delete(object.metadata.uid ?? "");
+      else manager.set(object);
+    },
+  });
+  const link: Link = startLink({
+    ...options.link,
+    node: name,
+    runtime,
+    find: (namespace, pod) => informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod),
+    clock,
+    log,
+  });
+  let stopped = false;
+  const known = informer.ready.then(() => {
+    if (!stopped) manager.synced();
+  });
+  return {
+    ready: Promise.all([registered.ready, known]).then(() => {}),
+    stop: async () => {
+      stopped = true;
+      await Promise.all([link.stop(), informer.stop(), manager.stop(), registered.stop()]);
+    },
+  };
+}
+
+/** The API as pods use it, over the client port. */
+function podApi(client: Client, services: (namespace: string) => Service[]): PodApi {
+  const unlessMissing = async <T>(getting: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await getting;
+    } catch (error) {
+      if (isReason(error, "NotFound")) return undefined;
+      throw error;
+    }
+  };
+  return {
+    updateStatus: (pod) => client.update(pods, pod, { subresource: "status" }),
+    get: (namespace, name) => client.get(pods, { namespace, name }),
+    remove: async ({ metadata }) => {
+      const { namespace, name = "", uid } = metadata;
+      await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
+    },
+    configMap: (namespace, name) => unlessMissing(client.get(configMaps, { namespace, name })),
+    secret: (namespace, name) => unlessMissing<Secret>(client.get(secrets, { namespace, name })),
+    services: async (namespace) => services(namespace),
+  };
+}

@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Runtime } from "#agent/runtime";
+import { containerdRuntime } from "#agent/runtime/containerd";
+import { parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { type Service, service as services } from "#api";
+import { type Log, type LogFields, messageOf, sleep, systemClock, systemRandom } from "#base";
+import { type HttpClient, httpClient, startInformer } from "#client";
+import { type AgentConfig, podCidrOf, readConfig } from "./config.ts";
+import { type Kubelet, startKubelet } from "./kubelet.ts";
+
+/*
+ * The agent as a process: `node agent/main.ts --config FILE`. It runs until it is told to stop (SIGTERM, SIGINT) or its
+ * parent has gone; containers run on and are found again by the next one.
+ */
+
+/** One line of JSON for each message, on the standard output. */
+function lineLog(verbose: boolean): Log {
+  const write =
+    (level: string) =>
+    (message: string, fields: LogFields = {}): void => {
+      const plain = Object.fromEntries(
+        Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? messageOf(value) : value]),
+      );
+      const time = new Date(systemClock.now()).toISOString();
+      process.stdout.write(`${JSON.stringify({ time, level, message, ...plain })}\n`);
+    };
+  const quiet = (): void => {};
+  return { debug: verbose ? write("debug") : quiet, info: write("info"), warn: write("warn"), error: write("error") };
+}
+
+/** Nodes that are started at once: more would only wait for one another. */
+const startedAtOnce = 32;
+const parentMilliseconds = 1000;
+
+async function openRuntime(config: AgentConfig, index: number, log: Log): Promise<Runtime> {
+  const podCidr = podCidrOf(config.podCidr, index);
+  if (config.runtime === "fake") return fakeRuntime({ clock: systemClock, podCidr });
+  const { name = "" } = config.nodes[index] ?? {};
+  let socket = config.containerdSocket;
+  if (socket === undefined) {
+    ({ socket } = await startPrivate({
+      folder: join(config.dataDir, "containerd"),
+      network: { node: name, podCidr, masquerade: true },
+      mirrors: parseMirrors(config.registryMirrors ?? []),
+      log,
+    }));
+  }
+  return containerdRuntime({ socket, owner: name, clock: systemClock, log });
+}
+
+async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
+  const clients: HttpClient[] = config.nodes.map(({ certificate }) =>
+    httpClient({ server: config.server, ca: config.ca, certificate, userAgent: "skiff-agent" }),
+  );
+  const [first] = clients;
+  if (!first) return;
+  // One view of the services for all nodes of the process.
+  const known = startInformer<Service>({ client: first, kind: services, clock: systemClock, log });
+  const servicesOf = (namespace: string): Service[] =>
+    [...known.all()].filter(({ metadata }) => metadata.namespace === namespace);
+  const kubelets: Kubelet[] = [];
+  const runtimes: Runtime[] = [];
+  const start = async (index: number): Promise<void> => {
+    const node = config.nodes[index]!;
+    const runtime = await openRuntime(config, index, log);
+    runtimes.push(runtime);
+    if (stopping.aborted) return;
+    const kubelet = await startKubelet({
+      name: node.name,
+      client: clients[index]!,
+      runtime,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      folder: config.nodes.length === 1 ? config.dataDir : join(config.dataDir, "nodes", node.name),
+      podCidr: podCidrOf(config.podCidr, index),
+      services: servicesOf,
+      link: { server: config.server, tls: { ca: config.ca, ...node.certificate } },
+      real: config.runtime !== "fake",
+      ...(config.labels ? { labels: config.labels } : {}),
+    });
+    kubelets.push(kubelet);
+    await Promise.race([kubelet.ready, aborted(stopping)]);
+  };
+  try {
+    await Promise.race([known.ready, aborted(stopping)]);
+    for (let at = 0; at < config.nodes.length && !stopping.aborted; at += startedAtOnce) {
+      const batch = config.nodes.slice(at, at + startedAtOnce).map((_, offset) => start(at + offset));
+      await Promise.all(batch);
+    }
+    log.info("the agent is ready", { nodes: config.nodes.length });
+    await aborted(stopping);
+  } finally {
+    await Promise.all([known.stop(), ...kubelets.map((kubelet) => kubelet.stop())]);
+    await Promise.all(runtimes.map((runtime) => runtime.close()));
+    for (const client of clients) client.close();
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+
+/** Stops with the process that started this one. */
+async function watchParent(parent: number, stop: AbortController): Promise<void> {
+  while (!stop.signal.aborted) {
+    if (process.ppid !== parent) stop.abort();
+    await sleep(systemClock, parentMilliseconds, stop.signal);
+  }
+}
+
+const { values } = parseArgs({ options: { config: { type: "string" } } });
+if (values.config === undefined) {
+  process.stderr.write("usage: node agent/main.ts --config FILE\n");
+  process.exit(2);
+}
+const config = await readConfig(values.config);
+const log = lineLog(config.verbose === true);
+const stop = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop.abort());
+if (config.parent !== undefined) void watchParent(config.parent, stop);
+try {
+  await run(config, log, stop.signal);
+  // Sockets that wait for a peer must not hold the process.
+  process.exit(0);
+} catch (error) {
+  log.error("the agent cannot go on", { error: messageOf(error), stack: error instanceof Error ? error.stack : "" });
+  process.exit(1);
+}

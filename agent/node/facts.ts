@@ -1,0 +1,55 @@
+import { readFile, statfs } from "node:fs/promises";
+import { arch, availableParallelism, networkInterfaces, release, totalmem } from "node:os";
+
+/** What a machine is and has. */
+export interface HostFacts {
+  machineId: string;
+  systemUuid: string;
+  bootId: string;
+  kernelVersion: string;
+  osImage: string;
+  operatingSystem: string;
+  architecture: string;
+  cpus: number;
+  memoryBytes: number;
+  /** Of the file system that holds the data folder. */
+  disk: { bytes: number; freeBytes: number };
+  memoryAvailableBytes: number;
+  /** Addresses by which others reach it, the primary first. */
+  ips: string[];
+}
+
+const text = async (path: string): Promise<string> => (await readFile(path, "utf8").catch(() => "")).trim();
+
+const architectures: Record<string, string> = { x64: "amd64", arm64: "arm64" };
+
+/** The machine's addresses that are no loopback and belong to no bridge of ours; IPv4 first. */
+function addresses(): string[] {
+  const all = Object.entries(networkInterfaces())
+    .filter(([name]) => !/^(skiff-|cni|docker|veth|br-|virbr)/.test(name))
+    .flatMap(([, list]) => list ?? [])
+    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"));
+  const primary = [...all].sort((a, b) => (a.family === b.family ? 0 : a.family === "IPv4" ? -1 : 1));
+  return primary.length > 0 ? primary.map(({ address }) => address).slice(0, 2) : ["127.0.0.1"];
+}
+
+/** Looks at this machine; `folder` says whose file system counts. */
+export async function hostFacts(folder: string): Promise<HostFacts> {
+  const disk = await statfs(folder);
+  const memory = /^MemAvailable:\s+(\d+)/m.exec(await text("/proc/meminfo"))?.[1];
+  const os = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(await text("/etc/os-release"))?.[1];
+  return {
+    machineId: await text("/etc/machine-id"),
+    systemUuid: await text("/sys/class/dmi/id/product_uuid"),
+    bootId: await text("/proc/sys/kernel/random/boot_id"),
+    kernelVersion: release(),
+    osImage: os ?? process.platform,
+    operatingSystem: "linux",
+    architecture: architectures[arch()] ?? arch(),
+    cpus: availableParallelism(),
+    memoryBytes: totalmem(),
+    disk: { bytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize },
+    memoryAvailableBytes: memory === undefined ? totalmem() : Number(memory) * 1024,
+    ips: addresses(),
+  };
+}
