@@ -1,7 +1,11 @@
 import { defineConfig } from "vitest/config";
 
+/** Where counts go for those who add them up (.ci/run). */
+const report = process.env["SKIFF_TEST_REPORT"];
+
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     projects: [
       {
         test: {
