@@ -16,6 +16,8 @@ export interface Head {
   counter: number;
   /** When that was. */
   drawnAt: number;
+  /** When the type's first ticket was drawn; 0 before. */
+  bornAt: number;
   floor: number;
   shards: Sharding[];
   /** In how many partitions the objects lie; fixed at birth. */
@@ -56,6 +58,7 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
     return {
       counter: Math.max(1, floorAt),
       drawnAt: 0,
+      bornAt: 0,
       floor: floorAt,
       shards: [{ from: 1, count: born }],
       objectShards: born,
@@ -68,6 +71,7 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
     // The two items are not read at one instant: a floor that was raised in between says how far the counter is.
     counter: Math.max(Number(counter["c"]!.N), floorAt),
     drawnAt: Number(counter["t"]!.N),
+    bornAt: Number(counter["bt"]!.N),
     floor: floorAt,
     shards: context.rules.shardsHoldFrom ? shards : [{ from: 1, count: shards.at(-1)!.count }],
     objectShards: Number(counter["o"]!.N),
@@ -156,7 +160,7 @@ const usualDraw = (count: number, at: number): Partial<UpdateItemInput> => ({
 function firstDraw(context: Context, type: string, count: number, at: number): Partial<UpdateItemInput> {
   const born = context.shards(type);
   return {
-    UpdateExpression: "SET c = :c, t = :now, s = :shards, o = :born, m = :one, mt = :at, om = :one",
+    UpdateExpression: "SET c = :c, t = :now, bt = :at, s = :shards, o = :born, m = :one, mt = :at, om = :one",
     ConditionExpression: "attribute_not_exists(p)",
     ExpressionAttributeValues: {
       ":c": { N: String(1 + count) },

@@ -53,8 +53,8 @@ export async function readRun(
     if (after < known.floor) throw new Compacted(after, known.floor);
   }
   for (;;) {
-    const look = await lookAfter(context, type, through, known, Math.max(1, limit - slots.length));
     const lookedAt = clock.now();
+    const look = await lookAfter(context, type, through, known, Math.max(1, limit - slots.length));
     const lookedBy = known;
     const start = slots.length;
     for (let slot = look.slots.get(through + 1); slot && through < look.horizon; slot = look.slots.get(through + 1)) {
@@ -82,6 +82,7 @@ export async function readRun(
       next,
       last: slots.at(-1),
       settledAreKnown,
+      lookedAt,
     });
     if (verdict === "gone") throw new Compacted(after, Math.max(head.floor, head.mark));
     if (verdict === "settled") through++;
@@ -116,22 +117,26 @@ interface Hole {
   next: Item | undefined;
   last: Item | undefined;
   settledAreKnown: boolean;
+  lookedAt: number;
 }
 
 /**
  * What a missing slot means. `young`: its writer may be at it. `old`: he has had his time, the slot may be filled.
- * `gone`: it may have been there and expired. `settled`: nothing can come any more, and what came is not needed.
+ * `settled`: nothing can come any more, and nothing has, or what has is not needed. `gone`: it may have been there
+ * and expired.
  */
 async function judge(context: Context, type: string, memory: Memory, hole: Hole) {
-  const { after, through, head, next, last, settledAreKnown } = hole;
+  const { after, through, head, next, last, settledAreKnown, lookedAt } = hole;
   const { rules, clock } = context;
   const now = clock.now();
   const revision = through + 1;
   // Tickets above the mark follow each other without a long rest, so the next sign of life dates the hole.
   const sign = next ? number(next, "t") : head.drawnAt;
-  const isPast = revision <= head.mark || now - sign > times.latest;
-  if (isPast && settledAreKnown) return "settled";
-  if (isPast && rules.oldHoles && (next || !(await isFresh(context, type, head, after, last)))) return "gone";
+  const isPast = revision <= head.mark || lookedAt - sign > times.latest;
+  if (isPast && rules.oldHoles) {
+    const isKnown = settledAreKnown || (await isFresh(context, type, head, after, last));
+    return isKnown ? "settled" : "gone";
+  }
   if (next && now - number(next, "t") > times.patience) return "old";
   if (memory.hole?.revision !== revision) memory.hole = { revision, since: now };
   return now - memory.hole.since >= times.patience ? "old" : "young";
@@ -141,6 +146,8 @@ async function judge(context: Context, type: string, memory: Memory, hole: Hole)
 async function isFresh({ clock, ...context }: Context, type: string, head: Head, after: number, last?: Item) {
   const limit = clock.now() - times.readable;
   if (after >= head.mark && head.markAt > limit) return true;
+  // The revision before the first has no slot: it is as old as the type.
+  if (!last && after <= 1) return head.bornAt > limit;
   const anchor = last ?? (await readSlot({ clock, ...context }, type, head.shards, after));
   return anchor !== undefined && number(anchor, "t") > limit;
 }

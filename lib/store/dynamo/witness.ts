@@ -83,7 +83,7 @@ export class TableWitness implements Witness {
     const writtenAt = number(this.#slots.get(after) ?? {}, "t") || this.#began;
     if (until - writtenAt > times.readable) return true;
     for (const [revision, slot] of this.#slots) {
-      const isOld = until - number(slot, "t") > times.latest;
+      const isOld = until - number(slot, "t") > times.readable;
       if (revision > after && isOld && calledAt < until) return true;
     }
     return false;
