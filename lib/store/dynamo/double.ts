@@ -1,7 +1,16 @@
 import type { GetItemInput, PutItemInput, QueryInput, TransactWriteItem } from "@aws-sdk/client-dynamodb";
-import type { Process, World } from "#store/model";
+import type { Dice, Process } from "#store/model";
 import type { Dynamo, Item } from "./client.ts";
 import { compareValues, meets, updated } from "./expressions.ts";
+
+/** Where the double stands: whose time and chance it has, and who runs what it puts off. */
+export interface Stage {
+  now: number;
+  step: number;
+  dice: Dice;
+  beforeJump: (milliseconds: number) => void;
+  post(owner: Process | undefined, run: () => void, options?: { delay?: number; isSlow?: boolean }): unknown;
+}
 
 /** How often a request fares how; probabilities per request. */
 export interface Weather {
@@ -67,7 +76,7 @@ class Refusal extends Error {
  * Conditions, updates and key conditions are evaluated as they are written.
  */
 export class Double {
-  readonly #world: World;
+  readonly #world: Stage;
   readonly #weather: Weather;
   readonly #witness: Witness;
   readonly #tables = new Map<string, Table>();
@@ -77,7 +86,7 @@ export class Double {
   readonly #halves = new Set<() => void>();
   readonly #open = new Set<Transaction>();
 
-  constructor(world: World, sortKeys: Record<string, string>, weather: Weather, witness: Witness) {
+  constructor(world: Stage, sortKeys: Record<string, string>, weather: Weather, witness: Witness) {
     this.#world = world;
     this.#sortKeys = sortKeys;
     this.#weather = weather;

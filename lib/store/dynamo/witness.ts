@@ -15,7 +15,7 @@ export class TableWitness implements Witness {
   readonly #world: World;
   readonly #slots = new Map<number, Item>();
   readonly #objects = new Map<string, number>();
-  readonly #states: Truth["states"] = new Map();
+  readonly #states: NonNullable<Truth["states"]> = new Map();
   readonly #floors: { step: number; floor: number }[] = [{ step: 0, floor: 0 }];
   readonly #queries: { step: number; process: Process }[] = [];
   readonly #tokens = new Map<string, string>();

@@ -201,7 +201,7 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
     const late = rules.ticketLife ? pack.filter((each) => age(each) > times.ticketLife) : [];
     if (late.length > 0) {
       const kept = pack.filter((each) => !late.includes(each));
-      pack = inOrder([...kept, ...(await renewed(await givenUp(job, late)))]);
+      pack = inOrder([...kept, ...(await renewed(await givenUp(job, late, rules.slotFirst)))]);
       token = nonceOf(context);
       continue;
     }
@@ -211,14 +211,14 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
       break;
     }
     if (sent.kind === "unknown") {
-      const open = rules.slotDecides ? await givenUp(job, pack) : pack;
+      const open = rules.slotDecides ? await givenUp(job, pack, true) : pack;
       pack = inOrder(await renewed(open));
       token = nonceOf(context);
       continue;
     }
     const invalid = sent.kind === "cancelled" ? sent.reasons.find(({ Code }) => Code === "ValidationError") : undefined;
     if (invalid) {
-      await givenUp(job, pack);
+      await givenUp(job, pack, true);
       throw internalError(`the tables refuse an item: ${invalid.Message}`);
     }
     const { survivors, again } =
@@ -227,7 +227,7 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
     const isBlocked = isSame || sent.kind === "again" || sent.reasons.some(isNoAnswer);
     const spent = isBlocked ? survivors.filter((each) => age(each) > times.ticketTries) : [];
     const kept = survivors.filter((each) => !spent.includes(each));
-    pack = inOrder([...kept, ...(await renewed([...again, ...(await givenUp(job, spent))]))]);
+    pack = inOrder([...kept, ...(await renewed([...again, ...(await givenUp(job, spent, rules.slotFirst))]))]);
     if (!isSame || spent.length > 0) token = nonceOf(context);
     if (isBlocked && pack.length > 0) await pause(context, Math.min(tries, 3));
   }
@@ -252,7 +252,7 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
     const inSlot = hasFailed(slot) ? slot?.Item : undefined;
     if (!rules.conflictIsNoAnswer && [object, slot].some((reason) => reason && isNoAnswer(reason))) {
       job.results[each.place] = new Conflict(each.write.key, undefined);
-    } else if (inSlot?.["x"]?.S === each.nonce) job.results[each.place] = each.entry;
+    } else if (rules.slotFirst && inSlot?.["x"]?.S === each.nonce) job.results[each.place] = each.entry;
     else if (hasFailed(object)) await answer(job, each, object?.Item, again);
     else if (hasFailed(slot)) again.push(each);
     else survivors.push(each);
@@ -263,8 +263,9 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
 /** The object was not as expected: unless the slot says that this very write made it so, that is the answer. */
 async function answer(job: Job, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
   const { context, type } = job;
-  const open = context.rules.voidGivenUp ? await givenUp(job, [each]) : [each];
-  if (open.length === 0 && context.rules.slotFirst) return;
+  const { rules } = context;
+  const open = rules.voidGivenUp ? await givenUp(job, [each], rules.slotFirst) : [each];
+  if (open.length === 0) return;
   const { write } = each;
   const isOvertaken = found !== undefined && revisionOf(found) >= each.ticket;
   const isFree = !found || isTombstone(found);
@@ -277,13 +278,16 @@ async function answer(job: Job, each: Pending, found: Item | undefined, again: P
   job.results[each.place] = write.type === "create" && entry ? new Exists(entry) : new Conflict(write.key, entry);
 }
 
-/** Settles the slots of writes whose outcome is open. Those that turn out to be made get their result. */
-async function givenUp(job: Job, open: Pending[]): Promise<Pending[]> {
+/**
+ * Settles the slots of writes whose outcome is open. Those that turn out to be made get their result, unless what the
+ * slots say is not believed.
+ */
+async function givenUp(job: Job, open: Pending[], believes: boolean): Promise<Pending[]> {
   const { context, type, head, results } = job;
   const failed: Pending[] = [];
   for (const each of open) {
     const found = await fillSlot(context, type, head.shards, each.ticket, each.drawnAt + times.readable);
-    if (found?.["x"]?.S === each.nonce) results[each.place] = each.entry;
+    if (believes && found?.["x"]?.S === each.nonce) results[each.place] = each.entry;
     else failed.push(each);
   }
   return failed;

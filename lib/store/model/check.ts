@@ -1,4 +1,4 @@
-import { Compacted, type Entry } from "#store";
+import type { Entry } from "#store";
 import { type History, type Told, textOf } from "./play.ts";
 
 /** What truly happened, as somebody saw it who forgets nothing. */
@@ -7,8 +7,8 @@ export interface Truth {
   log: TrueChange[];
   /** The objects at the end: key to revision. */
   objects: Map<string, number>;
-  /** Where each key stood since which step, in order: the revision, or 0 for nothing. */
-  states: Map<string, { step: number; revision: number }[]>;
+  /** Where each key stood since which step, in order: the revision, or 0 for nothing; undefined when nobody saw it. */
+  states: Map<string, { step: number; revision: number }[]> | undefined;
   /** What the witness of the tables has to object to. */
   faults: string[];
 }
@@ -69,6 +69,7 @@ function checkWrites({ told }: History, truth: Truth, byText: Map<string, TrueCh
 
 /** What a refused writer was shown must have stood there at some time between his call and its answer. */
 function checkReason({ key, span, text }: Told, entry: Entry | undefined, { states }: Truth): string[] {
+  if (!states) return [];
   const all = states.get(key) ?? [];
   const shown = entry?.revision ?? 0;
   const stood = all.some(({ step, revision }, index) => {
@@ -151,5 +152,3 @@ function checkLists({ listed, caughtUp }: History, { log }: Truth): string[] {
   }
   return faults;
 }
-
-export const isCompacted = (result: unknown): result is Compacted => result instanceof Compacted;

@@ -3,6 +3,7 @@
  * checks of what came of it. It drives the shipped drivers through the port. Only tests use it.
  */
 export { check, type TrueChange, type Truth } from "./check.ts";
+export { type Local, playLocal } from "./local.ts";
 export { type Plan, plans } from "./plan.ts";
 export { type History, play } from "./play.ts";
 export { Dice, noTroubles, type Process, type Troubles, World } from "./world.ts";
