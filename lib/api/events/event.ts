@@ -152,8 +152,10 @@ function validateChange(next: Event, previous: Event): FieldError[] {
     reportingComponent: "reportingController",
     reportingInstance: "reportingInstance",
   } as const;
+  const texts = ["reason", "message", "type", "action", "reportingComponent", "reportingInstance"];
   for (const [key, field] of Object.entries(fields)) {
-    errors.push(...validateImmutable(next[key as "reason"], previous[key as "reason"], field));
+    const absent = texts.includes(key) ? "" : undefined;
+    errors.push(...validateImmutable(next[key as "reason"] ?? absent, previous[key as "reason"] ?? absent, field));
   }
   return errors;
 }

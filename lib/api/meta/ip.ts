@@ -55,7 +55,7 @@ function readIpv6(text: string): { value: bigint; leadingZeros: boolean } | unde
 
 const mappedPrefix = 0xffffn << 32n;
 
-function read(text: string): Read | undefined {
+function read(text = ""): Read | undefined {
   if (!text.includes(":")) {
     const found = readIpv4(text);
     return found && { version: 4, ...found, mapped: false };

@@ -152,7 +152,7 @@ function validateOwnerReferences(references: readonly OwnerReference[] | undefin
   for (const reference of references ?? []) {
     errors.push(...validateOwnerReference(reference, path));
     if (!reference.controller) continue;
-    const name = `${reference.kind}/${reference.name}`;
+    const name = `${reference.kind ?? ""}/${reference.name ?? ""}`;
     if (controller === undefined) controller = name;
     else {
       const why = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`;

@@ -32,10 +32,10 @@ export const deployment = defineKind<Deployment>({
   generation: ({ spec, metadata }) => [spec, metadata.annotations],
   prepareForCreate(object) {
     object.status = {};
-    if (object.spec?.template.spec) dropDisabled(object.spec.template.spec);
+    if (object.spec?.template?.spec) dropDisabled(object.spec.template.spec);
   },
   prepareForUpdate(next, previous) {
-    if (next.spec?.template.spec) dropDisabled(next.spec.template.spec, previous.spec?.template.spec);
+    if (next.spec?.template?.spec) dropDisabled(next.spec.template.spec, previous.spec?.template?.spec);
   },
   warnings: ({ metadata }, previous) => (previous ? [] : hostnameWarnings(metadata.name)),
   validate: ({ spec }) => validateSpec(spec ?? ({} as DeploymentSpec)),
@@ -84,8 +84,11 @@ export const deployment = defineKind<Deployment>({
   ],
 });
 
-function applyDefaults({ spec }: Deployment): void {
-  if (!spec) return;
+function applyDefaults(object: Deployment): void {
+  object.spec ??= {} as DeploymentSpec;
+  const { spec } = object;
+  spec.template ??= {};
+  spec.template.spec ??= { containers: [] };
   spec.strategy ??= {};
   const { strategy } = spec;
   strategy.type ||= "RollingUpdate";
@@ -94,7 +97,7 @@ function applyDefaults({ spec }: Deployment): void {
     strategy.rollingUpdate.maxUnavailable ??= "25%";
     strategy.rollingUpdate.maxSurge ??= "25%";
   }
-  if (spec.template?.spec) applySpecDefaults(spec.template.spec);
+  applySpecDefaults(spec.template.spec);
 }
 
 function validateSpec(spec: DeploymentSpec): FieldError[] {

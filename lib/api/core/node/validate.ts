@@ -11,7 +11,7 @@ export function validateNode(node: Node): FieldError[] {
   const blocks = node.spec?.podCIDRs ?? [];
   for (const [index, block] of blocks.entries()) errors.push(...legacyCidrErrors(`spec.podCIDRs[${index}]`, block));
   const versions = new Set(blocks.map((block) => parseCidr(block)?.version));
-  if (blocks.length > 1 && (versions.size !== 2 || blocks.length > 2)) {
+  if (blocks.length > 1 && (versions.size !== 2 || versions.has(undefined) || blocks.length > 2)) {
     errors.push(invalidValue("spec.podCIDRs", blocks, "may specify no more than one CIDR for each IP family"));
   }
   return errors;

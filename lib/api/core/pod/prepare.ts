@@ -80,7 +80,7 @@ function mergeLabelKeys({ metadata, spec }: Pod): void {
   for (const affinity of [spec?.affinity?.podAffinity, spec?.affinity?.podAntiAffinity]) {
     const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
     const terms = [
-      ...preferred.map(({ podAffinityTerm }) => podAffinityTerm),
+      ...preferred.flatMap(({ podAffinityTerm }) => podAffinityTerm ?? []),
       ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
     ];
     for (const { labelSelector, matchLabelKeys, mismatchLabelKeys } of terms) {

@@ -202,8 +202,9 @@ const notEphemeral = [
   "lifecycle",
 ] as const;
 
-const isSet = (value: unknown): boolean =>
-  value !== undefined && !(typeof value === "object" && value !== null && Object.keys(value).length === 0);
+/** Resources are never quite absent: the defaults put an empty message there. */
+const isSet = (name: string, value: unknown): boolean =>
+  value !== undefined && !(name === "resources" && Object.keys(value as object).length === 0);
 
 export function validateEphemeralContainers(context: ContainerContext, path: string): FieldError[] {
   const { containers = [], initContainers = [], ephemeralContainers = [] } = context.spec;
@@ -224,7 +225,7 @@ export function validateEphemeralContainers(context: ContainerContext, path: str
 function validateOnlyEphemeral(container: EphemeralContainer, at: string): FieldError[] {
   const why = "cannot be set for an Ephemeral Container";
   const errors = notEphemeral
-    .filter((name) => isSet(container[name]))
+    .filter((name) => isSet(name, container[name]))
     .map((name) => forbiddenValue(`${at}.${name}`, why));
   for (const [index, { subPath, subPathExpr }] of (container.volumeMounts ?? []).entries()) {
     if (subPath) errors.push(forbiddenValue(`${at}.volumeMounts[${index}].subPath`, why));

@@ -46,7 +46,7 @@ function validateHttpGet(action: NonNullable<Probe["httpGet"]>, path: string): F
   return errors;
 }
 
-function validateSleep(seconds: number, grace: number | undefined, path: string): FieldError[] {
+function validateSleep(seconds = 0, grace: number | undefined, path: string): FieldError[] {
   if (grace === undefined || (seconds >= 0 && seconds <= grace)) return [];
   const why = `must be non-negative and less than terminationGracePeriodSeconds (${grace})`;
   return [invalidValue(path, seconds, why)];

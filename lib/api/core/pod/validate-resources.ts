@@ -198,7 +198,7 @@ export function validatePodResources(spec: PodSpec, claims: ReadonlySet<string>,
     const why = `must be greater than or equal to aggregate container limits of ${total}`;
     errors.push(invalidValue(`${at}.limits[${name}]`, own, why));
   }
-  for (const [index, container] of spec.containers.entries()) {
+  for (const [index, container] of (spec.containers ?? []).entries()) {
     for (const [name, limit] of sorted(container.resources?.limits)) {
       const own = resources.limits?.[name];
       if (own === undefined || compareQuantities(limit, own) <= 0) continue;

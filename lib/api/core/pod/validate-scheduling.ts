@@ -33,7 +33,7 @@ export function validateAffinity(affinity: Affinity | undefined, path: string): 
     }
     for (const [index, { weight, podAffinityTerm }] of (terms?.[preferred] ?? []).entries()) {
       const at = `${path}.${name}.${preferred}[${index}]`;
-      errors.push(...checkWeight(weight, at), ...validatePodTerm(podAffinityTerm, `${at}.podAffinityTerm`));
+      errors.push(...checkWeight(weight, at), ...validatePodTerm(podAffinityTerm ?? {}, `${at}.podAffinityTerm`));
     }
   }
   return errors;
@@ -113,7 +113,7 @@ function validateField({ key = "", operator = "", values = [] }: NodeSelectorReq
   ];
 }
 
-function validatePodTerm(term: PodAffinityTerm, path: string): FieldError[] {
+function validatePodTerm(term: Partial<PodAffinityTerm>, path: string): FieldError[] {
   const { labelSelector, namespaceSelector, namespaces = [], topologyKey = "" } = term;
   return [
     ...validateLabelSelector(labelSelector, `${path}.labelSelector`),

@@ -42,7 +42,7 @@ interface Owner {
 
 function validateSpec(spec: PodSpec, owner: Owner | undefined, path: string): FieldError[] {
   const volumes = new Map<string, Volume>();
-  const claims = new Set((spec.resourceClaims ?? []).map(({ name }) => name));
+  const claims = new Set((spec.resourceClaims ?? []).flatMap(({ name }) => name || []));
   const context = { spec, volumes, claims };
   const errors = validateVolumes(spec.volumes ?? [], `${path}.volumes`, { podName: owner?.name }, volumes);
   errors.push(...validatePodClaims(spec.resourceClaims ?? [], owner?.isMirror ?? false, `${path}.resourceClaims`));
@@ -75,7 +75,7 @@ function validateHostPorts(spec: PodSpec, isPod: boolean, path: string): FieldEr
   if (!spec.hostNetwork) return [];
   const errors: FieldError[] = [];
   for (const [index, { ports = [] }] of (spec.containers ?? []).entries()) {
-    for (const [place, { hostPort = 0, containerPort }] of ports.entries()) {
+    for (const [place, { hostPort = 0, containerPort = 0 }] of ports.entries()) {
       if (hostPort === containerPort || (!isPod && hostPort === 0)) continue;
       const field = `${path}[${index}].ports[${place}].hostPort`;
       errors.push(invalidValue(field, hostPort, "must match `containerPort` when `hostNetwork` is true"));

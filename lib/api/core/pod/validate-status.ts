@@ -41,7 +41,7 @@ export function validatePodStatus(next: Pod, previous: Pod): FieldError[] {
   errors.push(...validateAddresses(after.podIPs, before.podIPs, "status.podIPs"));
   const hosts = after.hostIPs;
   if (hosts?.length && (after.hostIP ?? "") !== hosts[0]!.ip) {
-    errors.push(invalidValue("status.hostIPs[0].ip", hosts[0]!.ip, "must be equal to `hostIP`"));
+    errors.push(invalidValue("status.hostIPs[0].ip", hosts[0]!.ip ?? "", "must be equal to `hostIP`"));
   }
   return [...errors, ...validateAddresses(hosts, before.hostIPs, "status.hostIPs")];
 }

@@ -84,7 +84,7 @@ function validateAddedTolerations(after: PodSpec, before: PodSpec): FieldError[]
 
 function validateRemovedGates(after: PodSpec, before: PodSpec): FieldError[] {
   const known = new Set((before.schedulingGates ?? []).map(({ name }) => name));
-  return (after.schedulingGates ?? []).flatMap(({ name }, index) => {
+  return (after.schedulingGates ?? []).flatMap(({ name = "" }, index) => {
     if (known.has(name)) return [];
     const why = `only deletion is allowed, but found new scheduling gate '${name}'`;
     return [forbiddenValue(`spec.schedulingGates[${index}].name`, why)];
@@ -167,7 +167,8 @@ export function validateEphemeralUpdate(next: Pod, previous: Pod): FieldError[] 
   const field = "spec.ephemeralContainers";
   for (const old of previous.spec?.ephemeralContainers ?? []) {
     const now = next.spec?.ephemeralContainers?.find(({ name }) => name === old.name);
-    if (!now) errors.push(forbiddenValue(field, `existing ephemeral containers "${old.name}" may not be removed\n`));
+    if (!now)
+      errors.push(forbiddenValue(field, `existing ephemeral containers "${old.name ?? ""}" may not be removed\n`));
     else if (!deepEqual(now, old)) {
       errors.push(forbiddenValue(field, `existing ephemeral containers "${old.name}" may not be changed\n`));
     }

@@ -48,7 +48,8 @@ export const endpointSlice = defineKind<EndpointSlice>({
   warnings: ({ addressType }, previous) =>
     addressType === "FQDN" && !previous ? ["spec.addressType: FQDN endpoints are deprecated"] : [],
   validate: validateSlice,
-  validateUpdate: (next, previous) => validateImmutable(next.addressType, previous.addressType, "addressType"),
+  validateUpdate: (next, previous) =>
+    validateImmutable(next.addressType ?? "", previous.addressType ?? "", "addressType"),
   columns: [
     nameColumn,
     {
