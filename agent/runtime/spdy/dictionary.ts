@@ -9,9 +9,9 @@ const words = [
   ..."max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer".split(
     " ",
   ),
-  ..."transfer-encoding upgrade user-agent vary via warning www-authenticate method get status 200 OK version".split(
-    " ",
-  ),
+  ..."transfer-encoding upgrade user-agent vary via warning www-authenticate method get status".split(" "),
+  "200 OK",
+  ..."version".split(" "),
   ..."HTTP/1.1 url public set-cookie keep-alive origin".split(" "),
 ];
 const tail = [

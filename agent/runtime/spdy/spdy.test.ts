@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { constants, createDeflate, inflateSync } from "node:zlib";
+import { constants, createDeflate, deflateSync, inflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { dictionary } from "./dictionary.ts";
 import { spdyOver } from "./index.ts";
@@ -107,4 +107,9 @@ test("SPDY: both ends understand each other, and a client that compresses with t
   const start = Buffer.from([0x80, 3, 0, 1, 0, 0, 0, body.length]);
   socket.write(Buffer.concat([start, body]));
   expect(await accepted).toEqual({ "accept-charset": "utf-8" });
+});
+
+test("the dictionary is SPDY's own", () => {
+  // zlib names the dictionary by its checksum, right after the first two bytes.
+  expect(deflateSync("x", { dictionary }).subarray(2, 6).toString("hex")).toBe("e3c6a7c2");
 });
