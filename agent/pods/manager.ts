@@ -4,6 +4,7 @@ import type { PodsContext } from "./context.ts";
 import { Images } from "./images.ts";
 import { graceAnnotation } from "./sandbox-spec.ts";
 import { StatusWriter } from "./status-writer.ts";
+import { removeTraces } from "./traces.ts";
 import { PodWorker } from "./worker.ts";
 
 /** The pods of one node. */
@@ -58,7 +59,9 @@ export function podManager(context: PodsContext): PodManager {
       }),
     );
     for (const uid of new Set([...strays.map(({ uid }) => uid), ...leftovers])) {
-      if (!workers.has(uid)) await context.volumes.unmount(uid);
+      if (workers.has(uid)) continue;
+      await context.volumes.unmount(uid);
+      await removeTraces(uid, context.node);
     }
   };
   const clean = async (): Promise<void> => {

@@ -13,6 +13,7 @@ import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
 import { Starter } from "./starting.ts";
 import { isOver, type Memory, statusOf } from "./status.ts";
 import { ownedConditions, type StatusWriter } from "./status-writer.ts";
+import { removeTraces } from "./traces.ts";
 
 const volumeRefreshMilliseconds = 60_000;
 const firstRetryMilliseconds = 500;
@@ -345,6 +346,7 @@ export class PodWorker {
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
     await volumes.unmount(this.uid);
+    await removeTraces(this.uid, this.#context.node);
     if (!this.#removed) {
       try {
         await api.remove(this.#pod);
