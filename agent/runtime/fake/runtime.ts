@@ -39,6 +39,8 @@ interface FakeSandbox {
 export function fakeRuntime(options: FakeOptions): FakeRuntime {
   const { clock } = options;
   const sandboxes = new Map<string, FakeSandbox>();
+  /** Thousands of pods ask for themselves: a search through all of them would be most of the work. */
+  const byUid = new Map<string, FakeSandbox[]>();
   const containers = new Map<string, FakeContainer>();
   const images = new Map<string, Image>();
   const addresses = addressPool(options.podCidr ?? "10.244.0.0/16");
@@ -83,10 +85,8 @@ export function fakeRuntime(options: FakeOptions): FakeRuntime {
     if (!container) throw new RuntimeError("notFound", `container ${id} not found`);
     return container;
   };
-  const matching = (uid: string | undefined): FakeSandbox[] => {
-    const all = [...sandboxes.values()];
-    return uid === undefined ? all : all.filter((sandbox) => sandbox.spec.uid === uid);
-  };
+  const matching = (uid: string | undefined): FakeSandbox[] =>
+    uid === undefined ? [...sandboxes.values()] : (byUid.get(uid) ?? []);
 
   const pods: PodPort = {
     runSandbox: async (spec) => {
@@ -104,6 +104,7 @@ export function fakeRuntime(options: FakeOptions): FakeRuntime {
         listens: undefined,
       };
       sandboxes.set(sandbox.id, sandbox);
+      byUid.set(spec.uid, [...matching(spec.uid), sandbox]);
       changed(sandbox);
       return viewOf(sandbox);
     },
@@ -117,6 +118,9 @@ export function fakeRuntime(options: FakeOptions): FakeRuntime {
       if (sandbox.ready) stop(sandbox);
       for (const container of sandbox.containers) remove(container);
       sandboxes.delete(id);
+      const others = matching(sandbox.spec.uid).filter((one) => one !== sandbox);
+      if (others.length > 0) byUid.set(sandbox.spec.uid, others);
+      else byUid.delete(sandbox.spec.uid);
       changed(sandbox);
     },
     startContainer: async ({ sandboxId, container: spec }) => {
