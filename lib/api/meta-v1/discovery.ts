@@ -44,8 +44,8 @@ export const APIResource = message(`${meta}.APIResource`, () => ({
   name: required(1, string, "Plural name, with the subresource after a slash."),
   namespaced: required(2, boolean, "Whether its objects live in namespaces."),
   kind: required(3, string, "Kind of its objects."),
-  // Protobuf wraps the verbs in a message of their own.
-  verbs: required(4, list(string), "What can be done with it.", {
+  // Protobuf wraps the verbs in a message of their own, whose field 1 they are.
+  verbs: required(1, list(string), "What can be done with it.", {
     proto: { field: "verbs", n: 4, message: `${meta}.Verbs` },
   }),
   shortNames: optional(5, list(string), "Short forms of the name.", { list: "atomic" }),
