@@ -324,9 +324,10 @@ export class Double {
     }
     const changes = writes.map((write) => this.#changeOf(write));
     const locks = changes.map((change) => this.#lockOf(change.table, change.key));
+    const collides = this.#world.dice.chance(this.#weather.conflict) ? this.#world.dice.below(changes.length) : -1;
     const reasons = changes.map(({ holds, wantsItem, before }, index) => {
       if (this.#locks.has(locks[index]!)) return { Code: "TransactionConflict" };
-      if (holds) return { Code: this.#world.dice.chance(this.#weather.conflict) ? "TransactionConflict" : "None" };
+      if (holds) return { Code: index === collides ? "TransactionConflict" : "None" };
       return { Code: "ConditionalCheckFailed", ...(wantsItem && before ? { Item: before } : {}) };
     });
     if (reasons.some(({ Code }) => Code !== "None")) {

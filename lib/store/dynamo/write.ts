@@ -1,47 +1,14 @@
-import type { CancellationReason, TransactWriteItem } from "@aws-sdk/client-dynamodb";
+import type { CancellationReason } from "@aws-sdk/client-dynamodb";
 import { internalError, tooManyRequests } from "#base";
-import { type Commit, Conflict, checkWrites, type Entry, Exists, refusal, type Write } from "#store";
-import { type Packed, pack as packBody, partCount, partKey, partsOf } from "./bodies.ts";
+import { type Commit, Conflict, checkWrites, Exists, refusal, type Write } from "#store";
 import { failureOf, type Item } from "./client.ts";
 import { type Context, nonceOf, pause } from "./context.ts";
-import { drawTickets, type Head, objectPartition, slotPartition } from "./head.ts";
-import {
-  type Before,
-  changeItem,
-  entryOf,
-  expiry,
-  isTombstone,
-  keepsPrevious,
-  objectItem,
-  revisionOf,
-  tombstone,
-  type Written,
-} from "./items.ts";
+import { drawTickets } from "./head.ts";
+import { entryOf, isTombstone, revisionOf } from "./items.ts";
 import { packs } from "./packs.ts";
+import { type Job, type Pending, prepare, type Wanted } from "./prepare.ts";
 import { mostTickets, times } from "./rules.ts";
 import { fillSlot } from "./slots.ts";
-
-/** A write on its way, with the ticket that it has now. */
-interface Pending {
-  write: Write;
-  /** Its place in the commit. */
-  place: number;
-  before: Before | undefined;
-  ticket: number;
-  drawnAt: number;
-  tickets: number;
-  nonce: string;
-  entry: Entry;
-  packed: Packed;
-  items: TransactWriteItem[];
-}
-
-interface Job {
-  context: Context;
-  type: string;
-  head: Head;
-  results: (Commit | undefined)[];
-}
 
 /** What the tables hold for the keys of a commit, read consistently. */
 export type ReadItems = (keys: string[]) => Promise<Map<string, Item>>;
@@ -53,22 +20,22 @@ export type ReadItems = (keys: string[]) => Promise<Map<string, Item>>;
 export async function commitWrites(context: Context, type: string, writes: Write[], read: ReadItems) {
   checkWrites(writes);
   const results: (Commit | undefined)[] = writes.map(() => undefined);
-  const wanted: Pick<Pending, "write" | "place" | "before">[] = [];
+  const wanted: Wanted[] = [];
   const items = await read(writes.filter((write) => write.type !== "create").map((write) => write.key));
   for (const [place, write] of writes.entries()) {
     const item = items.get(write.key);
     const entry = item && (await entryOf(context, type, item));
     const refused = write.type === "create" ? undefined : refusal(write, entry);
     if (refused) results[place] = refused;
-    else wanted.push({ write, place, before: item && entry ? { item, entry } : undefined });
+    else wanted.push({ write, place, before: item && entry ? { item, entry } : undefined, tickets: 1 });
   }
   if (wanted.length === 0) return { results: results as Commit[], head: undefined };
   const drawn = await drawTickets(context, type, wanted.length);
-  const job: Job = { context, type, head: drawn.head, results };
+  const job: Job = { context, type, head: drawn.head, results, top: 0 };
   const tickets = wanted.map((_, index) => drawn.first + index);
   let pending: Pending[];
   try {
-    pending = wanted.map((each, index) => prepare(job, { ...each, tickets: 1 }, tickets[index]!, drawn.at));
+    pending = wanted.map((each, index) => prepare(job, each, tickets[index]!, drawn.at));
   } catch (error) {
     // A body that cannot be made: the tickets are given back before anybody waits for them.
     await Promise.all(
@@ -81,87 +48,6 @@ export async function commitWrites(context: Context, type: string, writes: Write
   if (exhausted.length > 0)
     throw Object.assign(tooManyRequests("the store is too busy, please try again later", 1), { results });
   return { results: results as Commit[], head: drawn.head };
-}
-
-/** Makes what a write puts into the tables under a ticket. */
-function prepare(
-  { context, type, head }: Job,
-  each: Pick<Pending, "write" | "place" | "before" | "tickets">,
-  ticket: number,
-  drawnAt: number,
-): Pending {
-  const { write, before } = each;
-  const at = context.clock.now();
-  const { key, schema, index } = write;
-  const entry: Entry = { key, revision: ticket, body: write.body(ticket), schema, index };
-  const packed = packBody(entry.body);
-  const nonce = nonceOf(context);
-  const objects: Written = {
-    ...{ type, key, revision: ticket, at, schema, index, packed },
-    partition: objectPartition(type, head.objectShards, key),
-  };
-  const slot: Written = { ...objects, partition: slotPartition(type, head.shards, ticket) };
-  const carries = context.rules.carryPrevious && before !== undefined && !keepsPrevious(before.item, at);
-  const change = changeItem(slot, write.type, nonce, before, carries);
-  const items = [
-    objectWrite(context, write, objects),
-    {
-      Put: {
-        TableName: context.tables.changes,
-        Item: change,
-        ConditionExpression: "attribute_not_exists(p)",
-        ReturnValuesOnConditionCheckFailure: "ALL_OLD" as const,
-      },
-    },
-    ...partWrites(context, type, write, objects, before),
-  ];
-  return { ...each, ticket, drawnAt, nonce, entry, packed, items };
-}
-
-function objectWrite({ tables, rules }: Context, write: Write, written: Written): TransactWriteItem {
-  const ticket = { ":ticket": { N: String(written.revision) } };
-  const base = { TableName: tables.objects, ReturnValuesOnConditionCheckFailure: "ALL_OLD" as const };
-  if (write.type === "create") {
-    const Item = objectItem(written);
-    if (!rules.tombstones || !rules.belowTicket)
-      return { Put: { ...base, Item, ConditionExpression: "attribute_not_exists(p) OR attribute_exists(d)" } };
-    const ConditionExpression = "attribute_not_exists(p) OR (attribute_exists(d) AND r < :ticket)";
-    return { Put: { ...base, Item, ConditionExpression, ExpressionAttributeValues: ticket } };
-  }
-  const condition = {
-    ConditionExpression: `r = :expected AND attribute_not_exists(d)${rules.belowTicket ? " AND r < :ticket" : ""}`,
-    ExpressionAttributeValues: {
-      ":expected": { N: String(write.expected) },
-      ...(rules.belowTicket ? ticket : {}),
-    },
-  };
-  const Item = write.type === "delete" ? tombstone(written) : objectItem(written);
-  if (write.type === "delete" && !rules.tombstones)
-    return { Delete: { ...base, ...condition, Key: { p: Item["p"]!, k: Item["k"]! } } };
-  return { Put: { ...base, ...condition, Item } };
-}
-
-/** New parts are put where nothing is; those of the state before go when this change does. */
-function partWrites(
-  { tables }: Context,
-  type: string,
-  write: Write,
-  { revision, at, packed }: Written,
-  before: Before | undefined,
-): TransactWriteItem[] {
-  const expires = expiry(at);
-  const puts = partsOf(type, revision, packed, write.type === "delete" ? expires : undefined).map((Item) => ({
-    Put: { TableName: tables.objects, Item, ConditionExpression: "attribute_not_exists(p)" },
-  }));
-  const old = Array.from({ length: before ? partCount(before.item) : 0 }, (_, part) => ({
-    Update: {
-      TableName: tables.objects,
-      Key: partKey(type, before!.entry.revision, part),
-      UpdateExpression: "SET e = :e",
-      ExpressionAttributeValues: { ":e": { N: String(expires) } },
-    },
-  }));
-  return [...puts, ...old];
 }
 
 type Sent =
@@ -189,30 +75,35 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
   const { context } = job;
   const { clock, rules } = context;
   const exhausted: Pending[] = [];
-  const renewed = async (given: Pending[]) => {
-    const { fresh, spent } = await renew(job, given);
-    exhausted.push(...spent);
-    return fresh;
-  };
   const age = (each: Pending) => clock.now() - each.drawnAt;
-  let pack = all;
+  /** New tickets for those who need them and for those behind them, so that the writes of a commit keep their order. */
+  const renewed = async (kept: Pending[], without: Pending[]): Promise<Pending[]> => {
+    if (without.length === 0) return kept;
+    const first = Math.min(...without.map((each) => each.place));
+    const overtaken = kept.filter((each) => each.place > first);
+    const going = [...without, ...(await givenUp(job, overtaken, rules.slotFirst))];
+    const { fresh, spent } = await renew(job, inOrder(going));
+    exhausted.push(...spent);
+    return [...kept.filter((each) => each.place < first), ...fresh];
+  };
+  const isLow = (each: Pending) => each.ticket < job.top;
+  let pack = all.some(isLow) ? await renewed([], await givenUp(job, all, rules.slotFirst)) : all;
   let token = nonceOf(context);
   for (let tries = 0; pack.length > 0; tries++) {
     const late = rules.ticketLife ? pack.filter((each) => age(each) > times.ticketLife) : [];
     if (late.length > 0) {
       const kept = pack.filter((each) => !late.includes(each));
-      pack = inOrder([...kept, ...(await renewed(await givenUp(job, late, rules.slotFirst)))]);
+      pack = await renewed(kept, await givenUp(job, late, rules.slotFirst));
       token = nonceOf(context);
       continue;
     }
     const sent = await send(context, pack, token);
     if (sent.kind === "made") {
-      for (const each of pack) job.results[each.place] = each.entry;
+      for (const each of pack) made(job, each);
       break;
     }
     if (sent.kind === "unknown") {
-      const open = rules.slotDecides ? await givenUp(job, pack, true) : pack;
-      pack = inOrder(await renewed(open));
+      pack = await renewed([], rules.slotDecides ? await givenUp(job, pack, true) : pack);
       token = nonceOf(context);
       continue;
     }
@@ -227,14 +118,19 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
     const isBlocked = isSame || sent.kind === "again" || sent.reasons.some(isNoAnswer);
     const spent = isBlocked ? survivors.filter((each) => age(each) > times.ticketTries) : [];
     const kept = survivors.filter((each) => !spent.includes(each));
-    pack = inOrder([...kept, ...(await renewed([...again, ...(await givenUp(job, spent, rules.slotFirst))]))]);
+    pack = await renewed(kept, [...again, ...(await givenUp(job, spent, rules.slotFirst))]);
     if (!isSame || spent.length > 0) token = nonceOf(context);
     if (isBlocked && pack.length > 0) await pause(context, Math.min(tries, 3));
   }
   return exhausted;
 }
 
-const inOrder = (pack: Pending[]): Pending[] => pack.sort((a, b) => a.ticket - b.ticket);
+function made(job: Job, each: Pending): void {
+  job.results[each.place] = each.entry;
+  job.top = Math.max(job.top, each.ticket);
+}
+
+const inOrder = (pack: Pending[]): Pending[] => pack.sort((a, b) => a.place - b.place);
 
 const isNoAnswer = ({ Code }: CancellationReason): boolean =>
   Code !== undefined && Code !== "None" && Code !== "ConditionalCheckFailed";
@@ -252,7 +148,7 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
     const inSlot = hasFailed(slot) ? slot?.Item : undefined;
     if (!rules.conflictIsNoAnswer && [object, slot].some((reason) => reason && isNoAnswer(reason))) {
       job.results[each.place] = new Conflict(each.write.key, undefined);
-    } else if (rules.slotFirst && inSlot?.["x"]?.S === each.nonce) job.results[each.place] = each.entry;
+    } else if (rules.slotFirst && inSlot?.["x"]?.S === each.nonce) made(job, each);
     else if (hasFailed(object)) await answer(job, each, object?.Item, again);
     else if (hasFailed(slot)) again.push(each);
     else survivors.push(each);
@@ -283,11 +179,11 @@ async function answer(job: Job, each: Pending, found: Item | undefined, again: P
  * slots say is not believed.
  */
 async function givenUp(job: Job, open: Pending[], believes: boolean): Promise<Pending[]> {
-  const { context, type, head, results } = job;
+  const { context, type, head } = job;
   const failed: Pending[] = [];
   for (const each of open) {
     const found = await fillSlot(context, type, head.shards, each.ticket, each.drawnAt + times.readable);
-    if (believes && found?.["x"]?.S === each.nonce) results[each.place] = each.entry;
+    if (believes && found?.["x"]?.S === each.nonce) made(job, each);
     else failed.push(each);
   }
   return failed;

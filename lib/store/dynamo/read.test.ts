@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { Compacted } from "#store";
+import { create, entryOf, manualClock, update } from "#store/conformance";
+import type { Dynamo } from "./client.ts";
+import { openStand } from "./stage.ts";
+
+const type = "things";
+const hour = 3_600_000;
+
+/** A writer who dies between his ticket and his transaction. */
+const dying = (dynamo: Dynamo): Dynamo => ({ ...dynamo, transact: () => new Promise(() => {}) });
+
+describe("a reader at a hole", () => {
+  it("stops there, waits for a second, fills it and goes on", async () => {
+    const clock = manualClock();
+    const { store, another, dynamo } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    void another(dying(dynamo)).commit(type, [create("ns/dead")]);
+    await clock.advance(0);
+    await clock.advance(0);
+    await store.commit(type, [create("ns/b")]);
+    expect(await store.changes(type, 1)).toMatchObject({ changes: [{ revision: 2 }], through: 2 });
+    await clock.advance(1100);
+    expect(await store.changes(type, 1)).toMatchObject({ changes: [{ revision: 2 }, { revision: 4 }], through: 4 });
+    expect((await store.list(type)).revision).toBe(4);
+  });
+
+  it("fills one at the end as well, where nothing dates it", async () => {
+    const clock = manualClock();
+    const { store, another, dynamo } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    void another(dying(dynamo)).commit(type, [create("ns/dead")]);
+    await clock.advance(0);
+    await clock.advance(0);
+    expect((await store.changes(type, 1)).through).toBe(2);
+    await clock.advance(1100);
+    expect((await store.changes(type, 1)).through).toBe(3);
+  });
+
+  it("is delayed a little at a time when it lists", async () => {
+    const clock = manualClock();
+    const { store, another, dynamo } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    void another(dying(dynamo)).commit(type, [create("ns/dead")]);
+    await clock.advance(0);
+    await clock.advance(0);
+    const listing = store.list(type);
+    for (let step = 0; step < 60; step++) await clock.advance(25);
+    expect(await listing).toMatchObject({ revision: 3, entries: [{ key: "ns/a" }] });
+  });
+
+  it("is told that its place is gone when something may have expired there", async () => {
+    const clock = manualClock();
+    const { store, double, another } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    await store.commit(type, [create("ns/b")]);
+    await clock.advance(25 * hour);
+    await store.commit(type, [update("ns/a", 2)]);
+    double.expire(1);
+    await expect(another().changes(type, 2)).rejects.toBeInstanceOf(Compacted);
+    expect((await another().changes(type, 3)).changes.map((change) => change.revision)).toEqual([4]);
+    expect((await another().list(type)).entries.map((entry) => entry.revision)).toEqual([4, 3]);
+  });
+
+  it("does not read what is older than half its life", async () => {
+    const clock = manualClock();
+    const { store } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    await clock.advance(11 * hour);
+    expect((await store.changes(type, 1)).changes).toHaveLength(1);
+    await clock.advance(2 * hour);
+    await expect(store.changes(type, 1)).rejects.toBeInstanceOf(Compacted);
+    expect(await store.changes(type, 2)).toEqual({ changes: [], through: 2 });
+  });
+});
+
+describe("the sweep", () => {
+  it("raises the floor over what is older than an hour, and nothing else", async () => {
+    const clock = manualClock();
+    const { store } = openStand({ clock });
+    await store.commit(type, [create("ns/a"), create("ns/b")]);
+    await clock.advance(hour / 2);
+    await store.commit(type, [create("ns/c")]);
+    await store.sweep(type);
+    expect((await store.changes(type, 1)).changes).toHaveLength(3);
+    await clock.advance(hour / 2 + 60_000);
+    await store.sweep(type);
+    await expect(store.changes(type, 2)).rejects.toMatchObject({ floor: 3 });
+    expect((await store.changes(type, 3)).changes.map((change) => change.key)).toEqual(["ns/c"]);
+    await clock.advance(hour);
+    await store.sweep(type);
+    await expect(store.changes(type, 3)).rejects.toMatchObject({ floor: 4 });
+  });
+});
+
+describe("a log that is spread over more shards", () => {
+  it("stays one log", async () => {
+    const { store, another, items } = openStand();
+    const other = another();
+    const made: number[] = [];
+    for (const shards of [3, 2, 4]) {
+      for (let index = 0; index < 8; index++) {
+        const [entry] = await (index % 2 ? store : other).commit(type, [create(`ns/${made.length}`)]);
+        made.push(entryOf(entry).revision);
+      }
+      await store.reshard(type, shards);
+    }
+    expect(made).toEqual(made.map((_, index) => index + 2));
+    for (const reader of [store, other, another()])
+      expect((await reader.changes(type, 1)).changes.map((change) => change.revision)).toEqual(made);
+    const partitions = items("changes").map((slot) => slot["p"]!.S);
+    expect([...new Set(partitions)].sort()).toEqual(["things#0", "things#1", "things#2"]);
+  });
+});
