@@ -1,8 +1,9 @@
+import type { Runtime } from "#agent/runtime";
 import { behaviour, type FakeRuntime, fakeRuntime } from "#agent/runtime/fake";
 import { noVolumes, type PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Container, Pod, PodStatus, Secret, Service } from "#api";
-import { type Clock, clone, conflict, deepEqual, notFound, silentLog } from "#base";
-import { type PodApi, type PodManager, podManager } from "./index.ts";
+import { type Clock, clone, conflict, deepEqual, notFound, silentLog, systemClock } from "#base";
+import { type NodeFacts, type PodApi, type PodManager, podManager } from "./index.ts";
 
 export { behaviour };
 
@@ -65,6 +66,9 @@ export interface Cluster {
 }
 
 export interface ClusterOptions {
+  /** Instead of the fake one; the clock is then the machine's. */
+  runtime?: Runtime;
+  node?: Partial<NodeFacts>;
   volumes?: (api: PodApi) => PodVolumes;
   pullError?: Parameters<typeof fakeRuntime>[0]["pullError"];
 }
@@ -79,7 +83,8 @@ export function makeCluster(options: ClusterOptions = {}): Cluster {
     }
   };
   const clock = handClock(settle);
-  const runtime = fakeRuntime({ clock, ...(options.pullError ? { pullError: options.pullError } : {}) });
+  const fake = fakeRuntime({ clock, ...(options.pullError ? { pullError: options.pullError } : {}) });
+  const runtime = (options.runtime ?? fake) as FakeRuntime;
   const pods = new Map<string, Pod>();
   const configMaps = new Map<string, ConfigMap>();
   const secrets = new Map<string, Secret>();
@@ -135,11 +140,12 @@ export function makeCluster(options: ClusterOptions = {}): Cluster {
         logFolder: "/nonexistent/logs",
         dns: { servers: ["10.96.0.10"], domain: "cluster.local" },
         reachable: false,
+        ...options.node,
       },
       runtime,
       volumes,
       api,
-      clock,
+      clock: options.runtime ? systemClock : clock,
       random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 },
       log: silentLog,
       record: (_pod, type, reason, message) => events.push(`${type} ${reason} ${message}`),
