@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
-import { parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
+import { keepPrivate, parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Service, service as services } from "#api";
 import { type Log, type LogFields, messageOf, sleep, systemClock, systemRandom } from "#base";
@@ -34,18 +34,20 @@ function lineLog(verbose: boolean): Log {
 const startedAtOnce = 32;
 const parentMilliseconds = 1000;
 
-async function openRuntime(config: AgentConfig, index: number, log: Log): Promise<Runtime> {
+async function openRuntime(config: AgentConfig, index: number, log: Log, stopping: AbortSignal): Promise<Runtime> {
   const podCidr = podCidrOf(config.podCidr, index);
   if (config.runtime === "fake") return fakeRuntime({ clock: systemClock, podCidr });
   const { name = "" } = config.nodes[index] ?? {};
   let socket = config.containerdSocket;
   if (socket === undefined) {
-    ({ socket } = await startPrivate({
+    const options = {
       folder: join(config.dataDir, "containerd"),
       network: { node: name, podCidr, masquerade: true },
       mirrors: parseMirrors(config.registryMirrors ?? []),
       log,
-    }));
+    };
+    ({ socket } = await startPrivate(options));
+    void keepPrivate(options, systemClock, stopping);
   }
   return containerdRuntime({ socket, owner: name, clock: systemClock, log });
 }
@@ -64,7 +66,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
   const runtimes: Runtime[] = [];
   const start = async (index: number): Promise<void> => {
     const node = config.nodes[index]!;
-    const runtime = await openRuntime(config, index, log);
+    const runtime = await openRuntime(config, index, log, stopping);
     runtimes.push(runtime);
     if (stopping.aborted) return;
     const kubelet = await startKubelet({

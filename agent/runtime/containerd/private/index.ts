@@ -12,5 +12,5 @@ export {
   type RegistryMirrors,
 } from "./config.ts";
 export { findMissing, installRuntime, type Missing } from "./install.ts";
-export { type PrivateContainerd, type PrivateOptions, startPrivate, stopPrivate } from "./lifecycle.ts";
+export { keepPrivate, type PrivateContainerd, type PrivateOptions, startPrivate, stopPrivate } from "./lifecycle.ts";
 export { sandboxImageName, sandboxProgram } from "./sandbox-image.ts";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import type { Log } from "#base";
+import { type Clock, type Log, messageOf, sleep } from "#base";
 import { criClient } from "../cri-client.ts";
 import { importImage } from "../import.ts";
 import type { SandboxItem } from "../pods.ts";
@@ -70,6 +70,24 @@ export async function startPrivate(options: PrivateOptions): Promise<PrivateCont
   await importImage(paths.socket, sandboxImageName, sandboxImage(process.arch === "arm64" ? "arm64" : "amd64"));
   options.log.info(adopted ? "containerd was running and is used" : "containerd is started", { pid });
   return { socket: paths.socket, pid, adopted };
+}
+
+/** How often a containerd is looked for that should be running. */
+const lookMilliseconds = 3000;
+
+/** Starts the containerd of this folder again whenever it has fallen, until the signal aborts. Containers run on. */
+export async function keepPrivate(options: PrivateOptions, clock: Clock, signal: AbortSignal): Promise<void> {
+  const { config } = privatePaths(options.folder);
+  while (!signal.aborted) {
+    await sleep(clock, lookMilliseconds, signal);
+    if (signal.aborted || (await findProcess(config)) !== undefined) continue;
+    try {
+      options.log.warn("containerd has ended and is started again");
+      await startPrivate(options);
+    } catch (error) {
+      options.log.error("containerd could not be started", { error: messageOf(error) });
+    }
+  }
 }
 
 /** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. */

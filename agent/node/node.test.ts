@@ -1,0 +1,216 @@
+import { tmpdir } from "node:os";
+import { expect, test } from "vitest";
+import { fakeRuntime } from "#agent/runtime/fake";
+import type { Lease, Node } from "#api";
+import { type Clock, clone, conflict, notFound, silentLog } from "#base";
+import type { Client } from "#client";
+import { type HostFacts, hostFacts, nodeStatus, startNode } from "./index.ts";
+
+const facts: HostFacts = {
+  machineId: "m",
+  systemUuid: "s",
+  bootId: "b",
+  kernelVersion: "6.1",
+  osImage: "Test",
+  operatingSystem: "linux",
+  architecture: "amd64",
+  cpus: 4,
+  memoryBytes: 8 * 2 ** 30,
+  disk: { bytes: 100 * 2 ** 30, freeBytes: 50 * 2 ** 30 },
+  memoryAvailableBytes: 4 * 2 ** 30,
+  ips: ["10.0.0.5"],
+};
+
+/** A clock whose timers run when the test says so. */
+function handClock() {
+  let now = Date.parse("2026-01-01T00:00:00Z");
+  const timers = new Set<{ at: number; run: () => void }>();
+  const clock: Clock = {
+    now: () => now,
+    timer: (milliseconds, run) => {
+      const timer = { at: now + milliseconds, run };
+      timers.add(timer);
+      return { cancel: () => timers.delete(timer) };
+    },
+  };
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  };
+  const forward = async (milliseconds: number): Promise<void> => {
+    const end = now + milliseconds;
+    for (await settle(); ; await settle()) {
+      const [first] = [...timers].sort((a, b) => a.at - b.at);
+      if (!first || first.at > end) break;
+      now = first.at;
+      timers.delete(first);
+      first.run();
+    }
+    now = end;
+  };
+  return { clock, forward, settle };
+}
+
+/** The few calls that a node makes, over two maps. */
+function objects() {
+  const nodes = new Map<string, Node>();
+  const leases = new Map<string, Lease>();
+  const log: string[] = [];
+  let serial = 0;
+  let broken = false;
+  const of = (kind: { kind: string }): Map<string, Node | Lease> => (kind.kind === "Node" ? nodes : leases);
+  const put = (kind: { kind: string }, object: Node | Lease) => {
+    const stored = clone(object);
+    stored.metadata.resourceVersion = String(++serial);
+    of(kind).set(object.metadata.name ?? "", stored);
+    return stored;
+  };
+  const get = (kind: { kind: string }, name: string) => {
+    if (broken) throw new Error("the server is away");
+    const found = of(kind).get(name);
+    if (!found) throw notFound({ group: "", resource: kind.kind }, name);
+    return found;
+  };
+  const client = {
+    get: async (kind: { kind: string }, { name }: { name: string }) => get(kind, name),
+    create: async (kind: { kind: string }, object: Node) => {
+      log.push(`create ${kind.kind}`);
+      return put(kind, { ...object, metadata: { ...object.metadata, uid: `uid-${serial}` } });
+    },
+    update: async (kind: { kind: string }, object: Node, request?: { subresource?: string }) => {
+      const there = get(kind, object.metadata.name ?? "");
+      if (there.metadata.resourceVersion !== object.metadata.resourceVersion) {
+        throw conflict({ group: "", resource: kind.kind }, object.metadata.name ?? "", "changed");
+      }
+      log.push(`update ${kind.kind}${request?.subresource ? `/${request.subresource}` : ""}`);
+      return put(kind, object);
+    },
+    patch: async (kind: { kind: string }, { name }: { name: string }, patch: Node) => {
+      log.push(`patch ${kind.kind}`);
+      const there = get(kind, name);
+      const labels = { ...there.metadata.labels, ...patch.metadata.labels };
+      return put(kind, { ...there, metadata: { ...there.metadata, labels } });
+    },
+  } as unknown as Client;
+  return {
+    nodes,
+    leases,
+    log,
+    client,
+    put,
+    breakDown: (is: boolean) => {
+      broken = is;
+    },
+  };
+}
+
+function start(changes: { facts?: () => Promise<HostFacts> } = {}) {
+  const { clock, forward, settle } = handClock();
+  const api = objects();
+  const runtime = fakeRuntime({ clock });
+  const options = { name: "n1", client: api.client, runtime, clock, log: silentLog, folder: "/", version: "v1.36.0" };
+  const agent = startNode({ ...options, podCidr: "10.244.3.0/24", facts: async () => facts, ...changes });
+  return { ...api, agent, forward, settle, clock };
+}
+
+test("a node registers, is ready, and holds its lease", async () => {
+  const { agent, nodes, leases, log, forward } = start();
+  await forward(0);
+  await agent.ready;
+  const node = nodes.get("n1")!;
+  expect(node.spec?.podCIDRs).toEqual(["10.244.3.0/24"]);
+  expect(node.metadata.labels).toMatchObject({ "kubernetes.io/hostname": "n1", "kubernetes.io/arch": "amd64" });
+  expect(node.status!.conditions!.map(({ type, status, reason }) => [type, status, reason])).toEqual([
+    ["MemoryPressure", "False", "KubeletHasSufficientMemory"],
+    ["DiskPressure", "False", "KubeletHasNoDiskPressure"],
+    ["PIDPressure", "False", "KubeletHasSufficientPID"],
+    ["Ready", "True", "KubeletReady"],
+  ]);
+  expect(node.status).toMatchObject({
+    capacity: { cpu: "4", memory: "8388608Ki", pods: "110" },
+    allocatable: { memory: "8286208Ki" },
+    addresses: [
+      { type: "InternalIP", address: "10.0.0.5" },
+      { type: "Hostname", address: "n1" },
+    ],
+    nodeInfo: { kubeletVersion: "v1.36.0", containerRuntimeVersion: "fake://1.0.0" },
+  });
+  const lease = leases.get("n1")!;
+  expect(lease.spec).toMatchObject({ holderIdentity: "n1", leaseDurationSeconds: 40 });
+  expect(lease.metadata.ownerReferences).toMatchObject([{ kind: "Node", name: "n1", uid: node.metadata.uid }]);
+  log.length = 0;
+  await forward(100_000);
+  // The lease is renewed each ten seconds; the status says nothing new.
+  expect(log).toEqual(Array.from({ length: 10 }, () => "update Lease"));
+  await forward(200_000);
+  expect(log.filter((line) => line === "update Node/status").length).toBe(1);
+  await agent.stop();
+});
+
+test("what changes is told with its time, and what others wrote stays", async () => {
+  let now = facts;
+  const { agent, nodes, put, forward, log } = start({ facts: async () => now });
+  await forward(1000);
+  const node = nodes.get("n1")!;
+  const foreign = { type: "NetworkUnavailable", status: "False", reason: "RouteCreated" };
+  put({ kind: "Node" }, {
+    ...node,
+    status: { ...node.status, conditions: [...node.status!.conditions!, foreign] },
+  } as Node);
+  log.length = 0;
+  now = { ...facts, disk: { ...facts.disk, freeBytes: 2 ** 20 } };
+  await forward(20_000);
+  const conditions = nodes.get("n1")!.status!.conditions!;
+  expect(conditions.find(({ type }) => type === "DiskPressure")).toMatchObject({
+    status: "True",
+    reason: "KubeletHasDiskPressure",
+    lastTransitionTime: "2026-01-01T00:00:10Z",
+  });
+  expect(conditions.find(({ type }) => type === "Ready")?.lastTransitionTime).toBe("2026-01-01T00:00:00Z");
+  expect(conditions).toContainEqual(foreign);
+  expect(log.filter((line) => line === "update Node/status").length).toBe(1);
+  await agent.stop();
+});
+
+test("a node that was deleted comes back; an API that is away is waited for", async () => {
+  const { agent, nodes, breakDown, forward } = start();
+  await forward(1000);
+  nodes.delete("n1");
+  breakDown(true);
+  await forward(400_000);
+  expect(nodes.has("n1")).toBe(false);
+  breakDown(false);
+  await forward(300_000);
+  expect(nodes.get("n1")?.status?.conditions?.length).toBe(4);
+  await agent.stop();
+});
+
+test("a runtime that is down or has no network makes the node not ready, and says why", () => {
+  const input = { name: "n1", facts, images: [], pods: 1, version: "v", port: 1 };
+  const ready = (status: ReturnType<typeof nodeStatus>) => status.conditions!.find(({ type }) => type === "Ready");
+  expect(ready(nodeStatus({ ...input, info: undefined, runtimeError: "no socket" }))).toMatchObject({
+    status: "False",
+    reason: "KubeletNotReady",
+    message: "container runtime is down: no socket",
+  });
+  const condition = {
+    type: "NetworkReady" as const,
+    status: false,
+    reason: "NetworkPluginNotReady",
+    message: "no CNI",
+  };
+  const features = {
+    ...{ incremental: true, images: true, podNetwork: true, exec: true },
+    ...{ userNamespaces: false, recursiveReadOnlyMounts: false },
+  };
+  const info = { name: "x", version: "1", conditions: [condition], cgroupDriver: "none" as const, features };
+  expect(ready(nodeStatus({ ...input, info, runtimeError: "" }))?.message).toBe(
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no CNI",
+  );
+});
+
+test("this machine has facts", async () => {
+  const here = await hostFacts(tmpdir());
+  expect(here.cpus).toBeGreaterThan(0);
+  expect(here.memoryBytes).toBeGreaterThan(0);
+  expect(here.ips.length).toBeGreaterThan(0);
+});
