@@ -103,10 +103,15 @@ function objects() {
   };
 }
 
-function start(changes: { facts?: () => Promise<HostFacts> } = {}) {
+function start(changes: { facts?: () => Promise<HostFacts>; down?: () => boolean } = {}) {
   const { clock, forward, settle } = handClock();
   const api = objects();
-  const runtime = fakeRuntime({ clock });
+  const fake = fakeRuntime({ clock });
+  const info = async () => {
+    if (changes.down?.()) throw new Error("no socket");
+    return fake.info();
+  };
+  const runtime = { ...fake, info };
   const options = { name: "n1", client: api.client, runtime, clock, log: silentLog, folder: "/", version: "v1.36.0" };
   const agent = startNode({ ...options, podCidr: "10.244.3.0/24", facts: async () => facts, ...changes });
   return { ...api, agent, forward, settle, clock };
@@ -181,6 +186,22 @@ test("a node that was deleted comes back; an API that is away is waited for", as
   breakDown(false);
   await forward(300_000);
   expect(nodes.get("n1")?.status?.conditions?.length).toBe(4);
+  await agent.stop();
+});
+
+test("a runtime that is silent for a moment is not down, one that stays so is", async () => {
+  let down = false;
+  const { agent, nodes, forward } = start({ down: () => down });
+  const isReady = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "Ready")!.status;
+  await forward(11_000);
+  down = true;
+  await forward(20_000);
+  expect(isReady()).toBe("True");
+  await forward(20_000);
+  expect(isReady()).toBe("False");
+  down = false;
+  await forward(10_000);
+  expect(isReady()).toBe("True");
   await agent.stop();
 });
 

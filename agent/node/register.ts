@@ -1,4 +1,4 @@
-import type { Runtime } from "#agent/runtime";
+import type { Runtime, RuntimeInfo } from "#agent/runtime";
 import { type Lease, lease as leases, type Node, type NodeCondition, type NodeStatus, node as nodes } from "#api";
 import { type Clock, deepEqual, formatMicroTime, formatTime, isReason, type Log, messageOf, sleep } from "#base";
 import type { Client } from "#client";
@@ -34,6 +34,8 @@ const leaseSeconds = 40;
 const renewMilliseconds = 10_000;
 /** How often the machine is looked at. */
 const lookMilliseconds = 10_000;
+/** A runtime that is silent for less than this counts as up. */
+const patienceMilliseconds = 30_000;
 /** A status that has not changed is told again after this time. */
 const repeatMilliseconds = 300_000;
 
@@ -73,13 +75,20 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
   const { client, runtime, clock, name } = options;
   let last: NodeStatus | undefined;
   let at = 0;
+  let heard: RuntimeInfo | undefined;
+  let heardAt = 0;
   return async () => {
     const facts = await (options.facts ?? (() => hostFacts(options.folder)))();
     let runtimeError = "";
     const info = await runtime.info().catch((error: unknown) => {
       runtimeError = messageOf(error);
-      return undefined;
+      // A runtime that is started again is back in a moment: nobody has to leave the node for that.
+      return clock.now() - heardAt < patienceMilliseconds ? heard : undefined;
     });
+    if (info && runtimeError === "") {
+      heard = info;
+      heardAt = clock.now();
+    }
     const images = info ? await runtime.images.list().catch(() => []) : [];
     const input = {
       name,

@@ -419,6 +419,43 @@ test("a restarted agent adopts what runs, restarts nothing, and ends what is not
   await cluster.manager.stop();
 });
 
+test("what somebody else makes of a status is put right; a rejected status is not tried without end", async () => {
+  const cluster = makeCluster();
+  cluster.create(makePod("p"));
+  await cluster.settle();
+  cluster.change("p", (pod) => {
+    for (const one of pod.status!.conditions!) if (one.type === "Ready") one.status = "False";
+  });
+  await cluster.settle();
+  expect(condition(cluster.status("p"), "Ready")).toBe("True");
+  let tries = 0;
+  cluster.beforeWrite.hook = () => {
+    tries++;
+    throw new Error("no");
+  };
+  cluster.change("p", (pod) => {
+    pod.status!.phase = "Pending";
+  });
+  await cluster.clock.forward(60_000);
+  expect(tries).toBeGreaterThan(3);
+  expect(tries).toBeLessThan(10);
+  await cluster.manager.stop();
+});
+
+test("an ended pod whose containers the runtime has lost stays as it is", async () => {
+  const cluster = makeCluster();
+  const main = makeContainer("main", { command: ["false"] });
+  cluster.create(makePod("p", { spec: { restartPolicy: "Never", containers: [main] } }));
+  await cluster.settle();
+  const before = cluster.status("p");
+  expect(before.phase).toBe("Failed");
+  for (const { id } of await cluster.runtime.pods.list()) await cluster.runtime.pods.removeSandbox(id);
+  await cluster.restart();
+  await cluster.clock.forward(5000);
+  expect(cluster.status("p")).toEqual(before);
+  await cluster.manager.stop();
+});
+
 test("a sandbox that fell over is made again with its containers", async () => {
   const cluster = makeCluster();
   cluster.create(makePod("p"));

@@ -4,7 +4,7 @@ import type { PodApi } from "./context.ts";
 import { isOver } from "./status.ts";
 
 /** Conditions that the kubelet owns; all others are somebody else's and stay. */
-export const ownedConditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const ownedConditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 /** Fields that go when the kubelet no longer says them; all others of the status are somebody else's. */
 const ownedFields = [
   ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass"],
@@ -29,13 +29,23 @@ export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: nu
   return merged as PodStatus;
 }
 
+/** Whether two states of a pod differ in nothing but what the kubelet wrote. */
+export function asksTheSame(a: Pod, b: Pod): boolean {
+  const asked = ({ metadata, spec, status }: Pod) => {
+    const { resourceVersion: _, managedFields: __, ...rest } = metadata;
+    return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownedConditions.includes(type)) };
+  };
+  return deepEqual(asked(a), asked(b));
+}
+
 interface Pending {
   pod: Pod;
   status: PodStatus;
 }
 
 const parallel = 16;
-const retryMilliseconds = 1000;
+const firstRetryMilliseconds = 500;
+const lastRetryMilliseconds = 60_000;
 
 /** Writes pods' statuses: only what differs, the newest of each pod, a few pods at a time. */
 export class StatusWriter {
@@ -44,6 +54,9 @@ export class StatusWriter {
   readonly #log: Log;
   readonly #pending = new Map<string, Pending>();
   readonly #writing = new Set<string>();
+  /** What was last set, written or not. */
+  readonly #wanted = new Map<string, PodStatus>();
+  readonly #delays = new Map<string, number>();
   /** As last stored: the watch may be behind our own writes. */
   readonly #stored = new Map<string, Pod>();
   readonly #waiting = new Map<string, (() => void)[]>();
@@ -59,8 +72,17 @@ export class StatusWriter {
 
   set(pod: Pod, status: PodStatus): void {
     const uid = pod.metadata.uid ?? "";
+    this.#wanted.set(uid, status);
     this.#pending.set(uid, { pod, status });
     this.#pump();
+  }
+
+  /** The API shows this pod now: what it says otherwise than it should is written again. */
+  reconcile(pod: Pod): void {
+    const uid = pod.metadata.uid ?? "";
+    const wanted = this.#wanted.get(uid);
+    if (!wanted || this.#pending.has(uid) || this.#writing.has(uid)) return;
+    if (!deepEqual(mergeStatus(pod.status, wanted, this.#clock.now()), pod.status ?? {})) this.set(pod, wanted);
   }
 
   /** Resolves when everything that was set for the pod so far is written, or the pod is gone. */
@@ -78,6 +100,8 @@ export class StatusWriter {
   forget(uid: string): void {
     this.#pending.delete(uid);
     this.#stored.delete(uid);
+    this.#wanted.delete(uid);
+    this.#delays.delete(uid);
     this.#settle(uid);
   }
 
@@ -113,7 +137,9 @@ export class StatusWriter {
     // A newer one may have come meanwhile; it goes first.
     if (!this.#pending.has(uid)) this.#pending.set(uid, pending);
     this.#delayed.add(uid);
-    const timer = this.#clock.timer(retryMilliseconds, () => {
+    const delay = this.#delays.get(uid) ?? firstRetryMilliseconds;
+    this.#delays.set(uid, Math.min(delay * 2, lastRetryMilliseconds));
+    const timer = this.#clock.timer(delay, () => {
       this.#retries.delete(timer);
       this.#delayed.delete(uid);
       this.#pump();
@@ -129,6 +155,7 @@ export class StatusWriter {
       if (deepEqual(next, base.status ?? {})) return;
       try {
         this.#stored.set(uid, await this.#api.updateStatus({ ...base, status: next }));
+        this.#delays.delete(uid);
         return;
       } catch (error) {
         if (isReason(error, "NotFound")) return;

@@ -83,9 +83,13 @@ interface Shown {
   isInit: boolean;
 }
 
-function containerStatus({ container, view, memory, node, waiting, isInit }: Shown): ContainerStatus {
+function containerStatus({ pod, container, view, memory, node, waiting, isInit }: Shown): ContainerStatus {
   const all = view.of(container.name);
   const last = all.at(-1);
+  if (!last) {
+    const known = lostStatus(pod, container.name, memory.terminal || isOver(pod.status?.phase));
+    if (known) return known;
+  }
   const trouble = memory.waiting(container.name);
   const inCurrent = last !== undefined && last.sandboxId === view.current?.id;
   let state: ContainerState;
@@ -116,6 +120,25 @@ function containerStatus({ container, view, memory, node, waiting, isInit }: Sho
     ...(resources && running ? { resources: { ...resources } } : {}),
     ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
   } as ContainerStatus;
+}
+
+/** What the API says of a container that the runtime has lost, where nothing will take its place. */
+function lostStatus(pod: Pod, name: string, over: boolean): ContainerStatus | undefined {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
+  const known = [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find(
+    (status) => status.name === name,
+  );
+  if (!over || !known?.containerID) return undefined;
+  if (known.state?.terminated) return { ...known, started: false };
+  const { startedAt } = known.state?.running ?? {};
+  const terminated = {
+    exitCode: 137,
+    reason: "ContainerStatusUnknown",
+    message: "The container could not be located when the pod was terminated",
+    ...(startedAt === undefined ? {} : { startedAt }),
+    containerID: known.containerID,
+  };
+  return { ...known, ready: false, started: false, state: { terminated } };
 }
 
 const textOf = ({ reason, message }: { reason: string; message: string }) => ({

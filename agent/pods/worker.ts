@@ -1,7 +1,7 @@
 import { isRuntimeError, type Sandbox } from "#agent/runtime";
 import { type Mounted, VolumeError } from "#agent/volumes";
 import type { Container, Pod } from "#api";
-import { deepEqual, isReason, messageOf, parseTime, type Timer } from "#base";
+import { isReason, messageOf, parseTime, type Timer } from "#base";
 import { hashAnnotation } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { type Ending, endContainers } from "./ending.ts";
@@ -12,21 +12,12 @@ import { condemnation, Probing } from "./probing.ts";
 import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
 import { Starter } from "./starting.ts";
 import { isOver, type Memory, statusOf } from "./status.ts";
-import { ownedConditions, type StatusWriter } from "./status-writer.ts";
+import { asksTheSame, type StatusWriter } from "./status-writer.ts";
 import { removeTraces } from "./traces.ts";
 
 const volumeRefreshMilliseconds = 60_000;
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 60_000;
-
-/** Whether two states of a pod differ in nothing but what the kubelet wrote. */
-function asksTheSame(a: Pod, b: Pod): boolean {
-  const asked = ({ metadata, spec, status }: Pod) => {
-    const { resourceVersion: _, managedFields: __, ...rest } = metadata;
-    return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownedConditions.includes(type)) };
-  };
-  return deepEqual(asked(a), asked(b));
-}
 
 /** Drives one pod to what is wanted, one step after another, until it is gone. */
 export class PodWorker {
@@ -87,7 +78,10 @@ export class PodWorker {
     const before = this.#pod;
     this.#pod = pod;
     // Our own status comes back as an update: there is nothing to do about it.
-    if (asksTheSame(before, pod)) return;
+    if (asksTheSame(before, pod)) {
+      this.#writer.reconcile(pod);
+      return;
+    }
     // Whatever is being started is not wanted any more.
     if (ends) this.#abort.abort();
     this.wake();
