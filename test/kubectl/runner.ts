@@ -65,7 +65,7 @@ export interface Setting {
 /** Runs one kubectl command to its end. */
 export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cut" | "global">): Promise<Outcome> {
   const args = [
-    ...words(step.run.replaceAll("$NS", setting.namespace)),
+    ...words(step.run.replaceAll("$NS", setting.namespace).replaceAll("$HOME", dirname(setting.editor))),
     ...(step.global ? [] : ["-n", setting.namespace]),
   ];
   // Words for a command inside a pod stay at the end.

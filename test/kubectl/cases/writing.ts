@@ -197,7 +197,7 @@ export const writing: readonly Case[] = [
     source: "autoscaling/v1",
     json: (value) => expect(value).toMatchObject({ kind: "Scale", spec: { replicas: 1 } }),
   },
-  { run: "run one --image=busybox:latest --restart=Never --labels=run=one", source: recorded, out: /pod\/one created/ },
+  { run: "run one --image=nginx:1.14.2 --restart=Never --labels=run=one", source: recorded, out: /pod\/one created/ },
   { run: "wait pod/one --for=jsonpath={.status.phase}=Running --timeout=60s", source: docs, out: /condition met/ },
   {
     run: 'patch pod one -p \'{"spec":{"restartPolicy":"Always"}}\'',
@@ -207,7 +207,7 @@ export const writing: readonly Case[] = [
   },
   { run: "delete pod one --grace-period=1", source: docs, out: /pod "one" deleted/ },
   { run: "get pod one", source: "kubectl delete waits until the object is gone", code: 1, err: /not found/ },
-  { run: "run two --image=busybox:latest --restart=Never", source: recorded, out: /created/ },
+  { run: "run two --image=nginx:1.14.2 --restart=Never", source: recorded, out: /created/ },
   { run: "delete pod two --force --grace-period=0", source: docs, out: /force deleted/ },
   {
     run: "delete deployment web --cascade=orphan",

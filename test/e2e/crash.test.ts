@@ -1,0 +1,109 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { configMap as configMaps, type Pod, pod as pods } from "#api";
+import { isReason } from "#base";
+import { type HttpClient, httpClient } from "#client";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+import { skiffDown } from "./skiff.ts";
+
+let registry: Registry;
+let skiff: SkiffProcess;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  skiff = await start();
+});
+
+afterAll(async () => {
+  if (skiff) await skiffDown(skiff);
+  await registry?.stop();
+});
+
+const start = (dataDir?: string) =>
+  startSkiff(["--runtime", "containerd", "--registry-mirror", `docker.io=http://${registry.address}`], dataDir);
+
+function connect(): HttpClient {
+  const read = (file: string) => readFileSync(join(skiff.dataDir, "pki", file), "utf8");
+  const { server } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { server: string };
+  return httpClient({ server, ca: read("ca.crt"), certificate: { cert: read("admin.crt"), key: read("admin.key") } });
+}
+
+async function until<T>(what: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await what();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const runs = ({ status }: Pod) =>
+  status?.phase === "Running" &&
+  status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
+
+test("kill -9 under a thousand creates loses nothing that was acknowledged and disturbs no pod", {
+  timeout: 120_000,
+}, async () => {
+  let client = connect();
+  const spec = {
+    containers: [{ name: "main", image: "busybox", command: ["sleep", "100000"] }],
+    terminationGracePeriodSeconds: 1,
+  };
+  await until(async () =>
+    client.create(pods, { metadata: { name: "steady", namespace: "default" }, spec } as Pod).catch(() => undefined),
+  );
+  const before = await until(async () => {
+    const pod = await client.get(pods, { namespace: "default", name: "steady" });
+    return runs(pod) && pod;
+  });
+  const { revision } = await client.list(configMaps, { namespace: "default" });
+
+  const acknowledged = new Map<string, string>();
+  const names = Array.from({ length: 1000 }, (_, index) => `made-${index}`);
+  const work = async () => {
+    for (let name = names.shift(); name !== undefined; name = names.shift()) {
+      const made = await client.create(configMaps, { metadata: { name, namespace: "default" }, data: { name } });
+      acknowledged.set(name, made.metadata.resourceVersion!);
+      if (acknowledged.size === 400) skiff.process.kill("SIGKILL");
+    }
+  };
+  await Promise.allSettled(Array.from({ length: 32 }, work));
+  await once(skiff.process, "exit").catch(() => {});
+  client.close();
+  expect(acknowledged.size).toBeGreaterThanOrEqual(400);
+  expect(acknowledged.size).toBeLessThan(1000);
+
+  skiff = await start(skiff.dataDir);
+  client = connect();
+  const { items } = await client.list(configMaps, { namespace: "default" });
+  const there = new Map(items.map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
+  for (const [name, at] of acknowledged) expect(there.get(name), name).toBe(at);
+
+  // A client's watch goes on from where it was, and sees each acknowledged object once.
+  const signal = AbortSignal.timeout(30_000);
+  const seen: string[] = [];
+  try {
+    for await (const event of client.watch(configMaps, { namespace: "default", revision, signal })) {
+      if (event.type === "ADDED") seen.push(event.object.metadata.name ?? "");
+      if (acknowledged.size <= seen.length && [...acknowledged.keys()].every((name) => seen.includes(name))) break;
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    for (const name of acknowledged.keys()) expect(seen).toContain(name);
+  } catch (error) {
+    if (!isReason(error, "Expired")) throw error;
+  }
+
+  const after = await until(async () => {
+    const pod = await client.get(pods, { namespace: "default", name: "steady" });
+    return runs(pod) && pod;
+  });
+  expect(after.status?.containerStatuses?.map(({ containerID, restartCount }) => [containerID, restartCount])).toEqual(
+    before.status?.containerStatuses?.map(({ containerID, restartCount }) => [containerID, restartCount]),
+  );
+  expect(after.status?.podIP).toBe(before.status?.podIP);
+  client.close();
+});
