@@ -20,11 +20,11 @@ export const games = (steps = 4): fc.Arbitrary<Game> =>
     shards: fc.constantFrom(1, 2),
     weather: fc.record({
       throttle: rarely,
-      conflict: rarely,
+      conflict: fc.constantFrom(0, 0.02, 0.2),
       lostRequest: rarely,
       lostReply: rarely,
-      duplicate: fc.constantFrom(0, 0.02, 0.15),
-      slow: fc.constantFrom(0, 0.05, 0.2),
+      duplicate: fc.constantFrom(0, 0.05, 0.3),
+      slow: fc.constantFrom(0, 0.05, 0.3),
       timeout: rarely,
     }),
   });
@@ -69,7 +69,7 @@ export async function playDynamo({ plan, weather, shards }: Game, rules: Rules):
   expire();
   await world.drain();
   double.finishHalves();
-  const faults = [...check(history, witness.truth()), ...witness.checkReads(history)];
+  const faults = [...check(history, witness.truth()), ...witness.checkReads(history), ...witness.checkSlots(history)];
   const of = (result: string) => history.told.filter((told) => told.result === result).length;
   return {
     faults,

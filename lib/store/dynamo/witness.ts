@@ -19,6 +19,9 @@ export class TableWitness implements Witness {
   readonly #floors: { step: number; floor: number }[] = [{ step: 0, floor: 0 }];
   readonly #queries: { step: number; process: Process }[] = [];
   readonly #tokens = new Map<string, string>();
+  /** Which revisions each write was sent under, by its text, and when which slot was first filled. */
+  readonly #tickets = new Map<string, Set<number>>();
+  readonly #filledAt = new Map<number, number>();
   readonly #began: number;
   readonly faults: string[] = [];
 
@@ -38,6 +41,12 @@ export class TableWitness implements Witness {
   }
 
   sent(token: string | undefined, writes: TransactWriteItem[]): void {
+    for (const { Put } of writes) {
+      const slot = Put?.Item;
+      if (!slot?.["x"]) continue;
+      const { text, revision } = changeOf(slot);
+      this.#tickets.set(text, (this.#tickets.get(text) ?? new Set()).add(revision));
+    }
     const content = writes.flatMap(({ Put }) => Put?.Item?.["x"]?.S ?? []).join();
     const before = this.#tokens.get(content);
     if (before !== undefined && before !== (token ?? ""))
@@ -52,6 +61,18 @@ export class TableWitness implements Witness {
       .sort((a, b) => revisionOf(a) - revisionOf(b))
       .map(changeOf);
     return { log, objects: this.#objects, states: this.#states, faults: this.faults };
+  }
+
+  /** A writer who has his answer leaves no slot empty behind him. */
+  checkSlots({ told }: History): string[] {
+    const faults: string[] = [];
+    for (const { text, span, result } of told) {
+      if (result === "unknown") continue;
+      for (const revision of this.#tickets.get(text) ?? [])
+        if (!((this.#filledAt.get(revision) ?? Number.POSITIVE_INFINITY) <= span.ended))
+          faults.push(`${text} was answered while the slot ${revision} that it gave up was empty`);
+    }
+    return faults;
   }
 
   /** What a read of the log may and must say, which only who sees the tables can tell. */
@@ -79,8 +100,9 @@ export class TableWitness implements Witness {
   #mayBeGone(after: number, calledAt: number, ended: number): boolean {
     if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
     const until = this.#world.now;
-    // Nor can a reader tell what became of a place whose own slot is gone.
-    const writtenAt = number(this.#slots.get(after) ?? {}, "t") || this.#began;
+    // Nor can a reader tell what became of a place that has no slot, or none that says how old it is.
+    const own = this.#slots.get(after);
+    const writtenAt = own ? number(own, "t") : after <= 1 ? this.#began : 0;
     if (until - writtenAt > times.readable) return true;
     for (const [revision, slot] of this.#slots) {
       const isOld = until - number(slot, "t") > times.readable;
@@ -91,6 +113,7 @@ export class TableWitness implements Witness {
 
   #wroteSlot(slot: Item): void {
     const revision = revisionOf(slot);
+    if (!this.#filledAt.has(revision)) this.#filledAt.set(revision, this.#world.step);
     const old = this.#slots.get(revision);
     if (old && !isVoid(slot)) this.faults.push(`slot ${revision} was ${old["v"]!.S} and is ${slot["v"]!.S} now`);
     const { floor } = this.#floors.at(-1)!;

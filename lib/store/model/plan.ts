@@ -52,7 +52,7 @@ export function plans(steps: number): fc.Arbitrary<Plan> {
     troubles: fc.record({
       crash: fc.constantFrom(0, 0.002, 0.01),
       freeze: fc.constantFrom(0, 0.01, 0.03),
-      jump: fc.constantFrom(0, 0.003, 0.01),
+      jump: fc.constantFrom(0, 0.005, 0.015),
       jumps,
     }),
   });
