@@ -6,6 +6,7 @@ import type { Container, Pod, VolumeMount } from "#api";
 import { type PodsContext, podLabel, StartError } from "./context.ts";
 import { environmentOf, expand } from "./env.ts";
 import { resourcesOf } from "./qos.ts";
+import { resourcesAnnotation, resourcesText } from "./resizing.ts";
 import { containerHash, hostnameOf, profileOf } from "./sandbox-spec.ts";
 
 export const hashAnnotation = "skiff.dev/container-hash";
@@ -26,6 +27,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
   const { pod, container, attempt, image } = plan;
   const env = await environmentOf(context, pod, container, plan.podIPs);
   const files = await hostFiles(context, plan);
+  const resources = resourcesOf(pod, container, context.node.memoryBytes);
   return {
     name: container.name,
     attempt,
@@ -37,7 +39,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
     env: Object.entries(env).map(([name, value]) => ({ name, value })),
     mounts: [...(await mountsOf(plan, env)), ...files],
     devices: [],
-    resources: resourcesOf(pod, container, context.node.memoryBytes),
+    resources,
     security: securityOf(plan),
     tty: container.tty === true,
     stdin: container.stdin === true,
@@ -45,7 +47,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
     logPath: `${container.name}/${attempt}.log`,
     ...(plan.targetContainerId ? { targetContainerId: plan.targetContainerId } : {}),
     labels: {},
-    annotations: { [hashAnnotation]: containerHash(container) },
+    annotations: { [hashAnnotation]: containerHash(container), [resourcesAnnotation]: resourcesText(resources) },
   };
 }
 

@@ -58,6 +58,10 @@ export interface Plan {
   finished: boolean;
 }
 
+/** Nothing of it runs or ever ran; one that was made and not started is what a crash left. */
+const isMissing = (container: Running | undefined): container is undefined =>
+  container === undefined || container.state === "created";
+
 const hasEnded = (container: Running | undefined): boolean =>
   container?.state === "exited" || container?.state === "unknown";
 
@@ -77,7 +81,7 @@ export function planFor(pod: Pod, view: View, judge: Judgement): Plan {
   let alive = false;
   for (const container of mains) {
     const there = view.now(container.name);
-    if (!there) {
+    if (isMissing(there)) {
       plan.start.push(container);
       alive = true;
     } else if (hasEnded(there)) {
@@ -108,7 +112,7 @@ function planInits(
   for (const container of inits) {
     const there = view.now(container.name);
     if (initialized && !isSidecar(container)) continue;
-    if (!there) {
+    if (isMissing(there)) {
       plan.start.push(container);
       if (initialized) continue;
       return false;

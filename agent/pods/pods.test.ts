@@ -485,6 +485,37 @@ test("a changed image means a new container; a deadline fails the pod", async ()
   await cluster.manager.stop();
 });
 
+test("other amounts of cpu and memory: in place, or by a restart where the policy says so", async () => {
+  const cluster = makeCluster();
+  const resized: unknown[] = [];
+  const { resizeContainer } = cluster.runtime.pods;
+  cluster.runtime.pods.resizeContainer = async (id, spec) => {
+    resized.push(spec.cpuShares, spec.memoryBytes);
+    await resizeContainer(id, spec);
+  };
+  const amounts = (cpu: string, memory: string) => ({ requests: { cpu }, limits: { memory } });
+  const main = makeContainer("main", {
+    resources: amounts("1", "64Mi"),
+    resizePolicy: [{ resourceName: "memory", restartPolicy: "RestartContainer" }],
+  });
+  cluster.create(makePod("p", { spec: { containers: [main] } }));
+  await cluster.settle();
+  const resize = async (cpu: string, memory: string) => {
+    cluster.change("p", (pod) => {
+      pod.spec!.containers![0]!.resources = amounts(cpu, memory);
+    });
+    await cluster.settle();
+    return cluster.status("p").containerStatuses![0]!.restartCount;
+  };
+  expect(await resize("2", "64Mi")).toBe(0);
+  expect(resized).toEqual([2048, 64 * 2 ** 20]);
+  await cluster.restart();
+  await cluster.settle();
+  expect(await resize("2", "128Mi")).toBe(1);
+  expect(cluster.events).toContain("Normal Killing Container main resize requires restart");
+  await cluster.manager.stop();
+});
+
 test("readiness gates count, foreign conditions stay, conflicts are overcome", async () => {
   const cluster = makeCluster();
   let conflicts = 2;

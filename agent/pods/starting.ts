@@ -1,4 +1,4 @@
-import { isRuntimeError, type Sandbox } from "#agent/runtime";
+import { isRuntimeError, type Container as Running, type Sandbox } from "#agent/runtime";
 import type { Mounted } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { messageOf, parseTime } from "#base";
@@ -116,7 +116,7 @@ export class Starter {
     const { runtime, record, node, clock, log } = this.#context;
     const image = await this.#images.ensure(pod, container, signal);
     const before = view.of(container.name);
-    const attempt = before.length > 0 ? before.at(-1)!.attempt + 1 : reportedRestarts(pod, container.name, clock.now());
+    const attempt = attemptFor(pod, container.name, { last: before.at(-1), sandboxId: sandbox.id, now: clock.now() });
     const target = (pod.spec?.ephemeralContainers ?? []).find(
       ({ name }) => name === container.name,
     )?.targetContainerName;
@@ -164,6 +164,16 @@ export class Starter {
       throw new StartError("PostStartHookError", messageOf(error), { cause: error });
     }
   }
+}
+
+/** One more than the last one, or the last one itself where it was made and never started. */
+function attemptFor(
+  pod: Pod,
+  name: string,
+  { last, sandboxId, now }: { last: Running | undefined; sandboxId: string; now: number },
+): number {
+  if (!last) return reportedRestarts(pod, name, now);
+  return last.state === "created" && last.sandboxId === sandboxId ? last.attempt : last.attempt + 1;
 }
 
 /** Restarts that the API already counts for a container of which the runtime knows nothing any more. */

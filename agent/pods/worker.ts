@@ -9,6 +9,7 @@ import type { Images } from "./images.ts";
 import { readLastWords } from "./last-words.ts";
 import { planFor, type View, viewOf } from "./plan.ts";
 import { condemnation, Probing } from "./probing.ts";
+import { Resizing } from "./resizing.ts";
 import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
 import { Starter } from "./starting.ts";
 import { isOver, type Memory, statusOf } from "./status.ts";
@@ -26,6 +27,7 @@ export class PodWorker {
   readonly #writer: StatusWriter;
   readonly #probing: Probing;
   readonly #starter: Starter;
+  readonly #resizing: Resizing;
   readonly #lastWords = new Map<string, string>();
   readonly #startTime: number;
   readonly #gone: (uid: string) => void;
@@ -53,6 +55,7 @@ export class PodWorker {
     this.#gone = gone;
     this.#probing = new Probing(context, () => this.wake());
     this.#starter = new Starter(context, images);
+    this.#resizing = new Resizing(context.runtime, context.log, context.node.memoryBytes);
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     if (pod.status?.phase === "Failed" && pod.status.reason) {
@@ -171,6 +174,7 @@ export class PodWorker {
     await this.#start([...plan.start, ...this.#ephemeral(view)], view);
     view = await this.#view();
     this.#follow(view);
+    await this.#resizing.follow(pod, this.#live(view));
     await this.#tell(view, false);
     if (
       plan.kill.length > 0 ||
@@ -211,6 +215,9 @@ export class PodWorker {
           const grace = probe?.terminationGracePeriodSeconds;
           const message = condemnation(this.#pod, spec, container, type);
           return { message, ...(grace === undefined ? {} : { graceSeconds: Number(grace) }) };
+        }
+        if (this.#resizing.needsRestart(this.#pod, spec, container)) {
+          return { message: `Container ${spec.name} resize requires restart` };
         }
         const hash = container.annotations[hashAnnotation];
         if (hash === undefined || hash === containerHash(spec)) return undefined;

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import type { Container as Running, Sandbox } from "#agent/runtime";
+import type { Container } from "#api";
+import { planFor, viewOf } from "./plan.ts";
+import { cgroupParentOf, oomScoreAdjust, qosClassOf, resourcesOf } from "./qos.ts";
+import { makeContainer, makePod } from "./testing.ts";
+
+const judge = { started: () => true, condemned: () => undefined };
+
+const running = (name: string, state: Running["state"], changes: Partial<Running> = {}): Running => ({
+  ...{ id: `${name}-${changes.attempt ?? 0}`, sandboxId: "s0", name, attempt: 0, state, createdAt: 0, image: "" },
+  ...{ imageId: "", labels: {}, annotations: {} },
+  ...changes,
+});
+const sandbox = (containers: Running[], changes: Partial<Sandbox> = {}): Sandbox => ({
+  ...{ id: "s0", name: "p", namespace: "default", uid: "u", attempt: 0, state: "ready" as const, createdAt: 0 },
+  ...{ ips: [], labels: {}, annotations: {}, containers },
+  ...changes,
+});
+const names = (containers: Container[]): string[] => containers.map(({ name }) => name);
+
+test("a pod without a sandbox needs one; a container that was made and never started is started", () => {
+  const pod = makePod("p");
+  expect(planFor(pod, viewOf([]), judge)).toMatchObject({ sandbox: true, start: [], finished: false });
+  const plan = planFor(pod, viewOf([sandbox([running("main", "created")])]), judge);
+  expect(names(plan.start)).toEqual(["main"]);
+});
+
+test("a lost sandbox is made anew only for what would run again", () => {
+  const gone = (exitCode: number) => [sandbox([running("main", "exited", { exitCode })], { state: "notReady" })];
+  const pod = (restartPolicy: string) => makePod("p", { spec: { restartPolicy } });
+  expect(planFor(pod("Always"), viewOf(gone(0)), judge).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(gone(1)), judge).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(gone(0)), judge)).toMatchObject({ sandbox: false, finished: true });
+  expect(planFor(pod("Never"), viewOf(gone(1)), judge)).toMatchObject({ sandbox: false, finished: true });
+});
+
+test("in a new sandbox init containers run again, and main ones wait for them", () => {
+  const pod = makePod("p", { spec: { initContainers: [makeContainer("init")] } });
+  const old = sandbox([running("init", "exited", { exitCode: 0 }), running("main", "exited", { exitCode: 137 })], {
+    state: "notReady",
+  });
+  const next = sandbox([], { id: "s1", attempt: 1 });
+  expect(names(planFor(pod, viewOf([next, old]), judge).start)).toEqual(["init"]);
+  // Once a main container is there, a missing record of an init container means nothing.
+  expect(names(planFor(pod, viewOf([sandbox([running("main", "running")])]), judge).start)).toEqual([]);
+});
+
+test("a sidecar holds back what comes after it until it has started", () => {
+  const side = makeContainer("side", { restartPolicy: "Always" });
+  const pod = makePod("p", { spec: { initContainers: [side] } });
+  const view = viewOf([sandbox([running("side", "running")])]);
+  expect(names(planFor(pod, view, { ...judge, started: () => false }).start)).toEqual([]);
+  expect(names(planFor(pod, view, judge).start)).toEqual(["main"]);
+});
+
+const withResources = (...list: NonNullable<Container["resources"]>[]) =>
+  makePod("p", { spec: { containers: list.map((resources, index) => makeContainer(`c${index}`, { resources })) } });
+
+test("quality of service, and what the kernel makes of it", () => {
+  const memory = 8 * 2 ** 30;
+  const guaranteed = withResources({ limits: { cpu: "1", memory: "1Gi" } });
+  const burstable = withResources({ requests: { memory: "2Gi" } }, {});
+  const besteffort = withResources({}, { requests: { cpu: "0" } });
+  expect([guaranteed, burstable, besteffort].map(qosClassOf)).toEqual(["Guaranteed", "Burstable", "BestEffort"]);
+  const score = (pod: ReturnType<typeof makePod>) => oomScoreAdjust(pod, pod.spec!.containers![0]!, memory);
+  expect([guaranteed, burstable, besteffort].map(score)).toEqual([-997, 750, 1000]);
+  expect(oomScoreAdjust(burstable, burstable.spec!.containers![1]!, memory)).toBe(999);
+  guaranteed.metadata.uid = "a-b";
+  burstable.metadata.uid = "a-b";
+  expect(cgroupParentOf(guaranteed, "cgroupfs", "/kubepods")).toBe("/kubepods/poda-b");
+  expect(cgroupParentOf(burstable, "cgroupfs", "/kubepods")).toBe("/kubepods/burstable/poda-b");
+  expect(cgroupParentOf(burstable, "systemd", "kubepods")).toBe("kubepods-burstable-poda_b.slice");
+  expect(cgroupParentOf(burstable, "none", "/kubepods")).toBeUndefined();
+  const limits = resourcesOf(guaranteed, { resources: { limits: { cpu: "1500m", memory: "1Gi" } } }, memory);
+  expect(limits).toEqual({
+    ...{ cpuShares: 1536, cpuQuota: 150_000, cpuPeriod: 100_000, memoryBytes: 2 ** 30, oomScoreAdjust: -997 },
+  });
+  expect(resourcesOf(besteffort, {}, memory)).toEqual({ cpuShares: 2, oomScoreAdjust: 1000 });
+});
