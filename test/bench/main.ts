@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { benchApi } from "./api.ts";
+import { report } from "./measure.ts";
+import { benchPodStart } from "./pod-start.ts";
+import { benchScale } from "./scale.ts";
+import { connect } from "./wire.ts";
+
+/*
+ * `npm run bench [-- api scale pods]`: figures as lines of JSON on standard output. The cluster runs in processes of
+ * its own on the same machine as the load. Nothing here is a test: no figure fails.
+ */
+
+const wanted = new Set(process.argv.slice(2));
+const asked = (name: string): boolean => wanted.size === 0 || wanted.has(name);
+
+/** Resident memory of a process, in MiB. */
+function resident(pid: number | undefined): number {
+  const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(found ?? 0) / 1024;
+}
+
+function memory(name: string, skiff: SkiffProcess, params: Record<string, unknown>): void {
+  const running = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as {
+    pid: number;
+    agent: number;
+  };
+  const [server, agent] = [resident(running.pid), resident(running.agent)];
+  report(`memory.${name}`, server + agent, "MiB", {
+    controlPlane: Math.round(server),
+    agent: Math.round(agent),
+    ...params,
+  });
+}
+
+async function withSkiff(options: readonly string[], work: (skiff: SkiffProcess) => Promise<void>): Promise<void> {
+  const started = performance.now();
+  const skiff = await startSkiff(["--runtime", "fake", ...options]);
+  report("startup", performance.now() - started, "ms", { options });
+  try {
+    await work(skiff);
+  } finally {
+    await skiff.stop();
+  }
+}
+
+if (asked("api")) {
+  await withSkiff([], async (skiff) => {
+    memory("idle", skiff, {});
+    const wire = connect(skiff.dataDir, 64);
+    await benchApi(wire);
+    memory("loaded", skiff, { after: "api" });
+    wire.close();
+  });
+}
+if (asked("scale")) {
+  const [pods, nodes] = [5000, 500];
+  await withSkiff(["--nodes", String(nodes)], async (skiff) => {
+    const wire = connect(skiff.dataDir, 8);
+    await benchScale(wire, pods, nodes);
+    memory("scale", skiff, { pods, nodes });
+    wire.close();
+  });
+}
+if (asked("pods")) await benchPodStart();
