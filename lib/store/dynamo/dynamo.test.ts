@@ -2,7 +2,7 @@ import { describe, it } from "vitest";
 import { systemClock, systemRandom } from "#base";
 import { storeConformance } from "#store/conformance";
 import { dynamoClient, dynamoStore } from "#store/dynamo";
-import { dynoxidePath, emulator, makeTables, startDynoxide } from "./dynoxide.ts";
+import { dynoxidePath, emulator, makeTables, startDynoxide } from "./testing/dynoxide.ts";
 
 const open = async (endpoint: string, shards: number) =>
   dynamoStore({

@@ -130,7 +130,7 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     compact: async (type, before) => {
       const head = await readHead(context, type);
       if (before <= head.floor) return;
-      const settled = await settledThrough(context, type, memoryOf(type));
+      const settled = await settledThrough(context, type, memoryOf(type), before);
       await raiseFloor(context, type, Math.min(before, head.counter, settled));
     },
     close: async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Compacted } from "#store";
 import { create, entryOf, manualClock, update } from "#store/conformance";
 import type { Dynamo } from "./client.ts";
-import { openStand } from "./stage.ts";
+import { openStand } from "./testing/stage.ts";
 
 const type = "things";
 const hour = 3_600_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Compacted } from "#store";
 import { create, entryOf, remove, textOf, update } from "#store/conformance";
-import { openStand } from "./stage.ts";
+import { openStand } from "./testing/stage.ts";
 
 const jump = 2 ** 20;
 

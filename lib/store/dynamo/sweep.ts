@@ -6,13 +6,19 @@ import { times } from "./rules.ts";
 
 const step = 1000;
 
-/** How far the log is settled: above it some writer may still be at work. */
-export async function settledThrough(context: Context, type: string, memory: Memory): Promise<number> {
+/**
+ * How far the log is settled: above it some writer may still be at work. With `until`, whoever is at work below it is
+ * waited for.
+ */
+export async function settledThrough(context: Context, type: string, memory: Memory, until = 0): Promise<number> {
   const { rules, clock } = context;
   const head = await readHead(context, type);
   if (!rules.floorOverSettled) return head.counter;
   const at = clock.now();
-  const { through } = await readRun(context, type, memory, head.mark, { settledAreKnown: true });
+  const { through } = await readRun(context, type, memory, head.mark, {
+    settledAreKnown: true,
+    until: Math.min(until, head.counter),
+  });
   if (through > head.mark) await raiseMark(context, type, through, at);
   return Math.max(through, head.mark);
 }

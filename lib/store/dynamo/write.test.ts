@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type ApiError, isApiError } from "#base";
 import { create, entryOf, manualClock, remove, update } from "#store/conformance";
 import type { Dynamo } from "./client.ts";
-import { openStand } from "./stage.ts";
+import { openStand } from "./testing/stage.ts";
 
 const type = "things";
 const refusal = (name: string, details = {}) => Object.assign(new Error(name), { name, ...details });

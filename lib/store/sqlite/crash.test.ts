@@ -18,9 +18,13 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A process that writes to the store and prints one line per acknowledged write. */
 const writer = (...argv: string[]): ChildProcess =>
-  spawn(process.execPath, [join(import.meta.dirname, "crash-writer.ts"), join(folder, "store.db"), ...argv], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  spawn(
+    process.execPath,
+    [join(import.meta.dirname, "testing", "crash-writer.ts"), join(folder, "store.db"), ...argv],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
 
 const exit = (child: ChildProcess) => new Promise<void>((resolve) => child.once("close", () => resolve()));
 
@@ -76,7 +80,7 @@ describe("sqliteStore when its process dies", () => {
         "-c",
         'ulimit -f 16384; exec "$0" "$@"',
         process.execPath,
-        join(import.meta.dirname, "crash-writer.ts"),
+        join(import.meta.dirname, "testing", "crash-writer.ts"),
         join(folder, "store.db"),
         "full",
         "until-refused",

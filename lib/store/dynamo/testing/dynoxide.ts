@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { type TableDefinition, type TableNames, tables } from "./tables.ts";
+import { type TableDefinition, type TableNames, tables } from "../tables.ts";
 
 /** Where the embedded engine is; undefined when there is no package of it for this platform. */
 export function dynoxidePath(): string | undefined {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { allRules, type Rules } from "../rules.ts";
 import { games, playDynamo } from "./model.ts";
-import { allRules, type Rules } from "./rules.ts";
 
 /** More than any mutant needs; SKIFF_HISTORIES asks for more, of the driver as it is. */
 const histories = Number(process.env["SKIFF_HISTORIES"] ?? 1200);

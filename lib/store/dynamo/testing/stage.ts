@@ -1,9 +1,9 @@
 import { type Clock, systemClock, systemRandom } from "#base";
 import { Dice, type Process } from "#store/model";
-import type { Dynamo, Item } from "./client.ts";
+import type { Dynamo, Item } from "../client.ts";
+import { type DynamoStore, openDynamo } from "../dynamo.ts";
+import { allRules } from "../rules.ts";
 import { Double, fairWeather, type Weather } from "./double.ts";
-import { type DynamoStore, openDynamo } from "./dynamo.ts";
-import { allRules } from "./rules.ts";
 import { sortKeys } from "./witness.ts";
 
 /** A store over a double of the tables in which everything happens in the next turn of the event loop. */

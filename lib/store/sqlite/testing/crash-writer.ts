@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { isApiError } from "#base";
 import type { Write } from "#store";
-import { sqliteStore } from "./sqlite.ts";
+import { sqliteStore } from "../sqlite.ts";
 
 const [, , path, name, mode] = process.argv;
 const store = sqliteStore({ path: path! });

@@ -1,11 +1,11 @@
 import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import { Compacted } from "#store";
 import type { History, Process, TrueChange, Truth, World } from "#store/model";
-import type { Item } from "./client.ts";
+import type { Item } from "../client.ts";
+import { isTombstone, isVoid, number, revisionOf } from "../items.ts";
+import { times } from "../rules.ts";
+import { tables } from "../tables.ts";
 import type { Witness } from "./double.ts";
-import { isTombstone, isVoid, number, revisionOf } from "./items.ts";
-import { times } from "./rules.ts";
-import { tables } from "./tables.ts";
 
 const verbs = { c: "create", u: "update", d: "delete" } as const;
 const decoder = new TextDecoder();

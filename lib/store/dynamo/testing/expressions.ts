@@ -1,5 +1,5 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-import type { Item } from "./client.ts";
+import type { Item } from "../client.ts";
 
 type Values = Record<string, AttributeValue>;
 

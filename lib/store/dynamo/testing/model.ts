@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { check, type Plan, plans, play, World } from "#store/model";
+import { openDynamo } from "../dynamo.ts";
+import type { Rules } from "../rules.ts";
 import { Double, type Weather } from "./double.ts";
-import { openDynamo } from "./dynamo.ts";
-import type { Rules } from "./rules.ts";
 import { sortKeys, TableWitness } from "./witness.ts";
 
 export interface Game {

@@ -1,6 +1,6 @@
 import type { GetItemInput, PutItemInput, QueryInput, TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import type { Dice, Process } from "#store/model";
-import type { Dynamo, Item } from "./client.ts";
+import type { Dynamo, Item } from "../client.ts";
 import { compareValues, meets, updated } from "./expressions.ts";
 
 /** Where the double stands: whose time and chance it has, and who runs what it puts off. */
