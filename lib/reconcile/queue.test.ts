@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import type { Clock } from "#base";
+import { createQueue } from "./queue.ts";
+
+/** A clock that moves when told. */
+function handClock(): Clock & { move(milliseconds: number): void } {
+  let now = 0;
+  let timers: { at: number; run: () => void }[] = [];
+  return {
+    now: () => now,
+    timer(milliseconds, run) {
+      const timer = { at: now + milliseconds, run };
+      timers.push(timer);
+      return { cancel: () => void (timers = timers.filter((other) => other !== timer)) };
+    },
+    move(milliseconds) {
+      now += milliseconds;
+      const due = timers.filter(({ at }) => at <= now);
+      timers = timers.filter(({ at }) => at > now);
+      for (const { run } of due) run();
+    },
+  };
+}
+
+test("a key is worked on by one worker, and once more for what arrived meanwhile", async () => {
+  const queue = createQueue(handClock());
+  queue.add("a");
+  queue.add("a");
+  expect(await queue.take()).toBe("a");
+  queue.add("a");
+  queue.add("a");
+  queue.add("b");
+  expect(await queue.take()).toBe("b");
+  let second: string | undefined;
+  const waiting = queue.take().then((key) => {
+    second = key;
+  });
+  await Promise.resolve();
+  expect(second).toBeUndefined();
+  queue.done("a");
+  await waiting;
+  expect(second).toBe("a");
+  queue.done("a");
+  queue.done("b");
+  expect(queue.busy).toBe(0);
+});
+
+test("failures back off twice as long each time, and are forgotten", async () => {
+  const clock = handClock();
+  const queue = createQueue(clock);
+  for (const delay of [5, 10, 20]) {
+    queue.addFailed("a");
+    clock.move(delay - 1);
+    expect(queue.busy).toBe(0);
+    clock.move(1);
+    expect(await queue.take()).toBe("a");
+    queue.done("a");
+  }
+  queue.forget("a");
+  queue.addFailed("a");
+  clock.move(5);
+  expect(await queue.take()).toBe("a");
+});
+
+test("the earlier of two delays counts, and closing ends the wait", async () => {
+  const clock = handClock();
+  const queue = createQueue(clock);
+  queue.addAfter("a", 100);
+  queue.addAfter("a", 10);
+  queue.addAfter("a", 50);
+  clock.move(10);
+  expect(await queue.take()).toBe("a");
+  queue.done("a");
+  clock.move(1000);
+  const waiting = queue.take();
+  queue.close();
+  expect(await waiting).toBeUndefined();
+});

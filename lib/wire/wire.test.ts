@@ -1,0 +1,98 @@
+import { expect, test } from "vitest";
+import { catalog, type Kind, messageShapeOf, pod as pods } from "#api";
+import { decodeEnvelope, duplicateKeys, encodeEnvelope, negotiate, parseYaml, readObject } from "./index.ts";
+
+const config = catalog.find(({ plural }) => plural === "configmaps") as Kind;
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("a pod survives the way through protobuf", () => {
+  const pod = {
+    metadata: { name: "p", labels: { a: "b" }, creationTimestamp: "2026-01-02T03:04:05Z", generation: 3 },
+    spec: {
+      containers: [
+        {
+          name: "c",
+          image: "i",
+          ports: [{ containerPort: 80, protocol: "TCP" }],
+          resources: { limits: { cpu: "100m", memory: "1Gi" } },
+          livenessProbe: { httpGet: { path: "/", port: "http" }, periodSeconds: 5 },
+          lifecycle: { preStop: { exec: { command: ["sleep", "1"] } } },
+        },
+      ],
+      volumes: [{ name: "v", configMap: { name: "m", items: [{ key: "k", path: "p" }] } }],
+      terminationGracePeriodSeconds: 30,
+      hostNetwork: true,
+    },
+  };
+  const shape = messageShapeOf(pods.schema);
+  const envelope = decodeEnvelope(encodeEnvelope({ apiVersion: "v1", kind: "Pod" }, shape, pod as never));
+  expect(envelope).toMatchObject({ apiVersion: "v1", kind: "Pod" });
+  expect(envelope.decode(shape)).toEqual(pod);
+});
+
+test("every kind's empty object survives protobuf", () => {
+  for (const kind of catalog) {
+    const shape = messageShapeOf(kind.schema);
+    const bytesOf = encodeEnvelope({ apiVersion: "v1", kind: kind.kind }, shape, { metadata: { name: "x" } });
+    expect(decodeEnvelope(bytesOf).decode(shape), kind.kind).toMatchObject({ metadata: { name: "x" } });
+  }
+});
+
+test("protobuf that is cut off or is none is refused", () => {
+  const shape = messageShapeOf(config.schema);
+  const whole = encodeEnvelope({ apiVersion: "v1", kind: "ConfigMap" }, shape, {
+    metadata: { name: "x" },
+    data: { a: "b" },
+  });
+  for (let length = 5; length < whole.length - 4; length++) {
+    expect(() => decodeEnvelope(whole.subarray(0, length)).decode(shape)).not.toThrow(TypeError);
+  }
+  expect(() => decodeEnvelope(bytes("{}"))).toThrow(/does not appear to be a protobuf message/);
+});
+
+test("JSON is refused with one clear error each", () => {
+  const rows: [string, RegExp][] = [
+    ["{", /json parse error/],
+    ["[]", /cannot unmarshal array/],
+    ['{"data":{"a":1}}', /cannot unmarshal number into Go struct field ConfigMap\.data/],
+    ['{"kind":"Secret","apiVersion":"v1"}', /Secret in version "v1" cannot be handled as a ConfigMap/],
+    ['{"kind":"ConfigMap","apiVersion":"apps/v1"}', /the API version in the data \(apps\/v1\) does not match/],
+    [`{"data":${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}}`, /nests deeper/],
+    ['{"binaryData":{"a":"*"}}', /illegal base64 data at input byte 0/],
+  ];
+  for (const [text, expected] of rows)
+    expect(() => readObject(config, bytes(text), undefined, "Strict"), text).toThrow(expected);
+  expect(() => readObject(config, Uint8Array.of(0xff, 0xfe), undefined, "Strict")).toThrow(/UTF-8/);
+  expect(() => readObject(config, bytes("{}"), "text/html", "Strict")).toThrow(/accepted media types include/);
+});
+
+test("unknown and duplicate members are reported by their paths", () => {
+  const text = '{"metadata":{"name":"a","zzz":1},"data":{"a":"1","a":"2"},"list":[{"x":1}]}';
+  expect(duplicateKeys(text)).toEqual(["data.a"]);
+  expect(() => readObject(config, bytes(text), undefined, "Strict")).toThrow(
+    'strict decoding error: duplicate field "data.a", unknown field "metadata.zzz", unknown field "list"',
+  );
+  expect(readObject(config, bytes(text), undefined, "Warn")).toMatchObject({
+    object: { data: { a: "2" } },
+    warnings: ['duplicate field "data.a"', 'unknown field "metadata.zzz"', 'unknown field "list"'],
+  });
+  expect(readObject(config, bytes(text), undefined, "Ignore").warnings).toEqual([]);
+});
+
+test("YAML reads as JSON does, and says on which line it does not", () => {
+  expect(parseYaml("a: 1\nb: [x, yes]\n").json).toEqual({ a: 1, b: ["x", true] });
+  expect(parseYaml("a: 1\nb:\n  c: 1\n  c: 2\n").duplicates).toEqual(["b.c"]);
+  expect(() => parseYaml("a: [1\nb: 2")).toThrow(/error converting YAML to JSON: yaml: line \d+/);
+});
+
+test("the Accept header decides", () => {
+  expect(negotiate(undefined)).toEqual({ encoding: "json" });
+  expect(negotiate("application/vnd.kubernetes.protobuf,application/json")).toEqual({ encoding: "json" });
+  expect(negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json")).toEqual({
+    encoding: "json",
+    as: "Table",
+    version: "v1",
+  });
+  expect(negotiate("application/yaml")).toEqual({ encoding: "yaml" });
+  expect(() => negotiate("image/png")).toThrow(/only the following media types are accepted/);
+});
