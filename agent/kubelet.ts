@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Link, startLink } from "#agent/link";
 import { type HostFacts, hostFacts, type NodeAgent, startNode } from "#agent/node";
-import { type NodeFacts, noVolumes, type PodApi, podManager, podVolumes } from "#agent/pods";
+import { collectImages, type NodeFacts, noVolumes, type PodApi, podManager, podVolumes } from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
 import { configMap as configMaps, type Pod, pod as pods, type Secret, type Service, secret as secrets } from "#api";
 import { type Clock, isReason, type Log, type Random } from "#base";
@@ -115,15 +115,16 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     log,
   });
-  let stopped = false;
+  const stopping = new AbortController();
+  const collecting = real ? collectImages({ runtime, clock, log }, stopping.signal) : Promise.resolve();
   const known = informer.ready.then(() => {
-    if (!stopped) manager.synced();
+    if (!stopping.signal.aborted) manager.synced();
   });
   return {
     ready: Promise.all([registered.ready, known]).then(() => {}),
     stop: async () => {
-      stopped = true;
-      await Promise.all([link.stop(), informer.stop(), manager.stop(), registered.stop()]);
+      stopping.abort();
+      await Promise.all([link.stop(), informer.stop(), manager.stop(), registered.stop(), collecting]);
     },
   };
 }

@@ -5,5 +5,6 @@
  */
 export { noVolumes, type PodVolumes, podVolumes } from "#agent/volumes";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
+export { type CollectionOptions, collectImages } from "./image-collection.ts";
 export { type PodManager, podManager } from "./manager.ts";
 export { logDirectoryOf } from "./sandbox-spec.ts";

@@ -1,5 +1,6 @@
 import { type Image, type ImagePort, isRuntimeError, RuntimeError } from "#agent/runtime";
 import type { Cri } from "./cri-client.ts";
+import { sandboxImageName } from "./private/sandbox-image.ts";
 
 interface ImageItem {
   id: string;
@@ -17,7 +18,8 @@ const view = (item: ImageItem): Image => ({
   digests: item.repo_digests,
   size: item.size,
   ...(item.uid ? { user: { uid: item.uid.value } } : item.username ? { user: { name: item.username } } : {}),
-  pinned: item.pinned,
+  // Runtimes before 1.7 pin nothing, and without this image no pod starts.
+  pinned: item.pinned || item.repo_tags.includes(sandboxImageName),
 });
 
 /** Images over CRI. Mirrors are the runtime's configuration. */

@@ -5,7 +5,7 @@ import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
 import { pushStandIns } from "#agent/runtime/oci";
 import { silentLog, systemClock } from "#base";
-import { parseMirrors, startPrivate, stopPrivate } from "./index.ts";
+import { parseMirrors, sandboxImageName, startPrivate, stopPrivate } from "./index.ts";
 import { findProcess } from "./process.ts";
 
 const answering = async (url: string): Promise<void> => {
@@ -38,6 +38,8 @@ test("images come from a mirror; containers outlive containerd, which is found a
     const runtime = open();
     const image = await runtime.images.pull("nginx:1.14.2");
     expect(image.tags).toContain("docker.io/library/nginx:1.14.2");
+    const [pinned] = (await runtime.images.list()).filter((one) => one.pinned);
+    expect(pinned?.tags).toEqual([sandboxImageName]);
     const sandbox: SandboxSpec = {
       name: "web",
       namespace: "default",
