@@ -89,18 +89,23 @@ export interface Store {
   /**
    * Writes; each succeeds or fails by itself, in the order given. Resolves when what succeeded is durable.
    * Two writes of one commit may not name the same key. An ApiError 429 when the store could not take them in time:
-   * then none of the writes that are not reported is in the log.
+   * its `results` (a Commit or undefined for each write) then say what was decided, and none of the others is in the
+   * log. 413 for a body that the driver cannot hold; whatever a `body` throws. Any other error leaves open what became
+   * of the writes.
    */
   commit(type: string, writes: Write[]): Promise<Commit[]>;
   /**
    * Changes with revisions above `after`, ordered and without gaps up to `through` (which may lie beyond the last
    * change, where revisions were given up). At most about `limit`. Compacted when `after` is below the floor,
-   * FutureRevision when it is above the head.
+   * FutureRevision when it is above the head. Asked again and again, it gets past revisions whose writers have died.
    */
   changes(type: string, after: number, limit?: number): Promise<{ changes: Change[]; through: number }>;
   /** Resolves when there may be changes above `after`, or when the signal aborts; never rejects for an abort. */
   changed(type: string, after: number, signal: AbortSignal): Promise<void>;
-  /** Raises the floor: changes at or below `before` may go. Never above the head, never down. */
+  /**
+   * Raises the floor: changes at or below `before` may go. Never above the head, never down. What the changes above
+   * and the snapshots from the floor on need is kept.
+   */
   compact(type: string, before: number): Promise<void>;
   /** Frees what the driver holds. */
   close(): Promise<void>;

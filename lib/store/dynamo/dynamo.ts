@@ -92,6 +92,29 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     }
   };
 
+  const untilChanged = async (type: string, after: number, signal: AbortSignal): Promise<void> => {
+    let pause = new AbortController();
+    const wake = () => pause.abort();
+    const signals = [signal, closing.signal];
+    for (const each of signals) each.addEventListener("abort", wake);
+    try {
+      while (!signals.some((each) => each.aborted)) {
+        const head = await readHead(context, type);
+        pause = new AbortController();
+        if (signals.some((each) => each.aborted)) return;
+        if (head.counter > after) {
+          // Told again before the hole has been settled, a reader would only read it again.
+          if (memoryOf(type).hole?.revision === after + 1) await sleep(clock, holePause, pause.signal);
+          return;
+        }
+        await Promise.race([wakeups.wait(type, after, pause.signal), sleep(clock, poll, pause.signal)]);
+        wake();
+      }
+    } finally {
+      for (const each of signals) each.removeEventListener("abort", wake);
+    }
+  };
+
   return {
     get: async (type, key): Promise<Entry | undefined> => {
       const item = (await readItems(type, [key])).get(key);
@@ -114,19 +137,7 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
       const run = await readRun(context, type, memoryOf(type), after, { limit });
       return { changes: await changesOf(context, type, after, run), through: run.through };
     },
-    changed: async (type, after, signal) => {
-      const ended = AbortSignal.any([signal, closing.signal]);
-      while (!ended.aborted) {
-        const head = await readHead(context, type);
-        // Told again before the hole has been settled, a reader would only read it again.
-        const isHeld = memoryOf(type).hole?.revision === after + 1;
-        if (head.counter > after) return isHeld ? sleep(clock, holePause, ended) : undefined;
-        const woken = new AbortController();
-        const either = AbortSignal.any([ended, woken.signal]);
-        await Promise.race([wakeups.wait(type, after, either), sleep(clock, poll, either)]);
-        woken.abort();
-      }
-    },
+    changed: (type, after, signal) => untilChanged(type, after, signal),
     compact: async (type, before) => {
       const head = await readHead(context, type);
       if (before <= head.floor) return;

@@ -74,6 +74,39 @@ describe("a reader at a hole", () => {
   });
 });
 
+describe("a list", () => {
+  it("trusts no place that somebody came from, only what was seen whole", async () => {
+    const clock = manualClock();
+    const { store, another, dynamo } = openStand({ clock });
+    await store.commit(type, [create("ns/a")]);
+    const release = Promise.withResolvers<void>();
+    const slow = another({
+      ...dynamo,
+      transact: async (input) => {
+        await release.promise;
+        return dynamo.transact(input);
+      },
+    });
+    const late = slow.commit(type, [create("ns/late")]);
+    await clock.advance(0);
+    await clock.advance(0);
+    await store.commit(type, [create("ns/b")]);
+    // A client that has read ns/b goes on from there, while what was drawn before it is still on its way.
+    const reader = another();
+    expect(await reader.changes(type, 4)).toEqual({ changes: [], through: 4 });
+    await clock.advance(11_000);
+    const listing = reader.list(type);
+    await clock.advance(0);
+    await clock.advance(0);
+    release.resolve();
+    for (let step = 0; step < 10; step++) await clock.advance(100);
+    const [entry] = await late;
+    const page = await listing;
+    const isIn = page.entries.some(({ key }) => key === "ns/late");
+    expect(isIn).toBe(entryOf(entry).revision <= page.revision);
+  });
+});
+
 describe("the sweep", () => {
   it("raises the floor over what is older than an hour, and nothing else", async () => {
     const clock = manualClock();

@@ -66,7 +66,7 @@ export async function readRun(
     known = head;
     memory.head = head;
     if (!settledAreKnown) checkPlace(context, after, head, rules.halfLife ? slots.slice(start) : [], lookedAt);
-    noteMark(memory, through, lookedAt);
+    if (after <= settledBy(memory, head)) noteMark(memory, through, lookedAt);
     if (slots.length >= limit && through >= until) break;
     if (through >= look.horizon) continue;
     if (through >= head.counter) break;
@@ -151,6 +151,9 @@ async function isFresh({ clock, ...context }: Context, type: string, head: Head,
   const anchor = last ?? (await readSlot({ clock, ...context }, type, head.shards, after));
   return anchor !== undefined && number(anchor, "t") > limit;
 }
+
+/** A reader may start anywhere: what lies below his place is settled only as far as somebody has seen it. */
+const settledBy = (memory: Memory, head: Head): number => Math.max(head.mark, memory.marks.at(-1)?.revision ?? 1);
 
 function noteMark(memory: Memory, revision: number, at: number): void {
   const last = memory.marks.at(-1);

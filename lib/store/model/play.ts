@@ -189,10 +189,13 @@ export async function play(
         await sleep(process.clock, world.dice.below(800));
         try {
           if (!followed) {
-            const { revision } = await list(store, {});
+            // Some go on from an object that they have read, whatever is still on its way below it.
+            const read = world.dice.chance(0.4) ? await store.get(type, world.dice.pick(names)) : undefined;
+            const { revision } = read ?? (await list(store, {}));
             followed = { start: revision, through: revision, changes: [] };
             history.followed.push(followed);
           }
+          if (world.dice.chance(0.25)) await list(store, {});
           const read: Omit<LogRead, "result" | "ended"> = {
             process,
             after: followed.through,
