@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerSpec, defaultSecurity, type Image, type MountSpec, type SecuritySpec } from "#agent/runtime";
 import { type Mounted, subPathOf } from "#agent/volumes";
@@ -25,6 +25,9 @@ export interface ContainerPlan {
 /** Everything that a container is made from. Throws StartError CreateContainerConfigError. */
 export async function containerSpecOf(context: PodsContext, plan: ContainerPlan): Promise<ContainerSpec> {
   const { pod, container, attempt, image } = plan;
+  if (container.volumeDevices?.length) {
+    throw new StartError("CreateContainerConfigError", "block volumes (volumeDevices) are not supported by this node");
+  }
   const env = await environmentOf(context, pod, container, plan.podIPs);
   const files = await hostFiles(context, plan);
   const resources = resourcesOf(pod, container, context.node.memoryBytes);
@@ -114,9 +117,12 @@ async function hostFiles(
     mounts.push({ hostPath, containerPath, readOnly: false, recursiveReadOnly: false, propagation: "private" });
   };
   const taken = (path: string): boolean => (container.volumeMounts ?? []).some(({ mountPath }) => mountPath === path);
-  if (!taken("/etc/hosts") && !pod.spec?.hostNetwork) {
+  if (!taken("/etc/hosts")) {
     const path = join(folder, "etc-hosts");
-    await writeFile(path, hostsFile(pod, podIPs, context.node.dns?.domain ?? "cluster.local"), { mode: 0o644 });
+    const content = pod.spec?.hostNetwork
+      ? hostNetworkHosts(pod, await readFile("/etc/hosts", "utf8").catch(() => ""))
+      : hostsFile(pod, podIPs, context.node.dns?.domain ?? "cluster.local");
+    await writeFile(path, content, { mode: 0o644 });
     await chmod(path, 0o644);
     add(path, "/etc/hosts");
   }
@@ -145,9 +151,16 @@ export function hostsFile(pod: Pod, podIPs: string[], clusterDomain: string): st
     "fe00::2\tip6-allrouters",
     ...podIPs.map((ip) => (domain === "" ? `${ip}\t${hostname}` : `${ip}\t${short}.${domain}\t${short}`)),
   ];
+  return `${[...lines, ...aliasLines(pod)].join("\n")}\n`;
+}
+
+/** The host's own names, for pods that live in its network. */
+const hostNetworkHosts = (pod: Pod, host: string): string =>
+  `${["# Kubernetes-managed hosts file (host network).", host.trimEnd(), ...aliasLines(pod)].join("\n")}\n`;
+
+function aliasLines(pod: Pod): string[] {
   const aliases = (pod.spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join("\t")}`);
-  if (aliases.length > 0) lines.push("", "# Entries added by HostAliases.", ...aliases);
-  return `${lines.join("\n")}\n`;
+  return aliases.length > 0 ? ["", "# Entries added by HostAliases.", ...aliases] : [];
 }
 
 /** The container's security context over the pod's. Throws StartError where the image would run as root and must not. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Container as Running, Sandbox } from "#agent/runtime";
 import type { Container } from "#api";
-import { planFor, viewOf } from "./plan.ts";
+import { planFor, restarts, viewOf } from "./plan.ts";
 import { cgroupParentOf, oomScoreAdjust, qosClassOf, resourcesOf } from "./qos.ts";
 import { makeContainer, makePod } from "./testing.ts";
 
@@ -52,6 +52,16 @@ test("a sidecar holds back what comes after it until it has started", () => {
   const view = viewOf([sandbox([running("side", "running")])]);
   expect(names(planFor(pod, view, { ...judge, started: () => false }).start)).toEqual([]);
   expect(names(planFor(pod, view, judge).start)).toEqual(["main"]);
+});
+
+test("a container's own policy and rules come before the pod's", () => {
+  const ended = (exitCode: number) => running("main", "exited", { exitCode });
+  const pod = makePod("p", { spec: { restartPolicy: "Never" } });
+  const rules = [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }];
+  const ruled = makeContainer("main", { restartPolicy: "Never", restartPolicyRules: rules });
+  expect(restarts(pod, ruled, ended(42), false)).toBe(true);
+  expect(restarts(pod, ruled, ended(1), false)).toBe(false);
+  expect(restarts(pod, makeContainer("main", { restartPolicy: "OnFailure" }), ended(1), false)).toBe(true);
 });
 
 const withResources = (...list: NonNullable<Container["resources"]>[]) =>

@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { defaultSecurity, type SandboxSpec, type SecurityProfile, type SecuritySpec } from "#agent/runtime";
+import {
+  defaultSecurity,
+  RuntimeError,
+  type SandboxSpec,
+  type SecurityProfile,
+  type SecuritySpec,
+} from "#agent/runtime";
 import type { Pod, PodSecurityContext } from "#api";
 import type { NodeFacts } from "./context.ts";
 import { cgroupParentOf } from "./qos.ts";
@@ -98,10 +104,13 @@ export function sandboxSecurity(pod: Pod): SecuritySpec {
   };
 }
 
-/** The sandbox of a pod. */
+/** The sandbox of a pod. Throws `unsupported` for a runtime class. */
 export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts): Promise<SandboxSpec> {
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
+  if (spec?.runtimeClassName) {
+    throw new RuntimeError("unsupported", `runtime class "${spec.runtimeClassName}" is not supported by this node`);
+  }
   const cgroupParent = cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot);
   return {
     name: metadata.name ?? "",

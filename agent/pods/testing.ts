@@ -214,3 +214,9 @@ export function makePod(
 
 export const makeContainer = (name: string, changes: Partial<Container> = {}): Container =>
   ({ name, image: "nginx:1", imagePullPolicy: "IfNotPresent", ...changes }) as Container;
+
+/** A condition of a status as `<status> <reason>`. */
+export const condition = (status: PodStatus, type: string) => {
+  const found = status.conditions?.find((one) => one.type === type);
+  return found && [found.status, found.reason].filter(Boolean).join(" ");
+};

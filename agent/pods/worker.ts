@@ -2,6 +2,7 @@ import { isRuntimeError, type Sandbox } from "#agent/runtime";
 import { type Mounted, VolumeError } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { isReason, messageOf, parseTime, type Timer } from "#base";
+import { rejection } from "./admission.ts";
 import { hashAnnotation } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { type Ending, endContainers } from "./ending.ts";
@@ -156,6 +157,7 @@ export class PodWorker {
       };
       this.#context.record(pod, "Normal", "DeadlineExceeded", this.#failure.message);
     }
+    if (!this.#failure && view.sandboxes.length === 0) this.#admit();
     if (this.#failure) return this.#settle(view);
     this.#adopt(view);
     let plan = planFor(pod, view, this.#judge());
@@ -184,6 +186,14 @@ export class PodWorker {
     }
     const times = [deadline, this.#starter.retryAt, this.#refreshedAt + volumeRefreshMilliseconds];
     return Math.min(...times.filter((time) => time !== undefined));
+  }
+
+  /** A pod of which nothing runs yet may be refused. */
+  #admit(): void {
+    const refused = rejection(this.#pod);
+    if (!refused) return;
+    this.#context.record(this.#pod, "Warning", refused.reason, refused.message);
+    this.#failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
   }
 
   /** Containers that an earlier process started are under way: their hooks are over. */
