@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { pod as pods, secret as secrets } from "#api";
+import { openCluster, type TestCluster } from "#test/cluster";
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await openCluster();
+  await cluster.addNode("one");
+  await cluster.addNode("two");
+  for (const name of ["used", "unused"])
+    await cluster.client.create(secrets, { metadata: { name, namespace: "default" } });
+  for (const node of ["one", "two"]) {
+    const volumes = node === "one" ? [{ name: "v", secret: { secretName: "used" } }] : [];
+    const spec = { nodeName: node, containers: [{ name: "c", image: "i" }], volumes };
+    await cluster.client.create(pods, { metadata: { name: `on-${node}`, namespace: "default" }, spec } as never);
+  }
+});
+afterAll(() => cluster.close());
+
+/** Asks as somebody with a certificate. */
+async function as(name: string, groups: string[], method: string, path: string, body?: object) {
+  const [where = "", query] = path.split("?");
+  const response = await cluster.plane.server.handle({
+    method,
+    path: where,
+    query: new URLSearchParams(query),
+    headers: body ? { "content-type": "application/json" } : {},
+    body: async () => new TextEncoder().encode(body ? JSON.stringify(body) : ""),
+    signal: AbortSignal.timeout(1000),
+    peer: { certificate: { commonName: name, organizations: groups } },
+  });
+  const text = response.body instanceof Uint8Array ? new TextDecoder().decode(response.body) : "{}";
+  return { status: response.status, json: text.startsWith("{") ? JSON.parse(text) : {} };
+}
+const node = (method: string, path: string, body?: object) =>
+  as("system:node:one", ["system:nodes"], method, path, body);
+const base = "/api/v1/namespaces/default";
+
+test("somebody without a group may only discover", async () => {
+  const refused = await as("jane", [], "GET", `${base}/pods`);
+  expect(refused.json).toMatchObject({
+    code: 403,
+    reason: "Forbidden",
+    message: 'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"',
+  });
+  expect((await as("jane", [], "GET", "/apis")).status).toBe(200);
+  expect((await as("jane", [], "GET", "/api/v1/nodes")).json.message).toBe(
+    'nodes is forbidden: User "jane" cannot list resource "nodes" in API group "" at the cluster scope',
+  );
+});
+
+test("a node sees its own pods and what they name", async () => {
+  expect((await node("GET", `${base}/pods`)).json.message).toMatch(
+    /can only list\/watch pods with spec\.nodeName field selector/,
+  );
+  expect((await node("GET", "/api/v1/pods?fieldSelector=spec.nodeName=one")).json.items).toHaveLength(1);
+  expect((await node("GET", "/api/v1/pods?fieldSelector=spec.nodeName=two")).status).toBe(403);
+  expect((await node("GET", `${base}/pods/on-one`)).status).toBe(200);
+  expect((await node("GET", `${base}/pods/on-two`)).json.message).toMatch(
+    /no relationship found between node 'one' and this object/,
+  );
+  expect((await node("GET", `${base}/secrets/used`)).status).toBe(200);
+  expect((await node("GET", `${base}/secrets/unused`)).status).toBe(403);
+  expect((await node("GET", `${base}/secrets`)).status).toBe(403);
+});
+
+test("a node writes only about itself", async () => {
+  const status = { status: { phase: "Running" } };
+  const merge = (path: string, body: object) => node("PATCH", path, body);
+  expect((await merge(`${base}/pods/on-one/status`, status)).status).toBe(415);
+  const put = async (name: string) => {
+    const { json } = await cluster.ask("GET", `${base}/pods/${name}`);
+    return node("PUT", `${base}/pods/${name}/status`, { ...json, status: { ...json.status, phase: "Running" } });
+  };
+  expect((await put("on-one")).status).toBe(200);
+  expect((await put("on-two")).json.message).toMatch(
+    /node "one" can only update pod status for pods with spec\.nodeName set to itself/,
+  );
+  const two = (await cluster.ask("GET", "/api/v1/nodes/two")).json;
+  expect((await node("PUT", "/api/v1/nodes/two", two)).json.message).toMatch(
+    /node "one" is not allowed to modify node "two"/,
+  );
+  const one = (await cluster.ask("GET", "/api/v1/nodes/one")).json;
+  const tainted = { ...one, spec: { ...one.spec, taints: [{ key: "a", effect: "NoSchedule" }] } };
+  expect((await node("PUT", "/api/v1/nodes/one", tainted)).json.message).toMatch(/is not allowed to modify taints/);
+  expect((await node("DELETE", `${base}/pods/on-two?gracePeriodSeconds=0`)).status).toBe(403);
+  const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "two" } };
+  expect((await node("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", lease)).status).toBe(
+    403,
+  );
+  const own = { ...lease, metadata: { name: "one" } };
+  expect((await node("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", own)).status).toBe(201);
+  expect(
+    (await node("POST", `${base}/configmaps`, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } })).status,
+  ).toBe(403);
+});
+
+test("only who may impersonates", async () => {
+  const admin = { "impersonate-user": "jane" };
+  expect((await cluster.ask("GET", `${base}/pods`, undefined, admin)).json.message).toMatch(/User "jane" cannot list/);
+  const response = await cluster.plane.server.handle({
+    method: "GET",
+    path: `${base}/pods`,
+    query: new URLSearchParams(),
+    headers: { "impersonate-user": "kubernetes-admin", "impersonate-group": "system:masters" },
+    body: async () => new Uint8Array(),
+    signal: AbortSignal.timeout(1000),
+    peer: { certificate: { commonName: "jane", organizations: [] } },
+  });
+  expect(JSON.parse(new TextDecoder().decode(response.body as Uint8Array)).message).toMatch(
+    /cannot impersonate resource "users"/,
+  );
+});

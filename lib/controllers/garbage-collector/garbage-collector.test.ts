@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { configMap as configMaps, deployment as deployments, pod as pods, replicaSet as replicaSets } from "#api";
+import { isReason } from "#base";
+import { openCluster, type TestCluster } from "#test/cluster";
+
+let cluster: TestCluster;
+beforeEach(async () => {
+  cluster = await openCluster();
+  await cluster.addNode("one");
+});
+afterEach(() => cluster.close());
+
+const path = "/apis/apps/v1/namespaces/default/deployments";
+const namespace = "default";
+const web = {
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name: "web" },
+  spec: {
+    replicas: 2,
+    selector: { matchLabels: { app: "web" } },
+    template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "web", image: "web" }] } },
+  },
+};
+
+async function runWeb(): Promise<void> {
+  await cluster.ask("POST", path, web);
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    const { items } = await cluster.client.list(pods, { namespace });
+    return items.length === 2 && items.every(({ status }) => status?.phase === "Running");
+  });
+}
+
+const gone = <T>(promise: Promise<T>): Promise<boolean> =>
+  promise.then(
+    () => false,
+    (error: unknown) => isReason(error, "NotFound"),
+  );
+
+test("a foreground deletion waits for the dependents", async () => {
+  await runWeb();
+  const answer = await cluster.ask("DELETE", `${path}/web`, { propagationPolicy: "Foreground" });
+  expect(answer.status).toBe(202);
+  expect(answer.json.metadata.finalizers).toEqual(["foregroundDeletion"]);
+  await cluster.until(async () =>
+    (await cluster.client.list(pods)).items.every(({ metadata }) => metadata.deletionTimestamp),
+  );
+  // The agents have not let the pods go: the owners still wait.
+  expect((await cluster.client.get(deployments, { namespace, name: "web" })).metadata.deletionTimestamp).toBeDefined();
+  expect((await cluster.client.list(replicaSets)).items).toHaveLength(1);
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    return gone(cluster.client.get(deployments, { namespace, name: "web" }));
+  });
+  expect((await cluster.client.list(replicaSets)).items).toEqual([]);
+});
+
+test("an orphaning deletion leaves the dependents without an owner", async () => {
+  await runWeb();
+  await cluster.ask("DELETE", `${path}/web`, { propagationPolicy: "Orphan" });
+  await cluster.until(() => gone(cluster.client.get(deployments, { namespace, name: "web" })));
+  const sets = (await cluster.client.list(replicaSets)).items;
+  expect(sets.map(({ metadata }) => [metadata.ownerReferences, metadata.deletionTimestamp])).toEqual([
+    [undefined, undefined],
+  ]);
+  expect((await cluster.client.list(pods)).items).toHaveLength(2);
+  // A deployment made again adopts what matches.
+  await cluster.ask("POST", path, web);
+  await cluster.until(
+    async () => (await cluster.client.list(replicaSets)).items[0]?.metadata.ownerReferences?.[0]?.kind === "Deployment",
+  );
+  expect((await cluster.client.list(replicaSets)).items).toHaveLength(1);
+});
+
+const owned = (name: string, ...owners: object[]) =>
+  ({ metadata: { name, namespace, ownerReferences: owners } }) as never;
+const reference = (uid: string, name: string) => ({ apiVersion: "v1", kind: "ConfigMap", name, uid });
+
+test("what has no owner left goes; what has one left stays and forgets the others", async () => {
+  const alive = await cluster.client.create(configMaps, { metadata: { name: "alive", namespace } });
+  await cluster.client.create(configMaps, owned("lost", reference("nobody", "nobody")));
+  await cluster.client.create(
+    configMaps,
+    owned("half", reference("nobody", "nobody"), reference(alive.metadata.uid!, "alive")),
+  );
+  await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "lost" })));
+  const half = await cluster.until(async () => {
+    const found = await cluster.client.get(configMaps, { namespace, name: "half" });
+    return found.metadata.ownerReferences?.length === 1 && found;
+  });
+  expect(half.metadata.ownerReferences?.[0]?.uid).toBe(alive.metadata.uid);
+  await cluster.client.remove(configMaps, { namespace, name: "alive" });
+  await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "half" })));
+});
+
+test("an owner of the same name and another uid is no owner", async () => {
+  await cluster.client.create(configMaps, { metadata: { name: "again", namespace } });
+  await cluster.client.create(configMaps, owned("stale", reference("an-older-uid", "again")));
+  await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "stale" })));
+  await cluster.client.get(configMaps, { namespace, name: "again" });
+});
+
+test("an owner of a kind that is not served is nobody's reason to delete", async () => {
+  const foreign = { apiVersion: "example.com/v1", kind: "Thing", name: "t", uid: "u" };
+  await cluster.client.create(configMaps, owned("foreign", foreign));
+  await cluster.client.create(configMaps, owned("marker", reference("nobody", "nobody")));
+  await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "marker" })));
+  await cluster.client.get(configMaps, { namespace, name: "foreign" });
+});
