@@ -1,5 +1,5 @@
-import type { Container, ContainerStatus, Pod, PodCondition } from "#api";
-import { isSidecar, type View } from "./plan.ts";
+import { type Container, type ContainerStatus, isSidecar, type Pod, type PodCondition } from "#api";
+import type { View } from "./plan.ts";
 
 const names = (statuses: ContainerStatus[]): string => `[${statuses.map(({ name }) => name).join(" ")}]`;
 

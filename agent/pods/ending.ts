@@ -1,9 +1,9 @@
 import type { Container as Running } from "#agent/runtime";
-import type { Container, Pod } from "#api";
+import { type Container, isSidecar, type Pod } from "#api";
 import { messageOf, sleep } from "#base";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { runHook } from "./hooks.ts";
-import { isSidecar, type View } from "./plan.ts";
+import type { View } from "./plan.ts";
 
 export interface EndOptions {
   context: PodsContext;

@@ -93,7 +93,7 @@ export async function environmentOf(
   const services = serviceEnv(await servicesFor(context, pod));
   const known: Env = { ...services, ...env };
   for (const variable of container.env ?? []) {
-    const value = await valueOf(variable, { context, pod, container, podIPs, read, known });
+    const value = await valueFor(variable, { context, pod, container, podIPs, read, known });
     if (value !== undefined) known[variable.name] = value;
   }
   return known;
@@ -117,7 +117,7 @@ interface Setting {
 }
 
 /** Undefined leaves the variable out. */
-async function valueOf(variable: EnvVar, setting: Setting): Promise<string | undefined> {
+async function valueFor(variable: EnvVar, setting: Setting): Promise<string | undefined> {
   const { context, pod, container, podIPs, read, known } = setting;
   const from = variable.valueFrom;
   if (!from) return expand(variable.value ?? "", known);

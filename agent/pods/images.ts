@@ -1,23 +1,12 @@
 import { type Image, isRuntimeError, type RegistryCredentials } from "#agent/runtime";
-import type { Container, Pod } from "#api";
+import { type Container, imageTag, type Pod } from "#api";
 import { messageOf } from "#base";
 import { Backoff } from "./backoff.ts";
 import { fieldPathOf, type PodsContext, StartError } from "./context.ts";
 
-const component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-const host = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\\.[a-zA-Z0-9-]+)*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?";
-const referencePattern = new RegExp(
-  `^(?:${host}/)?${component}(?:/${component})*(?::[\\w][\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$`,
-);
-
-/** Whether an image is written as a reference can be. */
-export const isReference = (image: string): boolean => referencePattern.test(image);
-
-/** `latest` where the reference says neither tag nor digest. */
-export function withTag(image: string): string {
-  const name = image.slice(image.lastIndexOf("/") + 1);
-  return name.includes(":") || name.includes("@") ? image : `${image}:latest`;
-}
+/** The reference with the tag that it means. */
+const withTag = (image: string, tag: string): string =>
+  tag === "latest" && !image.endsWith(":latest") ? `${image}:latest` : image;
 
 interface DockerConfig {
   auths?: Record<string, { username?: string; password?: string; auth?: string; identitytoken?: string }>;
@@ -40,14 +29,15 @@ export class Images {
     const shown = container.image ?? "";
     const record = (type: "Normal" | "Warning", reason: string, message: string): void =>
       this.#context.record(pod, type, reason, message, path);
-    if (!isReference(shown)) {
+    const tag = imageTag(shown);
+    if (tag === undefined) {
       const why = `Failed to apply default image tag "${shown}": couldn't parse image name "${shown}": invalid reference format`;
       record("Warning", "InspectFailed", why);
       throw new StartError("InvalidImageName", why);
     }
-    const reference = withTag(shown);
+    const reference = withTag(shown, tag);
     const there = await runtime.images.find(reference);
-    const policy = container.imagePullPolicy ?? (reference.endsWith(":latest") ? "Always" : "IfNotPresent");
+    const policy = container.imagePullPolicy ?? (tag === "latest" ? "Always" : "IfNotPresent");
     if (there && policy !== "Always") {
       record("Normal", "Pulled", `Container image "${shown}" already present on machine`);
       return there;

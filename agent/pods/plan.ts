@@ -1,5 +1,5 @@
 import type { Container as Running, Sandbox } from "#agent/runtime";
-import type { Container, Pod } from "#api";
+import { type Container, isSidecar, type Pod } from "#api";
 
 /** What there is of a pod, as the plan looks at it. */
 export interface View {
@@ -30,8 +30,6 @@ export function viewOf(sandboxes: Sandbox[]): View {
     now: (name) => of(name).findLast((container) => container.sandboxId === current?.id),
   };
 }
-
-export const isSidecar = (container: Container): boolean => container.restartPolicy === "Always";
 
 /** Whether a container that ended is started again, by its own policy or the pod's. */
 export function restarts(pod: Pod, container: Container, ended: Running, isInit: boolean): boolean {

@@ -1,32 +1,12 @@
 import type { ResourceSpec } from "#agent/runtime";
 import {
   type Container,
-  compareQuantities,
   type Pod,
+  qualityOf,
   quantityMilliValue,
   quantityValue,
   type ResourceRequirements,
 } from "#api";
-
-export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
-
-const isSet = (amount: string | undefined): boolean => amount !== undefined && compareQuantities(amount, "0") > 0;
-
-/** A pod's quality of service from what its containers ask for (cpu and memory only). */
-export function qosClassOf(pod: Pod): QosClass {
-  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
-  let asks = false;
-  let guaranteed = true;
-  for (const { resources } of containers) {
-    for (const name of ["cpu", "memory"]) {
-      const limit = resources?.limits?.[name];
-      const request = resources?.requests?.[name] ?? limit;
-      if (isSet(limit) || isSet(request)) asks = true;
-      if (!isSet(limit) || !isSet(request) || compareQuantities(limit!, request!) !== 0) guaranteed = false;
-    }
-  }
-  return !asks ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
 
 /** Pods from this priority on keep the node alive. */
 const nodeCriticalPriority = 2_000_001_000;
@@ -34,7 +14,7 @@ const nodeCriticalPriority = 2_000_001_000;
 /** What the kernel adds when it looks for something to kill: the more a container asks for, the safer it is. */
 export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): number {
   if ((pod.spec?.priority ?? 0) >= nodeCriticalPriority) return -997;
-  const qos = qosClassOf(pod);
+  const qos = qualityOf(pod.spec ?? { containers: [] });
   if (qos === "Guaranteed") return -997;
   if (qos === "BestEffort") return 1000;
   const request = Number(quantityValue(container.resources?.requests?.["memory"] ?? "0"));
@@ -47,7 +27,7 @@ export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">
 export function cgroupParentOf(pod: Pod, driver: "cgroupfs" | "systemd" | "none", root: string): string | undefined {
   if (driver === "none") return undefined;
   const uid = pod.metadata.uid ?? "";
-  const qos = qosClassOf(pod).toLowerCase();
+  const qos = qualityOf(pod.spec ?? { containers: [] }).toLowerCase();
   if (driver === "cgroupfs") return `${root}${qos === "guaranteed" ? "" : `/${qos}`}/pod${uid}`;
   // systemd spells a tree as one name: dashes are levels, so those of the uid become underscores.
   const slice = root.replace(/^\//, "").replaceAll("/", "-");

@@ -1,10 +1,19 @@
 import type { Container as Running } from "#agent/runtime";
-import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus, VolumeMountStatus } from "#api";
+import {
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  isSidecar,
+  type Pod,
+  type PodCondition,
+  type PodStatus,
+  qualityOf,
+  type VolumeMountStatus,
+} from "#api";
 import { formatTime } from "#base";
 import { initializedCondition, readinessConditions } from "./conditions.ts";
 import type { NodeFacts } from "./context.ts";
-import { isSidecar, type View } from "./plan.ts";
-import { qosClassOf } from "./qos.ts";
+import type { View } from "./plan.ts";
 
 /** What the worker remembers of a pod beside what the runtime knows. */
 export interface Memory {
@@ -54,7 +63,7 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
     hostIPs: node.ips.map((ip) => ({ ip })),
     ...(known.length > 0 ? { podIP: known[0], podIPs: known.map((ip) => ({ ip })) } : {}),
     startTime: formatTime(memory.startTime),
-    qosClass: qosClassOf(pod),
+    qosClass: qualityOf(pod.spec ?? { containers: [] }),
     ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
     containerStatuses: statuses,
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
