@@ -117,7 +117,10 @@ function watchdog({ clock }: LinkOptions, session: Http2Session, broken: () => v
   let answered = true;
   let timer = clock.timer(pingMilliseconds, round);
   function round(): void {
-    if (!answered) return broken();
+    if (!answered) {
+      broken();
+      return;
+    }
     answered = false;
     timer = clock.timer(pingMilliseconds, round);
     if (session.destroyed) return;

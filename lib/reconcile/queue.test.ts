@@ -1,26 +1,6 @@
 import { expect, test } from "vitest";
-import type { Clock } from "#base";
+import { handClock } from "#test/make";
 import { createQueue } from "./queue.ts";
-
-/** A clock that moves when told. */
-function handClock(): Clock & { move(milliseconds: number): void } {
-  let now = 0;
-  let timers: { at: number; run: () => void }[] = [];
-  return {
-    now: () => now,
-    timer(milliseconds, run) {
-      const timer = { at: now + milliseconds, run };
-      timers.push(timer);
-      return { cancel: () => void (timers = timers.filter((other) => other !== timer)) };
-    },
-    move(milliseconds) {
-      now += milliseconds;
-      const due = timers.filter(({ at }) => at <= now);
-      timers = timers.filter(({ at }) => at > now);
-      for (const { run } of due) run();
-    },
-  };
-}
 
 test("a key is worked on by one worker, and once more for what arrived meanwhile", async () => {
   const queue = createQueue(handClock());

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Node, Pod } from "#api";
-import type { Clock } from "#base";
+import { handClock } from "#test/make";
 import { schedule } from "./cycle.ts";
 import { addPod, nodeInfo, podInfo } from "./framework/index.ts";
 import { plugins } from "./plugins/index.ts";
@@ -165,24 +165,6 @@ test("init containers count by the most that one of them asks, sidecars beside",
 });
 
 describe("the queue", () => {
-  function handClock(): Clock & { move(milliseconds: number): void } {
-    let now = 0;
-    let timers: { at: number; run: () => void }[] = [];
-    return {
-      now: () => now,
-      timer(milliseconds, run) {
-        const timer = { at: now + milliseconds, run };
-        timers.push(timer);
-        return { cancel: () => void (timers = timers.filter((other) => other !== timer)) };
-      },
-      move(milliseconds) {
-        now += milliseconds;
-        const due = timers.filter(({ at }) => at <= now);
-        timers = timers.filter(({ at }) => at > now);
-        for (const { run } of due) run();
-      },
-    };
-  }
   const open = () => {
     const clock = handClock();
     return { clock, queue: new SchedulingQueue(clock, plugins, () => {}) };

@@ -1,4 +1,4 @@
-import { type Node, node as nodes, type Pod, pod as pods, serviceAccount as accounts } from "#api";
+import { serviceAccount as accounts, type Node, node as nodes, type Pod, pod as pods } from "#api";
 import type { ApiResponse } from "#apiserver";
 import { formatTime, silentLog, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
@@ -85,7 +85,8 @@ export async function playAgents(client: Client): Promise<void> {
   for (const pod of items.filter(({ spec }) => spec?.nodeName)) {
     const { namespace, name = "", uid } = pod.metadata;
     try {
-      if (pod.metadata.deletionTimestamp) await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
+      if (pod.metadata.deletionTimestamp)
+        await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
       else if (pod.status?.phase === "Pending") await client.update(pods, running(pod), { subresource: "status" });
     } catch {
       // Somebody else was faster: the next round sees how it stands.
@@ -105,7 +106,10 @@ function running(pod: Pod): Pod {
       podIP,
       podIPs: [{ ip: podIP }],
       startTime: now,
-      conditions: [...(pod.status?.conditions ?? []).filter(({ type }) => type === "PodScheduled"), ...["Initialized", "Ready", "ContainersReady"].map(condition)],
+      conditions: [
+        ...(pod.status?.conditions ?? []).filter(({ type }) => type === "PodScheduled"),
+        ...["Initialized", "Ready", "ContainersReady"].map(condition),
+      ],
       containerStatuses: (pod.spec?.containers ?? []).map(({ name, image }) => ({
         name,
         image: image ?? "",
@@ -119,7 +123,13 @@ function running(pod: Pod): Pod {
   } as Pod;
 }
 
-async function ask(plane: ControlPlane, method: string, path: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
+async function ask(
+  plane: ControlPlane,
+  method: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string>,
+): Promise<Answer> {
   const [where = "", query] = path.split("?");
   const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
   const response = await plane.server.handle({

@@ -103,3 +103,5 @@ export const make = {
     spec: { selector: { matchLabels: { ...labels } }, template: template() },
   })),
 };
+
+export { type HandClock, handClock } from "./clock.ts";
