@@ -2,7 +2,7 @@ import { type Clock, type Log, type Random, silentLog, sleep } from "#base";
 import { type Entry, type Store, Wakeups } from "#store";
 import type { Dynamo, Item } from "./client.ts";
 import { type Context, persist } from "./context.ts";
-import { type Head, objectPartition, raiseFloor, raiseMark, readHead, setShards } from "./head.ts";
+import { type Head, objectPartition, raiseFloor, raiseMark, readCounter, readHead, setShards } from "./head.ts";
 import { entryOf } from "./items.ts";
 import { listObjects } from "./list.ts";
 import { changesOf, type Memory, readRun } from "./read.ts";
@@ -23,7 +23,7 @@ export interface DynamoOptions {
    * KB. One unless told.
    */
   shards?: (type: string) => number;
-  /** How often somebody who waits for changes looks for them, in milliseconds; 500 unless told. */
+  /** How often somebody who waits for changes looks for them, in milliseconds; 1,000 unless told. */
   poll?: number;
 }
 
@@ -45,7 +45,7 @@ const changesLimit = 1000;
 const holePause = 50;
 
 export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
-  const { dynamo, tables, clock, random, log = silentLog, shards = () => 1, poll = 500 } = options;
+  const { dynamo, tables, clock, random, log = silentLog, shards = () => 1, poll = 1000 } = options;
   const wakeups = new Wakeups();
   const context: Context = { dynamo, tables, clock, random, log, rules, wakeups, shards };
   const memories = new Map<string, Memory>();
@@ -99,10 +99,10 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     for (const each of signals) each.addEventListener("abort", wake);
     try {
       while (!signals.some((each) => each.aborted)) {
-        const head = await readHead(context, type);
+        const counter = await readCounter(context, type);
         pause = new AbortController();
         if (signals.some((each) => each.aborted)) return;
-        if (head.counter > after) {
+        if (counter > after) {
           // Told again before the hole has been settled, a reader would only read it again.
           if (memoryOf(type).hole?.revision === after + 1) await sleep(clock, holePause, pause.signal);
           return;
@@ -122,7 +122,7 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     },
     head: async (type) => {
       const seen = memoryOf(type).marks.at(-1)?.revision;
-      return rules.toHead || seen === undefined ? (await readHead(context, type)).counter : seen;
+      return rules.toHead || seen === undefined ? readCounter(context, type) : seen;
     },
     list: (type, options = {}) => listObjects(context, type, memoryOf(type), options),
     commit: async (type, writes) => {

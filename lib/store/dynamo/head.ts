@@ -97,6 +97,14 @@ export async function readHead(context: Context, type: string): Promise<Head> {
   return headOf(context, type, item("counter"), item("floor"));
 }
 
+/** Reads the counter alone, consistently: half the price, for who only wants to know whether there is more. */
+export async function readCounter(context: Context, type: string): Promise<number> {
+  const { dynamo, tables } = context;
+  const input = { TableName: tables.objects, Key: counterKey(type), ConsistentRead: true };
+  const { Item } = await persist(context, () => dynamo.get(input));
+  return Item ? number(Item, "c") : 1;
+}
+
 /** Revisions that nobody else gets: `first` and the `count - 1` that follow. */
 export interface Drawn {
   first: number;

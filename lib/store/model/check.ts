@@ -61,6 +61,8 @@ function checkWrites({ told }: History, truth: Truth, byText: Map<string, TrueCh
       if (result instanceof Error) faults.push(...checkReason(one, result.entry, truth));
     } else if (found[0]?.revision !== result.revision)
       faults.push(`${one.text} was acknowledged at ${result.revision} and is at ${found[0]?.revision}`);
+    else if (found[0].previous !== one.expected)
+      faults.push(`${one.text} replaced ${found[0].previous}, expected ${one.expected}`);
     else if (textOf(result) !== `${one.text}@${result.revision}`)
       faults.push(`${one.text} came back as ${textOf(result)}`);
   }

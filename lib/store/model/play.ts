@@ -25,6 +25,8 @@ export interface Told {
   text: string;
   key: string;
   type: Write["type"];
+  /** The revision that it was meant to replace; 0 for a create. */
+  expected: number;
   span: Span;
   result: Commit | "refused" | "unknown";
 }
@@ -49,6 +51,7 @@ export interface LogRead extends Span {
   process: Process;
   after: number;
   calledAt: number;
+  endedAt: number;
   result: { changes: Change[]; through: number } | Compacted;
 }
 
@@ -105,6 +108,7 @@ export async function play(
         text: "",
         key,
         type: "create",
+        expected: 0,
         span: { began, ended: world.step },
         result: current ? new Exists(current) : new Conflict(key, undefined),
       });
@@ -112,7 +116,8 @@ export async function play(
     }
     const told = made.map(({ write, text }): Told => {
       const span = { began: world.step, ended: Number.POSITIVE_INFINITY };
-      return { text, key: write.key, type: write.type, span, result: "unknown" };
+      const expected = write.type === "create" ? 0 : write.expected;
+      return { text, key: write.key, type: write.type, expected, span, result: "unknown" };
     });
     history.told.push(...told);
     const note = (results: (Commit | undefined)[], rest: Told["result"]) => {
@@ -196,7 +201,7 @@ export async function play(
             history.followed.push(followed);
           }
           if (world.dice.chance(0.25)) await list(store, {});
-          const read: Omit<LogRead, "result" | "ended"> = {
+          const read: Omit<LogRead, "result" | "ended" | "endedAt"> = {
             process,
             after: followed.through,
             began: world.step,
@@ -205,12 +210,12 @@ export async function play(
           try {
             const limit = world.dice.chance(0.3) ? 2 : undefined;
             const result = await store.changes(type, followed.through, limit);
-            history.reads.push({ ...read, result, ended: world.step });
+            history.reads.push({ ...read, result, ended: world.step, endedAt: world.now });
             followed.changes.push(...result.changes);
             followed.through = result.through;
           } catch (error) {
             if (!(error instanceof Compacted)) throw error;
-            history.reads.push({ ...read, result: error, ended: world.step });
+            history.reads.push({ ...read, result: error, ended: world.step, endedAt: world.now });
             followed = undefined;
           }
         } catch (error) {

@@ -1,6 +1,6 @@
 import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import { Compacted } from "#store";
-import type { History, Process, TrueChange, Truth, World } from "#store/model";
+import type { History, LogRead, Process, TrueChange, Truth, World } from "#store/model";
 import type { Item } from "../client.ts";
 import { isTombstone, isVoid, number, revisionOf } from "../items.ts";
 import { times } from "../rules.ts";
@@ -23,6 +23,7 @@ export class TableWitness implements Witness {
   readonly #tickets = new Map<string, Set<number>>();
   readonly #filledAt = new Map<number, number>();
   readonly #began: number;
+  #counter = 1;
   readonly faults: string[] = [];
 
   constructor(world: World) {
@@ -78,9 +79,10 @@ export class TableWitness implements Witness {
   /** What a read of the log may and must say, which only who sees the tables can tell. */
   checkReads({ reads }: History): string[] {
     const faults: string[] = [];
-    for (const { process, after, began, ended, calledAt, result } of reads) {
+    for (const read of reads) {
+      const { process, after, began, ended, calledAt, result } = read;
       if (result instanceof Compacted) {
-        if (!this.#mayBeGone(after, calledAt, ended)) faults.push(`a read after ${after} was refused for no reason`);
+        if (!this.#mayBeGone(read)) faults.push(`a read after ${after} was refused for no reason`);
         continue;
       }
       const queried = this.#queries.findLast(
@@ -96,18 +98,17 @@ export class TableWitness implements Witness {
     return faults;
   }
 
-  /** A place is lost only to the floor or to age. */
-  #mayBeGone(after: number, calledAt: number, ended: number): boolean {
+  /** A place is lost only to the floor, to age, or where a hole may be something that has expired. */
+  #mayBeGone({ after, began, ended, endedAt }: LogRead): boolean {
     if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
-    const until = this.#world.now;
-    // Nor can a reader tell what became of a place that has no slot, or none that says how old it is.
+    const isOld = (at: number) => endedAt - at > times.readable;
+    for (const [revision, slot] of this.#slots) if (revision > after && isOld(number(slot, "t"))) return true;
+    // Who has a hole before him and no fresh slot at his place cannot tell.
     const own = this.#slots.get(after);
     const writtenAt = own ? number(own, "t") : after <= 1 ? this.#began : 0;
-    if (until - writtenAt > times.readable) return true;
-    for (const [revision, slot] of this.#slots) {
-      const isOld = until - number(slot, "t") > times.readable;
-      if (revision > after && isOld && calledAt < until) return true;
-    }
+    if (!isOld(writtenAt)) return false;
+    for (let revision = after + 1; revision <= this.#counter; revision++)
+      if (!((this.#filledAt.get(revision) ?? Number.POSITIVE_INFINITY) <= began)) return true;
     return false;
   }
 
@@ -125,6 +126,7 @@ export class TableWitness implements Witness {
   }
 
   #wroteHead(item: Item): void {
+    if (item["k"]!.S === "counter") this.#counter = number(item, "c");
     if (item["k"]!.S === "floor") this.#floors.push({ step: this.#world.step, floor: number(item, "f") });
   }
 
