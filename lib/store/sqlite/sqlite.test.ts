@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
-import { Conflict } from "#store";
-import { create, storeConformance, textOf, update } from "#store/conformance";
+import { systemClock } from "#base";
+import { Conflict, openCache } from "#store";
+import { create, entryOf, storeConformance, textOf, update } from "#store/conformance";
 import { sqliteStore } from "#store/sqlite";
 
 const folders: string[] = [];
@@ -70,6 +71,21 @@ describe("sqliteStore", () => {
     order.push("acknowledged");
     await following;
     expect(order).toEqual(["read 1", "acknowledged"]);
+    await store.close();
+  });
+
+  it("has every cache up to date when a commit is acknowledged, whoever else commits meanwhile", async () => {
+    const store = sqliteStore({ path: newPath() });
+    const caches = await Promise.all([1, 2, 3].map(() => openCache({ store, type: "things", clock: systemClock })));
+    const writer = async (name: number) => {
+      for (let round = 0; round < 40; round++) {
+        const [entry] = await store.commit("things", [create(`ns/${name}-${round}`)]);
+        const { revision } = entryOf(entry);
+        for (const cache of caches) expect(cache.revision).toBeGreaterThanOrEqual(revision);
+      }
+    };
+    await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(writer));
+    for (const cache of caches) cache.close();
     await store.close();
   });
 

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { type TableDefinition, type TableNames, tables } from "../tables.ts";
 
 /** Where the embedded engine is; undefined when there is no package of it for this platform. */
@@ -94,6 +94,7 @@ export async function makeTables(endpoint: string): Promise<TableNames> {
   const names = { objects: `objects-${suffix}`, changes: `changes-${suffix}` };
   await client.send(new CreateTableCommand(tableInput(names.objects, tables.objects)));
   await client.send(new CreateTableCommand(tableInput(names.changes, tables.changes)));
+  for (const TableName of Object.values(names)) await waitUntilTableExists({ client, maxWaitTime: 60 }, { TableName });
   client.destroy();
   return names;
 }
