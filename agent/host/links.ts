@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
-import type { Duplex } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
 import type { NodeLinks } from "#apiserver";
 import { type Log, serviceUnavailable } from "#base";
@@ -48,8 +48,12 @@ export function createLinks(log: Log): Links {
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
+      // Read at once and kept: a stream that has ended before it is asked for cannot be read any more.
+      const body = new PassThrough();
+      stream.pipe(body);
+      stream.once("close", () => body.end());
       const { status, headers } = await answerOf(stream, node);
-      return { status, headers, body: stream };
+      return { status, headers, body };
     },
     tunnel: (node, path) => sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path }),
     has: (node) => sessions.has(node),

@@ -3,7 +3,7 @@ import type { User } from "#auth";
 import { clone, type Deferred, deferred, expired, type Json, type JsonObject, notFound } from "#base";
 import type { Client, ListRequest, ObjectName, WatchEvent, WatchRequest, WriteRequest } from "#client";
 import { jsonPatch, mergePatch, strategicMerge } from "#patch";
-import { type Change, Compacted, type Entry } from "#store";
+import { type Change, Compacted, type Entry, type Index } from "#store";
 import { receive } from "#wire";
 import { follow } from "./feed.ts";
 import { atRevision, keyOf, objectAs, typed } from "./objects.ts";
@@ -102,7 +102,7 @@ async function listed(
   request: ListRequest,
 ): Promise<{ entries: Entry[]; revision: number }> {
   const selected = selection(kind, request.namespace ?? "", request.labels ?? [], request.fields ?? []);
-  if (request.owner !== undefined) {
+  if (request.owner !== undefined && request.owner !== "") {
     const cache = await server.cache?.(type);
     if (cache) {
       await cache.catchUp();
@@ -113,10 +113,10 @@ async function listed(
     }
   }
   const page = await readPage(server, type, { prefix: selected.prefix });
-  const entries = page.entries.filter(
-    ({ key, index }) =>
-      selected.matches(key, index) && (request.owner === undefined || index.owners?.includes(request.owner)),
-  );
+  const { owner } = request;
+  const isOwned = ({ owners }: Index): boolean =>
+    owner === undefined || (owner === "" ? owners === undefined : (owners?.includes(owner) ?? false));
+  const entries = page.entries.filter(({ key, index }) => isOwned(index) && selected.matches(key, index));
   return { entries, revision: page.revision };
 }
 

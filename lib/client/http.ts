@@ -41,6 +41,8 @@ interface Ask {
 }
 
 const pageSize = 500;
+/** Connections for requests that end. */
+const connections = 4;
 
 /** The client port over HTTP, as an agent uses it. Watches reconnect never: that is the informer's work. */
 export function httpClient(options: HttpClientOptions): HttpClient {
@@ -50,14 +52,19 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.certificate ? { cert: options.certificate.cert, key: options.certificate.key } : {}),
   };
-  const agent = secure ? new SecureAgent({ keepAlive: true, ...tls }) : new Agent({ keepAlive: true });
+  // A watch holds its connection for long; the others share a few, since each costs both sides a handshake.
+  const agentOf = (sockets: number) => {
+    const settings = { keepAlive: true, maxSockets: sockets };
+    return secure ? new SecureAgent({ ...settings, ...tls }) : new Agent(settings);
+  };
+  const [agent, watching] = [agentOf(connections), agentOf(Number.POSITIVE_INFINITY)];
 
   const open = ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : Buffer.from(stringifyJson(body));
       const search = query?.size ? `?${query}` : "";
       const settings = {
-        agent,
+        agent: signal ? watching : agent,
         method,
         hostname: base.hostname,
         port: base.port,
@@ -152,7 +159,10 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
     },
     watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) => watched<T>(open, kind, request),
-    close: () => agent.destroy(),
+    close() {
+      agent.destroy();
+      watching.destroy();
+    },
   };
 }
 
@@ -161,8 +171,8 @@ interface ListAnswer<T> {
   items: T[];
 }
 
-const owns = (uid: string, { metadata }: KubernetesObject): boolean =>
-  metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+const owns = (uid: string, { metadata: { ownerReferences = [] } }: KubernetesObject): boolean =>
+  uid === "" ? ownerReferences.length === 0 : ownerReferences.some((owner) => owner.uid === uid);
 
 type AnyKind = Pick<Kind, "group" | "version" | "plural" | "scope">;
 
@@ -175,8 +185,9 @@ function collection(kind: AnyKind, namespace: string | undefined): string {
 const objectPath = (kind: AnyKind, { namespace, name }: ObjectName, subresource?: string): string =>
   `${collection(kind, namespace)}/${encodeURIComponent(name)}${subresource === undefined ? "" : `/${subresource}`}`;
 
+/** What goes out is made by types, not by hand: nobody need look for fields that are not there. */
 const dryRun = ({ dryRun: asked }: WriteRequest): URLSearchParams =>
-  new URLSearchParams(asked ? { dryRun: "All" } : {});
+  new URLSearchParams({ fieldValidation: "Ignore", ...(asked ? { dryRun: "All" } : {}) });
 
 function selectors({ labels, fields }: Pick<ListRequest, "labels" | "fields">): URLSearchParams {
   const query = new URLSearchParams();

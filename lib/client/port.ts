@@ -10,7 +10,7 @@ export interface ListRequest {
   namespace?: string | undefined;
   labels?: Selector;
   fields?: readonly FieldTerm[];
-  /** Only objects that this uid owns. */
+  /** Only objects that this uid owns; "" for those that nobody owns. */
   owner?: string;
 }
 

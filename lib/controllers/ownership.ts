@@ -40,7 +40,8 @@ export async function claim<T extends KubernetesObject>({
 }: Claim<T>): Promise<T[]> {
   const { namespace, uid } = owner.metadata;
   const owned = (await client.list(dependents, { namespace, owner: uid ?? "" })).items;
-  const matching = (await client.list(dependents, { namespace, labels: selector })).items;
+  // Looking at what nobody owns keeps this cheap among thousands; what has an owner is not up for adoption.
+  const orphans = (await client.list(dependents, { namespace, labels: selector, owner: "" })).items;
   const claimed: T[] = [];
   let mayAdopt: boolean | undefined;
   for (const object of owned) {
@@ -48,8 +49,8 @@ export async function claim<T extends KubernetesObject>({
     if (matches(selector, object.metadata.labels)) claimed.push(object);
     else if (!owner.metadata.deletionTimestamp) await release(client, dependents, object, uid ?? "");
   }
-  for (const object of matching) {
-    if (controllerOf(object) || object.metadata.deletionTimestamp) continue;
+  for (const object of orphans) {
+    if (object.metadata.deletionTimestamp) continue;
     mayAdopt ??= await stillThere(client, kind, owner);
     if (!mayAdopt) break;
     const adopted = await adopt(client, dependents, object, controllerReference(kind, owner));
