@@ -99,7 +99,7 @@ async function startControlPlane(
 ): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
   progress.step("starting the control plane");
   const pki = await openPki(folder.pki);
-  const store = sqliteStore({ path: folder.store });
+  const store = sqliteStore({ path: folder.store, exclusive: true });
   opened.push(() => store.close());
   const links = createLinks(log);
   const address = reachable(options.bind);

@@ -93,8 +93,7 @@ export async function createObject(call: Call, object: KubernetesObject): Promis
   place(call, object);
   systemFields(call, object);
   const status = kind.subresources?.["status"];
-  if (status?.type === "status" && !status.onCreate) delete (object as WithStatus).status;
-  kind.prepareForCreate?.(object, { now: server.clock.now() });
+  if (status?.type === "status" && !kind.keepsStatusOnCreate) delete (object as WithStatus).status;
   setDefaults(kind, object);
   for (let attempt = 1; ; attempt++) {
     if (!wanted && metadata.generateName) {
@@ -117,7 +116,9 @@ async function createNamed(call: Call, object: KubernetesObject): Promise<Writte
   await mutate(server, request);
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
-    refuse(kind, name, [...validateObjectMeta(kind, object.metadata), ...(kind.validate?.(object) ?? [])]);
+    kind.prepareForCreate?.(object, { now: server.clock.now() });
+    const errors = [...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])];
+    refuse(kind, name, [...validateObjectMeta(kind, object.metadata), ...errors]);
     call.warnings.push(...(kind.warnings?.(object, undefined) ?? []));
     await validate(server, request);
     const key = keyOf(object.metadata.namespace, name);

@@ -1,5 +1,5 @@
 import protobuf from "protobufjs/minimal.js";
-import type { FieldShape, MessageShape, Shape } from "#api/meta";
+import { type FieldShape, isLeftOut, type MessageShape, type Shape } from "#api/meta";
 import { badRequest, type Json, type JsonObject } from "#base";
 import { readScalar, type Wire, wireOf, writeScalar } from "./scalars.ts";
 
@@ -169,13 +169,10 @@ function readField(object: JsonObject, slot: Slot, reader: protobuf.Reader, wire
     return;
   }
   const value = readValue(shape, reader, depth);
-  // Go writes fields that JSON would omit: zero values of fields that are no pointers count as absent.
-  if (value === undefined || (!field.required && isZeroText(shape, value))) return;
+  // Go writes fields that JSON would omit.
+  if (value === undefined || isLeftOut(field, value)) return;
   object[name] = value;
 }
-
-const isZeroText = (shape: Shape, value: Json): boolean =>
-  shape.type === "scalar" && value === "" && shape.scalar !== "bytes";
 
 function emptyOf(shape: Shape): Json {
   if (shape.type === "scalar") return wireOf(shape.scalar) === "varint" ? 0 : "";

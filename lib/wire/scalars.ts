@@ -92,7 +92,7 @@ function readTime(scalar: "time" | "microTime", reader: protobuf.Reader, fields:
   // An empty message is Go's zero time, which JSON shows as null.
   if (!seen) return undefined;
   const at = formatTime(Number(seconds) * 1000).slice(0, 19);
-  const fraction = String(nanos).padStart(9, "0");
+  const fraction = String(nanos).padStart(9, "0").slice(0, 6);
   return scalar === "time" ? canonicalTime(`${at}Z`) : canonicalMicroTime(`${at}.${fraction}Z`);
 }
 

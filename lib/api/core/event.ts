@@ -44,8 +44,10 @@ export const Event = message("io.k8s.api.core.v1.Event", () => ({
   series: optional(11, EventSeries, "Data on repetitions; absent for a single event."),
   action: optional(12, string, "What was done or failed, as one word."),
   related: optional(13, ObjectReference, "A second object that the event concerns."),
-  reportingComponent: optional(14, string, "The controller that reported it, such as `kubernetes.io/kubelet`."),
-  reportingInstance: optional(15, string, "Which instance of the controller reported it."),
+  reportingComponent: optional(14, string, "The controller that reported it, such as `kubernetes.io/kubelet`.", {
+    keepsZero: true,
+  }),
+  reportingInstance: optional(15, string, "Which instance of the controller reported it.", { keepsZero: true }),
 }));
 export type Event = z.infer<typeof Event>;
 

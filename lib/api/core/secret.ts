@@ -25,7 +25,7 @@ export const Secret = message("io.k8s.api.core.v1.Secret", () => ({
   data: optional(2, map(bytes), "Bytes by key, in base64."),
   type: optional(3, string, "What kind of secret this is; it decides which keys must be there.", { default: "Opaque" }),
   stringData: optional(4, map(string), "Text by key, written into `data` and never shown."),
-  immutable: optional(5, boolean, "Once true, the data can no longer change."),
+  immutable: optional(5, boolean, "Once true, the data can no longer change.", { keepsZero: true }),
 }));
 export type Secret = z.infer<typeof Secret>;
 

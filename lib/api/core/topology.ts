@@ -56,6 +56,8 @@ export const Toleration = message("io.k8s.api.core.v1.Toleration", () => ({
   ),
   value: optional(3, string, "The taint value that is tolerated."),
   effect: optional(4, string, "The effect that is tolerated; empty tolerates every effect."),
-  tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated; absent means for ever."),
+  tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated; absent means for ever.", {
+    keepsZero: true,
+  }),
 }));
 export type Toleration = z.infer<typeof Toleration>;

@@ -7,19 +7,25 @@ const managerDoc = "Who writes; for the fields' management.";
 const validationDoc = "What to do about unknown and duplicate fields: Ignore, Warn or Strict.";
 
 export const Preconditions = message(`${meta}.Preconditions`, () => ({
-  uid: optional(1, string, "The uid that the object must have."),
-  resourceVersion: optional(2, string, "The revision that the object must be at."),
+  uid: optional(1, string, "The uid that the object must have.", { keepsZero: true }),
+  resourceVersion: optional(2, string, "The revision that the object must be at.", { keepsZero: true }),
 }));
 export type Preconditions = z.infer<typeof Preconditions>;
 
 /** What a client may say with a delete, in the body or in the query. */
 export const DeleteOptions = message(`${meta}.DeleteOptions`, () => ({
-  gracePeriodSeconds: optional(1, int64, "How long the object has to end itself, in seconds; 0 deletes at once."),
+  gracePeriodSeconds: optional(1, int64, "How long the object has to end itself, in seconds; 0 deletes at once.", {
+    keepsZero: true,
+  }),
   preconditions: optional(2, Preconditions, "What must hold for the delete to happen."),
-  orphanDependents: optional(3, boolean, "Older form of propagationPolicy."),
-  propagationPolicy: optional(4, string, "What becomes of dependents: Orphan, Background or Foreground."),
+  orphanDependents: optional(3, boolean, "Older form of propagationPolicy.", { keepsZero: true }),
+  propagationPolicy: optional(4, string, "What becomes of dependents: Orphan, Background or Foreground.", {
+    keepsZero: true,
+  }),
   dryRun: optional(5, list(string), dryRunDoc, { list: "atomic" }),
-  ignoreStoreReadErrorWithClusterBreakingPotential: optional(6, boolean, "Deletes an object that cannot be read."),
+  ignoreStoreReadErrorWithClusterBreakingPotential: optional(6, boolean, "Deletes an object that cannot be read.", {
+    keepsZero: true,
+  }),
 }));
 export type DeleteOptions = z.infer<typeof DeleteOptions>;
 
@@ -39,7 +45,7 @@ export type UpdateOptions = z.infer<typeof UpdateOptions>;
 
 export const PatchOptions = message(`${meta}.PatchOptions`, () => ({
   dryRun: optional(1, list(string), dryRunDoc, { list: "atomic" }),
-  force: optional(2, boolean, "An apply takes fields that others manage."),
+  force: optional(2, boolean, "An apply takes fields that others manage.", { keepsZero: true }),
   fieldManager: optional(3, string, managerDoc),
   fieldValidation: optional(4, string, validationDoc),
 }));
@@ -55,7 +61,7 @@ export const ListOptions = message(`${meta}.ListOptions`, () => ({
   fieldSelector: optional(2, string, "Only objects with fields that match."),
   watch: optional(3, boolean, "Changes from here on, as a stream."),
   resourceVersion: optional(4, string, "The revision that is asked for; resourceVersionMatch says how."),
-  timeoutSeconds: optional(5, int64, "How long a list may take or a watch may last."),
+  timeoutSeconds: optional(5, int64, "How long a list may take or a watch may last.", { keepsZero: true }),
   limit: optional(7, int64, "How many items at most; `continue` asks for the next ones."),
   continue: optional(8, string, "From the answer before, for the next items of the same snapshot."),
   allowWatchBookmarks: optional(9, boolean, "A watch may carry bookmarks."),
@@ -64,6 +70,7 @@ export const ListOptions = message(`${meta}.ListOptions`, () => ({
     11,
     boolean,
     "A watch begins with all objects that are there, and a bookmark after them.",
+    { keepsZero: true },
   ),
   shardSelector: optional(15, string, "Only a part of the objects, by a hash."),
 }));

@@ -1,7 +1,7 @@
 import { badRequest, type Json, type JsonObject, messageOf } from "#base";
 import type { Scalar } from "./field.ts";
 import { canonicalQuantity } from "./quantity.ts";
-import type { FieldShape, MessageShape, Shape } from "./shape.ts";
+import { type FieldShape, isLeftOut, type MessageShape, type Shape } from "./shape.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
 /** What was sent, as the kind's type has it. */
@@ -13,8 +13,9 @@ export interface Decoded {
 
 /**
  * Makes an object of a type out of parsed JSON: members the type does not have are left out and reported, nulls and
- * empty optional lists and maps count as absent, quantities, times and base64 get their canonical text. The result
- * shares nothing with the input but raw values. `apiVersion` and `kind` are passed over at the top.
+ * empty optional lists and maps count as absent, and so do zero values where no pointer is (see `keepsZero`);
+ * quantities, times and base64 get their canonical text. The result shares nothing with the input but raw values.
+ * `apiVersion` and `kind` are passed over at the top.
  *
  * Throws ApiError 400 with the words of Go's decoder where a value has the wrong type.
  */
@@ -46,7 +47,7 @@ function decodeMessage(shape: MessageShape, json: JsonObject, at: Place, unknown
     const value = json[key];
     if (value === null || value === undefined) continue;
     const decoded = decodeValue(field.shape, value, { owner: shape.name, path }, unknown);
-    if (!field.required && isEmptyCollection(field, decoded)) continue;
+    if (isLeftOut(field, decoded) || (!field.required && isEmptyCollection(field, decoded))) continue;
     object[key] = decoded;
   }
   return object;
@@ -227,8 +228,6 @@ export function applyDefaults(shape: Shape, value: unknown): void {
       if (field.facts.default !== undefined) object[name] = field.facts.default;
       continue;
     }
-    // Upstream's defaulting sees "" as absent where the field has a default.
-    if (object[name] === "" && typeof field.facts.default === "string") object[name] = field.facts.default;
     applyDefaults(field.shape, object[name]);
   }
 }

@@ -19,6 +19,8 @@ export interface FieldFacts {
   retainKeys?: true;
   /** The value that an absent field gets, where no other field decides it. */
   default?: string | number | boolean;
+  /** An optional field in which "", 0 or false is not the same as none (a pointer upstream); elsewhere they are left out. */
+  keepsZero?: true;
   /** The allowed values, where the API fixes them. */
   values?: readonly string[];
   /** The message that holds this field in protobuf, where JSON inlines what protobuf nests. */

@@ -34,8 +34,6 @@ export interface HookContext {
 /** The status subresource: writes to it keep everything else of the stored object, writes to the object keep the status. */
 export interface StatusSubresource<T> {
   type: "status";
-  /** A create may bring a status along, as agents do with their nodes; elsewhere it is dropped. */
-  onCreate?: true;
   /** After the stored object's spec has been put back: what else a status write may not change. */
   prepare?(next: T, previous: T): void;
   validate?(next: T, previous: T): FieldError[];

@@ -1,6 +1,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import type * as z from "zod";
-import { int32, list, map, message, optional, required, string } from "./field.ts";
+import { decode } from "./decode.ts";
+import { boolean, int32, intOrString, list, map, message, optional, required, string } from "./field.ts";
 import { messageShapeOf } from "./shape.ts";
 
 let made = 0;
@@ -41,4 +42,23 @@ test("the TypeScript type follows the schema", () => {
     count?: number | undefined;
   }>();
   expect(Outer.safeParse({ items: [{ name: "a" }] }).success).toBe(true);
+});
+
+test("zero values are left out where upstream has no pointer", () => {
+  const shape = messageShapeOf(
+    message("x.Zeros", () => ({
+      name: optional(1, string),
+      count: optional(2, int32),
+      on: optional(3, boolean),
+      port: optional(4, intOrString),
+      labels: optional(5, map(string)),
+      must: required(6, int32),
+      replicas: optional(7, int32, undefined, { keepsZero: true }),
+      immutable: optional(8, boolean, undefined, { keepsZero: true }),
+      group: optional(9, string, undefined, { keepsZero: true }),
+    })),
+  );
+  const kept = { port: 0, labels: { a: "" }, must: 0, replicas: 0, immutable: false, group: "" };
+  expect(decode(shape, { name: "", count: 0, on: false, ...kept }).object).toEqual(kept);
+  expect(decode(shape, { name: "a", count: 1, on: true, must: 1 }).object).toMatchObject({ count: 1, on: true });
 });

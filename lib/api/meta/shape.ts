@@ -23,6 +23,14 @@ export interface FieldShape {
   facts: FieldFacts;
 }
 
+/** Whether a field with this value counts as absent: upstream leaves out zero values of what is no pointer there. */
+export function isLeftOut({ shape, required, facts }: FieldShape, value: unknown): boolean {
+  if (required || facts.keepsZero || shape.type !== "scalar") return false;
+  if (value === "") return shape.scalar !== "intOrString";
+  if (value === false) return true;
+  return (value === 0 || value === 0n) && ["int32", "int64", "double"].includes(shape.scalar);
+}
+
 const compiled = new WeakMap<z.ZodType, Shape>();
 
 /** Compiles a schema; the result is made once per schema, its messages' fields when they are first looked at. */

@@ -1,5 +1,6 @@
 import type { ConnectSubresource, KubernetesObject } from "#api/meta";
 import { notFound, serviceUnavailable } from "#base";
+import { text } from "../answer.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, validate } from "../server.ts";
@@ -21,6 +22,8 @@ export async function connect(
   if (request.headers["upgrade"] !== undefined) {
     return { status: 101, headers: {}, body: new Uint8Array(), tunnel: { node, path } };
   }
+  // Nobody runs it yet: there is nothing to show.
+  if (node === "") return text(200, "");
   if (!server.links) throw serviceUnavailable("this server has no way to the nodes");
   return server.links.request(node, path, request.signal);
 }

@@ -8,11 +8,15 @@ const schemaVersion = 1;
 /** How long a write waits for another process that writes, in milliseconds; the event loop stands still for it. */
 const busyMilliseconds = 2000;
 
-/** Opens the file, or makes it. Throws an Error that names the file and says what is wrong with it. */
-export function openFile(path: string): DatabaseSync {
+/**
+ * Opens the file, or makes it; `exclusive` keeps everybody else out for as long as it is open. Throws an Error that
+ * names the file and says what is wrong with it.
+ */
+export function openFile(path: string, exclusive: boolean): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyMilliseconds, enableForeignKeyConstraints: false });
+    if (exclusive) database.exec("PRAGMA locking_mode = EXCLUSIVE");
     prepareFile(database);
     return database;
   } catch (error) {

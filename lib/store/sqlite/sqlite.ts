@@ -19,6 +19,11 @@ import { Tail } from "./tail.ts";
 export interface SqliteOptions {
   /** The database file; its folder must be there. `:memory:` keeps nothing. */
   path: string;
+  /**
+   * Nobody else opens the file while this store has it: no lock is taken for each read, and where the logs stand is
+   * known without asking. A second opener is refused.
+   */
+  exclusive?: boolean;
 }
 
 interface Job {
@@ -33,6 +38,8 @@ interface Job {
 interface Log {
   table: Table;
   tail: Tail;
+  /** Where it stands, where nobody else can move it. */
+  known?: Position | undefined;
 }
 
 /** How many revisions the floor rises by in one transaction, so that no other request waits long for it. */
@@ -46,8 +53,10 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
  * Opens the store in a file. Throws an Error that names the file when it cannot be used. Commits that are asked for
  * in one turn of the event loop share one transaction, and thereby one wait for the disk.
  */
-export function sqliteStore({ path }: SqliteOptions): Store {
-  const database = openFile(path);
+export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
+  const database = openFile(path, exclusive);
+  /** Types that are known to have no log yet; only an exclusive store can know. */
+  const absent = new Set<string>();
   const logs = new Map<string, Log>();
   const wakeups = new Wakeups();
   let queue: Job[] = [];
@@ -55,12 +64,22 @@ export function sqliteStore({ path }: SqliteOptions): Store {
 
   const logOf = (type: string): Log | undefined => {
     const found = logs.get(type);
-    if (found) return found;
+    if (found || absent.has(type)) return found;
     const id = findTable(database, type);
-    return id === undefined ? undefined : register(type, id);
+    if (id !== undefined) return register(type, id);
+    if (exclusive) absent.add(type);
+    return undefined;
+  };
+  /** Where a log stands, as committed. */
+  const positionOf = (log: Log): Position => {
+    if (log.known) return log.known;
+    const position = log.table.position();
+    if (exclusive) log.known = position;
+    return position;
   };
   const register = (type: string, id: number): Log => {
-    const log = { table: tableOf(database, id), tail: new Tail() };
+    const log: Log = { table: tableOf(database, id), tail: new Tail() };
+    absent.delete(type);
     logs.set(type, log);
     return log;
   };
@@ -87,6 +106,7 @@ export function sqliteStore({ path }: SqliteOptions): Store {
       return;
     }
     for (const [type, { log, start, position, changes }] of touched) {
+      if (exclusive) log.known = position;
       log.tail.append(start, changes);
       wakeups.announce(type, position.counter);
     }
@@ -106,7 +126,10 @@ export function sqliteStore({ path }: SqliteOptions): Store {
 
   return {
     get: async (type, key) => logOf(type)?.table.get(key),
-    head: async (type) => logOf(type)?.table.position().counter ?? 1,
+    head: async (type) => {
+      const log = logOf(type);
+      return log ? positionOf(log).counter : 1;
+    },
     list: async (type, options = {}) => {
       const log = logOf(type);
       return snapshot(() => {
@@ -134,20 +157,22 @@ export function sqliteStore({ path }: SqliteOptions): Store {
     },
     changes: async (type, after, limit = changesLimit) => {
       const log = logOf(type);
-      const position = log?.table.position() ?? unborn;
+      const position = log ? positionOf(log) : unborn;
       checkRevision(position, after);
       const changes = log?.tail.after(after, limit, position.counter) ?? log?.table.changes(after, limit) ?? [];
       const through = changes.length < limit ? position.counter : changes.at(-1)!.revision;
       return { changes, through };
     },
     changed: async (type, after, signal) => {
-      if ((logOf(type)?.table.position().counter ?? 1) > after) return;
+      const log = logOf(type);
+      if (log && positionOf(log).counter > after) return;
       await wakeups.wait(type, after, signal);
     },
     compact: async (type, before) => {
       const log = logOf(type);
       if (!log) return;
       for (;;) {
+        log.known = undefined;
         const more = inTransaction(database, () => {
           const { counter, floor } = log.table.position();
           const target = Math.min(before, counter);

@@ -14,7 +14,7 @@ import {
 } from "../../meta/index.ts";
 
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
-  replicas: optional(1, int32, "How many pods are wanted.", { default: 1 }),
+  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
   selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good."),
   template: optional(3, PodTemplateSpec, "What the pods are made from."),
   minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
@@ -41,7 +41,7 @@ export const ReplicaSetStatus = message("io.k8s.api.apps.v1.ReplicaSetStatus", (
     keys: ["type"],
     mergeKey: "type",
   }),
-  terminatingReplicas: optional(7, int32, "Pods that are ending."),
+  terminatingReplicas: optional(7, int32, "Pods that are ending.", { keepsZero: true }),
 }));
 export type ReplicaSetStatus = z.infer<typeof ReplicaSetStatus>;
 

@@ -40,7 +40,6 @@ export const node = defineKind<Node>({
   subresources: {
     status: {
       type: "status",
-      onCreate: true,
       prepare(next, previous) {
         if (!previous.status?.config) delete next.status?.config;
       },

@@ -72,7 +72,7 @@ export const NodeDaemonEndpoints = message("io.k8s.api.core.v1.NodeDaemonEndpoin
 export type NodeDaemonEndpoints = z.infer<typeof NodeDaemonEndpoints>;
 
 export const NodeSwapStatus = message("io.k8s.api.core.v1.NodeSwapStatus", () => ({
-  capacity: optional(1, int64, "Swap space in bytes."),
+  capacity: optional(1, int64, "Swap space in bytes.", { keepsZero: true }),
 }));
 export type NodeSwapStatus = z.infer<typeof NodeSwapStatus>;
 
@@ -112,13 +112,15 @@ export const NodeConfigStatus = message("io.k8s.api.core.v1.NodeConfigStatus", (
 export type NodeConfigStatus = z.infer<typeof NodeConfigStatus>;
 
 export const NodeRuntimeHandlerFeatures = message("io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", () => ({
-  recursiveReadOnlyMounts: optional(1, boolean, "Whether mounts can be made read-only with everything below."),
-  userNamespaces: optional(2, boolean, "Whether pods can have user namespaces of their own."),
+  recursiveReadOnlyMounts: optional(1, boolean, "Whether mounts can be made read-only with everything below.", {
+    keepsZero: true,
+  }),
+  userNamespaces: optional(2, boolean, "Whether pods can have user namespaces of their own.", { keepsZero: true }),
 }));
 export type NodeRuntimeHandlerFeatures = z.infer<typeof NodeRuntimeHandlerFeatures>;
 
 export const NodeRuntimeHandler = message("io.k8s.api.core.v1.NodeRuntimeHandler", () => ({
-  name: optional(1, string, "Name of the handler; empty for the default one."),
+  name: optional(1, string, "Name of the handler; empty for the default one.", { keepsZero: true }),
   features: optional(2, NodeRuntimeHandlerFeatures, "What the handler can do."),
 }));
 export type NodeRuntimeHandler = z.infer<typeof NodeRuntimeHandler>;
@@ -128,6 +130,7 @@ export const NodeFeatures = message("io.k8s.api.core.v1.NodeFeatures", () => ({
     1,
     boolean,
     "Whether the runtime knows supplementalGroupsPolicy and users of containers.",
+    { keepsZero: true },
   ),
 }));
 export type NodeFeatures = z.infer<typeof NodeFeatures>;

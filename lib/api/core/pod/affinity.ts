@@ -83,9 +83,11 @@ export const TopologySpreadConstraint = message("io.k8s.api.core.v1.TopologySpre
   topologyKey: required(2, string, "The node label that makes nodes one place."),
   whenUnsatisfiable: required(3, string, "DoNotSchedule or ScheduleAnyway."),
   labelSelector: optional(4, LabelSelector, "The pods that are counted."),
-  minDomains: optional(5, int32, "How many places there should be at least."),
-  nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore."),
-  nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore."),
+  minDomains: optional(5, int32, "How many places there should be at least.", { keepsZero: true }),
+  nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore.", {
+    keepsZero: true,
+  }),
+  nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore.", { keepsZero: true }),
   matchLabelKeys: optional(8, list(string), "Labels that counted pods share with this one.", { list: "atomic" }),
 }));
 export type TopologySpreadConstraint = z.infer<typeof TopologySpreadConstraint>;

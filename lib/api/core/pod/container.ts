@@ -23,9 +23,12 @@ export const VolumeMount = message("io.k8s.api.core.v1.VolumeMount", () => ({
     5,
     string,
     "How mounts pass between node and container: None, HostToContainer or Bidirectional.",
+    { keepsZero: true },
   ),
   subPathExpr: optional(6, string, "As subPath, with variables of the container."),
-  recursiveReadOnly: optional(7, string, "Whether mounts below are read-only too: Disabled, IfPossible or Enabled."),
+  recursiveReadOnly: optional(7, string, "Whether mounts below are read-only too: Disabled, IfPossible or Enabled.", {
+    keepsZero: true,
+  }),
 }));
 export type VolumeMount = z.infer<typeof VolumeMount>;
 
@@ -91,6 +94,7 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
     24,
     string,
     "Always makes an init container run beside the others; for others it overrules the pod's.",
+    { keepsZero: true },
   ),
   restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
     list: "atomic",

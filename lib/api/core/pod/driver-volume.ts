@@ -13,10 +13,10 @@ export type AWSElasticBlockStoreVolumeSource = z.infer<typeof AWSElasticBlockSto
 export const AzureDiskVolumeSource = message("io.k8s.api.core.v1.AzureDiskVolumeSource", () => ({
   diskName: required(1, string, "Name of the disk."),
   diskURI: required(2, string, "URI of the disk."),
-  cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", { default: "ReadWrite" }),
-  fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4" }),
-  readOnly: optional(5, boolean, "Whether it can only be read.", { default: false }),
-  kind: optional(6, string, "Shared, Dedicated or Managed.", { default: "Shared" }),
+  cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", { default: "ReadWrite", keepsZero: true }),
+  fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4", keepsZero: true }),
+  readOnly: optional(5, boolean, "Whether it can only be read.", { default: false, keepsZero: true }),
+  kind: optional(6, string, "Shared, Dedicated or Managed.", { default: "Shared", keepsZero: true }),
 }));
 export type AzureDiskVolumeSource = z.infer<typeof AzureDiskVolumeSource>;
 
@@ -47,7 +47,7 @@ export type CinderVolumeSource = z.infer<typeof CinderVolumeSource>;
 
 export const FCVolumeSource = message("io.k8s.api.core.v1.FCVolumeSource", () => ({
   targetWWNs: optional(1, list(string), "World-wide names of the targets.", { list: "atomic" }),
-  lun: optional(2, int32, "Number of the unit."),
+  lun: optional(2, int32, "Number of the unit.", { keepsZero: true }),
   fsType: optional(3, string, "Type of the file system, such as ext4."),
   readOnly: optional(4, boolean, "Whether it can only be read."),
   wwids: optional(5, list(string), "World-wide ids of the volume.", { list: "atomic" }),
@@ -102,7 +102,7 @@ export const ISCSIVolumeSource = message("io.k8s.api.core.v1.ISCSIVolumeSource",
   chapAuthDiscovery: optional(8, boolean, "Whether discovery logs in."),
   secretRef: optional(10, LocalObjectReference, "The secret with what the driver needs to log in."),
   chapAuthSession: optional(11, boolean, "Whether sessions log in."),
-  initiatorName: optional(12, string, "Name of the node towards the target."),
+  initiatorName: optional(12, string, "Name of the node towards the target.", { keepsZero: true }),
 }));
 export type ISCSIVolumeSource = z.infer<typeof ISCSIVolumeSource>;
 

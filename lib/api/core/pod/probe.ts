@@ -29,7 +29,7 @@ export type TCPSocketAction = z.infer<typeof TCPSocketAction>;
 
 export const GRPCAction = message("io.k8s.api.core.v1.GRPCAction", () => ({
   port: required(1, int32, "Number of the port."),
-  service: optional(2, string, "The service whose health is asked for.", { default: "" }),
+  service: optional(2, string, "The service whose health is asked for.", { default: "", keepsZero: true }),
 }));
 export type GRPCAction = z.infer<typeof GRPCAction>;
 
@@ -49,7 +49,7 @@ export type LifecycleHandler = z.infer<typeof LifecycleHandler>;
 export const Lifecycle = message("io.k8s.api.core.v1.Lifecycle", () => ({
   postStart: optional(1, LifecycleHandler, "Done right after the container has started."),
   preStop: optional(2, LifecycleHandler, "Done before the container is told to end."),
-  stopSignal: optional(3, string, "The signal that tells the container to end."),
+  stopSignal: optional(3, string, "The signal that tells the container to end.", { keepsZero: true }),
 }));
 export type Lifecycle = z.infer<typeof Lifecycle>;
 
@@ -61,7 +61,9 @@ export const Probe = message("io.k8s.api.core.v1.Probe", () => ({
   periodSeconds: optional(4, int32, "How often to probe."),
   successThreshold: optional(5, int32, "How many successes in a row count after a failure."),
   failureThreshold: optional(6, int32, "How many failures in a row count."),
-  terminationGracePeriodSeconds: optional(7, int64, "How long the pod has to end when this probe fails."),
+  terminationGracePeriodSeconds: optional(7, int64, "How long the pod has to end when this probe fails.", {
+    keepsZero: true,
+  }),
   exec: optional(1, ExecAction, "Runs a program; success is exit code 0.", { proto: probePlace }),
   httpGet: optional(2, HTTPGetAction, "Sends an HTTP request; success is a status from 200 to 399.", {
     proto: probePlace,

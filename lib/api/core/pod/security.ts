@@ -16,35 +16,37 @@ export const SELinuxOptions = message("io.k8s.api.core.v1.SELinuxOptions", () =>
 export type SELinuxOptions = z.infer<typeof SELinuxOptions>;
 
 export const WindowsSecurityContextOptions = message("io.k8s.api.core.v1.WindowsSecurityContextOptions", () => ({
-  gmsaCredentialSpecName: optional(1, string, "Name of the credential spec."),
-  gmsaCredentialSpec: optional(2, string, "The credential spec itself."),
-  runAsUserName: optional(3, string, "The user that the program runs as."),
-  hostProcess: optional(4, boolean, "Whether it runs as a process of the host."),
+  gmsaCredentialSpecName: optional(1, string, "Name of the credential spec.", { keepsZero: true }),
+  gmsaCredentialSpec: optional(2, string, "The credential spec itself.", { keepsZero: true }),
+  runAsUserName: optional(3, string, "The user that the program runs as.", { keepsZero: true }),
+  hostProcess: optional(4, boolean, "Whether it runs as a process of the host.", { keepsZero: true }),
 }));
 export type WindowsSecurityContextOptions = z.infer<typeof WindowsSecurityContextOptions>;
 
 export const SeccompProfile = message("io.k8s.api.core.v1.SeccompProfile", () => ({
   type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
-  localhostProfile: optional(2, string, "The profile's file on the node, for type Localhost."),
+  localhostProfile: optional(2, string, "The profile's file on the node, for type Localhost.", { keepsZero: true }),
 }));
 export type SeccompProfile = z.infer<typeof SeccompProfile>;
 
 export const AppArmorProfile = message("io.k8s.api.core.v1.AppArmorProfile", () => ({
   type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
-  localhostProfile: optional(2, string, "The profile's name on the node, for type Localhost."),
+  localhostProfile: optional(2, string, "The profile's name on the node, for type Localhost.", { keepsZero: true }),
 }));
 export type AppArmorProfile = z.infer<typeof AppArmorProfile>;
 
 export const SecurityContext = message("io.k8s.api.core.v1.SecurityContext", () => ({
   capabilities: optional(1, Capabilities, "Linux capabilities beyond or below the runtime's."),
-  privileged: optional(2, boolean, "Whether the container may do what root on the node may."),
+  privileged: optional(2, boolean, "Whether the container may do what root on the node may.", { keepsZero: true }),
   seLinuxOptions: optional(3, SELinuxOptions, "SELinux label of the container."),
-  runAsUser: optional(4, int64, "User id of the program."),
-  runAsNonRoot: optional(5, boolean, "Whether to refuse to run as root."),
-  readOnlyRootFilesystem: optional(6, boolean, "Whether the root file system can only be read."),
-  allowPrivilegeEscalation: optional(7, boolean, "Whether a process may gain more rights than its parent."),
-  runAsGroup: optional(8, int64, "Group id of the program."),
-  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked."),
+  runAsUser: optional(4, int64, "User id of the program.", { keepsZero: true }),
+  runAsNonRoot: optional(5, boolean, "Whether to refuse to run as root.", { keepsZero: true }),
+  readOnlyRootFilesystem: optional(6, boolean, "Whether the root file system can only be read.", { keepsZero: true }),
+  allowPrivilegeEscalation: optional(7, boolean, "Whether a process may gain more rights than its parent.", {
+    keepsZero: true,
+  }),
+  runAsGroup: optional(8, int64, "Group id of the program.", { keepsZero: true }),
+  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked.", { keepsZero: true }),
   windowsOptions: optional(10, WindowsSecurityContextOptions, "What only Windows knows."),
   seccompProfile: optional(11, SeccompProfile, "Which system calls are allowed."),
   appArmorProfile: optional(12, AppArmorProfile, "AppArmor profile of the container."),
@@ -59,17 +61,23 @@ export type Sysctl = z.infer<typeof Sysctl>;
 
 export const PodSecurityContext = message("io.k8s.api.core.v1.PodSecurityContext", () => ({
   seLinuxOptions: optional(1, SELinuxOptions, "SELinux label of all containers."),
-  runAsUser: optional(2, int64, "User id of all containers."),
-  runAsNonRoot: optional(3, boolean, "Whether to refuse to run as root."),
+  runAsUser: optional(2, int64, "User id of all containers.", { keepsZero: true }),
+  runAsNonRoot: optional(3, boolean, "Whether to refuse to run as root.", { keepsZero: true }),
   supplementalGroups: optional(4, list(int64), "Further groups of the first process.", { list: "atomic" }),
-  fsGroup: optional(5, int64, "Group that owns the volumes."),
-  runAsGroup: optional(6, int64, "Group id of all containers."),
+  fsGroup: optional(5, int64, "Group that owns the volumes.", { keepsZero: true }),
+  runAsGroup: optional(6, int64, "Group id of all containers.", { keepsZero: true }),
   sysctls: optional(7, list(Sysctl), "Kernel settings of the pod.", { list: "atomic" }),
   windowsOptions: optional(8, WindowsSecurityContextOptions, "What only Windows knows."),
-  fsGroupChangePolicy: optional(9, string, "When volumes change their owner: Always or OnRootMismatch."),
+  fsGroupChangePolicy: optional(9, string, "When volumes change their owner: Always or OnRootMismatch.", {
+    keepsZero: true,
+  }),
   seccompProfile: optional(10, SeccompProfile, "Which system calls are allowed."),
   appArmorProfile: optional(11, AppArmorProfile, "AppArmor profile of all containers."),
-  supplementalGroupsPolicy: optional(12, string, "Whether groups of the image count too: Merge or Strict."),
-  seLinuxChangePolicy: optional(13, string, "How volumes get their SELinux label: MountOption or Recursive."),
+  supplementalGroupsPolicy: optional(12, string, "Whether groups of the image count too: Merge or Strict.", {
+    keepsZero: true,
+  }),
+  seLinuxChangePolicy: optional(13, string, "How volumes get their SELinux label: MountOption or Recursive.", {
+    keepsZero: true,
+  }),
 }));
 export type PodSecurityContext = z.infer<typeof PodSecurityContext>;

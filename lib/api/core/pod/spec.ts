@@ -25,7 +25,7 @@ import { Volume } from "./volume.ts";
 
 export const PodDNSConfigOption = message("io.k8s.api.core.v1.PodDNSConfigOption", () => ({
   name: optional(1, string, "Name of the option."),
-  value: optional(2, string, "Its value."),
+  value: optional(2, string, "Its value.", { keepsZero: true }),
 }));
 export type PodDNSConfigOption = z.infer<typeof PodDNSConfigOption>;
 
@@ -58,7 +58,7 @@ export const PodSchedulingGate = message("io.k8s.api.core.v1.PodSchedulingGate",
 export type PodSchedulingGate = z.infer<typeof PodSchedulingGate>;
 
 export const PodSchedulingGroup = message("io.k8s.api.core.v1.PodSchedulingGroup", () => ({
-  podGroupName: optional(1, string, "Pods that are scheduled together."),
+  podGroupName: optional(1, string, "Pods that are scheduled together.", { keepsZero: true }),
 }));
 export type PodSchedulingGroup = z.infer<typeof PodSchedulingGroup>;
 
@@ -77,8 +77,13 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   restartPolicy: optional(3, string, "When containers are started again: Always, OnFailure or Never.", {
     default: "Always",
   }),
-  terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", { default: 30 }),
-  activeDeadlineSeconds: optional(5, int64, "How long the pod may run before it counts as failed."),
+  terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", {
+    default: 30,
+    keepsZero: true,
+  }),
+  activeDeadlineSeconds: optional(5, int64, "How long the pod may run before it counts as failed.", {
+    keepsZero: true,
+  }),
   dnsPolicy: optional(6, string, "ClusterFirst, ClusterFirstWithHostNet, Default or None.", {
     default: "ClusterFirst",
   }),
@@ -105,7 +110,9 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     "Containers that run to their end, one after the other, before the others start.",
     { list: "map", keys: ["name"], mergeKey: "name" },
   ),
-  automountServiceAccountToken: optional(21, boolean, "Whether the service account's token is mounted."),
+  automountServiceAccountToken: optional(21, boolean, "Whether the service account's token is mounted.", {
+    keepsZero: true,
+  }),
   tolerations: optional(22, list(Toleration), "Taints that the pod tolerates.", { list: "atomic" }),
   hostAliases: optional(23, list(HostAlias), "Lines of the pod's hosts file.", {
     list: "map",
@@ -113,15 +120,17 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     mergeKey: "ip",
   }),
   priorityClassName: optional(24, string, "The pod's priority, by name."),
-  priority: optional(25, int32, "The pod's priority; set from its class."),
+  priority: optional(25, int32, "The pod's priority; set from its class.", { keepsZero: true }),
   dnsConfig: optional(26, PodDNSConfig, "Name resolution beyond dnsPolicy."),
-  shareProcessNamespace: optional(27, boolean, "Whether containers see each other's processes."),
+  shareProcessNamespace: optional(27, boolean, "Whether containers see each other's processes.", { keepsZero: true }),
   readinessGates: optional(28, list(PodReadinessGate), "Conditions that must also hold for the pod to be ready.", {
     list: "atomic",
   }),
-  runtimeClassName: optional(29, string, "How the containers are run."),
-  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables."),
-  preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never."),
+  runtimeClassName: optional(29, string, "How the containers are run.", { keepsZero: true }),
+  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables.", { keepsZero: true }),
+  preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never.", {
+    keepsZero: true,
+  }),
   overhead: optional(32, map(quantity), "What running the pod costs beside its containers."),
   topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), "How to spread pods over places.", {
     list: "map",
@@ -133,9 +142,11 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     keys: ["name"],
     mergeKey: "name",
   }),
-  setHostnameAsFQDN: optional(35, boolean, "Whether the host name is the full name."),
+  setHostnameAsFQDN: optional(35, boolean, "Whether the host name is the full name.", { keepsZero: true }),
   os: optional(36, PodOS, "The operating system that the pod needs."),
-  hostUsers: optional(37, boolean, "Whether the pod shares the node's users; false gives it users of its own."),
+  hostUsers: optional(37, boolean, "Whether the pod shares the node's users; false gives it users of its own.", {
+    keepsZero: true,
+  }),
   schedulingGates: optional(38, list(PodSchedulingGate), "While there are any, the pod is not scheduled.", {
     list: "map",
     keys: ["name"],
@@ -148,7 +159,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     retainKeys: true,
   }),
   resources: optional(40, ResourceRequirements, "What the pod as a whole asks for and may use."),
-  hostnameOverride: optional(41, string, "Host name of the pod, as it stands."),
+  hostnameOverride: optional(41, string, "Host name of the pod, as it stands.", { keepsZero: true }),
   schedulingGroup: optional(43, PodSchedulingGroup, "Pods that are scheduled together with this one."),
 }));
 export type PodSpec = z.infer<typeof PodSpec>;

@@ -26,7 +26,7 @@ export type PodIP = z.infer<typeof PodIP>;
 
 export const PodResourceClaimStatus = message("io.k8s.api.core.v1.PodResourceClaimStatus", () => ({
   name: required(1, string, "One of the pod's resource claims."),
-  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it."),
+  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it.", { keepsZero: true }),
 }));
 export type PodResourceClaimStatus = z.infer<typeof PodResourceClaimStatus>;
 

@@ -41,6 +41,7 @@ export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSo
   path: required(1, string, "Path on the node."),
   type: optional(2, string, "What must be there: Directory, File, Socket and so on; empty asks nothing.", {
     default: "",
+    keepsZero: true,
   }),
 }));
 export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
@@ -54,8 +55,11 @@ export type EmptyDirVolumeSource = z.infer<typeof EmptyDirVolumeSource>;
 export const SecretVolumeSource = message("io.k8s.api.core.v1.SecretVolumeSource", () => ({
   secretName: optional(1, string, "Name of the Secret."),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
-  optional: optional(4, boolean, "Whether it may be missing."),
+  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", {
+    default: 420,
+    keepsZero: true,
+  }),
+  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
 }));
 export type SecretVolumeSource = z.infer<typeof SecretVolumeSource>;
 
@@ -64,14 +68,20 @@ export const ConfigMapVolumeSource = message("io.k8s.api.core.v1.ConfigMapVolume
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
-  optional: optional(4, boolean, "Whether it may be missing."),
+  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", {
+    default: 420,
+    keepsZero: true,
+  }),
+  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
 }));
 export type ConfigMapVolumeSource = z.infer<typeof ConfigMapVolumeSource>;
 
 export const DownwardAPIVolumeSource = message("io.k8s.api.core.v1.DownwardAPIVolumeSource", () => ({
   items: optional(1, list(DownwardAPIVolumeFile), "The files.", { list: "atomic" }),
-  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", { default: 420 }),
+  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", {
+    default: 420,
+    keepsZero: true,
+  }),
 }));
 export type DownwardAPIVolumeSource = z.infer<typeof DownwardAPIVolumeSource>;
 
@@ -93,8 +103,8 @@ export type PersistentVolumeClaimVolumeSource = z.infer<typeof PersistentVolumeC
 
 export const CSIVolumeSource = message("io.k8s.api.core.v1.CSIVolumeSource", () => ({
   driver: required(1, string, "Name of the driver."),
-  readOnly: optional(2, boolean, "Whether it can only be read."),
-  fsType: optional(3, string, "Type of the file system, such as ext4."),
+  readOnly: optional(2, boolean, "Whether it can only be read.", { keepsZero: true }),
+  fsType: optional(3, string, "Type of the file system, such as ext4.", { keepsZero: true }),
   volumeAttributes: optional(4, map(string), "Settings for the driver."),
   nodePublishSecretRef: optional(5, LocalObjectReference, "A secret for the driver."),
 }));
@@ -122,11 +132,15 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
   resources: optional(2, VolumeResourceRequirements, "How large it must be."),
   volumeName: optional(3, string, "The volume that it is bound to."),
   selector: optional(4, LabelSelector, "Volumes that come into question."),
-  storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one."),
-  volumeMode: optional(6, string, "Filesystem or Block.", { default: "Filesystem" }),
+  storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one.", {
+    keepsZero: true,
+  }),
+  volumeMode: optional(6, string, "Filesystem or Block.", { default: "Filesystem", keepsZero: true }),
   dataSource: optional(7, TypedLocalObjectReference, "What the volume is filled from."),
   dataSourceRef: optional(8, TypedObjectReference, "What the volume is filled from, of any kind."),
-  volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later."),
+  volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later.", {
+    keepsZero: true,
+  }),
 }));
 export type PersistentVolumeClaimSpec = z.infer<typeof PersistentVolumeClaimSpec>;
 

@@ -19,12 +19,12 @@ export const ServicePort = message("io.k8s.api.core.v1.ServicePort", () => ({
   port: required(3, int32, "The port at which the service answers."),
   targetPort: optional(4, intOrString, "The pods' port, by number or by name; `port` when absent."),
   nodePort: optional(5, int32, "The port on every node, for types NodePort and LoadBalancer."),
-  appProtocol: optional(6, string, "The application protocol, such as `kubernetes.io/h2c`."),
+  appProtocol: optional(6, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
 }));
 export type ServicePort = z.infer<typeof ServicePort>;
 
 export const ClientIPConfig = message("io.k8s.api.core.v1.ClientIPConfig", () => ({
-  timeoutSeconds: optional(1, int32, "How long a client stays with its pod, in seconds."),
+  timeoutSeconds: optional(1, int32, "How long a client stays with its pod, in seconds.", { keepsZero: true }),
 }));
 export type ClientIPConfig = z.infer<typeof ClientIPConfig>;
 
@@ -68,18 +68,25 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   ),
   publishNotReadyAddresses: optional(13, boolean, "Whether pods that are not ready count as ready."),
   sessionAffinityConfig: optional(14, SessionAffinityConfig, "Settings for session affinity."),
-  ipFamilyPolicy: optional(17, string, "SingleStack, PreferDualStack or RequireDualStack."),
+  ipFamilyPolicy: optional(17, string, "SingleStack, PreferDualStack or RequireDualStack.", { keepsZero: true }),
   clusterIPs: optional(18, list(string), "The service's addresses, at most one for each IP version.", {
     list: "atomic",
   }),
   ipFamilies: optional(19, list(string), "IPv4, IPv6 or both, in the order of clusterIPs.", { list: "atomic" }),
-  allocateLoadBalancerNodePorts: optional(20, boolean, "Whether a LoadBalancer also gets node ports."),
-  loadBalancerClass: optional(21, string, "Which load balancer implementation is meant; for good."),
-  internalTrafficPolicy: optional(22, string, "Cluster, or Local to stay on the node that traffic came from."),
+  allocateLoadBalancerNodePorts: optional(20, boolean, "Whether a LoadBalancer also gets node ports.", {
+    keepsZero: true,
+  }),
+  loadBalancerClass: optional(21, string, "Which load balancer implementation is meant; for good.", {
+    keepsZero: true,
+  }),
+  internalTrafficPolicy: optional(22, string, "Cluster, or Local to stay on the node that traffic came from.", {
+    keepsZero: true,
+  }),
   trafficDistribution: optional(
     23,
     string,
     "Which endpoints to prefer: PreferSameZone, PreferSameNode or PreferClose.",
+    { keepsZero: true },
   ),
 }));
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
@@ -87,14 +94,16 @@ export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export const PortStatus = message("io.k8s.api.core.v1.PortStatus", () => ({
   port: required(1, int32, "The port."),
   protocol: required(2, string, "TCP, UDP or SCTP."),
-  error: optional(3, string, "Why the port could not be had."),
+  error: optional(3, string, "Why the port could not be had.", { keepsZero: true }),
 }));
 export type PortStatus = z.infer<typeof PortStatus>;
 
 export const LoadBalancerIngress = message("io.k8s.api.core.v1.LoadBalancerIngress", () => ({
   ip: optional(1, string, "Address of the load balancer."),
   hostname: optional(2, string, "Name of the load balancer."),
-  ipMode: optional(3, string, "VIP: packets arrive with the balancer's address; Proxy: with the node's."),
+  ipMode: optional(3, string, "VIP: packets arrive with the balancer's address; Proxy: with the node's.", {
+    keepsZero: true,
+  }),
   ports: optional(4, list(PortStatus), "State of the ports.", { list: "atomic" }),
 }));
 export type LoadBalancerIngress = z.infer<typeof LoadBalancerIngress>;

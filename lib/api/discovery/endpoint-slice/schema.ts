@@ -3,9 +3,11 @@ import { ObjectReference } from "../../core/reference.ts";
 import { boolean, int32, list, map, message, metadataField, optional, required, string } from "../../meta/index.ts";
 
 export const EndpointConditions = message("io.k8s.api.discovery.v1.EndpointConditions", () => ({
-  ready: optional(1, boolean, "Whether the endpoint takes new connections; absent counts as true."),
-  serving: optional(2, boolean, "Whether it serves, even while it ends."),
-  terminating: optional(3, boolean, "Whether it is ending."),
+  ready: optional(1, boolean, "Whether the endpoint takes new connections; absent counts as true.", {
+    keepsZero: true,
+  }),
+  serving: optional(2, boolean, "Whether it serves, even while it ends.", { keepsZero: true }),
+  terminating: optional(3, boolean, "Whether it is ending.", { keepsZero: true }),
 }));
 export type EndpointConditions = z.infer<typeof EndpointConditions>;
 
@@ -28,11 +30,11 @@ export type EndpointHints = z.infer<typeof EndpointHints>;
 export const Endpoint = message("io.k8s.api.discovery.v1.Endpoint", () => ({
   addresses: required(1, list(string), "Addresses of the endpoint; clients use the first.", { list: "set" }),
   conditions: optional(2, EndpointConditions, "State of the endpoint."),
-  hostname: optional(3, string, "The host name of the endpoint, for its DNS record."),
+  hostname: optional(3, string, "The host name of the endpoint, for its DNS record.", { keepsZero: true }),
   targetRef: optional(4, ObjectReference, "The object behind the endpoint, mostly a pod."),
   deprecatedTopology: optional(5, map(string), "No longer written."),
-  nodeName: optional(6, string, "The node that the endpoint is on."),
-  zone: optional(7, string, "The zone that the endpoint is in."),
+  nodeName: optional(6, string, "The node that the endpoint is on.", { keepsZero: true }),
+  zone: optional(7, string, "The zone that the endpoint is in.", { keepsZero: true }),
   hints: optional(8, EndpointHints, "Who should use the endpoint."),
 }));
 export type Endpoint = z.infer<typeof Endpoint>;
@@ -40,10 +42,10 @@ export type Endpoint = z.infer<typeof Endpoint>;
 export const EndpointSlicePort = message(
   "io.k8s.api.discovery.v1.EndpointPort",
   () => ({
-    name: optional(1, string, "Name of the port, as the service has it."),
-    protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP" }),
-    port: optional(3, int32, "Number of the port."),
-    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`."),
+    name: optional(1, string, "Name of the port, as the service has it.", { keepsZero: true }),
+    protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP", keepsZero: true }),
+    port: optional(3, int32, "Number of the port.", { keepsZero: true }),
+    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
   }),
   { atomic: true },
 );
