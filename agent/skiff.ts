@@ -1,14 +1,18 @@
 #!/usr/bin/env node
+import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
-import { messageOf } from "#base";
-import { parseCommand } from "#cli";
+
+// Sources run unbuilt: what was compiled once is kept beside the packages, and later starts are faster and smaller for
+// it. Everything else is imported after this. A folder that cannot be written only means that nothing is kept.
+enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/skiff", import.meta.url)));
 
 /** The `skiff` command on this machine. Each command is loaded when it is asked for. */
 const embedded = () => import("#agent/embedded");
 const agent = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 try {
+  const { parseCommand } = await import("#cli");
   process.exitCode = await parseCommand(
     process.argv.slice(2),
     {
@@ -20,6 +24,6 @@ try {
     homedir(),
   );
 } catch (error) {
-  process.stderr.write(`skiff: ${messageOf(error)}\n`);
+  process.stderr.write(`skiff: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { getCompileCacheDir } from "node:module";
+import { dirname, join } from "node:path";
 import { type Log, sleep, systemClock } from "#base";
 import type { UpOptions } from "#cli";
 import type { DataFolder } from "./data-folder.ts";
@@ -28,6 +29,8 @@ export interface AgentStart {
   log: Log;
 }
 
+/** A young generation of this many MiB: memory that is given back early, for a little more collecting. */
+const flags = ["--max-semi-space-size=4"];
 /** A fall after so long is a new trouble, not the old one again. */
 const settled = 30_000;
 const longestBackoff = 10_000;
@@ -85,7 +88,13 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
 function launch(program: string, config: string, output: string): ChildProcess {
   const out = openSync(output, "a", 0o600);
   try {
-    return spawn(process.execPath, [program, "--config", config], { stdio: ["ignore", out, out], detached: true });
+    const cache = getCompileCacheDir();
+    const env = { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }) };
+    return spawn(process.execPath, [...flags, program, "--config", config], {
+      stdio: ["ignore", out, out],
+      detached: true,
+      env,
+    });
   } finally {
     closeSync(out);
   }

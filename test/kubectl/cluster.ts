@@ -18,9 +18,13 @@ export async function startSkiff(
   options: readonly string[],
   dataDir = mkdtempSync(join(tmpdir(), "skiff-")),
 ): Promise<SkiffProcess> {
-  const child = spawn(process.execPath, ["agent/skiff.ts", "up", "--data-dir", dataDir, "--port", "0", ...options], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--max-semi-space-size=8", "agent/skiff.ts", "up", "--data-dir", dataDir, "--port", "0", ...options],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
   let said = "";
   const ready = Promise.withResolvers<void>();
   child.stderr.on("data", (chunk: Buffer) => {

@@ -36,7 +36,7 @@ function prepareFile(database: DatabaseSync): void {
   const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
   if (mode !== "wal" && mode !== "memory") throw new Error(`its file system allows no write-ahead log (got ${mode})`);
   // The log is moved into the database in larger pieces than SQLite's 1,000 pages: each costs two waits for the disk.
-  database.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -32768");
+  database.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8192");
   if (version === schemaVersion) return;
   // Two processes may make the same file at once: the second finds everything there.
   database.exec(`
