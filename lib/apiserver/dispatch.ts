@@ -2,7 +2,7 @@ import type { Verb } from "#api/meta";
 import type { User } from "#auth";
 import { badRequest, methodNotSupported } from "#base";
 import { text } from "./answer.ts";
-import { verbsOf } from "./registry.ts";
+import { subresourceVerbs, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
 import { type Call, named, type Server } from "./server.ts";
 import { action } from "./subresources/action.ts";
@@ -54,10 +54,10 @@ export async function dispatch(
   };
   const inside = cluster && info.namespace !== "" && info.name !== info.namespace;
   if (inside) return pageNotFound();
-  const needsNamespace = !cluster && info.namespace === "" && (info.name !== "" || info.verb === "create");
-  if (needsNamespace && info.verb !== "list" && info.verb !== "watch") {
+  if (!cluster && info.namespace === "") {
+    // Across all namespaces there is only reading: nobody deletes them all by leaving one out.
     if (info.name !== "") return pageNotFound();
-    throw methodNotSupported(named(kind), info.verb);
+    if (info.verb !== "list" && info.verb !== "watch") throw methodNotSupported(named(kind), info.verb);
   }
   if (info.subresource !== "") return subresource(call, request);
   const verb = info.verb as Verb;
@@ -77,15 +77,18 @@ function onlyName(request: ApiRequest, name: string): string {
   return own;
 }
 
+const partVerbs: Record<string, Verb> = { GET: "get", HEAD: "get", PUT: "update", PATCH: "patch" };
+
 async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { kind } = call.resource;
   const part = kind.subresources?.[call.subresource];
   if (!part || call.name === "") return pageNotFound();
   const { method } = request;
+  const verb = partVerbs[method];
   const refused = () =>
     methodNotSupported({ group: kind.group, resource: `${kind.plural}/${call.subresource}` }, method.toLowerCase());
   if (part.type === "connect") {
-    if (method !== "GET" && !(method === "POST" && part.verbs.includes("post"))) throw refused();
+    if (verb !== "get" && !(method === "POST" && part.verbs.includes("post"))) throw refused();
     return connect(call, request, part);
   }
   if (part.type === "action") {
@@ -93,11 +96,9 @@ async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse
     return action(call, request, part);
   }
   if (part.type === "scale") {
-    if (method !== "GET" && method !== "PUT" && method !== "PATCH") throw refused();
+    if (verb !== "get" && verb !== "update" && verb !== "patch") throw refused();
     return scale(call, request, part);
   }
-  if (method === "GET" && part.type === "status") return get(call, request);
-  if (method === "PUT") return update(call, request);
-  if (method === "PATCH" && part.type === "status") return patch(call, request);
-  throw refused();
+  if (verb === undefined || !subresourceVerbs(part).includes(verb)) throw refused();
+  return handlers[verb](call, request);
 }

@@ -5,13 +5,14 @@ import type { Client, ListRequest, ObjectName, WatchEvent, WatchRequest, WriteRe
 import { jsonPatch, mergePatch, strategicMerge } from "#patch";
 import { type Change, Compacted, type Entry, type Index } from "#store";
 import { receive } from "#wire";
+import { createObject } from "./create-object.ts";
 import { follow } from "./feed.ts";
 import { atRevision, keyOf, objectAs, typed } from "./objects.ts";
 import { removeObject } from "./remove.ts";
 import { seen, selection } from "./selection.ts";
 import { type Call, named, readEntry, readPage, type Server } from "./server.ts";
 import { act } from "./subresources/action.ts";
-import { createObject, updateObject } from "./write.ts";
+import { updateObject } from "./update-object.ts";
 
 /**
  * The client port served in process: the same verbs, admission and validation as over HTTP, without bytes and

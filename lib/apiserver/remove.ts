@@ -64,8 +64,7 @@ async function removeOnce(call: Call, options: RemoveOptions, entry: Entry): Pro
   await validate(server, request);
   const next = clone(current);
   setFinalizers(kind, next, options.propagation);
-  const grace = kind.gracePeriod?.(current, { gracePeriodSeconds: options.gracePeriodSeconds }) ?? 0;
-  const stays = markDeleted(call, next, current, grace);
+  const stays = markDeleted(call, next, current, options.gracePeriodSeconds);
   if (stays === "unchanged") return { object: current, gone: false, entry };
   const going = stays === "goes";
   if (call.dryRun) return { object: going ? current : next, gone: going };
@@ -110,19 +109,21 @@ function setFinalizers(kind: Kind, object: KubernetesObject, propagation: Propag
   else delete object.metadata.finalizers;
 }
 
-/** Decides what the delete does, and writes the marks of an object that stays into `next`. */
+/** Decides what the delete does, and writes the marks of an object that stays into `next`. `asked`: seconds of grace. */
 function markDeleted(
   call: Call,
   next: KubernetesObject,
   current: KubernetesObject,
-  grace: number,
+  asked: number | undefined,
 ): "goes" | "stays" | "unchanged" {
   const kind = kindOf(call);
   const now = call.server.clock.now();
   const { metadata } = next;
   const already = current.metadata.deletionTimestamp !== undefined;
   if (already) {
+    // Only a grace that the client names shortens what is left: a plain second delete changes nothing.
     const left = Number(current.metadata.deletionGracePeriodSeconds ?? 0);
+    const grace = asked ?? left;
     const shorter = grace < left;
     if (shorter) {
       // The end moves forward from where it was set, as upstream reckons it.
@@ -134,6 +135,7 @@ function markDeleted(
     const changed = shorter || JSON.stringify(metadata.finalizers) !== JSON.stringify(current.metadata.finalizers);
     return changed ? "stays" : "unchanged";
   }
+  const grace = kind.gracePeriod?.(current, { gracePeriodSeconds: asked }) ?? 0;
   metadata.deletionTimestamp = formatTime(now + grace * 1000);
   metadata.deletionGracePeriodSeconds = grace;
   if (mayGo(kind, next)) {
@@ -151,7 +153,7 @@ function markDeleted(
 export function removeOptions(
   body: DeleteBody | undefined,
   query: URLSearchParams,
-): RemoveOptions & { dryRun: boolean } {
+): RemoveOptions & { dryRun: boolean; cascades: boolean } {
   const causes: StatusCause[] = [];
   const grace = query.get("gracePeriodSeconds") ?? undefined;
   const seconds = grace === undefined ? body?.gracePeriodSeconds : Number(grace);
@@ -159,8 +161,8 @@ export function removeOptions(
   const orphans = query.get("orphanDependents") ?? body?.orphanDependents;
   const dryRun = [...query.getAll("dryRun"), ...(body?.dryRun ?? [])].filter((item) => item !== "");
   const fault = (reason: string, field: string, message: string) => causes.push({ reason, field, message });
-  if (seconds !== undefined && (!Number.isInteger(Number(seconds)) || Number(seconds) < 0)) {
-    fault("FieldValueInvalid", "gracePeriodSeconds", `Invalid value: ${seconds}: must be greater than or equal to 0`);
+  if (seconds !== undefined && !Number.isInteger(Number(seconds))) {
+    fault("FieldValueInvalid", "gracePeriodSeconds", `Invalid value: "${seconds}": must be an integer`);
   }
   if (policy !== undefined && orphans !== undefined && orphans !== null) {
     fault(
@@ -183,11 +185,13 @@ export function removeOptions(
   const legacy =
     orphans === undefined || orphans === null ? undefined : String(orphans) === "true" ? "Orphan" : "Background";
   return {
-    gracePeriodSeconds: seconds === undefined ? undefined : Number(seconds),
+    // A negative grace is the shortest that is none at once, as upstream has it.
+    gracePeriodSeconds: seconds === undefined ? undefined : Number(seconds) < 0 ? 1 : Number(seconds),
     propagation: (policy ?? legacy) as Propagation | undefined,
     uid: body?.preconditions?.uid,
     revision: body?.preconditions?.resourceVersion,
     dryRun: dryRun.length > 0,
+    cascades: policy === undefined && legacy === "Background",
   };
 }
 

@@ -52,6 +52,8 @@ export interface ScaleSubresource<T> {
 /** A subresource that takes the object itself and lets it change only one part, such as namespaces/finalize. */
 export interface PartSubresource<T> {
   type: "part";
+  /** The verbs; `update` alone unless told. */
+  verbs?: readonly ("get" | "update" | "patch")[];
   /** Makes `next` of what was sent: everything but the part as it is stored. */
   prepare(next: T, previous: T): void;
   validate?(next: T, previous: T): FieldError[];

@@ -5,7 +5,7 @@ import { json, warningHeader } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Call } from "../server.ts";
-import { updateObject } from "../write.ts";
+import { updateObject } from "../update-object.ts";
 
 /** Lets a posted body act on the object. */
 export async function act(

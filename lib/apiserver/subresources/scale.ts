@@ -7,8 +7,8 @@ import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf, named, readEntry } from "../server.ts";
+import { updateObject } from "../update-object.ts";
 import { readPatch } from "../verbs/patch.ts";
-import { updateObject } from "../write.ts";
 
 interface ScaleObject extends KubernetesObject {
   spec?: { replicas?: number };
@@ -43,7 +43,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
     const body = shown(form.kind, scaleOf(part, object), format, request, call.server.clock.now());
     return printed(200, format, body, warningHeader(call.warnings));
   };
-  if (request.method === "GET") {
+  if (request.method === "GET" || request.method === "HEAD") {
     const entry = await readEntry(call.server, call.resource.type, keyOf(call.namespace, call.name));
     if (!entry) throw notFound(named(kindOf(call)), call.name);
     return answer(objectAs(kindOf(call), call.resource.storageKind, entry));

@@ -1,10 +1,10 @@
 import type { KubernetesObject } from "#api/meta";
 import { readObject } from "#wire";
 import { objectAnswer } from "../answer.ts";
+import { createObject } from "../create-object.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf } from "../server.ts";
-import { createObject } from "../write.ts";
 
 /** POST to a collection. */
 export async function create(call: Call, request: ApiRequest): Promise<ApiResponse> {

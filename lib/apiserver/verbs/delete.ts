@@ -15,7 +15,7 @@ import {
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { selectionOf } from "../selection.ts";
 import { type Call, kindOf } from "../server.ts";
-import { find, listParameters } from "./list.ts";
+import { find, listMetadata, listParameters } from "./list.ts";
 
 async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeOptions>> {
   const body = await request.body();
@@ -42,8 +42,9 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   const removed = await removeObject(call, options);
   const kind = kindOf(call);
   if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
-  const foreground = !removed.gone && options.propagation === "Foreground";
-  return objectAnswer(call, request, foreground ? 202 : 200, removed.gone ? { object: removed.object } : removed);
+  // Upstream's rule: accepted where the client has asked for its dependents to be waited for, or for the old form of it.
+  const accepted = !removed.gone && (options.propagation === "Foreground" || options.cascades);
+  return objectAnswer(call, request, accepted ? 202 : 200, removed.gone ? { object: removed.object } : removed);
 }
 
 const atOnce = 32;
@@ -54,10 +55,11 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
   const { server, resource } = call;
   const selection = selectionOf(resource.kind, call.namespace, request.query);
   const found = await find(server, resource.type, selection, listParameters(request.query), request.signal);
-  const queue = [...found.entries];
-  const removed: Removed[] = [];
+  const removed: (Removed | undefined)[] = [];
+  let next = 0;
   const work = async () => {
-    for (let entry = queue.shift(); entry; entry = queue.shift()) {
+    for (let at = next++; at < found.entries.length; at = next++) {
+      const entry = found.entries[at]!;
       const slash = entry.key.indexOf("/");
       const each = {
         ...call,
@@ -65,13 +67,12 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
         name: entry.key.slice(slash + 1),
         dryRun: options.dryRun,
       };
-      const one = await removeOne(each, options);
-      if (one) removed.push(one);
+      removed[at] = await removeOne(each, options);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  const items = removed.map(({ object }) => typed(resource.kind, object));
-  return json(200, { ...listKind(resource.kind), metadata: { resourceVersion: String(found.revision) }, items });
+  const items = removed.flatMap((one) => (one ? [typed(resource.kind, one.object)] : []));
+  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items });
 }
 
 /** Somebody else may have deleted it meanwhile; that is as good. */

@@ -28,25 +28,28 @@ export function listParameters(query: URLSearchParams, watching = false): ListPa
   const match = query.get("resourceVersionMatch") ?? "";
   const token = query.get("continue") ?? "";
   const initial = query.get("sendInitialEvents");
-  if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
-  if (initial !== null && match !== "NotOlderThan") {
+  const unsupported = (values: readonly string[]) => {
+    const message = `Unsupported value: "${match}": supported values: ${values.map((value) => `"${value}"`).join(", ")}`;
+    causes.push({ reason: "FieldValueNotSupported", message, field: "resourceVersionMatch" });
+  };
+  const supported = watching ? ["NotOlderThan"] : ["Exact", "NotOlderThan", ""];
+  if (watching && initial !== null && match !== "NotOlderThan") {
     forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-  } else if (match !== "" && initial === null) {
-    if (watching)
-      forbid(
-        "resourceVersionMatch",
-        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-      );
-    else if (revision === "")
+  }
+  if (match !== "") {
+    if (watching && initial === null) {
+      const why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+      forbid("resourceVersionMatch", why);
+    } else if (!watching && revision === "") {
       forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
     if (token !== "") forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
-    if (match !== "Exact" && match !== "NotOlderThan") {
-      const message = `Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`;
-      causes.push({ reason: "FieldValueNotSupported", message, field: "resourceVersionMatch" });
-    } else if (match === "Exact" && revision === "0") {
+    if (!supported.includes(match)) unsupported(supported);
+    if (!watching && match === "Exact" && revision === "0") {
       forbid("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
     }
   }
+  if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
   if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", causes);
   const number = revisionOf(revision);
   const limit = limitOf(query.get("limit"));
@@ -149,12 +152,15 @@ export async function find(
     found.revision = page.revision;
     at = page.revision;
     for (const entry of page.entries) {
-      if (selection.key !== undefined && entry.key !== selection.key) continue;
+      if (selection.key !== undefined && entry.key !== selection.key) break;
       if (limit > 0 && found.entries.length === limit) {
         return { ...found, continue: encodeContinue(page.revision, found.entries.at(-1)!.key) };
       }
       if (selection.matches(entry.key, entry.index)) found.entries.push(entry);
     }
+    // One object by its name is the whole answer, whatever other keys begin like its own.
+    if (selection.key !== undefined && (found.entries.length > 0 || page.entries[0]?.key !== selection.key))
+      return found;
     const last = page.entries.at(-1);
     if (!page.more || !last) return found;
     after = last.key;
@@ -199,6 +205,13 @@ async function tooOld(after: string | undefined, cause: Error): Promise<Error> {
   return error;
 }
 
+/** A list's metadata (meta/v1 ListMeta). */
+export const listMetadata = (found: Found): object => ({
+  resourceVersion: String(found.revision),
+  ...(found.continue === "" ? {} : { continue: found.continue }),
+  ...(found.remaining ? { remainingItemCount: found.remaining } : {}),
+});
+
 /** GET of a collection. */
 export async function list(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { server, resource } = call;
@@ -206,11 +219,7 @@ export async function list(call: Call, request: ApiRequest): Promise<ApiResponse
   const format = formatOf(request);
   const selected = selectionOf(kind, call.namespace, request.query);
   const found = await find(server, resource.type, selected, listParameters(request.query), request.signal);
-  const metadata = {
-    resourceVersion: String(found.revision),
-    ...(found.continue === "" ? {} : { continue: found.continue }),
-    ...(found.remaining ? { remainingItemCount: found.remaining } : {}),
-  };
+  const metadata = listMetadata(found);
   const version = format.version ?? "v1";
   if (format.as === "Table") {
     const [include, now] = [includeObject(request), server.clock.now()];

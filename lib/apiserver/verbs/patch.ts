@@ -7,7 +7,7 @@ import { typed } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf } from "../server.ts";
-import { updateObject } from "../write.ts";
+import { updateObject } from "../update-object.ts";
 
 /** A patch that has been read: makes the wanted object of the stored one. */
 export type Patch = (kind: Kind, current: KubernetesObject) => { object: KubernetesObject; warnings: string[] };

@@ -1,20 +1,11 @@
 import { apiVersionOf, type KubernetesObject } from "#api/meta";
-import {
-  type Deferred,
-  deferred,
-  expired,
-  internalError,
-  invalid,
-  messageOf,
-  stringifyJson,
-  tooManyRequests,
-} from "#base";
+import { type Deferred, deferred, expired, internalError, messageOf, stringifyJson, tooManyRequests } from "#base";
 import { type Change, Compacted, type Entry } from "#store";
 import { columnDefinitions, type Format, type IncludeObject, negotiate, partialMetadata, table, tableRow } from "#wire";
 import { includeObject, jsonType, statusOf } from "../answer.ts";
 import { follow } from "../feed.ts";
 import { atRevision, bytesAs, objectAs, prefixOf, typed } from "../objects.ts";
-import type { ApiRequest, ApiResponse } from "../request.ts";
+import { type ApiRequest, type ApiResponse, isTrue } from "../request.ts";
 import { type Seen, type Selection, seen, selectionOf } from "../selection.ts";
 import type { Call } from "../server.ts";
 import { find, listParameters, revisionOf } from "./list.ts";
@@ -35,26 +26,18 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   listParameters(query, true);
   const revision = revisionOf(query.get("resourceVersion") ?? "");
   const initial = query.get("sendInitialEvents");
-  const bookmarks = query.get("allowWatchBookmarks") === "true" || query.get("allowWatchBookmarks") === "1";
-  if (initial === "true" && !bookmarks) {
-    throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
-      {
-        reason: "FieldValueForbidden",
-        field: "sendInitialEvents",
-        message: "Forbidden: sendInitialEvents requires setting allowWatchBookmarks to true",
-      },
-    ]);
-  }
+  const bookmarks = isTrue(query.get("allowWatchBookmarks"));
   if (server.load.watches >= server.limits.watches)
     throw tooManyRequests("too many watches, please try again later", 5);
   const stream = new WatchStream(call, selection, encoderOf(call, format, includeObject(request)));
-  const withObjects = initial === "true" || (initial === null && revision === 0);
+  // Upstream reads a watch from nowhere as one that wants the initial events.
+  const withObjects = initial === null ? revision === 0 : isTrue(initial);
   server.load.watches++;
   try {
     if (withObjects) {
       const older = revision > 0 ? { notOlderThan: revision } : {};
       const found = await find(server, resource.type, selection, { limit: 0, ...older }, request.signal);
-      stream.start(found.entries, found.revision, initial === "true");
+      stream.start(found.entries, found.revision, bookmarks);
       await stream.follow(found.revision);
     } else await stream.follow(revision > 0 ? revision : await server.store.head(resource.type));
   } catch (error) {
@@ -68,13 +51,16 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
       "content-type": format.as ? `${jsonType};stream=watch` : jsonType,
       "cache-control": "no-cache, private",
     },
-    body: stream.chunks(request.signal, timeout, bookmarks, () => server.load.watches--),
+    body: stream.open(request.signal, timeout, bookmarks, () => server.load.watches--),
   };
 }
 
+/** Timers know no longer time, in milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+
 function timeoutOf(text: string | null, { server }: Call): number {
   const asked = Number(text ?? 0);
-  if (asked > 0) return asked * 1000;
+  if (asked > 0) return Math.min(asked * 1000, longestTimer);
   return server.limits.watchTimeout * (1 + server.random.fraction());
 }
 
@@ -146,6 +132,7 @@ class WatchStream {
   #ended = false;
   #wake: Deferred<void> | undefined;
   #stop: () => void = () => {};
+  #closed: () => void = () => {};
 
   constructor(call: Call, selection: Selection, encode: EventEncoder) {
     this.#call = call;
@@ -201,9 +188,18 @@ class WatchStream {
   }
 
   #end(): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#stop();
+    this.#closed();
     this.#wake?.resolve();
+  }
+
+  /** Tells how far this watch has come. A watch that began ahead of the log has come nowhere yet: no bookmark then. */
+  async #bookmark(): Promise<void> {
+    const { server, resource } = this.#call;
+    const head = await server.store.head(resource.type).catch(() => 0);
+    if (!this.#ended && head >= this.#through) this.#push(this.#encode.bookmark(this.#through, false));
   }
 
   /** Everything that waits, as one chunk. */
@@ -214,37 +210,46 @@ class WatchStream {
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   }
 
-  async *chunks(
-    signal: AbortSignal,
-    timeout: number,
-    bookmarks: boolean,
-    closed: () => void,
-  ): AsyncGenerator<Uint8Array> {
+  /** Starts the watch's clock. It ends by `timeout`, by the signal, or with its body, read or not; `closed` hears of it. */
+  open(signal: AbortSignal, timeout: number, bookmarks: boolean, closed: () => void): AsyncIterable<Uint8Array> {
     const { clock, limits, random } = this.#call.server;
     const end = () => this.#end();
-    const timers = [clock.timer(timeout, end)];
-    signal.addEventListener("abort", end, { once: true });
+    const expire = () => void (bookmarks ? this.#bookmark().finally(end) : end());
     const bookmark = () => {
-      if (this.#ended) return;
-      this.#push(this.#encode.bookmark(this.#through, false));
+      void this.#bookmark();
       timers[1] = clock.timer(limits.bookmarkEvery * (0.75 + random.fraction() / 2), bookmark);
     };
+    const timers = [clock.timer(timeout, expire)];
     if (bookmarks) timers[1] = clock.timer(limits.bookmarkEvery, bookmark);
-    try {
-      while (!signal.aborted) {
-        if (this.#queue.length > 0) yield this.#take();
-        else if (this.#ended) return;
-        else {
-          this.#wake = deferred();
-          await this.#wake.promise;
-          this.#wake = undefined;
-        }
-      }
-    } finally {
+    signal.addEventListener("abort", end, { once: true });
+    this.#closed = () => {
       for (const timer of timers) timer.cancel();
       signal.removeEventListener("abort", end);
-      this.#end();
       closed();
+    };
+    if (this.#ended) this.#closed();
+    if (signal.aborted) end();
+    const chunks = this.#chunks(signal);
+    const iterator: AsyncIterator<Uint8Array> = {
+      next: () => chunks.next(),
+      // A body that nobody has begun to read is ended all the same.
+      return: () => {
+        end();
+        return chunks.return(undefined);
+      },
+    };
+    return { [Symbol.asyncIterator]: () => iterator };
+  }
+
+  async *#chunks(signal: AbortSignal): AsyncGenerator<Uint8Array, undefined> {
+    while (!signal.aborted) {
+      if (this.#queue.length > 0) yield this.#take();
+      else if (this.#ended) return;
+      else {
+        this.#wake = deferred();
+        await this.#wake.promise;
+        this.#wake = undefined;
+      }
     }
   }
 }

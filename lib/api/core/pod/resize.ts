@@ -11,6 +11,7 @@ import { validatePod } from "./validate-spec.ts";
 
 export const resize: PartSubresource<Pod> = {
   type: "part",
+  verbs: ["get", "patch", "update"],
   prepare(next, previous) {
     const sent = next.spec;
     next.metadata = { ...previous.metadata };

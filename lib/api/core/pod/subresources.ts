@@ -52,6 +52,7 @@ function keepObserved(after: Observed, before: Observed): void {
 
 export const ephemeralContainers: PartSubresource<Pod> = {
   type: "part",
+  verbs: ["get", "patch", "update"],
   prepare(next, previous) {
     const added = next.spec?.ephemeralContainers;
     next.metadata = { ...previous.metadata };

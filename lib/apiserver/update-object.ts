@@ -1,0 +1,220 @@
+import type { AdmissionRequest } from "#admission";
+import { type Kind, type KubernetesObject, type ObjectMeta, validateObjectMetaUpdate } from "#api/meta";
+import { badRequest, clone, conflict, deepEqual, invalid, notFound, serverTimeout } from "#base";
+import { Conflict, type Entry } from "#store";
+import { createObject } from "./create-object.ts";
+import { keyOf, objectAs } from "./objects.ts";
+import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
+import {
+  atRevision,
+  commit,
+  contentOf,
+  mayGo,
+  place,
+  refuse,
+  setDefaults,
+  type WithStatus,
+  type Written,
+} from "./write.ts";
+
+const modified = "the object has been modified; please apply your changes to the latest version and try again";
+
+/** Metadata that only the server sets: whatever was sent, the stored values stand. */
+function keepSystemFields(metadata: ObjectMeta, previous: ObjectMeta): void {
+  const fields = [
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "managedFields",
+    "generateName",
+  ] as const;
+  for (const field of fields) {
+    if (previous[field] === undefined) delete metadata[field];
+    else Object.assign(metadata, { [field]: previous[field] });
+  }
+  metadata.name = previous.name;
+  if (previous.namespace !== undefined) metadata.namespace = previous.namespace;
+  metadata.resourceVersion = previous.resourceVersion;
+}
+
+export interface UpdateOptions {
+  /** Makes the wanted object of the stored one, which it must not change. Called again after each lost race. */
+  next(current: KubernetesObject): Promise<KubernetesObject> | KubernetesObject;
+  /** Given when PUT may create what is not there. */
+  create?: () => KubernetesObject;
+  /** Preconditions besides those that the object itself carries. */
+  uid?: string | undefined;
+  /**
+   * Where the standard strategy does not apply the object comes as it should be: by a `scale` it is checked like any
+   * update, by an `action` the action has checked it.
+   */
+  whole?: "scale" | "action";
+}
+
+const updateAttempts = 30;
+
+/** Updates an object or one of its subresources; retries when others write meanwhile and the client pinned nothing. */
+export async function updateObject(call: Call, options: UpdateOptions): Promise<Written> {
+  const { server, resource, name } = call;
+  const kind = kindOf(call);
+  const key = keyOf(call.namespace, name);
+  let known: Entry | undefined = await readEntry(server, resource.type, key);
+  for (let attempt = 1; attempt <= updateAttempts; attempt++) {
+    if (!known) {
+      if (options.create && kind.createOnUpdate) return createByUpdate(call, options.create());
+      throw notFound(named(kind), name);
+    }
+    const result = await updateOnce(call, options, known);
+    if (!(result instanceof Conflict)) return result;
+    known = result.entry;
+  }
+  throw serverTimeout(named(kind), "update", 1);
+}
+
+/** PUT of what is not there: under the name of the path, and never in place of an object that is known by its uid. */
+async function createByUpdate(call: Call, object: KubernetesObject): Promise<Written> {
+  object.metadata ??= {};
+  const { metadata } = object;
+  checkName(call, metadata);
+  if (metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: `;
+    throw conflict(named(kindOf(call)), call.name, why);
+  }
+  metadata.name = call.name;
+  delete metadata.resourceVersion;
+  return { ...(await createObject(call, object)), created: true };
+}
+
+async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Promise<Written | Conflict> {
+  const { server, resource } = call;
+  const kind = kindOf(call);
+  const current = objectAs(kind, resource.storageKind, entry);
+  const next = await options.next(current);
+  checkIdentity(call, next, current, options);
+  prepareUpdate(call, next, current, options);
+  const request = admissionRequest(call, "UPDATE", { object: next, previous: current });
+  await mutate(server, request);
+  let gone: AdmissionRequest | undefined;
+  // What was prepared is taken back only when the write surely does not stand; repair finds the rest.
+  let outcome: "refused" | "unknown" | "stands" = "refused";
+  try {
+    if (options.whole !== "action") checkUpdate(call, next, current);
+    await validate(server, request);
+    if (deepEqual(next, current)) {
+      outcome = "stands";
+      return { object: current, entry };
+    }
+    const going = mayGo(kind, next);
+    if (call.dryRun) return { object: next };
+    const write = { key: entry.key, expected: entry.revision, ...contentOf(call, next) };
+    outcome = "unknown";
+    const result = await commit(call, { type: going ? "delete" : "update", ...write });
+    outcome = result instanceof Error ? "refused" : "stands";
+    if (result instanceof Conflict) return result;
+    if (result instanceof Error) throw result;
+    if (going) gone = admissionRequest({ ...call, subresource: "" }, "DELETE", { previous: current });
+    return { object: atRevision(next, result.revision), entry: result, ...(going ? { deleted: true as const } : {}) };
+  } finally {
+    // An object that went with this write is settled as one that was deleted.
+    if (outcome === "stands") await settle(server, gone ?? request);
+    else if (outcome === "refused") await undo(server, request);
+  }
+}
+
+function checkName(call: Call, { name }: ObjectMeta): void {
+  if (!name || name === call.name) return;
+  throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
+}
+
+/** The object that was sent must be the one that the request names, at the revision that it carries. */
+function checkIdentity(call: Call, next: KubernetesObject, current: KubernetesObject, options: UpdateOptions): void {
+  const kind = kindOf(call);
+  const resource = named(kind);
+  next.metadata ??= {};
+  const { metadata } = next;
+  checkName(call, metadata);
+  place(call, next);
+  const uid = options.uid ?? (metadata.uid || undefined);
+  if (uid !== undefined && uid !== current.metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
+    throw conflict(resource, call.name, why);
+  }
+  const revision = metadata.resourceVersion;
+  if (revision && revision !== "0") {
+    if (!/^\d+$/.test(revision)) {
+      throw badRequest(
+        `invalid resource version "${revision}": strconv.ParseUint: parsing "${revision}": invalid syntax`,
+      );
+    }
+    if (revision !== current.metadata.resourceVersion) throw conflict(resource, call.name, modified);
+  } else if (kind.conditionalUpdate) {
+    const cause = {
+      reason: "FieldValueInvalid",
+      field: "metadata.resourceVersion",
+      message: "Invalid value: 0: must be specified for an update",
+    };
+    // Upstream names the resource where others name the kind.
+    throw invalid({ group: kind.group, kind: kind.plural }, call.name, [cause]);
+  }
+}
+
+function prepareUpdate(call: Call, next: KubernetesObject, current: KubernetesObject, options: UpdateOptions): void {
+  const kind = kindOf(call);
+  const context = { now: call.server.clock.now() };
+  keepSystemFields(next.metadata, current.metadata);
+  if (options.whole) {
+    if (options.whole === "scale") raiseGeneration(kind, next, current);
+    return;
+  }
+  const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];
+  if (part?.type === "status") {
+    keepAllButStatus(next, current);
+    part.prepare?.(next, current);
+    return;
+  }
+  setDefaults(kind, next);
+  if (part?.type === "part") {
+    part.prepare(next, current);
+    return;
+  }
+  if (kind.subresources?.["status"]?.type === "status") copyMember(next, current, "status");
+  kind.prepareForUpdate?.(next, current, context);
+  raiseGeneration(kind, next, current);
+}
+
+function copyMember(next: object, current: object, member: string): void {
+  const value = (current as Record<string, unknown>)[member];
+  if (value === undefined) delete (next as Record<string, unknown>)[member];
+  else (next as Record<string, unknown>)[member] = clone(value);
+}
+
+/** A status write: everything but the status and the metadata that people own stays as it is stored. */
+function keepAllButStatus(next: WithStatus, current: WithStatus): void {
+  for (const member of new Set([...Object.keys(next), ...Object.keys(current)])) {
+    if (member !== "status" && member !== "metadata") copyMember(next, current, member);
+  }
+  const { labels, annotations, finalizers } = next.metadata;
+  next.metadata = clone(current.metadata);
+  for (const [member, value] of Object.entries({ labels, annotations, finalizers })) {
+    if (value === undefined) delete next.metadata[member as "labels"];
+    else Object.assign(next.metadata, { [member]: value });
+  }
+}
+
+function raiseGeneration(kind: Kind, next: KubernetesObject, current: KubernetesObject): void {
+  if (!kind.generation || deepEqual(kind.generation(next), kind.generation(current))) return;
+  next.metadata.generation = Number(current.metadata.generation ?? 0) + 1;
+}
+
+function checkUpdate(call: Call, next: KubernetesObject, current: KubernetesObject): void {
+  const kind = kindOf(call);
+  const errors = validateObjectMetaUpdate(kind, next.metadata, current.metadata);
+  const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];
+  if (part?.type === "status" || part?.type === "part") errors.push(...(part.validate?.(next, current) ?? []));
+  else errors.push(...(kind.validate?.(next) ?? []), ...(kind.validateUpdate?.(next, current) ?? []));
+  refuse(kind, call.name, errors);
+  call.warnings.push(...(kind.warnings?.(next, current) ?? []));
+}
