@@ -1,4 +1,5 @@
 import type { Deployment, ReplicaSet } from "#api";
+import { deepEqual } from "#base";
 import { maxSurge } from "./limits.ts";
 
 export const hashLabel = "pod-template-hash";
@@ -20,21 +21,28 @@ const own = new Set<string>([
 export const revisionOf = ({ metadata }: ReplicaSet): number =>
   Number(metadata.annotations?.[annotations.revision] ?? 0) || 0;
 
-/** Gives a set its revision and the deployment's annotations; says whether anything changed. Changes the set. */
+/** The longest history of revisions, in characters, as upstream keeps it. */
+const longestHistory = 2000;
+
+/**
+ * Gives a set its revision and the deployment's annotations; says whether anything changed. Changes the set. What it
+ * was last scaled for is not touched: only scaling may say so, or a change of size in a rollout would go unnoticed.
+ */
 export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision: string): boolean {
-  const now: Record<string, string> = { ...set.metadata.annotations };
-  const before = JSON.stringify(Object.entries(now).sort());
+  const before = set.metadata.annotations ?? {};
+  const now: Record<string, string> = { ...before };
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {})) if (!own.has(key)) now[key] = value;
   const known = now[annotations.revision];
   if (known === undefined || Number(known) < Number(revision)) {
     if (known !== undefined) {
-      now[annotations.history] = [...(now[annotations.history]?.split(",") ?? []), known].join(",");
+      const history = [...(now[annotations.history]?.split(",").filter((part) => part !== "") ?? []), known];
+      while (history.join(",").length > longestHistory) history.shift();
+      now[annotations.history] = history.join(",");
     }
     now[annotations.revision] = revision;
   }
-  Object.assign(now, replicasAnnotations(deployment));
   set.metadata.annotations = now;
-  return JSON.stringify(Object.entries(now).sort()) !== before;
+  return !deepEqual(now, before);
 }
 
 /** What was wanted when a set was scaled last: a difference means that the deployment itself is being scaled. */

@@ -2,12 +2,14 @@
 import {
   type Deployment,
   deployment as deployments,
+  matches,
   type Pod,
   pod as pods,
   type ReplicaSet,
   replicaSet as replicaSets,
   requirementsOf,
 } from "#api";
+import type { Client } from "#client";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { claim, controllerOf, ignoring } from "../ownership.ts";
 import { cleanUp } from "./clean-up.ts";
@@ -23,6 +25,7 @@ export const deploymentController = defineController<Deployment>({
   owns: [replicaSets],
   // A deployment that recreates waits for the last old pod to go.
   watches: [
+    watching<ReplicaSet>(replicaSets, ({ object }, { client }) => adopters(client, object)),
     watching<Pod>(pods, async ({ type, object }, { client }) => {
       if (type !== "DELETED") return [];
       const owner = controllerOf(object);
@@ -37,6 +40,16 @@ export const deploymentController = defineController<Deployment>({
   ],
   reconcile,
 });
+
+/** The deployments that may want to adopt a set which nobody controls. */
+async function adopters(client: Client, set: ReplicaSet): Promise<Key[]> {
+  const { namespace, labels, deletionTimestamp } = set.metadata;
+  if (deletionTimestamp || controllerOf(set) || !labels) return [];
+  const { items } = await client.list(deployments, { namespace });
+  return items
+    .filter(({ spec }) => spec?.selector && matches(requirementsOf(spec.selector), labels))
+    .map(({ metadata }) => ({ namespace, name: metadata.name ?? "" }));
+}
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
@@ -61,14 +74,14 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   });
   const rollout: Rollout = { context, deployment, sets };
   if (deployment.metadata.deletionTimestamp) {
-    await writeStatus(rollout, { found: await newReplicaSet(rollout, false) });
+    await writeStatus(rollout, { found: await newReplicaSet(rollout, false), only: "counts" });
     return undefined;
   }
   if (deployment.spec.paused || isScaling(rollout)) {
     const found = await newReplicaSet(rollout, false);
     await scaleProportionally(rollout, found.set);
     if (deployment.spec.paused && found.old.length > 0) await cleanUp(rollout, found);
-    await writeStatus(rollout, { found });
+    await writeStatus(rollout, { found, only: "counts" });
     return undefined;
   }
   if (deployment.spec.strategy?.type === "Recreate") return recreate(rollout);

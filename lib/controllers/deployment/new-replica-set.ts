@@ -9,11 +9,12 @@ import {
 import { clone, deepEqual, isReason, messageOf } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
-import { annotations, hashLabel, revisionOf, setAnnotations } from "./annotations.ts";
+import { annotations, hashLabel, replicasAnnotations, revisionOf, setAnnotations } from "./annotations.ts";
+import { hasDeadline, writeProgressing } from "./conditions.ts";
 import { maxSurge } from "./limits.ts";
 import { templateHash } from "./template-hash.ts";
 
-/** What one look at a deployment works with. */
+/** What one look at a deployment works with; it follows what the look itself writes. */
 export interface Rollout {
   context: ControllerContext;
   deployment: Deployment;
@@ -43,7 +44,8 @@ const withoutHash = (template: PodTemplateSpec | undefined): PodTemplateSpec => 
 export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
   deepEqual(withoutHash(a), withoutHash(b));
 
-const byAge = (a: ReplicaSet, b: ReplicaSet): number => {
+/** Oldest first. */
+export const byAge = (a: ReplicaSet, b: ReplicaSet): number => {
   const [left, right] = [a.metadata.creationTimestamp ?? "", b.metadata.creationTimestamp ?? ""];
   if (left !== right) return left < right ? -1 : 1;
   return (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1;
@@ -61,6 +63,7 @@ export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<
   const revision = String(Math.max(0, ...old.map(revisionOf)) + 1);
   if (existing) {
     const set = await refresh(rollout, existing, revision);
+    rollout.sets = sets.map((each) => (each === existing ? set : each));
     await markRevision(rollout, set);
     return { set, old, ...found(deployment, set) };
   }
@@ -71,7 +74,7 @@ export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<
 /** The condition says once that the set was there already; later reasons are not overwritten by it. */
 function found(deployment: Deployment, set: ReplicaSet): Pick<Found, "event"> {
   const progressing = deployment.status?.conditions?.some(({ type }) => type === "Progressing");
-  if (progressing) return {};
+  if (progressing || !hasDeadline(deployment)) return {};
   return {
     event: { reason: "FoundNewReplicaSet", message: `Found new replica set "${set.metadata.name}"`, status: "True" },
   };
@@ -89,12 +92,17 @@ async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revisi
 }
 
 /** The deployment carries the revision of its set. */
-async function markRevision({ context, deployment }: Rollout, set: ReplicaSet): Promise<void> {
+async function markRevision(rollout: Rollout, set: ReplicaSet): Promise<void> {
+  const { context, deployment } = rollout;
   const revision = set.metadata.annotations?.[annotations.revision];
   if (revision === undefined || deployment.metadata.annotations?.[annotations.revision] === revision) return;
   const { namespace, name = "" } = deployment.metadata;
   const patch = { metadata: { annotations: { [annotations.revision]: revision } } };
-  await ignoring(["NotFound"], context.client.patch(deployments, { namespace, name }, patch, { type: "merge" }));
+  // By way of the status: it is the control plane's own note and no new generation of the deployment.
+  const how = { type: "merge", subresource: "status" } as const;
+  const marked = await ignoring(["NotFound"], context.client.patch(deployments, { namespace, name }, patch, how));
+  // Only what was looked at may be written to later: a newer wish is for the next look.
+  if (marked && marked.metadata.generation === deployment.metadata.generation) rollout.deployment = marked;
 }
 
 async function make(rollout: Rollout, old: ReplicaSet[], revision: string): Promise<Pick<Found, "set" | "event">> {
@@ -103,9 +111,11 @@ async function make(rollout: Rollout, old: ReplicaSet[], revision: string): Prom
   const set = setOf(deployment, hash);
   set.spec!.replicas = newReplicas(rollout, old);
   setAnnotations(deployment, set, revision);
+  Object.assign(set.metadata.annotations!, replicasAnnotations(deployment));
   const about = { kind: deployments, object: deployment };
   try {
     const made = await context.client.create(replicaSets, set);
+    rollout.sets = [...rollout.sets, made];
     await markRevision(rollout, made);
     if (set.spec!.replicas! > 0) {
       const message = `Scaled up replica set ${made.metadata.name} from 0 to ${set.spec!.replicas}`;
@@ -122,6 +132,7 @@ async function make(rollout: Rollout, old: ReplicaSet[], revision: string): Prom
     if (isReason(error, "Forbidden") && messageOf(error).includes("because it is being terminated")) throw error;
     const message = `Failed to create new replica set "${set.metadata.name}": ${messageOf(error)}`;
     context.record(about, "Warning", "ReplicaSetCreateError", message);
+    await writeProgressing(rollout, { status: "False", reason: "ReplicaSetCreateError", message });
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { type Pod, pod as pods } from "#api";
 import type { Result } from "#reconcile";
 import { cleanUp } from "./clean-up.ts";
-import { newReplicaSet, type Rollout } from "./new-replica-set.ts";
+import { type Found, newReplicaSet, type Rollout } from "./new-replica-set.ts";
 import { isActiveSet, scaleSet } from "./scale.ts";
 import { isComplete, writeStatus } from "./status.ts";
 
@@ -11,25 +11,21 @@ export async function recreate(rollout: Rollout): Promise<Result | undefined> {
   const active = found.old.filter(isActiveSet);
   if (active.length > 0) {
     for (const set of active) await scaleSet(rollout, set, 0);
-    await writeStatus(rollout, { found });
-    return undefined;
+    return writeStatus(rollout, { found });
   }
-  if (await oldPodsRun(rollout)) {
-    await writeStatus(rollout, { found });
-    return undefined;
+  if (await oldPodsRun(rollout, found)) {
+    return writeStatus(rollout, { found });
   }
   if (!found.set) found = await newReplicaSet(rollout, true);
   if (found.set) found = { ...found, set: await scaleSet(rollout, found.set, rollout.deployment.spec?.replicas ?? 1) };
   if (isComplete(rollout.deployment, found)) await cleanUp(rollout, found);
-  await writeStatus(rollout, { found });
-  return undefined;
+  return writeStatus(rollout, { found });
 }
 
 /** Whether a pod of an old set has not ended yet, terminating ones included. */
-async function oldPodsRun({ context, deployment, sets }: Rollout): Promise<boolean> {
+async function oldPodsRun({ context, deployment }: Rollout, { old }: Found): Promise<boolean> {
   const { namespace } = deployment.metadata;
-  const found = await newReplicaSet({ context, deployment, sets }, false);
-  for (const set of found.old) {
+  for (const set of old) {
     const { items } = await context.client.list<Pod>(pods, { namespace, owner: set.metadata.uid ?? "" });
     if (items.some(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed")) return true;
   }

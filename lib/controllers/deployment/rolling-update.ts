@@ -2,7 +2,7 @@ import type { ReplicaSet } from "#api";
 import type { Result } from "#reconcile";
 import { cleanUp } from "./clean-up.ts";
 import { maxUnavailable } from "./limits.ts";
-import { type Found, newReplicaSet, newReplicas, type Rollout } from "./new-replica-set.ts";
+import { byAge, type Found, newReplicaSet, newReplicas, type Rollout } from "./new-replica-set.ts";
 import { isActiveSet, replicasOf, scaleSet } from "./scale.ts";
 import { isComplete, writeStatus } from "./status.ts";
 
@@ -11,13 +11,11 @@ export async function rollingUpdate(rollout: Rollout): Promise<Result | undefine
   const found = await newReplicaSet(rollout, true);
   const up = await scaleUp(rollout, found);
   if (up) {
-    await writeStatus(rollout, { found: { ...found, set: up } });
-    return undefined;
+    return writeStatus(rollout, { found: { ...found, set: up } });
   }
   const down = await scaleDown(rollout, found);
   if (!down && isComplete(rollout.deployment, found)) await cleanUp(rollout, found);
-  await writeStatus(rollout, { found });
-  return undefined;
+  return writeStatus(rollout, { found });
 }
 
 async function scaleUp(rollout: Rollout, { set, old }: Found): Promise<ReplicaSet | undefined> {
@@ -38,17 +36,14 @@ async function scaleDown(rollout: Rollout, { set, old }: Found): Promise<boolean
   const wanted = deployment.spec?.replicas ?? 1;
   const fewest = wanted - maxUnavailable(deployment);
   const all = [...active, set];
-  const newUnavailable = (set.spec?.replicas ?? 0) - (set.status?.availableReplicas ?? 0);
+  const newUnavailable = (set.spec?.replicas ?? 0) - availableOf(set);
   const most = replicasOf(all) - fewest - newUnavailable;
   if (most <= 0) return false;
   const after = await dropUnhealthy(rollout, active, most);
-  const available =
-    after.reduce((sum, each) => sum + (each.status?.availableReplicas ?? 0), 0) + (set.status?.availableReplicas ?? 0);
+  const available = after.reduce((sum, each) => sum + availableOf(each), 0) + availableOf(set);
   let left = available - fewest;
   let scaled = after.some((each, index) => each !== active[index]);
-  for (const each of [...after].sort((a, b) =>
-    (a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? -1 : 1,
-  )) {
+  for (const each of [...after].sort(byAge)) {
     if (left <= 0) break;
     const replicas = each.spec?.replicas ?? 0;
     const drop = Math.min(replicas, left);
@@ -60,13 +55,20 @@ async function scaleDown(rollout: Rollout, { set, old }: Found): Promise<boolean
   return scaled;
 }
 
+/**
+ * Pods that can be counted on: a set that has just been scaled down still shows those that are about to go, and
+ * counting them would take away too many.
+ */
+const availableOf = ({ spec, status }: ReplicaSet): number =>
+  Math.min(status?.availableReplicas ?? 0, spec?.replicas ?? 0);
+
 /** Pods of old sets that are not available cost nothing to lose. */
 async function dropUnhealthy(rollout: Rollout, active: readonly ReplicaSet[], most: number): Promise<ReplicaSet[]> {
   const after: ReplicaSet[] = [];
   let left = most;
   for (const set of active) {
     const replicas = set.spec?.replicas ?? 0;
-    const unhealthy = replicas - (set.status?.availableReplicas ?? 0);
+    const unhealthy = replicas - availableOf(set);
     const drop = Math.max(0, Math.min(left, unhealthy));
     after.push(drop > 0 ? await scaleSet(rollout, set, replicas - drop) : set);
     left -= drop;

@@ -2,7 +2,7 @@ import { deployment as deployments, type ReplicaSet, replicaSet as replicaSets }
 import { clone } from "#base";
 import { annotations, replicasAnnotations } from "./annotations.ts";
 import { maxSurge } from "./limits.ts";
-import type { Rollout } from "./new-replica-set.ts";
+import { byAge, type Rollout } from "./new-replica-set.ts";
 
 export const replicasOf = (sets: readonly ReplicaSet[]): number =>
   sets.reduce((sum, set) => sum + (set.spec?.replicas ?? 0), 0);
@@ -58,8 +58,7 @@ export async function scaleProportionally(rollout: Rollout, newest: ReplicaSet |
   await share(rollout, active, most);
 }
 
-const latest = (sets: readonly ReplicaSet[]): ReplicaSet | undefined =>
-  [...sets].sort((a, b) => ((a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? 1 : -1))[0];
+const latest = (sets: readonly ReplicaSet[]): ReplicaSet | undefined => [...sets].sort(byAge).at(-1);
 
 function isSaturated({ deployment }: Rollout, set: ReplicaSet): boolean {
   const wanted = deployment.spec?.replicas ?? 1;
@@ -74,8 +73,7 @@ async function share(rollout: Rollout, active: readonly ReplicaSet[], most: numb
   const bySize = [...active].sort((a, b) => {
     const difference = (b.spec?.replicas ?? 0) - (a.spec?.replicas ?? 0);
     if (difference !== 0) return difference;
-    const newerFirst = (a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "");
-    return newerFirst === toAdd > 0 ? 1 : -1;
+    return toAdd > 0 ? byAge(b, a) : byAge(a, b);
   });
   let added = 0;
   const sizes = new Map<ReplicaSet, number>();
@@ -93,8 +91,11 @@ async function share(rollout: Rollout, active: readonly ReplicaSet[], most: numb
 function fraction({ deployment }: Rollout, set: ReplicaSet, toAdd: number, added: number): number {
   const before = set.spec?.replicas ?? 0;
   const wanted = deployment.spec?.replicas ?? 1;
+  if (toAdd === added) return 0;
   if (wanted === 0) return -before;
-  const most = Number(set.metadata.annotations?.[annotations.most] ?? 0) || wanted;
+  // Without the note of what it was scaled for, what is there must do.
+  const most = Number(set.metadata.annotations?.[annotations.most] ?? 0) || (deployment.status?.replicas ?? 0);
+  if (most === 0) return 0;
   const size = (before * (wanted + maxSurge(deployment))) / most;
   const part = Math.round(size) - before;
   const left = toAdd - added;

@@ -1,8 +1,11 @@
 import { type Deployment, type DeploymentCondition, deployment as deployments, type ReplicaSet } from "#api";
-import { deepEqual, formatTime } from "#base";
+import { deepEqual, formatTime, parseTime } from "#base";
+import type { Result } from "#reconcile";
 import { ignoring } from "../ownership.ts";
+import { condition, hasDeadline, type Told } from "./conditions.ts";
 import { maxUnavailable } from "./limits.ts";
 import type { Found, Rollout } from "./new-replica-set.ts";
+import { replicasOf } from "./scale.ts";
 
 type Status = NonNullable<Deployment["status"]>;
 
@@ -22,65 +25,75 @@ export function isComplete({ spec, metadata, status }: Deployment, { set, old }:
   );
 }
 
-/** Writes the status as the sets show it, if it differs. */
-export async function writeStatus({ context, deployment, sets }: Rollout, { found }: { found: Found }): Promise<void> {
-  const now = formatTime(context.clock.now());
+interface Writing {
+  found: Found;
+  /** `counts`: the rollout stands still, so nothing is said about its progress (upstream's syncDeploymentStatus). */
+  only?: "counts";
+}
+
+/** Writes the status as the sets show it, if it differs; returns when the deadline must be looked at. */
+export async function writeStatus(
+  { context, deployment, sets }: Rollout,
+  { found, only }: Writing,
+): Promise<Result | undefined> {
+  const now = context.clock.now();
   // The sets that were read, with the newest as it stands after this look.
   const seen = [
     ...sets.filter((set) => set.metadata.uid !== found.set?.metadata.uid),
     ...(found.set ? [found.set] : []),
   ];
-  const wanted = deployment.spec?.replicas ?? 1;
-  const total = replicasOf(seen);
   const available = sum(seen, "availableReplicas");
-  const ready = sum(seen, "readyReplicas");
-  const terminating = sum(seen, "terminatingReplicas");
-  const updated = found.set?.status?.replicas ?? 0;
-  const unavailable = Math.max(0, total - available);
+  const { conditions: _before, ...rest } = deployment.status ?? {};
   const status: Status = {
     observedGeneration: Number(deployment.metadata.generation ?? 0),
     ...nonZero("replicas", sum(seen, "replicas")),
-    ...nonZero("updatedReplicas", updated),
-    ...nonZero("readyReplicas", ready),
+    ...nonZero("updatedReplicas", found.set?.status?.replicas ?? 0),
+    ...nonZero("readyReplicas", sum(seen, "readyReplicas")),
     ...nonZero("availableReplicas", available),
-    ...nonZero("unavailableReplicas", unavailable),
-    ...nonZero("terminatingReplicas", terminating),
-    ...(deployment.status?.collisionCount === undefined ? {} : { collisionCount: deployment.status.collisionCount }),
-    conditions: conditions(deployment, found, available >= wanted - maxUnavailable(deployment), now, {
-      updated,
-      total: sum(seen, "replicas"),
-      available,
-      ready,
-    }),
+    ...nonZero("unavailableReplicas", Math.max(0, replicasOf(seen) - available)),
+    ...nonZero("terminatingReplicas", sum(seen, "terminatingReplicas")),
+    ...(rest.collisionCount === undefined ? {} : { collisionCount: rest.collisionCount }),
   };
-  if (deepEqual(status, deployment.status)) return;
-  await ignoring(
-    ["NotFound", "Conflict"],
-    context.client.update(deployments, { ...deployment, status }, { subresource: "status" }),
-  );
+  status.conditions = conditions(deployment, found, status, now, only);
+  if (!deepEqual(status, deployment.status)) {
+    await ignoring(
+      ["NotFound", "Conflict"],
+      context.client.update(deployments, { ...deployment, status }, { subresource: "status" }),
+    );
+  }
+  return only ? undefined : nextLook(deployment, status, now);
 }
 
-const replicasOf = (sets: readonly ReplicaSet[]): number =>
-  sets.reduce((total, set) => total + (set.spec?.replicas ?? 0), 0);
+/** When the deadline passes, if it still may: a complete rollout and one that has failed wait for nothing. */
+function nextLook(deployment: Deployment, status: Status, now: number): Result | undefined {
+  const progress = status.conditions?.find(({ type }) => type === "Progressing");
+  if (!hasDeadline(deployment) || !progress) return undefined;
+  if (isDone(deployment, status) || progress.reason === timedOut || progress.reason === finished) return undefined;
+  // A second more, since the times in conditions have no parts of seconds.
+  return { requeueAfter: Math.max(1000, deadlineOf(deployment, progress, now) + 1000 - now) };
+}
+
+const deadlineOf = ({ spec }: Deployment, { lastUpdateTime }: DeploymentCondition, now: number): number =>
+  (lastUpdateTime === undefined ? now : parseTime(lastUpdateTime)) + (spec?.progressDeadlineSeconds ?? 0) * 1000;
+
 const nonZero = <K extends string>(name: K, value: number) =>
   value === 0 ? {} : ({ [name]: value } as Record<K, number>);
 
-interface Counts {
-  updated: number;
-  total: number;
-  available: number;
-  ready: number;
-}
+const finished = "NewReplicaSetAvailable";
+const timedOut = "ProgressDeadlineExceeded";
+const paused = "DeploymentPaused";
 
 function conditions(
   deployment: Deployment,
   found: Found,
-  enough: boolean,
-  now: string,
-  counts: Counts,
+  status: Status,
+  time: number,
+  only: Writing["only"],
 ): DeploymentCondition[] {
   const before = deployment.status?.conditions ?? [];
-  const of = (type: string) => before.find((condition) => condition.type === type);
+  const of = (type: string) => before.find((each) => each.type === type);
+  const now = formatTime(time);
+  const enough = (status.availableReplicas ?? 0) >= (deployment.spec?.replicas ?? 1) - maxUnavailable(deployment);
   const available = enough
     ? { status: "True", reason: "MinimumReplicasAvailable", message: "Deployment has minimum availability." }
     : {
@@ -88,77 +101,72 @@ function conditions(
         reason: "MinimumReplicasUnavailable",
         message: "Deployment does not have minimum availability.",
       };
-  const result = [
+  const progress = progressing(deployment, found, status, time, only);
+  const failed = only ? of("ReplicaFailure") : failure(found, of("ReplicaFailure"), now);
+  return [
     condition("Available", available, of("Available"), now),
-    ...progressing(deployment, found, of("Progressing"), now, counts),
+    ...(progress ? [progress] : []),
+    ...(failed ? [failed] : []),
   ];
-  const failure = [found.set, ...found.old]
-    .flatMap((set) => set?.status?.conditions ?? [])
-    .find(({ type }) => type === "ReplicaFailure");
-  if (failure) {
-    const { status, reason, message } = failure;
-    result.push(
-      condition("ReplicaFailure", { status, reason: reason ?? "", message: message ?? "" }, of("ReplicaFailure"), now),
-    );
-  }
-  return result;
 }
 
-type Told = Pick<DeploymentCondition, "status" | "reason" | "message">;
-
-/** A condition; the times move only with what they tell. */
-function condition(
-  type: string,
-  told: Told,
+/** What keeps a set from making its pods; the newest set's trouble comes first. */
+function failure(
+  { set, old }: Found,
   before: DeploymentCondition | undefined,
   now: string,
-): DeploymentCondition {
-  const same = before?.status === told.status && before.reason === told.reason;
-  if (before && same && before.message === told.message) return before;
-  return {
-    type,
-    ...told,
-    lastUpdateTime: same ? (before?.lastUpdateTime ?? now) : now,
-    lastTransitionTime: before?.status === told.status ? (before.lastTransitionTime ?? now) : now,
-  };
+): DeploymentCondition | undefined {
+  const found = [set, ...old]
+    .flatMap((each) => each?.status?.conditions ?? [])
+    .find(({ type }) => type === "ReplicaFailure");
+  if (!found) return undefined;
+  const { status, reason = "", message = "" } = found;
+  return condition("ReplicaFailure", { status, reason, message }, before, now);
 }
 
-/** How the rollout goes; the deadline that would turn it False is not watched. */
+const isDone = ({ spec }: Deployment, status: Status): boolean => {
+  const wanted = spec?.replicas ?? 1;
+  return [status.updatedReplicas, status.replicas, status.availableReplicas].every((count = 0) => count === wanted);
+};
+
+/** How the rollout goes, step by step as upstream tells it. */
 function progressing(
   deployment: Deployment,
   found: Found,
-  before: DeploymentCondition | undefined,
-  now: string,
-  counts: Counts,
-): DeploymentCondition[] {
+  status: Status,
+  time: number,
+  only: Writing["only"],
+): DeploymentCondition | undefined {
+  if (!hasDeadline(deployment)) return undefined;
+  const now = formatTime(time);
+  const stored = deployment.status?.conditions?.find(({ type }) => type === "Progressing");
+  const told = (reason: string, message: string, value = "True"): DeploymentCondition =>
+    condition("Progressing", { status: value, reason, message }, stored, now);
+  if (deployment.spec?.paused && stored?.reason !== timedOut) return told(paused, "Deployment is paused", "Unknown");
+  if (stored?.reason === paused) return told("DeploymentResumed", "Deployment is resumed", "Unknown");
+  const before = found.event ? condition("Progressing", found.event as Told, stored, now) : stored;
+  // What was complete stays so while its pods come and go.
+  const settled = (status.replicas ?? 0) === (status.updatedReplicas ?? 0) && before?.reason === finished;
+  if (only || settled) return before;
   const name = found.set?.metadata.name ?? deployment.metadata.name;
   const subject = found.set ? `ReplicaSet "${name}"` : `Deployment "${name}"`;
-  const told = (reason: string, message: string, status = "True"): DeploymentCondition[] => [
-    condition("Progressing", { status, reason, message }, before, now),
-  ];
-  if (deployment.spec?.paused) {
-    if (before?.reason === "DeploymentPaused") return [before];
-    return told("DeploymentPaused", "Deployment is paused", "Unknown");
+  if (isDone(deployment, status)) return told(finished, `${subject} has successfully progressed.`);
+  if (hasMoved(deployment.status ?? {}, status)) {
+    const next = told("ReplicaSetUpdated", `${subject} is progressing.`);
+    return { ...next, message: `${subject} is progressing.`, lastUpdateTime: now };
   }
-  if (before?.reason === "DeploymentPaused") return told("DeploymentResumed", "Deployment is resumed", "Unknown");
-  const wanted = deployment.spec?.replicas ?? 1;
-  const complete = counts.updated === wanted && counts.total === wanted && counts.available >= wanted;
-  if (complete) return told("NewReplicaSetAvailable", `${subject} has successfully progressed.`);
-  if (found.event) return [condition("Progressing", found.event as Told, before, now)];
-  const was = deployment.status ?? {};
-  const moved =
-    counts.updated > (was.updatedReplicas ?? 0) ||
-    counts.total - counts.updated < (was.replicas ?? 0) - (was.updatedReplicas ?? 0) ||
-    counts.ready > (was.readyReplicas ?? 0) ||
-    counts.available > (was.availableReplicas ?? 0);
-  if (moved || before?.reason === "NewReplicaSetAvailable") {
-    const next = condition(
-      "Progressing",
-      { status: "True", reason: "ReplicaSetUpdated", message: `${subject} is progressing.` },
-      before,
-      now,
-    );
-    return [{ ...next, lastUpdateTime: now }];
-  }
-  return before ? [before] : told("ReplicaSetUpdated", `${subject} is progressing.`);
+  const late = before && before.reason !== finished && deadlineOf(deployment, before, time) < time;
+  if (late) return told(timedOut, `${subject} has timed out progressing.`, "False");
+  return before;
+}
+
+/** Whether new pods came, old ones went, or some became ready since the status was written. */
+function hasMoved(was: Status, is: Status): boolean {
+  const old = ({ replicas = 0, updatedReplicas = 0 }: Status): number => replicas - updatedReplicas;
+  return (
+    (is.updatedReplicas ?? 0) > (was.updatedReplicas ?? 0) ||
+    old(is) < old(was) ||
+    (is.readyReplicas ?? 0) > (was.readyReplicas ?? 0) ||
+    (is.availableReplicas ?? 0) > (was.availableReplicas ?? 0)
+  );
 }

@@ -16,23 +16,23 @@ const rank = (since: number, now: number): number =>
 
 /**
  * Pods in the order in which a ReplicaSet gives them up: those that cost least first (upstream's
- * ActivePodsWithRanks). `related` are all pods of the same owner, for evening them out over the nodes.
+ * ActivePodsWithRanks). `related` are all pods of the same owner, for evening them out over the nodes; `now` in
+ * milliseconds.
  */
-export function inDeletionOrder(pods: readonly Pod[], related: readonly Pod[]): Pod[] {
+export function inDeletionOrder(pods: readonly Pod[], related: readonly Pod[], now: number): Pod[] {
   const perNode = new Map<string, number>();
   for (const { spec } of related) {
     if (spec?.nodeName) perNode.set(spec.nodeName, (perNode.get(spec.nodeName) ?? 0) + 1);
   }
-  const newest = Math.max(0, ...pods.map((pod) => time(pod.metadata.creationTimestamp)).filter(Number.isFinite));
   const keys = (pod: Pod): number[] => [
     pod.spec?.nodeName ? 1 : 0,
     phases[pod.status?.phase ?? "Pending"] ?? 0,
     isReady(pod) ? 1 : 0,
     cost(pod),
     -(perNode.get(pod.spec?.nodeName ?? "") ?? 0),
-    isReady(pod) ? rank(time(readyCondition(pod)?.lastTransitionTime), newest) : 0,
+    isReady(pod) ? rank(time(readyCondition(pod)?.lastTransitionTime), now) : 0,
     -restarts(pod),
-    rank(time(pod.metadata.creationTimestamp), newest),
+    rank(time(pod.metadata.creationTimestamp), now),
   ];
   const decorated = pods.map((pod) => ({ pod, keys: keys(pod) }));
   decorated.sort((a, b) => {

@@ -53,11 +53,12 @@ async function manage(
       const pod = await createPod({ ...making, template });
       if (pod) made.push(pod);
     });
-    const left = missing > burst && result.error === undefined ? new Error("more pods are to be made") : result.error;
-    return { pods: [...active, ...made], ...(left === undefined ? {} : { failure: left }) };
+    // Beyond a burst, the pods that were made wake this set again.
+    return { pods: [...active, ...made], ...(result.error === undefined ? {} : { failure: result.error }) };
   }
   if (missing === 0) return { pods: active };
-  const doomed = inDeletionOrder(active, await relatedPods(context, set, active)).slice(0, Math.min(-missing, burst));
+  const related = await relatedPods(context, set, active);
+  const doomed = inDeletionOrder(active, related, context.clock.now()).slice(0, Math.min(-missing, burst));
   const results = await Promise.allSettled(doomed.map((pod) => deletePod(making, pod)));
   const failed = results.find((result) => result.status === "rejected");
   const rest = active.filter((pod) => !doomed.includes(pod));
@@ -115,9 +116,10 @@ function conditionsOf(set: ReplicaSet, failure: unknown, active: number, now: nu
   const others = (set.status?.conditions ?? []).filter(({ type }) => type !== "ReplicaFailure");
   const before = set.status?.conditions?.find(({ type }) => type === "ReplicaFailure");
   if (failure === undefined) return others.length > 0 ? { conditions: others } : {};
+  // The first failure stands: the next ones name other pods, and each write would wake this set past its backoff.
+  if (before) return { conditions: set.status!.conditions };
   const reason = active < (set.spec?.replicas ?? 1) ? "FailedCreate" : "FailedDelete";
   const message = messageOf(failure);
-  const same = before?.reason === reason && before.message === message;
   const made = { type: "ReplicaFailure", status: "True", reason, message, lastTransitionTime: formatTime(now) };
-  return { conditions: [...others, same ? before : made] };
+  return { conditions: [...others, made] };
 }

@@ -1,0 +1,255 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  type Deployment,
+  deployment as deployments,
+  type Pod,
+  pod as pods,
+  type ReplicaSet,
+  replicaSet as replicaSets,
+} from "#api";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { make, type Part } from "#test/make";
+
+let cluster: TestCluster;
+beforeEach(async () => {
+  cluster = await openCluster();
+  await cluster.addNode("one");
+});
+afterEach(() => cluster.close());
+
+const at = { namespace: "default", name: "web" };
+const revision = "deployment.kubernetes.io/revision";
+const open = (part: Part<Deployment> = {}) => cluster.client.create(deployments, make.deployment(part as never));
+const change = (patch: object) => cluster.client.patch(deployments, at, patch, { type: "strategic" });
+const image = (name: string) => ({
+  spec: { template: { spec: { containers: [{ name: "main", image: `example.com/${name}` }] } } },
+});
+const get = () => cluster.client.get(deployments, at);
+const sets = async (): Promise<ReplicaSet[]> =>
+  (await cluster.client.list(replicaSets, { namespace: "default" })).items;
+const all = async (): Promise<Pod[]> => (await cluster.client.list(pods, { namespace: "default" })).items;
+const setOf = async (name: string): Promise<ReplicaSet | undefined> =>
+  (await sets()).find(({ spec }) => spec?.template?.spec?.containers?.[0]?.image === `example.com/${name}`);
+const progress = ({ status }: Deployment) => status?.conditions?.find(({ type }) => type === "Progressing");
+
+/** Plays agents until the deployment's pods all run one image. */
+const settled = (name: string, count: number) =>
+  cluster.until(async () => {
+    await cluster.playAgents();
+    const now = await all();
+    const { status } = await get();
+    const good = now.every(({ spec }) => spec?.containers?.[0]?.image === `example.com/${name}`);
+    return (
+      good &&
+      now.length === count &&
+      (status?.availableReplicas ?? 0) === count &&
+      (status?.replicas ?? 0) === count &&
+      (status?.updatedReplicas ?? 0) === count &&
+      progress(await get())?.reason === "NewReplicaSetAvailable" &&
+      (await get())
+    );
+  });
+/** Waits until controllers and scheduler have nothing at hand, several looks in a row. */
+const quiet = async () => {
+  for (let calm = 0; calm < 5; ) {
+    calm = cluster.plane.busy === 0 ? calm + 1 : 0;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+test("a rolling update never has fewer or more pods than its limits allow", async () => {
+  await open({ spec: { replicas: 4, strategy: { rollingUpdate: { maxSurge: "25%", maxUnavailable: 0 } } } });
+  await settled("web:1", 4);
+  await change(image("web:2"));
+  await cluster.until(async () => {
+    const specs = (await sets()).reduce((sum, { spec }) => sum + (spec?.replicas ?? 0), 0);
+    expect(specs).toBeLessThanOrEqual(5);
+    const ready = (await all()).filter(
+      ({ metadata, status }) =>
+        !metadata.deletionTimestamp &&
+        status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"),
+    );
+    expect(ready.length).toBeGreaterThanOrEqual(4);
+    await cluster.playAgents();
+    return (await setOf("web:2"))?.status?.availableReplicas === 4 && (await setOf("web:1"))?.spec?.replicas === 0;
+  });
+  const done = await settled("web:2", 4);
+  expect(done.metadata).toMatchObject({ generation: 2, annotations: { [revision]: "2" } });
+});
+
+test("going back to an older template gives its set the newest revision and a history", async () => {
+  await open({ spec: { replicas: 1 } });
+  await settled("web:1", 1);
+  const first = (await setOf("web:1"))!.metadata.name;
+  await change(image("web:2"));
+  await settled("web:2", 1);
+  await change(image("web:1"));
+  const back = await settled("web:1", 1);
+  expect(back.metadata.annotations).toMatchObject({ [revision]: "3" });
+  const set = (await setOf("web:1"))!;
+  expect(set.metadata).toMatchObject({
+    name: first,
+    annotations: { [revision]: "3", "deployment.kubernetes.io/revision-history": "1" },
+  });
+  await change(image("web:2"));
+  await settled("web:2", 1);
+  await change(image("web:1"));
+  await settled("web:1", 1);
+  expect((await setOf("web:1"))!.metadata.annotations).toMatchObject({
+    [revision]: "5",
+    "deployment.kubernetes.io/revision-history": "1,3",
+  });
+  expect(await sets()).toHaveLength(2);
+});
+
+test("a paused deployment does not roll, but it scales; resumed it goes on", async () => {
+  await open({ spec: { replicas: 2 } });
+  await settled("web:1", 2);
+  await change({ spec: { paused: true } });
+  await cluster.until(async () => progress(await get())?.reason === "DeploymentPaused");
+  await change({ spec: { replicas: 3, ...image("web:2").spec } });
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    return (await setOf("web:1"))?.status?.availableReplicas === 3;
+  });
+  await quiet();
+  expect(await setOf("web:2")).toBeUndefined();
+  expect(progress(await get())).toMatchObject({ status: "Unknown", message: "Deployment is paused" });
+  await change({ spec: { paused: false } });
+  await settled("web:2", 3);
+});
+
+test("scaled in the middle of a rollout, old and new sets grow by their share", async () => {
+  await open({ spec: { replicas: 10, strategy: { rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } } });
+  await settled("web:1", 10);
+  await change(image("web:2"));
+  // Nobody runs the new pods: 13 in all, of which 5 are new.
+  await cluster.until(async () => {
+    const [old, fresh] = [await setOf("web:1"), await setOf("web:2")];
+    return old?.spec?.replicas === 8 && fresh?.spec?.replicas === 5;
+  });
+  await quiet();
+  await change({ spec: { replicas: 15 } });
+  await cluster.until(async () => {
+    const [old, fresh] = [await setOf("web:1"), await setOf("web:2")];
+    return old?.spec?.replicas === 11 && fresh?.spec?.replicas === 7;
+  });
+  await quiet();
+  expect((await setOf("web:1"))?.metadata.annotations).toMatchObject({
+    "deployment.kubernetes.io/desired-replicas": "15",
+    "deployment.kubernetes.io/max-replicas": "18",
+  });
+  await settled("web:2", 15);
+}, 20_000);
+
+test("Recreate waits until the last old pod is gone", async () => {
+  await open({ spec: { replicas: 2, strategy: { type: "Recreate" } } });
+  await settled("web:1", 2);
+  await change(image("web:2"));
+  await cluster.until(async () => (await all()).every(({ metadata }) => metadata.deletionTimestamp));
+  await quiet();
+  expect(await setOf("web:2")).toBeUndefined();
+  await settled("web:2", 2);
+});
+
+test("with a history limit of 0 old sets go when the rollout is complete", async () => {
+  await open({ spec: { replicas: 1, revisionHistoryLimit: 0 } });
+  await settled("web:1", 1);
+  await change(image("web:2"));
+  await settled("web:2", 1);
+  await cluster.until(async () => (await sets()).length === 1);
+});
+
+test("a set that is left without an owner is adopted, and its revision counts", async () => {
+  await open({ spec: { replicas: 1 } });
+  await settled("web:1", 1);
+  await cluster.client.remove(deployments, at, { propagation: "Orphan" });
+  await cluster.until(async () => (await sets())[0]?.metadata.ownerReferences === undefined);
+  const before = (await sets())[0]!;
+  await cluster.client.patch(
+    replicaSets,
+    { namespace: "default", name: before.metadata.name ?? "" },
+    { metadata: { annotations: { [revision]: "7" } } },
+    { type: "merge" },
+  );
+  await open({ spec: { replicas: 1 } });
+  const adopted = await settled("web:1", 1);
+  expect(adopted.metadata.annotations).toMatchObject({ [revision]: "7" });
+  expect((await sets()).map(({ metadata }) => metadata.uid)).toEqual([before.metadata.uid]);
+  await change(image("web:2"));
+  expect((await settled("web:2", 1)).metadata.annotations).toMatchObject({ [revision]: "8" });
+});
+
+test("a set that begins to match is adopted by a deployment that stands", async () => {
+  await open({ spec: { replicas: 0 } });
+  await cluster.until(async () => (await sets()).length === 1);
+  await quiet();
+  const other = make.replicaSet({
+    metadata: { name: "stray" },
+    spec: { replicas: 0, selector: { matchLabels: { app: "web", more: "x" } } },
+  });
+  other.spec!.template!.metadata = { labels: { app: "web", more: "x" } };
+  await cluster.client.create(replicaSets, other);
+  await cluster.client.patch(
+    replicaSets,
+    { namespace: "default", name: "stray" },
+    { metadata: { labels: { app: "web" } } },
+    { type: "merge" },
+  );
+  await cluster.until(async () =>
+    (await sets()).every(({ metadata }) => metadata.ownerReferences?.[0]?.kind === "Deployment"),
+  );
+});
+
+test("pods that are refused show in conditions once, without a storm of writes", async () => {
+  const template = { metadata: { labels: { app: "web" } }, spec: { serviceAccountName: "nobody", ...podSpec() } };
+  await open({ spec: { replicas: 3, template } });
+  const seen = await cluster.until(async () => {
+    const found = await get();
+    return found.status?.conditions?.some(({ type }) => type === "ReplicaFailure") && found;
+  });
+  expect(seen.status?.conditions?.find(({ type }) => type === "ReplicaFailure")).toMatchObject({
+    status: "True",
+    reason: "FailedCreate",
+    message: expect.stringContaining(
+      'is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
+    ),
+  });
+  await quiet();
+  const [set] = await sets();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect((await sets())[0]?.metadata.resourceVersion).toBe(set?.metadata.resourceVersion);
+  await cluster.ask("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "nobody" } });
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    const { status } = await get();
+    return status?.availableReplicas === 3 && !status.conditions?.some(({ type }) => type === "ReplicaFailure");
+  });
+});
+
+const podSpec = () => ({ containers: [{ name: "main", image: "example.com/web:1" }] });
+
+test("a rollout that does not get on is told so after its deadline, and once more when it does", async () => {
+  await open({ spec: { replicas: 1, progressDeadlineSeconds: 1 } });
+  const late = await cluster.until(
+    async () => progress(await get())?.reason === "ProgressDeadlineExceeded" && progress(await get()),
+  );
+  expect(late).toMatchObject({
+    status: "False",
+    message: expect.stringMatching(/^ReplicaSet "web-\w+" has timed out/),
+  });
+  await settled("web:1", 1);
+});
+
+test("a complete rollout stays complete while its pods come and go", async () => {
+  await open({ spec: { replicas: 2 } });
+  await settled("web:1", 2);
+  const [pod] = await all();
+  await cluster.client.remove(
+    pods,
+    { namespace: "default", name: pod!.metadata.name ?? "" },
+    { gracePeriodSeconds: 0 },
+  );
+  await cluster.until(async () => (await get()).status?.unavailableReplicas === 1);
+  expect(progress(await get())?.reason).toBe("NewReplicaSetAvailable");
+});
