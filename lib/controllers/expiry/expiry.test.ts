@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Event, event as events } from "#api";
+import { isReason, silentLog, systemRandom } from "#base";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { handClock } from "#test/make";
+import { expiryController } from "./index.ts";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await openCluster();
+});
+afterAll(() => cluster.close());
+
+const hour = 3_600_000;
+
+test("an event goes an hour after it was last written, and not before", async () => {
+  const name = { namespace: "default", name: "told" };
+  const involvedObject = { kind: "Pod", namespace: "default", name: "p" };
+  const made = await cluster.client.create(events, {
+    metadata: name,
+    involvedObject,
+    reason: "R",
+    message: "m",
+    type: "Normal",
+  } as Event);
+  const written = Date.parse(made.metadata.creationTimestamp!);
+  const clock = handClock(written + hour - 1000);
+  const context = {
+    client: cluster.client,
+    clock,
+    random: systemRandom,
+    log: silentLog,
+    record: () => {},
+    signal: AbortSignal.timeout(10_000),
+  };
+  expect(await expiryController.reconcile(context, name)).toEqual({ requeueAfter: 1000 });
+
+  // Counted once more half an hour later: the hour begins anew.
+  const lastTimestamp = `${new Date(written + hour / 2).toISOString().slice(0, 19)}Z`;
+  await cluster.client.patch(events, name, { count: 2, lastTimestamp }, { type: "merge" });
+  clock.move(1000);
+  expect(await expiryController.reconcile(context, name)).toEqual({ requeueAfter: hour / 2 });
+
+  clock.move(hour / 2);
+  expect(await expiryController.reconcile(context, name)).toBeUndefined();
+  const gone = await cluster.client.get(events, name).catch((error: unknown) => isReason(error, "NotFound"));
+  expect(gone).toBe(true);
+});
