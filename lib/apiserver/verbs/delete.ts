@@ -1,8 +1,8 @@
-import { decode } from "#api/meta";
+import { decode, messageShapeOf } from "#api/meta";
+import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, decodeEnvelope, mediaTypeOf, readText } from "#wire";
 import { json, listKind, objectAnswer } from "../answer.ts";
-import { deleteOptionsShape } from "../delete-options.ts";
 import { typed } from "../objects.ts";
 import {
   type DeleteBody,
@@ -27,12 +27,12 @@ async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeO
 
 function deleteBody(body: Uint8Array, contentType: string | undefined): DeleteBody {
   const mediaType = mediaTypeOf(contentType);
-  if (mediaType === bodyTypes.protobuf) return decodeEnvelope(body).decode(deleteOptionsShape()) as DeleteBody;
+  if (mediaType === bodyTypes.protobuf) return decodeEnvelope(body).decode(messageShapeOf(DeleteOptions)) as DeleteBody;
   const raw = readText(body, mediaType, false);
   if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
   }
-  return decode(deleteOptionsShape(), raw.json).object as DeleteBody;
+  return decode(messageShapeOf(DeleteOptions), raw.json).object as DeleteBody;
 }
 
 /** DELETE of one object. */

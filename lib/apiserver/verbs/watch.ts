@@ -4,7 +4,7 @@ import { type Change, Compacted, type Entry } from "#store";
 import { columnDefinitions, type Format, type IncludeObject, negotiate, partialMetadata, table, tableRow } from "#wire";
 import { includeObject, jsonType, statusOf } from "../answer.ts";
 import { follow } from "../feed.ts";
-import { atRevision, bytesAs, objectAs, prefixOf, typed } from "../objects.ts";
+import { atRevision, bytesAs, objectAs, prefixOf } from "../objects.ts";
 import { type ApiRequest, type ApiResponse, isTrue } from "../request.ts";
 import { type Seen, type Selection, seen, selectionOf } from "../selection.ts";
 import type { Call } from "../server.ts";
@@ -101,9 +101,12 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
   }
   const version = format.version ?? "v1";
   let columns: ReturnType<typeof columnDefinitions> | undefined = columnDefinitions(kind);
-  const shown = (object: KubernetesObject): object => {
+  const shown = (object: KubernetesObject, bookmark = false): object => {
     if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
-    const row = tableRow(kind, object, include, call.server.clock.now(), version);
+    // A bookmark has metadata and nothing that columns could read.
+    const row = bookmark
+      ? { cells: columnDefinitions(kind).map(() => ""), object: partialMetadata(object, version) }
+      : tableRow(kind, object, include, call.server.clock.now(), version);
     const made = table([row], { resourceVersion: object.metadata.resourceVersion }, version, columns);
     // kubectl reads the columns of the first event only; upstream sends them only there.
     columns = undefined;
@@ -115,7 +118,7 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
       if (entry.revision === revision) return line(type, shown(object));
       return line(type, shown({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }));
     },
-    bookmark: (revision, initial) => line("BOOKMARK", shown(typed(kind, { metadata: metadataOf(revision, initial) }))),
+    bookmark: (revision, initial) => line("BOOKMARK", shown({ metadata: metadataOf(revision, initial) }, true)),
   };
 }
 
