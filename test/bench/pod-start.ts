@@ -1,6 +1,7 @@
 import { startRegistry } from "../e2e/registry.ts";
 import { skiffDown } from "../e2e/skiff.ts";
 import { startSkiff } from "../kubectl/cluster.ts";
+import { runtimeFloor } from "./floor.ts";
 import { percentile, report } from "./measure.ts";
 import { connect } from "./wire.ts";
 
@@ -40,6 +41,12 @@ export async function benchPodStart(): Promise<void> {
       if (round > 0) samples.push(performance.now() - from);
       await wire.send("DELETE", `${path}/${name}?gracePeriodSeconds=0`);
     }
+    const floor = await runtimeFloor(skiff.dataDir, "docker.io/library/busybox:latest", rounds);
+    report("pod.start.floor", percentile(floor, 0.5), "ms", {
+      rounds,
+      runtime: "containerd",
+      p95: percentile(floor, 0.95),
+    });
     report("pod.start", percentile(samples, 0.5), "ms", {
       rounds,
       runtime: "containerd",
