@@ -1,8 +1,9 @@
 import { serviceAccount as accounts, type Node, node as nodes, type Pod, pod as pods } from "#api";
 import type { ApiResponse } from "#apiserver";
-import { formatTime, silentLog, systemClock, systemRandom } from "#base";
+import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
+import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
 
 export interface TestCluster {
@@ -14,6 +15,8 @@ export interface TestCluster {
   addNode(name: string, more?: Partial<Node>): Promise<Node>;
   /** Plays the agent: marks every pod that has a node as running and ready, and lets those that are deleted go. */
   playAgents(): Promise<void>;
+  /** Waits until controllers and scheduler have nothing at hand, timers aside. */
+  quiet(): Promise<void>;
   /** Waits until a condition holds; throws after `seconds` with what was last seen. */
   until<T>(what: () => Promise<T | undefined | false>, seconds?: number): Promise<T>;
   close(): Promise<void>;
@@ -27,11 +30,21 @@ export interface Answer {
   body: ApiResponse["body"];
 }
 
+export interface TestClusterOptions {
+  /** Real time unless told. */
+  clock?: Clock;
+  /** What an earlier control plane left behind. */
+  store?: Store;
+}
+
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
-export async function openCluster(): Promise<TestCluster> {
+export async function openCluster({
+  clock = systemClock,
+  store = memoryStore(),
+}: TestClusterOptions = {}): Promise<TestCluster> {
   const plane = controlPlane({
-    store: memoryStore(),
-    clock: systemClock,
+    store,
+    clock,
     random: systemRandom,
     log: silentLog,
     serviceCidr: "10.96.0.0/16",
@@ -46,7 +59,13 @@ export async function openCluster(): Promise<TestCluster> {
       const found = await what();
       if (found) return found;
       if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
+    }
+  };
+  const quiet = async () => {
+    for (let calm = 0; calm < 5; ) {
+      await pause(5);
+      calm = plane.busy === 0 ? calm + 1 : 0;
     }
   };
   await until(async () => (await client.list(accounts, { namespace: "default" })).items[0]);
@@ -55,14 +74,17 @@ export async function openCluster(): Promise<TestCluster> {
     client,
     until,
     ask: (method, path, body, headers = {}) => ask(plane, method, path, body, headers),
-    addNode: (name, more) => client.create(nodes, readyNode(name, more)),
-    playAgents: () => playAgents(client),
+    quiet,
+    addNode: (name, more) => client.create(nodes, readyNode(name, clock.now(), more)),
+    playAgents: () => playAgents(client, clock),
     close: () => plane.stop(),
   };
 }
 
-function readyNode(name: string, more: Partial<Node> = {}): Node {
-  const now = formatTime(Date.now());
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function readyNode(name: string, time: number, more: Partial<Node> = {}): Node {
+  const now = formatTime(time);
   const room = { cpu: "4", memory: "8Gi", pods: "110" };
   return {
     metadata: { name, labels: { "kubernetes.io/hostname": name }, ...more.metadata },
@@ -80,22 +102,23 @@ function readyNode(name: string, more: Partial<Node> = {}): Node {
 
 let address = 0;
 
-export async function playAgents(client: Client): Promise<void> {
+export async function playAgents(client: Client, clock: Clock): Promise<void> {
   const { items } = await client.list(pods);
   for (const pod of items.filter(({ spec }) => spec?.nodeName)) {
     const { namespace, name = "", uid } = pod.metadata;
     try {
       if (pod.metadata.deletionTimestamp)
         await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
-      else if (pod.status?.phase === "Pending") await client.update(pods, running(pod), { subresource: "status" });
+      else if (pod.status?.phase === "Pending")
+        await client.update(pods, running(pod, clock), { subresource: "status" });
     } catch {
       // Somebody else was faster: the next round sees how it stands.
     }
   }
 }
 
-function running(pod: Pod): Pod {
-  const now = formatTime(Date.now());
+function running(pod: Pod, clock: Clock): Pod {
+  const now = formatTime(clock.now());
   const podIP = `10.244.${Math.floor(address / 250)}.${(address++ % 250) + 2}`;
   const condition = (type: string) => ({ type, status: "True", lastTransitionTime: now });
   return {

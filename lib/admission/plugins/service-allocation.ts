@@ -4,6 +4,7 @@ import {
   formatIp,
   invalidValue,
   type Kind,
+  type KubernetesObject,
   parseCidr,
   parseIp,
   nodePortAllocation as ports,
@@ -31,14 +32,19 @@ interface Owner {
  */
 export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
   const taken = new WeakMap<object, (() => Promise<void>)[]>();
+  /** What a write lets go of, by uid: a name alone may be somebody else's by the time it is given back. */
+  const leaving = new WeakMap<object, (() => Promise<void>)[]>();
   return {
     name: "ServiceAllocation",
     async mutate(request, context) {
-      if (!isService(request) || request.operation === "DELETE") return;
+      if (!isService(request)) return;
+      if (request.operation === "DELETE") {
+        leaving.set(request, await lettingGo(request, context));
+        return;
+      }
       const service = request.object as Service;
       const before = request.previous as Service | undefined;
       if (!service.spec) return;
-      keepAllocated(service, before);
       const undo: (() => Promise<void>)[] = [];
       taken.set(request, undo);
       const owner = { namespace: request.namespace, name: service.metadata.name ?? request.name };
@@ -50,17 +56,14 @@ export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
         for (const back of undo) await back();
         throw error;
       }
+      if (before) leaving.set(request, await lettingGo(request, context));
     },
     async undo(request) {
       for (const back of taken.get(request) ?? []) await back();
     },
-    async settle(request, { client }) {
-      if (!isService(request) || !request.previous) return;
-      const [had, has] = [held(request.previous as Service), held(request.object as Service | undefined)];
-      for (const ip of had.addresses) if (!has.addresses.has(ip)) await give(client.remove(addresses, { name: ip }));
-      for (const port of had.ports) {
-        if (!has.ports.has(port)) await give(client.remove(ports, { name: String(port) }));
-      }
+    // What goes by way of an update, as its last finalizer does, is given back by the controller.
+    async settle(request) {
+      for (const back of leaving.get(request) ?? []) await back();
     },
   };
 };
@@ -72,45 +75,47 @@ const none = "None";
 
 /** What a service holds as it stands. */
 function held(service: Service | undefined): { addresses: Set<string>; ports: Set<number> } {
-  const { clusterIPs, ports: list } = service?.spec ?? {};
+  const { clusterIPs, ports: list, healthCheckNodePort } = service?.spec ?? {};
+  const numbers = [healthCheckNodePort, ...(list ?? []).map(({ nodePort }) => nodePort)];
   return {
     addresses: new Set((clusterIPs ?? []).filter((ip) => ip !== none && ip !== "")),
-    ports: new Set((list ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []))),
+    ports: new Set(numbers.filter((port): port is number => !!port)),
   };
+}
+
+/** Gives back what a write lets go of, as it is now and as far as it is the service's own. */
+async function lettingGo(request: AdmissionRequest, { client }: AdmissionContext): Promise<(() => Promise<void>)[]> {
+  const [had, has] = [held(request.previous as Service), held(request.object as Service | undefined)];
+  const { namespace, name } = request;
+  const isMine = (owner: { namespace?: string | undefined; name?: string } | undefined): boolean =>
+    owner?.namespace === namespace && owner.name === name;
+  const back: (() => Promise<void>)[] = [];
+  for (const ip of had.addresses.difference(has.addresses)) {
+    const there = await present(client.get(addresses, { name: ip }));
+    if (!there || !isMine(there.spec?.parentRef)) continue;
+    back.push(() => give(client.remove(addresses, { name: ip }, { uid: there.metadata.uid })));
+  }
+  for (const port of had.ports.difference(has.ports)) {
+    const there = await present(client.get(ports, { name: String(port) }));
+    if (!there || !isMine(there.spec)) continue;
+    back.push(() => give(client.remove(ports, { name: String(port) }, { uid: there.metadata.uid })));
+  }
+  return back;
+}
+
+async function present<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  }
 }
 
 const hasAddress = (service: Service | undefined): boolean =>
   service?.spec !== undefined && service.spec.type !== "ExternalName";
 const hasNodePorts = ({ spec }: Service): boolean =>
   spec?.type === "NodePort" || (spec?.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
-
-/** A write that leaves out what was allocated keeps it, as upstream's patchAllocatedValues does. */
-function keepAllocated(service: Service, before: Service | undefined): void {
-  const { spec } = service;
-  const old = before?.spec;
-  if (!spec || !old) return;
-  if (hasAddress(before) && hasAddress(service) && !spec.clusterIP && old.clusterIP) {
-    spec.clusterIP = old.clusterIP;
-    if (old.clusterIPs) spec.clusterIPs ??= [...old.clusterIPs];
-  }
-  if (!hasAddress(service)) {
-    // A service that becomes a name lets go of its address, unless the client insists on it (then it is refused).
-    if (spec.clusterIP === old.clusterIP) delete spec.clusterIP;
-    delete spec.clusterIPs;
-    return;
-  }
-  if (!hasNodePorts(service)) {
-    const same = new Set(held(before).ports);
-    for (const port of spec.ports ?? []) if (port.nodePort && same.has(port.nodePort)) delete port.nodePort;
-    return;
-  }
-  for (const port of spec.ports ?? []) {
-    const match = old.ports?.find((other) => other.port === port.port && other.protocol === port.protocol);
-    if (!port.nodePort && match?.nodePort && !spec.ports?.some(({ nodePort }) => nodePort === match.nodePort)) {
-      port.nodePort = match.nodePort;
-    }
-  }
-}
 
 interface Take {
   context: AdmissionContext;
@@ -231,24 +236,32 @@ async function takePorts(
   take: Take,
   range: AllocationRanges["nodePorts"],
 ): Promise<void> {
-  if (!hasNodePorts(service)) return;
+  const type = service.spec?.type;
+  if (type !== "NodePort" && type !== "LoadBalancer") return;
+  const given = hasNodePorts(service);
   const mine = new Set(held(before).ports);
   const now = new Set<number>();
   const spec = { namespace: take.owner.namespace, name: take.owner.name };
-  for (const [index, port] of (service.spec!.ports ?? []).entries()) {
-    if (port.nodePort) {
-      const field = `spec.ports[${index}].nodePort`;
-      if (port.nodePort < range.first || port.nodePort > range.last) {
-        const why = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
-        throw refuse(take, [invalidValue(field, port.nodePort, why)]);
-      }
-      if (mine.has(port.nodePort) || now.has(port.nodePort)) continue;
-      if (!(await takeOne(ports, String(port.nodePort), spec, take))) {
-        throw refuse(take, [invalidValue(field, port.nodePort, "provided port is already allocated")]);
-      }
-    } else port.nodePort = await anyPort(take, spec, range);
-    now.add(port.nodePort);
-  }
+  const one = async (field: string, port: number): Promise<void> => {
+    if (mine.has(port) || now.has(port)) return;
+    if (port < range.first || port > range.last) {
+      const why = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
+      throw refuse(take, [invalidValue(field, port, why)]);
+    }
+    if (!(await takeOne(ports, String(port), spec, take))) {
+      throw refuse(take, [invalidValue(field, port, "provided port is already allocated")]);
+    }
+    now.add(port);
+  };
+  const list = service.spec!.ports ?? [];
+  // What is asked for by number comes first, or chance might take it.
+  for (const [index, { nodePort }] of list.entries())
+    if (nodePort) await one(`spec.ports[${index}].nodePort`, nodePort);
+  for (const port of list) if (!port.nodePort && given) port.nodePort = await anyPort(take, spec, range);
+  if (type !== "LoadBalancer" || service.spec!.externalTrafficPolicy !== "Local") return;
+  const { healthCheckNodePort } = service.spec!;
+  if (healthCheckNodePort) await one("spec.healthCheckNodePort", healthCheckNodePort);
+  else service.spec!.healthCheckNodePort = await anyPort(take, spec, range);
 }
 
 async function anyPort(take: Take, spec: object, { first, last }: AllocationRanges["nodePorts"]): Promise<number> {
@@ -265,28 +278,30 @@ async function anyPort(take: Take, spec: object, { first, last }: AllocationRang
 }
 
 /** Takes one by creating its object; false when somebody has it. A dry run only looks. */
-async function takeOne<T extends { metadata: object }>(
+async function takeOne<T extends KubernetesObject>(
   kind: Kind<T>,
   name: string,
   spec: object,
   take: Take,
 ): Promise<boolean> {
   const { client } = take.context;
+  let uid: string | undefined;
   try {
-    await client.create(kind, { metadata: { name }, spec } as unknown as T, take.dryRun ? { dryRun: true } : {});
+    const made = { metadata: { name }, spec } as unknown as T;
+    uid = (await client.create(kind, made, take.dryRun ? { dryRun: true } : {})).metadata.uid;
   } catch (error) {
     if (isReason(error, "AlreadyExists")) return false;
     throw error;
   }
-  if (!take.dryRun) take.undo.push(() => give(client.remove(kind, { name })));
+  if (!take.dryRun) take.undo.push(() => give(client.remove(kind, { name }, { uid })));
   return true;
 }
 
-/** Giving back what is already gone is done. */
+/** Giving back what is already gone, or has gone and come again, is done. */
 async function give(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;
   } catch (error) {
-    if (!isReason(error, "NotFound")) throw error;
+    if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) throw error;
   }
 }

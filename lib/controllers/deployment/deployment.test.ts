@@ -49,14 +49,6 @@ const settled = (name: string, count: number) =>
       (await get())
     );
   });
-/** Waits until controllers and scheduler have nothing at hand, several looks in a row. */
-const quiet = async () => {
-  for (let calm = 0; calm < 5; ) {
-    calm = cluster.plane.busy === 0 ? calm + 1 : 0;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
-
 test("a rolling update never has fewer or more pods than its limits allow", async () => {
   await open({ spec: { replicas: 4, strategy: { rollingUpdate: { maxSurge: "25%", maxUnavailable: 0 } } } });
   await settled("web:1", 4);
@@ -112,7 +104,7 @@ test("a paused deployment does not roll, but it scales; resumed it goes on", asy
     await cluster.playAgents();
     return (await setOf("web:1"))?.status?.availableReplicas === 3;
   });
-  await quiet();
+  await cluster.quiet();
   expect(await setOf("web:2")).toBeUndefined();
   expect(progress(await get())).toMatchObject({ status: "Unknown", message: "Deployment is paused" });
   await change({ spec: { paused: false } });
@@ -128,13 +120,13 @@ test("scaled in the middle of a rollout, old and new sets grow by their share", 
     const [old, fresh] = [await setOf("web:1"), await setOf("web:2")];
     return old?.spec?.replicas === 8 && fresh?.spec?.replicas === 5;
   });
-  await quiet();
+  await cluster.quiet();
   await change({ spec: { replicas: 15 } });
   await cluster.until(async () => {
     const [old, fresh] = [await setOf("web:1"), await setOf("web:2")];
     return old?.spec?.replicas === 11 && fresh?.spec?.replicas === 7;
   });
-  await quiet();
+  await cluster.quiet();
   expect((await setOf("web:1"))?.metadata.annotations).toMatchObject({
     "deployment.kubernetes.io/desired-replicas": "15",
     "deployment.kubernetes.io/max-replicas": "18",
@@ -147,7 +139,7 @@ test("Recreate waits until the last old pod is gone", async () => {
   await settled("web:1", 2);
   await change(image("web:2"));
   await cluster.until(async () => (await all()).every(({ metadata }) => metadata.deletionTimestamp));
-  await quiet();
+  await cluster.quiet();
   expect(await setOf("web:2")).toBeUndefined();
   await settled("web:2", 2);
 });
@@ -183,7 +175,7 @@ test("a set that is left without an owner is adopted, and its revision counts", 
 test("a set that begins to match is adopted by a deployment that stands", async () => {
   await open({ spec: { replicas: 0 } });
   await cluster.until(async () => (await sets()).length === 1);
-  await quiet();
+  await cluster.quiet();
   const other = make.replicaSet({
     metadata: { name: "stray" },
     spec: { replicas: 0, selector: { matchLabels: { app: "web", more: "x" } } },
@@ -215,9 +207,9 @@ test("pods that are refused show in conditions once, without a storm of writes",
       'is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
     ),
   });
-  await quiet();
+  await cluster.quiet();
   const [set] = await sets();
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let look = 0; look < 10; look++) await cluster.quiet();
   expect((await sets())[0]?.metadata.resourceVersion).toBe(set?.metadata.resourceVersion);
   await cluster.ask("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "nobody" } });
   await cluster.until(async () => {

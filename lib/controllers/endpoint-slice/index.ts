@@ -11,15 +11,15 @@ import {
 } from "#api";
 import { clone, deepEqual } from "#base";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { controllerReference, ignoring } from "../ownership.ts";
+import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
 import { isReady } from "../pods.ts";
 import { podsOf, portsOn, type ResolvedPort, servicesOfPod, targetRef } from "../service-pods.ts";
+import { plan, type Wanted } from "./plan.ts";
 
 const nameLabel = "kubernetes.io/service-name";
 const managerLabel = "endpointslice.kubernetes.io/managed-by";
 const manager = "endpointslice-controller.k8s.io";
 const headlessLabel = "service.kubernetes.io/headless";
-const largest = 100;
 
 export const endpointSliceController = defineController<Service>({
   name: "endpoint-slice",
@@ -51,7 +51,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   await agree(context, service, wanted, there);
 }
 
-interface Wanted {
+interface Group {
   ports: ResolvedPort[];
   endpoints: Endpoint[];
 }
@@ -59,13 +59,12 @@ interface Wanted {
 const portKey = (ports: readonly ResolvedPort[]): string =>
   JSON.stringify([...ports].sort((a, b) => (a.name < b.name ? -1 : 1)));
 
-/** Endpoints by the ports that they serve, in pieces of a slice's size. */
+/** Endpoints by the ports that they serve. A pod that names none of the ports is told of without ports, as upstream does. */
 async function wantedSlices({ client }: ControllerContext, service: Service): Promise<Wanted[]> {
-  const byPorts = new Map<string, Wanted>();
+  const byPorts = new Map<string, Group>();
   const zones = new Map<string, string | undefined>();
   for (const pod of await podsOf(client, service)) {
     const ports = portsOn(service, pod);
-    if (ports.length === 0 && (service.spec?.ports ?? []).length > 0) continue;
     const nodeName = pod.spec?.nodeName ?? "";
     if (nodeName !== "" && !zones.has(nodeName)) {
       const node = await ignoring(["NotFound"], client.get(nodes, { name: nodeName }));
@@ -77,14 +76,15 @@ async function wantedSlices({ client }: ControllerContext, service: Service): Pr
   }
   // A service without pods shows one empty slice.
   if (byPorts.size === 0) return [{ ports: [], endpoints: [] }];
-  return [...byPorts.values()].flatMap(({ ports, endpoints }) => {
-    endpoints.sort((a, b) => ((a.targetRef?.uid ?? "") < (b.targetRef?.uid ?? "") ? -1 : 1));
-    const pieces: Wanted[] = [];
-    for (let at = 0; at < endpoints.length; at += largest)
-      pieces.push({ ports, endpoints: endpoints.slice(at, at + largest) });
-    return pieces;
-  });
+  return [...byPorts.values()].map(({ ports, endpoints }) => ({ ports: ports.map(asPort), endpoints }));
 }
+
+const asPort = ({ name, port, protocol, appProtocol }: ResolvedPort) => ({
+  name,
+  port,
+  protocol,
+  ...(appProtocol ? { appProtocol } : {}),
+});
 
 function endpointOf(service: Service, pod: Pod, zone: string | undefined): Endpoint {
   const serving = isReady(pod);
@@ -116,7 +116,7 @@ function labelsOf(service: Service): Record<string, string> {
   };
 }
 
-/** Changes as few slices as possible: equal ones stay, then those with the same ports are rewritten, then the rest is made or deleted. */
+/** Writes what the slices of a service are to say. */
 async function agree(
   context: ControllerContext,
   service: Service,
@@ -125,54 +125,25 @@ async function agree(
 ): Promise<void> {
   const { client } = context;
   const labels = labelsOf(service);
-  const ports = ({ ports }: Wanted) =>
-    ports.map(({ name, port, protocol, appProtocol }) => ({
-      name,
-      port,
-      protocol,
-      ...(appProtocol ? { appProtocol } : {}),
-    }));
-  const isSame = (slice: EndpointSlice, want: Wanted): boolean =>
-    deepEqual(slice.endpoints ?? [], want.endpoints) &&
-    deepEqual(slice.ports ?? [], ports(want)) &&
-    deepEqual(slice.metadata.labels, labels);
-  const free = [...there];
-  const rest: Wanted[] = [];
-  for (const want of wanted) {
-    const at = free.findIndex((slice) => isSame(slice, want));
-    if (at >= 0) free.splice(at, 1);
-    else rest.push(want);
-  }
-  for (const want of rest) {
-    const at = Math.max(
-      0,
-      free.findIndex((slice) => deepEqual(slice.ports ?? [], ports(want))),
-    );
-    const [slice] = free.splice(at, 1);
+  const { uid, namespace } = service.metadata;
+  const isOwned = ({ metadata }: EndpointSlice): boolean => controllerOf({ metadata })?.uid === uid;
+  const { write, remove } = plan(wanted, there.filter(isOwned), ({ metadata }) => deepEqual(metadata.labels, labels));
+  for (const { slice, endpoints, ports } of write) {
     if (slice) {
       const next = clone(slice);
-      Object.assign(next, { endpoints: want.endpoints, ports: ports(want) });
+      Object.assign(next, { endpoints, ports });
       next.metadata.labels = labels;
       await client.update(slices, next);
       continue;
     }
-    await ignoring(
-      ["Forbidden", "NotFound"],
-      client.create(slices, {
-        metadata: {
-          generateName: `${service.metadata.name}-`,
-          namespace: service.metadata.namespace,
-          labels,
-          ownerReferences: [controllerReference(services, service)],
-        },
-        addressType: "IPv4",
-        endpoints: want.endpoints,
-        ports: ports(want),
-      } as EndpointSlice),
-    );
+    const ownerReferences = [controllerReference(services, service)];
+    const metadata = { generateName: `${service.metadata.name}-`, namespace, labels, ownerReferences };
+    const made = { metadata, addressType: "IPv4", endpoints, ports } as EndpointSlice;
+    await ignoring(["Forbidden", "NotFound"], client.create(slices, made));
   }
-  for (const { metadata } of free) {
-    const { namespace, name = "" } = metadata;
-    await ignoring(["NotFound"], client.remove(slices, { namespace, name }));
+  // Slices of an earlier service of this name lead to the wrong pods as long as they stand.
+  for (const { metadata } of [...remove, ...there.filter((slice) => !isOwned(slice))]) {
+    const { name = "" } = metadata;
+    await ignoring(["NotFound", "Conflict"], client.remove(slices, { namespace, name }, { uid: metadata.uid }));
   }
 }

@@ -82,7 +82,8 @@ function subsetsOf(service: Service, all: readonly Pod[]): { subsets: Subsets; d
     (publish || isReady(pod) ? group.ready : group.notReady).push(addressOf(service, pod));
   }
   const byIp = (a: EndpointAddress, b: EndpointAddress) => (a.ip < b.ip ? -1 : 1);
-  const subsets = [...groups.values()].map(({ ports, ready, notReady }) => ({
+  const inOrder = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+  const subsets = inOrder.map(({ ports, ready, notReady }) => ({
     ...(ready.length > 0 ? { addresses: ready.sort(byIp) } : {}),
     ...(notReady.length > 0 ? { notReadyAddresses: notReady.sort(byIp) } : {}),
     ...(ports.length > 0

@@ -47,6 +47,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   const service = await ignoring(["NotFound"], client.get(services, key));
   const used = new Set([
     ...(service?.spec?.clusterIPs ?? []),
+    String(service?.spec?.healthCheckNodePort ?? ""),
     ...(service?.spec?.ports ?? []).map(({ nodePort }) => String(nodePort ?? "")),
   ]);
   const waits = [

@@ -1,0 +1,146 @@
+import { afterEach, expect, test } from "vitest";
+import { ipAddress as addresses, nodePortAllocation as ports } from "#api";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { handClock, make, type Part } from "#test/make";
+
+let cluster: TestCluster;
+afterEach(() => cluster.close());
+
+const path = "/api/v1/namespaces/default/services";
+type Service = ReturnType<typeof make.service>;
+const create = (part: Part<Service> = {}) => cluster.ask("POST", path, make.service(part as never));
+const patch = (body: object) =>
+  cluster.ask("PATCH", `${path}/web`, body, { "content-type": "application/merge-patch+json" });
+const takenAddresses = async () =>
+  (await cluster.client.list(addresses)).items.map(({ metadata }) => metadata.name).filter((ip) => ip !== "10.96.0.1");
+const takenPorts = async () => (await cluster.client.list(ports)).items.map(({ metadata }) => Number(metadata.name));
+
+test("an address is taken once: by number, by chance, and not outside the range", async () => {
+  cluster = await openCluster();
+  const first = await create({ spec: { clusterIP: "10.96.0.77" } });
+  expect(first.json.spec).toMatchObject({
+    clusterIP: "10.96.0.77",
+    clusterIPs: ["10.96.0.77"],
+    ipFamilies: ["IPv4"],
+    ipFamilyPolicy: "SingleStack",
+  });
+  const again = await create({ metadata: { name: "other" }, spec: { clusterIP: "10.96.0.77" } });
+  expect(again.json).toMatchObject({
+    code: 422,
+    message:
+      'Service "other" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.77"]: failed to allocate IP 10.96.0.77: provided IP is already allocated',
+  });
+  const outside = await create({ metadata: { name: "other" }, spec: { clusterIP: "10.97.0.1" } });
+  expect(outside.json).toMatchObject({ code: 422, message: expect.stringContaining("is not in the valid range") });
+  expect(await takenAddresses()).toEqual(["10.96.0.77"]);
+});
+
+test("of two services that race for one address one gets it, and its port goes back with the loser", async () => {
+  cluster = await openCluster();
+  const spec = { type: "NodePort", clusterIP: "10.96.0.78" };
+  const answers = await Promise.all(["a", "b", "c"].map((name) => create({ metadata: { name }, spec })));
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 422, 422]);
+  expect(await takenAddresses()).toEqual(["10.96.0.78"]);
+  expect(await takenPorts()).toHaveLength(1);
+});
+
+test("a service that is deleted gives back at once what the next one of its name asks for", async () => {
+  cluster = await openCluster();
+  for (let round = 0; round < 5; round++) {
+    const made = await create({
+      spec: { type: "NodePort", clusterIP: "10.96.0.79", ports: [{ port: 80, nodePort: 30_079 }] },
+    });
+    expect(made.status).toBe(201);
+    expect((await cluster.ask("DELETE", `${path}/web`)).status).toBe(200);
+  }
+  await create({ spec: { type: "NodePort", clusterIP: "10.96.0.79", ports: [{ port: 80, nodePort: 30_079 }] } });
+  await cluster.quiet();
+  expect([await takenAddresses(), await takenPorts()]).toEqual([["10.96.0.79"], [30_079]]);
+});
+
+test("a service changes its type, and holds what the type has", async () => {
+  cluster = await openCluster();
+  const made = (await create()).json;
+  const up = await patch({ spec: { type: "NodePort" } });
+  const { nodePort } = up.json.spec.ports[0];
+  expect(up.json.spec).toMatchObject({ clusterIP: made.spec.clusterIP, externalTrafficPolicy: "Cluster" });
+  const moved = await patch({ spec: { ports: [{ port: 81 }] } });
+  expect(moved.json.spec.ports).toMatchObject([{ port: 81, nodePort }]);
+  const down = await patch({ spec: { type: "ClusterIP" } });
+  expect(down.json.spec.ports[0].nodePort).toBeUndefined();
+  expect(await takenPorts()).toEqual([]);
+  const name = await patch({ spec: { type: "ExternalName", externalName: "example.com" } });
+  expect(name.status).toBe(200);
+  for (const field of ["clusterIP", "clusterIPs", "ipFamilies"]) expect(name.json.spec[field]).toBeUndefined();
+  expect(await takenAddresses()).toEqual([]);
+  const back = await patch({ spec: { type: "ClusterIP", externalName: null } });
+  expect(await takenAddresses()).toEqual([back.json.spec.clusterIP]);
+});
+
+test("a node port is taken once and only from its range; two protocols may share it", async () => {
+  cluster = await openCluster();
+  const one = { port: 53, nodePort: 30_053 };
+  const both = [
+    { ...one, name: "u", protocol: "UDP" },
+    { ...one, name: "t", protocol: "TCP" },
+  ];
+  expect((await create({ spec: { type: "NodePort", ports: both } })).status).toBe(201);
+  const again = await create({ metadata: { name: "other" }, spec: { type: "NodePort", ports: [one] } });
+  expect(again.json.message).toBe(
+    'Service "other" is invalid: spec.ports[0].nodePort: Invalid value: 30053: provided port is already allocated',
+  );
+  const low = await create({
+    metadata: { name: "other" },
+    spec: { type: "NodePort", ports: [{ port: 1, nodePort: 80 }] },
+  });
+  expect(low.json.message).toContain("The range of valid ports is 30000-32767");
+  expect(await takenAddresses()).toHaveLength(1);
+});
+
+test("a load balancer with local traffic gets a port for its health checks, and may go without node ports", async () => {
+  cluster = await openCluster();
+  const made = await create({
+    spec: { type: "LoadBalancer", externalTrafficPolicy: "Local", allocateLoadBalancerNodePorts: false },
+  });
+  const { healthCheckNodePort, ports: list } = made.json.spec;
+  expect(list[0].nodePort).toBeUndefined();
+  expect(await takenPorts()).toEqual([healthCheckNodePort]);
+  await patch({ spec: { externalTrafficPolicy: "Cluster" } });
+  expect(await takenPorts()).toEqual([]);
+});
+
+test("a headless service has no address, and a dry run takes none", async () => {
+  cluster = await openCluster();
+  expect((await create({ spec: { clusterIP: "None" } })).json.spec).toMatchObject({ clusterIPs: ["None"] });
+  const dry = await cluster.ask("POST", `${path}?dryRun=All`, make.service({ metadata: { name: "dry" } }));
+  expect(dry.json.spec.clusterIP).toMatch(/^10\.96\./);
+  expect(await takenAddresses()).toEqual([]);
+});
+
+test("what a crash left taken goes back after a minute, not before", async () => {
+  const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
+  cluster = await openCluster({ clock });
+  const { client } = cluster;
+  const parentRef = { group: "", resource: "services", namespace: "default", name: "lost" };
+  await client.create(addresses, { metadata: { name: "10.96.0.80" }, spec: { parentRef } });
+  await client.create(ports, { metadata: { name: "30080" }, spec: { namespace: "default", name: "lost" } });
+  await cluster.quiet();
+  clock.move(59_000);
+  await cluster.quiet();
+  expect([await takenAddresses(), await takenPorts()]).toEqual([["10.96.0.80"], [30_080]]);
+  clock.move(1000);
+  await cluster.until(async () => (await takenAddresses()).length === 0 && (await takenPorts()).length === 0);
+});
+
+test("a service that goes with its last finalizer gives back what it held", async () => {
+  const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
+  cluster = await openCluster({ clock });
+  await create({ metadata: { finalizers: ["example.com/wait"] }, spec: { type: "NodePort" } });
+  await cluster.ask("DELETE", `${path}/web`);
+  await cluster.quiet();
+  expect(await takenAddresses()).toHaveLength(1);
+  await patch({ metadata: { finalizers: null } });
+  await cluster.quiet();
+  clock.move(61_000);
+  await cluster.until(async () => (await takenAddresses()).length === 0 && (await takenPorts()).length === 0);
+});
