@@ -10,6 +10,7 @@ import { type Engine, runControllers } from "#reconcile";
 import { type Scheduler, startScheduler } from "#scheduler";
 import { type Cache, openCache, type Store } from "#store";
 import { bootstrap } from "./bootstrap.ts";
+import { startCompaction } from "./compaction.ts";
 import { version } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -81,6 +82,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   });
   const client = server.client(component("apiserver"));
   let engine: Engine | undefined;
+  let stopCompaction: (() => void) | undefined;
   let scheduler: Scheduler | undefined;
   const recorderFor = (user: Client, name: string) => createRecorder({ client: user, clock, log, component: name });
   return {
@@ -106,12 +108,18 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       const scheduling = server.client(component("kube-scheduler"));
       const record = recorderFor(scheduling, "default-scheduler");
       scheduler = startScheduler({ client: scheduling, clock, random, log, record });
+      // A host that lives long keeps the logs short; elsewhere the clock's tick does.
+      if (options.warm) {
+        const types = [...new Set(registry.resources.map(({ type }) => type))];
+        stopCompaction = startCompaction({ store, types, clock, log });
+      }
       await Promise.all([engine.ready, scheduler.ready]);
     },
     get busy() {
       return (engine?.busy ?? 0) + (scheduler?.busy ?? 0);
     },
     async stop() {
+      stopCompaction?.();
       await Promise.all([engine?.stop(), scheduler?.stop()]);
       for (const open of caches.values()) (await open).close();
     },
