@@ -27,6 +27,8 @@ export interface AgentStart {
   names: readonly string[];
   runtime: RuntimeName;
   log: Log;
+  /** Hears of each process that is started, the first included. */
+  launched(pid: number): void;
 }
 
 /** A young generation of this many MiB: memory that is given back early, for a little more collecting. */
@@ -40,7 +42,12 @@ const tooOften = 3;
 export async function startAgent(start: AgentStart): Promise<AgentProcess> {
   const config = await writeConfig(start);
   const output = join(start.folder.logs, "agent.log");
-  let child: ChildProcess = launch(start.program, config, output);
+  const begin = (): ChildProcess => {
+    const made = launch(start.program, config, output);
+    start.launched(made.pid ?? 0);
+    return made;
+  };
+  let child = begin();
   let stopping = false;
   let falls = 0;
   let failed: string | undefined;
@@ -59,7 +66,7 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
       if (falls >= tooOften) failed = how;
       await sleep(systemClock, Math.min(200 * 2 ** falls, longestBackoff), stopped.signal);
       if (stopping) return;
-      child = launch(start.program, config, output);
+      child = begin();
     }
   };
   const watching = watch();

@@ -204,6 +204,14 @@ describe("a running cluster", () => {
     expect((await ask("/readyz")).status).toBe(200);
   });
 
+  test("an agent that is killed is started again, and the status knows it", { timeout: 20_000 }, async () => {
+    const agentOf = () => (JSON.parse(readFileSync(join(dataDir, "running.json"), "utf8")) as { agent: number }).agent;
+    const before = agentOf();
+    process.kill(before, "SIGKILL");
+    while (agentOf() === before) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await skiff(["status", "--data-dir", dataDir])).code).toBe(0);
+  });
+
   test("SIGTERM stops it cleanly, and its agent with it", async () => {
     const { agent } = JSON.parse(readFileSync(join(dataDir, "running.json"), "utf8")) as { agent: number };
     child.kill("SIGTERM");

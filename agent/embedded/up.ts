@@ -57,16 +57,19 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     const { plane, pki, server } = await startControlPlane(options, folder, log, progress, opened);
     const names = nodeNames(options);
     progress.step(`starting the agent (${runtime})`);
-    const agent = await startAgent({ program, options, folder, pki, server, names, runtime, log });
-    opened.push(() => agent.stop());
-    lock.tell({
-      pid: process.pid,
-      agent: agent.pid,
+    const since = new Date(systemClock.now()).toISOString();
+    const agent = await startAgent({
+      program,
+      options,
+      folder,
+      pki,
       server,
+      names,
       runtime,
-      nodes: names,
-      since: new Date(systemClock.now()).toISOString(),
+      log,
+      launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
     });
+    opened.push(() => agent.stop());
     await nodesReady(plane.client, names, agent, folder, progress, signal);
     if (signal.aborted) return;
     progress.done();
