@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "#base";
@@ -75,7 +75,11 @@ export function lockFolder(folder: DataFolder): Lock {
   }
   const lock = hold(folder);
   return {
-    tell: (running) => writeFileSync(folder.running, `${JSON.stringify(running, null, 2)}\n`, { mode: 0o600 }),
+    tell(running) {
+      // By rename: who reads it meanwhile sees one state or the other.
+      writeFileSync(`${folder.running}.new`, `${JSON.stringify(running, null, 2)}\n`, { mode: 0o600 });
+      renameSync(`${folder.running}.new`, folder.running);
+    },
     release() {
       rmSync(folder.running, { force: true });
       lock.close();
