@@ -243,16 +243,3 @@ test("options come as YAML, as protobuf, or not at all", async () => {
   expect((await ask("DELETE", path, { kind: "Pod", apiVersion: "v1" })).status).toBe(400);
   expect((await ask("DELETE", path, "x", { "content-type": "text/html" })).status).toBe(415);
 });
-
-test("the last finalizer of a service takes its address along", async () => {
-  const services = "/api/v1/namespaces/default/services";
-  const spec = { ports: [{ port: 80 }] };
-  const made = await ask("POST", services, { metadata: { name: "s", finalizers: ["ex.io/f"] }, spec });
-  const address = `/apis/networking.k8s.io/v1/ipaddresses/${made.json.spec.clusterIP}`;
-  expect((await ask("GET", address)).status).toBe(200);
-  await ask("DELETE", `${services}/s`);
-  expect((await ask("GET", address)).status).toBe(200);
-  await ask("PATCH", `${services}/s`, { metadata: { finalizers: null } }, merge);
-  // The controller that repairs addresses may have a word in between.
-  await cluster.until(async () => (await ask("GET", address)).status === 404);
-});

@@ -1,4 +1,3 @@
-import type { AdmissionRequest } from "#admission";
 import { type Kind, type KubernetesObject, type ObjectMeta, validateObjectMetaUpdate } from "#api/meta";
 import { badRequest, clone, conflict, deepEqual, invalid, notFound, serverTimeout } from "#base";
 import { Conflict, type Entry } from "#store";
@@ -97,7 +96,6 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
   prepareUpdate(call, next, current, options);
   const request = admissionRequest(call, "UPDATE", { object: next, previous: current });
   await mutate(server, request);
-  let gone: AdmissionRequest | undefined;
   // What was prepared is taken back only when the write surely does not stand; repair finds the rest.
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
@@ -115,11 +113,9 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
     outcome = result instanceof Error ? "refused" : "stands";
     if (result instanceof Conflict) return result;
     if (result instanceof Error) throw result;
-    if (going) gone = admissionRequest({ ...call, subresource: "" }, "DELETE", { previous: current });
     return { object: atRevision(next, result.revision), entry: result, ...(going ? { deleted: true as const } : {}) };
   } finally {
-    // An object that went with this write is settled as one that was deleted.
-    if (outcome === "stands") await settle(server, gone ?? request);
+    if (outcome === "stands") await settle(server, request);
     else if (outcome === "refused") await undo(server, request);
   }
 }

@@ -1,0 +1,311 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { configMap } from "#api";
+import { messageShapeOf } from "#api/meta";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { encodeEnvelope } from "#wire";
+
+let cluster: TestCluster;
+let ask: TestCluster["ask"];
+beforeAll(async () => {
+  cluster = await openCluster();
+  ({ ask } = cluster);
+});
+afterAll(() => cluster.close());
+
+const maps = "/api/v1/namespaces/default/configmaps";
+const deployments = "/apis/apps/v1/namespaces/default/deployments";
+const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+const merge = { "content-type": "application/merge-patch+json" };
+const template = { metadata: { labels: { app: "a" } }, spec: { containers: [{ name: "c", image: "i" }] } };
+const deployment = (name: string, more: object = {}) => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name },
+  spec: { paused: true, replicas: 0, selector: { matchLabels: { app: "a" } }, template },
+  ...more,
+});
+
+test("generateName: five letters of upstream's alphabet, cut to fit, refused after eight collisions", async () => {
+  const made = await ask("POST", maps, { metadata: { generateName: "g-" } });
+  expect(made.json.metadata.name).toMatch(/^g-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
+  expect(made.json.metadata.generateName).toBe("g-");
+  const long = await ask("POST", maps, { metadata: { generateName: "x".repeat(70) } });
+  expect(long.json.metadata.name).toMatch(/^x{58}.{5}$/);
+  const both = await ask("POST", maps, { metadata: { generateName: "g-", name: "given" } });
+  expect(both.json.metadata.name).toBe("given");
+  const neither = await ask("POST", maps, { metadata: {} });
+  expect(neither.json).toMatchObject({
+    code: 422,
+    details: { causes: [{ field: "metadata.name", message: "Required value: name or generateName is required" }] },
+  });
+});
+
+test("a body for another namespace, or under another name, is refused", async () => {
+  const elsewhere = await ask("POST", maps, { metadata: { name: "a", namespace: "kube-system" } });
+  expect(elsewhere.json).toMatchObject({
+    code: 400,
+    reason: "BadRequest",
+    message: "the namespace of the provided object does not match the namespace sent on the request",
+  });
+  await ask("POST", maps, { metadata: { name: "named" } });
+  expect((await ask("PUT", `${maps}/named`, { metadata: { name: "other" } })).json).toMatchObject({
+    code: 400,
+    message: "the name of the object (other) does not match the name on the URL (named)",
+  });
+  const moved = await ask("PUT", `${maps}/named`, { metadata: { name: "named", namespace: "kube-system" } });
+  expect(moved.json.code).toBe(400);
+});
+
+test("PUT: without a revision it overwrites, with a stale one or another uid it conflicts", async () => {
+  const made = await ask("POST", maps, { metadata: { name: "put" }, data: { x: "1" } });
+  const free = await ask("PUT", `${maps}/put`, { metadata: { name: "put" }, data: { x: "2" } });
+  expect([free.status, free.json.metadata.uid]).toEqual([200, made.json.metadata.uid]);
+  expect((await ask("PUT", `${maps}/put`, made.json)).json).toEqual({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message:
+      'Operation cannot be fulfilled on configmaps "put": the object has been modified; please apply your changes to the latest version and try again',
+    reason: "Conflict",
+    details: { name: "put", kind: "configmaps" },
+    code: 409,
+  });
+  const other = await ask("PUT", `${maps}/put`, { metadata: { name: "put", uid: "x" } });
+  expect(other.json).toMatchObject({ code: 409, reason: "Conflict" });
+  expect(other.json.message).toContain("Precondition failed: UID in precondition: x, UID in object meta: ");
+  const stale = { metadata: { resourceVersion: made.json.metadata.resourceVersion }, data: { x: "3" } };
+  expect((await ask("PATCH", `${maps}/put`, stale, merge)).json.code).toBe(409);
+  expect((await ask("PUT", `${maps}/none`, { metadata: { name: "none" } })).json).toMatchObject({
+    code: 404,
+    message: 'configmaps "none" not found',
+  });
+});
+
+test("PUT of a lease needs a revision, and creates what is not there", async () => {
+  const made = await ask("PUT", `${leases}/l`, { metadata: { name: "l" }, spec: { holderIdentity: "a" } });
+  expect([made.status, made.json.metadata.name]).toEqual([201, "l"]);
+  expect((await ask("PUT", `${leases}/l`, { metadata: { name: "l" } })).json).toEqual({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message:
+      'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+    reason: "Invalid",
+    details: {
+      name: "l",
+      group: "coordination.k8s.io",
+      kind: "leases",
+      causes: [
+        {
+          reason: "FieldValueInvalid",
+          message: "Invalid value: 0: must be specified for an update",
+          field: "metadata.resourceVersion",
+        },
+      ],
+    },
+    code: 422,
+  });
+  expect((await ask("PUT", `${leases}/m`, { metadata: { name: "n" } })).json.code).toBe(400);
+  expect((await ask("PUT", `${leases}/m`, { metadata: { name: "m", uid: "x" } })).json.code).toBe(409);
+  const unnamed = await ask("PUT", `${leases}/m`, { spec: { holderIdentity: "a" } });
+  expect([unnamed.status, unnamed.json.metadata.name]).toEqual([201, "m"]);
+});
+
+test("a write that changes nothing keeps the revision", async () => {
+  const made = await ask("POST", maps, { metadata: { name: "same" }, data: { x: "1" } });
+  for (const again of [
+    await ask("PUT", `${maps}/same`, made.json),
+    await ask("PATCH", `${maps}/same`, { data: { x: "1" } }, merge),
+    await ask("PATCH", `${maps}/same`, [], { "content-type": "application/json-patch+json" }),
+    await ask("PATCH", `${maps}/same`, {}, { "content-type": "application/strategic-merge-patch+json" }),
+  ]) {
+    expect([again.status, again.json]).toEqual([200, made.json]);
+  }
+});
+
+test("the generation counts changes of what is wanted, and of nothing else", async () => {
+  const path = `${deployments}/g`;
+  const made = await ask("POST", deployments, deployment("g", { status: { replicas: 7 } }));
+  const generation = async (patch: object, where = path) =>
+    (await ask("PATCH", where, patch, merge)).json.metadata.generation;
+  expect(made.json.metadata.generation).toBe(1);
+  expect(await generation({ metadata: { labels: { a: "1" }, generation: 9 } })).toBe(1);
+  expect(await generation({ status: { replicas: 3 } }, `${path}/status`)).toBe(1);
+  expect(await generation({ spec: { replicas: 0 } })).toBe(1);
+  expect(await generation({ spec: { minReadySeconds: 1 } })).toBe(2);
+  expect(await generation({ metadata: { finalizers: ["ex.io/f"] } })).toBe(2);
+  expect((await ask("DELETE", path)).json.metadata.generation).toBe(3);
+  await ask("PATCH", path, { metadata: { finalizers: null } }, merge);
+});
+
+test("status and spec are written apart, both ways", async () => {
+  const path = `${deployments}/s`;
+  const made = await ask("POST", deployments, deployment("s", { status: { replicas: 7, readyReplicas: 7 } }));
+  expect(made.json.status?.replicas).toBeUndefined();
+  const ignored = await ask("PATCH", path, { spec: { minReadySeconds: 4 }, status: { observedGeneration: 99 } }, merge);
+  expect(ignored.json.spec.minReadySeconds).toBe(4);
+  expect(ignored.json.status?.observedGeneration).not.toBe(99);
+  const condition = { type: "Ex", status: "True" };
+  const written = await ask(
+    "PATCH",
+    `${path}/status`,
+    { spec: { minReadySeconds: 5 }, status: { conditions: [condition] } },
+    merge,
+  );
+  expect(written.status).toBe(200);
+  expect(written.json.spec.minReadySeconds).toBe(4);
+  expect(written.json.status.conditions).toMatchObject([condition]);
+  const current = (await ask("GET", `${path}/status`)).json;
+  expect(current.kind).toBe("Deployment");
+  const { resourceVersion: _revision, ...metadata } = current.metadata;
+  const put = { ...current, metadata, spec: { ...current.spec, minReadySeconds: 6 }, status: { collisionCount: 3 } };
+  const replaced = await ask("PUT", `${path}/status`, put);
+  expect([replaced.json.spec.minReadySeconds, replaced.json.status.collisionCount]).toEqual([4, 3]);
+  await ask("DELETE", path);
+});
+
+test("a dry run answers as the write would and keeps nothing", async () => {
+  const made = await ask("POST", `${maps}?dryRun=All`, { metadata: { name: "dry" } });
+  expect([made.status, made.json.metadata.uid]).toEqual([201, expect.any(String)]);
+  expect(made.json.metadata.resourceVersion).toBeUndefined();
+  expect((await ask("GET", `${maps}/dry`)).status).toBe(404);
+  const there = await ask("POST", maps, { metadata: { name: "dry" }, data: { x: "1" } });
+  expect((await ask("POST", `${maps}?dryRun=All`, { metadata: { name: "dry" } })).json.reason).toBe("AlreadyExists");
+  const put = await ask("PUT", `${maps}/dry?dryRun=All`, { ...there.json, data: { x: "2" } });
+  expect([put.status, put.json.data]).toEqual([200, { x: "2" }]);
+  const patched = await ask("PATCH", `${maps}/dry?dryRun=All`, { data: { x: "3" } }, merge);
+  expect(patched.json.data).toEqual({ x: "3" });
+  expect((await ask("GET", `${maps}/dry`)).json).toEqual(there.json);
+  expect((await ask("PUT", `${leases}/dry?dryRun=All`, { metadata: { name: "dry" } })).status).toBe(201);
+  expect((await ask("GET", `${leases}/dry`)).status).toBe(404);
+  const wrong = await ask("POST", `${maps}?dryRun=Most`, { metadata: { name: "x" } });
+  expect(wrong.json.message).toBe(
+    'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Most": supported values: "All"',
+  );
+});
+
+test("a dry run of scale, status, binding and services keeps nothing", async () => {
+  await ask("POST", deployments, deployment("d"));
+  const scaled = await ask("PATCH", `${deployments}/d/scale?dryRun=All`, { spec: { replicas: 5 } }, merge);
+  expect(scaled.json).toMatchObject({ kind: "Scale", apiVersion: "autoscaling/v1", spec: { replicas: 5 } });
+  await ask("PATCH", `${deployments}/d/status?dryRun=All`, { status: { collisionCount: 5 } }, merge);
+  const after = (await ask("GET", `${deployments}/d`)).json;
+  expect([after.spec.replicas, after.status?.collisionCount]).toEqual([0, undefined]);
+  const services = "/api/v1/namespaces/default/services";
+  const service = { metadata: { name: "dry" }, spec: { type: "NodePort", ports: [{ port: 80 }] } };
+  const made = await ask("POST", `${services}?dryRun=All`, service);
+  expect(made.status).toBe(201);
+  expect((await ask("GET", `${services}/dry`)).status).toBe(404);
+  const address = `/apis/networking.k8s.io/v1/ipaddresses/${made.json.spec.clusterIP}`;
+  expect((await ask("GET", address)).status).toBe(404);
+  await ask("DELETE", `${deployments}/d`);
+});
+
+test("scale takes a PUT without a Content-Type, and conflicts on a stale revision", async () => {
+  await ask("POST", deployments, deployment("scaled"));
+  const path = `${deployments}/scaled/scale`;
+  const before = (await ask("GET", path)).json;
+  expect(before).toMatchObject({ kind: "Scale", metadata: { name: "scaled" }, status: { selector: "app=a" } });
+  const { resourceVersion: _revision, ...metadata } = before.metadata;
+  const put = await ask("PUT", path, { ...before, metadata, spec: { replicas: 0 } }, { "content-type": "" });
+  expect(put.status).toBe(200);
+  const stale = { ...before, metadata: { ...metadata, resourceVersion: "1" }, spec: { replicas: 3 } };
+  expect((await ask("PUT", path, stale)).json).toMatchObject({ code: 409, reason: "Conflict" });
+  const raised = await ask("PATCH", path, { spec: { replicas: 2 } }, merge);
+  expect(raised.json.spec.replicas).toBe(2);
+  expect((await ask("GET", `${deployments}/scaled`)).json.metadata.generation).toBe(2);
+  expect((await ask("PATCH", path, { spec: { replicas: -1 } }, merge)).json.code).toBe(422);
+  await ask("DELETE", `${deployments}/scaled`);
+});
+
+test("unknown and duplicate members are refused, warned of or passed over, as the client says", async () => {
+  const body = '{"metadata":{"name":"f","zzz":1},"data":{"a":"1"},"data":{"a":"2"},"yyy":{}}';
+  const strict = await ask("POST", `${maps}?fieldValidation=Strict`, body);
+  expect(strict.json).toMatchObject({
+    code: 400,
+    message:
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "data", unknown field "metadata.zzz", unknown field "yyy"',
+  });
+  const warned = await ask("POST", `${maps}?fieldValidation=Warn&dryRun=All`, body);
+  expect([warned.status, warned.headers["warning"]]).toEqual([
+    201,
+    [
+      '299 - "duplicate field \\"data\\""',
+      '299 - "unknown field \\"metadata.zzz\\""',
+      '299 - "unknown field \\"yyy\\""',
+    ],
+  ]);
+  const ignored = await ask("POST", `${maps}?fieldValidation=Ignore&dryRun=All`, body);
+  expect([ignored.status, ignored.headers["warning"], ignored.json.data]).toEqual([201, undefined, { a: "2" }]);
+});
+
+test("a JSON patch whose test fails is 422 in upstream's words", async () => {
+  await ask("POST", maps, { metadata: { name: "jp" }, data: { x: "1" } });
+  const operations = [{ op: "test", path: "/data/x", value: "2" }];
+  const failed = await ask("PATCH", `${maps}/jp`, operations, { "content-type": "application/json-patch+json" });
+  expect(failed.json).toEqual({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message: "the server rejected our request due to an error in our request",
+    reason: "Invalid",
+    details: {},
+    code: 422,
+  });
+});
+
+test("a create in protobuf", async () => {
+  const type = { apiVersion: "v1", kind: "ConfigMap" };
+  const bytes = encodeEnvelope(type, messageShapeOf(configMap.schema), {
+    metadata: { name: "proto" },
+    data: { x: "1" },
+  });
+  const send = (path: string, contentType: string) =>
+    cluster.plane.server.handle({
+      method: "POST",
+      path,
+      query: new URLSearchParams("fieldManager=kubectl-create&fieldValidation=Strict"),
+      headers: { "content-type": contentType, accept: "application/vnd.kubernetes.protobuf,application/json" },
+      body: async () => bytes,
+      signal: new AbortController().signal,
+      peer: { certificate: { commonName: "kubernetes-admin", organizations: ["system:masters"] } },
+    });
+  const made = await send(maps, "application/vnd.kubernetes.protobuf");
+  expect([made.status, made.headers["content-type"]]).toEqual([201, "application/json"]);
+  expect((await ask("GET", `${maps}/proto`)).json.data).toEqual({ x: "1" });
+  expect((await send(leases, "application/vnd.kubernetes.protobuf")).status).toBe(400);
+});
+
+test("a pod's resources change through pods/resize, read and patched there", async () => {
+  await cluster.addNode("node");
+  const pods = "/api/v1/namespaces/default/pods";
+  const resources = { requests: { cpu: "100m" }, limits: { cpu: "200m" } };
+  const made = await ask("POST", pods, {
+    metadata: { name: "r" },
+    spec: { nodeName: "node", containers: [{ name: "c", image: "i", resources }] },
+  });
+  expect(made.status).toBe(201);
+  const read = await ask("GET", `${pods}/r/resize`);
+  expect([read.status, read.json.kind]).toEqual([200, "Pod"]);
+  const patch = { spec: { containers: [{ name: "c", resources: { requests: { cpu: "150m" } } }] } };
+  const strategic = { "content-type": "application/strategic-merge-patch+json" };
+  const resized = await ask("PATCH", `${pods}/r/resize`, patch, strategic);
+  expect([resized.status, resized.json.message]).toEqual([200, undefined]);
+  expect(resized.json.spec.containers[0].resources.requests.cpu).toBe("150m");
+  expect(resized.json.metadata.generation).toBe(made.json.metadata.generation + 1);
+  const debug = { spec: { ephemeralContainers: [{ name: "debug", image: "i" }] } };
+  const debugged = await ask("PATCH", `${pods}/r/ephemeralcontainers`, debug, strategic);
+  expect(debugged.json.spec.ephemeralContainers).toMatchObject([{ name: "debug" }]);
+  expect((await ask("DELETE", `${pods}/r/resize`)).json).toMatchObject({ code: 405 });
+  expect((await ask("GET", "/api/v1/namespaces/default/finalize")).json.code).toBe(405);
+  const { json } = await ask("GET", "/api/v1");
+  const verbs = Object.fromEntries(
+    json.resources.map((each: { name: string; verbs: string[] }) => [each.name, each.verbs]),
+  );
+  expect(verbs["pods/resize"]).toEqual(["get", "patch", "update"]);
+  expect(verbs["pods/ephemeralcontainers"]).toEqual(["get", "patch", "update"]);
+  expect(verbs["namespaces/finalize"]).toEqual(["update"]);
+});
