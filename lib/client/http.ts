@@ -1,7 +1,7 @@
 import { Agent, type IncomingMessage, request as send } from "node:http";
 import { Agent as SecureAgent, request as sendSecure } from "node:https";
 import { apiVersionOf, formatSelector, type Kind, type KubernetesObject } from "#api/meta";
-import { ApiError, type Json, parseJson, type Status, stringifyJson } from "#base";
+import { ApiError, type Clock, type Json, parseJson, type Status, sleep, stringifyJson, systemClock } from "#base";
 import { patchTypes } from "#patch";
 import { jsonLines } from "./lines.ts";
 import type {
@@ -24,6 +24,8 @@ export interface HttpClientOptions {
   certificate?: { cert: string; key: string };
   token?: string;
   userAgent?: string;
+  /** For waiting when the server is busy; the machine's own unless told. */
+  clock?: Clock;
 }
 
 export interface HttpClient extends Client {
@@ -41,6 +43,7 @@ interface Ask {
 }
 
 const pageSize = 500;
+const busyAttempts = 10;
 /** Connections for requests that end. */
 const connections = 4;
 
@@ -82,9 +85,15 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       request.end(text);
     });
 
-  const ask = async (what: Ask): Promise<Json> => {
+  const ask = async (what: Ask, attempt = 1): Promise<Json> => {
     const response = await open(what);
     const body = await readAll(response);
+    const pause = Number(response.headers["retry-after"] ?? 0);
+    // A busy server has done nothing yet: the same request may go again, as client-go sends it.
+    if (response.statusCode === 429 && pause > 0 && attempt < busyAttempts) {
+      await sleep(options.clock ?? systemClock, pause * 1000);
+      return ask(what, attempt + 1);
+    }
     if ((response.statusCode ?? 500) >= 300) throw failure(response.statusCode ?? 500, body);
     return parseJson(body);
   };

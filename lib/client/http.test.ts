@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { configMap as configMaps } from "#api";
+import { httpClient } from "./index.ts";
+
+type Answer = { status: number; headers?: Record<string, string>; body: unknown };
+let closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing) close();
+  closing = [];
+});
+
+/** A server that gives these answers in order. */
+async function serve(answers: Answer[]) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    const { status, headers, body } = answers.shift() ?? { status: 500, body: {} };
+    response
+      .writeHead(status, { "content-type": "application/json", ...headers })
+      .end(typeof body === "string" ? body : JSON.stringify(body));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const clock = {
+    now: () => 0,
+    timer(_milliseconds: number, run: () => void) {
+      queueMicrotask(run);
+      return { cancel: () => {} };
+    },
+  };
+  const client = httpClient({ server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock });
+  closing.push(() => {
+    client.close();
+    server.close();
+    server.closeAllConnections();
+  });
+  return { client, asked };
+}
+
+const name = { namespace: "default", name: "a" };
+const path = "/api/v1/namespaces/default/configmaps";
+const busy: Answer = {
+  status: 429,
+  headers: { "retry-after": "1" },
+  body: { kind: "Status", reason: "TooManyRequests", code: 429 },
+};
+
+test("a busy server is asked again, and not for ever", async () => {
+  const { client, asked } = await serve([busy, busy, { status: 200, body: { metadata: { name: "a" } } }]);
+  expect((await client.get(configMaps, name)).metadata.name).toBe("a");
+  expect(asked).toHaveLength(3);
+  const stubborn = await serve(Array.from({ length: 20 }, () => busy));
+  await expect(stubborn.client.get(configMaps, name)).rejects.toMatchObject({ code: 429 });
+  expect(stubborn.asked).toHaveLength(10);
+});
+
+test("a refusal is an ApiError, whatever form it has", async () => {
+  const status = { kind: "Status", message: "gone", reason: "NotFound", code: 404 };
+  const { client } = await serve([
+    { status: 404, body: status },
+    { status: 502, body: "bad gateway" },
+  ]);
+  await expect(client.get(configMaps, name)).rejects.toMatchObject({ reason: "NotFound", message: "gone" });
+  await expect(client.get(configMaps, name)).rejects.toMatchObject({ code: 502, message: "bad gateway" });
+});
+
+test("a list is read to its end, chunk by chunk", async () => {
+  const page = (names: string[], token?: string): Answer => ({
+    status: 200,
+    body: {
+      metadata: { resourceVersion: "7", ...(token ? { continue: token } : {}) },
+      items: names.map((each) => ({ metadata: { name: each } })),
+    },
+  });
+  const { client, asked } = await serve([page(["a", "b"], "next"), page(["c"])]);
+  const { items, revision } = await client.list(configMaps, { namespace: "default" });
+  expect([items.map(({ metadata }) => metadata.name), revision]).toEqual([["a", "b", "c"], "7"]);
+  expect(asked).toEqual([`GET ${path}?limit=500`, `GET ${path}?limit=500&continue=next`]);
+});
+
+test("a watch tells events and ends with what the server says", async () => {
+  const lines = [
+    { type: "ADDED", object: { metadata: { name: "a", resourceVersion: "1" } } },
+    {
+      type: "BOOKMARK",
+      object: { metadata: { resourceVersion: "2", annotations: { "k8s.io/initial-events-end": "true" } } },
+    },
+    { type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired", message: "too old" } },
+  ];
+  const { client } = await serve([{ status: 200, body: lines.map((line) => `${JSON.stringify(line)}\n`).join("") }]);
+  const seen: string[] = [];
+  const watch = async () => {
+    for await (const event of client.watch(configMaps, { signal: AbortSignal.timeout(5000) })) {
+      seen.push(event.type === "BOOKMARK" ? `${event.revision} ${event.initial}` : event.type);
+    }
+  };
+  await expect(watch()).rejects.toMatchObject({ reason: "Expired" });
+  expect(seen).toEqual(["ADDED", "2 true"]);
+});
