@@ -58,9 +58,9 @@ export function negotiate(accept: string | undefined, only: readonly Format["enc
   const cacheKey = `${only.join()} ${accept}`;
   const cached = known.get(cacheKey);
   if (cached) return cached;
-  for (const { type, parameters } of parseAccept(accept)) {
+  for (const { type, parameters, quality } of parseAccept(accept)) {
     const encoding = encodings[type];
-    if (!encoding || !only.includes(encoding)) continue;
+    if (!encoding || !only.includes(encoding) || quality === 0) continue;
     const as = parameters.get("as");
     const format: Format = { encoding };
     if (parameters.get("pretty") === "1") format.pretty = true;
