@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // Sources run unbuilt: what was compiled once is kept beside the packages, and later starts are faster and smaller for
 // it. Everything else is imported after this. A folder that cannot be written only means that nothing is kept.
-enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/skiff", import.meta.url)));
+enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/skiff"));
 
 /** The `skiff` command on this machine. Each command is loaded when it is asked for. */
 const embedded = () => import("#agent/embedded");
