@@ -10,6 +10,7 @@ import { expiryController } from "./expiry/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { nodeHealthController } from "./node-health/index.ts";
+import { podEvictionController } from "./pod-eviction/index.ts";
 import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
 import { serviceAccountController } from "./service-account/index.ts";
@@ -30,7 +31,8 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   serviceAccountController,
   rootCaController(options),
   garbageCollector,
-  nodeHealthController,
+  nodeHealthController(),
+  podEvictionController(),
   expiryController,
   serviceAllocationController,
 ];

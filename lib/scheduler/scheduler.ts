@@ -138,7 +138,12 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
         queue.event({ type: "pod-updated", pod });
       return;
     }
-    if ((pod.spec?.schedulerName ?? name) !== name || pod.metadata.deletionTimestamp) return;
+    if (pod.metadata.deletionTimestamp) {
+      // Finalizers may keep it: a place it needs no longer.
+      queue.drop(uid);
+      return;
+    }
+    if ((pod.spec?.schedulerName ?? name) !== name) return;
     if (plugins.some((plugin) => plugin.preEnqueue?.(pod) !== undefined)) return;
     queue.put(podInfo(pod));
   };

@@ -3,7 +3,6 @@ import type { ApiResponse } from "#apiserver";
 import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
-import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
 
 export interface TestCluster {
@@ -34,13 +33,16 @@ export interface TestClusterOptions {
   /** Real time unless told. */
   clock?: Clock;
   /** What an earlier control plane left behind. */
-  store?: Store;
+  store?: ReturnType<typeof memoryStore>;
+  /** The API alone: neither controllers nor the scheduler run, as if they had died. */
+  asleep?: true;
 }
 
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
 export async function openCluster({
   clock = systemClock,
   store = memoryStore(),
+  asleep,
 }: TestClusterOptions = {}): Promise<TestCluster> {
   const plane = controlPlane({
     store,
@@ -51,7 +53,7 @@ export async function openCluster({
     ca: "-----BEGIN CERTIFICATE-----\n",
     warm: true,
   });
-  await plane.start();
+  if (!asleep) await plane.start();
   const { client } = plane;
   const until: TestCluster["until"] = async (what, seconds = 10) => {
     const end = Date.now() + seconds * 1000;
@@ -68,7 +70,7 @@ export async function openCluster({
       calm = plane.busy === 0 ? calm + 1 : 0;
     }
   };
-  await until(async () => (await client.list(accounts, { namespace: "default" })).items[0]);
+  if (!asleep) await until(async () => (await client.list(accounts, { namespace: "default" })).items[0]);
   return {
     plane,
     client,

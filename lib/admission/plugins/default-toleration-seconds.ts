@@ -8,7 +8,7 @@ const seconds = 300;
 export const defaultTolerationSeconds: Plugin = {
   name: "DefaultTolerationSeconds",
   mutate({ operation, kind, subresource, object }) {
-    if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
+    if ((operation !== "CREATE" && operation !== "UPDATE") || kind !== pods || subresource !== "") return;
     const { spec } = object as Pod;
     if (!spec) return;
     for (const key of keys) {

@@ -10,7 +10,7 @@ const permanent = ["default", "kube-system", "kube-public"];
  */
 export const namespaceLifecycle: Plugin = {
   name: "NamespaceLifecycle",
-  async validate({ operation, kind, namespace, name, object }, { client }) {
+  async mutate({ operation, kind, namespace, name, object }, { client }) {
     const own = kind.group === namespaces.group && kind.kind === namespaces.kind;
     if (own && operation === "DELETE" && permanent.includes(name)) {
       throw forbidden({ group: "", resource: namespaces.plural }, name, "this namespace may not be deleted");

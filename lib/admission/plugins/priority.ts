@@ -11,19 +11,21 @@ const classes: Record<string, number> = {
 /** Gives a pod the value of its priority class: 0 without one (upstream's Priority). */
 export const priority: Plugin = {
   name: "Priority",
-  mutate({ operation, kind, subresource, object, namespace, name }) {
-    if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
+  mutate({ operation, kind, subresource, object, previous, name }) {
+    if ((operation !== "CREATE" && operation !== "UPDATE") || kind !== pods || subresource !== "") return;
     const { spec } = object as Pod;
     if (!spec) return;
+    if (operation === "UPDATE") {
+      // What was computed stays where a manifest is written again without it; changing it is refused elsewhere.
+      const before = (previous as Pod).spec;
+      if (before?.priority !== undefined) spec.priority ??= before.priority;
+      if (before?.preemptionPolicy !== undefined) spec.preemptionPolicy ??= before.preemptionPolicy;
+      return;
+    }
     const className = spec.priorityClassName ?? "";
     const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
     if (className !== "" && !Object.hasOwn(classes, className))
       throw refuse(`no PriorityClass with name ${className} was found`);
-    const critical = className.startsWith("system-");
-    if (critical && namespace !== "kube-system") {
-      // Upstream bounds these by a quota of kube-system; without quotas the namespace itself is the bound.
-      throw refuse(`pods with ${className} priorityClass is not permitted in ${namespace} namespace`);
-    }
     const value = className === "" ? 0 : classes[className]!;
     if (spec.priority !== undefined && spec.priority !== value) {
       throw refuse(
@@ -31,6 +33,12 @@ export const priority: Plugin = {
       );
     }
     spec.priority = value;
-    spec.preemptionPolicy ??= "PreemptLowerPriority";
+    const preemption = "PreemptLowerPriority";
+    if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== preemption) {
+      throw refuse(
+        `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${preemption} from the given PriorityClass name`,
+      );
+    }
+    spec.preemptionPolicy = preemption;
   },
 };

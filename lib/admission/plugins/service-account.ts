@@ -10,14 +10,7 @@ const mirror = "kubernetes.io/config.mirror";
  */
 export const serviceAccounts: Plugin = {
   name: "ServiceAccount",
-  mutate({ operation, kind, subresource, object }) {
-    if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
-    const { spec, metadata } = object as Pod;
-    if (!spec || metadata.annotations?.[mirror] !== undefined) return;
-    spec.serviceAccountName ||= "default";
-    spec.serviceAccount = spec.serviceAccountName;
-  },
-  async validate({ operation, kind, subresource, object, namespace, name }, { client }) {
+  async mutate({ operation, kind, subresource, object, namespace, name }, { client }) {
     if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
     const { spec, metadata } = object as Pod;
     const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
@@ -25,13 +18,15 @@ export const serviceAccounts: Plugin = {
       if (spec?.serviceAccountName) throw refuse("a mirror pod may not reference service accounts");
       return;
     }
-    const account = spec?.serviceAccountName ?? "default";
+    if (!spec) return;
+    spec.serviceAccountName ||= "default";
+    spec.serviceAccount = spec.serviceAccountName;
+    const account = spec.serviceAccountName;
     const found = await client.get(accounts, { namespace, name: account }).catch((error: unknown) => {
       if (!isReason(error, "NotFound")) throw error;
       throw refuse(`error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`);
     });
     const { imagePullSecrets } = found;
-    if (imagePullSecrets?.length && !spec?.imagePullSecrets?.length && spec)
-      spec.imagePullSecrets = [...imagePullSecrets];
+    if (imagePullSecrets?.length && !spec.imagePullSecrets?.length) spec.imagePullSecrets = [...imagePullSecrets];
   },
 };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { configMap as configMaps, deployment as deployments, pod as pods, replicaSet as replicaSets } from "#api";
 import { isReason } from "#base";
+import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 let cluster: TestCluster;
@@ -107,4 +108,44 @@ test("an owner of a kind that is not served is nobody's reason to delete", async
   await cluster.client.create(configMaps, owned("marker", reference("nobody", "nobody")));
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "marker" })));
   await cluster.client.get(configMaps, { namespace, name: "foreign" });
+});
+
+test("owners that go round in a circle do not block each other for ever", async () => {
+  const names = ["a", "b", "c"];
+  const made = await Promise.all(
+    names.map((name) => cluster.client.create(configMaps, { metadata: { namespace, name } })),
+  );
+  for (const [index, name] of names.entries()) {
+    const { metadata } = made[(index + 2) % 3]!;
+    const { name: above = "", uid = "" } = metadata;
+    const owner = { apiVersion: "v1", kind: "ConfigMap", name: above, uid, blockOwnerDeletion: true };
+    const patch = { metadata: { ownerReferences: [owner] } };
+    await cluster.client.patch(configMaps, { namespace, name }, patch, { type: "merge" });
+  }
+  await cluster.client.remove(configMaps, { namespace, name: "a" }, { propagation: "Foreground" });
+  await cluster.until(async () => {
+    const { items } = await cluster.client.list(configMaps, { namespace });
+    return items.every(({ metadata }) => !names.includes(metadata.name ?? ""));
+  });
+});
+
+test("an orphaning deletion that was cut short is finished by the next start", async () => {
+  const store = memoryStore();
+  await (await openCluster({ store })).close();
+  const { client, close } = await openCluster({ store, asleep: true });
+  await client.create(configMaps, { metadata: { namespace, name: "owner", finalizers: ["orphan"] } });
+  const owner = await client.get(configMaps, { namespace, name: "owner" });
+  const { name = "", uid = "" } = owner.metadata;
+  const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name, uid }];
+  await client.create(configMaps, { metadata: { namespace, name: "child", ownerReferences } });
+  await client.remove(configMaps, { namespace, name }, { propagation: "Orphan" });
+  await close();
+  const next = await openCluster({ store });
+  try {
+    await next.until(() => gone(next.client.get(configMaps, { namespace, name })));
+    const child = await next.client.get(configMaps, { namespace, name: "child" });
+    expect(child.metadata.ownerReferences).toBeUndefined();
+  } finally {
+    await next.close();
+  }
 });

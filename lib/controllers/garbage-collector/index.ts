@@ -4,6 +4,7 @@
  * are found by uid; that an owner is absent is confirmed by a live read before anything is deleted.
  */
 import { catalog, type Kind, type KubernetesObject } from "#api";
+import { deepEqual } from "#base";
 import type { AnyController, ControllerContext, Key, Result } from "#reconcile";
 import { watching } from "#reconcile";
 import { settle } from "./settle.ts";
@@ -30,8 +31,11 @@ export const garbageCollector: AnyController = {
   concerns: () => false,
   workers: 8,
   watches: kinds.map((kind) =>
-    watching(kind, async ({ type, object }, context) => {
+    watching(kind, async ({ type, object, previous }, context) => {
       if (type === "DELETED") return [...(await dependentsOf(context, object)), ...ownersOf(object)];
+      // Most writes are of a status: they change nothing between owners and dependents.
+      const same = previous && deepEqual(object.metadata.ownerReferences, previous.metadata.ownerReferences);
+      if (same && !waits(object)) return [];
       const keys = object.metadata.ownerReferences?.length || waits(object) ? [keyOf(kind, object)] : [];
       return keys;
     }),

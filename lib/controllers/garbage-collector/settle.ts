@@ -51,9 +51,11 @@ async function collect(
     return undefined;
   }
   if (of("waiting").length > 0 && (await hasDependents(context, kinds, object))) {
+    const freed = await breakCircle(context, kinds, kind, object);
+    const seen = freed?.metadata.resourceVersion ?? revision;
     await ignoring(
       ["NotFound", "Conflict"],
-      client.remove(kind, nameOf(object), { uid, revision, propagation: "Foreground" }),
+      client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }),
     );
     return undefined;
   }
@@ -66,6 +68,27 @@ async function collect(
       : "Background";
   await ignoring(["NotFound", "Conflict"], client.remove(kind, nameOf(object), { uid, revision, propagation }));
   return undefined;
+}
+
+/**
+ * A dependent that waits for its own dependents may wait for this very object: where owners go round in a circle, this
+ * object stops blocking, or none of them would ever go (upstream's circle detection).
+ */
+async function breakCircle(
+  context: ControllerContext,
+  kinds: readonly Kind[],
+  kind: Kind,
+  object: KubernetesObject,
+): Promise<KubernetesObject | undefined> {
+  let waiting = false;
+  for await (const [, { metadata }] of dependents(context, kinds, object)) {
+    waiting ||= metadata.deletionTimestamp !== undefined && (metadata.finalizers?.includes(foreground) ?? false);
+  }
+  const references = object.metadata.ownerReferences ?? [];
+  if (!waiting || !references.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) return undefined;
+  const ownerReferences = references.map((reference) => ({ ...reference, blockOwnerDeletion: false }));
+  const patch = { metadata: { uid: object.metadata.uid, ownerReferences } };
+  return ignoring(["NotFound", "Conflict"], context.client.patch(kind, nameOf(object), patch, { type: "strategic" }));
 }
 
 /** Whether an owner is there, gone, or being deleted in the foreground and waiting for this object. */

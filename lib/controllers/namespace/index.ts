@@ -12,13 +12,14 @@ import { type ControllerContext, defineController, type Key, type Result } from 
 import { ignoring } from "../ownership.ts";
 
 const finalizer = "kubernetes";
-/** How soon to look again at what is still there, in milliseconds. */
-const again = 1000;
+/** How soon to look again at what is still there, in milliseconds: the longer it takes, the less often. */
+const again = (since: number): number => Math.min(60_000, Math.max(1000, Math.round(since / 10)));
 /**
  * Writes that were admitted before the namespace was marked have landed after this many milliseconds: nobody else may
- * still put something into a namespace that has been found empty.
+ * still put something into a namespace that has been found empty. A second of it is for the mark, which is rounded
+ * down.
  */
-const admitted = 500;
+const admitted = 1500;
 
 export const namespaceController = defineController<Namespace>({
   name: "namespace",
@@ -59,10 +60,10 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   }
   if (left.length > 0 || failures.length > 0) {
     await tell(context, namespace, left, failures);
-    return { requeueAfter: again };
+    return { requeueAfter: again(since) };
   }
   if (since < admitted) return { requeueAfter: admitted - since };
-  if (await anythingLeft(context, key.name)) return { requeueAfter: again };
+  if (await anythingLeft(context, key.name)) return { requeueAfter: again(since) };
   const next = clone(namespace);
   next.spec = { ...next.spec, finalizers: next.spec!.finalizers!.filter((name) => name !== finalizer) };
   await ignoring(["NotFound", "Conflict"], client.update(namespaces, next, { subresource: "finalize" }));
@@ -97,7 +98,8 @@ async function anythingLeft({ client }: ControllerContext, namespace: string): P
   return false;
 }
 
-const resource = ({ group, plural }: Kind): string => (group === "" ? plural : `${plural}.${group}`);
+/** With a dot even without a group: upstream's words. */
+const resource = ({ group, plural }: Kind): string => `${plural}.${group}`;
 
 /** Says in the namespace's conditions what it waits for. */
 async function tell(
@@ -107,7 +109,7 @@ async function tell(
   failures: readonly string[],
 ): Promise<void> {
   const now = formatTime(clock.now());
-  const kinds = left.map(({ kind, count }) => `${resource(kind)} has ${count} resource instances`);
+  const kinds = left.map(({ kind, count }) => `${resource(kind)} has ${count} resource instances`).sort();
   const all = new Map<string, number>();
   for (const { finalizers } of left)
     for (const [name, count] of finalizers) all.set(name, (all.get(name) ?? 0) + count);

@@ -10,7 +10,7 @@ import {
   type Taint,
 } from "#api";
 import { clone, deepEqual, formatTime, parseTime } from "#base";
-import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
+import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 import { readyCondition } from "../pods.ts";
 
@@ -34,34 +34,45 @@ const pressures: Record<string, string> = {
 
 const ours = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
 
-export const nodeHealthController = defineController<Node>({
-  name: "node-health",
-  for: nodes,
-  watches: [
-    // A renewed lease only matters to a node that was thought lost; the timer covers the others.
-    watching<Lease>(leases, async ({ object }, { client }) => {
-      const { namespace, name = "" } = object.metadata;
-      if (namespace !== leaseNamespace) return [];
-      const node = await ignoring(["NotFound"], client.get(nodes, { name }));
-      return node && conditionOf(node, "Ready")?.status === "Unknown" ? [{ name }] : [];
-    }),
-  ],
-  reconcile,
-});
+/**
+ * While nobody listened, no node could be heard: after a start all have their grace once more. So the first look of
+ * this process counts as a heartbeat.
+ */
+export function nodeHealthController(): Controller<Node> {
+  let listening: number | undefined;
+  return defineController<Node>({
+    name: "node-health",
+    for: nodes,
+    watches: [
+      // A renewed lease only matters to a node that was thought lost; the timer covers the others.
+      watching<Lease>(leases, async ({ object }, { client }) => {
+        const { namespace, name = "" } = object.metadata;
+        if (namespace !== leaseNamespace) return [];
+        const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+        return node && conditionOf(node, "Ready")?.status === "Unknown" ? [{ name }] : [];
+      }),
+    ],
+    reconcile(context, key) {
+      listening ??= context.clock.now();
+      return look(context, key, listening);
+    },
+  });
+}
 
 const conditionOf = ({ status }: Node, type: string): NodeCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
 
-async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
+async function look(context: ControllerContext, key: Key, listening: number): Promise<Result | undefined> {
   const { client, clock } = context;
   const node = await ignoring(["NotFound"], client.get(nodes, key));
   if (!node || node.metadata.deletionTimestamp) return undefined;
   const lease = await ignoring(["NotFound"], client.get(leases, { namespace: leaseNamespace, name: key.name }));
-  const heard = Math.max(...heartbeats(node, lease));
+  const heard = Math.max(listening, ...heartbeats(node, lease));
   const silent = clock.now() - heard >= gracePeriod;
   const seen = silent ? await markUnknown(context, node) : node;
   await setTaints(context, seen);
-  if (conditionOf(seen, "Ready")?.status !== "True") await markPods(context, key.name);
+  const ready = conditionOf(seen, "Ready")?.status;
+  if (ready !== undefined && ready !== "True") await markPods(context, key.name);
   return silent ? undefined : { requeueAfter: heard + gracePeriod - clock.now() };
 }
 
@@ -117,7 +128,9 @@ async function markUnknown({ client, clock, record }: ControllerContext, node: N
 function wantedTaints(node: Node): Taint[] {
   const ready = conditionOf(node, "Ready")?.status;
   const wanted: Taint[] = [];
-  if (ready === "False")
+  // A node that has not said anything yet is not ready, but nothing that stands on it need go.
+  if (ready === undefined) wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" });
+  else if (ready === "False")
     wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" }, { key: taintKeys.notReady, effect: "NoExecute" });
   else if (ready !== "True")
     wanted.push(
@@ -156,7 +169,8 @@ async function markPods({ client, clock, record }: ControllerContext, nodeName: 
       condition === ready ? { ...condition, status: "False", lastTransitionTime: formatTime(clock.now()) } : condition,
     );
     const next: Pod = { ...pod, status: { ...pod.status, conditions } };
-    await ignoring(["NotFound", "Conflict"], client.update(pods, next, { subresource: "status" }));
-    record({ kind: pods, object: pod }, "Warning", "NodeNotReady", "Node is not ready");
+    // A lost race is tried again: nothing else may come that wakes this node.
+    const written = await ignoring(["NotFound"], client.update(pods, next, { subresource: "status" }));
+    if (written) record({ kind: pods, object: pod }, "Warning", "NodeNotReady", "Node is not ready");
   }
 }

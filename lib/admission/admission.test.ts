@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { serviceAccount as accounts } from "#api";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { make } from "#test/make";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await openCluster();
+});
+afterAll(() => cluster.close());
+
+const path = "/api/v1/namespaces/default/pods";
+const create = (name: string, spec: object = {}, where = path) => {
+  const pod = make.pod({ metadata: { name } });
+  delete pod.metadata.namespace;
+  return cluster.ask("POST", where, { ...pod, spec: { ...pod.spec, ...spec } });
+};
+
+test("priority classes that every cluster has give their value in any namespace; others are not found", async () => {
+  expect((await create("plain")).json.spec).toMatchObject({ priority: 0, preemptionPolicy: "PreemptLowerPriority" });
+  const critical = await create("critical", { priorityClassName: "system-node-critical" });
+  expect(critical.json.spec.priority).toBe(2_000_001_000);
+  expect((await create("strange", { priorityClassName: "high" })).json).toMatchObject({
+    code: 403,
+    message: 'pods "strange" is forbidden: no PriorityClass with name high was found',
+  });
+  expect((await create("own", { priority: 7 })).json.message).toBe(
+    'pods "own" is forbidden: the integer value of priority (7) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name',
+  );
+});
+
+test("a pod tolerates nodes in trouble for five minutes unless it says otherwise", async () => {
+  const { json } = await create("tolerant");
+  const tolerated = (key: string) => ({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
+  expect(json.spec.tolerations).toEqual([
+    tolerated("node.kubernetes.io/not-ready"),
+    tolerated("node.kubernetes.io/unreachable"),
+  ]);
+  const all = [{ operator: "Exists" }];
+  expect((await create("stoic", { tolerations: all })).json.spec.tolerations).toEqual(all);
+});
+
+test("a pod written again without what admission filled in keeps it", async () => {
+  const { json } = await create("again");
+  const { priority: _priority, preemptionPolicy: _policy, tolerations: _tolerations, ...spec } = json.spec;
+  const labels = { more: "yes" };
+  // Without a revision: the scheduler may have written a condition meanwhile.
+  const metadata = { name: "again", labels };
+  const put = await cluster.ask("PUT", `${path}/again`, { apiVersion: "v1", kind: "Pod", metadata, spec });
+  expect(put.status).toBe(200);
+  expect(put.json.spec).toEqual(json.spec);
+});
+
+test("a pod runs as an account that is there, and gets its pull secrets", async () => {
+  expect((await create("lost", { serviceAccountName: "nobody" })).json).toMatchObject({
+    code: 403,
+    reason: "Forbidden",
+    message:
+      'pods "lost" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
+  });
+  await cluster.client.create(accounts, {
+    metadata: { namespace: "default", name: "puller" },
+    imagePullSecrets: [{ name: "registry" }],
+  });
+  const made = await create("pulls", { serviceAccountName: "puller" });
+  expect(made.json.spec).toMatchObject({ serviceAccount: "puller", imagePullSecrets: [{ name: "registry" }] });
+});
+
+test("nothing is made where there is no namespace, and the permanent ones stay", async () => {
+  expect((await create("nowhere", {}, "/api/v1/namespaces/nowhere/pods")).json).toMatchObject({
+    code: 404,
+    message: 'namespaces "nowhere" not found',
+  });
+  for (const name of ["default", "kube-system", "kube-public"]) {
+    expect((await cluster.ask("DELETE", `/api/v1/namespaces/${name}`)).json).toMatchObject({
+      code: 403,
+      message: `namespaces "${name}" is forbidden: this namespace may not be deleted`,
+    });
+  }
+});

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { configMap as configMaps, namespace as namespaces, type Pod, pod as pods } from "#api";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { type HandClock, handClock, make } from "#test/make";
+
+let cluster: TestCluster;
+let clock: HandClock;
+beforeEach(async () => {
+  clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
+  cluster = await openCluster({ clock });
+  await cluster.client.create(namespaces, make.namespace({}));
+  await cluster.quiet();
+});
+afterEach(() => cluster.close());
+
+const at = (name: string) => ({ namespace: "team", name });
+const exists = async () => (await cluster.ask("GET", "/api/v1/namespaces/team")).status === 200;
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    clock.move(1000);
+    await cluster.quiet();
+  }
+}
+
+test("a namespace waits for finalizers and says for which", async () => {
+  const metadata = { ...at("held"), finalizers: ["example.com/wait"] };
+  await cluster.client.create(configMaps, make.configMap({ metadata }));
+  await cluster.ask("DELETE", "/api/v1/namespaces/team");
+  await pass(5);
+  const { status } = await cluster.client.get(namespaces, { name: "team" });
+  expect(status?.phase).toBe("Terminating");
+  const told = (type: string) => status?.conditions?.find((condition) => condition.type === type);
+  expect(told("NamespaceContentRemaining")).toMatchObject({
+    status: "True",
+    reason: "SomeResourcesRemain",
+    message: "Some resources are remaining: configmaps. has 1 resource instances",
+  });
+  expect(told("NamespaceFinalizersRemaining")).toMatchObject({
+    status: "True",
+    reason: "SomeFinalizersRemain",
+    message: "Some content in the namespace has finalizers remaining: example.com/wait in 1 resource instances",
+  });
+  expect(told("NamespaceDeletionContentFailure")).toMatchObject({ status: "False", reason: "ContentDeleted" });
+  await cluster.client.patch(configMaps, at("held"), { metadata: { finalizers: null } }, { type: "merge" });
+  await pass(3);
+  expect(await exists()).toBe(false);
+});
+
+test("pods go before what they use", async () => {
+  await cluster.addNode("one");
+  await cluster.client.create(configMaps, make.configMap({ metadata: at("used") }));
+  await cluster.client.create(pods, make.pod({ metadata: at("web"), spec: { nodeName: "one" } }) as Pod);
+  await cluster.ask("DELETE", "/api/v1/namespaces/team");
+  await pass(3);
+  expect((await cluster.client.get(pods, at("web"))).metadata.deletionTimestamp).toBeDefined();
+  expect((await cluster.client.get(configMaps, at("used"))).metadata.deletionTimestamp).toBeUndefined();
+  await cluster.playAgents();
+  await pass(3);
+  expect(await exists()).toBe(false);
+  expect((await cluster.client.list(configMaps, { namespace: "team" })).items).toEqual([]);
+});
+
+test("what was admitted just before the mark still lands before the namespace is let go", async () => {
+  clock.move(900);
+  await cluster.ask("DELETE", "/api/v1/namespaces/team");
+  await cluster.quiet();
+  clock.move(500);
+  await cluster.quiet();
+  expect(await exists()).toBe(true);
+  await pass(2);
+  expect(await exists()).toBe(false);
+});

@@ -1,0 +1,116 @@
+/**
+ * Takes pods off nodes that they do not tolerate any longer, and those of nodes that are gone (upstream's
+ * taint-eviction controller and pod garbage collector).
+ */
+import { type Node, node as nodes, type Pod, type PodCondition, pod as pods, type Taint, type Toleration } from "#api";
+import { deepEqual, formatTime, parseTime } from "#base";
+import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+/** A node that is gone may be on its way back for so long, in milliseconds. */
+const quarantine = 40_000;
+
+export function podEvictionController(): Controller<Pod> {
+  /** When nodes of which pods tell were missed first. Forgotten with the process: then they are waited for anew. */
+  const missed = new Map<string, number>();
+  return defineController<Pod>({
+    name: "pod-eviction",
+    for: pods,
+    concerns: ({ type, object, previous }) =>
+      type !== "DELETED" &&
+      object.spec?.nodeName !== undefined &&
+      (previous?.spec?.nodeName !== object.spec.nodeName ||
+        !deepEqual(previous.spec.tolerations, object.spec.tolerations)),
+    watches: [
+      watching<Node>(nodes, async ({ type, object, previous }, { client }) => {
+        if (type !== "DELETED" && deepEqual(expelling(object), previous ? expelling(previous) : [])) return [];
+        const value = object.metadata.name ?? "";
+        const { items } = await client.list(pods, { fields: [{ field: "spec.nodeName", equal: true, value }] });
+        return items.map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name ?? "" }));
+      }),
+    ],
+    reconcile: (context, key) => look(context, key, missed),
+  });
+}
+
+const expelling = ({ spec }: Node): Taint[] => spec?.taints?.filter(({ effect }) => effect === "NoExecute") ?? [];
+
+async function look(context: ControllerContext, key: Key, missed: Map<string, number>): Promise<Result | undefined> {
+  const { client, clock } = context;
+  const pod = await ignoring(["NotFound"], client.get(pods, key));
+  const name = pod?.spec?.nodeName;
+  if (!pod || !name) return undefined;
+  const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+  if (!node) {
+    const since = missed.get(name) ?? clock.now();
+    missed.set(name, since);
+    if (clock.now() - since < quarantine) return { requeueAfter: since + quarantine - clock.now() };
+    await removeOrphan(context, pod);
+    return undefined;
+  }
+  missed.delete(name);
+  if (pod.metadata.deletionTimestamp) return undefined;
+  const left = stayOf(pod, expelling(node), clock.now());
+  if (left === undefined) return undefined;
+  if (left > 0) return { requeueAfter: left };
+  await evict(context, pod);
+  return undefined;
+}
+
+/** How long a pod may still stay, in milliseconds; undefined for as long as it likes. */
+function stayOf(pod: Pod, taints: readonly Taint[], now: number): number | undefined {
+  const stays: number[] = [];
+  for (const taint of taints) {
+    const fitting = (pod.spec?.tolerations ?? []).filter((toleration) => covers(toleration, taint));
+    if (fitting.length === 0) return 0;
+    const seconds = fitting.flatMap(({ tolerationSeconds }) =>
+      tolerationSeconds === undefined ? [] : [Number(tolerationSeconds)],
+    );
+    if (seconds.length === 0) continue;
+    const since = taint.timeAdded === undefined ? now : parseTime(taint.timeAdded);
+    stays.push(Math.max(0, since + Math.max(0, Math.min(...seconds)) * 1000 - now));
+  }
+  return stays.length > 0 ? Math.min(...stays) : undefined;
+}
+
+function covers({ key, effect, operator, value = "" }: Toleration, taint: Taint): boolean {
+  if (effect && effect !== taint.effect) return false;
+  if (key && key !== taint.key) return false;
+  return operator === "Exists" || ((operator ?? "Equal") === "Equal" && value === (taint.value ?? ""));
+}
+
+async function evict(context: ControllerContext, pod: Pod): Promise<void> {
+  const { namespace, name = "", uid } = pod.metadata;
+  const message = "Taint manager: deleting due to NoExecute taint";
+  await mark(context, pod, { reason: "DeletionByTaintManager", message });
+  await ignoring(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, { uid }));
+  const about = { kind: pods, object: pod };
+  context.record(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
+}
+
+/** Nobody is left to end the pod: it counts as failed and goes at once. */
+async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void> {
+  const { namespace, name = "", uid } = pod.metadata;
+  const ended = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+  const why = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
+  if (!ended) await mark(context, pod, why, { phase: "Failed" });
+  const how = { uid, gracePeriodSeconds: 0 };
+  await ignoring(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
+}
+
+/** Says in the pod's conditions who disrupts it, before it goes: a crash in between leaves a pod that is looked at again. */
+async function mark(
+  { client, clock }: ControllerContext,
+  pod: Pod,
+  told: Pick<PodCondition, "reason" | "message">,
+  more: object = {},
+): Promise<void> {
+  const { namespace, name = "", uid } = pod.metadata;
+  const type = "DisruptionTarget";
+  const before = pod.status?.conditions?.find((condition) => condition.type === type);
+  if (before?.status === "True" && before.reason === told.reason && Object.keys(more).length === 0) return;
+  const condition = { type, status: "True", ...told, lastTransitionTime: formatTime(clock.now()) };
+  const patch = { metadata: { uid }, status: { ...more, conditions: [condition] } };
+  const how = { type: "strategic", subresource: "status" } as const;
+  await ignoring(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, how));
+}
