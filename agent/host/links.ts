@@ -22,9 +22,9 @@ export interface Links extends NodeLinks {
 }
 
 export function createLinks(log: Log): Links {
-  const sessions = new Map<string, ClientHttp2Session>();
+  const links = new Map<string, { session: ClientHttp2Session; socket: WebSocket }>();
   const sessionOf = (node: string): ClientHttp2Session => {
-    const session = sessions.get(node);
+    const session = links.get(node)?.session;
     if (!session || session.closed || session.destroyed)
       throw serviceUnavailable(`the agent of node ${node} is not connected`);
     return session;
@@ -34,14 +34,19 @@ export function createLinks(log: Log): Links {
       // Before anything else: what arrives on an open socket without a stream is lost.
       const duplex = createWebSocketStream(socket);
       const session = connect("http://agent", { createConnection: () => duplex });
-      session.on("error", (error) => log.debug("a link failed", { node, error: error.message }));
-      duplex.on("error", () => session.destroy());
+      const failed = (error: Error) => log.debug("a link failed", { node, error: error.message });
+      session.on("error", failed);
+      duplex.on("error", failed);
+      // A session ends with its transport. Ended by hand, it would still write to it, which Node answers with a
+      // failed assertion that nobody can catch.
+      socket.on("close", () => duplex.destroy());
       session.on("close", () => {
-        if (sessions.get(node) === session) sessions.delete(node);
+        if (links.get(node)?.session === session) links.delete(node);
         socket.terminate();
       });
-      sessions.get(node)?.destroy();
-      sessions.set(node, session);
+      const older = links.get(node);
+      links.set(node, { session, socket });
+      older?.socket.terminate();
     },
     async request(node, path, signal) {
       const stream = sessionOf(node).request({ ":method": "GET", ":path": path }, { endStream: true });
@@ -56,9 +61,9 @@ export function createLinks(log: Log): Links {
       return { status, headers, body };
     },
     tunnel: (node, path) => sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path }),
-    has: (node) => sessions.has(node),
+    has: (node) => links.has(node),
     close() {
-      for (const session of sessions.values()) session.destroy();
+      for (const { socket } of links.values()) socket.terminate();
     },
   };
 }

@@ -67,7 +67,10 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     const left = new AbortController();
     socket.once("close", () => left.abort());
     const response = await server.handle(requestOf(incoming, left.signal));
-    if (response.status !== 101) return refuse(socket, response);
+    if (response.status !== 101) {
+      await endBody(response);
+      return refuse(socket, response);
+    }
     if (response.link !== undefined) {
       const node = response.link;
       agents.handleUpgrade(incoming, socket, head, (webSocket) => {
@@ -196,6 +199,10 @@ async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody
     return;
   }
   outgoing.writeHead(status, headers);
+  if (withoutBody) {
+    outgoing.end();
+    return endBody(response);
+  }
   outgoing.flushHeaders();
   for await (const chunk of body) {
     if (outgoing.destroyed) break;

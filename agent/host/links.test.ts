@@ -1,0 +1,99 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { performServerHandshake } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
+import { silentLog } from "#base";
+import { createLinks } from "./links.ts";
+
+const links = createLinks(silentLog);
+const host = createServer();
+const agents = new WebSocketServer({ noServer: true });
+let port = 0;
+beforeAll(async () => {
+  host.on("upgrade", (request, socket, head) => {
+    agents.handleUpgrade(request, socket, head, (webSocket) => links.add("node", webSocket));
+  });
+  host.listen(0, "127.0.0.1");
+  await once(host, "listening");
+  ({ port } = host.address() as AddressInfo);
+});
+afterAll(() => {
+  links.close();
+  host.close();
+});
+
+/** An agent that answers every request with bytes without end, as fast as they are taken. */
+async function dial(): Promise<{ socket: WebSocket; sent: () => number }> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/link/node`);
+  const duplex = createWebSocketStream(socket);
+  let bytes = 0;
+  duplex.on("error", () => {});
+  socket.on("close", () => duplex.destroy());
+  await once(socket, "open");
+  const session = performServerHandshake(duplex);
+  session.on("error", () => {});
+  session.on("stream", (stream) => {
+    if (stream.destroyed) return;
+    stream.on("error", () => {});
+    stream.respond({ ":status": 200 });
+    const write = () => {
+      while (!stream.destroyed && stream.write(Buffer.alloc(16_384))) bytes += 16_384;
+    };
+    stream.on("drain", write);
+    write();
+  });
+  return { socket, sent: () => bytes };
+}
+
+const ask = () => links.request("node", "/logs", new AbortController().signal);
+
+async function read(body: AsyncIterable<Uint8Array>, atLeast: number): Promise<void> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size >= atLeast) return;
+  }
+}
+
+test("a link that breaks under load takes nothing else down, and what ran over it ends", async () => {
+  for (let round = 0; round < 20; round++) {
+    const { socket } = await dial();
+    const running = [ask(), ask()].map(async (asked) => read((await asked).body, Number.POSITIVE_INFINITY));
+    const tunnel = links.tunnel("node", "/exec");
+    tunnel.on("error", () => {});
+    tunnel.resume();
+    tunnel.write("hello");
+    await new Promise((resolve) => setTimeout(resolve, round % 5));
+    if (round % 2 === 0) socket.terminate();
+    else links.close();
+    await Promise.allSettled(running);
+  }
+  await expect(async () => ask()).rejects.toMatchObject({ code: 503 });
+});
+
+test("a newer link takes the older one's place", async () => {
+  const first = await dial();
+  const closed = once(first.socket, "close");
+  const second = await dial();
+  await closed;
+  const { status, body } = await ask();
+  expect(status).toBe(200);
+  await read(body, 100_000);
+  second.socket.terminate();
+});
+
+test("an answer that nobody reads stops the agent instead of filling the server", async () => {
+  const { socket, sent } = await dial();
+  const { body } = await ask();
+  let before = -1;
+  while (sent() !== before) {
+    before = sent();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(before).toBeLessThan(2 * 1024 * 1024);
+  await read(body, before + 100_000);
+  expect(sent()).toBeGreaterThan(before);
+  socket.terminate();
+});
