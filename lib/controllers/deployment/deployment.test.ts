@@ -29,7 +29,10 @@ const sets = async (): Promise<ReplicaSet[]> =>
   (await cluster.client.list(replicaSets, { namespace: "default" })).items;
 const all = async (): Promise<Pod[]> => (await cluster.client.list(pods, { namespace: "default" })).items;
 const setOf = async (name: string): Promise<ReplicaSet | undefined> =>
-  (await sets()).find(({ spec }) => spec?.template?.spec?.containers?.[0]?.image === `example.com/${name}`);
+  (await sets()).find(
+    ({ metadata, spec }) =>
+      metadata.ownerReferences && spec?.template?.spec?.containers?.[0]?.image === `example.com/${name}`,
+  );
 const progress = ({ status }: Deployment) => status?.conditions?.find(({ type }) => type === "Progressing");
 
 /** Plays agents until the deployment's pods all run one image. */
@@ -244,4 +247,38 @@ test("a complete rollout stays complete while its pods come and go", async () =>
   );
   await cluster.until(async () => (await get()).status?.unavailableReplicas === 1);
   expect(progress(await get())?.reason).toBe("NewReplicaSetAvailable");
+});
+
+test("a look that died between making the set and noting its revision is finished by the next one", async () => {
+  await open({ spec: { replicas: 1 } });
+  await settled("web:1", 1);
+  const [set] = await sets();
+  const patch = { metadata: { annotations: { [revision]: null } } };
+  await cluster.client.patch(deployments, at, patch, { type: "merge", subresource: "status" });
+  await cluster.until(async () => (await get()).metadata.annotations?.[revision] === "1");
+  expect((await sets()).map(({ metadata }) => metadata.uid)).toEqual([set?.metadata.uid]);
+});
+
+test("a name that another template has already leads to another hash", async () => {
+  await open({ spec: { replicas: 1, paused: true } });
+  await cluster.quiet();
+  await cluster.client.remove(deployments, at);
+  await open({ spec: { replicas: 1 } });
+  await settled("web:1", 1);
+  const { name = "" } = (await setOf("web:1"))!.metadata;
+  await cluster.client.remove(deployments, at);
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    return (await sets()).length === 0 && (await all()).length === 0;
+  });
+  const stranger = make.replicaSet({
+    metadata: { name },
+    spec: { replicas: 0, selector: { matchLabels: { app: "x" } } },
+  });
+  stranger.spec!.template!.metadata = { labels: { app: "x" } };
+  await cluster.client.create(replicaSets, stranger);
+  await open({ spec: { replicas: 1 } });
+  const done = await settled("web:1", 1);
+  expect(done.status?.collisionCount).toBe(1);
+  expect((await setOf("web:1"))!.metadata.name).not.toBe(name);
 });

@@ -1,6 +1,7 @@
 /**
  * Gives back cluster IPs and node ports whose service does not use them: what a crash left between taking one and
- * writing the service, or between deleting the service and giving it back (upstream's IP repair).
+ * writing the service, or between deleting the service and giving it back. Takes once more what a service uses and
+ * somebody has deleted (upstream's IP and port repair).
  */
 import {
   ipAddress as addresses,
@@ -23,8 +24,8 @@ export const serviceAllocationController = defineController<Service>({
   name: "service-allocation",
   for: services,
   watches: [
-    watching<IPAddress>(addresses, ({ type, object }) => (type === "ADDED" ? holder(object) : [])),
-    watching<NodePortAllocation>(ports, ({ type, object }) => (type === "ADDED" ? owner(object) : [])),
+    watching<IPAddress>(addresses, ({ type, object }) => (type === "MODIFIED" ? [] : holder(object))),
+    watching<NodePortAllocation>(ports, ({ type, object }) => (type === "MODIFIED" ? [] : owner(object))),
   ],
   reconcile,
 });
@@ -45,6 +46,8 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   const takenPorts = (await client.list(ports)).items.filter((each) => owner(each).some((at) => isKey(at, key)));
   // The service is read after what it may hold: what it shows now was taken before.
   const service = await ignoring(["NotFound"], client.get(services, key));
+  if (service?.spec && service.spec.type !== "ExternalName")
+    await takeAgain(context, service, takenAddresses, takenPorts);
   const used = new Set([
     ...(service?.spec?.clusterIPs ?? []),
     String(service?.spec?.healthCheckNodePort ?? ""),
@@ -55,6 +58,40 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     ...(await giveBack(context, ports as Kind, takenPorts, used)),
   ];
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
+}
+
+/** What a service uses and nobody holds could be given to another: it is taken in the service's name. */
+async function takeAgain(
+  context: ControllerContext,
+  service: Service,
+  takenAddresses: readonly IPAddress[],
+  takenPorts: readonly NodePortAllocation[],
+): Promise<void> {
+  const { client } = context;
+  const { namespace = "", name = "" } = service.metadata;
+  const { clusterIPs = [], ports: list = [], healthCheckNodePort } = service.spec ?? {};
+  const about = { kind: services as Kind, object: service };
+  const isTaken = (taken: readonly KubernetesObject[], what: string) =>
+    taken.some(({ metadata }) => metadata.name === what);
+  for (const ip of clusterIPs) {
+    if (ip === "None" || isTaken(takenAddresses, ip)) continue;
+    const spec = { parentRef: { group: "", resource: services.plural, namespace, name } };
+    const made = await ignoring(["AlreadyExists"], client.create(addresses, { metadata: { name: ip }, spec }));
+    const there = made ?? (await ignoring(["NotFound"], client.get(addresses, { name: ip })));
+    if (!there || holder(there).some((at) => isKey(at, { namespace, name }))) continue;
+    const message = `Cluster IP ${ip} was assigned to multiple services; please recreate service`;
+    context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
+  }
+  const numbers = [healthCheckNodePort, ...list.map(({ nodePort }) => nodePort)];
+  for (const port of new Set(numbers.filter((number): number is number => !!number))) {
+    if (isTaken(takenPorts, String(port))) continue;
+    const made = { metadata: { name: String(port) }, spec: { namespace, name } };
+    const taken = await ignoring(["AlreadyExists"], client.create(ports, made));
+    const there = taken ?? (await ignoring(["NotFound"], client.get(ports, { name: String(port) })));
+    if (!there || owner(there).some((at) => isKey(at, { namespace, name }))) continue;
+    const message = `Node port ${port} was assigned to multiple services; please recreate service`;
+    context.record(about, "Warning", "PortAlreadyAllocated", message);
+  }
 }
 
 const isKey = (a: Key, b: Key): boolean => a.name === b.name && a.namespace === b.namespace;

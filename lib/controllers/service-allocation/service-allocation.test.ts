@@ -144,3 +144,14 @@ test("a service that goes with its last finalizer gives back what it held", asyn
   clock.move(61_000);
   await cluster.until(async () => (await takenAddresses()).length === 0 && (await takenPorts()).length === 0);
 });
+
+test("what a service uses stays taken, whoever deletes the record of it", async () => {
+  cluster = await openCluster();
+  const { json } = await create({ spec: { type: "NodePort" } });
+  const { clusterIP } = json.spec;
+  const { nodePort } = json.spec.ports[0];
+  await cluster.client.remove(addresses, { name: clusterIP });
+  await cluster.client.remove(ports, { name: String(nodePort) });
+  await cluster.until(async () => (await takenAddresses()).length === 1 && (await takenPorts()).length === 1);
+  expect([await takenAddresses(), await takenPorts()]).toEqual([[clusterIP], [nodePort]]);
+});
