@@ -8,6 +8,7 @@ import { admit, authenticate, authorize, impersonate } from "./filters.ts";
 import { health } from "./health.ts";
 import { localClient } from "./local-client.ts";
 import { openapi } from "./openapi.ts";
+import { openapiV2 } from "./openapi-v2.ts";
 import { type ApiRequest, type ApiResponse, requestInfo } from "./request.ts";
 import { defaultLimits, type Server, type ServerOptions } from "./server.ts";
 
@@ -30,6 +31,7 @@ export function apiServer(options: ServerOptions): ApiServer {
   };
   server.admissionContext = { client: localClient(server, self), clock: options.clock, random: options.random };
   const documents = openapi(options.registry, options.version.gitVersion);
+  const older = openapiV2(options.registry, options.version.gitVersion);
   const isPart = (version: string, word: string): boolean =>
     options.registry.find("", version, "namespaces")?.kind.subresources?.[word] !== undefined;
 
@@ -54,6 +56,7 @@ export function apiServer(options: ServerOptions): ApiServer {
     }
     if (request.method !== "GET" && request.method !== "HEAD") return undefined;
     if (request.path.startsWith("/openapi/v3")) return documents(request.path);
+    if (request.path === "/openapi/v2") return older(request);
     return (await health(server, request)) ?? discovery(options.registry, request);
   };
 

@@ -170,7 +170,12 @@ function pathsOf(kind: Kind): Record<string, Schema> {
 }
 
 /** The OpenAPI v3 document of one group and version. */
-export function openapiDocument(registry: Registry, group: string, version: string, gitVersion: string): object {
+export function openapiDocument(
+  registry: Registry,
+  group: string,
+  version: string,
+  gitVersion: string,
+): { openapi: string; info: object; paths: object; components: { schemas: Record<string, object> } } {
   const schemas = new Map<string, Schema>();
   const paths: Record<string, Schema> = {};
   for (const { kind } of registry.resources) {

@@ -123,3 +123,16 @@ test("reading as Table or as metadata works for one object too", async () => {
   const metadata = await ask("GET", `${maps}/a`, undefined, { accept });
   expect(Object.keys(metadata.json)).toEqual(["kind", "apiVersion", "metadata"]);
 });
+
+test("/openapi/v2 is JSON, or protobuf for those who ask for it", async () => {
+  const { json } = await ask("GET", "/openapi/v2");
+  expect(json.swagger).toBe("2.0");
+  const pod = json.definitions["io.k8s.api.core.v1.Pod"];
+  expect(pod["x-kubernetes-group-version-kind"]).toEqual([{ group: "", version: "v1", kind: "Pod" }]);
+  expect(pod.properties.spec.$ref).toBe("#/definitions/io.k8s.api.core.v1.PodSpec");
+  expect(JSON.stringify(json)).not.toMatch(/#\/components|"oneOf"|"allOf"/);
+  const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  const { headers, body } = await ask("GET", "/openapi/v2", undefined, { accept });
+  expect(headers["content-type"]).toBe("application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+  expect(Buffer.from(body as Uint8Array).subarray(0, 5)).toEqual(Buffer.from([0x0a, 3, ...Buffer.from("2.0")]));
+});

@@ -15,6 +15,7 @@ export {
   textOf,
 } from "./body.ts";
 export { type Format, negotiate, parseAccept } from "./negotiate.ts";
+export { encodeOpenapiV2, type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
 export { decodeEnvelope, type Envelope, encodeEnvelope, isEnvelope } from "./protobuf.ts";
 export { duplicateKeys, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
