@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAccount as accounts } from "#api";
+import { serviceAccount as accounts, type Pod, pod as pods } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -77,4 +77,32 @@ test("nothing is made where there is no namespace, and the permanent ones stay",
       message: `namespaces "${name}" is forbidden: this namespace may not be deleted`,
     });
   }
+});
+
+test("an agent makes mirror pods of its own that name nothing it might then read", async () => {
+  const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
+  const mirror = (name: string, spec: object = {}) => {
+    const annotations = { "kubernetes.io/config.mirror": "x" };
+    const pod = make.pod({ metadata: { name, annotations }, spec: { nodeName: "one" } });
+    return agent.create(pods, { ...pod, spec: { ...pod.spec, ...spec } } as Pod);
+  };
+  const volume = (source: object) => ({ volumes: [{ name: "v", ...source }] });
+  const env = [{ name: "A", valueFrom: { configMapKeyRef: { name: "settings", key: "a" } } }];
+  for (const [spec, what] of [
+    [volume({ secret: { secretName: "keys" } }), "secrets"],
+    [{ imagePullSecrets: [{ name: "keys" }] }, "secrets"],
+    [{ containers: [{ name: "main", image: "i", env }] }, "configmaps"],
+  ] as const) {
+    const message = `pods "m" is forbidden: node "one" can not create pods that reference ${what}`;
+    await expect(mirror("m", spec)).rejects.toThrow(message);
+  }
+  await expect(mirror("other", { nodeName: "two" })).rejects.toThrow("with spec.nodeName set to itself");
+  const made = await mirror("m", volume({ hostPath: { path: "/" } }));
+  const { namespace, name = "" } = made.metadata;
+  const patch = { metadata: { labels: { more: "x" } }, status: { phase: "Running" } };
+  const how = { type: "merge", subresource: "status" } as const;
+  await expect(agent.patch(pods, { namespace, name }, patch, how)).rejects.toThrow(
+    'node "one" cannot update labels through pod status',
+  );
+  await agent.patch(pods, { namespace, name }, { status: { phase: "Running" } }, how);
 });

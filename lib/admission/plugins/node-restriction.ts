@@ -1,5 +1,5 @@
 import { lease as leases, node as nodes, type Pod, pod as pods } from "#api";
-import { forbidden } from "#base";
+import { deepEqual, forbidden } from "#base";
 import type { AdmissionRequest, Plugin } from "../port.ts";
 
 const prefix = "system:node:";
@@ -37,13 +37,50 @@ function checkPod(request: AdmissionRequest, node: string): void {
     }
     if (object.spec?.nodeName !== node)
       throw refuse(`node "${node}" can only create pods with spec.nodeName set to itself`);
+    const named = referred(object);
+    if (named !== undefined) throw refuse(`node "${node}" can not create pods that reference ${named}`);
     return;
   }
   if (operation === "UPDATE" && subresource !== "status") throw refuse(`unexpected pod subresource "${subresource}"`);
   const home = previous?.spec?.nodeName;
-  if (home === node) return;
+  if (home === node) {
+    if (operation === "UPDATE" && !deepEqual(object?.metadata.labels ?? {}, previous?.metadata.labels ?? {}))
+      throw refuse(`node "${node}" cannot update labels through pod status`);
+    return;
+  }
   const what = operation === "DELETE" ? "delete pods" : "update pod status for pods";
   throw refuse(`node "${node}" can only ${what} with spec.nodeName set to itself`);
+}
+
+const references: [RegExp, string][] = [
+  [/^(?:secret|secretName|secretKeyRef|\w*[sS]ecretRef|imagePullSecrets)$/, "secrets"],
+  [/^configMap(?:KeyRef|Ref)?$/, "configmaps"],
+  [/^persistentVolumeClaim$/, "persistentvolumeclaims"],
+  [/^serviceAccountToken$/, "serviceaccounts (via projected volumes)"],
+];
+
+/**
+ * What a pod refers to besides its node. An agent may read what its pods name, so it must not be able to name things
+ * by making a pod.
+ */
+function referred({ spec }: Pod): string | undefined {
+  if (!spec) return undefined;
+  if (spec.serviceAccountName) return "a service account";
+  const { containers, initContainers, ephemeralContainers, volumes, imagePullSecrets } = spec as unknown as Record<
+    string,
+    unknown
+  >;
+  return within({ containers, initContainers, ephemeralContainers, volumes, imagePullSecrets });
+}
+
+function within(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, member] of Object.entries(value)) {
+    if (member === undefined || (Array.isArray(member) && member.length === 0)) continue;
+    const found = references.find(([pattern]) => pattern.test(key))?.[1] ?? within(member);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function checkNode(request: AdmissionRequest, node: string): void {
