@@ -309,3 +309,18 @@ test("a pod's resources change through pods/resize, read and patched there", asy
   expect(verbs["pods/ephemeralcontainers"]).toEqual(["get", "patch", "update"]);
   expect(verbs["namespaces/finalize"]).toEqual(["update"]);
 });
+
+test("a patch makes no other object of an object", async () => {
+  await ask("POST", maps, { metadata: { name: "kept" } });
+  for (const patch of [
+    { kind: "Pod" },
+    { apiVersion: "v2" },
+    { metadata: { name: "other" } },
+    { metadata: { namespace: "other" } },
+    { data: { x: 5 } },
+    [],
+  ]) {
+    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, merge)).json.code]).toEqual([patch, 400]);
+  }
+  expect((await ask("PATCH", `${maps}/kept`, { metadata: { uid: "x" } }, merge)).json.code).toBe(409);
+});

@@ -155,9 +155,11 @@ export function httpClient(options: HttpClientOptions): HttpClient {
         ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
       };
       const answer = (await ask({ method: "DELETE", path: objectPath(kind, name), body })) as unknown as T | Status;
-      const stays =
-        answer.kind !== "Status" && (answer as T).metadata.deletionTimestamp !== undefined && gracePeriodSeconds !== 0;
-      return stays ? (answer as T) : undefined;
+      if (answer.kind === "Status") return undefined;
+      // Some kinds are shown once more when they go: what stays still has something to wait for.
+      const { deletionTimestamp, finalizers } = (answer as T).metadata;
+      const waits = gracePeriodSeconds !== 0 || !!finalizers?.length;
+      return deletionTimestamp !== undefined && waits ? (answer as T) : undefined;
     },
     async act<T extends KubernetesObject>(
       kind: Kind<T>,

@@ -33,11 +33,16 @@ export function jsonPatch(object: JsonObject, patch: Json): JsonObject {
   return result;
 }
 
+/** Members that lead out of the object into the language. */
+const forbidden = /(?:^|\/)(?:__proto__|constructor|prototype)(?:\/|$)/;
+
 function checkOperation(operation: Json): void {
-  const { op, path } = (operation ?? {}) as JsonObject;
+  const { op, path, from } = (operation ?? {}) as JsonObject;
   if (typeof op !== "string" || !kinds.has(op)) throw refused(`Unexpected kind: ${String(op)}`);
   if (typeof path !== "string" || (path !== "" && !path.startsWith("/"))) throw refused("missing path");
-  if (/(?:^|\/)(?:__proto__|constructor|prototype)(?:\/|$)/.test(path)) throw refused(`path ${path} is not allowed`);
+  for (const place of [path, from]) {
+    if (typeof place === "string" && forbidden.test(place)) throw refused(`path ${place} is not allowed`);
+  }
 }
 
 /** Upstream tells no more than this; the reason stays with the error for the log. */

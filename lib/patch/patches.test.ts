@@ -42,6 +42,8 @@ test("a JSON patch that is none is refused", () => {
   expect(() => jsonPatch({}, {})).toThrow(/cannot unmarshal object/);
   expect(() => jsonPatch({}, [{ op: "fly", path: "/a" }])).toThrow(/error in our request/);
   expect(() => jsonPatch({}, [{ op: "add", path: "/__proto__/x", value: 1 }])).toThrow(/error in our request/);
+  const stolen = [{ op: "copy", from: "/__proto__", path: "/x" }];
+  expect(() => jsonPatch({}, stolen)).toThrow(/error in our request/);
   const many = Array.from({ length: 10_001 }, () => ({ op: "test", path: "", value: {} }));
   expect(() => jsonPatch({}, many)).toThrow(/maximum operations/);
 });

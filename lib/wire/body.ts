@@ -63,7 +63,8 @@ export function readText(body: Uint8Array, mediaType: string, duplicates: boolea
   return { json, duplicates: duplicates ? duplicateKeys(text) : [], ...typeMeta(json) };
 }
 
-function typeMeta(json: Json): { apiVersion: string; kind: string } {
+/** What an object says of its own type; "" where it says nothing. */
+export function typeMeta(json: Json): { apiVersion: string; kind: string } {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return { apiVersion: "", kind: "" };
   const { apiVersion, kind } = json;
   return { apiVersion: typeof apiVersion === "string" ? apiVersion : "", kind: typeof kind === "string" ? kind : "" };
@@ -117,7 +118,7 @@ export function readObject(
 }
 
 /** The place decides the kind: a body may leave it out, one that names another is refused in upstream's words. */
-function checkType(kind: Kind, sent: { apiVersion: string; kind: string }): void {
+export function checkType(kind: Kind, sent: { apiVersion: string; kind: string }): void {
   const expected = apiVersionOf(kind);
   const apiVersion = sent.apiVersion === "" ? expected : sent.apiVersion;
   if (apiVersion !== expected) {

@@ -4,6 +4,7 @@
  */
 export {
   bodyTypes,
+  checkType,
   type FieldValidation,
   mediaTypeOf,
   parseJsonBody,
@@ -13,6 +14,7 @@ export {
   readText,
   receive,
   textOf,
+  typeMeta,
 } from "./body.ts";
 export { type Format, negotiate, parseAccept } from "./negotiate.ts";
 export { encodeOpenapiV2, type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";

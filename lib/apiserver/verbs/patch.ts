@@ -1,7 +1,16 @@
 import { type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
 import { type Json, type JsonObject, unsupported, unsupportedMediaType } from "#base";
 import { jsonPatch, mergePatch, patchTypes, strategicMerge } from "#patch";
-import { duplicateKeys, type FieldValidation, mediaTypeOf, parseJsonBody, receive, textOf } from "#wire";
+import {
+  checkType,
+  duplicateKeys,
+  type FieldValidation,
+  mediaTypeOf,
+  parseJsonBody,
+  receive,
+  textOf,
+  typeMeta,
+} from "#wire";
 import { objectAnswer } from "../answer.ts";
 import { typed } from "../objects.ts";
 import { writeOptions } from "../options.ts";
@@ -24,6 +33,7 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
   return (kind, current) => {
     const before = typed(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
+    checkType(kind, typeMeta(after));
     const { object, warnings } = receive(kind, { json: after, apiVersion: "", kind: "", duplicates }, validation);
     return { object: object as unknown as KubernetesObject, warnings };
   };
