@@ -72,7 +72,8 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
     }
   };
   await Promise.allSettled(Array.from({ length: 32 }, work));
-  await once(skiff.process, "exit").catch(() => {});
+  // The end may have come before anybody waits for it.
+  if (skiff.process.signalCode === null && skiff.process.exitCode === null) await once(skiff.process, "exit");
   client.close();
   expect(acknowledged.size).toBeGreaterThanOrEqual(400);
   expect(acknowledged.size).toBeLessThan(1000);
