@@ -14,7 +14,7 @@ export interface TestCluster {
   addNode(name: string, more?: Partial<Node>): Promise<Node>;
   /** Plays the agent: marks every pod that has a node as running and ready, and lets those that are deleted go. */
   playAgents(): Promise<void>;
-  /** Waits until controllers and scheduler have nothing at hand, timers aside. */
+  /** Waits until controllers and scheduler have nothing at hand, timers aside; throws after 10 s. */
   quiet(): Promise<void>;
   /** Waits until a condition holds; throws after `seconds` with what was last seen. */
   until<T>(what: () => Promise<T | undefined | false>, seconds?: number): Promise<T>;
@@ -65,7 +65,9 @@ export async function openCluster({
     }
   };
   const quiet = async () => {
+    const end = Date.now() + 10_000;
     for (let calm = 0; calm < 5; ) {
+      if (Date.now() > end) throw new Error("controllers and scheduler do not come to rest");
       await pause(5);
       calm = plane.busy === 0 ? calm + 1 : 0;
     }
