@@ -1,4 +1,5 @@
 import { PassThrough, type Readable, type Writable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import type { ExecRequest, Session, StreamPort } from "#agent/runtime";
 import { asStatus } from "./requests.ts";
 
@@ -35,16 +36,27 @@ const failure = (exitCode: number): object => ({
   details: { causes: [{ reason: "ExitCode", message: String(exitCode) }] },
 });
 
+/**
+ * A client gets nothing before so many milliseconds have passed since it was let in: kubectl over WebSocket throws away
+ * what arrives before it has made its streams. A real runtime takes longer than this to begin anyway.
+ */
+const clientSettles = 50;
+
 /** Joins a client to a session and sees it to its end. */
 export async function runSession(open: () => Promise<Session>, channels: Channels): Promise<void> {
   let session: Session;
+  const settled = setTimeout(clientSettles);
   // What the client sends while the session opens waits.
   const early = channels.stdin?.pipe(new PassThrough());
   try {
     session = await open();
   } catch (error) {
+    await settled;
     return channels.finish(asStatus(error).status);
   }
+  // It may end badly before anybody listens: that is told below.
+  session.done.catch(() => {});
+  await settled;
   channels.onClose(() => session.close());
   channels.onResize((size) => session.resize(size));
   early?.on("error", () => {});

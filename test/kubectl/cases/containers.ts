@@ -28,11 +28,11 @@ export const containers: readonly Case[] = [
     code: 1,
     err: /previous terminated container "talker" in pod "talker" not found/,
   },
-  { run: "exec talker -- echo hello", source: docs, out: /^hello\n$/ },
+  { run: "exec talker -- echo hello", source: docs, within: 5, out: /^hello\n$/ },
   { run: "exec -i talker -- cat", stdin: "through and back\n", source: docs, out: /^through and back\n$/ },
   { run: "exec talker -- sh -c 'exit 3'", source: docs, code: 3, err: /command terminated with exit code 3/ },
   { run: "cp $HOME/editor talker:/tmp/copied", source: recorded },
-  { run: "exec talker -- cat /tmp/copied", source: "what was copied", out: /^#!\/bin\/sh\n/ },
+  { run: "exec talker -- cat /tmp/copied", source: "what was copied", within: 5, out: /^#!\/bin\/sh\n/ },
   { run: "cp talker:/tmp/copied $HOME/back", source: recorded },
   {
     run: "get pod talker -o jsonpath={.status.containerStatuses[0].state.running.startedAt}",
