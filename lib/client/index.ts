@@ -2,6 +2,7 @@
  * The client port: how the control plane and the agents use the API, in process or over HTTP, and the informer that
  * keeps a local view by list and watch. It knows kinds as definitions only, and never a store.
  */
+export { type Followed, type FollowOptions, followKind } from "./follow.ts";
 export { type HttpClient, type HttpClientOptions, httpClient } from "./http.ts";
 export { type Informer, type InformerOptions, startInformer } from "./informer.ts";
 export type {

@@ -1,6 +1,7 @@
 import type { Kind, KubernetesObject } from "#api/meta";
 import { apiVersionOf } from "#api/meta";
-import { messageOf, sleep } from "#base";
+import { messageOf } from "#base";
+import { followKind } from "#client";
 import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
 import { RetryAfter, Terminal } from "./errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
@@ -83,32 +84,32 @@ export function runControllers(
   };
 }
 
-const retryFeed = 1000;
+/** What is kept of an object to tell its deletion after a gap: what routes look at, not data and status. */
+function essence(object: KubernetesObject & { spec?: unknown }): KubernetesObject {
+  const { namespace, name, uid, labels, ownerReferences } = object.metadata;
+  const metadata = { namespace, name, uid, labels, ownerReferences };
+  return object.spec === undefined ? { metadata } : ({ metadata, spec: object.spec } as KubernetesObject);
+}
 
-/** Watches a kind for as long as the engine runs; what was missed comes again as objects that are there. */
+/** Follows a kind for as long as the engine runs and puts the keys that its changes concern into the queues. */
 function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], context: ControllerContext) {
+  const { client, clock, log, signal } = context;
   const seenWhole = Promise.withResolvers<void>();
-  const run = async () => {
-    while (!context.signal.aborted) {
-      try {
-        for await (const event of context.client.watch(kind, { signal: context.signal })) {
-          if (event.type === "BOOKMARK") {
-            if (event.initial) seenWhole.resolve();
-            continue;
-          }
-          for (const { queue, route } of list) {
-            for (const key of await route(event)) queue.add(encodeKey(key));
-          }
-        }
-      } catch (error) {
-        if (context.signal.aborted) break;
-        context.log.warn("a controller's watch ended and starts again", { kind: kind.kind, error: messageOf(error) });
-        await sleep(context.clock, retryFeed, context.signal);
+  const done = followKind({
+    client,
+    kind,
+    clock,
+    log,
+    signal,
+    remember: essence,
+    whole: seenWhole.resolve,
+    changed: async (event) => {
+      for (const { queue, route } of list) {
+        for (const key of await route(event)) queue.add(encodeKey(key));
       }
-    }
-    seenWhole.resolve();
-  };
-  return { ready: seenWhole.promise, done: run() };
+    },
+  });
+  return { ready: seenWhole.promise, done: done.finally(seenWhole.resolve) };
 }
 
 async function work({ controller, queue }: Running, context: ControllerContext): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#api";
-import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random, sleep } from "#base";
-import type { Client } from "#client";
+import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
+import { type Client, followKind } from "#client";
 import type { Recorder } from "#reconcile";
 import { schedule } from "./cycle.ts";
 import { type Plugin, podInfo } from "./framework/index.ts";
@@ -29,7 +29,6 @@ export interface Scheduler {
 
 /** So many bindings are under way at once: the store writes those of one moment together. */
 const bindsAtOnce = 256;
-const retryFeed = 1000;
 
 const ended = ({ status }: Pod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed";
 
@@ -159,31 +158,26 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   };
 
   const follow = async (): Promise<void> => {
+    const told = { client, clock, log, signal };
     await Promise.all([
-      watchAll(nodes, nodeChanged, () => seen.nodes.resolve()),
+      followKind<Node>({
+        ...told,
+        kind: nodes,
+        changed: ({ type, object, previous }) => nodeChanged(type, object, previous),
+        whole: seen.nodes.resolve,
+      }).finally(seen.nodes.resolve),
       // Pods count on nodes: these are seen first, or nothing would fit at the start.
-      seen.nodes.promise.then(() => watchAll(pods, podChanged, () => seen.pods.resolve())),
+      seen.nodes.promise
+        .then(() =>
+          followKind<Pod>({
+            ...told,
+            kind: pods,
+            changed: ({ type, object, previous }) => podChanged(type, object, previous),
+            whole: seen.pods.resolve,
+          }),
+        )
+        .finally(seen.pods.resolve),
     ]);
-  };
-
-  const watchAll = async <T extends Node | Pod>(
-    kind: Parameters<typeof client.watch<T>>[0],
-    changed: (type: "ADDED" | "MODIFIED" | "DELETED", object: T, previous: T | undefined) => void,
-    whole: () => void,
-  ): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        for await (const event of client.watch(kind, { signal })) {
-          if (event.type !== "BOOKMARK") changed(event.type, event.object, event.previous);
-          else if (event.initial) whole();
-        }
-      } catch (error) {
-        if (signal.aborted) break;
-        log.warn("the scheduler's watch ended and starts again", { kind: kind.kind, error: messageOf(error) });
-        await sleep(clock, retryFeed, signal);
-      }
-    }
-    whole();
   };
 
   const following = follow();
