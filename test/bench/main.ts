@@ -15,10 +15,12 @@ import { connect } from "./wire.ts";
 const wanted = new Set(process.argv.slice(2));
 const asked = (name: string): boolean => wanted.size === 0 || wanted.has(name);
 
-/** Resident memory of a process, in MiB. */
-function resident(pid: number | undefined): number {
-  const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return Number(found ?? 0) / 1024;
+/** Memory of a process in MiB: resident, and with shared pages counted by the share that is its own. */
+function memoryOf(pid: number): { rss: number; pss: number } {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const read = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) / 1024;
+  return { rss: read("Rss"), pss: read("Pss") };
 }
 
 function memory(name: string, skiff: SkiffProcess, params: Record<string, unknown>): void {
@@ -26,10 +28,11 @@ function memory(name: string, skiff: SkiffProcess, params: Record<string, unknow
     pid: number;
     agent: number;
   };
-  const [server, agent] = [resident(running.pid), resident(running.agent)];
-  report(`memory.${name}`, server + agent, "MiB", {
-    controlPlane: Math.round(server),
-    agent: Math.round(agent),
+  const [server, agent] = [memoryOf(running.pid), memoryOf(running.agent)];
+  report(`memory.${name}`, server.rss + agent.rss, "MiB", {
+    controlPlane: Math.round(server.rss),
+    agent: Math.round(agent.rss),
+    sharedOnce: Math.round(server.pss + agent.pss),
     ...params,
   });
 }

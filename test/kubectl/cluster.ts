@@ -18,9 +18,10 @@ export async function startSkiff(
   options: readonly string[],
   dataDir = mkdtempSync(join(tmpdir(), "skiff-")),
 ): Promise<SkiffProcess> {
+  const at = ["--data-dir", dataDir, "--port", "0"];
   const child = spawn(
     process.execPath,
-    ["--max-semi-space-size=8", "agent/skiff.ts", "up", "--data-dir", dataDir, "--port", "0", ...options],
+    ["--max-semi-space-size=4", "--heap-growing-percent=20", "agent/skiff.ts", "up", ...at, ...options],
     {
       stdio: ["ignore", "ignore", "pipe"],
     },
