@@ -31,8 +31,8 @@ export interface AgentStart {
   launched(pid: number): void;
 }
 
-/** A small young generation and an old one that grows slowly: memory given back early, for a little more collecting. */
-const flags = ["--max-semi-space-size=4", "--heap-growing-percent=20"];
+/** A young generation of this many MiB: memory that is given back early, for a little more collecting. */
+const flags = ["--max-semi-space-size=4"];
 /** A fall after so long is a new trouble, not the old one again. */
 const settled = 30_000;
 const longestBackoff = 10_000;

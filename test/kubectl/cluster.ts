@@ -21,7 +21,7 @@ export async function startSkiff(
   const at = ["--data-dir", dataDir, "--port", "0"];
   const child = spawn(
     process.execPath,
-    ["--max-semi-space-size=4", "--heap-growing-percent=20", "agent/skiff.ts", "up", ...at, ...options],
+    ["--max-semi-space-size=8", "agent/skiff.ts", "up", ...at, ...options],
     {
       stdio: ["ignore", "ignore", "pipe"],
     },
