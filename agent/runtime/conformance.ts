@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type Container,
   type ContainerSpec,
-  defaultSecurity,
   isRuntimeError,
   type LogOptions,
   type Runtime,
   type Sandbox,
   type SandboxSpec,
 } from "./index.ts";
+import { plainContainer, plainSandbox } from "./testing/index.ts";
 
 export interface ConformanceSetting {
   runtime: Runtime;
@@ -52,45 +52,28 @@ export function runtimeConformance(name: string, open: () => Promise<Conformance
 
     const sandboxSpec = (changes: Partial<SandboxSpec> = {}): SandboxSpec => {
       const uid = `00000000-0000-4000-8000-${String(++serial).padStart(12, "0")}`;
-      return {
+      const { cgroupParent } = setting;
+      return plainSandbox({
         name: `pod-${serial}`,
         namespace: "conformance",
         uid,
-        attempt: 0,
         hostname: `host-${serial}`,
-        host: { network: false, pid: false, ipc: false, users: true },
-        shareProcesses: false,
-        ...(setting.cgroupParent === undefined ? {} : { cgroupParent: `${setting.cgroupParent}/pod${uid}` }),
-        ports: [],
+        ...(cgroupParent === undefined ? {} : { cgroupParent: `${cgroupParent}/pod${uid}` }),
         logDirectory: join(folder, uid),
-        sysctls: {},
-        security: defaultSecurity(),
         labels: { "pod-label": "yes" },
         annotations: { "pod-note": "kept as it is, with spaces" },
-        handler: "",
         ...changes,
-      };
+      });
     };
-    const containerSpec = (command: string[], changes: Partial<ContainerSpec> = {}): ContainerSpec => ({
-      name: "main",
-      attempt: 0,
-      image: setting.image,
-      imageId,
-      command,
-      workingDirectory: "",
-      env: [],
-      mounts: [],
-      devices: [],
-      resources: {},
-      security: defaultSecurity(),
-      tty: false,
-      stdin: false,
-      stdinOnce: false,
-      logPath: `main_${changes.attempt ?? 0}.log`,
-      labels: { "container-label": "yes" },
-      annotations: { "container-note": "kept" },
-      ...changes,
-    });
+    const containerSpec = (command: string[], changes: Partial<ContainerSpec> = {}): ContainerSpec =>
+      plainContainer({
+        image: setting.image,
+        imageId,
+        command,
+        labels: { "container-label": "yes" },
+        annotations: { "container-note": "kept" },
+        ...changes,
+      });
     const runPod = async (command: string[], changes: Partial<ContainerSpec> = {}, pod: Partial<SandboxSpec> = {}) => {
       const spec = sandboxSpec(pod);
       const sandbox = await runtime.pods.runSandbox(spec);

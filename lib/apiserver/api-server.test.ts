@@ -1,60 +1,8 @@
 import { expect, test } from "vitest";
-import { catalog } from "#api";
-import { clientCertificates, discovery, masters, union } from "#auth";
-import { silentLog, systemClock, systemRandom } from "#base";
 import { memoryStore } from "#store/memory";
-import { apiServer, createRegistry } from "./index.ts";
-import type { ApiRequest, ApiResponse } from "./request.ts";
+import { bareServer } from "./testing/bare-server.ts";
 
-const version = {
-  major: "1",
-  minor: "36",
-  gitVersion: "v1.36.0",
-  gitCommit: "",
-  gitTreeState: "",
-  buildDate: "",
-  goVersion: "",
-  compiler: "",
-  platform: "",
-};
-
-function open() {
-  const store = memoryStore();
-  const server = apiServer({
-    store,
-    registry: createRegistry(catalog),
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-    version,
-    authenticators: [clientCertificates],
-    authorize: union(masters, discovery),
-    admission: [],
-  });
-  const ask = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-    const [where = "", query] = path.split("?");
-    const request: ApiRequest = {
-      method,
-      path: where,
-      query: new URLSearchParams(query),
-      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
-      body: async () =>
-        new TextEncoder().encode(typeof body === "string" ? body : body === undefined ? "" : JSON.stringify(body)),
-      signal: new AbortController().signal,
-      peer: { certificate: { commonName: "admin", organizations: ["system:masters"] } },
-    };
-    const response = await server.handle(request);
-    return { ...response, json: await read(response) };
-  };
-  return { server, store, ask };
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: answers are looked into
-async function read(response: ApiResponse): Promise<any> {
-  if (!(response.body instanceof Uint8Array)) return undefined;
-  const text = new TextDecoder().decode(response.body);
-  return text.startsWith("{") ? JSON.parse(text) : text;
-}
+const open = () => bareServer(memoryStore());
 
 const config = (name: string, more: object = {}) => ({
   apiVersion: "v1",

@@ -9,7 +9,7 @@ const type = storageOf(maps);
 
 function open() {
   const store = memoryStore();
-  const get = bareServer(store);
+  const { get } = bareServer(store);
   const ask = async (query: string, headers: Record<string, string> = {}, where = path) => {
     const response = await get(where, query, { headers });
     return { ...response, json: JSON.parse(new TextDecoder().decode(response.body as Uint8Array)) };

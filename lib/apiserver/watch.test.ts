@@ -57,7 +57,7 @@ async function watch(path: string, query: string, accept = "application/json"): 
 
 function openServer(limits: Partial<Limits>) {
   const store = memoryStore();
-  const get = bareServer(store, limits);
+  const { get } = bareServer(store, limits);
   const ask = (query: string, signal?: AbortSignal) =>
     get("/api/v1/namespaces/default/configmaps", query, signal ? { signal } : {});
   return { store, ask };

@@ -5,7 +5,7 @@ import { silentLog, systemClock, systemRandom } from "#base";
 import type { Store } from "#store";
 import { apiServer } from "../api-server.ts";
 import { createRegistry } from "../registry.ts";
-import type { ApiResponse } from "../request.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Limits } from "../server.ts";
 
 const version = {
@@ -20,14 +20,24 @@ const version = {
   platform: "",
 };
 
-/** GETs as the administrator. */
-export type Get = (
-  path: string,
-  query: string,
-  more?: { headers?: Record<string, string>; signal?: AbortSignal },
-) => Promise<ApiResponse>;
+/** Requests as the administrator. */
+export interface BareServer {
+  get(
+    path: string,
+    query: string,
+    more?: { headers?: Record<string, string>; signal?: AbortSignal },
+  ): Promise<ApiResponse>;
+  /** Any request; a body that is no text goes as JSON. `json` is the answer, parsed where it is a JSON object. */
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+    // biome-ignore lint/suspicious/noExplicitAny: answers are looked into
+  ): Promise<ApiResponse & { json: any }>;
+}
 
-export function bareServer(store: Store, limits: Partial<Limits> = {}): Get {
+export function bareServer(store: Store, limits: Partial<Limits> = {}): BareServer {
   const server = apiServer({
     store,
     limits,
@@ -40,16 +50,30 @@ export function bareServer(store: Store, limits: Partial<Limits> = {}): Get {
     authorize: union(masters, discovery),
     admission: [],
   });
-  return (path, query, { headers = {}, signal = new AbortController().signal } = {}) =>
+  const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>
     server.handle({
-      method: "GET",
+      method,
       path,
       query: new URLSearchParams(query),
-      headers,
+      headers: {},
       body: async () => new Uint8Array(),
-      signal,
+      signal: new AbortController().signal,
       peer: { certificate: { commonName: "admin", organizations: ["system:masters"] } },
+      ...rest,
     });
+  return {
+    get: (path, query, more = {}) => send("GET", path, query, more),
+    async ask(method, target, body, headers = {}) {
+      const [path = "", query = ""] = target.split("?");
+      const text = typeof body === "string" ? body : body === undefined ? "" : JSON.stringify(body);
+      const response = await send(method, path, query, {
+        headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+        body: async () => new TextEncoder().encode(text),
+      });
+      const answer = response.body instanceof Uint8Array ? new TextDecoder().decode(response.body) : undefined;
+      return { ...response, json: answer?.startsWith("{") ? JSON.parse(answer) : answer };
+    },
+  };
 }
 
 /** A write that makes an object with nothing but metadata, under `default/<name>`. */

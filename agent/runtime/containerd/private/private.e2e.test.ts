@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
 import { pushStandIns } from "#agent/runtime/oci";
+import { plainContainer, plainSandbox } from "#agent/runtime/testing";
 import { silentLog, systemClock } from "#base";
 import { parseMirrors, sandboxImageName, startPrivate, stopPrivate } from "./index.ts";
 import { findProcess } from "./process.ts";
@@ -40,44 +40,17 @@ test("images come from a mirror; containers outlive containerd, which is found a
     expect(image.tags).toContain("docker.io/library/nginx:1.14.2");
     const [pinned] = (await runtime.images.list()).filter((one) => one.pinned);
     expect(pinned?.tags).toEqual([sandboxImageName]);
-    const sandbox: SandboxSpec = {
+    const sandbox = plainSandbox({
       name: "web",
       namespace: "default",
       uid: "6c6b1b4e-0000-4000-8000-000000000001",
-      attempt: 0,
-      hostname: "web",
-      host: { network: false, pid: false, ipc: false, users: true },
-      shareProcesses: false,
-      ports: [],
       logDirectory: `${folder}/logs`,
-      sysctls: {},
-      security: defaultSecurity(),
-      labels: {},
-      annotations: {},
-      handler: "",
-    };
+    });
     const { id: sandboxId, ips } = await runtime.pods.runSandbox(sandbox);
     const id = await runtime.pods.startContainer({
       sandboxId,
       sandbox,
-      container: {
-        name: "web",
-        attempt: 0,
-        image: "nginx:1.14.2",
-        imageId: image.id,
-        workingDirectory: "",
-        env: [],
-        mounts: [],
-        devices: [],
-        resources: {},
-        security: defaultSecurity(),
-        tty: false,
-        stdin: false,
-        stdinOnce: false,
-        logPath: "web.log",
-        labels: {},
-        annotations: {},
-      },
+      container: plainContainer({ name: "web", image: "nginx:1.14.2", imageId: image.id }),
     });
     await answering(`http://${ips[0]}/`);
     await runtime.close();
