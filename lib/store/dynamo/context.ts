@@ -15,6 +15,8 @@ export interface Context {
   wakeups: Wakeups;
   /** How many shards a type is born with. */
   shards: (type: string) => number;
+  /** How many hops led to what is written now. */
+  hops: () => number;
 }
 
 const readTries = 8;

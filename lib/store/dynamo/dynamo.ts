@@ -1,13 +1,14 @@
 import { type Clock, type Log, type Random, silentLog, sleep } from "#base";
-import { type Entry, type Store, Wakeups } from "#store";
+import { type Change, type Entry, type Store, Wakeups } from "#store";
 import type { Dynamo, Item } from "./client.ts";
 import { type Context, persist } from "./context.ts";
 import { type Head, objectPartition, raiseFloor, raiseMark, readCounter, readHead, setShards } from "./head.ts";
-import { entryOf } from "./items.ts";
+import { changeOf, entryOf, number, typeOfSlot } from "./items.ts";
 import { listObjects } from "./list.ts";
 import { changesOf, type Memory, readRun } from "./read.ts";
 import { type Restored, restoreTypes } from "./restore.ts";
 import { type Rules, times } from "./rules.ts";
+import { readSlot } from "./slots.ts";
 import { settledThrough, sweepType } from "./sweep.ts";
 import type { TableNames } from "./tables.ts";
 import { commitWrites } from "./write.ts";
@@ -25,6 +26,23 @@ export interface DynamoOptions {
   shards?: (type: string) => number;
   /** How often somebody who waits for changes looks for them, in milliseconds; 1,000 unless told. */
   poll?: number;
+  /**
+   * How many writes, each made because of the one before, led to the one that is made now; 0 unless told. Goes along
+   * in the stream, where it wakes somebody.
+   */
+  hops?: () => number;
+  /**
+   * Hears what a commit of this process has made, before the commit resolves; the commit stands whatever becomes of
+   * this, so that it should not reject.
+   */
+  made?: (type: string, changes: Change[]) => Promise<void>;
+}
+
+/** A record of the stream of `changes`: what was written, and after how many hops. */
+export interface Streamed {
+  type: string;
+  change: Change;
+  hops: number;
 }
 
 /** The store over DynamoDB, with what its operation needs. */
@@ -38,6 +56,11 @@ export interface DynamoStore extends Store {
    * that go on from older ones are told that these are gone, and objects that are behind the log are brought up to it.
    */
   afterRestore(): Promise<Restored[]>;
+  /**
+   * What the new image of a stream record says; undefined for what wakes nobody, and where a part of it has gone
+   * already: the stream is a wake-up, the log is the truth.
+   */
+  streamed(image: Item): Promise<Streamed | undefined>;
 }
 
 const changesLimit = 1000;
@@ -45,9 +68,9 @@ const changesLimit = 1000;
 const holePause = 50;
 
 export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
-  const { dynamo, tables, clock, random, log = silentLog, shards = () => 1, poll = 1000 } = options;
+  const { dynamo, tables, clock, random, log = silentLog, shards = () => 1, poll = 1000, hops = () => 0 } = options;
   const wakeups = new Wakeups();
-  const context: Context = { dynamo, tables, clock, random, log, rules, wakeups, shards };
+  const context: Context = { dynamo, tables, clock, random, log, rules, wakeups, shards, hops };
   const memories = new Map<string, Memory>();
   const closing = new AbortController();
 
@@ -126,7 +149,8 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     },
     list: (type, options = {}) => listObjects(context, type, memoryOf(type), options),
     commit: async (type, writes) => {
-      const { results, head } = await commitWrites(context, type, writes, (keys) => readItems(type, keys));
+      const { results, changes, head } = await commitWrites(context, type, writes, (keys) => readItems(type, keys));
+      if (changes.length > 0) await options.made?.(type, changes);
       if (head) {
         wakeups.announce(type, head.counter);
         await renewMark(type, head);
@@ -151,5 +175,13 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     sweep: (type) => sweepType(context, type, memoryOf(type)),
     reshard: (type, count) => setShards(context, type, count),
     afterRestore: () => restoreTypes(context),
+    streamed: async (image) => {
+      const type = typeOfSlot(image);
+      if (image["w"] === undefined || type === undefined) return undefined;
+      const find = async (revision: number) =>
+        readSlot(context, type, (await readHead(context, type)).shards, revision);
+      const change = await changeOf(context, type, image, find);
+      return change && { type, change, hops: number(image, "w") };
+    },
   };
 }

@@ -7,7 +7,7 @@ import { type DynamoOptions, type DynamoStore, openDynamo } from "./dynamo.ts";
 import { allRules } from "./rules.ts";
 
 export { type Dynamo, dynamoClient, type Item } from "./client.ts";
-export type { DynamoOptions, DynamoStore } from "./dynamo.ts";
+export type { DynamoOptions, DynamoStore, Streamed } from "./dynamo.ts";
 export type { Restored } from "./restore.ts";
 export { type TableDefinition, type TableNames, tables } from "./tables.ts";
 

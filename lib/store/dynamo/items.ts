@@ -14,6 +14,13 @@ const verbs = { c: "create", u: "update", d: "delete" } as const;
 
 export const number = (item: Item, name: string): number => Number(item[name]?.N ?? 0);
 
+/** The type in whose log a slot stands. */
+export function typeOfSlot(slot: Item): string | undefined {
+  const partition = slot["p"]?.S;
+  const end = partition?.lastIndexOf("#") ?? -1;
+  return end > 0 ? partition!.slice(0, end) : undefined;
+}
+
 export const revisionOf = (item: Item): number => number(item, "r");
 
 export const isTombstone = (item: Item): boolean => item["d"] !== undefined;
@@ -61,7 +68,7 @@ export function changeItem(
   verb: Change["type"],
   nonce: string,
   before: Before | undefined,
-  carries: boolean,
+  { carries, hops }: { carries: boolean; hops: number },
 ): Item {
   return {
     p: { S: partition },
@@ -71,7 +78,7 @@ export function changeItem(
     x: { S: nonce },
     t: { N: String(at) },
     e: { N: String(expiry(at)) },
-    w: { BOOL: true },
+    w: { N: String(hops) },
     s: { S: schema },
     i: indexAttribute(index),
     ...bodyAttributes(packed),

@@ -1,5 +1,5 @@
 import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
-import type { Commit, Entry, Write } from "#store";
+import type { Change, Commit, Entry, Write } from "#store";
 import { type Packed, pack as packBody, partCount, partKey, partsOf } from "./bodies.ts";
 import { type Context, nonceOf } from "./context.ts";
 import { type Head, objectPartition, slotPartition } from "./head.ts";
@@ -26,6 +26,8 @@ export interface Job {
   /** As of the last draw: it knows the shards of every ticket that this commit holds. */
   head: Head;
   results: (Commit | undefined)[];
+  /** What has been made, with the state before it. */
+  changes: Change[];
   /** The highest revision that this commit has made: what is still to come must lie above it. */
   top: number;
 }
@@ -47,7 +49,7 @@ export function prepare({ context, type, head }: Job, each: Wanted, ticket: numb
   };
   const slot: Written = { ...objects, partition: slotPartition(type, head.shards, ticket) };
   const carries = context.rules.carryPrevious && before !== undefined && !keepsPrevious(before.item, at);
-  const change = changeItem(slot, write.type, nonce, before, carries);
+  const change = changeItem(slot, write.type, nonce, before, { carries, hops: context.hops() });
   const items = [
     objectWrite(context, write, objects),
     {

@@ -1,6 +1,6 @@
 import type { CancellationReason } from "@aws-sdk/client-dynamodb";
 import { internalError, tooManyRequests } from "#base";
-import { type Commit, Conflict, checkWrites, Exists, refusal, type Write } from "#store";
+import { type Change, type Commit, Conflict, checkWrites, Exists, refusal, type Write } from "#store";
 import { failureOf, type Item } from "./client.ts";
 import { type Context, nonceOf, pause } from "./context.ts";
 import { drawTickets } from "./head.ts";
@@ -29,9 +29,9 @@ export async function commitWrites(context: Context, type: string, writes: Write
     if (refused) results[place] = refused;
     else wanted.push({ write, place, before: item && entry ? { item, entry } : undefined, tickets: 1 });
   }
-  if (wanted.length === 0) return { results: results as Commit[], head: undefined };
+  if (wanted.length === 0) return { results: results as Commit[], changes: [], head: undefined };
   const drawn = await drawTickets(context, type, wanted.length);
-  const job: Job = { context, type, head: drawn.head, results, top: 0 };
+  const job: Job = { context, type, head: drawn.head, results, changes: [], top: 0 };
   const tickets = wanted.map((_, index) => drawn.first + index);
   let pending: Pending[];
   try {
@@ -47,7 +47,7 @@ export async function commitWrites(context: Context, type: string, writes: Write
   for (const pack of packs(pending)) exhausted.push(...(await settle(job, pack)));
   if (exhausted.length > 0)
     throw Object.assign(tooManyRequests("the store is too busy, please try again later", 1), { results });
-  return { results: results as Commit[], head: drawn.head };
+  return { results: results as Commit[], changes: job.changes, head: drawn.head };
 }
 
 type Sent =
@@ -126,7 +126,10 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
 }
 
 function made(job: Job, each: Pending): void {
-  job.results[each.place] = each.entry;
+  const { write, entry, before } = each;
+  const change: Change = { revision: entry.revision, type: write.type, key: write.key, entry };
+  job.results[each.place] = entry;
+  job.changes.push(before ? { ...change, previous: before.entry } : change);
   job.top = Math.max(job.top, each.ticket);
 }
 

@@ -1,7 +1,7 @@
 import { type Clock, systemClock, systemRandom } from "#base";
 import { Dice, type Process } from "#store/model";
 import type { Dynamo, Item } from "../client.ts";
-import { type DynamoStore, openDynamo } from "../dynamo.ts";
+import { type DynamoOptions, type DynamoStore, openDynamo } from "../dynamo.ts";
 import { allRules } from "../rules.ts";
 import { Double, fairWeather, type Weather } from "./double.ts";
 import { sortKeys } from "./witness.ts";
@@ -12,7 +12,7 @@ export interface Stand {
   double: Double;
   dynamo: Dynamo;
   /** Another process over the same tables. */
-  another(dynamo?: Dynamo): DynamoStore;
+  another(dynamo?: Dynamo, more?: Partial<DynamoOptions>): DynamoStore;
   items(table: "objects" | "changes"): Item[];
 }
 
@@ -37,7 +37,10 @@ export function openStand({ clock = systemClock, weather = fairWeather, shards =
   const double = new Double(stage, sortKeys, weather, witness);
   const dynamo = double.clientOf(process);
   const tables = { objects: "objects", changes: "changes" };
-  const another = (client = dynamo) =>
-    openDynamo({ dynamo: client, tables, clock, random: systemRandom, shards: () => shards, poll: 20 }, allRules);
+  const another = (client = dynamo, more: Partial<DynamoOptions> = {}) =>
+    openDynamo(
+      { dynamo: client, tables, clock, random: systemRandom, shards: () => shards, poll: 20, ...more },
+      allRules,
+    );
   return { store: another(), double, dynamo, another, items: (table) => double.items(table) };
 }
