@@ -1,6 +1,7 @@
-import { type Kind, type KubernetesObject, validateObjectMeta } from "#api/meta";
+import { type AccessContext, type Kind, type KubernetesObject, validateObjectMeta } from "#api/meta";
 import { ApiError, alreadyExists, badRequest, clone, formatTime, isReason, nameSuffix, uuid } from "#base";
 import { Exists } from "#store";
+import { accessContext, answerQuestion } from "./access.ts";
 import { keyOf, objectAs } from "./objects.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
 import { atRevision, commit, contentOf, place, refuse, setDefaults, type WithStatus, type Written } from "./write.ts";
@@ -12,6 +13,7 @@ const longestBase = 58;
 export async function createObject(call: Call, object: KubernetesObject): Promise<Written> {
   const { server } = call;
   const kind = kindOf(call);
+  if (kind.answer) return { object: await answerQuestion(call, object) };
   object.metadata ??= {};
   const { metadata } = object;
   const wanted = metadata.name;
@@ -29,7 +31,8 @@ export async function createObject(call: Call, object: KubernetesObject): Promis
     }
     try {
       // What admission fills in belongs to one name: each attempt begins with what was sent.
-      return await createNamed({ ...call, name: metadata.name ?? "" }, wanted ? object : clone(object));
+      const named = { ...call, name: metadata.name ?? "" };
+      return await createNamed(named, wanted ? object : clone(object), accessContext(call));
     } catch (error) {
       if (wanted || !metadata.generateName || !isReason(error, "AlreadyExists")) throw error;
       if (attempt === nameAttempts) throw noNameLeft(kind, metadata.name ?? "");
@@ -44,7 +47,7 @@ function noNameLeft(kind: Kind, name: string): Error {
   return new ApiError(409, "AlreadyExists", message, { ...status.details, retryAfterSeconds: 1 });
 }
 
-async function createNamed(call: Call, object: KubernetesObject): Promise<Written> {
+async function createNamed(call: Call, object: KubernetesObject, access: AccessContext): Promise<Written> {
   const { server } = call;
   const kind = kindOf(call);
   const name = object.metadata.name ?? "";
@@ -52,6 +55,7 @@ async function createNamed(call: Call, object: KubernetesObject): Promise<Writte
   await mutate(server, request);
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
+    await kind.guard?.(object, undefined, access);
     kind.prepareForCreate?.(object, { now: server.clock.now() });
     const errors = [...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])];
     refuse(kind, name, [...validateObjectMeta(kind, object.metadata), ...errors]);

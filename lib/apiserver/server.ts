@@ -1,6 +1,6 @@
 import type { AdmissionContext, AdmissionRequest, Plugin } from "#admission";
 import type { Kind } from "#api/meta";
-import type { Authenticator, Authorizer, User } from "#auth";
+import type { Authenticator, Authorizer, RuleResolver, User } from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { Cache, Entry, Page, Store } from "#store";
 import type { Registry, Resource } from "./registry.ts";
@@ -35,6 +35,8 @@ export interface ServerOptions {
   log: Log;
   authenticators: readonly Authenticator[];
   authorize: Authorizer;
+  /** What is known of people's rights, for kinds that ask; nobody has any unless given. */
+  rules?: RuleResolver;
   admission: readonly Plugin[];
   version: Version;
   /** A cache per storage type that is kept warm, where one is; without one the store is read. */

@@ -1,6 +1,7 @@
 import { type Kind, type KubernetesObject, type ObjectMeta, validateObjectMetaUpdate } from "#api/meta";
 import { badRequest, clone, conflict, deepEqual, invalid, notFound, serverTimeout } from "#base";
 import { Conflict, type Entry } from "#store";
+import { accessContext } from "./access.ts";
 import { createObject } from "./create-object.ts";
 import { keyOf, objectAs } from "./objects.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
@@ -99,6 +100,7 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
   // What was prepared is taken back only when the write surely does not stand; repair finds the rest.
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
+    await kind.guard?.(next, current, accessContext(call));
     if (options.whole !== "action") checkUpdate(call, next, current);
     await validate(server, request);
     if (deepEqual(next, current)) {

@@ -7,4 +7,4 @@ export { discovery } from "./authorize/discovery.ts";
 export { masters } from "./authorize/masters.ts";
 export { nodes } from "./authorize/node.ts";
 export { union } from "./authorize/union.ts";
-export type { Attributes, Authenticator, Authorizer, Credentials, Decision, User } from "./port.ts";
+export type { Attributes, Authenticator, Authorizer, Credentials, Decision, RuleResolver, User } from "./port.ts";

@@ -1,10 +1,6 @@
-/** Somebody who has shown who they are. */
-export interface User {
-  name: string;
-  uid?: string;
-  groups: readonly string[];
-  extra?: Readonly<Record<string, readonly string[]>>;
-}
+import type { AccessAttributes, AccessDecision, AccessRule, AccessRules, Asker } from "#api/meta";
+
+export type { AccessAttributes as Attributes, AccessDecision as Decision, Asker as User } from "#api/meta";
 
 /** What a request shows of its sender. */
 export interface Credentials {
@@ -13,20 +9,14 @@ export interface Credentials {
 }
 
 /** Undefined: these credentials say nothing to me. Throws ApiError 401 when they are mine and wrong. */
-export type Authenticator = (credentials: Credentials) => Promise<User | undefined> | User | undefined;
+export type Authenticator = (credentials: Credentials) => Promise<Asker | undefined> | Asker | undefined;
 
-/** What is about to be done. */
-export interface Attributes {
-  user: User;
-  verb: string;
-  /** Absent for paths that are no resource. */
-  resource?: { group: string; version: string; plural: string; subresource: string; namespace: string; name: string };
-  path: string;
-  /** The field selector of a list or watch, as it was sent. */
-  fieldSelector?: string | undefined;
+export type Authorizer = (attributes: AccessAttributes) => Promise<AccessDecision> | AccessDecision;
+
+/** Knows what people may do, beyond answering whether they may do one thing. */
+export interface RuleResolver {
+  /** The rules in favour of a user that hold in a namespace; "" for those that hold everywhere. */
+  rulesFor(user: Asker, namespace: string): Promise<AccessRules>;
+  /** The rules of the role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
+  rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
 }
-
-/** `undefined`: no opinion. A reason is told to the client where nobody allows. */
-export type Decision = { allowed: true } | { allowed: false; reason: string } | undefined;
-
-export type Authorizer = (attributes: Attributes) => Promise<Decision> | Decision;

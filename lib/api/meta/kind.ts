@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { AccessContext } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
 import type { KubernetesObject } from "./object-meta.ts";
 
@@ -129,6 +130,13 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   prepareForCreate?(object: T, context: HookContext): void;
   /** Restores what a client may not change, before validation. Keeping the status is standard. */
   prepareForUpdate?(next: T, previous: T, context: HookContext): void;
+  /**
+   * Demands more of a writer than the right to write. Runs after admission has changed the object and before
+   * validation; throws an ApiError to refuse. `previous` is absent for a new object.
+   */
+  guard?(object: T, previous: T | undefined, context: AccessContext): Promise<void>;
+  /** For a question that is posted, answered and never kept: makes the answer. The verbs are then `create` alone. */
+  answer?(object: T, context: AccessContext): Promise<T> | T;
   /** The part whose change raises metadata.generation; without it the kind has no generation. */
   generation?(object: T): unknown;
   /** A new object may come with its status; without it the status of a new object is cleared. */
