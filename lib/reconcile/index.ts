@@ -16,4 +16,5 @@ export {
 } from "./controller.ts";
 export { RetryAfter, Terminal } from "./errors.ts";
 export { createQueue, type Queue } from "./queue.ts";
+export { decodeKey, encodeKey, type Route, routesOf, type Work, workOf } from "./route.ts";
 export { type Engine, runControllers } from "./run.ts";

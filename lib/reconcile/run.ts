@@ -1,10 +1,10 @@
 import type { Kind, KubernetesObject } from "#api/meta";
-import { apiVersionOf } from "#api/meta";
 import { messageOf } from "#base";
 import { followKind } from "#client";
-import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
+import type { AnyController, ControllerContext } from "./controller.ts";
 import { RetryAfter, Terminal } from "./errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
+import { decodeKey, encodeKey, type Route, routesOf } from "./route.ts";
 
 /** Controllers at work. */
 export interface Engine {
@@ -16,43 +16,9 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-const separator = "/";
-const encodeKey = ({ namespace, name }: Key): string => `${namespace ?? ""}${separator}${name}`;
-function decodeKey(text: string): Key {
-  const at = text.indexOf(separator);
-  return { ...(at === 0 ? {} : { namespace: text.slice(0, at) }), name: text.slice(at + 1) };
-}
-
 interface Running {
   controller: AnyController;
   queue: Queue;
-}
-
-/** What a change of a kind means to one controller. */
-type Route = (seen: Seen<KubernetesObject>) => Iterable<Key> | Promise<Iterable<Key>>;
-
-const keyOf = ({ metadata }: KubernetesObject): Key => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
-
-/** The owner that controls an object, where it is of this kind. */
-function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
-  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller);
-  if (!owner || owner.kind !== kind.kind || owner.apiVersion !== apiVersionOf(kind)) return [];
-  return [{ namespace: object.metadata.namespace, name: owner.name }];
-}
-
-/** Which controllers a kind's changes wake, and with which keys. */
-function routesOf(controller: AnyController, context: ControllerContext): Map<Kind, Route[]> {
-  const routes = new Map<Kind, Route[]>();
-  const add = (kind: Kind, route: Route) => routes.set(kind, [...(routes.get(kind) ?? []), route]);
-  add(controller.for as Kind, (seen) => (controller.concerns?.(seen) === false ? [] : [keyOf(seen.object)]));
-  for (const kind of controller.owns ?? []) {
-    add(kind, ({ object, previous }) => [
-      ...ownerKey(controller.for as Kind, object),
-      ...(previous ? ownerKey(controller.for as Kind, previous) : []),
-    ]);
-  }
-  for (const watched of controller.watches ?? []) add(watched.kind, (seen) => watched.keys(seen, context));
-  return routes;
 }
 
 /** Runs controllers in this process: one watch per kind serves them all, each has a queue and workers of its own. */
@@ -63,13 +29,14 @@ export function runControllers(
   const stopped = new AbortController();
   const full: ControllerContext = { ...context, signal: stopped.signal };
   const running: Running[] = controllers.map((controller) => ({ controller, queue: createQueue(context.clock) }));
-  const routes = new Map<Kind, { queue: Queue; route: Route }[]>();
-  for (const { controller, queue } of running) {
-    for (const [kind, list] of routesOf(controller, full)) {
-      routes.set(kind, [...(routes.get(kind) ?? []), ...list.map((route) => ({ queue, route }))]);
-    }
-  }
-  const feeds = [...routes].map(([kind, list]) => feed(kind, list, full));
+  const queues = new Map(running.map(({ controller, queue }) => [controller, queue]));
+  const feeds = [...routesOf(controllers, full)].map(([kind, routes]) =>
+    feed(
+      kind,
+      routes.map((route) => ({ queue: queues.get(route.controller)!, route })),
+      full,
+    ),
+  );
   const workers = running.flatMap((one) => Array.from({ length: one.controller.workers ?? 4 }, () => work(one, full)));
   return {
     ready: Promise.all(feeds.map(({ ready }) => ready)).then(() => {}),
@@ -105,7 +72,7 @@ function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], conte
     whole: seenWhole.resolve,
     changed: async (event) => {
       for (const { queue, route } of list) {
-        for (const key of await route(event)) queue.add(encodeKey(key));
+        for (const key of await route.keys(event)) queue.add(encodeKey(key));
       }
     },
   });

@@ -1,0 +1,61 @@
+import type { Kind, KubernetesObject } from "#api/meta";
+import { apiVersionOf } from "#api/meta";
+import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
+
+/** A key for one controller. */
+export interface Work {
+  /** The controller's name. */
+  controller: string;
+  key: Key;
+}
+
+/** What a change of a kind means to one controller. */
+export interface Route {
+  controller: AnyController;
+  keys(seen: Seen<KubernetesObject>): Iterable<Key> | Promise<Iterable<Key>>;
+}
+
+const separator = "/";
+/** A key as text. */
+export const encodeKey = ({ namespace, name }: Key): string => `${namespace ?? ""}${separator}${name}`;
+/** The key in what `encodeKey` made. */
+export function decodeKey(text: string): Key {
+  const at = text.indexOf(separator);
+  return { ...(at === 0 ? {} : { namespace: text.slice(0, at) }), name: text.slice(at + 1) };
+}
+
+const keyOf = ({ metadata }: KubernetesObject): Key => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
+
+/** The owner that controls an object, where it is of this kind. */
+function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
+  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller);
+  if (!owner || owner.kind !== kind.kind || owner.apiVersion !== apiVersionOf(kind)) return [];
+  return [{ namespace: object.metadata.namespace, name: owner.name }];
+}
+
+/** Which controllers each kind's changes wake, and with which keys. */
+export function routesOf(controllers: readonly AnyController[], context: ControllerContext): Map<Kind, Route[]> {
+  const routes = new Map<Kind, Route[]>();
+  for (const controller of controllers) {
+    const add = (kind: Kind, keys: Route["keys"]) =>
+      routes.set(kind, [...(routes.get(kind) ?? []), { controller, keys }]);
+    const own = controller.for as Kind;
+    add(own, (seen) => (controller.concerns?.(seen) === false ? [] : [keyOf(seen.object)]));
+    for (const kind of controller.owns ?? []) {
+      add(kind, ({ object, previous }) => [...ownerKey(own, object), ...(previous ? ownerKey(own, previous) : [])]);
+    }
+    for (const watched of controller.watches ?? []) add(watched.kind, (seen) => watched.keys(seen, context));
+  }
+  return routes;
+}
+
+/** The work that one change makes, each key once. */
+export async function workOf(routes: readonly Route[], seen: Seen<KubernetesObject>): Promise<Work[]> {
+  const work = new Map<string, Work>();
+  for (const { controller, keys } of routes) {
+    for (const key of await keys(seen)) {
+      work.set(`${controller.name}${separator}${encodeKey(key)}`, { controller: controller.name, key });
+    }
+  }
+  return [...work.values()];
+}
