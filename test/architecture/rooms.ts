@@ -35,6 +35,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: ["lib/base", "lib/api", "lib/wire", "lib/patch", "lib/client", "lib/store", "lib/auth", "lib/admission"],
   },
   "lib/reconcile": { sees: ["lib/base", "lib/api", "lib/client"] },
+  "lib/reconcile/sqs": {
+    sees: ["lib/base", "lib/reconcile"],
+    uses: ["@aws-sdk/client-sqs", "@aws-sdk/client-sfn", "@aws-sdk/client-dynamodb", "node:crypto"],
+  },
   "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
   "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
   "lib/controlplane": {

@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import {
+  type AttributeValue,
+  DeleteItemCommand,
+  type DynamoDBClient,
+  PutItemCommand,
+  QueryCommand,
+} from "@aws-sdk/client-dynamodb";
+import { encodeKey, type Work } from "#reconcile";
+import { decodeMessage, encodeMessage, type Message } from "./message.ts";
+import { dueMessage } from "./timers.ts";
+
+/** Keys and the moments at which they are to be looked at. */
+export interface DueIndex {
+  /** Takes note; twice for one key and one moment is once. `at` in milliseconds since the epoch. */
+  put(work: Work, at: number): Promise<void>;
+  /** Hands over what is due, in order, and forgets it when `hand` has resolved. Resolves with how many there were. */
+  sweep(now: number, hand: (messages: Message[]) => Promise<void>): Promise<number>;
+}
+
+const partition = "due";
+const page = 100;
+const sortKey = (at: number, hash = ""): string => `${String(at).padStart(15, "0")}#${hash}`;
+
+/** The due index as rows of the store's `objects` table, in a partition of their own, sorted by time. */
+export function dynamoDueIndex(dynamo: Pick<DynamoDBClient, "send">, table: string): DueIndex {
+  const forget = (k: AttributeValue) =>
+    dynamo.send(new DeleteItemCommand({ TableName: table, Key: { p: { S: partition }, k } }));
+  return {
+    async put(work, at) {
+      const hash = createHash("sha256")
+        .update(`${work.controller}\n${encodeKey(work.key)}`)
+        .digest("hex")
+        .slice(0, 32);
+      const body = encodeMessage(dueMessage(work, at));
+      const Item = { p: { S: partition }, k: { S: sortKey(at, hash) }, m: { S: body } };
+      await dynamo.send(new PutItemCommand({ TableName: table, Item }));
+    },
+    async sweep(now, hand) {
+      let count = 0;
+      for (;;) {
+        const answer = await dynamo.send(
+          new QueryCommand({
+            TableName: table,
+            ConsistentRead: true,
+            Limit: page,
+            KeyConditionExpression: "p = :p AND k < :now",
+            ExpressionAttributeValues: { ":p": { S: partition }, ":now": { S: sortKey(now + 1) } },
+          }),
+        );
+        const rows = answer.Items ?? [];
+        await hand(rows.flatMap(({ m }) => decodeMessage(m?.S ?? "") ?? []));
+        for (const { k } of rows) await forget(k!);
+        count += rows.length;
+        if (rows.length < page) return count;
+      }
+    },
+  };
+}

@@ -1,0 +1,10 @@
+/**
+ * The engine's queue where no process lives long: keys as messages of an SQS FIFO queue, one group per key, backoff
+ * by visibility, waits in Step Functions and, when they are long, in an index by time. It never decides what is done
+ * for a key.
+ */
+export { type DueIndex, dynamoDueIndex } from "./due.ts";
+export { decodeMessage, deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
+export { type FifoQueue, type Received, type Sent, sqsQueue } from "./queue.ts";
+export { dueMessage, dueTime, type Later, type TimerOptions, timers } from "./timers.ts";
+export { backoff, type Taken, type WorkerOptions, workOff } from "./work-off.ts";

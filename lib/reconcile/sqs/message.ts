@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { encodeKey, type Work } from "#reconcile";
+
+/** One key on its way through the queue. */
+export interface Message extends Work {
+  /**
+   * Why: the revision that changed (`apps/deployments@12`), the moment that was waited for (`due@…`), a resync
+   * (`resync@…`). Two messages for one key with one cause are one message.
+   */
+  cause: string;
+  /** How many reconciles in a row, each caused by a write of the one before, led here. */
+  hops: number;
+}
+
+const hash = (...parts: string[]): string => createHash("sha256").update(parts.join("\n")).digest("hex");
+
+/** The message group: one key of one controller is worked on by one worker at a time. 64 characters. */
+export const groupOf = ({ controller, key }: Work): string => hash(controller, encodeKey(key));
+
+/** The deduplication id. 64 characters. */
+export const deduplicationOf = (message: Message): string =>
+  hash(message.controller, encodeKey(message.key), message.cause);
+
+/** The body of a message, as JSON. */
+export const encodeMessage = ({ controller, key, cause, hops }: Message): string =>
+  JSON.stringify({ controller, namespace: key.namespace, name: key.name, cause, hops });
+
+/** Reads a body; undefined for what is none of ours. */
+export function decodeMessage(body: string): Message | undefined {
+  let read: Record<string, unknown>;
+  try {
+    read = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  const { controller, namespace, name, cause, hops } = read ?? {};
+  if (typeof controller !== "string" || typeof name !== "string" || typeof cause !== "string") return undefined;
+  if (typeof hops !== "number" || (namespace !== undefined && typeof namespace !== "string")) return undefined;
+  return { controller, key: { ...(namespace === undefined ? {} : { namespace }), name }, cause, hops };
+}

@@ -1,0 +1,199 @@
+import { describe, expect, test } from "vitest";
+import { configMap } from "#api";
+import { silentLog } from "#base";
+import { defineController, RetryAfter, Terminal, type Work } from "#reconcile";
+import { handClock } from "#test/make";
+import {
+  backoff,
+  decodeMessage,
+  deduplicationOf,
+  dueTime,
+  encodeMessage,
+  type FifoQueue,
+  groupOf,
+  type Message,
+  type Sent,
+  type Taken,
+  timers,
+  workOff,
+} from "./index.ts";
+
+const work: Work = { controller: "job", key: { namespace: "default", name: "a" } };
+const message = (cause: string, hops = 0, name = "a"): Message => ({
+  controller: "job",
+  key: { namespace: "default", name },
+  cause,
+  hops,
+});
+
+describe("a message", () => {
+  test("goes through its body unharmed, and what is no message is refused", () => {
+    const cluster: Message = { controller: "node-health", key: { name: "n1" }, cause: "nodes@7", hops: 3 };
+    for (const each of [message("jobs@12", 2), cluster]) expect(decodeMessage(encodeMessage(each))).toEqual(each);
+    for (const body of ["", "7", "null", "{}", '{"controller":"job","name":1,"cause":"x","hops":0}', "[]"]) {
+      expect(decodeMessage(body)).toBeUndefined();
+    }
+  });
+
+  test("is the same for one key and one cause, however many hops led to it; the group is the key's", () => {
+    expect(deduplicationOf(message("jobs@12", 0))).toBe(deduplicationOf(message("jobs@12", 5)));
+    expect(deduplicationOf(message("jobs@12"))).not.toBe(deduplicationOf(message("jobs@13")));
+    expect(groupOf(message("jobs@12"))).toBe(groupOf(message("pods@3")));
+    expect(groupOf(message("jobs@12"))).not.toBe(groupOf(message("jobs@12", 0, "b")));
+  });
+});
+
+function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | undefined>) {
+  const hidden: [string, number][] = [];
+  const later: [string, number][] = [];
+  const hops: number[] = [];
+  const controller = defineController({ name: "job", for: configMap, reconcile: (_, key) => reconcile(key.name) });
+  const clock = handClock();
+  const context = { client: {} as never, clock, random: {} as never, log: silentLog, record: () => {} };
+  const run = (taken: Taken[]) =>
+    workOff(taken, {
+      controllers: [controller],
+      context: { ...context, signal: new AbortController().signal },
+      queue: { hide: async (receipt, seconds) => void hidden.push([receipt, seconds]) },
+      later: async (each, milliseconds) => void later.push([each.key.name, milliseconds]),
+      hopping: (count, go) => {
+        hops.push(count);
+        return go();
+      },
+    });
+  return { run, hidden, later, hops };
+}
+const taken = (id: string, each: Message, receives = 1): Taken => ({
+  id,
+  body: encodeMessage(each),
+  group: groupOf(each),
+  receipt: `receipt-${id}`,
+  receives,
+});
+
+describe("working a batch off", () => {
+  test("one reconcile answers all messages of a key", async () => {
+    const seen: string[] = [];
+    const { run, hops } = stand(async (name) => void seen.push(name) as undefined);
+    const failed = await run([
+      taken("1", message("jobs@1", 4)),
+      taken("2", message("jobs@2", 7)),
+      taken("3", message("jobs@3", 0, "b")),
+    ]);
+    expect(failed).toEqual([]);
+    expect(seen).toEqual(["a", "b"]);
+    expect(hops).toEqual([8, 1]);
+  });
+
+  test("a failure keeps the key's later messages back and no other key's; the backoff is on the first", async () => {
+    const { run, hidden } = stand(async (name) => {
+      if (name === "a") throw new Error("not now");
+      return undefined;
+    });
+    const batch = [
+      taken("1", message("jobs@1"), 4),
+      taken("2", message("jobs@3", 0, "b")),
+      taken("3", message("jobs@2")),
+    ];
+    expect(await run(batch)).toEqual(["1", "3"]);
+    expect(hidden).toEqual([["receipt-1", 8]]);
+  });
+
+  test("what is to be looked at again is put off; RetryAfter is no failure, Terminal is the end", async () => {
+    const { run, later, hidden } = stand(async (name) => {
+      if (name === "b") throw new RetryAfter(1500, "not yet");
+      if (name === "c") throw new Terminal("never");
+      return { requeueAfter: 10_000 };
+    });
+    const batch = ["a", "b", "c"].map((name, place) => taken(String(place), message("jobs@1", 0, name)));
+    expect(await run(batch)).toEqual([]);
+    expect(later.sort()).toEqual([
+      ["a", 10_000],
+      ["b", 1500],
+    ]);
+    expect(hidden).toEqual([]);
+  });
+
+  test("what wakes itself in a circle is slowed down, not lost", async () => {
+    const { run, later } = stand(async () => {
+      throw new Error("must not run");
+    });
+    expect(await run([taken("1", message("jobs@1", 100))])).toEqual([]);
+    expect(later).toEqual([["a", 30_000]]);
+  });
+
+  test("a message for nobody goes, with an error in the log", async () => {
+    const { run } = stand(async () => undefined);
+    expect(await run([taken("1", { ...message("jobs@1"), controller: "gone" })])).toEqual([]);
+    expect(await run([{ ...taken("1", message("jobs@1")), body: "?" }])).toEqual([]);
+  });
+
+  test("backoff doubles from a second to ten minutes", () => {
+    expect([1, 2, 3, 10, 11, 50].map(backoff)).toEqual([1, 2, 4, 512, 600, 600]);
+  });
+});
+
+describe("timers", () => {
+  const open = (answer?: () => Error | undefined) => {
+    const clock = handClock(Date.parse("2030-01-01T00:00:00.400Z"));
+    const started: { name: string; input: Record<string, string> }[] = [];
+    const sent: Sent[] = [];
+    const rows: number[] = [];
+    const later = timers({
+      sfn: {
+        send: async ({ input }: { input: { name: string; input: string } }) => {
+          started.push({ name: input.name, input: JSON.parse(input.input) });
+          const error = answer?.();
+          if (error) throw error;
+        },
+      } as never,
+      machine: "arn:machine",
+      queue: { send: async (messages: readonly Sent[]) => void sent.push(...messages) } as FifoQueue,
+      queueUrl: "https://queue",
+      due: { put: async (_, at) => void rows.push(at), sweep: async () => 0 },
+      clock,
+    });
+    return { clock, later, started, sent, rows };
+  };
+
+  test("moments fall on a grid of one second, or of five beyond ten", () => {
+    expect(dueTime(1400, 100)).toBe(2000);
+    expect(dueTime(1000, 10_000)).toBe(11_000);
+    expect(dueTime(1000, 10_001)).toBe(15_000);
+  });
+
+  test("a short wait is an execution whose name and input say only what is woken and when", async () => {
+    const { clock, later, started } = open();
+    await later(work, 2000);
+    clock.move(300);
+    await later(work, 1700);
+    expect(started[0]).toEqual(started[1]);
+    expect(started[0]!.name).toMatch(/^[0-9a-f]{64}$/);
+    expect(started[0]!.input).toMatchObject({
+      until: "2030-01-01T00:00:03Z",
+      group: groupOf(work),
+      queueUrl: "https://queue",
+    });
+    expect(decodeMessage(started[0]!.input["body"]!)).toMatchObject({ controller: "job", hops: 0 });
+  });
+
+  test("an execution that has run already is no reason to wait when the moment has passed", async () => {
+    const { clock, later, sent } = open(() => {
+      clock.move(5000);
+      return Object.assign(new Error("there"), { name: "ExecutionAlreadyExists" });
+    });
+    await later(work, 2000);
+    expect(sent).toHaveLength(1);
+    const still = open(() => Object.assign(new Error("there"), { name: "ExecutionAlreadyExists" }));
+    await still.later(work, 2000);
+    expect(still.sent).toEqual([]);
+    await expect(open(() => new Error("throttled")).later(work, 2000)).rejects.toThrow("throttled");
+  });
+
+  test("a long wait is a row of the due index", async () => {
+    const { later, started, rows, sent } = open();
+    await later(work, 91_000);
+    expect(rows).toEqual([Date.parse("2030-01-01T00:01:35Z")]);
+    expect([started.length, sent.length]).toEqual([0, 0]);
+  });
+});

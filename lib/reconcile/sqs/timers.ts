@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { type SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
+import { type Clock, formatTime } from "#base";
+import { encodeKey, type Work } from "#reconcile";
+import type { DueIndex } from "./due.ts";
+import { deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
+import type { FifoQueue } from "./queue.ts";
+
+export interface TimerOptions {
+  sfn: Pick<SFNClient, "send">;
+  /** The state machine that waits until `until` and then sends to the queue. */
+  machine: string;
+  queue: FifoQueue;
+  /** The queue's URL, which the state machine sends to. */
+  queueUrl: string;
+  due: DueIndex;
+  clock: Clock;
+}
+
+/** Wakes a key later. */
+export type Later = (work: Work, milliseconds: number) => Promise<void>;
+
+/** Waits up to this are a state machine's; longer ones are swept by the clock's tick, up to a minute late. */
+const longestWait = 90_000;
+const coarseFrom = 10_000;
+
+/** When a wait ends: rounded up to a second, or to five beyond ten, so that waits for one key fall together. */
+export function dueTime(now: number, milliseconds: number): number {
+  const grid = milliseconds > coarseFrom ? 5000 : 1000;
+  return Math.ceil((now + milliseconds) / grid) * grid;
+}
+
+/** The message that wakes a key at a moment; the same whoever makes it. */
+export const dueMessage = (work: Work, at: number): Message => ({ ...work, cause: `due@${at}`, hops: 0 });
+
+const nameOf = ({ controller, key }: Work, at: number): string =>
+  createHash("sha256")
+    .update(`${controller}\n${encodeKey(key)}\n${at}`)
+    .digest("hex");
+
+/**
+ * Timers in Step Functions and the due index. An execution's name is a hash of what it wakes and when, and its input
+ * a function of that: starting it twice is starting it once.
+ */
+export function timers({ sfn, machine, queue, queueUrl, due, clock }: TimerOptions): Later {
+  return async (work, milliseconds) => {
+    const at = dueTime(clock.now(), Math.max(milliseconds, 0));
+    const message = dueMessage(work, at);
+    const sent = { body: encodeMessage(message), group: groupOf(work), deduplication: deduplicationOf(message) };
+    if (at <= clock.now()) return queue.send([sent]);
+    if (milliseconds > longestWait) return due.put(work, at);
+    const input = JSON.stringify({
+      until: formatTime(at),
+      queueUrl,
+      body: sent.body,
+      group: sent.group,
+      dedup: sent.deduplication,
+    });
+    try {
+      await sfn.send(new StartExecutionCommand({ stateMachineArn: machine, name: nameOf(work, at), input }));
+    } catch (error) {
+      if ((error as Error).name !== "ExecutionAlreadyExists") throw error;
+      // It has run, or failed: the moment may have passed between.
+      if (at <= clock.now()) await queue.send([sent]);
+    }
+  };
+}

@@ -1,0 +1,102 @@
+import { messageOf } from "#base";
+import { type AnyController, type ControllerContext, RetryAfter, Terminal } from "#reconcile";
+import { decodeMessage, type Message } from "./message.ts";
+import type { FifoQueue } from "./queue.ts";
+import type { Later } from "./timers.ts";
+
+/** A message as the queue's event source hands it to a worker. */
+export interface Taken {
+  id: string;
+  body: string;
+  group: string;
+  receipt: string;
+  /** How often it has been handed out, this time included. */
+  receives: number;
+}
+
+export interface WorkerOptions {
+  controllers: readonly AnyController[];
+  context: ControllerContext;
+  queue: Pick<FifoQueue, "hide">;
+  later: Later;
+  /** Runs a reconcile so that its writes are known to come after so many hops. */
+  hopping<T>(hops: number, run: () => Promise<T>): Promise<T>;
+}
+
+const firstBackoff = 1;
+const longestBackoff = 600;
+/** A chain of reconciles that wake each other is slowed down from here on. */
+const mostHops = 100;
+const brake = 30_000;
+
+/** Seconds until a key that has failed `failures` times in a row is tried again. */
+export const backoff = (failures: number): number => Math.min(firstBackoff * 2 ** (failures - 1), longestBackoff);
+
+/**
+ * Works a batch off. Messages of one group are for one key: what is, counts, so that one reconcile answers all of
+ * them. Resolves with the ids of those that failed and of all later ones of their groups; how long they stay away is
+ * set on the first.
+ */
+export async function workOff(taken: readonly Taken[], options: WorkerOptions): Promise<string[]> {
+  const groups = new Map<string, Taken[]>();
+  for (const each of taken) groups.set(each.group, [...(groups.get(each.group) ?? []), each]);
+  const failed = await Promise.all([...groups.values()].map((group) => workOn(group, options)));
+  return failed.flat();
+}
+
+async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]> {
+  const { controllers, context, later } = options;
+  const messages = group.flatMap(({ body }) => decodeMessage(body) ?? []);
+  const [message] = messages;
+  const controller = controllers.find(({ name }) => name === message?.controller);
+  if (!message || !controller) {
+    // Nobody will ever know what to do with it: a version that is gone may have sent it.
+    context.log.error("a message is not for any controller", { body: group[0]!.body.slice(0, 200) });
+    return [];
+  }
+  const hops = Math.max(...messages.map((each) => each.hops));
+  if (hops >= mostHops) {
+    context.log.warn("controllers wake each other in a circle: slowed down", { ...about(message), hops });
+    await later(message, brake);
+    return [];
+  }
+  try {
+    const result = await options.hopping(hops + 1, () => Promise.resolve(controller.reconcile(context, message.key)));
+    if (result?.requeueAfter !== undefined) await later(message, result.requeueAfter);
+    return [];
+  } catch (error) {
+    return settleFailure(group, message, error, options);
+  }
+}
+
+const about = ({ controller, key }: Message) => ({ controller, namespace: key.namespace, name: key.name });
+
+async function settleFailure(
+  group: Taken[],
+  message: Message,
+  error: unknown,
+  { context, queue, later }: WorkerOptions,
+): Promise<string[]> {
+  const { log } = context;
+  const fields = { ...about(message), error: messageOf(error) };
+  if (error instanceof Terminal) {
+    log.error("a controller gave a key up", fields);
+    return [];
+  }
+  if (error instanceof RetryAfter) {
+    // No failure: handed out again and again it would end among the dead letters.
+    const isSet = await later(message, error.milliseconds).then(
+      () => true,
+      () => false,
+    );
+    if (isSet) return [];
+  }
+  const [first] = group;
+  const seconds = backoff(first!.receives);
+  log.warn("a controller tries a key again", { ...fields, seconds });
+  // Without it the message comes back when the queue's own visibility timeout ends: later, but it comes.
+  await queue.hide(first!.receipt, seconds).catch((failure: unknown) => {
+    log.warn("a message's visibility could not be changed", { error: messageOf(failure) });
+  });
+  return group.map(({ id }) => id);
+}
