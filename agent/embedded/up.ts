@@ -114,7 +114,7 @@ async function startControlPlane(
     links,
     serviceCidr: options.serviceCidr,
     ca: pki.ca,
-    warm: true,
+    caching: "live",
     ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
   });
   const tls = await pki.server(serverNames(options));

@@ -1,12 +1,14 @@
+import type { Kind } from "#api/meta";
 import type { User } from "#auth";
 import { messageOf } from "#base";
 import type { Client } from "#client";
+import type { Change } from "#store";
 import { refusal } from "./answer.ts";
 import { discovery } from "./discovery.ts";
 import { dispatch, pageNotFound } from "./dispatch.ts";
 import { admit, authenticate, authorize, impersonate } from "./filters.ts";
 import { health } from "./health.ts";
-import { localClient } from "./local-client.ts";
+import { eventOf, localClient } from "./local-client.ts";
 import { openapi } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
 import { type ApiRequest, type ApiResponse, requestInfo } from "./request.ts";
@@ -17,6 +19,8 @@ export interface ApiServer {
   handle(request: ApiRequest): Promise<ApiResponse>;
   /** The client port in process, with admission and without authorization. */
   client(user: User): Client;
+  /** What a change of a kind's storage means to those who watch the kind. */
+  event(kind: Kind, change: Change): ReturnType<typeof eventOf>;
 }
 
 const self: User = { name: "system:apiserver", groups: ["system:masters"] };
@@ -77,5 +81,6 @@ export function apiServer(options: ServerOptions): ApiServer {
       }
     },
     client: (user) => localClient(server, user),
+    event: (kind, change) => eventOf(server, kind, change),
   };
 }

@@ -121,6 +121,30 @@ async function listed(
   return { entries, revision: page.revision };
 }
 
+/** A change as watchers in process see it. */
+export function eventOf(
+  server: Server,
+  kind: Kind,
+  change: Change,
+): Exclude<WatchEvent<KubernetesObject>, { type: "BOOKMARK" }> {
+  const { storageKind } = server.registry.of(kind);
+  const { previous } = change;
+  return {
+    type: eventTypes[change.type],
+    object: shown(kind, storageKind, change.entry, change.revision),
+    get previous() {
+      return (previous && shown(kind, storageKind, previous, previous.revision)) as KubernetesObject;
+    },
+  };
+}
+
+const eventTypes = { create: "ADDED", update: "MODIFIED", delete: "DELETED" } as const;
+
+function shown(kind: Kind, storageKind: Kind, entry: Entry, revision: number): KubernetesObject {
+  const at = entry.revision === revision ? entry : { ...entry, revision, body: atRevision(entry.body, revision) };
+  return objectAs(kind, storageKind, at);
+}
+
 async function* watched(
   server: Server,
   kind: Kind,
@@ -128,10 +152,7 @@ async function* watched(
 ): AsyncGenerator<WatchEvent<KubernetesObject>> {
   const resource = server.registry.of(kind);
   const selected = selection(kind, request.namespace ?? "", request.labels ?? [], request.fields ?? []);
-  const show = (entry: Entry, revision: number) => {
-    const at = entry.revision === revision ? entry : { ...entry, revision, body: atRevision(entry.body, revision) };
-    return objectAs(resource.kind, resource.storageKind, at);
-  };
+  const show = (entry: Entry, revision: number) => shown(resource.kind, resource.storageKind, entry, revision);
   let from = Number(request.revision ?? 0);
   if (request.revision === undefined) {
     const found = await listed(server, resource.type, kind, request);

@@ -9,7 +9,7 @@ import { endpointsController } from "./endpoints/index.ts";
 import { expiryController } from "./expiry/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
 import { namespaceController } from "./namespace/index.ts";
-import { nodeHealthController } from "./node-health/index.ts";
+import { type NodeSigns, nodeHealthController } from "./node-health/index.ts";
 import { podEvictionController } from "./pod-eviction/index.ts";
 import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
@@ -19,7 +19,11 @@ import { serviceAllocationController } from "./service-allocation/index.ts";
 export interface ControllerOptions {
   /** The certificate authority in PEM, for kube-root-ca.crt. */
   ca: string;
+  /** How it is known that nodes live, where they do not renew a Lease through the API. */
+  nodes?: NodeSigns;
 }
+
+export type { NodeSigns } from "./node-health/index.ts";
 
 /** Every controller, in no order that matters. */
 export const controllers = (options: ControllerOptions): AnyController[] => [
@@ -31,7 +35,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   serviceAccountController,
   rootCaController(options),
   garbageCollector,
-  nodeHealthController(),
+  nodeHealthController(options.nodes),
   podEvictionController(),
   expiryController,
   serviceAllocationController,

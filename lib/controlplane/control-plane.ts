@@ -11,6 +11,7 @@ import { type Scheduler, startScheduler } from "#scheduler";
 import { type Cache, openCache, type Store } from "#store";
 import { bootstrap } from "./bootstrap.ts";
 import { startCompaction } from "./compaction.ts";
+import { type OnDemand, onDemand } from "./on-demand.ts";
 import { version } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -28,14 +29,25 @@ export interface ControlPlaneOptions {
   endpoint?: { address: string; port: number };
   /** The certificate authority, in PEM, as pods get it in kube-root-ca.crt. */
   ca: string;
-  /** Keep every type in memory, for a process that lives long. */
-  warm: boolean;
+  /**
+   * How reads are served: `live` from types kept in memory, for a process that lives long; `on-demand` from types kept
+   * between requests and caught up with the log at each; `none` from the store.
+   */
+  caching: "live" | "on-demand" | "none";
+  /** How it is known that nodes live, where they do not renew a Lease through the API. */
+  nodes?: ControllerOptions["nodes"];
 }
 
 export interface ControlPlane {
   server: ApiServer;
   /** The API as the control plane itself uses it. */
   client: Client;
+  /** Makes what every cluster has. Safe to run again. */
+  bootstrap(): Promise<void>;
+  /** Controllers and scheduler for a host that wakes them itself; instead of `start`. Made at the first call. */
+  onDemand(): OnDemand;
+  /** The storage types of all kinds. */
+  readonly types: readonly string[];
   /** Makes what every cluster has, then starts controllers and scheduler. Resolves when they have seen everything once. */
   start(): Promise<void>;
   /** Keys that controllers wait for or work on, pods that the scheduler has at hand. */
@@ -52,7 +64,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const registry = createRegistry(catalog);
   const caches = new Map<string, Promise<Cache>>();
   const cache = (type: string): Promise<Cache> => {
-    const open = caches.get(type) ?? openCache({ store, type, clock, log });
+    const open = caches.get(type) ?? openCache({ store, type, clock, log, live: options.caching === "live" });
     caches.set(type, open);
     return open;
   };
@@ -76,11 +88,21 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!ready) throw new Error("not finished");
       },
     },
-    ...(options.warm ? { cache } : {}),
+    ...(options.caching === "none" ? {} : { cache }),
     ...(options.links ? { links: options.links } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
   });
   const client = server.client(component("apiserver"));
+  const managing = server.client(component("kube-controller-manager"));
+  const scheduling = server.client(component("kube-scheduler"));
+  const told: ControllerOptions = { ca: options.ca, ...(options.nodes ? { nodes: options.nodes } : {}) };
+  const types = [...new Set(registry.resources.map(({ type }) => type))];
+  const prepare = async (): Promise<void> => {
+    const { serviceCidr, endpoint } = options;
+    await bootstrap({ client, clock, serviceCidr, ...(endpoint ? { endpoint } : {}) });
+    ready = true;
+  };
+  let demand: OnDemand | undefined;
   let engine: Engine | undefined;
   let stopCompaction: (() => void) | undefined;
   let scheduler: Scheduler | undefined;
@@ -88,16 +110,14 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   return {
     server,
     client,
+    types,
+    bootstrap: prepare,
+    onDemand: () => {
+      demand ??= onDemand({ server, registry, managing, scheduling, clock, random, log, controllers: told });
+      return demand;
+    },
     async start() {
-      await bootstrap({
-        client,
-        clock,
-        serviceCidr: options.serviceCidr,
-        ...(options.endpoint ? { endpoint: options.endpoint } : {}),
-      });
-      ready = true;
-      const managing = server.client(component("kube-controller-manager"));
-      const told: ControllerOptions = { ca: options.ca };
+      await prepare();
       engine = runControllers(controllers(told), {
         client: managing,
         clock,
@@ -105,12 +125,10 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         log,
         record: recorderFor(managing, "controller-manager"),
       });
-      const scheduling = server.client(component("kube-scheduler"));
       const record = recorderFor(scheduling, "default-scheduler");
       scheduler = startScheduler({ client: scheduling, clock, random, log, record });
       // A host that lives long keeps the logs short; elsewhere the clock's tick does.
-      if (options.warm) {
-        const types = [...new Set(registry.resources.map(({ type }) => type))];
+      if (options.caching === "live") {
         stopCompaction = startCompaction({ store, types, clock, log });
       }
       await Promise.all([engine.ready, scheduler.ready]);

@@ -3,3 +3,4 @@
  * store that the host names. It names no driver, opens no socket and starts no process.
  */
 export { type ControlPlane, type ControlPlaneOptions, controlPlane } from "./control-plane.ts";
+export type { OnDemand } from "./on-demand.ts";

@@ -12,12 +12,16 @@ export interface RecorderOptions {
   host?: string;
 }
 
-export type Recorder = (
-  about: { kind: Kind; object: KubernetesObject; fieldPath?: string },
-  type: "Normal" | "Warning",
-  reason: string,
-  message: string,
-) => void;
+export interface Recorder {
+  (
+    about: { kind: Kind; object: KubernetesObject; fieldPath?: string },
+    type: "Normal" | "Warning",
+    reason: string,
+    message: string,
+  ): void;
+  /** Resolves when everything told before is written, for hosts that are about to be frozen. Never rejects. */
+  settled(): Promise<void>;
+}
 
 interface Told {
   namespace: string;
@@ -54,7 +58,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     return true;
   };
 
-  return (about, type, reason, message) => {
+  const record = (...[about, type, reason, message]: Parameters<Recorder>): void => {
     if (!mayTell(about.object.metadata.uid ?? "")) return;
     const write = () =>
       tell(options, told, about, type, reason, message.slice(0, longestMessage)).catch((error: unknown) => {
@@ -65,6 +69,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       });
     last = last.then(write);
   };
+  return Object.assign(record, { settled: () => last });
 }
 
 function forgetOldest(map: Map<string, unknown>): void {

@@ -50,6 +50,11 @@ export interface Controller<T extends KubernetesObject = KubernetesObject> {
   /** Kinds whose objects have one of `for` as controller: their changes wake the owner. */
   owns?: readonly Kind[];
   watches?: readonly Watched[];
+  /**
+   * Where nothing runs between changes, the clock's tick looks at every object of `for` once a minute; such a
+   * controller asks for no `requeueAfter`.
+   */
+  everyMinute?: boolean;
   /** How many keys are worked on at once; 4 unless told. */
   workers?: number;
   /**

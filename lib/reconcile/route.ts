@@ -12,6 +12,8 @@ export interface Work {
 /** What a change of a kind means to one controller. */
 export interface Route {
   controller: AnyController;
+  /** Whether the keys stand in the objects themselves; others take reading. */
+  plain: boolean;
   keys(seen: Seen<KubernetesObject>): Iterable<Key> | Promise<Iterable<Key>>;
 }
 
@@ -37,14 +39,16 @@ function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
 export function routesOf(controllers: readonly AnyController[], context: ControllerContext): Map<Kind, Route[]> {
   const routes = new Map<Kind, Route[]>();
   for (const controller of controllers) {
-    const add = (kind: Kind, keys: Route["keys"]) =>
-      routes.set(kind, [...(routes.get(kind) ?? []), { controller, keys }]);
+    const add = (kind: Kind, keys: Route["keys"], plain = true) =>
+      routes.set(kind, [...(routes.get(kind) ?? []), { controller, plain, keys }]);
     const own = controller.for as Kind;
     add(own, (seen) => (controller.concerns?.(seen) === false ? [] : [keyOf(seen.object)]));
     for (const kind of controller.owns ?? []) {
       add(kind, ({ object, previous }) => [...ownerKey(own, object), ...(previous ? ownerKey(own, previous) : [])]);
     }
-    for (const watched of controller.watches ?? []) add(watched.kind, (seen) => watched.keys(seen, context));
+    for (const watched of controller.watches ?? []) {
+      add(watched.kind, (seen) => watched.keys(seen, context), false);
+    }
   }
   return routes;
 }

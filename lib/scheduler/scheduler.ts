@@ -17,6 +17,11 @@ export interface SchedulerOptions {
   plugins?: readonly Plugin[];
   /** The pods that name this scheduler are its own. */
   name?: string;
+  /**
+   * Asked before each batch of bindings: rejects when somebody has begun to place pods after this scheduler did, who
+   * then is the one to go on.
+   */
+  fence?: () => Promise<void>;
 }
 
 export interface Scheduler {
@@ -24,6 +29,8 @@ export interface Scheduler {
   ready: Promise<void>;
   /** Pods that are being placed or bound. */
   readonly busy: number;
+  /** How many bindings have failed so far; their pods are tried again after a pause. */
+  readonly failures: number;
   stop(): Promise<void>;
 }
 
@@ -40,6 +47,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const snapshot = new Snapshot();
   const rotation = { next: 0 };
   let binding = 0;
+  let failures = 0;
   let turning = false;
   const seen = { nodes: Promise.withResolvers<void>(), pods: Promise.withResolvers<void>() };
   let open = false;
@@ -50,30 +58,34 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     // After this turn of the event loop: what arrives together is placed together.
     queueMicrotask(() => {
       turning = false;
+      let permitted: Promise<void> | undefined;
       while (binding < bindsAtOnce) {
         const next = queue.take();
         if (!next) return;
-        place(next);
+        permitted ??= options.fence?.() ?? Promise.resolve();
+        place(next, permitted);
       }
     });
   };
   const queue = new SchedulingQueue(clock, plugins, turn);
 
-  const place = (queued: Queued): void => {
+  const place = (queued: Queued, permitted: Promise<void>): void => {
     const outcome = schedule(plugins, queued.info, snapshot.nodes, rotation, random);
     if (!outcome.node) {
+      // Where nothing can be bound nobody waits for the fence.
+      permitted.catch(() => {});
       void unschedulable(queued, outcome.message, outcome.rejectedBy);
       return;
     }
     snapshot.assume(queued.info, outcome.node.name);
     binding++;
-    void bind(queued, outcome.node.name).finally(() => {
+    void bind(queued, outcome.node.name, permitted).finally(() => {
       binding--;
       turn();
     });
   };
 
-  const bind = async (queued: Queued, node: string): Promise<void> => {
+  const bind = async (queued: Queued, node: string, permitted: Promise<void>): Promise<void> => {
     const { pod } = queued.info;
     const { namespace, name: podName = "", uid } = pod.metadata;
     const body: Binding = {
@@ -81,6 +93,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       target: { kind: nodes.kind, name: node },
     };
     try {
+      await permitted;
       await client.act(pods, { namespace, name: podName }, "binding", body);
       queue.drop(queued.info.uid);
       record(
@@ -95,6 +108,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
         queue.drop(queued.info.uid);
         return;
       }
+      failures++;
       log.warn("a pod could not be bound", { pod: `${namespace}/${podName}`, node, error: messageOf(error) });
       queue.failed(queued, new Set());
     }
@@ -189,6 +203,9 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     ready,
     get busy() {
       return queue.busy + binding;
+    },
+    get failures() {
+      return failures;
     },
     async stop() {
       stopped.abort();

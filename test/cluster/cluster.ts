@@ -51,7 +51,7 @@ export async function openCluster({
     log: silentLog,
     serviceCidr: "10.96.0.0/16",
     ca: "-----BEGIN CERTIFICATE-----\n",
-    warm: true,
+    caching: "live",
   });
   if (!asleep) await plane.start();
   const { client } = plane;

@@ -34,11 +34,19 @@ const pressures: Record<string, string> = {
 
 const ours = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
 
+/** Signs of life that are noted whether or not anybody looks. */
+export interface NodeSigns {
+  /** When the node was last heard, in milliseconds since the epoch. */
+  heard(node: string): Promise<number | undefined>;
+  /** A node that was not heard for so long, in milliseconds, is taken for lost. */
+  grace: number;
+}
+
 /**
  * While nobody listened, no node could be heard: after a start all have their grace once more. So the first look of
- * this process counts as a heartbeat.
+ * this process counts as a heartbeat, unless signs of life are noted elsewhere.
  */
-export function nodeHealthController(): Controller<Node> {
+export function nodeHealthController(signs?: NodeSigns): Controller<Node> {
   let listening: number | undefined;
   return defineController<Node>({
     name: "node-health",
@@ -52,9 +60,14 @@ export function nodeHealthController(): Controller<Node> {
         return node && conditionOf(node, "Ready")?.status === "Unknown" ? [{ name }] : [];
       }),
     ],
-    reconcile(context, key) {
+    ...(signs ? { everyMinute: true } : {}),
+    async reconcile(context, key) {
+      if (signs) {
+        await look(context, key, (await signs.heard(key.name)) ?? 0, signs.grace);
+        return undefined;
+      }
       listening ??= context.clock.now();
-      return look(context, key, listening);
+      return look(context, key, listening, gracePeriod);
     },
   });
 }
@@ -62,18 +75,18 @@ export function nodeHealthController(): Controller<Node> {
 const conditionOf = ({ status }: Node, type: string): NodeCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
 
-async function look(context: ControllerContext, key: Key, listening: number): Promise<Result | undefined> {
+async function look(context: ControllerContext, key: Key, known: number, grace: number): Promise<Result | undefined> {
   const { client, clock } = context;
   const node = await ignoring(["NotFound"], client.get(nodes, key));
   if (!node || node.metadata.deletionTimestamp) return undefined;
   const lease = await ignoring(["NotFound"], client.get(leases, { namespace: leaseNamespace, name: key.name }));
-  const heard = Math.max(listening, ...heartbeats(node, lease));
-  const silent = clock.now() - heard >= gracePeriod;
+  const heard = Math.max(known, ...heartbeats(node, lease));
+  const silent = clock.now() - heard >= grace;
   const seen = silent ? await markUnknown(context, node) : node;
   await setTaints(context, seen);
   const ready = conditionOf(seen, "Ready")?.status;
   if (ready !== undefined && ready !== "True") await markPods(context, key.name);
-  return silent ? undefined : { requeueAfter: heard + gracePeriod - clock.now() };
+  return silent ? undefined : { requeueAfter: heard + grace - clock.now() };
 }
 
 /** Every moment at which the node is known to have lived. */
