@@ -86,7 +86,6 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
   if (kind !== "User" && kind !== "Group") {
     return [...errors, notSupported(`${path}.kind`, kind, ["ServiceAccount", "User", "Group"])];
   }
-  if (name === "") errors.push(invalidValue(`${path}.name`, name, `${kind.toLowerCase()} name cannot be empty`));
   if (apiGroup !== rbacGroup) errors.push(notSupported(`${path}.apiGroup`, apiGroup, [rbacGroup]));
   return errors;
 }
