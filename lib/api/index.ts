@@ -12,6 +12,7 @@ import {
   subjectAccessReview,
 } from "./authorization/index.ts";
 import { scale } from "./autoscaling/index.ts";
+import { cronJob, job } from "./batch/index.ts";
 import { lease } from "./coordination/index.ts";
 import {
   binding,
@@ -36,6 +37,7 @@ export * from "./apps/index.ts";
 export * from "./authentication/index.ts";
 export * from "./authorization/index.ts";
 export * from "./autoscaling/index.ts";
+export * from "./batch/index.ts";
 export * from "./coordination/index.ts";
 export * from "./core/index.ts";
 export * from "./discovery/index.ts";
@@ -61,6 +63,8 @@ export const catalog: readonly Kind[] = [
   deployment,
   replicaSet,
   scale,
+  cronJob,
+  job,
   lease,
   endpointSlice,
   eventsEvent,

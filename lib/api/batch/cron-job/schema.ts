@@ -1,0 +1,55 @@
+import type * as z from "zod";
+import { ObjectReference } from "../../core/reference.ts";
+import {
+  boolean,
+  int32,
+  int64,
+  list,
+  message,
+  metadataField,
+  ObjectMeta,
+  optional,
+  required,
+  string,
+  time,
+} from "../../meta/index.ts";
+import { JobSpec } from "../job/schema.ts";
+
+export const JobTemplateSpec = message("io.k8s.api.batch.v1.JobTemplateSpec", () => ({
+  metadata: optional(1, ObjectMeta, "Metadata of the jobs."),
+  spec: optional(2, JobSpec, "The wanted state of the jobs."),
+}));
+export type JobTemplateSpec = z.infer<typeof JobTemplateSpec>;
+
+export const CronJobSpec = message("io.k8s.api.batch.v1.CronJobSpec", () => ({
+  schedule: required(1, string, "When jobs are started, as cron writes it."),
+  startingDeadlineSeconds: optional(2, int64, "How late a job may still be started, in seconds.", { keepsZero: true }),
+  concurrencyPolicy: optional(3, string, "What a job does that would run beside an earlier one.", {
+    default: "Allow",
+  }),
+  suspend: optional(4, boolean, "Whether no jobs are started for now.", { default: false, keepsZero: true }),
+  jobTemplate: required(5, JobTemplateSpec, "What the jobs are made from."),
+  successfulJobsHistoryLimit: optional(6, int32, "How many successful jobs are kept.", {
+    default: 3,
+    keepsZero: true,
+  }),
+  failedJobsHistoryLimit: optional(7, int32, "How many failed jobs are kept.", { default: 1, keepsZero: true }),
+  timeZone: optional(8, string, "The time zone of the schedule, by name; that of the server unless told.", {
+    keepsZero: true,
+  }),
+}));
+export type CronJobSpec = z.infer<typeof CronJobSpec>;
+
+export const CronJobStatus = message("io.k8s.api.batch.v1.CronJobStatus", () => ({
+  active: optional(1, list(ObjectReference), "Jobs that are running.", { list: "atomic" }),
+  lastScheduleTime: optional(4, time, "The scheduled time of the last job that was started."),
+  lastSuccessfulTime: optional(5, time, "When a job last succeeded."),
+}));
+export type CronJobStatus = z.infer<typeof CronJobStatus>;
+
+export const CronJob = message("io.k8s.api.batch.v1.CronJob", () => ({
+  metadata: metadataField(),
+  spec: optional(2, CronJobSpec, "The wanted state of the cron job."),
+  status: optional(3, CronJobStatus, "The observed state of the cron job."),
+}));
+export type CronJob = z.infer<typeof CronJob>;

@@ -1,0 +1,5 @@
+/** Job: pods that run until enough of them have succeeded. */
+export { completionIndexKey, trackingFinalizer } from "./facts.ts";
+export * from "./indexes.ts";
+export * from "./job.ts";
+export * from "./schema.ts";
