@@ -26,7 +26,7 @@ export interface SqliteOptions {
   exclusive?: boolean;
 }
 
-interface Job {
+interface Asked {
   type: string;
   writes: Write[];
   answer: Deferred<Commit[]>;
@@ -59,8 +59,8 @@ export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
   const absent = new Set<string>();
   const logs = new Map<string, Log>();
   const wakeups = new Wakeups();
-  let queue: Job[] = [];
-  let done: Job[] = [];
+  let queue: Asked[] = [];
+  let done: Asked[] = [];
 
   const logOf = (type: string): Log | undefined => {
     const found = logs.get(type);
@@ -140,7 +140,7 @@ export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
       });
     },
     commit: (type, writes) => {
-      const job: Job = { type, writes, answer: deferred() };
+      const job: Asked = { type, writes, answer: deferred() };
       try {
         checkWrites(writes);
         if (!database.isOpen) throw new Error("the store is closed");
@@ -219,7 +219,7 @@ function checkRevision({ counter, floor }: Position, revision: number): void {
 }
 
 /** Makes a job's writes. A body that throws ends the job before its first row, and only this job. */
-function run(job: Job, touched: Touched): void {
+function run(job: Asked, touched: Touched): void {
   const { table } = touched.log;
   const planned: Change[] = [];
   let counter = touched.position.counter;
