@@ -4,7 +4,7 @@ import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
 import { type AnyController, type ControllerContext, routesOf, type Work, workOf } from "#reconcile";
-import { startScheduler } from "#scheduler";
+import { concernsScheduler, startScheduler } from "#scheduler";
 import type { Change } from "#store";
 
 /** Controllers and scheduler for hosts that wake them, one thing at a time, and are frozen in between. */
@@ -16,6 +16,8 @@ export interface OnDemand {
    * time, the stream tells of everything.
    */
   route(type: string, change: Change, how?: "quick"): Promise<Work[]>;
+  /** Whether a change may let a pod be placed. */
+  places(type: string, change: Change): boolean;
   /** Looks at every object of the controllers that must look once a minute. One that fails does not keep the others. */
   everyMinute(): Promise<void>;
   /** Every key of every controller: for resyncs. */
@@ -68,6 +70,10 @@ export function onDemand(options: OnDemandOptions): OnDemand {
       }
       return work;
     },
+    places: (type, change) =>
+      registry.resources.some(
+        (resource) => resource.type === type && concernsScheduler(resource.kind, server.event(resource.kind, change)),
+      ),
     async everyMinute() {
       for (const controller of list.filter(({ everyMinute }) => everyMinute)) {
         for (const { key } of await keysOf(controller)) {

@@ -2,6 +2,7 @@ import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#
 import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";
 import type { Recorder } from "#reconcile";
+import { nodeDiffers, podEnded } from "./concerns.ts";
 import { schedule } from "./cycle.ts";
 import { type Plugin, podInfo } from "./framework/index.ts";
 import { plugins as defaultPlugins } from "./plugins/index.ts";
@@ -36,8 +37,6 @@ export interface Scheduler {
 
 /** So many bindings are under way at once: the store writes those of one moment together. */
 const bindsAtOnce = 256;
-
-const ended = ({ status }: Pod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed";
 
 /** Starts the scheduler in this process. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
@@ -138,7 +137,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 
   const podChanged = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod, previous: Pod | undefined): void => {
     const uid = pod.metadata.uid ?? "";
-    if (type === "DELETED" || ended(pod)) {
+    if (type === "DELETED" || podEnded(pod)) {
       queue.drop(uid);
       snapshot.forget(uid);
       if (pod.spec?.nodeName) queue.event({ type: "pod-removed", pod });
@@ -168,7 +167,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     }
     snapshot.setNode(node);
     if (type === "ADDED" || !previous) queue.event({ type: "node-added", node });
-    else if (!deepEqual(about(previous), about(node))) queue.event({ type: "node-updated", node, previous });
+    else if (nodeDiffers(previous, node)) queue.event({ type: "node-updated", node, previous });
   };
 
   const follow = async (): Promise<void> => {
@@ -214,11 +213,3 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     },
   };
 }
-
-/** What of a node scheduling looks at; heartbeats are none of it. */
-const about = ({ metadata, spec, status }: Node) => ({
-  labels: metadata.labels,
-  spec,
-  allocatable: status?.allocatable,
-  conditions: status?.conditions?.map(({ type, status: value }) => [type, value]),
-});

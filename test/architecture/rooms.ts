@@ -57,6 +57,20 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
+  functions: {
+    sees: ["lib/base", "lib/apiserver", "lib/controlplane", "lib/reconcile/sqs", "lib/store", "lib/store/dynamo"],
+    uses: [
+      "@aws-lambda-powertools/logger",
+      "@aws-sdk/client-dynamodb",
+      "@aws-sdk/client-sfn",
+      "@aws-sdk/client-sqs",
+      "@middy/core",
+      "@middy/core/StreamifyResponse",
+      "aws-lambda",
+      "zod",
+      "node:*",
+    ],
+  },
   "agent/host": { sees: ["lib/base", "lib/apiserver"], uses: ["node:*", "ws"] },
   "agent/embedded": {
     sees: [

@@ -20,7 +20,7 @@ export interface Pending {
   items: TransactWriteItem[];
 }
 
-export interface Job {
+export interface Committing {
   context: Context;
   type: string;
   /** As of the last draw: it knows the shards of every ticket that this commit holds. */
@@ -36,7 +36,7 @@ export interface Job {
 export type Wanted = Pick<Pending, "write" | "place" | "before" | "tickets">;
 
 /** Makes what a write puts into the tables under a ticket. */
-export function prepare({ context, type, head }: Job, each: Wanted, ticket: number, drawnAt: number): Pending {
+export function prepare({ context, type, head }: Committing, each: Wanted, ticket: number, drawnAt: number): Pending {
   const { write, before } = each;
   const at = context.clock.now();
   const { key, schema, index } = write;

@@ -6,7 +6,7 @@ import { type Context, nonceOf, pause } from "./context.ts";
 import { drawTickets } from "./head.ts";
 import { entryOf, isTombstone, revisionOf } from "./items.ts";
 import { packs } from "./packs.ts";
-import { type Job, type Pending, prepare, type Wanted } from "./prepare.ts";
+import { type Committing, type Pending, prepare, type Wanted } from "./prepare.ts";
 import { mostTickets, times } from "./rules.ts";
 import { fillSlot } from "./slots.ts";
 
@@ -31,7 +31,7 @@ export async function commitWrites(context: Context, type: string, writes: Write
   }
   if (wanted.length === 0) return { results: results as Commit[], changes: [], head: undefined };
   const drawn = await drawTickets(context, type, wanted.length);
-  const job: Job = { context, type, head: drawn.head, results, changes: [], top: 0 };
+  const job: Committing = { context, type, head: drawn.head, results, changes: [], top: 0 };
   const tickets = wanted.map((_, index) => drawn.first + index);
   let pending: Pending[];
   try {
@@ -71,7 +71,7 @@ async function send({ dynamo, rules }: Context, pack: Pending[], token: string):
 }
 
 /** Sends a pack until each of its writes is decided. Returns those whose tickets have run out. */
-async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
+async function settle(job: Committing, all: Pending[]): Promise<Pending[]> {
   const { context } = job;
   const { clock, rules } = context;
   const exhausted: Pending[] = [];
@@ -125,7 +125,7 @@ async function settle(job: Job, all: Pending[]): Promise<Pending[]> {
   return exhausted;
 }
 
-function made(job: Job, each: Pending): void {
+function made(job: Committing, each: Pending): void {
   const { write, entry, before } = each;
   const change: Change = { revision: entry.revision, type: write.type, key: write.key, entry };
   job.results[each.place] = entry;
@@ -139,7 +139,7 @@ const isNoAnswer = ({ Code }: CancellationReason): boolean =>
   Code !== undefined && Code !== "None" && Code !== "ConditionalCheckFailed";
 
 /** Goes through the reasons of a cancelled transaction: who is decided, who goes again, who needs another ticket. */
-async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
+async function sift(job: Committing, pack: Pending[], reasons: CancellationReason[]) {
   const { rules } = job.context;
   const survivors: Pending[] = [];
   const again: Pending[] = [];
@@ -160,7 +160,7 @@ async function sift(job: Job, pack: Pending[], reasons: CancellationReason[]) {
 }
 
 /** The object was not as expected: unless the slot says that this very write made it so, that is the answer. */
-async function answer(job: Job, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
+async function answer(job: Committing, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
   const { context, type } = job;
   const { rules } = context;
   const open = rules.voidGivenUp ? await givenUp(job, [each], rules.slotFirst) : [each];
@@ -181,7 +181,7 @@ async function answer(job: Job, each: Pending, found: Item | undefined, again: P
  * Settles the slots of writes whose outcome is open. Those that turn out to be made get their result, unless what the
  * slots say is not believed.
  */
-async function givenUp(job: Job, open: Pending[], believes: boolean): Promise<Pending[]> {
+async function givenUp(job: Committing, open: Pending[], believes: boolean): Promise<Pending[]> {
   const { context, type, head } = job;
   const failed: Pending[] = [];
   for (const each of open) {
@@ -193,7 +193,7 @@ async function givenUp(job: Job, open: Pending[], believes: boolean): Promise<Pe
 }
 
 /** New tickets for writes whose old slots can no longer be theirs. */
-async function renew(job: Job, open: Pending[]): Promise<{ fresh: Pending[]; spent: Pending[] }> {
+async function renew(job: Committing, open: Pending[]): Promise<{ fresh: Pending[]; spent: Pending[] }> {
   const spent = open.filter((each) => each.tickets >= mostTickets);
   const going = open.filter((each) => each.tickets < mostTickets);
   if (going.length === 0) return { fresh: [], spent };

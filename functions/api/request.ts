@@ -1,0 +1,63 @@
+import { z } from "zod";
+import type { ApiRequest } from "#apiserver";
+import { requestEntityTooLarge } from "#base";
+
+/** A request as API Gateway's Lambda proxy integration hands it over (REST, payload version 1.0). */
+export const ApiEvent = z.object({
+  resource: z.string(),
+  path: z.string().startsWith("/"),
+  httpMethod: z.string().min(1),
+  headers: z.record(z.string(), z.string()).nullable(),
+  multiValueQueryStringParameters: z.record(z.string(), z.array(z.string())).nullable(),
+  body: z.string().nullable(),
+  isBase64Encoded: z.boolean(),
+  requestContext: z.object({
+    requestId: z.string(),
+    identity: z.object({
+      accountId: z.string().nullish(),
+      userArn: z.string().nullish(),
+      user: z.string().nullish(),
+    }),
+  }),
+});
+
+/** Below Lambda's own 6 MB, which Base64 fills sooner; upstream takes 3 MB. */
+const bodyLimit = 3 * 1024 * 1024;
+/** Where API Gateway checks signatures. */
+const signedPrefix = "/iam";
+/** A watch holds a Lambda: one object is waited for a minute, everything else for as long as a stream may last. */
+const watchSeconds = { named: 60, longest: 14 * 60 };
+
+/** The plain request in an event. `signal` aborts when the client is gone. */
+export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal): ApiRequest {
+  const { httpMethod, headers, body, isBase64Encoded, requestContext } = event;
+  const isSigned = event.resource === signedPrefix || event.resource.startsWith(`${signedPrefix}/`);
+  const query = new URLSearchParams();
+  for (const [name, values] of Object.entries(event.multiValueQueryStringParameters ?? {})) {
+    for (const value of values) query.append(name, value);
+  }
+  limitWatch(query);
+  const { userArn, accountId, user } = requestContext.identity;
+  return {
+    method: httpMethod,
+    path: isSigned ? event.path.slice(signedPrefix.length) || "/" : event.path,
+    query,
+    headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])),
+    body: async () => {
+      const bytes = Buffer.from(body ?? "", isBase64Encoded ? "base64" : "utf8");
+      if (bytes.length > bodyLimit) throw requestEntityTooLarge(`limit is ${bodyLimit}`);
+      return bytes;
+    },
+    signal,
+    // Only what API Gateway has checked itself; on the other surface these fields are empty.
+    ...(isSigned && userArn ? { peer: { principal: { arn: userArn, account: accountId ?? "", id: user ?? "" } } } : {}),
+  };
+}
+
+function limitWatch(query: URLSearchParams): void {
+  if (!["true", "1"].includes(query.get("watch") ?? "")) return;
+  const isNamed = /(^|,)metadata\.name=/.test(query.get("fieldSelector") ?? "");
+  const longest = isNamed ? watchSeconds.named : watchSeconds.longest;
+  const asked = Number(query.get("timeoutSeconds") ?? longest);
+  if (Number.isFinite(asked)) query.set("timeoutSeconds", String(asked > 0 ? Math.min(asked, longest) : longest));
+}

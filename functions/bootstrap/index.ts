@@ -1,0 +1,37 @@
+/** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves everything. */
+import { z } from "zod";
+import { messageOf } from "#base";
+import { log } from "../log.ts";
+import { lambda } from "../middleware.ts";
+import { openPlane } from "../ports.ts";
+
+/** What CloudFormation sends to a custom resource. */
+const DeploymentEvent = z.object({
+  RequestType: z.enum(["Create", "Update", "Delete"]),
+  ResponseURL: z.url({ protocol: /^https$/ }),
+  StackId: z.string(),
+  RequestId: z.string(),
+  LogicalResourceId: z.string(),
+  PhysicalResourceId: z.string().optional(),
+});
+type DeploymentEvent = z.infer<typeof DeploymentEvent>;
+
+const physicalId = "skiff-bootstrap";
+
+export const handler = lambda(DeploymentEvent, async (event) => {
+  try {
+    if (event.RequestType !== "Delete") await openPlane({ caching: "on-demand" }).bootstrap();
+  } catch (error) {
+    log.error("the cluster could not be prepared", { error });
+    return answer(event, { Status: "FAILED", Reason: messageOf(error).slice(0, 1000) });
+  }
+  await answer(event, { Status: "SUCCESS" });
+});
+
+/** Without an answer CloudFormation waits an hour. */
+async function answer(event: DeploymentEvent, result: { Status: string; Reason?: string }): Promise<void> {
+  const { StackId, RequestId, LogicalResourceId, PhysicalResourceId = physicalId } = event;
+  const body = JSON.stringify({ ...result, StackId, RequestId, LogicalResourceId, PhysicalResourceId });
+  const response = await fetch(event.ResponseURL, { method: "PUT", body, headers: { "content-type": "" } });
+  if (!response.ok) throw new Error(`CloudFormation did not take the answer: ${response.status}`);
+}

@@ -1,0 +1,39 @@
+import { z } from "zod";
+
+/** What the deployment tells a function, by the names of its environment variables. */
+const variables = {
+  SKIFF_CLUSTER: z.string().min(1),
+  SKIFF_CLUSTER_ID: z.string().min(1),
+  SKIFF_OBJECTS_TABLE: z.string().min(1),
+  SKIFF_CHANGES_TABLE: z.string().min(1),
+  SKIFF_RECONCILE_QUEUE_URL: z.url(),
+  SKIFF_SCHEDULE_QUEUE_URL: z.url(),
+  SKIFF_FARGATE_QUEUE_URL: z.url(),
+  SKIFF_DEAD_LETTER_QUEUE_URL: z.url(),
+  SKIFF_WAIT_ARN: z.string().startsWith("arn:"),
+  SKIFF_LINK_URL: z.url(),
+  SKIFF_ADMINISTRATOR: z.string().startsWith("arn:"),
+  SKIFF_NODE_ROLES: z.string(),
+  SKIFF_SIGNING_SECRET_ARN: z.string().startsWith("arn:"),
+  SKIFF_ISSUER: z.url(),
+  SKIFF_OIDC_BUCKET: z.string().min(1),
+  SKIFF_POD_LOG_GROUP: z.string().min(1),
+  SKIFF_ECS_CLUSTER: z.string().min(1),
+  SKIFF_SUBNETS: z.string(),
+  SKIFF_SECURITY_GROUPS: z.string(),
+  SKIFF_TASK_EXECUTION_ROLE: z.string().startsWith("arn:"),
+  SKIFF_SERVICE_CIDR: z.string().min(1),
+  SKIFF_ENDPOINT: z.url(),
+} as const;
+
+export type Variable = keyof typeof variables;
+
+/** Reads a variable; throws with its name when the deployment left it out or gave nonsense. */
+export function told(name: Variable): string {
+  const read = variables[name].safeParse(process.env[name]);
+  if (!read.success) throw new Error(`the environment variable ${name}: ${read.error.issues[0]?.message}`);
+  return read.data;
+}
+
+/** Whether a variable is there, for what a deployment may leave out. */
+export const isTold = (name: Variable): boolean => (process.env[name] ?? "") !== "";

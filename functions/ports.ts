@@ -1,0 +1,114 @@
+/**
+ * From the environment to ports, once per cold start. The only file here that names a driver; each function takes
+ * from it what it needs, and its bundle holds no more.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { rootCertificates } from "node:tls";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { systemClock, systemRandom } from "#base";
+import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
+import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, timers } from "#reconcile/sqs";
+import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
+import { type Announcer, announcer } from "./announce.ts";
+import { told } from "./environment.ts";
+import { takeFence } from "./fence.ts";
+import { log } from "./log.ts";
+
+export const clock = systemClock;
+export const random = systemRandom;
+
+/** Types whose logs take more writes than one partition does. */
+const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
+const shards = (type: string): number => (busy.has(type) ? 4 : 1);
+
+const hops = new AsyncLocalStorage<number>();
+/** Runs something whose writes come after so many hops. */
+export const hopping = <T>(count: number, run: () => Promise<T>): Promise<T> => hops.run(count, run);
+const hopsNow = (): number => hops.getStore() ?? 0;
+
+const once = <T>(make: () => T): (() => T) => {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
+
+const sqs = once(() => new SQSClient({}));
+export const reconcileQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_RECONCILE_QUEUE_URL"), clock));
+export const scheduleQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_SCHEDULE_QUEUE_URL"), clock));
+export const fargateQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_FARGATE_QUEUE_URL"), clock));
+export const deadLetters = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_DEAD_LETTER_QUEUE_URL"), clock));
+
+/** For the few rows that are no objects. */
+const dynamo = once(() => new DynamoDBClient({}));
+export const dueIndex = once((): DueIndex => dynamoDueIndex(dynamo(), told("SKIFF_OBJECTS_TABLE")));
+export const fence = (): Promise<() => Promise<void>> => takeFence(dynamo(), told("SKIFF_OBJECTS_TABLE"));
+
+/** Wakes keys of the queue `reconcile` later. */
+export const later = once(
+  (): Later =>
+    timers({
+      sfn: new SFNClient({}),
+      machine: told("SKIFF_WAIT_ARN"),
+      queue: reconcileQueue(),
+      queueUrl: told("SKIFF_RECONCILE_QUEUE_URL"),
+      due: dueIndex(),
+      clock,
+    }),
+);
+
+export const store = once(
+  (): DynamoStore =>
+    dynamoStore({
+      dynamo: dynamoClient({}),
+      tables: { objects: told("SKIFF_OBJECTS_TABLE"), changes: told("SKIFF_CHANGES_TABLE") },
+      clock,
+      random,
+      log,
+      shards,
+      hops: hopsNow,
+      // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
+      made: (type, changes) =>
+        announce()
+          .early(type, changes, hopsNow())
+          .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
+    }),
+);
+
+/** Certificates of the authorities that AWS's endpoints have theirs from, as pods get them in kube-root-ca.crt. */
+const authorities = once(() => rootCertificates.filter((pem) => isAmazon(pem)).join("\n"));
+function isAmazon(pem: string): boolean {
+  const text = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64").toString("latin1");
+  return text.includes("Amazon") || text.includes("Starfield Services");
+}
+
+let plane: ControlPlane | undefined;
+let announcing: Announcer | undefined;
+
+/** The control plane of this function. The first call says how. */
+export function openPlane(options: Partial<ControlPlaneOptions> = {}): ControlPlane {
+  plane ??= controlPlane({
+    store: store(),
+    clock,
+    random,
+    log,
+    serviceCidr: told("SKIFF_SERVICE_CIDR"),
+    ca: authorities(),
+    caching: "on-demand",
+    ...options,
+  });
+  return plane;
+}
+
+/** Tells those who wait of what has changed. */
+export function announce(): Announcer {
+  announcing ??= announcer({
+    demand: openPlane().onDemand(),
+    reconcile: reconcileQueue(),
+    schedule: scheduleQueue(),
+  });
+  return announcing;
+}

@@ -1,0 +1,24 @@
+/** The scheduler, woken: it looks at everything that waits, whatever the messages say. */
+import { messageOf } from "#base";
+import { backoff } from "#reconcile/sqs";
+import { log } from "../log.ts";
+import { lambda } from "../middleware.ts";
+import { fence, hopping, openPlane, scheduleQueue } from "../ports.ts";
+import { failuresOf, QueueEvent, takenOf } from "../queue-event.ts";
+
+export const handler = lambda(QueueEvent, async (event) => {
+  const taken = takenOf(event);
+  const demand = openPlane({ caching: "on-demand" }).onDemand();
+  const permitted = await fence();
+  try {
+    await hopping(1, () => demand.schedule(permitted));
+    return failuresOf([]);
+  } catch (error) {
+    log.warn("pods wait for another try", { error: messageOf(error) });
+    const [first] = taken;
+    if (first) await scheduleQueue().hide(first.receipt, backoff(first.receives));
+    return failuresOf(taken.map(({ id }) => id));
+  } finally {
+    await demand.settled();
+  }
+});

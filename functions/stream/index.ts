@@ -1,0 +1,15 @@
+/**
+ * The router: changes in the stream become messages for controllers and the scheduler. What comes twice is sent under
+ * the same deduplication id; a failure brings the whole batch again. It never decides what is done for a key.
+ */
+import { lambda } from "../middleware.ts";
+import { announce, openPlane, store } from "../ports.ts";
+import { imageOf, StreamEvent } from "./records.ts";
+
+export const handler = lambda(StreamEvent, async ({ Records }) => {
+  openPlane({ caching: "on-demand" });
+  for (const { dynamodb } of Records) {
+    const streamed = await store().streamed(imageOf(dynamodb.NewImage));
+    if (streamed) await announce().all(streamed.type, [streamed.change], streamed.hops);
+  }
+});

@@ -1,0 +1,63 @@
+import { messageOf } from "#base";
+import type { ControlPlane } from "#controlplane";
+import { decodeMessage, type Message } from "#reconcile/sqs";
+import { sentOf, wakeScheduler } from "../announce.ts";
+import { log } from "../log.ts";
+import { clock, deadLetters, dueIndex, reconcileQueue, scheduleQueue, store } from "../ports.ts";
+
+const minute = 60_000;
+/** Each type's log is shortened so often; all types together each hour. */
+const hour = 60;
+/** Every key of every controller is looked at so often, in case a wake-up was lost for good. In minutes. */
+const resyncEvery = 12 * hour;
+
+/** Everything that the clock makes due. One chore that fails does not keep the others; the first failure is thrown. */
+export async function chores(plane: ControlPlane): Promise<void> {
+  const now = clock.now();
+  const count = Math.floor(now / minute);
+  const todo: [string, () => Promise<unknown>][] = [
+    ["due keys", () => sweepDue(now)],
+    ["dead letters", () => rearm(plane, count)],
+    ["looks at nodes", () => plane.onDemand().everyMinute()],
+    ["compaction", () => compact(plane, count)],
+  ];
+  if (count % resyncEvery === 0) todo.push(["a resync", () => resync(plane, count)]);
+  const failed: string[] = [];
+  for (const [what, go] of todo) {
+    await go().catch((error: unknown) => failed.push(`${what}: ${messageOf(error)}`));
+  }
+  await plane.onDemand().settled();
+  if (failed.length > 0) throw new Error(`the tick did not finish ${failed.join("; ")}`);
+}
+
+const sweepDue = (now: number) => dueIndex().sweep(now, (messages) => reconcileQueue().send(messages.map(sentOf)));
+
+/** Keys that failed too often are tried again, and somebody is told. */
+async function rearm(plane: ControlPlane, count: number): Promise<void> {
+  const { controllers, context } = plane.onDemand();
+  for (const { body, receipt } of await deadLetters().receive()) {
+    const message = decodeMessage(body);
+    const controller = controllers.find(({ name }) => name === message?.controller);
+    if (message && controller) {
+      const object = await context.client.get(controller.for, message.key).catch(() => undefined);
+      const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
+      if (object) context.record({ kind: controller.for, object }, "Warning", "ReconcileFailed", words);
+      const again: Message = { ...message, cause: `rearm@${count}`, hops: 0 };
+      await reconcileQueue().send([sentOf(again)]);
+    } else log.error("a dead letter is for nobody and goes", { body: body.slice(0, 200) });
+    await deadLetters().remove(receipt);
+  }
+}
+
+/** The types take turns, so that a minute's work is the same whatever their number. */
+async function compact(plane: ControlPlane, count: number): Promise<void> {
+  const types = plane.types.filter((_, place) => place % hour === count % hour);
+  for (const type of types) await store().sweep(type);
+}
+
+/** All keys once more, and the scheduler: for wake-ups that were lost although nothing may lose them. */
+async function resync(plane: ControlPlane, count: number): Promise<void> {
+  const work = await plane.onDemand().everything();
+  await reconcileQueue().send(work.map((each) => sentOf({ ...each, cause: `resync@${count}`, hops: 0 })));
+  await scheduleQueue().send([wakeScheduler(`resync@${count}`)]);
+}
