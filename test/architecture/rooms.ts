@@ -122,6 +122,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["node:*"],
   },
+  infra: {
+    sees: ["lib/base", "lib/store/dynamo"],
+    uses: ["node:*", "aws-cdk-lib*", "constructs", "cdk-nag", "esbuild", "zod", "asl-validator"],
+  },
   "test/make": { sees: ["lib/base", "lib/api"] },
   "test/cluster": {
     sees: ["test/make", "lib/base", "lib/api", "lib/client", "lib/apiserver", "lib/controlplane", "lib/store/memory"],

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { type BuildOptions, buildSync, type OutputFile } from "esbuild";
+import { type FunctionName, functionNames, functions } from "./functions.ts";
+
+/** Where built code lies, ready to be uploaded. */
+export interface Bundles {
+  /** Folder with `index.mjs` for each function. */
+  functions: Record<FunctionName, string>;
+  /** Folder with `agent.mjs`. */
+  agent: string;
+  /** Bytes of each function's code. */
+  sizes: Record<FunctionName, number>;
+  /** Changes whenever some function's code does. */
+  hash: string;
+}
+
+export interface BundleOptions {
+  /** The folder with one folder for each function. */
+  source: string;
+  /** The agent's first file. */
+  agent: string;
+  /** Where the results go; source maps go to its `maps`, and are uploaded nowhere. */
+  output: string;
+}
+
+/** Some packages ask for their parts with `require`, which a module has not. The names collide with nobody's. */
+const banner =
+  'import{createRequire as __skiffRequire}from"node:module";const require=__skiffRequire(import.meta.url);';
+
+const shared = {
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  format: "esm",
+  minify: true,
+  sourcemap: "external",
+  sourcesContent: false,
+  legalComments: "none",
+  // The packages' own modules are smaller than what they keep for require.
+  mainFields: ["module", "main"],
+  banner: { js: banner },
+  write: false,
+  logLevel: "error",
+} satisfies BuildOptions;
+
+/**
+ * Builds every function and the agent. Throws when a function of the table has no `index.ts`, when a folder has no row,
+ * when something cannot be built, and when a bundle is over its budget.
+ */
+export function bundle({ source, agent, output: folder }: BundleOptions): Bundles {
+  const output = resolve(folder);
+  const missing = functionNames.filter((name) => !existsSync(join(source, name, "index.ts")));
+  if (missing.length > 0) throw new Error(`${source}: no index.ts for ${missing.join(", ")}`);
+  const unknown = foldersOf(source).filter((name) => !(functionNames as string[]).includes(name));
+  if (unknown.length > 0) throw new Error(`${source}: ${unknown.join(", ")} is not in the table of functions`);
+  rmSync(output, { recursive: true, force: true });
+  const built = (name: string) => join(output, name);
+  const entries = functionNames.map((name) => ({ in: join(source, name, "index.ts"), out: `${name}/index` }));
+  const code = write(
+    buildSync({ ...shared, entryPoints: entries, outdir: output, outExtension: { ".js": ".mjs" } }).outputFiles,
+    output,
+  );
+  write(
+    buildSync({
+      ...shared,
+      entryPoints: [{ in: agent, out: "agent/agent" }],
+      outdir: output,
+      outExtension: { ".js": ".mjs" },
+    }).outputFiles,
+    output,
+  );
+  const sizes = Object.fromEntries(
+    functionNames.map((name) => [name, code.get(join(name, "index.mjs"))?.length ?? 0]),
+  ) as Record<FunctionName, number>;
+  for (const name of functionNames) {
+    const { budget } = functions[name];
+    if (sizes[name] > budget) throw new Error(`functions/${name}: its bundle has ${sizes[name]} bytes, over ${budget}`);
+  }
+  const hash = createHash("sha256");
+  for (const name of [...code.keys()].sort()) hash.update(name).update(code.get(name)!);
+  return {
+    functions: Object.fromEntries(functionNames.map((name) => [name, built(name)])) as Record<FunctionName, string>,
+    agent: built("agent"),
+    sizes,
+    hash: hash.digest("hex"),
+  };
+}
+
+/** Writes code where it is uploaded from and maps elsewhere; tells the code, by path below `output`. */
+function write(files: readonly OutputFile[], output: string): Map<string, Uint8Array> {
+  const code = new Map<string, Uint8Array>();
+  for (const { path, contents } of files) {
+    const name = relative(output, path);
+    const isMap = name.endsWith(".map");
+    const target = isMap ? join(output, "maps", name) : join(output, name);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, contents);
+    if (!isMap) code.set(name, contents);
+  }
+  return code;
+}
+
+/** The folders in which functions may stand. */
+export const foldersOf = (source: string): string[] =>
+  readdirSync(source, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(source, entry.name, "index.ts")))
+    .map(({ name }) => name)
+    .sort();

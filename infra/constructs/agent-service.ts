@@ -1,0 +1,105 @@
+import { aws_ecs as ecs, aws_iam as iam, aws_logs as logs, RemovalPolicy, type Stack } from "aws-cdk-lib";
+import type { Config } from "../config.ts";
+import { type Permission, pullImages, writeLogs } from "../permissions.ts";
+import { role } from "./role.ts";
+
+export interface EcsCluster {
+  name: string;
+  arn: string;
+}
+
+/** What ECS's own agent needs on an instance that is to run tasks of one cluster. */
+export function ecsHostPermissions(stack: Stack, cluster: EcsCluster): Permission[] {
+  const instances = stack.formatArn({
+    service: "ecs",
+    resource: "container-instance",
+    resourceName: `${cluster.name}/*`,
+  });
+  return [
+    {
+      actions: ["ecs:DiscoverPollEndpoint"],
+      resources: ["*"],
+      because: "ECS knows no resource for this action",
+    },
+    {
+      actions: [
+        "ecs:DeregisterContainerInstance",
+        "ecs:RegisterContainerInstance",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+      ],
+      resources: [cluster.arn],
+    },
+    {
+      actions: ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
+      resources: [instances],
+      because: "instances get their ids from ECS; what is before the wildcard is this cluster's ECS cluster",
+    },
+  ];
+}
+
+/**
+ * The agent as a container on each of some ECS instances. It has no role of its own: its node is the instance, and only
+ * the instance's role, which EC2 alone may assume, says which.
+ */
+export function agentService(
+  stack: Stack,
+  { cluster: name, retention }: Config,
+  { cluster, image }: { cluster: EcsCluster; image: string },
+): void {
+  const logGroup = new logs.LogGroup(stack, "AgentLogs", {
+    retention: retention.functions,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  const execution = role(stack, "AgentExecutionRole", {
+    by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+    description: `Skiff ${name}: how ECS starts an agent`,
+    may: [
+      ...pullImages(stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" })),
+      writeLogs(logGroup.logGroupArn),
+    ],
+  });
+  const folders = [
+    ["config", "/etc/skiff", true],
+    ["data", "/var/lib/skiff", false],
+  ] as const;
+  const task = new ecs.CfnTaskDefinition(stack, "AgentTask", {
+    family: `skiff-agent-${name}`,
+    networkMode: "host",
+    requiresCompatibilities: ["EC2"],
+    executionRoleArn: execution.roleArn,
+    volumes: folders.map(([volume, sourcePath]) => ({ name: volume, host: { sourcePath } })),
+    containerDefinitions: [
+      {
+        name: "agent",
+        image,
+        command: ["--config", "/etc/skiff/agent.json"],
+        essential: true,
+        memoryReservation: 256,
+        // It starts containers of its own.
+        privileged: true,
+        mountPoints: folders.map(([sourceVolume, containerPath, readOnly]) => ({
+          sourceVolume,
+          containerPath,
+          readOnly,
+        })),
+        logConfiguration: {
+          logDriver: "awslogs",
+          options: {
+            "awslogs-group": logGroup.logGroupName,
+            "awslogs-region": stack.region,
+            "awslogs-stream-prefix": "agent",
+          },
+        },
+      },
+    ],
+  });
+  new ecs.CfnService(stack, "AgentService", {
+    cluster: cluster.name,
+    taskDefinition: task.ref,
+    launchType: "EC2",
+    schedulingStrategy: "DAEMON",
+    deploymentConfiguration: { minimumHealthyPercent: 0, maximumPercent: 100 },
+  });
+}

@@ -1,0 +1,81 @@
+import { aws_ec2 as ec2, Fn, type Stack, Tags } from "aws-cdk-lib";
+import type { Config } from "../config.ts";
+import { acknowledge } from "./acknowledge.ts";
+
+export interface Network {
+  vpc: ec2.IVpc;
+  subnets: ec2.ISubnet[];
+  /** Nodes and tasks of pods: they reach each other and the world, and nothing else reaches them. */
+  securityGroup: ec2.SecurityGroup;
+}
+
+/** The VPC in which nodes and tasks run: adopted, or made without a NAT gateway, which would cost more than the rest. */
+export function network(stack: Stack, config: Config): Network {
+  const { vpc, subnets } = config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
+  const securityGroup = new ec2.SecurityGroup(stack, "Nodes", {
+    vpc,
+    description: `Skiff ${config.cluster}: nodes and pods`,
+    allowAllOutbound: true,
+  });
+  securityGroup.addIngressRule(securityGroup, ec2.Port.allTraffic(), "nodes and pods among themselves");
+  return { vpc, subnets, securityGroup };
+}
+
+function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [] } }: Config): Pick<Network, "vpc" | "subnets"> {
+  const availabilityZones = ids.map((_, index) => Fn.select(index, Fn.getAzs()));
+  const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", { vpcId: id, availabilityZones });
+  return { vpc, subnets: ids.map((subnet, index) => ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet)) };
+}
+
+/** Public subnets, with a way out of their own and no way in but what a security group opens. */
+function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Pick<Network, "vpc" | "subnets"> {
+  const name = `skiff-${cluster}`;
+  const vpc = new ec2.CfnVPC(stack, "Vpc", { cidrBlock: cidr, enableDnsHostnames: true, enableDnsSupport: true });
+  acknowledge(vpc, { VPC7: "flow logs cost more than the nodes that they watch; whoever needs them adopts a VPC" });
+  const gateway = new ec2.CfnInternetGateway(stack, "Gateway");
+  const attached = new ec2.CfnVPCGatewayAttachment(stack, "GatewayAttachment", {
+    vpcId: vpc.ref,
+    internetGatewayId: gateway.ref,
+  });
+  const table = new ec2.CfnRouteTable(stack, "Routes", { vpcId: vpc.ref });
+  const route = new ec2.CfnRoute(stack, "WayOut", {
+    routeTableId: table.ref,
+    destinationCidrBlock: "0.0.0.0/0",
+    gatewayId: gateway.ref,
+  });
+  route.addResourceDependency(attached);
+  // Traffic to these two services leaves the VPC without a gateway, at no cost.
+  for (const [id, service] of [["S3", "s3"] as const, ["DynamoDb", "dynamodb"] as const]) {
+    new ec2.CfnVPCEndpoint(stack, `${id}Endpoint`, {
+      vpcId: vpc.ref,
+      vpcEndpointType: "Gateway",
+      serviceName: `com.amazonaws.${stack.region}.${service}`,
+      routeTableIds: [table.ref],
+    });
+  }
+  const availabilityZones = Array.from({ length: zones }, (_, index) => Fn.select(index, Fn.getAzs()));
+  const blocks = Fn.cidr(vpc.attrCidrBlock, zones, String(hostBits(cidr, zones)));
+  const subnets = availabilityZones.map((availabilityZone, index) => {
+    const subnet = new ec2.CfnSubnet(stack, `Public${index}`, {
+      vpcId: vpc.ref,
+      availabilityZone,
+      cidrBlock: Fn.select(index, blocks),
+      mapPublicIpOnLaunch: true,
+    });
+    new ec2.CfnSubnetRouteTableAssociation(stack, `Public${index}Routes`, {
+      subnetId: subnet.ref,
+      routeTableId: table.ref,
+    });
+    Tags.of(subnet).add("Name", `${name}-${index}`);
+    return ec2.Subnet.fromSubnetAttributes(stack, `Subnet${index}`, { subnetId: subnet.ref, availabilityZone });
+  });
+  Tags.of(vpc).add("Name", name);
+  return {
+    vpc: ec2.Vpc.fromVpcAttributes(stack, "Network", { vpcId: vpc.ref, availabilityZones }),
+    subnets,
+  };
+}
+
+/** Bits of a host's address when the block is shared out evenly; a subnet has at most 16. */
+const hostBits = (cidr: string, zones: number): number =>
+  Math.min(16, 32 - Number(cidr.split("/")[1]) - Math.ceil(Math.log2(zones)));

@@ -1,0 +1,68 @@
+import { aws_iam as iam, Stack, Validations } from "aws-cdk-lib";
+import type { Construct, IConstruct } from "constructs";
+import type { Permission } from "../permissions.ts";
+
+const wildcardReasons = new WeakMap<IConstruct, Permission[]>();
+
+const statementOf = ({ actions, resources, conditions }: Permission): iam.PolicyStatement =>
+  new iam.PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) });
+
+/** A role with exactly these permissions: what CDK would add of its own accord is left out. */
+export function role(
+  scope: Construct,
+  id: string,
+  { by, may, description }: { by: iam.IPrincipal; may: readonly Permission[]; description: string },
+): iam.Role {
+  const made = new iam.Role(scope, id, {
+    assumedBy: by,
+    description,
+    ...(may.length === 0
+      ? {}
+      : { inlinePolicies: { may: new iam.PolicyDocument({ statements: may.map(statementOf) }) } }),
+  });
+  remember(made, may);
+  return made;
+}
+
+/** Gives permissions to a role of another stack, from this one. */
+export function policy(scope: Construct, id: string, to: iam.IRole, may: readonly Permission[]): iam.Policy {
+  const made = new iam.Policy(scope, id, { roles: [to], statements: may.map(statementOf) });
+  remember(made, may);
+  return made;
+}
+
+function remember(on: IConstruct, may: readonly Permission[]): void {
+  for (const { actions, resources, because } of may) {
+    if (because === undefined && resources.some((resource) => resource.includes("*"))) {
+      throw new Error(`${on.node.path}: ${actions.join(", ")} has a wildcard and no reason`);
+    }
+  }
+  wildcardReasons.set(on, [...(wildcardReasons.get(on) ?? []), ...may.filter(({ because }) => because !== undefined)]);
+}
+
+/** Tells the checks why a wildcard is there. References are as they are in templates only after synthesis. */
+export function acknowledgeWildcards(root: IConstruct): void {
+  for (const construct of root.node.findAll()) {
+    for (const { resources, because = "" } of wildcardReasons.get(construct) ?? []) {
+      for (const resource of resources) {
+        const flat = flatten(Stack.of(construct).resolve(resource));
+        if (!flat.includes("*")) continue;
+        Validations.of(construct).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat}]`, reason: because });
+      }
+    }
+  }
+}
+
+/** A reference as the checks write it in a finding. */
+function flatten(value: unknown): string {
+  if (typeof value === "string") return value;
+  const [name, inner] = Object.entries(value as Record<string, unknown>)[0] ?? [];
+  if (name === "Fn::Join") {
+    const [separator, items] = inner as [string, unknown[]];
+    return items.map(flatten).join(separator);
+  }
+  if (name === "Fn::GetAtt") return `<${(inner as string[]).join(".")}>`;
+  if (name === "Fn::ImportValue") return flatten(inner);
+  if (name === "Ref") return `<${String(inner)}>`;
+  return JSON.stringify(value);
+}

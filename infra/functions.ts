@@ -1,0 +1,250 @@
+/*
+ * The Lambda functions of a cluster, as data: what each is for, what calls it, what it is told, what it may do.
+ * A folder `functions/<name>` stands behind every row; stacks read this table and add nothing of their own to it.
+ */
+
+export const queueNames = ["reconcile", "schedule", "fargate"] as const;
+/** The FIFO queues of keys. Each has a dead-letter queue. */
+export type QueueName = (typeof queueNames)[number];
+
+/** What a function can be told. The values are made by the stacks. */
+export type EnvironmentName =
+  | "SKIFF_CLUSTER"
+  | "SKIFF_CLUSTER_ID"
+  | "SKIFF_OBJECTS_TABLE"
+  | "SKIFF_CHANGES_TABLE"
+  | "SKIFF_RECONCILE_QUEUE_URL"
+  | "SKIFF_SCHEDULE_QUEUE_URL"
+  | "SKIFF_FARGATE_QUEUE_URL"
+  | "SKIFF_DEAD_LETTER_QUEUE_URL"
+  | "SKIFF_WAIT_ARN"
+  | "SKIFF_LINK_URL"
+  | "SKIFF_ADMINISTRATOR"
+  | "SKIFF_NODE_ROLES"
+  | "SKIFF_SIGNING_SECRET_ARN"
+  | "SKIFF_ISSUER"
+  | "SKIFF_OIDC_BUCKET"
+  | "SKIFF_POD_LOG_GROUP"
+  | "SKIFF_ECS_CLUSTER"
+  | "SKIFF_SUBNETS"
+  | "SKIFF_SECURITY_GROUPS"
+  | "SKIFF_TASK_EXECUTION_ROLE"
+  | "SKIFF_SERVICE_CIDR"
+  | "SKIFF_ENDPOINT";
+
+/** What a function can be allowed to do; `permissions.ts` says what that is in AWS's words. */
+export type Capability =
+  | "store"
+  | "send"
+  | "wait"
+  | "push"
+  | "sign"
+  | "makeSigningKey"
+  | "publishIssuer"
+  | "readPodLogs"
+  | "rearm"
+  | "runTasks";
+
+export interface EventPattern {
+  source: string[];
+  "detail-type": string[];
+  detail?: Record<string, unknown>;
+}
+
+/** What calls a function. */
+export type Trigger =
+  /** Every method of the REST API, streamed. */
+  | { on: "rest" }
+  /** The WebSocket API's `$connect` (IAM), `$disconnect` and `$default`. */
+  | { on: "webSocket" }
+  /** The stream of `changes`. Ages are in seconds. */
+  | { on: "stream"; batch: number; retries: number; age: number; filter: Record<string, unknown> }
+  /** A queue; failures are reported one by one. Without a concurrency the configuration's holds. */
+  | { on: "queue"; queue: QueueName; batch: number; concurrency?: number }
+  /** The clock. */
+  | { on: "minute"; retries: number; age: number }
+  /** An EventBridge rule on the default bus; `ecs` narrows it to the cluster's own ECS cluster. */
+  | { on: "event"; name: string; pattern: EventPattern; narrow?: "ecs" }
+  /** CloudFormation, as a custom resource, once for each version. */
+  | { on: "deployment" };
+
+export interface FunctionRow {
+  does: string;
+  stack: "api" | "controllers";
+  /** Seconds. */
+  timeout: number;
+  /** MB; the configuration may say otherwise. */
+  memory: number;
+  /** What its minified bundle may weigh, in bytes. */
+  budget: number;
+  triggers: Trigger[];
+  environment: EnvironmentName[];
+  may: Capability[];
+  /** It wakes itself through a queue, which Lambda would take for an accident after 16 rounds. */
+  loops?: true;
+}
+
+const identity = ["SKIFF_CLUSTER", "SKIFF_CLUSTER_ID"] as const;
+const tables = ["SKIFF_OBJECTS_TABLE", "SKIFF_CHANGES_TABLE"] as const;
+const queues = ["SKIFF_RECONCILE_QUEUE_URL", "SKIFF_SCHEDULE_QUEUE_URL", "SKIFF_FARGATE_QUEUE_URL"] as const;
+/** Who writes objects also wakes those who wait for them, and may have to give a service its address. */
+const writer = [...identity, ...tables, ...queues, "SKIFF_SERVICE_CIDR", "SKIFF_ENDPOINT"] as const;
+
+/** An attribute that only a change which must wake somebody has; filters look at leaves alone. */
+const wakes = { eventName: ["INSERT"], dynamodb: { NewImage: { w: { BOOL: [{ exists: true }] } } } };
+const megabyte = 1024 * 1024;
+
+const rows = {
+  api: {
+    does: "answers the Kubernetes API",
+    stack: "api",
+    timeout: 900,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [{ on: "rest" }],
+    environment: [
+      ...writer,
+      "SKIFF_LINK_URL",
+      "SKIFF_ADMINISTRATOR",
+      "SKIFF_NODE_ROLES",
+      "SKIFF_SIGNING_SECRET_ARN",
+      "SKIFF_ISSUER",
+      "SKIFF_POD_LOG_GROUP",
+    ],
+    may: ["store", "send", "push", "sign", "readPodLogs"],
+  },
+  link: {
+    does: "keeps the agents' connections, takes their heartbeats, hears of instances that end",
+    stack: "api",
+    timeout: 29,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [
+      { on: "webSocket" },
+      {
+        on: "event",
+        name: "InstanceState",
+        // An instance's event carries its id and nothing of ours: which node it was is looked up.
+        pattern: {
+          source: ["aws.ec2"],
+          "detail-type": ["EC2 Instance State-change Notification"],
+          detail: { state: ["shutting-down", "stopping", "stopped", "terminated"] },
+        },
+      },
+      {
+        on: "event",
+        name: "SpotInterruption",
+        pattern: { source: ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"] },
+      },
+    ],
+    environment: [...writer, "SKIFF_LINK_URL", "SKIFF_NODE_ROLES"],
+    may: ["store", "send", "push"],
+  },
+  bootstrap: {
+    does: "makes what a cluster is born with, and publishes its issuer",
+    stack: "api",
+    timeout: 300,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [{ on: "deployment" }],
+    environment: [
+      ...writer,
+      "SKIFF_ADMINISTRATOR",
+      "SKIFF_NODE_ROLES",
+      "SKIFF_SIGNING_SECRET_ARN",
+      "SKIFF_ISSUER",
+      "SKIFF_OIDC_BUCKET",
+    ],
+    may: ["store", "send", "makeSigningKey", "publishIssuer"],
+  },
+  stream: {
+    does: "makes keys of changes, and tells agents",
+    stack: "controllers",
+    timeout: 60,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [{ on: "stream", batch: 100, retries: 10, age: 3600, filter: wakes }],
+    environment: [...identity, ...tables, ...queues, "SKIFF_LINK_URL"],
+    may: ["store", "send", "push"],
+  },
+  reconcile: {
+    does: "runs the controllers",
+    stack: "controllers",
+    timeout: 60,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [{ on: "queue", queue: "reconcile", batch: 10 }],
+    environment: [...writer, "SKIFF_WAIT_ARN"],
+    may: ["store", "send", "wait"],
+    loops: true,
+  },
+  schedule: {
+    does: "binds pods to nodes",
+    stack: "controllers",
+    timeout: 60,
+    memory: 1024,
+    budget: 4 * megabyte,
+    // One group, so one at a time; two is the least that can be asked for.
+    triggers: [{ on: "queue", queue: "schedule", batch: 10, concurrency: 2 }],
+    environment: [...writer, "SKIFF_WAIT_ARN"],
+    may: ["store", "send", "wait"],
+    loops: true,
+  },
+  tick: {
+    does: "does what is due, each minute",
+    stack: "controllers",
+    timeout: 55,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [{ on: "minute", retries: 1, age: 60 }],
+    environment: [...writer, "SKIFF_DEAD_LETTER_QUEUE_URL"],
+    may: ["store", "send", "rearm"],
+  },
+  fargate: {
+    does: "is the kubelet of pods that run as Fargate tasks",
+    stack: "controllers",
+    timeout: 60,
+    memory: 512,
+    budget: 4 * megabyte,
+    triggers: [
+      { on: "queue", queue: "fargate", batch: 10 },
+      {
+        on: "event",
+        name: "TaskState",
+        pattern: { source: ["aws.ecs"], "detail-type": ["ECS Task State Change"] },
+        narrow: "ecs",
+      },
+    ],
+    environment: [
+      ...writer,
+      "SKIFF_WAIT_ARN",
+      "SKIFF_POD_LOG_GROUP",
+      "SKIFF_ECS_CLUSTER",
+      "SKIFF_SUBNETS",
+      "SKIFF_SECURITY_GROUPS",
+      "SKIFF_TASK_EXECUTION_ROLE",
+    ],
+    may: ["store", "send", "wait", "runTasks"],
+    loops: true,
+  },
+} as const satisfies Record<string, FunctionRow>;
+
+export type FunctionName = keyof typeof rows;
+export const functions: Readonly<Record<FunctionName, FunctionRow>> = rows as unknown as Record<
+  FunctionName,
+  FunctionRow
+>;
+export const functionNames = Object.keys(rows) as FunctionName[];
+
+/** Called without anybody who waits for an answer: such a function keeps what it could not do in a queue of its own. */
+export const isAsynchronous = (name: FunctionName): boolean =>
+  functions[name].triggers.some(({ on }) => on === "minute" || on === "event" || on === "deployment");
+
+/** Seconds for which a message is not shown again: more than six times what its function may take. */
+export function visibilityOf(queue: QueueName): number {
+  const consumer = functionNames.find((name) =>
+    functions[name].triggers.some((trigger) => trigger.on === "queue" && trigger.queue === queue),
+  );
+  if (!consumer) throw new Error(`nobody reads the queue ${queue}`);
+  return functions[consumer].timeout * 6 + 30;
+}

@@ -1,0 +1,23 @@
+export interface KubeconfigOptions {
+  cluster: string;
+  region: string;
+  server: string;
+  clusterId: string;
+}
+
+/**
+ * One command that writes what kubectl needs: the server, and `aws eks get-token` as the plugin that makes tokens.
+ * The AWS CLI makes them without asking EKS, whatever the cluster is called.
+ */
+export function kubeconfigCommand({ cluster, region, server, clusterId }: KubeconfigOptions): string {
+  const name = `skiff-${cluster}`;
+  const words = ["eks", "get-token", "--cluster-name", clusterId, "--region", region, "--output", "json"];
+  return [
+    `kubectl config set-cluster ${name} --server=${server}`,
+    `kubectl config set-credentials ${name} --exec-api-version=client.authentication.k8s.io/v1beta1 --exec-command=aws ${words
+      .map((word) => `--exec-arg=${word}`)
+      .join(" ")}`,
+    `kubectl config set-context ${name} --cluster=${name} --user=${name}`,
+    `kubectl config use-context ${name}`,
+  ].join(" && ");
+}

@@ -1,0 +1,146 @@
+import {
+  aws_cloudwatch_actions as actions,
+  aws_cloudwatch as cloudwatch,
+  Duration,
+  type Stack,
+  aws_sns as sns,
+  aws_sqs as sqs,
+  aws_sns_subscriptions as subscriptions,
+} from "aws-cdk-lib";
+import type { Config } from "../config.ts";
+import type { HouseFunction } from "../constructs/function.ts";
+import { queueNames } from "../functions.ts";
+import { type Parts, partOf } from "../parts.ts";
+import type { Api } from "./api.ts";
+import type { Controllers } from "./controllers.ts";
+
+export interface AlarmsOptions {
+  config: Config;
+  parts: Parts;
+  api: Api;
+  controllers: Controllers;
+}
+
+const minute = Duration.minutes(1);
+const five = Duration.minutes(5);
+const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: atLeast, LESS_THAN_THRESHOLD: below } = cloudwatch.ComparisonOperator;
+const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
+
+/** Two alarms that somebody hears of: requests fail, or work is lost or stands still. And a page to look at. */
+export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
+  const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });
+  if (config.alarms.email !== undefined)
+    topic.addSubscription(new subscriptions.EmailSubscription(config.alarms.email));
+  const all = [...api.functions, ...controllers.functions];
+  const work = workAlarms(stack, all, parts, controllers);
+  const requests = requestAlarms(stack, api);
+  for (const [id, alarms, description] of [
+    ["Work", work, "Work was given up or stands still: look at the dead letters, then at the functions' logs."],
+    ["Requests", requests, "Requests fail or are turned away: look at the api function's logs."],
+  ] as const) {
+    const composite = new cloudwatch.CompositeAlarm(stack, id, {
+      compositeAlarmName: `skiff-${config.cluster}-${id.toLowerCase()}`,
+      alarmDescription: description,
+      alarmRule: cloudwatch.AlarmRule.anyOf(...alarms),
+    });
+    composite.addAlarmAction(new actions.SnsAction(topic));
+    composite.addOkAction(new actions.SnsAction(topic));
+  }
+  dashboard(stack, config, all, api);
+}
+
+/** Dead letters of everybody in one sum: an alarm for each queue would cost more and say the same. */
+function workAlarms(stack: Stack, all: HouseFunction[], parts: Parts, controllers: Controllers): cloudwatch.Alarm[] {
+  const keys = queueNames.map((name) =>
+    sqs.Queue.fromQueueArn(stack, `${name}Dead`, partOf(parts.queues, name).dead.arn),
+  );
+  const dead = [...keys, controllers.failures, ...all.flatMap((one) => (one.dead ? [one.dead] : []))];
+  const usingMetrics = Object.fromEntries(
+    dead.map((queue, index) => [
+      `q${index}`,
+      queue.metricApproximateNumberOfMessagesVisible({ period: five, statistic: "Maximum" }),
+    ]),
+  );
+  const given = new cloudwatch.MathExpression({
+    expression: `SUM([${Object.keys(usingMetrics).join(",")}])`,
+    usingMetrics,
+    period: five,
+    label: "dead letters",
+  });
+  const one = (name: string) => all.find((made) => made.name === name)!.lambda;
+  const age = one("stream").metric("IteratorAge", { period: minute, statistic: "Maximum" });
+  return [
+    new cloudwatch.Alarm(stack, "DeadLetters", {
+      metric: given,
+      threshold: 1,
+      evaluationPeriods: 1,
+      comparisonOperator: atLeast,
+      treatMissingData: fine,
+    }),
+    new cloudwatch.Alarm(stack, "LateChanges", {
+      metric: age,
+      threshold: 60_000,
+      evaluationPeriods: 5,
+      comparisonOperator: atLeast,
+      treatMissingData: fine,
+    }),
+    new cloudwatch.Alarm(stack, "StoppedClock", {
+      metric: one("tick").metricInvocations({ period: five }),
+      threshold: 1,
+      evaluationPeriods: 2,
+      comparisonOperator: below,
+      treatMissingData: bad,
+    }),
+  ];
+}
+
+function requestAlarms(stack: Stack, api: Api): cloudwatch.Alarm[] {
+  const one = api.functions.find(({ name }) => name === "api")!.lambda;
+  const alarm = (id: string, metric: cloudwatch.IMetric, threshold: number) =>
+    new cloudwatch.Alarm(stack, id, {
+      metric,
+      threshold,
+      evaluationPeriods: 3,
+      comparisonOperator: atLeast,
+      treatMissingData: fine,
+    });
+  return [
+    alarm("ServerErrors", api.rest.metricServerError({ period: five, statistic: "Sum" }), 5),
+    alarm("FunctionErrors", one.metricErrors({ period: five }), 5),
+    alarm("TurnedAway", one.metricThrottles({ period: five }), 5),
+  ];
+}
+
+function dashboard(stack: Stack, config: Config, all: HouseFunction[], api: Api): void {
+  const each = (metric: (one: HouseFunction) => cloudwatch.IMetric) => all.map(metric);
+  const graph = (title: string, left: cloudwatch.IMetric[]) => new cloudwatch.GraphWidget({ title, left, width: 12 });
+  new cloudwatch.Dashboard(stack, "Dashboard", {
+    dashboardName: `skiff-${config.cluster}`,
+    widgets: [
+      [
+        graph("Requests", [api.rest.metricCount(), api.rest.metricClientError(), api.rest.metricServerError()]),
+        graph("Latency", [api.rest.metricLatency({ statistic: "p50" }), api.rest.metricLatency({ statistic: "p99" })]),
+      ],
+      [
+        graph(
+          "Runs of functions",
+          each(({ lambda, name }) => lambda.metricInvocations({ label: name })),
+        ),
+        graph(
+          "Errors of functions",
+          each(({ lambda, name }) => lambda.metricErrors({ label: name })),
+        ),
+      ],
+      [
+        graph(
+          "Durations",
+          each(({ lambda, name }) => lambda.metricDuration({ label: name, statistic: "p99" })),
+        ),
+        graph(
+          "At once",
+          each(({ lambda, name }) => lambda.metric("ConcurrentExecutions", { label: name, statistic: "Maximum" })),
+        ),
+      ],
+    ],
+  });
+}

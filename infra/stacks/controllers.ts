@@ -1,0 +1,197 @@
+import {
+  aws_cloudwatch as cloudwatch,
+  Duration,
+  aws_events as events,
+  aws_iam as iam,
+  aws_lambda as lambda,
+  aws_logs as logs,
+  RemovalPolicy,
+  type Stack,
+  aws_scheduler as scheduler,
+  type aws_sqs as sqs,
+  aws_stepfunctions as stepfunctions,
+  aws_events_targets as targets,
+} from "aws-cdk-lib";
+import type { Construct } from "constructs";
+import type { Bundles } from "../bundle.ts";
+import type { Config } from "../config.ts";
+import { acknowledge } from "../constructs/acknowledge.ts";
+import { onEvents } from "../constructs/events.ts";
+import { type HouseFunction, houseFunction } from "../constructs/function.ts";
+import { deadLetters } from "../constructs/queue.ts";
+import { role } from "../constructs/role.ts";
+import { type FunctionName, functionNames, functions, queueNames, type Trigger } from "../functions.ts";
+import { type Parts, partOf } from "../parts.ts";
+import { tracing } from "../permissions.ts";
+import { waitDefinition } from "../wait.ts";
+
+export interface Controllers {
+  functions: HouseFunction[];
+  /** Changes that the stream's function could not handle. */
+  failures: sqs.Queue;
+  wait: stepfunctions.StateMachine;
+}
+
+export interface ControllersOptions {
+  config: Config;
+  bundles: Bundles;
+  parts: Parts;
+}
+
+/** What makes things so: the stream, the queues' workers, the clock, and the waiting state machine. */
+export function controllersStack(stack: Stack, options: ControllersOptions): Controllers {
+  const { config, parts } = options;
+  const failures = deadLetters(stack, "StreamFailures");
+  acknowledge(failures, { SQS3: "it is where given up changes end" });
+  const wait = waiting(stack, config, parts);
+  parts.arns.wait = wait.stateMachineArn;
+  parts.environment.SKIFF_WAIT_ARN = wait.stateMachineArn;
+
+  const mine = functionNames.filter((name) => functions[name].stack === "controllers");
+  const made = mine.map((name) => houseFunction(stack, name, { ...options, failures }));
+  for (const one of made) {
+    for (const trigger of functions[one.name].triggers) connect(stack, one, trigger, { config, parts, failures });
+    onEvents(stack, one, parts);
+  }
+  const tick = made.find(({ name }) => name === "tick");
+  if (tick) resyncWhenChangesAreLost(stack, config, tick, failures);
+  return { functions: made, failures, wait };
+}
+
+interface Connections {
+  config: Config;
+  parts: Parts;
+  failures: sqs.Queue;
+}
+
+function connect(scope: Construct, one: HouseFunction, trigger: Trigger, { config, parts, failures }: Connections) {
+  const functionName = one.lambda.functionName;
+  if (trigger.on === "queue") {
+    new lambda.CfnEventSourceMapping(scope, `${idOf(one.name)}FromQueue`, {
+      functionName,
+      eventSourceArn: partOf(parts.queues, trigger.queue).arn,
+      batchSize: trigger.batch,
+      functionResponseTypes: ["ReportBatchItemFailures"],
+      scalingConfig: { maximumConcurrency: trigger.concurrency ?? config.concurrency },
+    });
+  }
+  if (trigger.on === "stream") {
+    new lambda.CfnEventSourceMapping(scope, `${idOf(one.name)}FromStream`, {
+      functionName,
+      eventSourceArn: partOf(parts.arns, "changesStream"),
+      startingPosition: "TRIM_HORIZON",
+      batchSize: trigger.batch,
+      maximumRetryAttempts: trigger.retries,
+      maximumRecordAgeInSeconds: trigger.age,
+      bisectBatchOnFunctionError: true,
+      destinationConfig: { onFailure: { destination: failures.queueArn } },
+      filterCriteria: { filters: [{ pattern: JSON.stringify(trigger.filter) }] },
+    });
+  }
+  if (trigger.on === "minute") everyMinute(scope, config, one, trigger);
+}
+
+const idOf = (name: FunctionName): string => `${name[0]!.toUpperCase()}${name.slice(1)}`;
+
+function everyMinute(
+  scope: Construct,
+  { cluster }: Config,
+  { lambda: target, dead }: HouseFunction,
+  { retries, age }: Extract<Trigger, { on: "minute" }>,
+): void {
+  if (!dead) throw new Error("the clock's function has no queue for what it cannot do");
+  const own = role(scope, "MinuteRole", {
+    by: new iam.ServicePrincipal("scheduler.amazonaws.com"),
+    description: `Skiff ${cluster}: the clock`,
+    may: [
+      { actions: ["lambda:InvokeFunction"], resources: [target.functionArn] },
+      { actions: ["sqs:SendMessage"], resources: [dead.queueArn] },
+    ],
+  });
+  new scheduler.CfnSchedule(scope, "Minute", {
+    description: `Skiff ${cluster}: the clock`,
+    scheduleExpression: "rate(1 minute)",
+    flexibleTimeWindow: { mode: "OFF" },
+    target: {
+      arn: target.functionArn,
+      roleArn: own.roleArn,
+      retryPolicy: { maximumRetryAttempts: retries, maximumEventAgeInSeconds: age },
+      deadLetterConfig: { arn: dead.queueArn },
+    },
+  });
+}
+
+function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions.StateMachine {
+  const logGroup = new logs.LogGroup(scope, "WaitLogs", {
+    // Step Functions may write to groups of this name without the account's policy of log delivery growing.
+    logGroupName: `/aws/vendedlogs/states/skiff-${config.cluster}-wait`,
+    retention: config.retention.functions,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  const own = role(scope, "WaitRole", {
+    by: new iam.ServicePrincipal("states.amazonaws.com"),
+    description: `Skiff ${config.cluster}: puts keys back when their time has come`,
+    may: [
+      { actions: ["sqs:SendMessage"], resources: queueNames.map((name) => partOf(queues, name).arn) },
+      {
+        actions: [
+          "logs:CreateLogDelivery",
+          "logs:DeleteLogDelivery",
+          "logs:DescribeLogGroups",
+          "logs:DescribeResourcePolicies",
+          "logs:GetLogDelivery",
+          "logs:ListLogDeliveries",
+          "logs:PutResourcePolicy",
+          "logs:UpdateLogDelivery",
+        ],
+        resources: ["*"],
+        because: "CloudWatch Logs knows no resource for log deliveries",
+      },
+      { ...tracing, actions: [...tracing.actions, "xray:GetSamplingRules", "xray:GetSamplingTargets"] },
+    ],
+  });
+  const machine = new stepfunctions.StateMachine(scope, "Wait", {
+    stateMachineType: stepfunctions.StateMachineType.STANDARD,
+    definitionBody: stepfunctions.DefinitionBody.fromString(JSON.stringify(waitDefinition(scope.partition))),
+    role: own.withoutPolicyUpdates(),
+    tracingEnabled: true,
+    logs: { destination: logGroup, level: stepfunctions.LogLevel.ERROR, includeExecutionData: false },
+  });
+  acknowledge(machine, { SF1: "executions are many and their input holds keys of objects: only errors are logged" });
+  return machine;
+}
+
+/** Changes that were given up are looked for again: the alarm on their queue wakes the tick, which is told why. */
+function resyncWhenChangesAreLost(
+  scope: Construct,
+  { cluster }: Config,
+  tick: HouseFunction,
+  failures: sqs.Queue,
+): void {
+  const alarm = new cloudwatch.Alarm(scope, "ChangesLost", {
+    alarmName: `skiff-${cluster}-changes-lost`,
+    alarmDescription: "Changes were given up by the stream's function; the tick looks for what they would have woken.",
+    metric: failures.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1), statistic: "Maximum" }),
+    threshold: 1,
+    evaluationPeriods: 1,
+    comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+  });
+  new events.Rule(scope, "Resync", {
+    description: "Wakes tick",
+    eventPattern: {
+      source: ["aws.cloudwatch"],
+      detailType: ["CloudWatch Alarm State Change"],
+      resources: [alarm.alarmArn],
+      detail: { state: { value: ["ALARM"] } },
+    },
+    targets: [
+      new targets.LambdaFunction(tick.lambda, {
+        event: events.RuleTargetInput.fromObject({ resync: true }),
+        retryAttempts: 3,
+        maxEventAge: Duration.hours(1),
+        ...(tick.dead ? { deadLetterQueue: tick.dead } : {}),
+      }),
+    ],
+  });
+}

@@ -1,0 +1,223 @@
+import {
+  aws_s3_assets as assets,
+  aws_autoscaling as autoscaling,
+  Duration,
+  aws_ec2 as ec2,
+  aws_ecs as ecs,
+  aws_iam as iam,
+  type Stack,
+  Tags,
+} from "aws-cdk-lib";
+import type { Bundles } from "../bundle.ts";
+import type { Config } from "../config.ts";
+import { acknowledge } from "../constructs/acknowledge.ts";
+import { agentService, type EcsCluster, ecsHostPermissions } from "../constructs/agent-service.ts";
+import { type Network, network } from "../constructs/network.ts";
+import { policy, role } from "../constructs/role.ts";
+import { type Parts, partOf } from "../parts.ts";
+import { pullImages, writeLogs } from "../permissions.ts";
+import { nodeScript } from "../user-data.ts";
+import { type Api, restStage } from "./api.ts";
+
+export interface Nodes extends Network {
+  cluster: EcsCluster;
+  groups: autoscaling.AutoScalingGroup[];
+}
+
+export interface NodesOptions {
+  config: Config;
+  bundles: Bundles;
+  parts: Parts;
+  api: Api;
+}
+
+/** Where pods run: the network, groups of instances, and the ECS cluster of the Fargate node. */
+export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesOptions): Nodes {
+  const net = network(stack, config);
+  const cluster = ecsCluster(stack, config, parts, net);
+  const agent = new assets.Asset(stack, "Agent", { path: bundles.agent });
+  const archive = stack.formatArn({
+    service: "s3",
+    region: "",
+    account: "",
+    resource: agent.s3BucketName,
+    resourceName: agent.s3ObjectKey,
+  });
+  policy(stack, "NodePolicy", api.nodeRole, [
+    {
+      actions: ["execute-api:Invoke"],
+      resources: [
+        `${api.rest.arnForExecuteApi("*", "/iam", restStage)}/*`,
+        api.rest.arnForExecuteApi("*", "/iam", restStage),
+      ],
+      because: "a node uses many paths; what is before the wildcards is the signed surface of this cluster's API",
+    },
+    { actions: ["execute-api:Invoke"], resources: [api.connectArn] },
+    writeLogs(`${partOf(parts.arns, "podLogs")}:*`),
+    { actions: ["s3:GetObject"], resources: [archive] },
+    ...(config.agentService ? ecsHostPermissions(stack, cluster) : []),
+  ]);
+  const shared: Shared = {
+    stack,
+    config,
+    net,
+    role: api.nodeRole,
+    agent: agent.s3ObjectUrl,
+    agentConfig: {
+      server: `${api.endpoint}/iam`,
+      region: config.region,
+      sigv4: true,
+      link: api.dial,
+      runtime: "containerd",
+      dataDir: "/var/lib/skiff",
+      podCidr: config.podCidr,
+      podLogGroup: partOf(parts.environment, "SKIFF_POD_LOG_GROUP"),
+      registryMirrors: [],
+      verbose: false,
+    },
+  };
+  const groups = config.nodeGroups.map((group) => nodeGroup(shared, group));
+  if (config.agentService) {
+    const { image, instanceType, count } = config.agentService;
+    groups.push(agentHosts(shared, instanceType, count));
+    agentService(stack, config, { cluster, image });
+  }
+  return { ...net, cluster, groups };
+}
+
+interface Shared {
+  stack: Stack;
+  config: Config;
+  net: Network;
+  role: iam.IRole;
+  agent: string;
+  agentConfig: Record<string, unknown>;
+}
+
+function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, securityGroup }: Network): EcsCluster {
+  const clusterName = `skiff-${config.cluster}`;
+  const cluster = new ecs.CfnCluster(stack, "Ecs", { clusterName, capacityProviders: ["FARGATE", "FARGATE_SPOT"] });
+  acknowledge(cluster, { ECS4: "Container Insights costs more than the tasks; pods tell their own status" });
+  const repositories = stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" });
+  const execution = role(stack, "TaskExecutionRole", {
+    by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+    description: `Skiff ${config.cluster}: how ECS starts a pod's task`,
+    may: [...pullImages(repositories), writeLogs(`${partOf(parts.arns, "podLogs")}:*`)],
+  });
+  Object.assign(parts.environment, {
+    SKIFF_ECS_CLUSTER: cluster.ref,
+    SKIFF_SUBNETS: subnets.map(({ subnetId }) => subnetId).join(","),
+    SKIFF_SECURITY_GROUPS: securityGroup.securityGroupId,
+    SKIFF_TASK_EXECUTION_ROLE: execution.roleArn,
+  } satisfies Parts["environment"]);
+  const named = (resource: string, resourceName: string) => stack.formatArn({ service: "ecs", resource, resourceName });
+  Object.assign(parts.arns, {
+    ecsCluster: cluster.attrArn,
+    taskFamilies: named("task-definition", `${clusterName}-*`),
+    tasks: named("task", `${clusterName}/*`),
+    taskExecutionRole: execution.roleArn,
+  } satisfies Parts["arns"]);
+  return { name: cluster.ref, arn: cluster.attrArn };
+}
+
+type NodeGroup = Config["nodeGroups"][number];
+
+/** Instances whose metadata only the host can reach, with an encrypted disk; Spot takes the cheapest pools with room. */
+function nodeGroup(shared: Shared, group: NodeGroup): autoscaling.AutoScalingGroup {
+  const cpuType = group.architecture === "arm64" ? ec2.AmazonLinuxCpuType.ARM_64 : ec2.AmazonLinuxCpuType.X86_64;
+  const labels = {
+    ...group.labels,
+    "skiff.dev/node-group": group.name,
+    "topology.kubernetes.io/zone": "INSTANCE_ZONE",
+    "topology.kubernetes.io/region": shared.config.region,
+    "node.kubernetes.io/instance-type": "INSTANCE_TYPE",
+  };
+  return instances(shared, {
+    name: group.name,
+    machineImage: ec2.MachineImage.latestAmazonLinux2023({ cpuType }),
+    script: nodeScript({ installs: true, agent: shared.agent, config: { ...shared.agentConfig, labels } }),
+    types: group.instanceTypes,
+    minimum: group.minimum,
+    maximum: group.maximum,
+    spot: group.spot,
+    disk: group.disk,
+  });
+}
+
+interface Instances {
+  name: string;
+  machineImage: ec2.IMachineImage;
+  script: string[];
+  types: readonly string[];
+  minimum: number;
+  maximum: number;
+  spot: boolean;
+  disk: number;
+}
+
+function instances({ stack, config, net, role: nodeRole }: Shared, wanted: Instances): autoscaling.AutoScalingGroup {
+  const id = `Group${wanted.name}`;
+  const userData = ec2.UserData.forLinux();
+  userData.addCommands(...wanted.script);
+  const launchTemplate = new ec2.LaunchTemplate(stack, `${id}Template`, {
+    machineImage: wanted.machineImage,
+    instanceType: new ec2.InstanceType(wanted.types[0]!),
+    userData,
+    securityGroup: net.securityGroup,
+    role: nodeRole,
+    httpTokens: ec2.LaunchTemplateHttpTokens.REQUIRED,
+    // Pods are one hop further away than their node: the node's role is not theirs.
+    httpPutResponseHopLimit: 1,
+    blockDevices: [
+      {
+        deviceName: "/dev/xvda",
+        volume: ec2.BlockDeviceVolume.ebs(wanted.disk, { encrypted: true, volumeType: ec2.EbsDeviceVolumeType.GP3 }),
+      },
+    ],
+  });
+  const made = new autoscaling.AutoScalingGroup(stack, id, {
+    vpc: net.vpc,
+    vpcSubnets: { subnets: net.subnets },
+    minCapacity: wanted.minimum,
+    maxCapacity: wanted.maximum,
+    mixedInstancesPolicy: {
+      launchTemplate,
+      launchTemplateOverrides: wanted.types.map((type) => ({ instanceType: new ec2.InstanceType(type) })),
+      instancesDistribution: {
+        onDemandBaseCapacity: 0,
+        onDemandPercentageAboveBaseCapacity: wanted.spot ? 0 : 100,
+        spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
+      },
+    },
+    capacityRebalance: wanted.spot,
+    healthChecks: autoscaling.HealthChecks.ec2({ gracePeriod: Duration.minutes(3) }),
+    updatePolicy: autoscaling.UpdatePolicy.rollingUpdate({ minInstancesInService: 0 }),
+  });
+  acknowledge(made, {
+    EC26: "the launch template encrypts the disk; the rule cannot read it behind a mixed policy",
+    AS3: "the cluster itself tells when nodes come and go; EventBridge tells it of instances",
+    EC28: "nodes report their own load; detailed monitoring costs two dollars for each instance",
+  });
+  Tags.of(made).add("Name", `skiff-${config.cluster}-${wanted.name}`);
+  return made;
+}
+
+/** The instances of the ECS service of agents: they get the configuration, and ECS brings the agent. */
+function agentHosts(shared: Shared, instanceType: string, count: number): autoscaling.AutoScalingGroup {
+  const arm = new ec2.InstanceType(instanceType).architecture === ec2.InstanceArchitecture.ARM_64;
+  return instances(shared, {
+    name: "ecs",
+    machineImage: ecs.EcsOptimizedImage.amazonLinux2023(arm ? ecs.AmiHardwareType.ARM : ecs.AmiHardwareType.STANDARD),
+    script: nodeScript({
+      installs: false,
+      agent: shared.agent,
+      config: { ...shared.agentConfig, labels: { "skiff.dev/node-group": "ecs" } },
+      before: [`echo ECS_CLUSTER=skiff-${shared.config.cluster} >> /etc/ecs/ecs.config`],
+    }),
+    types: [instanceType],
+    minimum: count,
+    maximum: count,
+    spot: false,
+    disk: 30,
+  });
+}

@@ -1,0 +1,81 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { App } from "aws-cdk-lib";
+import { cloud } from "./app.ts";
+import { type Bundles, bundle } from "./bundle.ts";
+import { type ConfigInput, longestCluster, parseConfig } from "./config.ts";
+import { functionNames } from "./functions.ts";
+import type { Template } from "./wiring.ts";
+
+/** What every configuration needs, and nothing else. */
+export const least = {
+  cluster: "demo",
+  region: "eu-west-1",
+  administrator: "arn:aws:iam::123456789012:role/Administrator",
+} as const satisfies ConfigInput;
+
+/** Everything at once, under the longest name. */
+export const most = {
+  ...least,
+  cluster: "c".repeat(longestCluster),
+  account: "123456789012",
+  nodeGroups: [
+    { name: "arm", minimum: 1 },
+    { name: "x86", architecture: "x86_64", instanceTypes: ["t3a.medium", "t3.medium"], spot: true, labels: { a: "b" } },
+  ],
+  agentService: { image: "example.com/agent:1" },
+  gateway: { image: "example.com/gateway:1", allow: ["192.0.2.0/24"] },
+  domain: {
+    name: "kube.example.com",
+    certificate: "arn:aws:acm:eu-west-1:123456789012:certificate/1",
+    zone: { id: "Z1", name: "example.com" },
+  },
+  tags: { team: "platform" },
+  permissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
+  alarms: { email: "somebody@example.com" },
+} as const satisfies ConfigInput;
+
+const scratch = (): string => mkdtempSync(join(tmpdir(), "skiff-infra-"));
+
+/** A folder of functions that do nothing: what is tested here is what stands around them. */
+export function emptyFunctions(names: readonly string[] = functionNames): string {
+  const source = scratch();
+  for (const name of names) {
+    mkdirSync(join(source, name));
+    writeFileSync(join(source, name, "index.ts"), `export const handler = async (): Promise<string> => "${name}";\n`);
+  }
+  return source;
+}
+
+export function emptyBundles(): Bundles {
+  const source = emptyFunctions();
+  return bundle({ source, agent: join(source, "api/index.ts"), output: scratch() });
+}
+
+export interface Synthesized {
+  app: App;
+  /** Where the assembly lies. */
+  folder: string;
+  /** By name of the stack. */
+  templates: Record<string, Template>;
+}
+
+/** Synthesizes a configuration over functions that do nothing. Throws what the house's checks find. */
+export function synthesize(input: ConfigInput, bundles: Bundles = emptyBundles()): Synthesized {
+  const folder = scratch();
+  const app = new App({ outdir: folder, analyticsReporting: false });
+  cloud(app, { config: parseConfig(input, "test"), bundles, version: "0.0.0" });
+  app.synth();
+  return { app, folder, templates: readTemplates(folder) };
+}
+
+/** The templates of an assembly, by name of the stack. */
+export function readTemplates(folder: string): Record<string, Template> {
+  const suffix = ".template.json";
+  return Object.fromEntries(
+    readdirSync(folder)
+      .filter((file) => file.endsWith(suffix))
+      .map((file) => [file.slice(0, -suffix.length), JSON.parse(readFileSync(join(folder, file), "utf8")) as Template]),
+  );
+}

@@ -1,0 +1,74 @@
+/** What an instance is told at its first start. */
+export interface NodeSetup {
+  /** Whether the instance's own packages run pods; a host of the ECS service gets only the configuration. */
+  installs: boolean;
+  /** `s3://…` of the archive with `agent.mjs`. */
+  agent: string;
+  /** The agent's configuration, less what the instance knows itself: its name. */
+  config: Record<string, unknown>;
+  /** Words that go before all else. */
+  before?: string[];
+}
+
+const metadata = "http://169.254.169.254/latest";
+
+/** Node 24 in the distribution's own packages is called so, beside other versions. */
+const node = "/usr/bin/node-24";
+
+const unit = `[Unit]
+Description=Skiff agent
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart=${node} --enable-source-maps /opt/skiff/agent.mjs --config /etc/skiff/agent.json
+Restart=always
+RestartSec=5
+KillMode=process
+LimitNOFILE=1048576
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+`;
+
+/**
+ * The script of an Amazon Linux 2023 instance. It installs what runs containers, Node 24 and the agent; the node is
+ * called after the instance, since that is what its role proves. The service keeps containers when the agent ends.
+ */
+export function nodeScript({ installs, agent, config, before = [] }: NodeSetup): string[] {
+  const written = JSON.stringify({ ...config, nodes: [{ name: "INSTANCE_ID" }] });
+  const lines = [
+    "set -euo pipefail",
+    ...before,
+    `token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' ${metadata}/api/token)`,
+    `about() { curl -fsS --retry 5 -H "X-aws-ec2-metadata-token: $token" ${metadata}/meta-data/$1; }`,
+    "id=$(about instance-id)",
+    "zone=$(about placement/availability-zone)",
+    "type=$(about instance-type)",
+    "install -d -m 0700 /etc/skiff /var/lib/skiff",
+    "umask 077",
+    `sed "s|INSTANCE_ID|$id|; s|INSTANCE_ZONE|$zone|; s|INSTANCE_TYPE|$type|" > /etc/skiff/agent.json <<'SKIFF'`,
+    written,
+    "SKIFF",
+    "umask 022",
+  ];
+  if (!installs) return lines;
+  return [
+    ...lines,
+    "dnf install -y containerd runc iptables-nft iproute nodejs24 unzip",
+    // The plugins have had two names.
+    "dnf install -y cni-plugins || dnf install -y containernetworking-plugins",
+    "modprobe br_netfilter",
+    "printf 'net.ipv4.ip_forward = 1\\nnet.bridge.bridge-nf-call-iptables = 1\\n' > /etc/sysctl.d/90-skiff.conf",
+    "sysctl -q --system",
+    "install -d /opt/skiff",
+    `aws s3 cp --only-show-errors '${agent}' /tmp/skiff-agent.zip`,
+    "unzip -q -o /tmp/skiff-agent.zip -d /opt/skiff && rm /tmp/skiff-agent.zip",
+    "cat > /etc/systemd/system/skiff-agent.service <<'SKIFF'",
+    unit.trimEnd(),
+    "SKIFF",
+    "systemctl daemon-reload",
+    "systemctl enable --now skiff-agent.service",
+  ];
+}
