@@ -135,9 +135,15 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): ApiRequest {
   const url = incoming.url ?? "/";
   const mark = url.indexOf("?");
   const headers: Record<string, string | undefined> = {};
+  let repeated: Record<string, readonly string[]> | undefined;
   for (const name in incoming.headers) {
     const value = incoming.headers[name];
     headers[name] = Array.isArray(value) ? value.join(",") : value;
+    // Each value is a group or the like of its own, and may hold the comma that joins them.
+    if (name.startsWith("impersonate-")) {
+      repeated ??= {};
+      repeated[name] = incoming.headersDistinct[name] ?? [];
+    }
   }
   const peer = peerOf(incoming.socket as TLSSocket);
   return {
@@ -145,6 +151,7 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): ApiRequest {
     path: mark < 0 ? url : url.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
     headers,
+    ...(repeated ? { repeated } : {}),
     body: () => readBody(incoming),
     signal,
     ...(peer ? { peer } : {}),

@@ -1,98 +1,123 @@
-import type { User } from "#auth";
+import type { AccessAttributes } from "#api/meta";
+import { isOpen, type User } from "#auth";
 import { ApiError, badRequest, forbidden, tooManyRequests, unauthorized } from "#base";
-import { type ApiRequest, isTrue, type RequestInfo } from "./request.ts";
+import { type ApiRequest, isTrue, type RequestInfo, valuesOf } from "./request.ts";
 import type { Server } from "./server.ts";
 
 const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
-
-/** What anybody may ask: the checks of load balancers, the version, and how to trust the issuer of tokens. */
-const open = /^\/(?:healthz|livez|readyz|version|openid\/v1\/jwks|\.well-known\/openid-configuration)(?:\/|$)/;
 
 /** Finds out who asks. Throws ApiError 401 when nobody vouches for the sender and the path is not open to all. */
 export async function authenticate(server: Server, request: ApiRequest): Promise<User> {
   const credentials = {
     headers: request.headers,
     ...(request.peer?.certificate ? { certificate: request.peer.certificate } : {}),
+    ...(request.peer?.principal ? { principal: request.peer.principal } : {}),
   };
   for (const authenticator of server.authenticators) {
     const user = await authenticator(credentials);
     if (user) return user;
   }
-  if (open.test(request.path) && request.headers["authorization"] === undefined) return anonymous;
+  if (isOpen(request.path) && request.headers["authorization"] === undefined) return anonymous;
   throw unauthorized();
 }
 
 const header = { user: "impersonate-user", uid: "impersonate-uid", group: "impersonate-group" };
 const extraPrefix = "impersonate-extra-";
+const authenticationGroup = "authentication.k8s.io";
 
-/** Lets a user who may do so ask as somebody else (`--as`). Throws ApiError 403 for those who may not. */
-export async function impersonate(server: Server, request: ApiRequest, user: User): Promise<User> {
-  const name = request.headers[header.user];
-  const groups = (request.headers[header.group] ?? "")
-    .split(",")
-    .map((group) => group.trim())
-    .filter((group) => group !== "");
-  const uid = request.headers[header.uid];
-  const extra = extraOf(request);
-  if (name === undefined) {
-    if (groups.length > 0 || uid !== undefined || Object.keys(extra).length > 0) {
-      throw badRequest("requested impersonation without impersonating a user");
-    }
-    return user;
+/** Whom a request wants to be; undefined when it wants to be nobody else. Throws ApiError 400 for half a wish. */
+function wantedUser(request: ApiRequest): Required<User> | undefined {
+  const name = request.headers[header.user] ?? "";
+  const uid = request.headers[header.uid] ?? "";
+  const groups = valuesOf(request, header.group);
+  const extra: Record<string, readonly string[]> = {};
+  for (const key of Object.keys(request.headers)) {
+    if (key.startsWith(extraPrefix)) extra[decoded(key.slice(extraPrefix.length))] = valuesOf(request, key);
   }
-  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
-  const asked = account
-    ? [{ plural: "serviceaccounts", namespace: account[1]!, name: account[2]! }]
-    : [{ plural: "users", namespace: "", name }];
-  asked.push(...groups.map((group) => ({ plural: "groups", namespace: "", name: group })));
-  for (const what of asked) {
-    const resource = { group: "", version: "v1", subresource: "", ...what };
-    const decision = await server.authorize({ user, verb: "impersonate", resource, path: "" });
-    if (!decision?.allowed) {
-      const why = `User "${user.name}" cannot impersonate resource "${what.plural}" in API group "" at the cluster scope`;
-      throw forbidden({ group: "", resource: what.plural }, what.name, why);
-    }
-  }
-  const standing = name === anonymous.name ? "system:unauthenticated" : "system:authenticated";
-  const implied = account ? ["system:serviceaccounts", `system:serviceaccounts:${account[1]}`] : [];
-  return {
-    name,
-    ...(uid === undefined ? {} : { uid }),
-    extra,
-    groups: [...new Set([...groups, ...implied, standing])],
-  };
+  if (name !== "") return { name, uid, groups, extra };
+  if (uid === "" && groups.length === 0 && Object.keys(extra).length === 0) return undefined;
+  throw badRequest("requested impersonation without impersonating a user name");
 }
 
-function extraOf(request: ApiRequest): Record<string, string[]> {
-  const extra: Record<string, string[]> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.startsWith(extraPrefix) && value !== undefined)
-      extra[decodeURIComponent(name.slice(extraPrefix.length))] = [value];
+/**
+ * Lets a user who may do so ask as somebody else (`--as`): the verb `impersonate` on the user or service account, on
+ * each group, on the uid and on each value of what else is told of them. Throws ApiError 403 for those who may not.
+ */
+export async function impersonate(server: Server, request: ApiRequest, user: User): Promise<User> {
+  const wanted = wantedUser(request);
+  if (!wanted) return user;
+  const { name, uid, extra } = wanted;
+  const ask = async (
+    plural: string,
+    what: string,
+    more: { group?: string; namespace?: string; part?: string } = {},
+  ) => {
+    const { group = "", namespace = "", part: subresource = "" } = more;
+    const resource = { group, version: "v1", plural, subresource, namespace, name: what };
+    const attributes = { user, verb: "impersonate", resource, path: "" };
+    const decision = await server.authorize(attributes);
+    if (!decision?.allowed) throw refused(attributes, decision?.reason);
+  };
+  const [, accountNamespace, accountName] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? [];
+  if (accountName === undefined) await ask("users", name);
+  else await ask("serviceaccounts", accountName, { namespace: accountNamespace! });
+  if (uid !== "") await ask("uids", uid, { group: authenticationGroup });
+  for (const group of wanted.groups) await ask("groups", group);
+  for (const [part, values] of Object.entries(extra)) {
+    for (const value of values) await ask("userextras", value, { group: authenticationGroup, part });
   }
-  return extra;
+  return { name, ...(uid === "" ? {} : { uid }), extra, groups: standing(wanted, accountNamespace) };
+}
+
+/** The groups of whom somebody impersonates: as asked, or those that a service account always has, and the standing. */
+function standing({ name, groups }: User, accountNamespace: string | undefined): string[] {
+  const own =
+    groups.length === 0 && accountNamespace !== undefined
+      ? ["system:serviceaccounts", `system:serviceaccounts:${accountNamespace}`]
+      : [...groups];
+  const unknown = "system:unauthenticated";
+  const last = name === anonymous.name || own.includes(unknown) ? unknown : "system:authenticated";
+  return own.includes(last) ? own : [...own, last];
+}
+
+function decoded(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 /** Throws ApiError 403 in upstream's words unless somebody allows the request. */
 export async function authorize(server: Server, request: ApiRequest, info: RequestInfo, user: User): Promise<void> {
   const { group, version, plural, subresource, namespace, name } = info;
   const resource = { group, version, plural, subresource, namespace, name };
-  const decision = await server.authorize({
+  const attributes = {
     user,
     verb: info.verb,
     path: info.path,
     ...(info.resource ? { resource } : {}),
     fieldSelector: request.query.get("fieldSelector") ?? undefined,
-  });
-  if (decision?.allowed) return;
-  const reason = decision?.reason ? `: ${decision.reason}` : "";
-  if (!info.resource) {
-    const message = `forbidden: User "${user.name}" cannot ${info.verb} path "${info.path}"${reason}`;
-    throw new ApiError(403, "Forbidden", message, {});
+  };
+  const decision = await server.authorize(attributes);
+  if (!decision?.allowed) throw refused(attributes, decision?.reason);
+}
+
+/** What upstream puts for marks that could make HTML of a message. */
+const marks: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+
+function refused({ user, verb, resource, path }: AccessAttributes, reason = ""): ApiError {
+  const who = JSON.stringify(user.name);
+  const tail = reason === "" ? "" : `: ${reason}`;
+  const clean = (message: string) => `${message.replace(/[&<>]/g, (mark) => marks[mark]!)}${tail}`;
+  if (!resource) {
+    return new ApiError(403, "Forbidden", `forbidden: ${clean(`User ${who} cannot ${verb} path "${path}"`)}`, {});
   }
+  const { group, plural, subresource, namespace, name } = resource;
   const what = subresource === "" ? plural : `${plural}/${subresource}`;
   const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
-  const why = `User "${user.name}" cannot ${info.verb} resource "${what}" in API group "${group}" ${scope}${reason}`;
-  throw forbidden({ group, resource: plural }, name, why);
+  const why = `User ${who} cannot ${verb} resource "${what}" in API group "${group}" ${scope}`;
+  return forbidden({ group, resource: plural }, name, clean(why));
 }
 
 /** Takes a place among the requests at work; watches and connections do not count. Returns how to give it back. */

@@ -1,4 +1,4 @@
-import type { User } from "#auth";
+import type { Credentials, User } from "#auth";
 
 /** A request as the server sees it, whatever host took it. */
 export interface ApiRequest {
@@ -8,12 +8,18 @@ export interface ApiRequest {
   query: URLSearchParams;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | undefined>>;
+  /** The values of headers that mean several things when sent several times, each as it was sent; by the same names. */
+  repeated?: Readonly<Record<string, readonly string[]>>;
   /** Reads the whole body; the host rejects with ApiError 413 beyond its limit. */
   body(): Promise<Uint8Array>;
   /** Aborts when the client is gone or the host stops. */
   signal: AbortSignal;
   /** What the transport knows of the peer. */
-  peer?: { certificate?: { commonName: string; organizations: string[] } };
+  peer?: {
+    certificate?: { commonName: string; organizations: string[] };
+    /** Who signed the request, where the host's gateway has checked the signature. */
+    principal?: Credentials["principal"];
+  };
 }
 
 /** An answer. A body of many chunks is pulled by the host and ended by it with `return()` when the client goes. */
@@ -95,6 +101,12 @@ function verbOf(request: ApiRequest, info: RequestInfo): string {
   }
   if (request.method === "DELETE") return info.name === "" ? "deletecollection" : "delete";
   return verbs[request.method] ?? request.method.toLowerCase();
+}
+
+/** The values of a header that may come several times. A value is never taken apart: a group's name may hold commas. */
+export function valuesOf({ headers, repeated }: ApiRequest, name: string): readonly string[] {
+  const value = headers[name];
+  return repeated?.[name] ?? (value === undefined ? [] : [value]);
 }
 
 /** A boolean query parameter as Go reads it. */

@@ -3,8 +3,10 @@
  * unless somebody allows. It knows requests by their attributes only, never a socket and never a body.
  */
 export { clientCertificates } from "./authenticate/client-cert.ts";
-export { discovery } from "./authorize/discovery.ts";
 export { masters } from "./authorize/masters.ts";
-export { nodes } from "./authorize/node.ts";
+export { nodes, withNodes } from "./authorize/node.ts";
+export { isOpen, openPaths } from "./authorize/open-paths.ts";
+export { ensurePolicy } from "./authorize/rbac/policy/ensure.ts";
+export { type Rbac, type RbacOptions, rbac } from "./authorize/rbac/rbac.ts";
 export { union } from "./authorize/union.ts";
 export type { Attributes, Authenticator, Authorizer, Credentials, Decision, RuleResolver, User } from "./port.ts";

@@ -14,6 +14,7 @@ import {
   service as services,
   endpointSlice as slices,
 } from "#api";
+import { ensurePolicy } from "#auth";
 import { type Clock, clone, deepEqual, isReason } from "#base";
 import type { Client } from "#client";
 
@@ -27,13 +28,15 @@ export interface BootstrapOptions {
 const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /**
- * Makes what every cluster has: the system namespaces, the default ServiceCIDR, and the `kubernetes` service with its
- * endpoints. Safe to run at every start: what is there stays, what differs is put right.
+ * Makes what every cluster has: the system namespaces, the roles and bindings that people count on, the default
+ * ServiceCIDR, and the `kubernetes` service with its endpoints. Safe to run at every start: what is there stays, what
+ * differs is put right.
  */
 export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOptions): Promise<void> {
   for (const name of systemNamespaces) {
     await ensure<Namespace>(client, namespaces, { metadata: { name } });
   }
+  await ensurePolicy(client);
   const block = parseCidr(serviceCidr);
   if (block?.version !== 4 || block.prefix > 28) {
     throw new Error(`the service CIDR ${serviceCidr} is not an IPv4 block of at least 16 addresses`);

@@ -1,7 +1,7 @@
 import { admissionPlugins } from "#admission";
-import { catalog } from "#api";
+import { catalog, storageOf } from "#api";
 import { type ApiServer, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
-import { type Authenticator, clientCertificates, discovery, masters, nodes, union } from "#auth";
+import { type Authenticator, clientCertificates, masters, nodes, openPaths, rbac, union, withNodes } from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
@@ -69,6 +69,20 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     return open;
   };
   let ready = false;
+  const live = options.caching === "live";
+  const roles = rbac({
+    client: () => client,
+    clock,
+    // Looking at a log that is kept in memory costs nothing; elsewhere what was known five seconds ago will do.
+    maxAge: live ? 0 : 5000,
+    async revision(kind) {
+      const type = storageOf(kind);
+      if (!live) return store.head(type);
+      const kept = await cache(type);
+      await kept.catchUp();
+      return kept.revision;
+    },
+  });
   const server: ApiServer = apiServer({
     store,
     registry,
@@ -79,9 +93,11 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     authenticators: [clientCertificates, ...(options.authenticators ?? [])],
     authorize: union(
       masters,
-      discovery,
+      openPaths,
       nodes(() => client),
+      roles.authorize,
     ),
+    rules: withNodes(roles.rules),
     admission: admissionPlugins({ nodePorts }),
     checks: {
       bootstrap: () => {

@@ -1,6 +1,6 @@
 /** A server with nothing around it, for tests: no cache, no admission, no controllers, over a store that the test has. */
 import { catalog } from "#api";
-import { clientCertificates, discovery, masters, union } from "#auth";
+import { clientCertificates, masters, openPaths, union } from "#auth";
 import { silentLog, systemClock, systemRandom } from "#base";
 import type { Store } from "#store";
 import { apiServer } from "../api-server.ts";
@@ -47,7 +47,7 @@ export function bareServer(store: Store, limits: Partial<Limits> = {}): BareServ
     log: silentLog,
     version,
     authenticators: [clientCertificates],
-    authorize: union(masters, discovery),
+    authorize: union(masters, openPaths),
     admission: [],
   });
   const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>

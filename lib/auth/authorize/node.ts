@@ -1,10 +1,23 @@
 import { type Pod, pod as pods } from "#api";
 import { isReason } from "#base";
 import type { Client } from "#client";
-import type { Attributes, Authorizer, Decision } from "../port.ts";
+import type { Attributes, Authorizer, Decision, RuleResolver, User } from "../port.ts";
 
 const prefix = "system:node:";
 const group = "system:nodes";
+
+const isNode = ({ name, groups }: User): boolean => groups.includes(group) && name.startsWith(prefix);
+
+/** Says of nodes that their rights cannot be listed: they depend on the pods that they run. */
+export const withNodes = (resolver: RuleResolver): RuleResolver => ({
+  ...resolver,
+  async rulesFor(user, namespace) {
+    const found = await resolver.rulesFor(user, namespace);
+    if (!isNode(user)) return found;
+    const error = "node authorizer does not support user rule resolution";
+    return { ...found, incomplete: true, error: found.error === "" ? error : `[${error}, ${found.error}]` };
+  },
+});
 
 type Resource = NonNullable<Attributes["resource"]>;
 
@@ -35,7 +48,7 @@ export const nodes =
   (client: () => Client): Authorizer =>
   async (attributes) => {
     const { user, resource, verb } = attributes;
-    if (!user.groups.includes(group) || !user.name.startsWith(prefix)) return undefined;
+    if (!isNode(user)) return undefined;
     const node = user.name.slice(prefix.length);
     if (!resource) return attributes.path === `/link/${node}` ? { allowed: true } : undefined;
     const what = resource.subresource === "" ? resource.plural : `${resource.plural}/${resource.subresource}`;
