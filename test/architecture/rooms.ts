@@ -29,6 +29,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/client": { sees: ["lib/base", "lib/api", "lib/patch", "lib/wire"], uses: ["node:http", "node:https"] },
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
+  "lib/auth/aws-iam": { sees: ["lib/base", "lib/auth"], uses: ["node:crypto"] },
   "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
   "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
   "lib/apiserver": {
@@ -135,7 +136,16 @@ export const rooms: Readonly<Record<string, Room>> = {
 
 /** Tests stand beside the code that they test; they also get the builders, the fakes and the drivers that need nothing. */
 export const testsAlsoSee = ["test/*", "lib/store/*", "agent/*", "lib/client", "lib/api", "lib/auth"];
-export const testsAlsoUse = ["vitest", "fast-check", "zod", "ws", "@aws-sdk/client-dynamodb", "node:*"];
+export const testsAlsoUse = [
+  "vitest",
+  "fast-check",
+  "zod",
+  "ws",
+  "@aws-sdk/client-dynamodb",
+  "@aws-crypto/sha256-js",
+  "@smithy/signature-v4",
+  "node:*",
+];
 
 /** A test, a port's contract, or what only they use: `conformance`, `model` and `testing` files and folders. */
 export const isTest = (file: string): boolean =>

@@ -1,0 +1,9 @@
+/**
+ * Principals of AWS IAM as users: by tokens that are presigned requests to STS (`aws eks get-token` makes them), and
+ * by the word of a gateway that has checked a signature. It asks STS through a function that it is given, and never
+ * believes a name that the sender could have chosen.
+ */
+export { type Sts, type StsTokenOptions, stsTokens } from "./authenticator.ts";
+export { stsHosts } from "./partitions.ts";
+export { type AccessRow, canonicalArn, type Principal, type PrincipalOptions, userOf } from "./principals.ts";
+export { signedRequests } from "./signed-requests.ts";
