@@ -3,6 +3,7 @@
  * and sees neither the API server nor a store.
  */
 import type { AnyController } from "#reconcile";
+import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointSliceController } from "./endpoint-slice/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
@@ -39,4 +40,5 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   podEvictionController(),
   expiryController,
   serviceAllocationController,
+  clusterRoleAggregation,
 ];

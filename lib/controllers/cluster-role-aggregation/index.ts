@@ -1,0 +1,48 @@
+/** Gathers rules into cluster roles that ask for it (upstream's clusterrole-aggregation controller). */
+import { type ClusterRole, clusterRole as clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
+import { deepEqual } from "#base";
+import { type ControllerContext, defineController, type Key, type Seen, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+export const clusterRoleAggregation = defineController<ClusterRole>({
+  name: "cluster-role-aggregation",
+  for: clusterRoles,
+  concerns: ({ object }) => object.aggregationRule !== undefined,
+  watches: [watching<ClusterRole>(clusterRoles, gatherers)],
+  reconcile,
+});
+
+const gathers = ({ aggregationRule }: ClusterRole, { metadata }: ClusterRole): boolean =>
+  (aggregationRule?.clusterRoleSelectors ?? []).some((selector) =>
+    matches(requirementsOf(selector), metadata.labels ?? {}),
+  );
+
+/** The roles that gather the rules of a role, or did before it changed. */
+async function gatherers({ object, previous }: Seen<ClusterRole>, { client }: ControllerContext): Promise<Key[]> {
+  const sameLabels = previous && deepEqual(previous.metadata.labels, object.metadata.labels);
+  if (sameLabels && deepEqual(previous.rules, object.rules)) return [];
+  const { items } = await client.list(clusterRoles);
+  return items
+    .filter((role) => gathers(role, object) || (previous && gathers(role, previous)))
+    .map(({ metadata }) => ({ name: metadata.name ?? "" }));
+}
+
+async function reconcile({ client }: ControllerContext, key: Key): Promise<void> {
+  const role = await ignoring(["NotFound"], client.get(clusterRoles, key));
+  if (!role?.aggregationRule) return;
+  const { items } = await client.list(clusterRoles);
+  const others = items.filter(({ metadata }) => metadata.name !== key.name).sort(byName);
+  const rules: PolicyRule[] = [];
+  for (const selector of role.aggregationRule.clusterRoleSelectors ?? []) {
+    const wanted = requirementsOf(selector);
+    for (const other of others.filter(({ metadata }) => matches(wanted, metadata.labels ?? {}))) {
+      for (const rule of other.rules ?? []) {
+        if (!rules.some((known) => deepEqual(known, rule))) rules.push(rule);
+      }
+    }
+  }
+  if (deepEqual(rules, role.rules ?? [])) return;
+  await ignoring(["NotFound"], client.patch(clusterRoles, key, { rules }, { type: "merge" }));
+}
+
+const byName = (a: ClusterRole, b: ClusterRole): number => ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1);
