@@ -7,6 +7,7 @@ import { rootCertificates } from "node:tls";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import type { Sts } from "#auth/aws-iam";
 import { systemClock, systemRandom } from "#base";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
 import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, timers } from "#reconcile/sqs";
@@ -18,6 +19,9 @@ import { log } from "./log.ts";
 
 export const clock = systemClock;
 export const random = systemRandom;
+
+/** Agents are heard each 40 s, and looked at each minute. */
+const nodeGrace = 100_000;
 
 /** Types whose logs take more writes than one partition does. */
 const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
@@ -78,6 +82,16 @@ export const store = once(
     }),
 );
 
+const stsPatience = 10_000;
+
+/** Asks STS what a token asks: at its own host, or where AWS_ENDPOINT_URL_STS says; a redirect is an error. */
+export const sts: Sts = async (url, headers) => {
+  const instead = process.env["AWS_ENDPOINT_URL_STS"];
+  const target = instead ? new URL(new URL(url).search, instead).href : url;
+  const answer = await fetch(target, { headers, redirect: "error", signal: AbortSignal.timeout(stsPatience) });
+  return { status: answer.status, body: await answer.text() };
+};
+
 /** Certificates of the authorities that AWS's endpoints have theirs from, as pods get them in kube-root-ca.crt. */
 const authorities = once(() => rootCertificates.filter((pem) => isAmazon(pem)).join("\n"));
 function isAmazon(pem: string): boolean {
@@ -88,8 +102,8 @@ function isAmazon(pem: string): boolean {
 let plane: ControlPlane | undefined;
 let announcing: Announcer | undefined;
 
-/** The control plane of this function. The first call says how. */
-export function openPlane(options: Partial<ControlPlaneOptions> = {}): ControlPlane {
+/** The control plane of this function. The first call says how it differs from that of a worker. */
+export function openPlane(differing?: () => Partial<ControlPlaneOptions>): ControlPlane {
   plane ??= controlPlane({
     store: store(),
     clock,
@@ -98,7 +112,8 @@ export function openPlane(options: Partial<ControlPlaneOptions> = {}): ControlPl
     serviceCidr: told("SKIFF_SERVICE_CIDR"),
     ca: authorities(),
     caching: "on-demand",
-    ...options,
+    nodes: { heard: async () => undefined, grace: nodeGrace },
+    ...differing?.(),
   });
   return plane;
 }

@@ -1,17 +1,34 @@
 /** The Kubernetes API behind API Gateway; every answer is streamed. Nothing here knows what is asked. */
 import { refusal } from "#apiserver";
 import { badRequest, isApiError } from "#base";
+import type { ControlPlane } from "#controlplane";
+import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
-import { clock, openPlane } from "../ports.ts";
+import { clock, openPlane, sts } from "../ports.ts";
+import { identity } from "./identity.ts";
 import { ApiEvent, requestOf } from "./request.ts";
 import { responseOf } from "./response.ts";
+
+const open = (): ControlPlane => {
+  const plane: ControlPlane = openPlane(() => ({
+    caching: "none",
+    authenticators: identity({
+      client: () => plane.client,
+      clusterId: told("SKIFF_CLUSTER_ID"),
+      administrator: told("SKIFF_ADMINISTRATOR"),
+      nodeRoles: told("SKIFF_NODE_ROLES").split(",").filter(Boolean),
+      ...{ sts, clock, log },
+    }),
+  }));
+  return plane;
+};
 
 export const handler = streaming(
   ApiEvent,
   async (event) => {
     const gone = new AbortController();
-    const { server } = openPlane({ caching: "none" });
+    const { server } = open();
     const response = await server.handle(requestOf(event, gone.signal));
     return responseOf(response, { clock, log, closed: () => gone.abort() });
   },

@@ -20,7 +20,7 @@ const physicalId = "skiff-bootstrap";
 
 export const handler = lambda(DeploymentEvent, async (event) => {
   try {
-    if (event.RequestType !== "Delete") await openPlane({ caching: "on-demand" }).bootstrap();
+    if (event.RequestType !== "Delete") await openPlane().bootstrap();
   } catch (error) {
     log.error("the cluster could not be prepared", { error });
     return answer(event, { Status: "FAILED", Reason: messageOf(error).slice(0, 1000) });

@@ -5,7 +5,7 @@ import { hopping, later, openPlane, reconcileQueue } from "../ports.ts";
 import { failuresOf, QueueEvent, takenOf } from "../queue-event.ts";
 
 export const handler = lambda(QueueEvent, async (event) => {
-  const { controllers, context, settled } = openPlane({ caching: "on-demand" }).onDemand();
+  const { controllers, context, settled } = openPlane().onDemand();
   const queue = reconcileQueue();
   const failed = await workOff(takenOf(event), { controllers, context, queue, later: later(), hopping });
   await settled();

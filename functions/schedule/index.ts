@@ -8,7 +8,7 @@ import { failuresOf, QueueEvent, takenOf } from "../queue-event.ts";
 
 export const handler = lambda(QueueEvent, async (event) => {
   const taken = takenOf(event);
-  const demand = openPlane({ caching: "on-demand" }).onDemand();
+  const demand = openPlane().onDemand();
   const permitted = await fence();
   try {
     await hopping(1, () => demand.schedule(permitted));

@@ -7,7 +7,7 @@ import { announce, openPlane, store } from "../ports.ts";
 import { imageOf, StreamEvent } from "./records.ts";
 
 export const handler = lambda(StreamEvent, async ({ Records }) => {
-  openPlane({ caching: "on-demand" });
+  openPlane();
   for (const { dynamodb } of Records) {
     const streamed = await store().streamed(imageOf(dynamodb.NewImage));
     if (streamed) await announce().all(streamed.type, [streamed.change], streamed.hops);

@@ -4,4 +4,4 @@ import { lambda } from "../middleware.ts";
 import { openPlane } from "../ports.ts";
 import { chores } from "./chores.ts";
 
-export const handler = lambda(z.object({}), () => chores(openPlane({ caching: "on-demand" })));
+export const handler = lambda(z.object({}), () => chores(openPlane()));

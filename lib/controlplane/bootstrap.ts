@@ -13,6 +13,7 @@ import {
   serviceCidr as serviceCidrs,
   service as services,
   endpointSlice as slices,
+  storageOf,
 } from "#api";
 import { ensurePolicy } from "#auth";
 import { type Clock, clone, deepEqual, isReason } from "#base";
@@ -24,6 +25,9 @@ export interface BootstrapOptions {
   serviceCidr: string;
   endpoint?: { address: string; port: number };
 }
+
+/** When this is there, the cluster has been prepared. */
+export const lastMade = { type: storageOf(services), key: "default/kubernetes" };
 
 const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
 

@@ -9,7 +9,7 @@ import { createRecorder } from "#events";
 import { type Engine, runControllers } from "#reconcile";
 import { type Scheduler, startScheduler } from "#scheduler";
 import { type Cache, openCache, type Store } from "#store";
-import { bootstrap } from "./bootstrap.ts";
+import { bootstrap, lastMade } from "./bootstrap.ts";
 import { startCompaction } from "./compaction.ts";
 import { type OnDemand, onDemand } from "./on-demand.ts";
 import { version } from "./version.ts";
@@ -100,7 +100,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     rules: withNodes(roles.rules),
     admission: admissionPlugins({ nodePorts }),
     checks: {
-      bootstrap: () => {
+      bootstrap: async () => {
+        // Another process may have done it: then the last that it makes is there.
+        ready ||= (await store.get(lastMade.type, lastMade.key)) !== undefined;
         if (!ready) throw new Error("not finished");
       },
     },

@@ -59,7 +59,18 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
   functions: {
-    sees: ["lib/base", "lib/apiserver", "lib/controlplane", "lib/reconcile/sqs", "lib/store", "lib/store/dynamo"],
+    sees: [
+      "lib/base",
+      "lib/api",
+      "lib/client",
+      "lib/auth",
+      "lib/auth/aws-iam",
+      "lib/apiserver",
+      "lib/controlplane",
+      "lib/reconcile/sqs",
+      "lib/store",
+      "lib/store/dynamo",
+    ],
     uses: [
       "@aws-lambda-powertools/logger",
       "@aws-sdk/client-dynamodb",
