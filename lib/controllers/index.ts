@@ -9,6 +9,7 @@ import { endpointSliceController } from "./endpoint-slice/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
 import { expiryController } from "./expiry/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
+import { jobController } from "./job/index.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { type NodeSigns, nodeHealthController } from "./node-health/index.ts";
 import { podEvictionController } from "./pod-eviction/index.ts";
@@ -32,6 +33,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   replicaSetController,
   endpointSliceController,
   endpointsController,
+  jobController,
   namespaceController,
   serviceAccountController,
   rootCaController(options),

@@ -24,6 +24,8 @@ interface Claim<T extends KubernetesObject> {
   /** What may be claimed. */
   dependents: Kind<T>;
   selector: Selector;
+  /** What is adopted gets this finalizer, what is released loses it. */
+  finalizer?: string;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function claim<T extends KubernetesObject>({
   owner,
   dependents,
   selector,
+  finalizer,
 }: Claim<T>): Promise<T[]> {
   const { namespace, uid } = owner.metadata;
   const owned = (await client.list(dependents, { namespace, owner: uid ?? "" })).items;
@@ -47,13 +50,13 @@ export async function claim<T extends KubernetesObject>({
   for (const object of owned) {
     if (controllerOf(object)?.uid !== uid) continue;
     if (matches(selector, object.metadata.labels)) claimed.push(object);
-    else if (!owner.metadata.deletionTimestamp) await release(client, dependents, object, uid ?? "");
+    else if (!owner.metadata.deletionTimestamp) await release(client, dependents, object, uid ?? "", finalizer);
   }
   for (const object of orphans) {
     if (object.metadata.deletionTimestamp) continue;
     mayAdopt ??= await stillThere(client, kind, owner);
     if (!mayAdopt) break;
-    const adopted = await adopt(client, dependents, object, controllerReference(kind, owner));
+    const adopted = await adopt(client, dependents, object, controllerReference(kind, owner), finalizer);
     if (adopted) claimed.push(adopted);
   }
   return claimed;
@@ -82,8 +85,10 @@ function adopt<T extends KubernetesObject>(
   kind: Kind<T>,
   object: T,
   reference: OwnerReference,
+  finalizer?: string,
 ): Promise<T | undefined> {
-  const patch = { metadata: { uid: object.metadata.uid, ownerReferences: [reference] } };
+  const finalizers = finalizer === undefined ? {} : { finalizers: [finalizer] };
+  const patch = { metadata: { uid: object.metadata.uid, ownerReferences: [reference], ...finalizers } };
   return ignoring(["NotFound", "Conflict"], client.patch(kind, nameOf(object), patch, { type: "strategic" }));
 }
 
@@ -92,8 +97,10 @@ async function release<T extends KubernetesObject>(
   kind: Kind<T>,
   object: T,
   uid: string,
+  finalizer?: string,
 ): Promise<void> {
   const ownerReferences = [{ $patch: "delete", uid }];
-  const patch = { metadata: { uid: object.metadata.uid, ownerReferences } };
+  const finalizers = finalizer === undefined ? {} : { "$deleteFromPrimitiveList/finalizers": [finalizer] };
+  const patch = { metadata: { uid: object.metadata.uid, ownerReferences, ...finalizers } };
   await ignoring(["NotFound", "Invalid", "Conflict"], client.patch(kind, nameOf(object), patch, { type: "strategic" }));
 }

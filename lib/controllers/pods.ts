@@ -25,15 +25,17 @@ interface Making {
   kind: Kind;
   owner: KubernetesObject;
   template: PodTemplateSpec;
+  /** How the pod's name begins, where not with the owner's. */
+  generateName?: string;
 }
 
 /** A pod as a template asks for it, owned by who makes it. */
-export function podOf({ kind, owner, template }: Omit<Making, "context">): Pod {
+export function podOf({ kind, owner, template, generateName }: Omit<Making, "context">): Pod {
   const { labels, annotations, finalizers } = template.metadata ?? {};
   return {
     metadata: {
       // Upstream leaves the dash away where it would make the name invalid.
-      generateName: `${owner.metadata.name}-`,
+      generateName: generateName ?? `${owner.metadata.name}-`,
       namespace: owner.metadata.namespace,
       ...(labels ? { labels: { ...labels } } : {}),
       ...(annotations ? { annotations: { ...annotations } } : {}),

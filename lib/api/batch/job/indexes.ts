@@ -12,8 +12,15 @@ export type Intervals = readonly Interval[];
 export const countIndexes = (intervals: Intervals): number =>
   intervals.reduce((sum, { first, last }) => sum + last - first + 1, 0);
 
-export const hasIndex = (intervals: Intervals, index: number): boolean =>
-  intervals.some(({ first, last }) => first <= index && index <= last);
+export function hasIndex(intervals: Intervals, index: number): boolean {
+  let [low, high] = [0, intervals.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (intervals[middle]!.last < index) low = middle + 1;
+    else high = middle;
+  }
+  return (intervals[low]?.first ?? Number.POSITIVE_INFINITY) <= index;
+}
 
 /** Both together. */
 export function mergeIndexes(left: Intervals, right: Intervals): Intervals {

@@ -1,0 +1,37 @@
+/**
+ * Runs pods until enough of them have succeeded or too many have failed (upstream's job controller). What it knows
+ * stands in the job and its pods: a look may begin anew after a death at any point.
+ */
+import { type Job, job as jobs, type Pod, pod as pods } from "#api";
+import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+import { forgetEnds } from "./backoff.ts";
+import { isFinished } from "./conditions.ts";
+import { freePod, freePodsOf, freePodsOfEnded, isForeign, keysOfOrphan, podNameOf } from "./orphans.ts";
+import { sync } from "./sync.ts";
+
+export const jobController = defineController<Job>({
+  name: "job",
+  for: jobs,
+  owns: [pods],
+  watches: [watching<Pod>(pods, keysOfOrphan)],
+  reconcile,
+});
+
+async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
+  const name = podNameOf(key);
+  if (name !== undefined) {
+    await freePod(context, { namespace: key.namespace, name });
+    return undefined;
+  }
+  const job = await ignoring(["NotFound"], context.client.get(jobs, key));
+  if (!job) {
+    await freePodsOf(context, key);
+    return undefined;
+  }
+  if (isForeign(job)) return undefined;
+  if (!isFinished(job)) return sync(context, job);
+  forgetEnds(context.client, job.metadata.uid);
+  await freePodsOfEnded(context, job);
+  return undefined;
+}

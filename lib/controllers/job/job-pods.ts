@@ -1,0 +1,70 @@
+/** What a Job wants to know of a pod. */
+import { completionIndexKey, type Job, type Pod, trackingFinalizer } from "#api";
+import { parseTime } from "#base";
+
+const failuresKey = "batch.kubernetes.io/job-index-failure-count";
+const ignoredFailuresKey = "batch.kubernetes.io/job-index-ignored-failure-count";
+export const indexAnnotations = { failures: failuresKey, ignoredFailures: ignoredFailuresKey };
+
+/** Its end has not been counted yet. */
+export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.includes(trackingFinalizer) ?? false;
+export const isSucceeded = ({ status }: Pod): boolean => status?.phase === "Succeeded";
+/** Being deleted, and not ended yet. */
+export const isTerminating = ({ metadata, status }: Pod): boolean =>
+  metadata.deletionTimestamp !== undefined && status?.phase !== "Succeeded" && status?.phase !== "Failed";
+
+/** A pod is replaced when it has ended, not already when it is told to. */
+export const replacesEndedOnly = ({ spec }: Job): boolean =>
+  spec?.podReplacementPolicy === "Failed" || spec?.podFailurePolicy !== undefined;
+
+/** What is deleted counts as failed too: nobody may be left to say how it ends. */
+export function isFailed(pod: Pod, job: Job): boolean {
+  if (pod.status?.phase === "Failed") return true;
+  return !replacesEndedOnly(job) && pod.metadata.deletionTimestamp !== undefined && !isSucceeded(pod);
+}
+
+export const isIndexed = ({ spec }: Job): boolean => spec?.completionMode === "Indexed";
+export const isPerIndex = ({ spec }: Job): boolean => spec?.backoffLimitPerIndex !== undefined;
+
+/** The index that a pod works on, where it has one below `completions`. */
+export function indexOf({ metadata }: Pod, completions = Number.POSITIVE_INFINITY): number | undefined {
+  const text = metadata.annotations?.[completionIndexKey];
+  if (text === undefined || !/^\+?\d+$/.test(text)) return undefined;
+  return Number(text) < completions ? Number(text) : undefined;
+}
+
+/** Whether a pod belongs to the work at all: in an Indexed job it needs an index. */
+export const isValid = (pod: Pod, job: Job): boolean =>
+  !isIndexed(job) || indexOf(pod, job.spec?.completions ?? 0) !== undefined;
+
+function countIn(pod: Pod, key: string): number {
+  const text = pod.metadata.annotations?.[key] ?? "";
+  return /^\+?\d+$/.test(text) && Number(text) <= 2147483647 ? Number(text) : 0;
+}
+
+/** How many pods failed on the same index before this one. */
+export const failuresBefore = (pod: Pod): number => countIn(pod, failuresKey);
+export const ignoredFailuresBefore = (pod: Pod): number => countIn(pod, ignoredFailuresKey);
+
+/**
+ * When a pod ended, in milliseconds: when its last container did, or since when it is not ready, or when it was told
+ * to end, or when it was made.
+ */
+export function endOf(pod: Pod): number {
+  const { metadata, spec, status } = pod;
+  const sidecars = new Set(
+    (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always").map(({ name }) => name),
+  );
+  const looked = [
+    ...(status?.containerStatuses ?? []),
+    ...(status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),
+  ];
+  const ends = looked.map(({ state }) => state?.terminated?.finishedAt);
+  if (ends.length > 0 && ends.every((end) => end !== undefined)) return Math.max(...ends.map((end) => parseTime(end)));
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  if (ready?.status === "False" && ready.lastTransitionTime !== undefined) return parseTime(ready.lastTransitionTime);
+  if (metadata.deletionTimestamp !== undefined) {
+    return parseTime(metadata.deletionTimestamp) - Number(metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+  }
+  return parseTime(metadata.creationTimestamp ?? "");
+}

@@ -1,0 +1,148 @@
+/** Makes and takes away pods until as many run as the job asks for. */
+import { type Job, job as jobs, type Pod, trackingFinalizer } from "#api";
+import type { ControllerContext } from "#reconcile";
+import { createPod, deletePod, isReady, slowStart } from "../pods.ts";
+import { backoff } from "./backoff.ts";
+import { dueIndexes, generateNameFor, type Indexes, pendingIndexes, splitRepeated, templateFor } from "./indexed.ts";
+import { isIndexed, isPerIndex, isTerminating, replacesEndedOnly } from "./job-pods.ts";
+import { untrack } from "./track.ts";
+
+/** As many pods as one look makes or takes away. */
+const burst = 500;
+
+/** Pods as they stand after what has been done. */
+export interface Standing {
+  active: number;
+  ready: number;
+  terminating: number;
+  /** What went wrong; the counts are right all the same. */
+  error?: unknown;
+  /** Milliseconds until more pods may be made. */
+  wait?: number;
+}
+
+export interface Work {
+  context: ControllerContext;
+  job: Job;
+  /** All pods of the job. */
+  pods: readonly Pod[];
+  /** Those that wait or run and are not being deleted. */
+  active: readonly Pod[];
+  succeeded: number;
+  indexes?: Indexes | undefined;
+}
+
+export const standingOf = ({ pods, active }: Work): Standing => ({
+  active: active.length,
+  ready: active.filter(isReady).length,
+  terminating: pods.filter(isTerminating).length,
+});
+
+/** How many pods should be active now. */
+function wantedActive({ spec }: Job, active: number, succeeded: number): number {
+  const parallelism = spec?.parallelism ?? 1;
+  // Where one success ends the job, whatever still runs then may finish.
+  if (spec?.completions === undefined) return succeeded > 0 ? active : parallelism;
+  return Math.max(0, Math.min(parallelism, spec.completions - succeeded));
+}
+
+export async function manage(work: Work): Promise<Standing> {
+  const { job, active } = work;
+  if (job.spec?.suspend) return release(work, toRemove(work, active.length));
+  const wanted = wantedActive(job, active.length, work.succeeded);
+  const surplus = toRemove(work, Math.max(0, active.length - wanted));
+  // One look either takes away or makes.
+  if (surplus.length > 0) return release(work, surplus.slice(0, burst));
+  const standing = standingOf(work);
+  const missing = wanted - active.length - (replacesEndedOnly(job) ? standing.terminating : 0);
+  return missing > 0 ? make(work, standing, Math.min(missing, burst)) : standing;
+}
+
+const phases: Record<string, number> = { Pending: 0, Unknown: 1, Running: 2 };
+
+/** Pods in the order in which they are given up: those that have come least far first (upstream's ActivePods). */
+function inOrder(pods: readonly Pod[]): Pod[] {
+  const restarts = ({ status }: Pod): number =>
+    Math.max(0, ...(status?.containerStatuses ?? []).map(({ restartCount }) => restartCount ?? 0));
+  const since = ({ metadata }: Pod): string => metadata.creationTimestamp ?? "";
+  const readySince = ({ status }: Pod): string =>
+    status?.conditions?.find(({ type, status: value }) => type === "Ready" && value === "True")?.lastTransitionTime ??
+    "";
+  return [...pods].sort(
+    (a, b) =>
+      (a.spec?.nodeName ? 1 : 0) - (b.spec?.nodeName ? 1 : 0) ||
+      (phases[a.status?.phase ?? "Pending"] ?? 0) - (phases[b.status?.phase ?? "Pending"] ?? 0) ||
+      (isReady(a) ? 1 : 0) - (isReady(b) ? 1 : 0) ||
+      readySince(b).localeCompare(readySince(a)) ||
+      restarts(b) - restarts(a) ||
+      since(b).localeCompare(since(a)) ||
+      (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
+  );
+}
+
+/** Pods that are too many, at least so many of them; in an Indexed job also those that nobody needs. */
+function toRemove({ job, active }: Work, atLeast: number): Pod[] {
+  const { extra, left } = isIndexed(job) ? splitRepeated(job, active, inOrder) : { extra: [], left: active };
+  const more = atLeast - extra.length;
+  return more > 0 ? [...extra, ...inOrder(left).slice(0, more)] : extra;
+}
+
+/** Takes pods away that are no failures: their end is not counted, so they lose their finalizer first. */
+async function release(work: Work, pods: readonly Pod[]): Promise<Standing> {
+  const { context } = work;
+  return takeAway(work, pods, async (pod) => {
+    await untrack(context, pod);
+    await deletePod({ context, kind: jobs, owner: work.job }, pod);
+  });
+}
+
+/** Ends what still runs; the pods stay until they have been counted. */
+export const end = (work: Work): Promise<Standing> =>
+  takeAway(work, work.active, (pod) => deletePod({ context: work.context, kind: jobs, owner: work.job }, pod));
+
+async function takeAway(work: Work, pods: readonly Pod[], one: (pod: Pod) => Promise<void>): Promise<Standing> {
+  const results = await Promise.allSettled(pods.map(one));
+  const gone = pods.filter((_, index) => results[index]?.status === "fulfilled");
+  const failed = results.find((result) => result.status === "rejected");
+  const { active, ready, terminating } = standingOf(work);
+  return {
+    active: active - gone.length,
+    ready: ready - gone.filter(isReady).length,
+    terminating: terminating + gone.length,
+    ...(failed ? { error: failed.reason } : {}),
+  };
+}
+
+async function make(work: Work, standing: Standing, missing: number): Promise<Standing> {
+  const { context, job, pods, indexes } = work;
+  const now = context.clock.now();
+  if (!isPerIndex(job)) {
+    const wait = backoff(context.client, job, pods, now);
+    if (wait > 0) return { ...standing, wait };
+  }
+  let due: (number | undefined)[] = Array.from({ length: missing });
+  if (indexes) {
+    const found = dueIndexes(pendingIndexes(job, pods, indexes, missing), indexes, now);
+    if (found.wait > 0) return { ...standing, wait: found.wait };
+    due = found.due;
+  }
+  let made = 0;
+  const { error } = await slowStart(due.length, async (place) => {
+    if (await makeOne(work, due[place])) made++;
+  });
+  return { ...standing, active: standing.active + made, ...(error === undefined ? {} : { error }) };
+}
+
+function makeOne({ context, job, indexes }: Work, index: number | undefined): Promise<Pod | undefined> {
+  const template =
+    index === undefined ? (job.spec?.template ?? {}) : templateFor(job, index, indexes?.replaced.get(index));
+  const { metadata } = template;
+  const finalizers = [...new Set([...(metadata?.finalizers ?? []), trackingFinalizer])];
+  return createPod({
+    context,
+    kind: jobs,
+    owner: job,
+    template: { ...template, metadata: { ...metadata, finalizers } },
+    ...(index === undefined ? {} : { generateName: generateNameFor(job, index) }),
+  });
+}

@@ -1,0 +1,71 @@
+/** Pods that nobody will count any more: they must not be held back by a finalizer that nobody takes away. */
+import { apiVersionOf, type Job, job as jobs, matches, type Pod, pod as pods, requirementsOf } from "#api";
+import { deepEqual } from "#base";
+import type { Client } from "#client";
+import type { ControllerContext, Key, Seen } from "#reconcile";
+import { controllerOf, ignoring } from "../ownership.ts";
+import { isFinished } from "./conditions.ts";
+import { isTracked } from "./job-pods.ts";
+import { untrack } from "./track.ts";
+
+/** Names a pod where others name a job: no job's name has a colon. */
+const prefix = "pod:";
+export const podNameOf = ({ name }: Key): string | undefined =>
+  name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
+
+/** Whom a pod without a controller concerns: jobs that may want it, and itself while it has the finalizer. */
+export async function keysOfOrphan(
+  { type, object, previous }: Seen<Pod>,
+  { client }: ControllerContext,
+): Promise<Key[]> {
+  const { namespace, name, labels, deletionTimestamp } = object.metadata;
+  if (type === "DELETED" || controllerOf(object)) return [];
+  const keys: Key[] = isTracked(object) ? [{ namespace, name: `${prefix}${name}` }] : [];
+  const isSame =
+    previous && deepEqual(previous.metadata.labels, labels) && deepEqual(controllerOf(previous), undefined);
+  if (isSame || deletionTimestamp || !labels) return keys;
+  const { items } = await client.list(jobs, { namespace });
+  const wanting = items.filter(
+    (job) => !isFinished(job) && job.spec?.selector && matches(requirementsOf(job.spec.selector), labels),
+  );
+  return [...keys, ...wanting.map(({ metadata }) => ({ namespace, name: metadata.name ?? "" }))];
+}
+
+/** Whoever else looks after a job, this controller leaves it and its pods alone. */
+export const isForeign = ({ spec }: Job): boolean =>
+  spec?.managedBy !== undefined && spec.managedBy !== "kubernetes.io/job-controller";
+
+const isJobs = (pod: Pod): boolean => {
+  const owner = controllerOf(pod);
+  return owner?.kind === jobs.kind && owner.apiVersion === apiVersionOf(jobs);
+};
+
+export async function freePod(context: ControllerContext, name: Key): Promise<void> {
+  const pod = await ignoring(["NotFound"], context.client.get(pods, name));
+  if (pod && isTracked(pod) && (await isAbandoned(context.client, pod))) await untrack(context, pod);
+}
+
+async function isAbandoned(client: Client, pod: Pod): Promise<boolean> {
+  const owner = controllerOf(pod);
+  if (!owner) return true;
+  if (!isJobs(pod)) return false;
+  const job = await ignoring(["NotFound"], client.get(jobs, { namespace: pod.metadata.namespace, name: owner.name }));
+  if (job?.metadata.uid !== owner.uid) return true;
+  return isFinished(job) && !isForeign(job);
+}
+
+/** Pods of a job that has gone. */
+export async function freePodsOf(context: ControllerContext, { namespace, name }: Key): Promise<void> {
+  const { items } = await context.client.list(pods, { namespace });
+  for (const pod of items) {
+    if (!isTracked(pod) || !isJobs(pod) || controllerOf(pod)?.name !== name) continue;
+    if (await isAbandoned(context.client, pod)) await untrack(context, pod);
+  }
+}
+
+/** Pods of a job that has ended. */
+export async function freePodsOfEnded(context: ControllerContext, job: Job): Promise<void> {
+  const { namespace, uid = "" } = job.metadata;
+  const { items } = await context.client.list(pods, { namespace, owner: uid });
+  for (const pod of items) if (controllerOf(pod)?.uid === uid) await untrack(context, pod);
+}
