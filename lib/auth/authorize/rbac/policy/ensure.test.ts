@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  type ClusterRole,
+  type ClusterRoleBinding,
+  clusterRole,
+  clusterRoleBinding,
+  type KubernetesObject,
+  namespace as namespaces,
+  role,
+  roleBinding,
+} from "#api";
+import { clone } from "#base";
+import { memoryStore } from "#store/memory";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { ensurePolicy } from "./ensure.ts";
+import { autoUpdate } from "./notation.ts";
+import { bootstrapPolicy } from "./policy.ts";
+
+/** What upstream's bootstrappolicy makes with the feature gates of v1.36. */
+const upstream = JSON.parse(readFileSync("test/golden/bootstrap-policy.json", "utf8")) as Record<
+  keyof ReturnType<typeof bootstrapPolicy>,
+  KubernetesObject[]
+>;
+
+const byName = (objects: readonly KubernetesObject[]) =>
+  Object.fromEntries(objects.map((object) => [`${object.metadata.namespace ?? ""}/${object.metadata.name}`, object]));
+/** Of components that are no processes of their own here, and of one that is gone. */
+const left = /^kube-(?:system|public)\/system:(?:controller:|:leader-locking)|^\/system:heapster$/;
+const wanted = (objects: readonly KubernetesObject[]) =>
+  Object.fromEntries(Object.entries(byName(objects)).filter(([name]) => !left.test(name)));
+
+test("the policy is upstream's", () => {
+  const own = bootstrapPolicy();
+  for (const member of ["clusterRoles", "clusterRoleBindings", "roles", "roleBindings"] as const) {
+    expect(byName(own[member]), member).toEqual(wanted(upstream[member]));
+  }
+  expect(own.clusterRoles.length).toBeGreaterThan(25);
+});
+
+let store: ReturnType<typeof memoryStore>;
+let cluster: TestCluster;
+beforeEach(async () => {
+  store = memoryStore();
+  cluster = await openCluster({ store, asleep: true });
+  await cluster.client.create(namespaces, { metadata: { name: "kube-system" } });
+  await ensurePolicy(cluster.client);
+});
+afterEach(() => cluster.close());
+
+const types = [clusterRole, clusterRoleBinding, role, roleBinding].map(({ group, plural }) => `${group}/${plural}`);
+const heads = () => Promise.all(types.map((type) => store.head(type)));
+
+test("a second pass writes nothing", async () => {
+  const before = await heads();
+  expect(Math.min(...before)).toBeGreaterThan(1);
+  await ensurePolicy(cluster.client);
+  expect(await heads()).toEqual(before);
+});
+
+test("what is missing comes back, what is more stays", async () => {
+  const { client } = cluster;
+  const view = clone(await client.get(clusterRole, { name: "system:aggregate-to-view" })) as ClusterRole;
+  const whole = view.rules!;
+  const own = { verbs: ["get"], apiGroups: ["example.com"], resources: ["things"] };
+  view.rules = [...whole.slice(1), own];
+  view.metadata.labels = { mine: "yes" };
+  await client.update(clusterRole, view);
+  const binding = clone(await client.get(clusterRoleBinding, { name: "system:discovery" })) as ClusterRoleBinding;
+  binding.subjects = [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "jane" }];
+  await client.update(clusterRoleBinding, binding);
+  await client.remove(clusterRole, { name: "edit" });
+  await ensurePolicy(client);
+  const after = await client.get(clusterRole, { name: "system:aggregate-to-view" });
+  expect(after.rules).toContainEqual(own);
+  const allowed = after.rules!.flatMap(({ resources = [], verbs }) =>
+    resources.flatMap((r) => verbs.map((v) => `${v} ${r}`)),
+  );
+  for (const resource of whole[0]!.resources!) expect(allowed).toContain(`watch ${resource}`);
+  expect(after.metadata.labels).toEqual({
+    mine: "yes",
+    "kubernetes.io/bootstrapping": "rbac-defaults",
+    "rbac.authorization.k8s.io/aggregate-to-view": "true",
+  });
+  const { subjects } = await client.get(clusterRoleBinding, { name: "system:discovery" });
+  expect(subjects?.map(({ name }) => name)).toEqual(["jane", "system:authenticated"]);
+  expect((await client.get(clusterRole, { name: "edit" })).aggregationRule).toBeDefined();
+});
+
+test("what is protected stays as it is", async () => {
+  const { client } = cluster;
+  const there = clone(await client.get(clusterRole, { name: "system:basic-user" })) as ClusterRole;
+  there.metadata.annotations = { [autoUpdate]: "false" };
+  there.rules = [];
+  const kept = await client.update(clusterRole, there);
+  await ensurePolicy(client);
+  expect((await client.get(clusterRole, { name: "system:basic-user" })).metadata).toMatchObject({
+    resourceVersion: kept.metadata.resourceVersion,
+  });
+});
+
+test("a binding to another role is made anew", async () => {
+  const { client } = cluster;
+  const name = "system:kube-dns";
+  const there = await client.get(clusterRoleBinding, { name });
+  await client.remove(clusterRoleBinding, { name });
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
+  await client.create(clusterRoleBinding, { metadata: { name }, roleRef });
+  await ensurePolicy(client);
+  expect((await client.get(clusterRoleBinding, { name })).roleRef).toEqual(there.roleRef);
+});
+
+test("several at once do not get in each other's way", async () => {
+  const { client } = cluster;
+  for (const { metadata } of (await client.list(clusterRole)).items) {
+    await client.remove(clusterRole, { name: metadata.name! });
+  }
+  await Promise.all([ensurePolicy(client), ensurePolicy(client), ensurePolicy(client)]);
+  expect((await client.list(clusterRole)).items).toHaveLength(bootstrapPolicy().clusterRoles.length);
+});
