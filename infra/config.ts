@@ -53,11 +53,11 @@ const Vpc = z
     /** The VPC to adopt; without one, a VPC is made. */
     id: z
       .string()
-      .regex(/^vpc-[0-9a-f]+$/, "must be the id of a VPC")
+      .regex(/^vpc-[0-9a-f]{8,17}$/, "must be the id of a VPC")
       .optional(),
     /** The adopted VPC's subnets in which nodes and tasks run. They need a way out. */
     subnets: z
-      .array(z.string().regex(/^subnet-[0-9a-f]+$/, "must be the id of a subnet"))
+      .array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, "must be the id of a subnet"))
       .min(1)
       .optional(),
     cidr: cidr.default("10.0.0.0/16"),

@@ -21,7 +21,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=${node} --enable-source-maps /opt/skiff/agent.mjs --config /etc/skiff/agent.json
+ExecStart=${node} /opt/skiff/agent.mjs --config /etc/skiff/agent.json
 Restart=always
 RestartSec=5
 KillMode=process

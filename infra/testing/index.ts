@@ -1,12 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
-import { cloud } from "./app.ts";
-import { type Bundles, bundle } from "./bundle.ts";
-import { type ConfigInput, longestCluster, parseConfig } from "./config.ts";
-import { functionNames } from "./functions.ts";
-import type { Template } from "./wiring.ts";
+import { cloud } from "../app.ts";
+import { type Bundles, bundle } from "../bundle.ts";
+import { type ConfigInput, longestCluster, parseConfig } from "../config.ts";
+import { functionNames } from "../functions.ts";
+import { readTemplates } from "../templates.ts";
+import type { Template } from "../wiring.ts";
 
 /** What every configuration needs, and nothing else. */
 export const least = {
@@ -36,6 +37,8 @@ export const most = {
   alarms: { email: "somebody@example.com" },
 } as const satisfies ConfigInput;
 
+const { context: flags } = JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> };
+
 const scratch = (): string => mkdtempSync(join(tmpdir(), "skiff-infra-"));
 
 /** A folder of functions that do nothing: what is tested here is what stands around them. */
@@ -64,18 +67,8 @@ export interface Synthesized {
 /** Synthesizes a configuration over functions that do nothing. Throws what the house's checks find. */
 export function synthesize(input: ConfigInput, bundles: Bundles = emptyBundles()): Synthesized {
   const folder = scratch();
-  const app = new App({ outdir: folder, analyticsReporting: false });
+  const app = new App({ outdir: folder, analyticsReporting: false, context: flags });
   cloud(app, { config: parseConfig(input, "test"), bundles, version: "0.0.0" });
   app.synth();
   return { app, folder, templates: readTemplates(folder) };
-}
-
-/** The templates of an assembly, by name of the stack. */
-export function readTemplates(folder: string): Record<string, Template> {
-  const suffix = ".template.json";
-  return Object.fromEntries(
-    readdirSync(folder)
-      .filter((file) => file.endsWith(suffix))
-      .map((file) => [file.slice(0, -suffix.length), JSON.parse(readFileSync(join(folder, file), "utf8")) as Template]),
-  );
 }

@@ -1,0 +1,66 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { bundle } from "./bundle.ts";
+import { functionNames } from "./functions.ts";
+import { emptyFunctions } from "./testing/index.ts";
+
+const output = (): string => mkdtempSync(join(tmpdir(), "skiff-bundle-"));
+const agentOf = (source: string): string => join(source, "api/index.ts");
+
+test("what is uploaded is one module for each function, and no map", async () => {
+  const source = emptyFunctions();
+  writeFileSync(
+    join(source, "api/index.ts"),
+    'import { readFileSync } from "node:fs";\nexport const handler = readFileSync;\n',
+  );
+  const built = bundle({ source, agent: agentOf(source), output: output() });
+  for (const name of functionNames) {
+    expect(readdirSync(built.functions[name])).toEqual(["index.mjs"]);
+    expect(built.sizes[name]).toBeGreaterThan(0);
+  }
+  expect(readdirSync(built.agent)).toEqual(["agent.mjs"]);
+  expect(existsSync(join(built.functions.api, "../maps/api/index.mjs.map"))).toBe(true);
+  expect(readFileSync(join(built.functions.api, "index.mjs"), "utf8")).not.toContain("sourceMappingURL");
+  const { handler } = (await import(pathToFileURL(join(built.functions.tick, "index.mjs")).href)) as {
+    handler: () => Promise<string>;
+  };
+  expect(await handler()).toBe("tick");
+});
+
+test("the same sources make the same bytes, wherever they lie", () => {
+  const [a, b] = [emptyFunctions(), emptyFunctions()];
+  const hash = (source: string) => bundle({ source, agent: agentOf(source), output: output() }).hash;
+  expect(hash(a)).toBe(hash(b));
+  writeFileSync(join(b, "tick/index.ts"), "export const handler = () => 2;\n");
+  expect(hash(a)).not.toBe(hash(b));
+});
+
+test("a package that asks for its parts with require finds them", async () => {
+  const source = emptyFunctions();
+  writeFileSync(join(source, "part.cjs"), 'module.exports = require("node:os").EOL;\n');
+  writeFileSync(join(source, "link/index.ts"), 'import end from "../part.cjs";\nexport const handler = () => end;\n');
+  const built = bundle({ source, agent: agentOf(source), output: output() });
+  const { handler } = (await import(pathToFileURL(join(built.functions.link, "index.mjs")).href)) as {
+    handler: () => string;
+  };
+  expect(handler()).toBe("\n");
+});
+
+test("the table and the folders must agree", () => {
+  const build = (source: string) => bundle({ source, agent: agentOf(source), output: output() });
+  const less = emptyFunctions();
+  rmSync(join(less, "tick"), { recursive: true });
+  expect(() => build(less)).toThrow("no index.ts for tick");
+  expect(() => build(emptyFunctions([...functionNames, "cron"]))).toThrow("cron is not in the table of functions");
+});
+
+test("a bundle over its budget is refused", () => {
+  const source = emptyFunctions();
+  writeFileSync(join(source, "tick/index.ts"), `export const handler = () => "${"x".repeat(5_000_000)}";\n`);
+  expect(() => bundle({ source, agent: agentOf(source), output: output() })).toThrow(
+    /^functions\/tick: its bundle has/,
+  );
+});

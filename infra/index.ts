@@ -1,0 +1,11 @@
+/**
+ * What exists in AWS: the CDK app, its configuration, and the table of functions. Functions are named by their folders
+ * and never imported. Whoever runs a cluster without AWS reads its wiring from the templates.
+ */
+
+export { type Bundles, bundle } from "./bundle.ts";
+export { type Config, parseConfig, readConfig } from "./config.ts";
+export { type FunctionName, functionNames, functions } from "./functions.ts";
+export { readTemplates } from "./templates.ts";
+export type { WaitInput } from "./wait.ts";
+export * from "./wiring.ts";
