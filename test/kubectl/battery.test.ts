@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { access } from "./cases/access.ts";
 import { containers } from "./cases/containers.ts";
 import { reading } from "./cases/reading.ts";
 import { making, writing } from "./cases/writing.ts";
@@ -46,7 +47,7 @@ describe.each(versions)("%s", (path) => {
   afterAll(async () => {
     await kubectl(setting(path), { run: `delete ns ${setting(path).namespace} --wait=false`, global: true });
   });
-  test.each([...making, ...reading, ...writing, ...containers])("$run", { timeout: 90_000 }, (step) =>
+  test.each([...making, ...reading, ...writing, ...access, ...containers])("$run", { timeout: 90_000 }, (step) =>
     check(setting(path), step),
   );
 });

@@ -86,7 +86,7 @@ export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cu
     outcome.err += chunk;
   });
   child.stdin.on("error", () => {});
-  child.stdin.end(step.stdin ?? "");
+  child.stdin.end((step.stdin ?? "").replaceAll("$NS", setting.namespace));
   const cut = setTimeout(() => child.kill("SIGKILL"), step.cut ?? 60_000);
   return new Promise((resolve, reject) => {
     child.once("error", reject);

@@ -18,9 +18,9 @@ const gathers = ({ aggregationRule }: ClusterRole, { metadata }: ClusterRole): b
   );
 
 /** The roles that gather the rules of a role, or did before it changed. */
-async function gatherers({ object, previous }: Seen<ClusterRole>, { client }: ControllerContext): Promise<Key[]> {
+async function gatherers({ type, object, previous }: Seen<ClusterRole>, { client }: ControllerContext): Promise<Key[]> {
   const sameLabels = previous && deepEqual(previous.metadata.labels, object.metadata.labels);
-  if (sameLabels && deepEqual(previous.rules, object.rules)) return [];
+  if (type === "MODIFIED" && sameLabels && deepEqual(previous.rules, object.rules)) return [];
   const { items } = await client.list(clusterRoles);
   return items
     .filter((role) => gathers(role, object) || (previous && gathers(role, previous)))

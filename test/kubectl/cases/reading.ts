@@ -192,10 +192,4 @@ export const reading: readonly Case[] = [
   },
   { run: "rollout history deployment/web", source: docs, out: /REVISION\s+CHANGE-CAUSE\n1\s+<none>/ },
   { run: "get pods -w", source: "data/kubectl-1.36-requests: get-watch", cut: 2000, out: /^web-/m },
-  {
-    run: "auth whoami",
-    source: "not served yet: refused by name",
-    code: 1,
-    err: /selfsubjectreviews|the server doesn't have|not find the requested resource|could not find/i,
-  },
 ];
