@@ -16,7 +16,7 @@ test("what is uploaded is one module for each function, and no map", async () =>
     join(source, "api/index.ts"),
     'import { readFileSync } from "node:fs";\nexport const handler = readFileSync;\n',
   );
-  const built = bundle({ source, agent: agentOf(source), output: output() });
+  const built = await bundle({ source, agent: agentOf(source), output: output() });
   for (const name of functionNames) {
     expect(readdirSync(built.functions[name])).toEqual(["index.mjs"]);
     expect(built.sizes[name]).toBeGreaterThan(0);
@@ -30,37 +30,39 @@ test("what is uploaded is one module for each function, and no map", async () =>
   expect(await handler()).toBe("tick");
 });
 
-test("the same sources make the same bytes, wherever they lie", () => {
+test("the same sources make the same bytes, wherever they lie", async () => {
   const [a, b] = [emptyFunctions(), emptyFunctions()];
-  const hash = (source: string) => bundle({ source, agent: agentOf(source), output: output() }).hash;
-  expect(hash(a)).toBe(hash(b));
+  const hash = async (source: string) => (await bundle({ source, agent: agentOf(source), output: output() })).hash;
+  expect(await hash(a)).toBe(await hash(b));
   writeFileSync(join(b, "tick/index.ts"), "export const handler = () => 2;\n");
-  expect(hash(a)).not.toBe(hash(b));
+  expect(await hash(a)).not.toBe(await hash(b));
 });
 
 test("a package that asks for its parts with require finds them", async () => {
   const source = emptyFunctions();
   writeFileSync(join(source, "part.cjs"), 'module.exports = require("node:os").EOL;\n');
   writeFileSync(join(source, "link/index.ts"), 'import end from "../part.cjs";\nexport const handler = () => end;\n');
-  const built = bundle({ source, agent: agentOf(source), output: output() });
+  const built = await bundle({ source, agent: agentOf(source), output: output() });
   const { handler } = (await import(pathToFileURL(join(built.functions.link, "index.mjs")).href)) as {
     handler: () => string;
   };
   expect(handler()).toBe("\n");
 });
 
-test("the table and the folders must agree", () => {
+test("the table and the folders must agree", async () => {
   const build = (source: string) => bundle({ source, agent: agentOf(source), output: output() });
   const less = emptyFunctions();
   rmSync(join(less, "tick"), { recursive: true });
-  expect(() => build(less)).toThrow("no index.ts for tick");
-  expect(() => build(emptyFunctions([...functionNames, "cron"]))).toThrow("cron is not in the table of functions");
+  await expect(build(less)).rejects.toThrow("no index.ts for tick");
+  await expect(build(emptyFunctions([...functionNames, "cron"]))).rejects.toThrow(
+    "cron is not in the table of functions",
+  );
 });
 
-test("a bundle over its budget is refused", () => {
+test("a bundle over its budget is refused", async () => {
   const source = emptyFunctions();
   writeFileSync(join(source, "tick/index.ts"), `export const handler = () => "${"x".repeat(5_000_000)}";\n`);
-  expect(() => bundle({ source, agent: agentOf(source), output: output() })).toThrow(
+  await expect(bundle({ source, agent: agentOf(source), output: output() })).rejects.toThrow(
     /^functions\/tick: its bundle has/,
   );
 });

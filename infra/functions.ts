@@ -100,7 +100,7 @@ const rows = {
     stack: "api",
     timeout: 900,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [{ on: "rest" }],
     environment: [
       ...writer,
@@ -118,7 +118,7 @@ const rows = {
     stack: "api",
     timeout: 29,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [
       { on: "webSocket" },
       {
@@ -145,7 +145,7 @@ const rows = {
     stack: "api",
     timeout: 300,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [{ on: "deployment" }],
     environment: [
       ...writer,
@@ -162,9 +162,9 @@ const rows = {
     stack: "controllers",
     timeout: 60,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [{ on: "stream", batch: 100, retries: 10, age: 3600, filter: wakes }],
-    environment: [...identity, ...tables, ...queues, "SKIFF_LINK_URL"],
+    environment: [...writer, "SKIFF_LINK_URL"],
     may: ["store", "send", "push"],
   },
   reconcile: {
@@ -172,7 +172,7 @@ const rows = {
     stack: "controllers",
     timeout: 60,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [{ on: "queue", queue: "reconcile", batch: 10 }],
     environment: [...writer, "SKIFF_WAIT_ARN"],
     may: ["store", "send", "wait"],
@@ -183,7 +183,7 @@ const rows = {
     stack: "controllers",
     timeout: 60,
     memory: 1024,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     // One group, so one at a time; two is the least that can be asked for.
     triggers: [{ on: "queue", queue: "schedule", batch: 10, concurrency: 2 }],
     environment: [...writer, "SKIFF_WAIT_ARN"],
@@ -195,7 +195,7 @@ const rows = {
     stack: "controllers",
     timeout: 55,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [{ on: "minute", retries: 1, age: 60 }],
     environment: [...writer, "SKIFF_DEAD_LETTER_QUEUE_URL"],
     may: ["store", "send", "rearm"],
@@ -205,7 +205,7 @@ const rows = {
     stack: "controllers",
     timeout: 60,
     memory: 512,
-    budget: 4 * megabyte,
+    budget: 2 * megabyte,
     triggers: [
       { on: "queue", queue: "fargate", batch: 10 },
       {

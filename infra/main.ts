@@ -14,7 +14,7 @@ const app = new App({ analyticsReporting: false });
 try {
   const config = readConfig((key) => app.node.tryGetContext(key));
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-  const bundles = bundle({
+  const bundles = await bundle({
     source: join(root, "functions"),
     agent: join(root, "agent/main.ts"),
     output: join(root, "dist/lambda"),

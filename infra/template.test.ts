@@ -17,11 +17,11 @@ type Any = any;
 let small: Synthesized;
 let large: Synthesized;
 
-beforeAll(() => {
-  const bundles = emptyBundles();
-  small = synthesize(least, bundles);
-  large = synthesize(most, bundles);
-});
+beforeAll(async () => {
+  const bundles = await emptyBundles();
+  small = await synthesize(least, bundles);
+  large = await synthesize(most, bundles);
+}, 120_000);
 
 interface Found extends Resource {
   id: string;
@@ -120,7 +120,7 @@ describe("what is allowed", () => {
 
   test("only EC2 is a node", () => {
     const [node] = resources(large, "AWS::IAM::Role").filter(({ id }) => id.startsWith("NodeRole"));
-    const trust = (node?.Properties["AssumeRolePolicyDocument"].Statement as Any[])[0];
+    const trust = node?.Properties["AssumeRolePolicyDocument"].Statement[0];
     expect(node?.Properties["AssumeRolePolicyDocument"].Statement).toHaveLength(1);
     expect(trust.Principal).toEqual({ Service: "ec2.amazonaws.com" });
     const api = resources(large, "AWS::Lambda::Function").find(({ id }) => id.startsWith("Api"));
@@ -142,8 +142,8 @@ describe("what is allowed", () => {
     expect(keys).toEqual(["/.well-known/openid-configuration", "/openid/v1/jwks"]);
   });
 
-  test("a private issuer is not public", () => {
-    const made = synthesize({ ...least, publicIssuer: false, alarms: { enabled: false } });
+  test("a private issuer is not public", async () => {
+    const made = await synthesize({ ...least, publicIssuer: false, alarms: { enabled: false } });
     const [bucket] = resources(made, "AWS::S3::Bucket");
     expect(Object.values(bucket?.Properties["PublicAccessBlockConfiguration"])).toEqual([true, true, true, true]);
     expect(JSON.stringify(resources(made, "AWS::S3::BucketPolicy"))).not.toContain("openid");
@@ -182,12 +182,12 @@ describe("what is kept", () => {
   });
 
   const data = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"];
-  test("data outlives the stacks, unless told otherwise", () => {
+  test("data outlives the stacks, unless told otherwise", async () => {
     const kept = resources(large, ...data);
     expect(kept.map(({ DeletionPolicy }) => DeletionPolicy)).toEqual(Array(4).fill("Retain"));
     const podLogs = resources(large, "AWS::Logs::LogGroup").find(({ id }) => id.startsWith("PodLogs"));
     expect(podLogs?.DeletionPolicy).toBe("Retain");
-    const gone = synthesize({ ...least, data: "delete", alarms: { enabled: false } });
+    const gone = await synthesize({ ...least, data: "delete", alarms: { enabled: false } });
     expect(resources(gone, ...data).map(({ DeletionPolicy }) => DeletionPolicy)).toEqual(Array(4).fill("Delete"));
     for (const { Properties } of resources(gone, "AWS::DynamoDB::Table")) {
       expect(Properties["DeletionProtectionEnabled"]).toBe(false);
@@ -351,9 +351,9 @@ describe("nodes", () => {
     expect(onDemand.sort()).toEqual([0, 100, 100]);
   });
 
-  test("a VPC can be adopted, and none is made then", () => {
+  test("a VPC can be adopted, and none is made then", async () => {
     const vpc = { id: "vpc-0123456789abcdef0", subnets: ["subnet-01234567", "subnet-89abcdef"] };
-    const made = synthesize({ ...least, vpc, nodeGroups: [{ name: "a" }], alarms: { enabled: false } });
+    const made = await synthesize({ ...least, vpc, nodeGroups: [{ name: "a" }], alarms: { enabled: false } });
     expect(resources(made, "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::NatGateway")).toEqual([]);
     const [group] = resources(made, "AWS::AutoScaling::AutoScalingGroup");
     expect(group?.Properties["VPCZoneIdentifier"]).toEqual(vpc.subnets);
@@ -389,8 +389,8 @@ describe("all of it", () => {
     }
   });
 
-  test("two clusters of one account do not collide", () => {
-    const other = synthesize({ ...least, cluster: "other" });
+  test("two clusters of one account do not collide", async () => {
+    const other = await synthesize({ ...least, cluster: "other" });
     const named = (made: Synthesized) =>
       resources(made).flatMap(({ Type, Properties }) => {
         const all = [
@@ -443,11 +443,11 @@ describe("all of it", () => {
     expect(values.some((value) => value.includes("kubectl config set-credentials skiff-demo"))).toBe(true);
   });
 
-  test("a key of its own for each birth", () => {
+  test("a key of its own for each birth", async () => {
     const version = (made: Synthesized) => resources(made, "Custom::SkiffBootstrap")[0]?.Properties["version"];
     expect(version(small)).toMatch(/^0\.0\.0-[0-9a-f]{16}$/);
     expect(version(small)).not.toBe(
-      version(synthesize({ ...least, serviceCidr: "10.97.0.0/16" } satisfies ConfigInput)),
+      version(await synthesize({ ...least, serviceCidr: "10.97.0.0/16" } satisfies ConfigInput)),
     );
   });
 });

@@ -9,10 +9,10 @@ let made: Synthesized;
 let wiring: Wiring;
 const place = { account: "123456789012", region: "eu-west-1" };
 
-beforeAll(() => {
-  made = synthesize({ ...least, cluster: "my-demo" });
+beforeAll(async () => {
+  made = await synthesize({ ...least, cluster: "my-demo" });
   wiring = readWiring(made.templates, place);
-});
+}, 120_000);
 
 const named = (name: string) => wiring.functions.find((one) => one.name === name)!;
 const queueOf = (id: string) => wiring.queues.find(({ name }) => name.includes(`-${id}`) && !name.includes("Dead"))!;

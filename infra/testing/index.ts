@@ -51,7 +51,7 @@ export function emptyFunctions(names: readonly string[] = functionNames): string
   return source;
 }
 
-export function emptyBundles(): Bundles {
+export function emptyBundles(): Promise<Bundles> {
   const source = emptyFunctions();
   return bundle({ source, agent: join(source, "api/index.ts"), output: scratch() });
 }
@@ -65,7 +65,8 @@ export interface Synthesized {
 }
 
 /** Synthesizes a configuration over functions that do nothing. Throws what the house's checks find. */
-export function synthesize(input: ConfigInput, bundles: Bundles = emptyBundles()): Synthesized {
+export async function synthesize(input: ConfigInput, given?: Bundles): Promise<Synthesized> {
+  const bundles = given ?? (await emptyBundles());
   const folder = scratch();
   const app = new App({ outdir: folder, analyticsReporting: false, context: flags });
   cloud(app, { config: parseConfig(input, "test"), bundles, version: "0.0.0" });
