@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { rootCertificates } from "node:tls";
+import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
@@ -13,8 +14,10 @@ import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#cont
 import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, timers } from "#reconcile/sqs";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
 import { type Announcer, announcer } from "./announce.ts";
+import { type Connections, dynamoConnections } from "./connections.ts";
 import { told } from "./environment.ts";
 import { takeFence } from "./fence.ts";
+import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";
 
 export const clock = systemClock;
@@ -50,6 +53,13 @@ export const deadLetters = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_DEA
 const dynamo = once(() => new DynamoDBClient({}));
 export const dueIndex = once((): DueIndex => dynamoDueIndex(dynamo(), told("SKIFF_OBJECTS_TABLE")));
 export const fence = (): Promise<() => Promise<void>> => takeFence(dynamo(), told("SKIFF_OBJECTS_TABLE"));
+
+export const connections = once((): Connections => dynamoConnections(dynamo(), told("SKIFF_OBJECTS_TABLE"), clock));
+/** Tells agents by the WebSocket API. */
+export const hints = once(
+  (): Hints =>
+    agentHints(connections(), new ApiGatewayManagementApiClient({ endpoint: told("SKIFF_LINK_URL") }), { clock, log }),
+);
 
 /** Wakes keys of the queue `reconcile` later. */
 export const later = once(
@@ -112,7 +122,7 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     serviceCidr: told("SKIFF_SERVICE_CIDR"),
     ca: authorities(),
     caching: "on-demand",
-    nodes: { heard: async () => undefined, grace: nodeGrace },
+    nodes: { heard: (node) => connections().heard(node), grace: nodeGrace },
     ...differing?.(),
   });
   return plane;

@@ -73,6 +73,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: [
       "@aws-lambda-powertools/logger",
+      "@aws-sdk/client-apigatewaymanagementapi",
       "@aws-sdk/client-dynamodb",
       "@aws-sdk/client-sfn",
       "@aws-sdk/client-sqs",

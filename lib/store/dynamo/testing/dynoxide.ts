@@ -99,7 +99,8 @@ export async function makeTables(endpoint: string): Promise<TableNames> {
   return names;
 }
 
-const tableInput = (name: string, { partitionKey, sortKey, stream }: TableDefinition) => ({
+/** CreateTable of a definition. */
+export const tableInput = (name: string, { partitionKey, sortKey, stream }: TableDefinition) => ({
   TableName: name,
   BillingMode: "PAY_PER_REQUEST" as const,
   AttributeDefinitions: [partitionKey, sortKey].map((key) => ({ AttributeName: key.name, AttributeType: key.type })),

@@ -1,0 +1,33 @@
+import { type ApiGatewayManagementApiClient, PostToConnectionCommand } from "@aws-sdk/client-apigatewaymanagementapi";
+import type { Clock, Log } from "#base";
+import type { Change } from "#store";
+import { type Connection, type Connections, concerns } from "./connections.ts";
+
+/** Tells agents that what they watch has moved; they then read it for themselves. A lost hint costs time, nothing else. */
+export type Hints = (type: string, change: Change) => Promise<void>;
+
+const maxAge = 5000;
+
+export function agentHints(
+  connections: Connections,
+  api: ApiGatewayManagementApiClient,
+  { clock, log }: { clock: Clock; log: Log },
+): Hints {
+  let known: { at: number; list: Connection[] } | undefined;
+  const listed = async (): Promise<Connection[]> => {
+    if (!known || clock.now() - known.at > maxAge) known = { at: clock.now(), list: await connections.all() };
+    return known.list;
+  };
+  const tell = async ({ id }: Connection, type: string, revision: number): Promise<void> => {
+    const Data = JSON.stringify({ type, revision });
+    await api.send(new PostToConnectionCommand({ ConnectionId: id, Data })).catch(async (error: Error) => {
+      if (error.name !== "GoneException") return log.warn("an agent could not be told", { error });
+      known = undefined;
+      await connections.close(id);
+    });
+  };
+  return async (type, change) => {
+    const interested = (await listed()).filter(({ watches }) => watches.some((watch) => concerns(watch, type, change)));
+    await Promise.all(interested.map((connection) => tell(connection, type, change.revision)));
+  };
+}

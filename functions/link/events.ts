@@ -1,0 +1,46 @@
+import { z } from "zod";
+
+const identity = z.object({
+  userArn: z.string().nullish(),
+  accountId: z.string().nullish(),
+  user: z.string().nullish(),
+});
+
+/** An event of the WebSocket API. */
+export const SocketEvent = z.object({
+  requestContext: z.object({
+    eventType: z.enum(["CONNECT", "DISCONNECT", "MESSAGE"]),
+    connectionId: z.string().min(1),
+    identity,
+  }),
+  body: z
+    .string()
+    .max(32 * 1024)
+    .nullish(),
+});
+
+/** EC2 tells that an instance changes its state, or that a Spot instance is about to be taken back. */
+export const InstanceEvent = z.object({
+  source: z.literal("aws.ec2"),
+  "detail-type": z.enum(["EC2 Instance State-change Notification", "EC2 Spot Instance Interruption Warning"]),
+  detail: z.object({ "instance-id": z.string(), state: z.string().optional() }),
+});
+
+export const LinkEvent = z.union([SocketEvent, InstanceEvent]);
+
+const watch = z.object({
+  /** Storage type, such as `core/pods`. */
+  type: z.string().max(200),
+  namespace: z.string().max(63).optional(),
+  /** Selectable fields that must have these values. */
+  fields: z.record(z.string().max(100), z.string().max(253)).optional(),
+});
+
+/** What an agent says: that it lives, or what it wants to hear of. */
+export const AgentMessage = z.discriminatedUnion("action", [
+  z.object({ action: z.literal("heartbeat") }),
+  z.object({ action: z.literal("watch"), watches: z.array(watch).max(50) }),
+]);
+
+export type AgentMessage = z.infer<typeof AgentMessage>;
+export type Watch = z.infer<typeof watch>;

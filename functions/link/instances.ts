@@ -1,0 +1,52 @@
+import type { z } from "zod";
+import { type Node, node as nodes } from "#api";
+import { formatTime, isReason, systemClock } from "#base";
+import type { Client } from "#client";
+import { log } from "../log.ts";
+import type { InstanceEvent } from "./events.ts";
+
+const gone = new Set(["shutting-down", "terminated"]);
+
+/**
+ * An instance is a node of the same name. One that goes for ever takes its Node along, as upstream's cloud node
+ * controller has it; one that stops is not heard any more; one that Spot takes back gets nothing new.
+ */
+export async function instanceChanged(client: Client, event: z.infer<typeof InstanceEvent>): Promise<void> {
+  const { "instance-id": name, state } = event.detail;
+  const node = await client.get(nodes, { name }).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
+  // Most instances of an account are none of ours.
+  if (!node) return;
+  log.info("an instance that is a node changes", { name, state: state ?? "interruption" });
+  if (state === undefined) await cordon(client, node);
+  else if (gone.has(state)) await client.remove(nodes, { name }, { uid: node.metadata.uid }).catch(unlessGone);
+  else await silence(client, node);
+}
+
+function unlessGone(error: unknown): undefined {
+  if (isReason(error, "NotFound")) return undefined;
+  throw error;
+}
+
+async function cordon(client: Client, { metadata, spec }: Node): Promise<void> {
+  if (spec?.unschedulable) return;
+  const patch = { metadata: { uid: metadata.uid }, spec: { unschedulable: true } };
+  await client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" });
+}
+
+/** Nobody knows how the node does: the controllers take it from there. */
+async function silence(client: Client, { metadata, status }: Node): Promise<void> {
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  if (ready?.status === "Unknown") return;
+  const condition = {
+    type: "Ready",
+    status: "Unknown",
+    reason: "NodeStatusUnknown",
+    message: "The node's instance has stopped.",
+    lastTransitionTime: formatTime(systemClock.now()),
+  };
+  const patch = { metadata: { uid: metadata.uid }, status: { conditions: [condition] } };
+  await client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "strategic", subresource: "status" });
+}

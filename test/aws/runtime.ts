@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { buffer } from "node:stream/consumers";
+
+/** A function as it is deployed. */
+export interface Deployed {
+  name: string;
+  arn: string;
+  /** Folder with the bundle. */
+  code: string;
+  handler: string;
+  environment: Record<string, string>;
+  /** Seconds. */
+  timeout: number;
+  memory: number;
+}
+
+/** What an invocation gave back. */
+export interface Invoked {
+  /** The content type that the runtime gave: says whether a prelude comes first. */
+  contentType: string;
+  body: IncomingMessage;
+}
+
+/** The function threw, its process ended, or it took too long. */
+export class FunctionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "FunctionError";
+  }
+}
+
+interface Invocation {
+  id: string;
+  event: string;
+  deadline: number;
+  answered: PromiseWithResolvers<Invoked>;
+}
+
+/** One execution environment: a process under Lambda's own runtime client, one invocation at a time. */
+interface Instance {
+  child: ChildProcess;
+  server: Server;
+  busy: Invocation | undefined;
+  /** The runtime's open request for the next invocation. */
+  waiting: ServerResponse | undefined;
+  output: string;
+  ended: boolean;
+}
+
+export interface RuntimeOptions {
+  /** The services' address for a process, which is told apart by its name. */
+  endpointFor: (instance: string) => string;
+  region: string;
+  /** Hears every line that a function writes. */
+  output?: (name: string, line: string) => void;
+  /** Goes before the command, such as a limit of CPU. */
+  wrap?: readonly string[];
+}
+
+/** A Lambda function that runs its bundle in processes of its own, kept for the next invocation. */
+export interface LambdaFunction {
+  readonly deployed: Deployed;
+  /** Starts an environment where none is free. Rejects with FunctionError. */
+  invoke(event: unknown): Promise<Invoked>;
+  /** The same, with the answer read as JSON. */
+  call(event: unknown): Promise<unknown>;
+  /** Ends one environment as it stands, with SIGKILL; false when there is none by this name. */
+  kill(instance: string): boolean;
+  readonly instances: readonly string[];
+  stop(): Promise<void>;
+}
+
+const client = (): string => join(dirname(createRequire(import.meta.url).resolve("aws-lambda-ric")), "index.mjs");
+
+export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): LambdaFunction {
+  const instances = new Map<string, Instance>();
+  let serial = 0;
+
+  const start = async (): Promise<Instance> => {
+    const name = `${deployed.name}-${++serial}`;
+    const server = createServer((request, response) => void serve(instance, deployed, request, response));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const command = [...(options.wrap ?? []), process.execPath, client(), deployed.handler];
+    const child = spawn(command[0]!, command.slice(1), {
+      cwd: deployed.code,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${port}`,
+        AWS_LAMBDA_FUNCTION_NAME: deployed.name,
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(deployed.memory),
+        AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+        AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+        LAMBDA_TASK_ROOT: deployed.code,
+        _HANDLER: deployed.handler,
+        AWS_REGION: options.region,
+        AWS_ACCESS_KEY_ID: "local",
+        AWS_SECRET_ACCESS_KEY: "local",
+        AWS_ENDPOINT_URL: options.endpointFor(name),
+        ...deployed.environment,
+      },
+    });
+    const instance: Instance = { child, server, busy: undefined, waiting: undefined, output: "", ended: false };
+    const listen = (chunk: Buffer) => {
+      instance.output = (instance.output + chunk).slice(-4000);
+      for (const line of String(chunk).split("\n")) if (line !== "") options.output?.(deployed.name, line);
+    };
+    child.stdout!.on("data", listen);
+    child.stderr!.on("data", listen);
+    child.once("exit", (code, signal) => {
+      instance.ended = true;
+      instances.delete(name);
+      instance.busy?.answered.reject(
+        new FunctionError(`${deployed.name} ended with ${signal ?? code}: ${instance.output}`),
+      );
+      server.close();
+      server.closeAllConnections();
+    });
+    instances.set(name, instance);
+    return instance;
+  };
+
+  const free = () => [...instances.values()].find((one) => !one.busy && !one.ended);
+
+  const invoke = async (event: unknown): Promise<Invoked> => {
+    const invocation: Invocation = {
+      id: randomUUID(),
+      event: JSON.stringify(event),
+      deadline: Date.now() + deployed.timeout * 1000,
+      answered: Promise.withResolvers<Invoked>(),
+    };
+    const known = free();
+    if (known) known.busy = invocation;
+    const instance = known ?? (await start());
+    instance.busy = invocation;
+    hand(instance, deployed);
+    const timer = setTimeout(() => instance.child.kill("SIGKILL"), deployed.timeout * 1000);
+    try {
+      return await invocation.answered.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  return {
+    deployed,
+    invoke,
+    async call(event) {
+      const { body } = await invoke(event);
+      const text = (await buffer(body)).toString();
+      return text === "" ? undefined : JSON.parse(text);
+    },
+    kill(name) {
+      const instance = instances.get(name);
+      return instance?.child.kill("SIGKILL") ?? false;
+    },
+    get instances() {
+      return [...instances.keys()];
+    },
+    async stop() {
+      await Promise.all(
+        [...instances.values()].map(async ({ child, server }) => {
+          const gone = once(child, "exit");
+          child.kill("SIGKILL");
+          await gone;
+          server.close();
+        }),
+      );
+    },
+  };
+}
+
+/** Gives the process its invocation when it has asked for one. */
+function hand(instance: Instance, { arn }: Deployed): void {
+  const { waiting, busy } = instance;
+  if (!waiting || !busy) return;
+  instance.waiting = undefined;
+  waiting.writeHead(200, {
+    "content-type": "application/json",
+    "lambda-runtime-aws-request-id": busy.id,
+    "lambda-runtime-deadline-ms": String(busy.deadline),
+    "lambda-runtime-invoked-function-arn": arn,
+    "lambda-runtime-trace-id": `Root=1-${busy.id.slice(0, 8)}-${busy.id.replaceAll("-", "").slice(8)};Sampled=0`,
+  });
+  waiting.end(busy.event);
+}
+
+/** Lambda's Runtime API. */
+async function serve(instance: Instance, deployed: Deployed, request: IncomingMessage, response: ServerResponse) {
+  const path = request.url ?? "";
+  if (path.endsWith("/invocation/next")) {
+    instance.waiting = response;
+    hand(instance, deployed);
+    return;
+  }
+  const { busy } = instance;
+  const accepted = () => response.writeHead(202, { "content-type": "application/json" }).end('{"status":"OK"}');
+  if (path.endsWith("/error")) {
+    const text = (await buffer(request)).toString();
+    instance.busy = undefined;
+    accepted();
+    busy?.answered.reject(new FunctionError(`${deployed.name}: ${text}`));
+    return;
+  }
+  if (!path.endsWith("/response") || !busy) {
+    response.writeHead(404).end();
+    return;
+  }
+  // The environment is free again when the whole answer has been taken.
+  request.once("close", () => {
+    if (instance.busy === busy) instance.busy = undefined;
+  });
+  request.once("end", accepted);
+  busy.answered.resolve({ contentType: request.headers["content-type"] ?? "", body: request });
+}
