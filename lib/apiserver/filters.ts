@@ -1,4 +1,4 @@
-import type { AccessAttributes } from "#api/meta";
+import { type AccessAttributes, parseFieldSelector, pathSegmentErrors } from "#api/meta";
 import { isOpen, type User } from "#auth";
 import { ApiError, badRequest, forbidden, tooManyRequests, unauthorized } from "#base";
 import { type ApiRequest, isTrue, type RequestInfo, valuesOf } from "./request.ts";
@@ -90,17 +90,31 @@ function decoded(key: string): string {
 
 /** Throws ApiError 403 in upstream's words unless somebody allows the request. */
 export async function authorize(server: Server, request: ApiRequest, info: RequestInfo, user: User): Promise<void> {
-  const { group, version, plural, subresource, namespace, name } = info;
+  const { group, version, plural, subresource, namespace } = info;
+  const fieldSelector = request.query.get("fieldSelector") ?? undefined;
+  const name = info.name === "" ? selectedName(info.verb, fieldSelector) : info.name;
   const resource = { group, version, plural, subresource, namespace, name };
   const attributes = {
     user,
     verb: info.verb,
     path: info.path,
     ...(info.resource ? { resource } : {}),
-    fieldSelector: request.query.get("fieldSelector") ?? undefined,
+    fieldSelector,
   };
   const decision = await server.authorize(attributes);
   if (!decision?.allowed) throw refused(attributes, decision?.reason);
+}
+
+/** The one name that a list or watch selects, so that who may see one object may follow it (upstream's RequestInfo). */
+function selectedName(verb: string, fieldSelector: string | undefined): string {
+  if (fieldSelector === undefined || (verb !== "list" && verb !== "watch")) return "";
+  try {
+    const term = parseFieldSelector(fieldSelector).find(({ field, equal }) => equal && field === "metadata.name");
+    return term && pathSegmentErrors(term.value).length === 0 ? term.value : "";
+  } catch {
+    // The verb will say what is wrong with it, to those who may ask at all.
+    return "";
+  }
 }
 
 /** What upstream puts for marks that could make HTML of a message. */

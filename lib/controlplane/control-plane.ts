@@ -114,7 +114,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const managing = server.client(component("kube-controller-manager"));
   const scheduling = server.client(component("kube-scheduler"));
   const told: ControllerOptions = { ca: options.ca, ...(options.nodes ? { nodes: options.nodes } : {}) };
-  const types = [...new Set(registry.resources.map(({ type }) => type))];
+  // Questions are answered and never kept: they have no log.
+  const kept = registry.resources.filter(({ kind }) => !kind.answer);
+  const types = [...new Set(kept.map(({ type }) => type))];
   const prepare = async (): Promise<void> => {
     const { serviceCidr, endpoint } = options;
     await bootstrap({ client, clock, serviceCidr, ...(endpoint ? { endpoint } : {}) });

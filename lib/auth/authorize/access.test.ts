@@ -183,6 +183,28 @@ const question = (kind: string, spec: object, version = "authorization.k8s.io/v1
   spec,
 });
 
+test("who may see one object by its name may follow it, and no other", async () => {
+  const rules = [
+    { verbs: ["get", "list", "watch", "deletecollection"], apiGroups: [""], resources: ["pods"], resourceNames: ["p"] },
+  ];
+  await cluster.client.create(clusterRole, { metadata: { name: "follower" }, rules });
+  await give("follower", "follower");
+  const follower = as("follower");
+  const status = async (query: string) => (await follower("GET", `${base}/pods${query}`)).status;
+  expect(await status("/p")).toBe(200);
+  expect(await status("?fieldSelector=metadata.name%3Dp")).toBe(200);
+  expect(await status("?fieldSelector=metadata.name%3Dp,spec.nodeName%3Dx")).toBe(200);
+  for (const other of [
+    "",
+    "?fieldSelector=metadata.name%3Dq",
+    "?fieldSelector=metadata.name!%3Dp",
+    "?fieldSelector=p",
+  ]) {
+    expect(await status(other), other).toBe(403);
+  }
+  expect((await follower("DELETE", `${base}/pods?fieldSelector=metadata.name%3Dp`)).status).toBe(403);
+});
+
 test("questions about access are answered and kept nowhere", async () => {
   const ask = (spec: object) =>
     as("viewer")("POST", `${authorization}/selfsubjectaccessreviews`, question("SelfSubjectAccessReview", spec));
