@@ -54,9 +54,7 @@ export async function impersonate(server: Server, request: ApiRequest, user: Use
   ) => {
     const { group = "", namespace = "", part: subresource = "" } = more;
     const resource = { group, version: "v1", plural, subresource, namespace, name: what };
-    const attributes = { user, verb: "impersonate", resource, path: "" };
-    const decision = await server.authorize(attributes);
-    if (!decision?.allowed) throw refused(attributes, decision?.reason);
+    await demand(server, { user, verb: "impersonate", resource, path: "" });
   };
   const [, accountNamespace, accountName] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? [];
   if (accountName === undefined) await ask("users", name);
@@ -101,6 +99,11 @@ export async function authorize(server: Server, request: ApiRequest, info: Reque
     ...(info.resource ? { resource } : {}),
     fieldSelector,
   };
+  await demand(server, attributes);
+}
+
+/** Throws ApiError 403 in upstream's words unless somebody allows this. */
+export async function demand(server: Server, attributes: AccessAttributes): Promise<void> {
   const decision = await server.authorize(attributes);
   if (!decision?.allowed) throw refused(attributes, decision?.reason);
 }

@@ -1,6 +1,7 @@
 import type { ConnectSubresource, KubernetesObject } from "#api/meta";
 import { notFound, serviceUnavailable } from "#base";
 import { text } from "../answer.ts";
+import { demand } from "../filters.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, validate } from "../server.ts";
@@ -12,6 +13,8 @@ export async function connect(
   part: ConnectSubresource<KubernetesObject>,
 ): Promise<ApiResponse> {
   const { server, resource } = call;
+  // A WebSocket begins with GET. What acts on the object takes the right to do so, not only to read.
+  if (request.method !== "POST" && part.verbs.includes("post")) await demandCreate(call, request);
   const entry = await readEntry(server, resource.type, keyOf(call.namespace, call.name));
   if (!entry) throw notFound(named(kindOf(call)), call.name);
   const object = objectAs(kindOf(call), resource.storageKind, entry);
@@ -26,4 +29,11 @@ export async function connect(
   if (node === "") return text(200, "");
   if (!server.links) throw serviceUnavailable("this server has no way to the nodes");
   return server.links.request(node, path, request.signal);
+}
+
+/** Upstream's ensureAuthorizedForVerb (pkg/registry/core/pod/rest/authorize.go). */
+function demandCreate({ server, user, resource, subresource, namespace, name }: Call, { path }: ApiRequest) {
+  const { group, version, plural } = resource.kind;
+  const what = { group, version, plural, subresource, namespace, name };
+  return demand(server, { user, verb: "create", resource: what, path });
 }

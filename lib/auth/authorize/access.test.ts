@@ -205,6 +205,19 @@ test("who may see one object by its name may follow it, and no other", async () 
   expect((await follower("DELETE", `${base}/pods?fieldSelector=metadata.name%3Dp`)).status).toBe(403);
 });
 
+test("running something in a pod takes more than reading, however the connection is made", async () => {
+  const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["pods/exec", "pods/log"] }];
+  await cluster.client.create(clusterRole, { metadata: { name: "peeper" }, rules });
+  await give("peeper", "peeper");
+  const upgrade = { connection: "upgrade", upgrade: "websocket" };
+  const exec = `${base}/pods/p/exec?command=ls&stdout=true`;
+  expect((await as("peeper")("GET", exec, undefined, upgrade)).json.message).toMatch(
+    /User "peeper" cannot create resource "pods\/exec"/,
+  );
+  expect((await as("editor")("GET", exec, undefined, upgrade)).json.message ?? "").not.toMatch(/forbidden/);
+  expect((await as("peeper")("GET", `${base}/pods/p/log`)).status).toBe(200);
+});
+
 test("questions about access are answered and kept nowhere", async () => {
   const ask = (spec: object) =>
     as("viewer")("POST", `${authorization}/selfsubjectaccessreviews`, question("SelfSubjectAccessReview", spec));
