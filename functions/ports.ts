@@ -43,7 +43,7 @@ const once = <T>(make: () => T): (() => T) => {
   };
 };
 
-const sqs = once(() => new SQSClient({}));
+const sqs = once(() => new SQSClient({ useQueueUrlAsEndpoint: false }));
 export const reconcileQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_RECONCILE_QUEUE_URL"), clock));
 export const scheduleQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_SCHEDULE_QUEUE_URL"), clock));
 export const fargateQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_FARGATE_QUEUE_URL"), clock));

@@ -91,7 +91,7 @@ const queues = ["SKIFF_RECONCILE_QUEUE_URL", "SKIFF_SCHEDULE_QUEUE_URL", "SKIFF_
 const writer = [...identity, ...tables, ...queues, "SKIFF_SERVICE_CIDR", "SKIFF_ENDPOINT"] as const;
 
 /** An attribute that only a change which must wake somebody has; filters look at leaves alone. */
-const wakes = { eventName: ["INSERT"], dynamodb: { NewImage: { w: { BOOL: [{ exists: true }] } } } };
+const wakes = { eventName: ["INSERT"], dynamodb: { NewImage: { w: { N: [{ exists: true }] } } } };
 const megabyte = 1024 * 1024;
 
 const rows = {

@@ -3,6 +3,7 @@
  * and never imported. Whoever runs a cluster without AWS reads its wiring from the templates.
  */
 
+export { type CloudOptions, cloud } from "./app.ts";
 export { type Bundles, bundle } from "./bundle.ts";
 export { type Config, parseConfig, readConfig } from "./config.ts";
 export { type FunctionName, functionNames, functions } from "./functions.ts";

@@ -128,12 +128,15 @@ export function pollStream(options: StreamPollerOptions): Poller {
       headers: {
         "x-amz-target": `DynamoDBStreams_20120810.${target_}`,
         "content-type": "application/x-amz-json-1.0",
+        "x-amz-date": "20300101T000000Z",
         authorization:
           "AWS4-HMAC-SHA256 Credential=local/20300101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
       },
       body: JSON.stringify(input),
     });
-    return answer.json();
+    const read = await answer.json();
+    if (!answer.ok) throw new Error(`${target_}: ${JSON.stringify(read)}`);
+    return read;
   };
   const follow = async (StreamArn: string, ShardId: string): Promise<void> => {
     let { ShardIterator } = await ask("GetShardIterator", { StreamArn, ShardId, ShardIteratorType: "TRIM_HORIZON" });

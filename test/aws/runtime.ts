@@ -98,6 +98,8 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
         AWS_LAMBDA_FUNCTION_NAME: deployed.name,
         AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(deployed.memory),
         AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+        AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${deployed.name}`,
+        AWS_LAMBDA_LOG_STREAM_NAME: name,
         AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
         LAMBDA_TASK_ROOT: deployed.code,
         _HANDLER: deployed.handler,

@@ -1,0 +1,242 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
+import { CreateQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { App } from "aws-cdk-lib";
+import { startFauxqs } from "fauxqs";
+import { bundle, cloud, functionNames, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
+import { tables } from "#store/dynamo";
+import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
+import { type Call, type Cloud, type Fault, startCloud } from "./cloud.ts";
+import { type Front, startFront } from "./front.ts";
+import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
+import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
+import { type Definition, stepFunctions } from "./wait.ts";
+
+const region = "eu-west-1";
+const account = "123456789012";
+export const administrator = `arn:aws:iam::${account}:role/Administrator`;
+
+/** The bundles and the wiring of a cluster, made once for all stages of a run. */
+export interface Built {
+  wiring: Wiring;
+  /** Folder of the cloud assembly. */
+  assembly: string;
+  /** Bytes of each function's code. */
+  sizes: Record<string, number>;
+}
+
+/** Bundles the functions and synthesizes the app as a deployment does. */
+export async function build(): Promise<Built> {
+  const output = mkdtempSync(join(tmpdir(), "skiff-aws-"));
+  const root = resolve(import.meta.dirname, "../..");
+  const bundles = await bundle({
+    source: join(root, "functions"),
+    agent: join(root, "agent/main.ts"),
+    output: join(output, "bundles"),
+  });
+  const assembly = join(output, "cdk.out");
+  const app = new App({ outdir: assembly, analyticsReporting: false });
+  const config = parseConfig({ cluster: "test", region, account, administrator }, "the test");
+  cloud(app, { config, bundles, version: "0.0.0" });
+  app.synth();
+  return { wiring: readWiring(readTemplates(assembly), { account, region }), assembly, sizes: bundles.sizes };
+}
+
+export interface StageOptions {
+  built: Built;
+  weather?: Weather;
+  fault?: (call: Call) => Fault | undefined;
+  /** Hears what functions write. */
+  output?: (name: string, line: string) => void;
+  tls?: { key: string; cert: string };
+  /** Who a token's request to STS says it is, by its access key; undefined refuses. */
+  whoIs?: (accessKey: string) => string | undefined;
+  signer?: Parameters<typeof startFront>[0]["signer"];
+  /** Goes before each function's command. */
+  wrap?: readonly string[];
+}
+
+/** A cluster in AWS, without AWS. */
+export interface Stage {
+  url: string;
+  clusterId: string;
+  functions: ReadonlyMap<string, LambdaFunction>;
+  cloud: Cloud;
+  /** Steps of the state machine so far. */
+  readonly transitions: number;
+  /** Plays EventBridge: an event for every rule that it fits. */
+  event(event: Record<string, unknown>): Promise<void>;
+  /** The clock's tick. */
+  tick(): Promise<void>;
+  /** Waits until nothing is under way: no record, no message, no wait; throws after `seconds`. */
+  stop(): Promise<void>;
+}
+
+/** Opens a stage: every resource of the template has its stand-in, and they are wired as it says. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const { built, weather = calm } = options;
+  const { wiring, assembly } = built;
+  const engine = await startDynoxide(dynoxidePath()!);
+  const faux = await startFauxqs({ port: 0, logger: false });
+  const queueServer = `http://127.0.0.1:${faux.port}`;
+  const sqs = new SQSClient({ ...emulator(queueServer), region, useQueueUrlAsEndpoint: false });
+  await makeTables(engine.endpoint, wiring);
+  const urls = await makeQueues(sqs, wiring);
+  const [machine] = wiring.stateMachines;
+  const waits = stepFunctions({
+    arn: machine!.arn,
+    definition: machine!.definition as unknown as Definition,
+    now: Date.now,
+    until: (moment) => new Promise((done) => setTimeout(done, Math.max(0, moment - Date.now()))),
+    integrate: (_resource, input) => sqs.send(new SendMessageCommand(input as never)),
+    failed: (error) => options.output?.("wait", String(error)),
+  });
+  const cloudOf = await startCloud({
+    servers: { DynamoDB_20120810: engine.endpoint, AmazonSQS: queueServer },
+    services: { AWSStepFunctions: waits },
+    ...(options.fault ? { fault: options.fault } : {}),
+  });
+  const sts = await startSts(options.whoIs ?? (() => undefined));
+  const functions = new Map<string, LambdaFunction>();
+  for (const one of wiring.functions) {
+    const environment = Object.fromEntries(
+      Object.entries(one.environment).map(([name, value]) => [name, urls.get(value) ?? value]),
+    );
+    const deployed = {
+      ...one,
+      code: join(assembly, one.code),
+      environment: { ...environment, AWS_ENDPOINT_URL_STS: sts.url },
+    };
+    functions.set(
+      one.name,
+      lambdaFunction(deployed, {
+        endpointFor: cloudOf.endpointFor,
+        region,
+        ...(options.output ? { output: options.output } : {}),
+        ...(options.wrap ? { wrap: options.wrap } : {}),
+      }),
+    );
+  }
+  const pollers = wiring.mappings.map((mapping): Poller => {
+    const target = functions.get(mapping.function)!;
+    const { batchSize, filters, partialFailures, maximumConcurrency } = mapping;
+    if (mapping.source.kind === "stream")
+      return pollStream({
+        endpoint: engine.endpoint,
+        table: mapping.source.name,
+        function: target,
+        batchSize,
+        filters,
+        weather,
+      });
+    const queue = wiring.queues.find(({ arn }) => arn === mapping.source.arn)!;
+    const concurrency = Math.min(maximumConcurrency ?? 2, 2);
+    const url = urls.get(queue.url)!;
+    return pollQueue({ sqs, url, arn: queue.arn, function: target, batchSize, partialFailures, concurrency, weather });
+  });
+  const { rest } = wiring;
+  const front: Front = await startFront({
+    routes: rest!.routes.map(({ path, authorization, transferMode, function: name }) => ({
+      resource: path,
+      authorization,
+      streamed: transferMode === "STREAM",
+      function: functions.get(name)!,
+    })),
+    stage: rest!.stage,
+    binaryMediaTypes: rest!.binaryMediaTypes,
+    ...(options.tls ? { tls: options.tls } : {}),
+    ...(options.signer ? { signer: options.signer } : {}),
+  });
+  return {
+    url: front.url,
+    clusterId: wiring.functions.find(({ name }) => name === "api")!.environment["SKIFF_CLUSTER_ID"]!,
+    functions,
+    cloud: cloudOf,
+    get transitions() {
+      return waits.transitions;
+    },
+    async event(event) {
+      const { passes } = await import("./filters.ts");
+      for (const rule of wiring.rules.filter(({ pattern }) => passes(pattern, event)))
+        await functions.get(rule.function)!.call(event);
+    },
+    async tick() {
+      for (const schedule of wiring.schedules)
+        await functions.get(schedule.function)!.call(schedule.input === undefined ? {} : JSON.parse(schedule.input));
+    },
+    async stop() {
+      await front.stop();
+      await Promise.all(pollers.map((poller) => poller.stop()));
+      await Promise.all([...functions.values()].map((one) => one.stop()));
+      await cloudOf.stop();
+      await sts.stop();
+      sqs.destroy();
+      await faux.stop();
+      await engine.stop();
+    },
+  };
+}
+
+async function makeTables(endpoint: string, wiring: Wiring): Promise<void> {
+  const client = new DynamoDBClient(emulator(endpoint));
+  for (const table of wiring.tables) {
+    const definition = table.stream ? tables.changes : tables.objects;
+    await client.send(new CreateTableCommand(tableInput(table.name, definition)));
+    await waitUntilTableExists({ client, maxWaitTime: 30 }, { TableName: table.name });
+  }
+  client.destroy();
+}
+
+/** The queues of the template, by the address that it gives them. */
+async function makeQueues(sqs: SQSClient, wiring: Wiring): Promise<Map<string, string>> {
+  const urls = new Map<string, string>();
+  // Dead-letter queues first: the others name them.
+  const ordered = [...wiring.queues].sort(
+    (a, b) => Number(a.deadLetters !== undefined) - Number(b.deadLetters !== undefined),
+  );
+  for (const queue of ordered) {
+    const { QueueUrl } = await sqs.send(
+      new CreateQueueCommand({
+        QueueName: queue.name,
+        Attributes: {
+          VisibilityTimeout: String(queue.visibilityTimeout),
+          ...(queue.fifo ? { FifoQueue: "true" } : {}),
+          ...(queue.deadLetters
+            ? {
+                RedrivePolicy: JSON.stringify({
+                  deadLetterTargetArn: queue.deadLetters.arn.replace(account, "000000000000"),
+                  maxReceiveCount: queue.deadLetters.receives,
+                }),
+              }
+            : {}),
+        },
+      }),
+    );
+    urls.set(queue.url, QueueUrl!);
+  }
+  return urls;
+}
+
+async function startSts(whoIs: (accessKey: string) => string | undefined) {
+  const { createServer } = await import("node:http");
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? "/", "http://sts");
+    const accessKey = (url.searchParams.get("X-Amz-Credential") ?? "").split("/")[0] ?? "";
+    const arn = request.headers["x-k8s-aws-id"] === undefined ? undefined : whoIs(accessKey);
+    if (arn === undefined) return void response.writeHead(403).end("<ErrorResponse/>");
+    const GetCallerIdentityResult = { Account: arn.split(":")[4], Arn: arn, UserId: `${accessKey}:session` };
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ GetCallerIdentityResponse: { GetCallerIdentityResult } }));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`,
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
