@@ -6,11 +6,14 @@ import { bundle } from "./bundle.ts";
 import { readConfig } from "./config.ts";
 
 /*
- * The CDK app: `cdk synth`, `cdk deploy`. It needs no account and no network to synthesize.
+ * The CDK app: `cdk synth`, `cdk deploy`, or by itself `node infra/main.ts`, which writes `cdk.out`. It needs no account
+ * and no network to synthesize.
  */
 
 const root = join(import.meta.dirname, "..");
-const app = new App({ analyticsReporting: false });
+// The CDK's command says where the result goes; without it, to where the command would put it.
+const outdir = process.env["CDK_OUTDIR"] ?? join(root, "cdk.out");
+const app = new App({ analyticsReporting: false, outdir });
 try {
   const config = readConfig((key) => app.node.tryGetContext(key));
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };

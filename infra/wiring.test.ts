@@ -70,7 +70,7 @@ test("what reads what", () => {
     maximumAge: 3600,
     bisect: true,
     startingPosition: "TRIM_HORIZON",
-    filters: [{ eventName: ["INSERT"], dynamodb: { NewImage: { w: { BOOL: [{ exists: true }] } } } }],
+    filters: [{ eventName: ["INSERT"], dynamodb: { NewImage: { w: { N: [{ exists: true }] } } } }],
   });
   expect(wiring.queues.map(({ arn }) => arn)).toContain(reads["stream"]?.onFailure);
   expect(reads["reconcile"]).toMatchObject({ batchSize: 10, partialFailures: true, maximumConcurrency: 10 });

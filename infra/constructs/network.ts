@@ -1,4 +1,4 @@
-import { aws_ec2 as ec2, Fn, type Stack, Tags } from "aws-cdk-lib";
+import { aws_ec2 as ec2, Fn, type Stack, Tags, Validations } from "aws-cdk-lib";
 import type { Config } from "../config.ts";
 import { acknowledge } from "./acknowledge.ts";
 
@@ -24,7 +24,15 @@ export function network(stack: Stack, config: Config): Network {
 function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [] } }: Config): Pick<Network, "vpc" | "subnets"> {
   const availabilityZones = ids.map((_, index) => Fn.select(index, Fn.getAzs()));
   const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", { vpcId: id, availabilityZones });
-  return { vpc, subnets: ids.map((subnet, index) => ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet)) };
+  const subnets = ids.map((subnet, index) => {
+    const made = ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet);
+    Validations.of(made).acknowledge({
+      id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+      reason: "nothing here changes the routes of a VPC that is not ours",
+    });
+    return made;
+  });
+  return { vpc, subnets };
 }
 
 /** Public subnets, with a way out of their own and no way in but what a security group opens. */
@@ -67,7 +75,11 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Pick<Net
       routeTableId: table.ref,
     });
     Tags.of(subnet).add("Name", `${name}-${index}`);
-    return ec2.Subnet.fromSubnetAttributes(stack, `Subnet${index}`, { subnetId: subnet.ref, availabilityZone });
+    return ec2.Subnet.fromSubnetAttributes(stack, `Subnet${index}`, {
+      subnetId: subnet.ref,
+      availabilityZone,
+      routeTableId: table.ref,
+    });
   });
   Tags.of(vpc).add("Name", name);
   return {

@@ -40,7 +40,7 @@ export function webSocket(scope: Stack, config: Config): WebSocket {
     description: `Skiff ${config.cluster}: where agents dial in`,
     protocolType: "WEBSOCKET",
     // Every message goes to $default; the function reads them.
-    routeSelectionExpression: "$request.body.type",
+    routeSelectionExpression: "$request.body.action",
   });
   const host = `${api.ref}.execute-api.${scope.region}.${scope.urlSuffix}/${stage}`;
   const arn = (what: string) =>
