@@ -26,7 +26,10 @@ const five = Duration.minutes(5);
 const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: atLeast, LESS_THAN_THRESHOLD: below } = cloudwatch.ComparisonOperator;
 const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
 
-/** Two alarms that somebody hears of: requests fail, or work is lost or stands still. And a page to look at. */
+/**
+ * Two alarms that somebody hears of: requests fail, or work is lost or stands still. And a page to look at. Each metric
+ * of an alarm costs a dime a month beyond the first ten of an account, each of the two half a dollar.
+ */
 export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
   const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });
   if (config.alarms.email !== undefined)
@@ -49,12 +52,17 @@ export function alarmsStack(stack: Stack, { config, parts, api, controllers }: A
   dashboard(stack, config, all, api);
 }
 
-/** Dead letters of everybody in one sum: an alarm for each queue would cost more and say the same. */
-function workAlarms(stack: Stack, all: HouseFunction[], parts: Parts, controllers: Controllers): cloudwatch.Alarm[] {
+/** Dead letters of everybody in one sum: who is told looks at them all. */
+function workAlarms(
+  stack: Stack,
+  all: HouseFunction[],
+  parts: Parts,
+  { changesLost }: Controllers,
+): cloudwatch.Alarm[] {
   const keys = queueNames.map((name) =>
     sqs.Queue.fromQueueArn(stack, `${name}Dead`, partOf(parts.queues, name).dead.arn),
   );
-  const dead = [...keys, controllers.failures, ...all.flatMap((one) => (one.dead ? [one.dead] : []))];
+  const dead = [...keys, ...all.flatMap((one) => (one.dead ? [one.dead] : []))];
   const usingMetrics = Object.fromEntries(
     dead.map((queue, index) => [
       `q${index}`,
@@ -70,6 +78,7 @@ function workAlarms(stack: Stack, all: HouseFunction[], parts: Parts, controller
   const one = (name: string) => all.find((made) => made.name === name)!.lambda;
   const age = one("stream").metric("IteratorAge", { period: minute, statistic: "Maximum" });
   return [
+    changesLost,
     new cloudwatch.Alarm(stack, "DeadLetters", {
       metric: given,
       threshold: 1,
@@ -106,7 +115,6 @@ function requestAlarms(stack: Stack, api: Api): cloudwatch.Alarm[] {
     });
   return [
     alarm("ServerErrors", api.rest.metricServerError({ period: five, statistic: "Sum" }), 5),
-    alarm("FunctionErrors", one.metricErrors({ period: five }), 5),
     alarm("TurnedAway", one.metricThrottles({ period: five }), 5),
   ];
 }

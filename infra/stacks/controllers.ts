@@ -27,9 +27,8 @@ import { waitDefinition } from "../wait.ts";
 
 export interface Controllers {
   functions: HouseFunction[];
-  /** Changes that the stream's function could not handle. */
-  failures: sqs.Queue;
-  wait: stepfunctions.StateMachine;
+  /** There are changes that the stream's function could not handle. */
+  changesLost: cloudwatch.Alarm;
 }
 
 export interface ControllersOptions {
@@ -54,8 +53,8 @@ export function controllersStack(stack: Stack, options: ControllersOptions): Con
     onEvents(stack, one, parts);
   }
   const tick = made.find(({ name }) => name === "tick");
-  if (tick) resyncWhenChangesAreLost(stack, config, tick, failures);
-  return { functions: made, failures, wait };
+  if (!tick) throw new Error("the clock's function is not among the controllers'");
+  return { functions: made, changesLost: resyncWhenChangesAreLost(stack, config, tick, failures) };
 }
 
 interface Connections {
@@ -167,7 +166,7 @@ function resyncWhenChangesAreLost(
   { cluster }: Config,
   tick: HouseFunction,
   failures: sqs.Queue,
-): void {
+): cloudwatch.Alarm {
   const alarm = new cloudwatch.Alarm(scope, "ChangesLost", {
     alarmName: `skiff-${cluster}-changes-lost`,
     alarmDescription: "Changes were given up by the stream's function; the tick looks for what they would have woken.",
@@ -194,4 +193,5 @@ function resyncWhenChangesAreLost(
       }),
     ],
   });
+  return alarm;
 }

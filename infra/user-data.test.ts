@@ -1,0 +1,42 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { nodeScript } from "./user-data.ts";
+
+const config = {
+  server: "https://example.com/live/iam",
+  region: "eu-west-1",
+  sigv4: true,
+  labels: { zone: "INSTANCE_ZONE" },
+};
+
+test("the script is one that the shell understands", () => {
+  const script = nodeScript({ installs: true, agent: "s3://bucket/key.zip", config });
+  expect(() => execFileSync("bash", ["-n"], { input: script.join("\n") })).not.toThrow();
+  expect(() => execFileSync("bash", ["-n"], { input: `${script.join("\n")}\nif`, stdio: "pipe" })).toThrow();
+});
+
+test("the agent gets its configuration, under the instance's name, for its owner's eyes", () => {
+  const folder = mkdtempSync(join(tmpdir(), "skiff-node-"));
+  const programs = join(folder, "bin");
+  mkdirSync(programs);
+  // The instance's metadata, and nothing else of an instance.
+  const metadata =
+    'case "$*" in *PUT*) echo t;; *instance-id) echo i-1;; *zone) echo eu-west-1a;; *) echo t4g.small;; esac';
+  writeFileSync(join(programs, "curl"), `#!/bin/bash\n${metadata}\n`);
+  chmodSync(join(programs, "curl"), 0o755);
+  const script = nodeScript({ installs: false, agent: "", config, before: ["echo first"] })
+    .join("\n")
+    .replaceAll("/etc/skiff", `${folder}/etc`)
+    .replaceAll("/var/lib/skiff", `${folder}/data`);
+  execFileSync("bash", { input: script, env: { ...process.env, PATH: `${programs}:${process.env["PATH"]}` } });
+  const file = join(folder, "etc/agent.json");
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+    ...config,
+    labels: { zone: "eu-west-1a" },
+    nodes: [{ name: "i-1" }],
+  });
+  expect(statSync(file).mode & 0o077).toBe(0);
+});
