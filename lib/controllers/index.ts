@@ -4,6 +4,7 @@
  */
 import type { AnyController } from "#reconcile";
 import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
+import { cronJobController } from "./cron-job/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointSliceController } from "./endpoint-slice/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
@@ -17,6 +18,7 @@ import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
 import { serviceAccountController } from "./service-account/index.ts";
 import { serviceAllocationController } from "./service-allocation/index.ts";
+import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 
 export interface ControllerOptions {
   /** The certificate authority in PEM, for kube-root-ca.crt. */
@@ -33,7 +35,9 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   replicaSetController,
   endpointSliceController,
   endpointsController,
+  cronJobController,
   jobController,
+  ttlAfterFinishedController,
   namespaceController,
   serviceAccountController,
   rootCaController(options),

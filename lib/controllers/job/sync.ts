@@ -143,9 +143,12 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
   record(about, "Normal", "Resumed", "Job resumed");
 }
 
+/** Nobody sleeps longer than this at a stretch: timers have an end. */
+const longestWait = 24 * 60 * 60_000;
+
 /** When time alone changes something. */
 function wake(job: Job, ending: Ending | undefined, standing: Standing, full: boolean, now: number): Result {
   const waits = [standing.wait, full ? 1000 : undefined, ending ? undefined : deadlineIn(job, now)];
   const known = waits.filter((wait) => wait !== undefined);
-  return known.length > 0 ? { requeueAfter: Math.max(0, Math.min(...known)) } : {};
+  return known.length > 0 ? { requeueAfter: Math.max(0, Math.min(longestWait, ...known)) } : {};
 }

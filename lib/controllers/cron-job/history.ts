@@ -1,0 +1,95 @@
+/** The jobs of a cron job: which are running, which have ended, which are kept. */
+import { type CronJob, type CronJobStatus, cronJob as cronJobs, type Job, job as jobs } from "#api";
+import { isReason, messageOf, parseTime } from "#base";
+import type { ControllerContext } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+export const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
+  status?.conditions?.find(({ type, status: value }) => (type === "Complete" || type === "Failed") && value === "True")
+    ?.type as "Complete" | "Failed" | undefined;
+
+export const nameOf = ({ metadata }: Job) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
+
+const forget = (status: CronJobStatus, uid: string | undefined): void => {
+  const left = (status.active ?? []).filter((job) => job.uid !== uid);
+  if (left.length > 0) status.active = left;
+  else delete status.active;
+};
+
+/** Deletes a job with its pods and strikes it from the active ones. Whether it went. */
+export async function deleteJob(
+  { client, record }: ControllerContext,
+  cronJob: CronJob & { status: CronJobStatus },
+  job: Job,
+): Promise<boolean> {
+  const about = { kind: cronJobs, object: cronJob };
+  try {
+    await client.remove(jobs, nameOf(job), { uid: job.metadata.uid, propagation: "Background" });
+  } catch (error) {
+    if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) {
+      record(about, "Warning", "FailedDelete", `Deleted job: ${messageOf(error)}`);
+      return false;
+    }
+  }
+  forget(cronJob.status, job.metadata.uid);
+  record(about, "Normal", "SuccessfulDelete", `Deleted job ${job.metadata.name}`);
+  return true;
+}
+
+const startOf = ({ status }: Job): number =>
+  status?.startTime === undefined ? Number.POSITIVE_INFINITY : parseTime(status.startTime);
+const name = ({ metadata }: Job): string => metadata.name ?? "";
+
+/** Deletes the oldest of those that have ended, beyond as many as are kept. */
+export async function cleanUp(
+  context: ControllerContext,
+  cronJob: CronJob & { status: CronJobStatus },
+  children: readonly Job[],
+): Promise<void> {
+  const { successfulJobsHistoryLimit: good, failedJobsHistoryLimit: bad } = cronJob.spec ?? {};
+  for (const [end, limit] of [["Complete", good] as const, ["Failed", bad] as const]) {
+    if (limit === undefined) continue;
+    const ended = children.filter((job) => endOf(job) === end && !job.metadata.deletionTimestamp);
+    const oldest = ended.sort((a, b) => {
+      const [left, right] = [startOf(a), startOf(b)];
+      return left === right ? name(a).localeCompare(name(b)) : left - right;
+    });
+    const surplus = Math.max(0, ended.length - limit);
+    for (const job of oldest.slice(0, surplus)) await deleteJob(context, cronJob, job);
+  }
+}
+
+/** Brings the status in line with the jobs that there are. */
+export async function takeStock(
+  { client, record }: ControllerContext,
+  cronJob: CronJob & { status: CronJobStatus },
+  children: readonly Job[],
+): Promise<void> {
+  const { status } = cronJob;
+  const about = { kind: cronJobs, object: cronJob };
+  const isListed = ({ metadata }: Job): boolean => status.active?.some(({ uid }) => uid === metadata.uid) ?? false;
+  for (const job of children) {
+    const end = endOf(job);
+    if (end === undefined) {
+      if (isListed(job)) continue;
+      const message = `Saw a job that the controller did not create or forgot: ${name(job)}`;
+      record(about, "Warning", "UnexpectedJob", message);
+      continue;
+    }
+    if (isListed(job)) {
+      forget(status, job.metadata.uid);
+      record(about, "Normal", "SawCompletedJob", `Saw completed job: ${name(job)}, condition: ${end}`);
+    }
+    const { completionTime } = job.status ?? {};
+    if (end !== "Complete" || completionTime === undefined) continue;
+    const last = status.lastSuccessfulTime;
+    if (last === undefined || parseTime(completionTime) > parseTime(last)) status.lastSuccessfulTime = completionTime;
+  }
+  const present = new Set(children.map(({ metadata }) => metadata.uid));
+  for (const { uid, namespace, name: missing = "" } of status.active ?? []) {
+    if (present.has(uid)) continue;
+    if (await ignoring(["NotFound"], client.get(jobs, { namespace, name: missing }))) continue;
+    record(about, "Normal", "MissingJob", `Active job went missing: ${missing}`);
+    forget(status, uid);
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Starts jobs by the clock (upstream's cronjob controller, the second one). What was started last stands in the status,
+ * and a scheduled time gives its job its name: woken late, early, twice or after a death, each time is served once.
+ */
+import {
+  apiVersionOf,
+  type CronJob,
+  type CronJobStatus,
+  cronJob as cronJobs,
+  isTimeZone,
+  type Job,
+  job as jobs,
+  type Schedule,
+} from "#api";
+import { clone, deepEqual, formatTime, isReason, messageOf, parseTime } from "#base";
+import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
+import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
+import { mostRecent, nextIn, scheduleOf } from "./due.ts";
+import { cleanUp, deleteJob, nameOf, takeStock } from "./history.ts";
+import { formatForPeople, formatIn, zone } from "./zone.ts";
+
+type Known = CronJob & { status: CronJobStatus };
+
+const scheduledAnnotation = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+const minute = 60_000;
+/** Nobody sleeps longer than this at a stretch: timers have an end. */
+const longestWait = 24 * 60 * minute;
+
+export const cronJobController = defineController<CronJob>({
+  name: "cron-job",
+  for: cronJobs,
+  owns: [jobs],
+  reconcile,
+});
+
+async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
+  const { client } = context;
+  const shared = await ignoring(["NotFound"], client.get(cronJobs, key));
+  if (!shared) return undefined;
+  const cronJob: Known = { ...clone(shared), status: clone(shared.status ?? {}) };
+  const { namespace, uid = "" } = cronJob.metadata;
+  const owned = (await client.list(jobs, { namespace, owner: uid })).items;
+  const children = owned.filter((job) => controllerOf(job)?.uid === uid);
+  let written = shared.status ?? {};
+  const flush = async (): Promise<void> => {
+    if (deepEqual(cronJob.status, written)) return;
+    const { metadata, status } = await client.update(cronJobs, cronJob, { subresource: "status" });
+    cronJob.metadata = clone(metadata);
+    written = status ?? {};
+  };
+  await takeStock(context, cronJob, children);
+  // What is told of a job must stand before the job goes.
+  await flush();
+  await cleanUp(context, cronJob, children);
+  try {
+    return await start(context, cronJob);
+  } finally {
+    await flush();
+  }
+}
+
+/** Starts a job where one is due, and tells when to look again. */
+async function start(context: ControllerContext, cronJob: Known): Promise<Result | undefined> {
+  const { clock, record } = context;
+  const { metadata, spec } = cronJob;
+  const about = { kind: cronJobs, object: cronJob };
+  if (metadata.deletionTimestamp) return undefined;
+  const { timeZone, schedule: text = "" } = spec ?? {};
+  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+    const message = `invalid timeZone: ${JSON.stringify(timeZone)}: unknown time zone ${timeZone}`;
+    record(about, "Warning", "UnknownTimeZone", message);
+    return undefined;
+  }
+  if (spec?.suspend) return undefined;
+  const now = clock.now();
+  let schedule: Schedule;
+  let recent: ReturnType<typeof mostRecent>;
+  try {
+    schedule = scheduleOf(cronJob);
+  } catch (error) {
+    const message = `unparseable schedule: ${JSON.stringify(text)} : ${messageOf(error)}`;
+    record(about, "Warning", "UnparseableSchedule", message);
+    return undefined;
+  }
+  try {
+    recent = mostRecent(cronJob, schedule, now, true);
+  } catch (error) {
+    record(about, "Warning", "InvalidSchedule", `invalid schedule: ${text} : ${messageOf(error)}`);
+    return undefined;
+  }
+  if (recent.time !== undefined) {
+    if (recent.missed === "many") {
+      const advice = "Set or decrease .spec.startingDeadlineSeconds or check clock skew";
+      record(about, "Warning", "TooManyMissedTimes", `too many missed start times. ${advice}`);
+    }
+    await serve(context, cronJob, recent.time);
+  }
+  const wait = nextIn(cronJob, schedule, now);
+  return wait === undefined ? undefined : { requeueAfter: Math.min(wait, longestWait) };
+}
+
+/** Serves one scheduled time, unless it has been served, or is too late, or may not run beside others. */
+async function serve(context: ControllerContext, cronJob: Known, scheduled: number): Promise<void> {
+  const { client, clock, record } = context;
+  const { spec, status } = cronJob;
+  const about = { kind: cronJobs, object: cronJob };
+  const deadline = spec?.startingDeadlineSeconds;
+  if (deadline !== undefined && scheduled + Number(deadline) * 1000 < clock.now()) {
+    const message = `Missed scheduled time to start a job: ${formatForPeople(scheduled)}`;
+    record(about, "Warning", "MissSchedule", message);
+    return;
+  }
+  const active = status.active ?? [];
+  const name = jobName(cronJob, scheduled);
+  const last = status.lastScheduleTime;
+  if (active.some((job) => job.name === name) || (last !== undefined && parseTime(last) === scheduled)) return;
+  if (spec?.concurrencyPolicy === "Forbid" && active.length > 0) {
+    const message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+    record(about, "Normal", "JobAlreadyActive", message);
+    return;
+  }
+  if (spec?.concurrencyPolicy === "Replace") {
+    for (const { namespace, name: running = "" } of active) {
+      const job = await client.get(jobs, { namespace, name: running }).catch((error: unknown) => {
+        record(about, "Warning", "FailedGet", `Get job: ${messageOf(error)}`);
+        throw error;
+      });
+      if (!(await deleteJob(context, cronJob, job))) throw new Error(`could not replace job ${namespace}/${running}`);
+    }
+  }
+  const job = await createJob(context, cronJob, scheduled);
+  if (!job) return;
+  const { namespace = "", uid = "", resourceVersion = "" } = job.metadata;
+  const reference = { kind: jobs.kind, namespace, name, uid, apiVersion: apiVersionOf(jobs), resourceVersion };
+  status.active = [...(status.active ?? []), reference];
+  status.lastScheduleTime = formatTime(scheduled);
+}
+
+const jobName = ({ metadata }: CronJob, scheduled: number): string =>
+  `${metadata.name}-${Math.floor(scheduled / minute)}`;
+
+/** The job of a scheduled time, made now or by an earlier look; undefined where it is none of ours or known already. */
+async function createJob(context: ControllerContext, cronJob: Known, scheduled: number): Promise<Job | undefined> {
+  const { client, record } = context;
+  const about = { kind: cronJobs, object: cronJob };
+  const wanted = jobOf(cronJob, scheduled);
+  try {
+    const made = await client.create(jobs, wanted);
+    record(about, "Normal", "SuccessfulCreate", `Created job ${made.metadata.name}`);
+    return made;
+  } catch (error) {
+    if (isReason(error, "AlreadyExists")) {
+      const there = await client.get(jobs, nameOf(wanted));
+      const isOurs = controllerOf(there)?.uid === cronJob.metadata.uid;
+      const isKnown = cronJob.status.active?.some(({ uid }) => uid === there.metadata.uid);
+      return isOurs && !isKnown ? there : undefined;
+    }
+    // Nothing can be made any more in a namespace that is going, and that is no news.
+    if (!isReason(error, "Forbidden") || !messageOf(error).includes("because it is being terminated")) {
+      record(about, "Warning", "FailedCreate", `Error creating job: ${messageOf(error)}`);
+    }
+    throw error;
+  }
+}
+
+function jobOf(cronJob: CronJob, scheduled: number): Job {
+  const { namespace } = cronJob.metadata;
+  const template = cronJob.spec?.jobTemplate ?? {};
+  const { labels, annotations } = template.metadata ?? {};
+  const time = formatIn(zone(cronJob.spec?.timeZone ?? "UTC"), scheduled);
+  return {
+    metadata: {
+      name: jobName(cronJob, scheduled),
+      namespace,
+      ...(labels ? { labels: { ...labels } } : {}),
+      annotations: { ...annotations, [scheduledAnnotation]: time },
+      ownerReferences: [controllerReference(cronJobs, cronJob)],
+    },
+    spec: clone(template.spec),
+  } as Job;
+}
