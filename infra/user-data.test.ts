@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { scratch } from "./testing/index.ts";
 import { nodeScript } from "./user-data.ts";
 
 const config = {
@@ -19,7 +19,7 @@ test("the script is one that the shell understands", () => {
 });
 
 test("the agent gets its configuration, under the instance's name, for its owner's eyes", () => {
-  const folder = mkdtempSync(join(tmpdir(), "skiff-node-"));
+  const folder = scratch();
   const programs = join(folder, "bin");
   mkdirSync(programs);
   // The instance's metadata, and nothing else of an instance.

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
+import { afterAll } from "vitest";
 import { cloud } from "../app.ts";
 import { type Bundles, bundle } from "../bundle.ts";
 import { type ConfigInput, longestCluster, parseConfig } from "../config.ts";
@@ -39,7 +40,17 @@ export const most = {
 
 const { context: flags } = JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> };
 
-const scratch = (): string => mkdtempSync(join(tmpdir(), "skiff-infra-"));
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A folder that goes when the test file is through. */
+export function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "skiff-infra-"));
+  folders.push(folder);
+  return folder;
+}
 
 /** A folder of functions that do nothing: what is tested here is what stands around them. */
 export function emptyFunctions(names: readonly string[] = functionNames): string {
