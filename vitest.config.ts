@@ -11,8 +11,17 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{lib,agent,functions,infra,test}/**/*.test.ts"],
-          exclude: ["test/e2e/**", "**/*.e2e.test.ts", "**/node_modules/**"],
+          exclude: ["test/aws/**", "test/e2e/**", "**/*.e2e.test.ts", "**/node_modules/**"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "aws",
+          include: ["test/aws/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
         },
       },
       {

@@ -16,13 +16,15 @@ import type {
 } from "./port.ts";
 
 export interface HttpClientOptions {
-  /** Such as `https://127.0.0.1:6443`. */
+  /** Such as `https://127.0.0.1:6443`; a path before the API's own, such as a stage's, may follow. */
   server: string;
   /** The authority that the server's certificate must come from, in PEM. */
   ca?: string;
   /** Client certificate and key, in PEM. */
   certificate?: { cert: string; key: string };
   token?: string;
+  /** Headers for each request, such as a signature over it. `body` is "" where there is none. */
+  sign?: (request: { method: string; url: URL; body: string }) => Promise<Record<string, string>>;
   userAgent?: string;
   /** For waiting when the server is busy; the machine's own unless told. */
   clock?: Clock;
@@ -62,21 +64,26 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   };
   const [agent, watching] = [agentOf(connections), agentOf(Number.POSITIVE_INFINITY)];
 
-  const open = ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      const text = body === undefined ? undefined : Buffer.from(stringifyJson(body));
-      const search = query?.size ? `?${query}` : "";
+  const prefix = base.pathname.replace(/\/$/, "");
+  const open = async ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> => {
+    const content = body === undefined ? "" : stringifyJson(body);
+    const text = content === "" ? undefined : Buffer.from(content);
+    const search = query?.size ? `?${query}` : "";
+    const target = `${prefix}${path}${search}`;
+    const signed = await options.sign?.({ method, url: new URL(target, base), body: content });
+    return new Promise((resolve, reject) => {
       const settings = {
         agent: signal ? watching : agent,
         method,
         hostname: base.hostname,
         port: base.port,
-        path: `${path}${search}`,
+        path: target,
         headers: {
           accept: "application/json",
           "user-agent": options.userAgent ?? "skiff",
           ...(text ? { "content-type": type ?? "application/json", "content-length": text.length } : {}),
           ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+          ...signed,
         },
         ...(signal ? { signal } : {}),
       };
@@ -84,6 +91,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       request.once("error", reject);
       request.end(text);
     });
+  };
 
   const ask = async (what: Ask, attempt = 1): Promise<Json> => {
     const response = await open(what);

@@ -1,14 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { App } from "aws-cdk-lib";
 import { startFauxqs } from "fauxqs";
-import { bundle, cloud, functionNames, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
+import { createAuthority, issue } from "#auth/certificates";
+import { bundle, cloud, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
 import { type Call, type Cloud, type Fault, startCloud } from "./cloud.ts";
+import { passes } from "./filters.ts";
 import { type Front, startFront } from "./front.ts";
 import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
 import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
@@ -50,7 +56,6 @@ export interface StageOptions {
   fault?: (call: Call) => Fault | undefined;
   /** Hears what functions write. */
   output?: (name: string, line: string) => void;
-  tls?: { key: string; cert: string };
   /** Who a token's request to STS says it is, by its access key; undefined refuses. */
   whoIs?: (accessKey: string) => string | undefined;
   signer?: Parameters<typeof startFront>[0]["signer"];
@@ -61,7 +66,11 @@ export interface StageOptions {
 /** A cluster in AWS, without AWS. */
 export interface Stage {
   url: string;
+  /** The authority of its certificate, in PEM. */
+  ca: string;
   clusterId: string;
+  /** Calls what CloudFormation calls at a deployment, and waits for its answers. Throws when one failed. */
+  deploy(): Promise<void>;
   functions: ReadonlyMap<string, LambdaFunction>;
   cloud: Cloud;
   /** Steps of the state machine so far. */
@@ -98,6 +107,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     services: { AWSStepFunctions: waits },
     ...(options.fault ? { fault: options.fault } : {}),
   });
+  const authority = await createAuthority(Date.now());
+  const names = ["127.0.0.1", "localhost"];
+  const tls = await issue({ authority, subject: { commonName: "front" }, names, days: 1, now: Date.now() });
+  const folder = mkdtempSync(join(tmpdir(), "skiff-stage-"));
+  const caFile = join(folder, "ca.crt");
+  writeFileSync(caFile, authority.cert);
+  const answers = await startAnswers(tls);
   const sts = await startSts(options.whoIs ?? (() => undefined));
   const functions = new Map<string, LambdaFunction>();
   for (const one of wiring.functions) {
@@ -107,7 +123,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     const deployed = {
       ...one,
       code: join(assembly, one.code),
-      environment: { ...environment, AWS_ENDPOINT_URL_STS: sts.url },
+      environment: { ...environment, AWS_ENDPOINT_URL_STS: sts.url, NODE_EXTRA_CA_CERTS: caFile },
     };
     functions.set(
       one.name,
@@ -146,11 +162,20 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     })),
     stage: rest!.stage,
     binaryMediaTypes: rest!.binaryMediaTypes,
-    ...(options.tls ? { tls: options.tls } : {}),
+    tls,
     ...(options.signer ? { signer: options.signer } : {}),
   });
   return {
     url: front.url,
+    ca: authority.cert,
+    async deploy() {
+      for (const { function: name, properties } of wiring.deployments) {
+        const event = { RequestType: "Create", ResponseURL: answers.url, StackId: "stack", RequestId: "request" };
+        await functions.get(name)!.call({ ...event, LogicalResourceId: "Cluster", ResourceProperties: properties });
+        const answer = answers.last();
+        if (answer?.Status !== "SUCCESS") throw new Error(`${name} answered ${JSON.stringify(answer)}`);
+      }
+    },
     clusterId: wiring.functions.find(({ name }) => name === "api")!.environment["SKIFF_CLUSTER_ID"]!,
     functions,
     cloud: cloudOf,
@@ -158,7 +183,6 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return waits.transitions;
     },
     async event(event) {
-      const { passes } = await import("./filters.ts");
       for (const rule of wiring.rules.filter(({ pattern }) => passes(pattern, event)))
         await functions.get(rule.function)!.call(event);
     },
@@ -172,6 +196,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       await Promise.all([...functions.values()].map((one) => one.stop()));
       await cloudOf.stop();
       await sts.stop();
+      await answers.stop();
+      rmSync(folder, { recursive: true, force: true });
       sqs.destroy();
       await faux.stop();
       await engine.stop();
@@ -219,8 +245,27 @@ async function makeQueues(sqs: SQSClient, wiring: Wiring): Promise<Map<string, s
   return urls;
 }
 
+/** Where CloudFormation waits for the answers of custom resources. */
+async function startAnswers(tls: { key: string; cert: string }) {
+  let last: { Status?: string } | undefined;
+  const server = createSecureServer(tls, (request, response) => {
+    void text(request).then((body) => {
+      last = JSON.parse(body);
+      response.end();
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}/answer`,
+    last: () => last,
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
 async function startSts(whoIs: (accessKey: string) => string | undefined) {
-  const { createServer } = await import("node:http");
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://sts");
     const accessKey = (url.searchParams.get("X-Amz-Credential") ?? "").split("/")[0] ?? "";
@@ -231,9 +276,8 @@ async function startSts(whoIs: (accessKey: string) => string | undefined) {
     response.end(JSON.stringify({ GetCallerIdentityResponse: { GetCallerIdentityResult } }));
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
   return {
-    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     async stop() {
       server.close();
       server.closeAllConnections();
