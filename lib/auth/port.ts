@@ -6,6 +6,11 @@ export type { AccessAttributes as Attributes, AccessDecision as Decision, Asker 
 export interface Credentials {
   headers: Readonly<Record<string, string | undefined>>;
   certificate?: { commonName: string; organizations: string[] };
+  /**
+   * Who signed the request, by the word of a cloud's gateway that has checked it: the name, the account, and the id
+   * that is never given to anybody else.
+   */
+  principal?: { arn: string; account: string; id: string } | undefined;
 }
 
 /** Undefined: these credentials say nothing to me. Throws ApiError 401 when they are mine and wrong. */
