@@ -12,11 +12,14 @@ export function remaining(failures: number, last: number, now: number): number {
   return Math.max(0, wait - (now - last));
 }
 
-/** What is remembered of pods that have ended, also when they have gone: when, and whether well. */
+/** What is remembered of pods that have ended, also when they have gone. */
 interface Ends {
+  /** When a pod last succeeded. */
   success: number;
-  /** When pods failed after the last success, by uid. */
+  /** When pods failed since, by uid. */
   failures: Map<string, number>;
+  /** Pods that failed in the second of that success and were seen together with it: they came before it. */
+  before: Set<string>;
 }
 
 /**
@@ -31,7 +34,7 @@ const most = 10_000;
 function endsOf(client: Client, uid: string): Ends {
   const mind = minds.get(client) ?? new Map<string, Ends>();
   minds.set(client, mind);
-  const ends = mind.get(uid) ?? { success: Number.NEGATIVE_INFINITY, failures: new Map() };
+  const ends = mind.get(uid) ?? { success: Number.NEGATIVE_INFINITY, failures: new Map(), before: new Set<string>() };
   mind.delete(uid);
   mind.set(uid, ends);
   if (mind.size > most) mind.delete(mind.keys().next().value ?? "");
@@ -46,14 +49,28 @@ export function forgetEnds(client: Client, uid: string | undefined): void {
 const hasFailed = (pod: Pod, job: Job): boolean =>
   isFailed(pod, job) && (isTracked(pod) || (pod.status?.phase === "Failed" && !pod.metadata.deletionTimestamp));
 
+function latest(times: Iterable<number>): number {
+  let last = Number.NEGATIVE_INFINITY;
+  for (const time of times) last = Math.max(last, time);
+  return last;
+}
+
 /** Milliseconds until the job may make pods again: a delay that doubles with each failure since the last success. */
 export function backoff(client: Client, job: Job, pods: readonly Pod[], now: number): number {
   const ends = endsOf(client, job.metadata.uid ?? "");
-  for (const pod of pods) {
-    if (!isValid(pod, job)) continue;
-    if (isSucceeded(pod)) ends.success = Math.max(ends.success, endOf(pod));
-    else if (hasFailed(pod, job)) ends.failures.set(pod.metadata.uid ?? "", endOf(pod));
+  const valid = pods.filter((pod) => isValid(pod, job));
+  const success = latest(valid.filter(isSucceeded).map(endOf));
+  const isNew = success > ends.success;
+  if (isNew) {
+    ends.success = success;
+    ends.before.clear();
+    for (const [uid, end] of ends.failures) if (end <= success) ends.failures.delete(uid);
   }
-  for (const [uid, end] of ends.failures) if (end <= ends.success) ends.failures.delete(uid);
-  return remaining(ends.failures.size, Math.max(...ends.failures.values()), now);
+  for (const pod of valid.filter((pod) => hasFailed(pod, job))) {
+    const { uid = "" } = pod.metadata;
+    const end = endOf(pod);
+    if (end === ends.success && isNew) ends.before.add(uid);
+    if (end >= ends.success && !ends.before.has(uid)) ends.failures.set(uid, end);
+  }
+  return remaining(ends.failures.size, latest(ends.failures.values()), now);
 }

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { serviceAccount as accounts, job as jobs, type Pod, pod as pods } from "#api";
+import { isReason } from "#base";
 import { jobController } from "./index.ts";
-import { conditionsOf, jobObject, openStage, type Stage, second, start } from "./testing/stage.ts";
+import { conditionsOf, jobObject, minute, openStage, type Stage, second, start } from "./testing/stage.ts";
 
 let stage: Stage;
 beforeEach(async () => {
@@ -9,39 +11,431 @@ beforeEach(async () => {
 afterEach(() => stage.close());
 
 const look = () => stage.settle(jobController, "pi");
+const statusOf = async () => (await stage.job()).status ?? {};
+const namesOf = (list: Pod[]) => list.map(({ metadata }) => metadata.name);
+const iso = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 
 test("a job of one pod begins, runs and completes (syncJob)", async () => {
   await stage.make(jobObject());
   await look();
   const [pod] = await stage.active();
   expect(pod?.metadata).toMatchObject({ generateName: "pi-", finalizers: ["batch.kubernetes.io/job-tracking"] });
-  expect((await stage.job()).status).toEqual({
-    startTime: "2026-03-01T12:00:00Z",
-    active: 1,
-    ready: 0,
-    terminating: 0,
-    uncountedTerminatedPods: {},
-  });
+  const begun = { startTime: "2026-03-01T12:00:00Z", terminating: 0, uncountedTerminatedPods: {} };
+  expect(await statusOf()).toEqual({ ...begun, active: 1, ready: 0 });
   await stage.run(pod!);
   await look();
-  expect((await stage.job()).status).toMatchObject({ active: 1, ready: 1 });
+  expect(await statusOf()).toMatchObject({ active: 1, ready: 1 });
   stage.clock.move(5 * second);
   await stage.finish(pod!);
   await look();
   const job = await stage.job();
   expect(conditionsOf(job)).toEqual(["SuccessCriteriaMet CompletionsReached", "Complete CompletionsReached"]);
-  expect(job.status).toMatchObject({
-    succeeded: 1,
+  expect(job.status).toEqual({
+    ...begun,
     ready: 0,
-    terminating: 0,
+    succeeded: 1,
     completionTime: "2026-03-01T12:00:05Z",
-    uncountedTerminatedPods: {},
+    conditions: job.status?.conditions,
   });
-  expect(job.status?.active).toBeUndefined();
   expect((await stage.pods())[0]?.metadata.finalizers).toBeUndefined();
   expect(stage.told).toEqual([
     `Normal SuccessfulCreate Created pod: ${pod?.metadata.name}`,
     "Normal Completed Job completed",
   ]);
-  expect(start).toBe(Date.parse("2026-03-01T12:00:00Z"));
+});
+
+test("no more pods run than are still to succeed (manageJob)", async () => {
+  await stage.make(jobObject({ completions: 5, parallelism: 3 }));
+  await look();
+  expect(await stage.active()).toHaveLength(3);
+  for (const pod of await stage.active()) await stage.finish(pod);
+  await look();
+  expect(await stage.active()).toHaveLength(2);
+  expect(await statusOf()).toMatchObject({ active: 2, succeeded: 3 });
+});
+
+test("parallelism may change while pods run: those that have come least far go, and are no failures", async () => {
+  await stage.make(jobObject({ completions: 9, parallelism: 3 }));
+  await look();
+  const [first] = await stage.active();
+  await stage.run(first!);
+  await stage.change({ spec: { parallelism: 1 } });
+  await look();
+  expect(namesOf(await stage.active())).toEqual([first?.metadata.name]);
+  expect(stage.told.filter((line) => line.includes("SuccessfulDelete"))).toHaveLength(2);
+  await stage.change({ spec: { parallelism: 4 } });
+  await look();
+  expect(await stage.active()).toHaveLength(4);
+  expect((await statusOf()).failed).toBeUndefined();
+});
+
+test("without completions one success ends the job, once the others have finished", async () => {
+  await stage.make(jobObject({ parallelism: 3 }));
+  await look();
+  const [one, two, three] = await stage.active();
+  await stage.finish(one!);
+  await look();
+  expect(await stage.active()).toHaveLength(2);
+  expect(conditionsOf(await stage.job())).toEqual([]);
+  await stage.finish(two!, 1);
+  await look();
+  expect(await stage.active()).toHaveLength(1);
+  await stage.finish(three!);
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
+  expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
+});
+
+test("a failed pod is replaced after 10 s, then 20 s, 40 s … from when it ended (getRemainingTime)", async () => {
+  await stage.make(jobObject({ backoffLimit: 9 }));
+  await look();
+  for (const wait of [10, 20, 40, 80, 160, 320, 600, 600]) {
+    const [pod] = await stage.active();
+    await stage.finish(pod!, 1);
+    // The controller hears of it two seconds late: that is no part of the wait.
+    stage.clock.move(2 * second);
+    expect(await look()).toEqual({ requeueAfter: (wait - 2) * second });
+    stage.clock.move((wait - 2) * second - 1);
+    expect(await look()).toEqual({ requeueAfter: 1 });
+    expect(await stage.active()).toHaveLength(0);
+    stage.clock.move(1);
+    await look();
+    expect(await stage.active()).toHaveLength(1);
+  }
+  expect(await statusOf()).toMatchObject({ failed: 8, active: 1 });
+});
+
+test("a success makes the next failure the first again (newBackoffRecord)", async () => {
+  await stage.make(jobObject({ completions: 4 }));
+  await look();
+  for (const [code, wait] of [
+    [1, 10],
+    [1, 20],
+    [0, 0],
+    [1, 10],
+  ] as const) {
+    const [pod] = await stage.active();
+    await stage.finish(pod!, code);
+    expect(await look()).toEqual(wait === 0 ? {} : { requeueAfter: wait * second });
+    stage.clock.move(Math.max(1, wait) * second);
+    await look();
+  }
+  expect(await statusOf()).toMatchObject({ failed: 3, succeeded: 1 });
+});
+
+test("the wait outlives the pod: one that is deleted takes nothing along while the controller lives", async () => {
+  await stage.make(jobObject());
+  await look();
+  const [pod] = await stage.active();
+  await stage.run(pod!);
+  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  await look();
+  await stage.letGo();
+  expect(await stage.pods()).toEqual([]);
+  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await statusOf()).toMatchObject({ failed: 1 });
+  stage.clock.move(10 * second);
+  await look();
+  expect(await stage.active()).toHaveLength(1);
+});
+
+test("one failure too many fails the job, after the pods that still run have ended (BackoffLimitExceeded)", async () => {
+  await stage.make(jobObject({ backoffLimit: 1, parallelism: 3, completions: 3 }));
+  await look();
+  const [one, two, three] = await stage.active();
+  await stage.run(three!);
+  await stage.finish(one!, 1);
+  await stage.finish(two!, 1);
+  await look();
+  const message = "Job has reached the specified backoff limit";
+  expect((await stage.job()).status?.conditions).toMatchObject([
+    { type: "FailureTarget", status: "True", reason: "BackoffLimitExceeded", message },
+  ]);
+  expect(await statusOf()).toMatchObject({ failed: 3, terminating: 1 });
+  expect((await statusOf()).active).toBeUndefined();
+  await stage.letGo();
+  await look();
+  expect((await stage.job()).status?.conditions?.[1]).toMatchObject({
+    type: "Failed",
+    status: "True",
+    reason: "BackoffLimitExceeded",
+    message,
+  });
+  expect(await statusOf()).toMatchObject({ failed: 3, terminating: 0 });
+  expect(stage.told.at(-1)).toBe(`Warning BackoffLimitExceeded ${message}`);
+  const { writes } = stage;
+  await look();
+  expect(stage.writes).toBe(writes);
+});
+
+test("with a limit of 0 the first failure is the last", async () => {
+  await stage.make(jobObject({ backoffLimit: 0 }));
+  await look();
+  await stage.finish((await stage.active())[0]!, 3);
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual([
+    "FailureTarget BackoffLimitExceeded",
+    "Failed BackoffLimitExceeded",
+  ]);
+  expect(await stage.pods()).toHaveLength(1);
+});
+
+test("containers that are started again in their pod count too (pastBackoffLimitOnFailure)", async () => {
+  const template = { spec: { restartPolicy: "OnFailure", containers: [{ name: "main", image: "busybox" }] } };
+  await stage.make(jobObject({ backoffLimit: 3, template }));
+  await look();
+  const [pod] = await stage.active();
+  const restarted = (restartCount: number) => ({
+    phase: "Running",
+    containerStatuses: [{ name: "main", ready: false, restartCount, image: "", imageID: "" }],
+  });
+  await stage.finish(pod!, 0, restarted(2));
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual([]);
+  await stage.finish(pod!, 0, restarted(3));
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual(["FailureTarget BackoffLimitExceeded"]);
+});
+
+test("a job that is active for too long fails, at the second (pastActiveDeadline)", async () => {
+  await stage.make(jobObject({ activeDeadlineSeconds: 30 }));
+  expect(await look()).toEqual({ requeueAfter: 30 * second });
+  await stage.run((await stage.active())[0]!);
+  stage.clock.move(30 * second - 1);
+  expect(await look()).toEqual({ requeueAfter: 1 });
+  stage.clock.move(1);
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual(["FailureTarget DeadlineExceeded"]);
+  await stage.letGo();
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual(["FailureTarget DeadlineExceeded", "Failed DeadlineExceeded"]);
+  expect(stage.told.at(-1)).toBe("Warning DeadlineExceeded Job was active longer than specified deadline");
+  expect(await statusOf()).toMatchObject({ failed: 1 });
+});
+
+test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJobConditionStatus)", async () => {
+  await stage.make(jobObject({ suspend: true, activeDeadlineSeconds: 60, completions: 2, parallelism: 2 }));
+  expect(await look()).toEqual({});
+  expect(await stage.pods()).toEqual([]);
+  expect((await statusOf()).startTime).toBeUndefined();
+  expect(conditionsOf(await stage.job())).toEqual(["Suspended JobSuspended"]);
+  stage.clock.move(minute);
+  await stage.change({ spec: { suspend: false } });
+  expect(await look()).toEqual({ requeueAfter: minute });
+  expect(await statusOf()).toMatchObject({ active: 2, startTime: iso(start + minute) });
+  const [one, two] = await stage.active();
+  await stage.run(one!);
+  await stage.finish(two!);
+  stage.clock.move(50 * second);
+  await stage.change({ spec: { suspend: true } });
+  await look();
+  // What was taken away is no failure; what had succeeded stays so.
+  expect(await statusOf()).toMatchObject({ succeeded: 1, terminating: 1, ready: 0 });
+  expect((await statusOf()).failed).toBeUndefined();
+  expect((await statusOf()).startTime).toBeUndefined();
+  await stage.letGo();
+  stage.clock.move(minute);
+  await stage.change({ spec: { suspend: false } });
+  // The deadline counts from the resumption.
+  expect(await look()).toEqual({ requeueAfter: minute });
+  expect(await statusOf()).toMatchObject({ active: 1, succeeded: 1, startTime: iso(start + 170 * second) });
+  const states = stage.told.filter((line) => /Suspended|Resumed/.test(line));
+  expect(states).toEqual([
+    "Normal Suspended Job suspended",
+    "Normal Resumed Job resumed",
+    "Normal Suspended Job suspended",
+    "Normal Resumed Job resumed",
+  ]);
+});
+
+test("a pod that is told to end counts as failed and is replaced at once after the wait (TerminatingOrFailed)", async () => {
+  await stage.make(jobObject());
+  await look();
+  const [pod] = await stage.active();
+  await stage.run(pod!);
+  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await statusOf()).toMatchObject({ failed: 1, terminating: 1 });
+  stage.clock.move(10 * second);
+  await look();
+  // The old one still ends.
+  expect(await stage.pods()).toHaveLength(2);
+  expect(await statusOf()).toMatchObject({ active: 1, terminating: 1 });
+});
+
+test("with podReplacementPolicy Failed a pod is replaced only when it has ended", async () => {
+  await stage.make(jobObject({ podReplacementPolicy: "Failed" }));
+  await look();
+  const [pod] = await stage.active();
+  await stage.run(pod!);
+  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  expect(await look()).toEqual({});
+  expect(await statusOf()).toMatchObject({ terminating: 1 });
+  expect((await statusOf()).failed).toBeUndefined();
+  stage.clock.move(minute);
+  await look();
+  expect(await stage.pods()).toHaveLength(1);
+  await stage.letGo("Failed");
+  await look();
+  expect(await statusOf()).toMatchObject({ failed: 1, terminating: 0 });
+});
+
+test("a pod is counted once though its job's status is written late (uncountedTerminatedPods)", async () => {
+  await stage.make(jobObject({ completions: 3, parallelism: 3 }));
+  await look();
+  const [one, two, three] = await stage.active();
+  await stage.finish(one!);
+  await stage.finish(two!, 1);
+  // An earlier look noted both, let the first go and died.
+  const job = await stage.job();
+  const uncountedTerminatedPods = { succeeded: [one?.metadata.uid ?? ""], failed: [two?.metadata.uid ?? ""] };
+  await stage.client.update(
+    jobs,
+    { ...job, status: { ...job.status, uncountedTerminatedPods } },
+    { subresource: "status" },
+  );
+  const free = { metadata: { finalizers: null } };
+  await stage.client.patch(pods, { namespace: "default", name: one?.metadata.name ?? "" }, free, { type: "merge" });
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 1, failed: 1, uncountedTerminatedPods: {} });
+  await stage.finish(three!);
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
+});
+
+test("more ends than one status should hold are counted in turns (MaxUncountedPods)", { timeout: 60_000 }, async () => {
+  await stage.make(jobObject({ completions: 620, parallelism: 620 }));
+  await look();
+  expect(await stage.active()).toHaveLength(620);
+  for (const pod of await stage.active()) await stage.finish(pod);
+  expect(await stage.look(jobController, "pi")).toEqual({ requeueAfter: second });
+  expect((await statusOf()).succeeded).toBe(500);
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 620, uncountedTerminatedPods: {} });
+  expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
+});
+
+test("what another controller manages is left alone (managedByExternalController)", async () => {
+  await stage.make(jobObject({ managedBy: "example.com/other" }));
+  const { writes } = stage;
+  await look();
+  expect(stage.writes).toBe(writes);
+  await stage.make(jobObject({ managedBy: "kubernetes.io/job-controller" }, { name: "own" }));
+  await stage.settle(jobController, "own");
+  expect(await stage.active()).toHaveLength(1);
+});
+
+test("a job with completions of 0 is complete at once, even suspended", async () => {
+  await stage.make(jobObject({ completions: 0, suspend: true }));
+  await look();
+  expect(conditionsOf(await stage.job())).toEqual([
+    "SuccessCriteriaMet CompletionsReached",
+    "Complete CompletionsReached",
+  ]);
+});
+
+test("pods that match are adopted, get the finalizer, and are let go when they match no more (ClaimPods)", async () => {
+  const labels = { app: "own" };
+  const spec = { restartPolicy: "Never", containers: [{ name: "main", image: "busybox" }] };
+  const metadata = { name: "lonely", namespace: "default", labels };
+  await stage.client.create(pods, { metadata, spec } as never);
+  const template = { metadata: { labels }, spec };
+  await stage.make(jobObject({ manualSelector: true, selector: { matchLabels: labels }, template, parallelism: 1 }));
+  await look();
+  const [pod, ...others] = await stage.pods();
+  expect(others).toEqual([]);
+  expect(pod?.metadata.ownerReferences).toMatchObject([{ kind: "Job", name: "pi", controller: true }]);
+  expect(pod?.metadata.finalizers).toEqual(["batch.kubernetes.io/job-tracking"]);
+  await stage.client.patch(
+    pods,
+    { namespace: "default", name: "lonely" },
+    { metadata: { labels: { app: "other" } } },
+    { type: "merge" },
+  );
+  await look();
+  const freed = await stage.client.get(pods, { namespace: "default", name: "lonely" });
+  expect(freed.metadata).not.toHaveProperty("finalizers");
+  expect(freed.metadata).not.toHaveProperty("ownerReferences");
+  expect(await stage.active()).toHaveLength(2);
+});
+
+test("pods of a job that has gone, and pods that were set free, are held back by nothing (syncOrphanPod)", async () => {
+  const gone = async (name = "") =>
+    stage.client.get(pods, { namespace: "default", name }).then(
+      () => false,
+      (error) => isReason(error, "NotFound"),
+    );
+  await stage.make(jobObject({ completions: 2, parallelism: 2 }));
+  await look();
+  const [one, two] = await stage.active();
+  await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Background" });
+  await stage.client.remove(pods, { namespace: "default", name: one?.metadata.name ?? "" });
+  expect(await gone(one?.metadata.name)).toBe(false);
+  await look();
+  expect(await gone(one?.metadata.name)).toBe(true);
+  const name = two?.metadata.name ?? "";
+  const patch = { metadata: { ownerReferences: null, finalizers: ["batch.kubernetes.io/job-tracking"] } };
+  await stage.client.patch(pods, { namespace: "default", name }, patch, { type: "merge" });
+  await stage.settle(jobController, `pod:${name}`);
+  expect((await stage.client.get(pods, { namespace: "default", name })).metadata).not.toHaveProperty("finalizers");
+});
+
+test("a job that is being deleted makes nothing and lets its pods go (canRemoveFinalizer)", async () => {
+  await stage.make(jobObject({ completions: 2, parallelism: 2 }));
+  await look();
+  await stage.run((await stage.active())[0]!);
+  await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Foreground" });
+  await stage.change({ spec: { parallelism: 5 } });
+  await look();
+  const all = await stage.pods();
+  expect(all).toHaveLength(2);
+  expect(all.filter(({ metadata }) => metadata.finalizers)).toEqual([]);
+});
+
+test("pods that cannot be made are told of and tried again (slow start)", async () => {
+  await stage.client.remove(accounts, { namespace: "default", name: "default" });
+  await stage.make(jobObject({ completions: 8, parallelism: 8 }));
+  await expect(stage.look(jobController, "pi")).rejects.toThrow("serviceaccount");
+  expect(stage.told).toHaveLength(1);
+  expect(stage.told[0]).toMatch(/^Warning FailedCreate Error creating: .*serviceaccount "default" not found/);
+  expect(await statusOf()).toMatchObject({ startTime: iso(start), ready: 0 });
+});
+
+test("what runs beyond the wanted completions is taken away once (activePodsForRemoval)", async () => {
+  await stage.make(jobObject({ completions: 2, parallelism: 2 }));
+  await look();
+  const [one, two] = await stage.active();
+  const { uid: _uid, resourceVersion: _revision, name: _name, ...metadata } = one!.metadata;
+  const extra = { metadata: { ...metadata, name: "pi-extra" }, spec: one!.spec } as Pod;
+  await stage.run(await stage.client.create(pods, extra));
+  await stage.finish(one!);
+  await stage.finish(two!);
+  await look();
+  expect(stage.told.filter((line) => line.includes("SuccessfulDelete"))).toEqual([
+    "Normal SuccessfulDelete Deleted pod: pi-extra",
+  ]);
+  expect(conditionsOf(await stage.job())).toEqual(["SuccessCriteriaMet CompletionsReached"]);
+  await stage.letGo();
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 2, terminating: 0 });
+  expect((await statusOf()).failed).toBeUndefined();
+  expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
+});
+
+test("more successes than asked for are told of (recordJobFinished)", async () => {
+  await stage.make(jobObject({ manualSelector: false, completions: 1 }));
+  await look();
+  const [pod] = await stage.active();
+  const { uid: _uid, resourceVersion: _revision, name: _name, ...metadata } = pod!.metadata;
+  const second = await stage.client.create(pods, {
+    metadata: { ...metadata, name: "pi-second" },
+    spec: pod!.spec,
+  } as never);
+  await stage.finish(pod!);
+  await stage.finish(second as never);
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 2 });
+  expect(stage.told).toContain(
+    "Warning TooManySucceededPods Too many succeeded pods running after completion count reached",
+  );
 });

@@ -5,21 +5,10 @@ import { createPod, deletePod, isReady, slowStart } from "../pods.ts";
 import { backoff } from "./backoff.ts";
 import { dueIndexes, generateNameFor, type Indexes, pendingIndexes, splitRepeated, templateFor } from "./indexed.ts";
 import { isIndexed, isPerIndex, isTerminating, replacesEndedOnly } from "./job-pods.ts";
-import { untrack } from "./track.ts";
+import { type Standing, untrack } from "./track.ts";
 
 /** As many pods as one look makes or takes away. */
 const burst = 500;
-
-/** Pods as they stand after what has been done. */
-export interface Standing {
-  active: number;
-  ready: number;
-  terminating: number;
-  /** What went wrong; the counts are right all the same. */
-  error?: unknown;
-  /** Milliseconds until more pods may be made. */
-  wait?: number;
-}
 
 export interface Work {
   context: ControllerContext;

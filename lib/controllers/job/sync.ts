@@ -16,9 +16,9 @@ import { isActive } from "../pods.ts";
 import { decided, type Ending, failure, setCondition, success } from "./conditions.ts";
 import { type Indexes, indexesOfJob } from "./indexed.ts";
 import { isFailed, isIndexed, isPerIndex, isSucceeded, isTracked, isValid } from "./job-pods.ts";
-import { end, manage, type Standing, standingOf, type Work } from "./manage.ts";
+import { end, manage, standingOf, type Work } from "./manage.ts";
 import { failureByPolicy, judge, successByPolicy } from "./policies.ts";
-import { track } from "./track.ts";
+import { type Standing, tellStanding, track } from "./track.ts";
 
 export async function sync(context: ControllerContext, shared: Job): Promise<Result> {
   const { client, clock } = context;
@@ -39,23 +39,18 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
   const succeeded = indexes ? countIndexes(indexes.succeeded) : counts.succeeded;
   const work: Work = { context, job, pods, active: pods.filter(isActive), succeeded, indexes };
   let ending = decided(job) ?? endingOf(job, pods, counts.failed, clock.now()) ?? endingByIndexes(job, indexes);
-  let standing: Standing;
-  if (ending) {
-    standing = await end(work);
-    // As long as one of them runs, the job has not ended.
-    if (standing.error !== undefined) ending = undefined;
-  } else {
+  let standing = standingOf(work);
+  const endRest = ending ? () => end(work) : async () => standing;
+  if (!ending) {
     // A job that is being deleted makes nothing any more.
     const goes = job.metadata.deletionTimestamp !== undefined;
-    standing = goes ? standingOf(work) : await manage(work);
+    if (!goes) standing = await manage(work);
     if (isComplete(job, succeeded, standing.active)) {
       ending = success("CompletionsReached", "Reached expected number of succeeded pods");
     } else if (!goes) tellSuspension(context, job, status);
   }
-  Object.assign(status, { ready: standing.ready, terminating: standing.terminating });
-  if (standing.active > 0) status.active = standing.active;
-  else delete status.active;
-  const full = await track({ context, job, pods, indexes, ending }, shared.status);
+  tellStanding(status, standing);
+  const full = await track({ context, job, pods, indexes, ending, end: endRest }, shared.status);
   if (standing.error !== undefined) throw standing.error;
   return wake(job, ending, standing, full, clock.now());
 }

@@ -43,6 +43,19 @@ export interface Tracking {
   indexes?: Indexes | undefined;
   /** How the job ends, where it does. */
   ending?: Ending | undefined;
+  /** Ends the pods that still run, once it is written down that the job ends. */
+  end(): Promise<Standing>;
+}
+
+/** Pods as they stand after what has been done. */
+export interface Standing {
+  active: number;
+  ready: number;
+  terminating: number;
+  /** What went wrong; the counts are right all the same. */
+  error?: unknown;
+  /** Milliseconds until more pods may be made. */
+  wait?: number;
 }
 
 /** The status as it was last read or written, so that only changes are written. */
@@ -62,6 +75,7 @@ export async function track(tracking: Tracking, before: JobStatus | undefined): 
   if (indexes) tellIndexes(flushed.job, status, indexes, noted.indexes);
   const ending = announce(tracking.ending, status, context.clock.now());
   await flush(context, flushed);
+  if (ending) await endRest(tracking, flushed);
   const failure = await untrackAll(context, noted.pods, tracked);
   count(statusOf(flushed.job), tracked);
   if (failure) {
@@ -72,6 +86,21 @@ export async function track(tracking: Tracking, before: JobStatus | undefined): 
   await flush(context, flushed);
   if (over) tell(context, flushed.job, ending);
   return noted.full;
+}
+
+/** Ends what still runs. Where that fails, the pods keep their finalizers, and the job has not ended. */
+async function endRest({ context, end }: Tracking, flushed: Flushed): Promise<void> {
+  const standing = await end();
+  tellStanding(statusOf(flushed.job), standing);
+  if (standing.error === undefined) return;
+  await flush(context, flushed);
+  throw standing.error;
+}
+
+export function tellStanding(status: JobStatus, { active, ready, terminating }: Standing): void {
+  Object.assign(status, { ready, terminating });
+  if (active > 0) status.active = active;
+  else delete status.active;
 }
 
 function statusOf(job: Job): JobStatus & { uncountedTerminatedPods: { succeeded?: string[]; failed?: string[] } } {
@@ -115,8 +144,10 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   const failed = new Set(notes.failed);
   const noted: Noted = { pods: [], indexes: [], full: false };
   const fails = ending !== undefined && ending.type !== "SuccessCriteriaMet";
+  // What is told to end after that has been written has been told so by this controller: it is no failure.
+  const succeeds = conditionOf(status, "SuccessCriteriaMet")?.status === "True";
   for (const pod of inIndexOrder(tracking)) {
-    const hasFailed = isFailed(pod, job);
+    const hasFailed = succeeds ? pod.status?.phase === "Failed" : isFailed(pod, job);
     if (!isTracked(pod) || !mayLetGo(tracking, pod, hasFailed)) continue;
     noted.pods.push(pod);
     const uid = pod.metadata.uid ?? "";
