@@ -100,14 +100,18 @@ export async function openStage(death?: Death): Promise<Stage> {
   });
   let context = born(death);
   const look: Stage["look"] = async (controller, name) => {
-    try {
-      return (await controller.reconcile(context, { namespace, name } satisfies Key)) ?? undefined;
-    } catch (error) {
-      if (!counter.dead) throw error;
+    const key: Key = { namespace, name };
+    const outcome = await Promise.resolve(controller.reconcile(context, key)).then(
+      (result) => ({ result: result ?? undefined }),
+      (error: unknown) => ({ error }),
+    );
+    if (counter.dead) {
       counter.dead = false;
       context = born(undefined);
       return { requeueAfter: 0 };
     }
+    if ("error" in outcome) throw outcome.error;
+    return outcome.result;
   };
   const list = async () => (await client.list(pods, { namespace })).items;
   const isActive = ({ metadata, status }: Pod) =>
