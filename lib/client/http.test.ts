@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { configMap as configMaps } from "#api";
-import { httpClient } from "./index.ts";
+import { type HttpClientOptions, httpClient } from "./index.ts";
 
 type Answer = { status: number; headers?: Record<string, string>; body: unknown };
 let closing: (() => void)[] = [];
@@ -13,10 +13,11 @@ afterEach(() => {
 });
 
 /** A server that gives these answers in order. */
-async function serve(answers: Answer[]) {
+async function serve(answers: Answer[], more: Partial<HttpClientOptions> = {}) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
+    const { signature } = request.headers;
+    asked.push(`${request.method} ${request.url}${signature === undefined ? "" : ` ${signature}`}`);
     const { status, headers, body } = answers.shift() ?? { status: 500, body: {} };
     response
       .writeHead(status, { "content-type": "application/json", ...headers })
@@ -30,7 +31,8 @@ async function serve(answers: Answer[]) {
       return { cancel: () => {} };
     },
   };
-  const client = httpClient({ server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = httpClient({ server: url, clock, ...more });
   closing.push(() => {
     client.close();
     server.close();
@@ -98,4 +100,25 @@ test("a watch tells events and ends with what the server says", async () => {
   };
   await expect(watch()).rejects.toMatchObject({ reason: "Expired" });
   expect(seen).toEqual(["ADDED", "2 true"]);
+});
+
+test("a request is signed as it is sent, and a watch says how long it is to last", async () => {
+  const sign = async ({ method, url, body }: { method: string; url: URL; body: string }) => ({
+    signature: `${method} ${url.search} ${body}`,
+  });
+  const { client, asked } = await serve(
+    [
+      { status: 200, body: {} },
+      { status: 201, body: {} },
+    ],
+    { sign, watchSeconds: 2 },
+  );
+  for await (const _ of client.watch(configMaps, { revision: "7", signal: AbortSignal.timeout(5000) }));
+  await client.create(configMaps, { metadata: name });
+  const query = "?watch=true&allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion=7";
+  const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":${JSON.stringify(name)}}`;
+  expect(asked).toEqual([
+    `GET /api/v1/configmaps${query} GET ${query}`,
+    `POST ${path}?fieldValidation=Ignore POST ?fieldValidation=Ignore ${body}`,
+  ]);
 });

@@ -26,6 +26,8 @@ export interface HttpClientOptions {
   /** Headers for each request, such as a signature over it. `body` is "" where there is none. */
   sign?: (request: { method: string; url: URL; body: string }) => Promise<Record<string, string>>;
   userAgent?: string;
+  /** Watches end by themselves after so many seconds, with a bookmark: for servers that pay for each open one. */
+  watchSeconds?: number;
   /** For waiting when the server is busy; the machine's own unless told. */
   clock?: Clock;
 }
@@ -177,7 +179,8 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     ) {
       await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
     },
-    watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) => watched<T>(open, kind, request),
+    watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
+      watched<T>(open, kind, request, options.watchSeconds),
     close() {
       agent.destroy();
       watching.destroy();
@@ -249,11 +252,13 @@ async function* watched<T extends KubernetesObject>(
   open: (ask: Ask) => Promise<IncomingMessage>,
   kind: Kind<T>,
   request: WatchRequest,
+  seconds: number | undefined,
 ): AsyncGenerator<WatchEvent<T>> {
   const { signal } = request;
   const query = selectors(request);
   query.set("watch", "true");
   query.set("allowWatchBookmarks", "true");
+  if (seconds !== undefined) query.set("timeoutSeconds", String(seconds));
   if (request.revision === undefined) {
     query.set("sendInitialEvents", "true");
     query.set("resourceVersionMatch", "NotOlderThan");
