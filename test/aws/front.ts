@@ -166,14 +166,16 @@ function eventOf(
 
 const preludeEnd = Buffer.alloc(8);
 
-/** Reads the prelude, then passes on what comes as it comes. */
+/**
+ * Reads the prelude, then passes on what comes as it comes. A client that goes does not end the function, which nobody
+ * tells: what it still says is thrown away.
+ */
 async function relay(answered: AsyncIterable<Buffer>, response: ServerResponse): Promise<void> {
   let head = Buffer.alloc(0);
   let isOpen = false;
   for await (const chunk of answered) {
     if (isOpen) {
-      if (response.destroyed) return;
-      response.write(chunk);
+      if (!response.destroyed) response.write(chunk);
       continue;
     }
     head = Buffer.concat([head, chunk]);

@@ -216,10 +216,14 @@ async function serve(instance: Instance, deployed: Deployed, request: IncomingMe
     response.writeHead(404).end();
     return;
   }
-  // The environment is free again when the whole answer has been taken.
-  request.once("close", () => {
+  // The environment is free again when the whole answer has been taken, and not a moment later: it asks for the next.
+  const free = () => {
     if (instance.busy === busy) instance.busy = undefined;
+  };
+  request.once("end", () => {
+    free();
+    accepted();
   });
-  request.once("end", accepted);
+  request.once("close", free);
   busy.answered.resolve({ contentType: request.headers["content-type"] ?? "", body: request });
 }
