@@ -7,7 +7,7 @@ export const ApiEvent = z.object({
   resource: z.string(),
   path: z.string().startsWith("/"),
   httpMethod: z.string().min(1),
-  headers: z.record(z.string(), z.string()).nullable(),
+  multiValueHeaders: z.record(z.string(), z.array(z.string())).nullable(),
   multiValueQueryStringParameters: z.record(z.string(), z.array(z.string())).nullable(),
   body: z.string().nullable(),
   isBase64Encoded: z.boolean(),
@@ -30,19 +30,28 @@ const watchSeconds = { named: 60, longest: 14 * 60 };
 
 /** The plain request in an event. `signal` aborts when the client is gone. */
 export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal): ApiRequest {
-  const { httpMethod, headers, body, isBase64Encoded, requestContext } = event;
+  const { httpMethod, body, isBase64Encoded, requestContext } = event;
   const isSigned = event.resource === signedPrefix || event.resource.startsWith(`${signedPrefix}/`);
   const query = new URLSearchParams();
   for (const [name, values] of Object.entries(event.multiValueQueryStringParameters ?? {})) {
     for (const value of values) query.append(name, value);
   }
   limitWatch(query);
+  const headers: Record<string, string> = {};
+  const repeated: Record<string, readonly string[]> = {};
+  for (const [given, values] of Object.entries(event.multiValueHeaders ?? {})) {
+    const name = given.toLowerCase();
+    headers[name] = values.join(",");
+    // Each value is a group or the like of its own, and may hold the comma that joins them.
+    if (name.startsWith("impersonate-")) repeated[name] = [...(repeated[name] ?? []), ...values];
+  }
   const { userArn, accountId, user } = requestContext.identity;
   return {
     method: httpMethod,
     path: isSigned ? event.path.slice(signedPrefix.length) || "/" : event.path,
     query,
-    headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])),
+    headers,
+    repeated,
     body: async () => {
       const bytes = Buffer.from(body ?? "", isBase64Encoded ? "base64" : "utf8");
       if (bytes.length > bodyLimit) throw requestEntityTooLarge(`limit is ${bodyLimit}`);

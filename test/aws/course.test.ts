@@ -7,18 +7,13 @@ import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
-import { ann, bob, stranger, tokenFor, writeKubeconfig } from "./people.ts";
-import { administrator, build, openStage, type Stage } from "./stage.ts";
+import { ann, bob, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
+import { build, openStage, type Stage } from "./stage.ts";
 
 /*
  * The course's objects through the bundles: kubectl with a token of the AWS CLI's form, API Gateway's rules in front,
  * everything that is written going through the tables, the stream and the queues to the controllers and back.
  */
-
-const people: Record<string, string> = {
-  [ann.accessKeyId]: `${administrator.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")}/ann`,
-  [bob.accessKeyId]: "arn:aws:sts::123456789012:assumed-role/Developer/bob",
-};
 
 let stage: Stage;
 let client: HttpClient;
@@ -44,7 +39,7 @@ beforeAll(async () => {
   const built = await build();
   stage = await openStage({
     built,
-    whoIs: (key) => people[key],
+    whoIs,
     output: (name, line) => lines.push(`${name} ${line}`),
   });
   await stage.deploy();

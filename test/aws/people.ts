@@ -16,6 +16,14 @@ export const ann: Person = { accessKeyId: "AKIAADMINISTRATOR000", secretAccessKe
 export const bob: Person = { accessKeyId: "AKIADEVELOPER0000000", secretAccessKey: "secret-of-bob" };
 export const stranger: Person = { accessKeyId: "AKIASTRANGER00000000", secretAccessKey: "secret-of-nobody" };
 
+/** Whose an access key is, as STS knows it. The administrator's role is the one that the stage is deployed with. */
+export function whoIs(accessKey: string): { arn: string; secret: string } | undefined {
+  const session = "arn:aws:sts::123456789012:assumed-role";
+  if (accessKey === ann.accessKeyId) return { arn: `${session}/Administrator/ann`, secret: ann.secretAccessKey };
+  if (accessKey === bob.accessKeyId) return { arn: `${session}/Developer/bob`, secret: bob.secretAccessKey };
+  return undefined;
+}
+
 const clusterHeader = "x-k8s-aws-id";
 
 /** A token of the form that `aws eks get-token` gives. */

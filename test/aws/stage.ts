@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,6 +17,7 @@ import { passes } from "./filters.ts";
 import { type Front, startFront } from "./front.ts";
 import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
 import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
+import { startSts } from "./sts.ts";
 import { type Definition, stepFunctions } from "./wait.ts";
 
 const region = "eu-west-1";
@@ -56,8 +56,8 @@ export interface StageOptions {
   fault?: (call: Call) => Fault | undefined;
   /** Hears what functions write. */
   output?: (name: string, line: string) => void;
-  /** Who a token's request to STS says it is, by its access key; undefined refuses. */
-  whoIs?: (accessKey: string) => string | undefined;
+  /** Whose an access key is, with its secret, for STS; undefined refuses. */
+  whoIs?: (accessKey: string) => { arn: string; secret: string } | undefined;
   signer?: Parameters<typeof startFront>[0]["signer"];
   /** Goes before each function's command. */
   wrap?: readonly string[];
@@ -258,26 +258,6 @@ async function startAnswers(tls: { key: string; cert: string }) {
   return {
     url: `https://localhost:${(server.address() as AddressInfo).port}/answer`,
     last: () => last,
-    async stop() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-}
-
-async function startSts(whoIs: (accessKey: string) => string | undefined) {
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://sts");
-    const accessKey = (url.searchParams.get("X-Amz-Credential") ?? "").split("/")[0] ?? "";
-    const arn = request.headers["x-k8s-aws-id"] === undefined ? undefined : whoIs(accessKey);
-    if (arn === undefined) return void response.writeHead(403).end("<ErrorResponse/>");
-    const GetCallerIdentityResult = { Account: arn.split(":")[4], Arn: arn, UserId: `${accessKey}:session` };
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ GetCallerIdentityResponse: { GetCallerIdentityResult } }));
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     async stop() {
       server.close();
       server.closeAllConnections();
