@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { access } from "./cases/access.ts";
 import { containers } from "./cases/containers.ts";
+import { jobCases } from "./cases/jobs.ts";
 import { reading } from "./cases/reading.ts";
 import { making, writing } from "./cases/writing.ts";
 import { type SkiffProcess, startSkiff } from "./cluster.ts";
@@ -47,7 +48,9 @@ describe.each(versions)("%s", (path) => {
   afterAll(async () => {
     await kubectl(setting(path), { run: `delete ns ${setting(path).namespace} --wait=false`, global: true });
   });
-  test.each([...making, ...reading, ...writing, ...access, ...containers])("$run", { timeout: 90_000 }, (step) =>
-    check(setting(path), step),
+  test.each([...making, ...reading, ...writing, ...access, ...containers, ...jobCases])(
+    "$run",
+    { timeout: 90_000 },
+    (step) => check(setting(path), step),
   );
 });
