@@ -15,29 +15,63 @@ test("each node has a part of the pod addresses of its own", () => {
   expect(podCidrOf("fd00::/56", 3)).toBe("fd00::/56");
 });
 
-test("a configuration that lacks something is refused by name", async () => {
+async function inFolder(run: (read: (value: unknown) => ReturnType<typeof readConfig>) => Promise<void>) {
   const folder = await mkdtemp(join(tmpdir(), "skiff-config-"));
   const path = join(folder, "agent.json");
-  const certificate = { cert: "", key: "" };
-  const good = {
-    server: "https://127.0.0.1:6443",
-    ca: "",
-    nodes: [{ name: "a", certificate }],
-    runtime: "fake",
-    dataDir: folder,
-    podCidr: "10.244.0.0/16",
-    registryMirrors: [],
-    verbose: false,
-  };
-  const read = async (changes: object) => {
-    await writeFile(path, JSON.stringify({ ...good, ...changes }));
+  await run(async (value) => {
+    await writeFile(path, typeof value === "string" ? value : JSON.stringify(value));
     return readConfig(path);
-  };
-  expect(await read({})).toEqual(good);
-  await expect(read({ server: undefined })).rejects.toThrow("server is missing");
-  await expect(read({ runtime: "docker" })).rejects.toThrow("runtime docker is not supported");
-  await expect(read({ nodes: [] })).rejects.toThrow("no nodes");
-  const two = [good.nodes[0], { name: "b", certificate }];
-  await expect(read({ nodes: two, runtime: "containerd" })).rejects.toThrow("only possible with the fake runtime");
+  });
   await rm(folder, { recursive: true });
-});
+}
+
+const certificate = { cert: "", key: "" };
+const usual = { registryMirrors: [], verbose: false, sigv4: false };
+const good = {
+  server: "https://127.0.0.1:6443",
+  ca: "",
+  nodes: [{ name: "a", certificate }],
+  runtime: "fake",
+  dataDir: "/data",
+  podCidr: "10.244.0.0/16",
+};
+/** As an instance's first start writes it. */
+const instance = {
+  server: "https://example.com/live/iam",
+  region: "eu-west-1",
+  sigv4: true,
+  link: "wss://example.com/link",
+  runtime: "containerd",
+  dataDir: "/var/lib/skiff",
+  podLogGroup: "pods",
+  registryMirrors: [],
+  verbose: false,
+  labels: { "topology.kubernetes.io/zone": "eu-west-1a" },
+  nodes: [{ name: "i-0123456789abcdef0" }],
+};
+
+test("a machine's configuration is read, and an instance's", () =>
+  inFolder(async (read) => {
+    expect(await read(good)).toEqual({ ...good, ...usual });
+    expect(await read(instance)).toEqual(instance);
+  }));
+
+test("a configuration that lacks something or has too much is refused by the field's name", () =>
+  inFolder(async (read) => {
+    const refused = (changes: object, words: string, base: object = good) =>
+      expect(read({ ...base, ...changes })).rejects.toThrow(words);
+    await refused({ server: undefined }, "agent.json: server: is missing");
+    await refused({ server: "nowhere" }, "server: must be a URL");
+    await refused({ runtime: "docker" }, "runtime: docker is not supported");
+    await refused({ nodes: [] }, "nodes: must name a node");
+    await refused({ nodes: [{ name: "a" }] }, "nodes.0.certificate: is missing");
+    await refused({ podCIDR: "10.0.0.0/8" }, "podCIDR: there is no such field");
+    await refused({ podCidr: "all" }, "podCidr: must be a block");
+    await refused({ link: "wss://example.com" }, "link: is only for sigv4");
+    const two = [good.nodes[0], { name: "b", certificate }];
+    await refused({ nodes: two, runtime: "containerd" }, "nodes: more than one in a process");
+    await refused({ region: undefined }, "region: is missing, with sigv4", instance);
+    await refused({ link: "https://example.com" }, "link: must be a URL such as wss:", instance);
+    await refused({ nodes: [{ name: "i-1", certificate }] }, "nodes.0.certificate: must not be given", instance);
+    await expect(read("{")).rejects.toThrow(/agent.json: .*JSON/);
+  }));

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Link, startLink } from "#agent/link";
-import { type HostFacts, hostFacts, type NodeAgent, startNode } from "#agent/node";
+import { type HostFacts, hostFacts, type NodeAgent, type NodeOptions, startNode } from "#agent/node";
 import { collectImages, type NodeFacts, noVolumes, type PodApi, podManager, podVolumes } from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
 import { configMap as configMaps, type Pod, pod as pods, type Secret, type Service, secret as secrets } from "#api";
@@ -18,10 +18,16 @@ export interface KubeletOptions {
   log: Log;
   /** Volumes, logs and the like lie here. */
   folder: string;
-  podCidr: string;
+  /** Told when the node is made; without it, `range`. */
+  podCidr?: string;
+  /** What the cluster has given it, and who hears when that changes. */
+  range?: NodeOptions["range"];
   /** Services of a namespace, as pods' environments tell of them. */
   services: (namespace: string) => Service[];
-  link: { server: string; tls?: { ca: string; cert: string; key: string } };
+  /** Where streams into pods come from; nowhere unless given. */
+  link?: { server: string; tls?: { ca: string; cert: string; key: string } };
+  /** Whether the cluster hears in another way than by its lease that the node lives. */
+  alive?: () => boolean;
   /** Real containers with volumes on the disk and a network to reach them by; false for played ones. */
   real: boolean;
   labels?: Record<string, string>;
@@ -90,8 +96,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     log,
     folder,
-    podCidr: options.podCidr,
     version,
+    ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
+    ...(options.range ? { range: options.range } : {}),
+    ...(options.alive ? { alive: options.alive } : {}),
     ...(options.labels ? { labels: options.labels } : {}),
     // What is played does not change.
     ...(real ? {} : { facts: async () => facts }),
@@ -107,14 +115,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       else manager.set(object);
     },
   });
-  const link: Link = startLink({
-    ...options.link,
-    node: name,
-    runtime,
-    find: (namespace, pod) => informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod),
-    clock,
-    log,
-  });
+  const find = (namespace: string, pod: string) =>
+    informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod);
+  const link: Link | undefined = options.link && startLink({ ...options.link, node: name, runtime, find, clock, log });
   const stopping = new AbortController();
   const collecting = real ? collectImages({ runtime, clock, log }, stopping.signal) : Promise.resolve();
   const known = informer.ready.then(() => {
@@ -124,7 +127,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ready: Promise.all([registered.ready, known]).then(() => {}),
     stop: async () => {
       stopping.abort();
-      await Promise.all([link.stop(), informer.stop(), manager.stop(), registered.stop(), collecting]);
+      await Promise.all([link?.stop(), informer.stop(), manager.stop(), registered.stop(), collecting]);
     },
   };
 }

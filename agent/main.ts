@@ -1,5 +1,7 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { nodeRange } from "#agent/node";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
 import { keepPrivate, parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
@@ -34,8 +36,13 @@ function lineLog(verbose: boolean): Log {
 const startedAtOnce = 32;
 const parentMilliseconds = 1000;
 
-async function openRuntime(config: AgentConfig, index: number, log: Log, stopping: AbortSignal): Promise<Runtime> {
-  const podCidr = podCidrOf(config.podCidr, index);
+async function openRuntime(
+  config: AgentConfig,
+  index: number,
+  podCidr: string,
+  log: Log,
+  stopping: AbortSignal,
+): Promise<Runtime> {
   if (config.runtime === "fake") return fakeRuntime({ clock: systemClock, podCidr });
   const { name = "" } = config.nodes[index] ?? {};
   let socket = config.containerdSocket;
@@ -43,7 +50,7 @@ async function openRuntime(config: AgentConfig, index: number, log: Log, stoppin
     const options = {
       folder: join(config.dataDir, "containerd"),
       network: { node: name, podCidr, masquerade: true },
-      mirrors: parseMirrors(config.registryMirrors ?? []),
+      mirrors: parseMirrors(config.registryMirrors),
       log,
     };
     ({ socket } = await startPrivate(options));
@@ -52,10 +59,27 @@ async function openRuntime(config: AgentConfig, index: number, log: Log, stoppin
   return containerdRuntime({ socket, owner: name, clock: systemClock, log });
 }
 
-async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
-  const clients: HttpClient[] = config.nodes.map(({ certificate }) =>
-    httpClient({ server: config.server, ca: config.ca, certificate, userAgent: "skiff-agent" }),
+/** How this process reaches its cluster: a client for each node, and on AWS what takes the lease's place. */
+async function reach(config: AgentConfig, log: Log): Promise<Reached> {
+  const { server, region, link } = config;
+  const ca = config.ca === undefined ? {} : { ca: config.ca };
+  if (config.sigv4 && region !== undefined && link !== undefined) {
+    // Elsewhere nothing of it need be loaded.
+    const { startAws } = await import("#agent/aws");
+    const aws = startAws({ server, region, link, ...ca, clock: systemClock, random: systemRandom, log });
+    return { clients: [aws.client], alive: aws.alive, close: aws.stop };
+  }
+  const clients = config.nodes.map(({ certificate }) =>
+    httpClient({ server, ...ca, ...(certificate ? { certificate } : {}), userAgent: "skiff-agent" }),
   );
+  const close = async () => {
+    for (const client of clients) client.close();
+  };
+  return { clients, close };
+}
+
+async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
+  const { clients, alive, close } = await reach(config, log);
   const [first] = clients;
   if (!first) return;
   // One view of the services for all nodes of the process.
@@ -64,29 +88,36 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
     [...known.all()].filter(({ metadata }) => metadata.namespace === namespace);
   const kubelets: Kubelet[] = [];
   const runtimes: Runtime[] = [];
+  const failed = Promise.withResolvers<never>();
+  const changed = (podCidr: string) =>
+    failed.reject(new Error(`the node's part of the pod addresses is now ${podCidr}: it begins anew`));
   const start = async (index: number): Promise<void> => {
-    const node = config.nodes[index]!;
-    const runtime = await openRuntime(config, index, log, stopping);
+    const { name, certificate } = config.nodes[index]!;
+    const client = clients[index]!;
+    const folder = config.nodes.length === 1 ? config.dataDir : join(config.dataDir, "nodes", name);
+    const labels = config.labels ? { labels: config.labels } : {};
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const place = { name, client, clock: systemClock, log, folder, ...labels };
+    const podCidr =
+      config.podCidr === undefined ? await nodeRange({ ...place, signal: stopping }) : podCidrOf(config.podCidr, index);
+    if (podCidr === undefined) return;
+    const runtime = await openRuntime(config, index, podCidr, log, stopping);
     runtimes.push(runtime);
     if (stopping.aborted) return;
     const kubelet = await startKubelet({
-      name: node.name,
-      client: clients[index]!,
+      ...place,
       runtime,
-      clock: systemClock,
       random: systemRandom,
-      log,
-      folder: config.nodes.length === 1 ? config.dataDir : join(config.dataDir, "nodes", node.name),
-      podCidr: podCidrOf(config.podCidr, index),
+      ...(config.podCidr === undefined ? { range: { podCidr, changed } } : { podCidr }),
       services: servicesOf,
-      link: { server: config.server, tls: { ca: config.ca, ...node.certificate } },
+      ...(certificate ? { link: { server: config.server, tls: { ca: config.ca ?? "", ...certificate } } } : {}),
+      ...(alive ? { alive } : {}),
       real: config.runtime !== "fake",
-      ...(config.labels ? { labels: config.labels } : {}),
     });
     kubelets.push(kubelet);
     await Promise.race([kubelet.ready, aborted(stopping)]);
   };
-  try {
+  const startAll = async (): Promise<void> => {
     await Promise.race([known.ready, aborted(stopping)]);
     for (let at = 0; at < config.nodes.length && !stopping.aborted; at += startedAtOnce) {
       const batch = config.nodes.slice(at, at + startedAtOnce).map((_, offset) => start(at + offset));
@@ -94,11 +125,20 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
     }
     log.info("the agent is ready", { nodes: config.nodes.length });
     await aborted(stopping);
+  };
+  try {
+    await Promise.race([startAll(), failed.promise]);
   } finally {
     await Promise.all([known.stop(), ...kubelets.map((kubelet) => kubelet.stop())]);
     await Promise.all(runtimes.map((runtime) => runtime.close()));
-    for (const client of clients) client.close();
+    await close();
   }
+}
+
+interface Reached {
+  clients: HttpClient[];
+  alive?: () => boolean;
+  close(): Promise<void>;
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -119,7 +159,10 @@ if (values.config === undefined) {
   process.stderr.write("usage: node agent/main.ts --config FILE\n");
   process.exit(2);
 }
-const config = await readConfig(values.config);
+const config = await readConfig(values.config).catch((error: unknown) => {
+  process.stderr.write(`skiff: ${messageOf(error)}\n`);
+  process.exit(2);
+});
 const log = lineLog(config.verbose === true);
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop.abort());

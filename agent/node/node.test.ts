@@ -4,7 +4,7 @@ import { fakeRuntime } from "#agent/runtime/fake";
 import type { Lease, Node } from "#api";
 import { type Clock, clone, conflict, notFound, silentLog } from "#base";
 import type { Client } from "#client";
-import { type HostFacts, hostFacts, nodeStatus, startNode } from "./index.ts";
+import { type HostFacts, hostFacts, type NodeOptions, nodeRange, nodeStatus, startNode } from "./index.ts";
 
 const facts: HostFacts = {
   machineId: "m",
@@ -103,7 +103,7 @@ function objects() {
   };
 }
 
-function start(changes: { facts?: () => Promise<HostFacts>; down?: () => boolean } = {}) {
+function start(changes: Partial<NodeOptions> & { down?: () => boolean } = {}) {
   const { clock, forward, settle } = handClock();
   const api = objects();
   const fake = fakeRuntime({ clock });
@@ -148,6 +148,65 @@ test("a node registers, is ready, and holds its lease", async () => {
   expect(log).toEqual(Array.from({ length: 10 }, () => "update Lease"));
   await forward(200_000);
   expect(log.filter((line) => line === "update Node/status").length).toBe(1);
+  await agent.stop();
+});
+
+test("a lease is renewed only while nothing else tells that the node lives", async () => {
+  let alive = true;
+  const { agent, leases, log, forward } = start({ alive: () => alive });
+  await forward(60_000);
+  expect(log.filter((line) => line.includes("Lease"))).toEqual([]);
+  alive = false;
+  await forward(20_000);
+  expect(leases.get("n1")?.spec?.renewTime).toBeDefined();
+  alive = true;
+  log.length = 0;
+  await forward(60_000);
+  expect(log).toEqual([]);
+  await agent.stop();
+});
+
+test("a node without addresses of its own registers and waits for those that it is given", async () => {
+  const { clock, forward, settle } = handClock();
+  const { client, nodes, put } = objects();
+  const stop = new AbortController();
+  const options = { name: "n1", client, clock, log: silentLog, folder: tmpdir(), labels: { zone: "a" } };
+  let range: string | undefined = "none";
+  const waiting = nodeRange({ ...options, signal: stop.signal }).then((given) => {
+    range = given;
+  });
+  await expect.poll(() => nodes.get("n1")?.metadata.labels?.["zone"]).toBe("a");
+  expect(nodes.get("n1")?.spec).toBeUndefined();
+  await forward(20_000);
+  expect(range).toBe("none");
+  put({ kind: "Node" }, { ...nodes.get("n1")!, spec: { podCIDR: "10.244.7.0/24" } });
+  await expect
+    .poll(async () => {
+      await forward(1000);
+      return range;
+    })
+    .toBe("10.244.7.0/24");
+  await waiting;
+  const never = nodeRange({ ...options, name: "n2", signal: stop.signal });
+  await settle();
+  stop.abort();
+  expect(await never).toBeUndefined();
+});
+
+test("a node that gets other addresses than it has says so", async () => {
+  let other: string | undefined;
+  const changed = (podCidr: string) => {
+    other = podCidr;
+  };
+  const range = { podCidr: "10.244.3.0/24", changed };
+  const { agent, nodes, put, forward } = start({ range });
+  await forward(1000);
+  put({ kind: "Node" }, { ...nodes.get("n1")!, spec: { podCIDR: "10.244.3.0/24" } });
+  await forward(300_000);
+  expect(other).toBeUndefined();
+  put({ kind: "Node" }, { ...nodes.get("n1")!, spec: { podCIDR: "10.244.9.0/24" } });
+  await forward(310_000);
+  expect(other).toBe("10.244.9.0/24");
   await agent.stop();
 });
 

@@ -15,10 +15,14 @@ export interface NodeOptions {
   folder: string;
   /** Where its pods' addresses come from; told when the node is made. */
   podCidr?: string;
+  /** Instead: the part of the cluster's addresses that the node was given. `changed` hears when it gets another. */
+  range?: { podCidr: string; changed(podCidr: string): void };
   labels?: Record<string, string>;
   /** How many pods it takes; 110 unless told. */
   pods?: number;
   version: string;
+  /** Whether the cluster hears in another way that the node lives: its lease is not renewed then. */
+  alive?: () => boolean;
   /** Instead of what the machine has: for nodes that are only played. */
   facts?: () => Promise<HostFacts>;
 }
@@ -105,6 +109,8 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
     if (last && deepEqual(status, last) && now - at < repeatMilliseconds) return;
     for (;;) {
       const node = await ensureNode(options, facts);
+      const { podCIDR } = node.spec ?? {};
+      if (options.range && podCIDR && podCIDR !== options.range.podCidr) options.range.changed(podCIDR);
       const next = { ...node, status: { ...node.status, ...status, conditions: timed(node, status, now) } } as Node;
       try {
         await client.update(nodes, next, { subresource: "status" });
@@ -131,7 +137,13 @@ function timed(node: Node, status: NodeStatus, now: number): NodeCondition[] {
   return [...mine, ...foreign];
 }
 
-async function ensureNode({ client, name, podCidr, labels = {} }: NodeOptions, facts: HostFacts): Promise<Node> {
+type Registered = Pick<NodeOptions, "client" | "name" | "podCidr" | "labels">;
+
+/** The node as it stands, made where it is missing and with the labels that it must have. */
+export async function ensureNode(
+  { client, name, podCidr, labels = {} }: Registered,
+  facts: Pick<HostFacts, "operatingSystem" | "architecture">,
+): Promise<Node> {
   const wanted: Record<string, string> = {
     "kubernetes.io/hostname": name,
     "kubernetes.io/os": facts.operatingSystem,
@@ -154,9 +166,10 @@ async function ensureNode({ client, name, podCidr, labels = {} }: NodeOptions, f
 }
 
 /** Renews the node's lease, and makes it where it is missing. */
-function leaseKeeper({ client, clock, name }: NodeOptions): () => Promise<void> {
+function leaseKeeper({ client, clock, name, alive }: NodeOptions): () => Promise<void> {
   let held: Lease | undefined;
   return async () => {
+    if (alive?.()) return;
     const renewTime = formatMicroTime(clock.now());
     const spec = { holderIdentity: name, leaseDurationSeconds: leaseSeconds, renewTime };
     try {

@@ -118,8 +118,20 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": { sees: [...agentParts, "agent/runtime", "agent/runtime/logs", "agent/pods"], uses: ["node:*", "ws"] },
+  "agent/aws": {
+    sees: [...agentParts, "lib/client", "agent/runtime"],
+    uses: [
+      "node:*",
+      "ws",
+      "@aws-crypto/sha256-js",
+      "@aws-sdk/client-cloudwatch-logs",
+      "@aws-sdk/credential-providers",
+      "@smithy/signature-v4",
+    ],
+  },
   agent: {
     sees: [
+      "agent/aws",
       "agent/embedded",
       "agent/link",
       "agent/node",
@@ -133,7 +145,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cli",
       "lib/events",
     ],
-    uses: ["node:*"],
+    uses: ["node:*", "zod"],
   },
   infra: {
     sees: ["lib/base", "lib/store/dynamo"],
