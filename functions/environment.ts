@@ -23,6 +23,7 @@ const variables = {
   SKIFF_SECURITY_GROUPS: z.string(),
   SKIFF_TASK_EXECUTION_ROLE: z.string().startsWith("arn:"),
   SKIFF_SERVICE_CIDR: z.string().min(1),
+  SKIFF_POD_CIDR: z.string().min(1),
   SKIFF_ENDPOINT: z.url(),
 } as const;
 

@@ -30,6 +30,7 @@ export type EnvironmentName =
   | "SKIFF_SECURITY_GROUPS"
   | "SKIFF_TASK_EXECUTION_ROLE"
   | "SKIFF_SERVICE_CIDR"
+  | "SKIFF_POD_CIDR"
   | "SKIFF_ENDPOINT";
 
 /** What a function can be allowed to do; `permissions.ts` says what that is in AWS's words. */
@@ -88,7 +89,7 @@ const identity = ["SKIFF_CLUSTER", "SKIFF_CLUSTER_ID"] as const;
 const tables = ["SKIFF_OBJECTS_TABLE", "SKIFF_CHANGES_TABLE"] as const;
 const queues = ["SKIFF_RECONCILE_QUEUE_URL", "SKIFF_SCHEDULE_QUEUE_URL", "SKIFF_FARGATE_QUEUE_URL"] as const;
 /** Who writes objects also wakes those who wait for them, and may have to give a service its address. */
-const writer = [...identity, ...tables, ...queues, "SKIFF_SERVICE_CIDR", "SKIFF_ENDPOINT"] as const;
+const writer = [...identity, ...tables, ...queues, "SKIFF_SERVICE_CIDR", "SKIFF_POD_CIDR", "SKIFF_ENDPOINT"] as const;
 
 /** An attribute that only a change which must wake somebody has; filters look at leaves alone. */
 const wakes = { eventName: ["INSERT"], dynamodb: { NewImage: { w: { N: [{ exists: true }] } } } };

@@ -70,7 +70,6 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
       link: api.dial,
       runtime: "containerd",
       dataDir: "/var/lib/skiff",
-      podCidr: config.podCidr,
       podLogGroup: partOf(parts.environment, "SKIFF_POD_LOG_GROUP"),
       registryMirrors: [],
       verbose: false,

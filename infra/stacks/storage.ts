@@ -55,6 +55,7 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
     SKIFF_CHANGES_TABLE: changes.tableName,
     SKIFF_ADMINISTRATOR: config.administrator,
     SKIFF_SERVICE_CIDR: config.serviceCidr,
+    SKIFF_POD_CIDR: config.podCidr,
     SKIFF_SIGNING_SECRET_ARN: secret.secretArn,
     SKIFF_ISSUER: `https://${bucket.bucketRegionalDomainName}`,
     SKIFF_OIDC_BUCKET: bucket.bucketName,

@@ -31,7 +31,7 @@ import { eventsEvent } from "./events/index.ts";
 import type { Kind } from "./meta/index.ts";
 import { ipAddress, serviceCidr } from "./networking/index.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac/index.ts";
-import { accessEntry, nodePortAllocation } from "./skiff/index.ts";
+import { accessEntry, nodePortAllocation, podCidrAllocation } from "./skiff/index.ts";
 
 export * from "./apps/index.ts";
 export * from "./authentication/index.ts";
@@ -81,4 +81,5 @@ export const catalog: readonly Kind[] = [
   selfSubjectReview,
   accessEntry,
   nodePortAllocation,
+  podCidrAllocation,
 ];

@@ -13,6 +13,7 @@ import { garbageCollector } from "./garbage-collector/index.ts";
 import { jobController } from "./job/index.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { type NodeSigns, nodeHealthController } from "./node-health/index.ts";
+import { nodeIpamController } from "./node-ipam/index.ts";
 import { podEvictionController } from "./pod-eviction/index.ts";
 import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
@@ -25,6 +26,8 @@ export interface ControllerOptions {
   ca: string;
   /** How it is known that nodes live, where they do not renew a Lease through the API. */
   nodes?: NodeSigns;
+  /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
+  podCidr?: string;
 }
 
 export type { NodeSigns } from "./node-health/index.ts";
@@ -43,6 +46,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   rootCaController(options),
   garbageCollector,
   nodeHealthController(options.nodes),
+  nodeIpamController(options.podCidr),
   podEvictionController(),
   expiryController,
   serviceAllocationController,

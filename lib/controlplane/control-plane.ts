@@ -36,6 +36,8 @@ export interface ControlPlaneOptions {
   caching: "live" | "on-demand" | "none";
   /** How it is known that nodes live, where they do not renew a Lease through the API. */
   nodes?: ControllerOptions["nodes"];
+  /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
+  podCidr?: string;
 }
 
 export interface ControlPlane {
@@ -113,7 +115,11 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const client = server.client(component("apiserver"));
   const managing = server.client(component("kube-controller-manager"));
   const scheduling = server.client(component("kube-scheduler"));
-  const told: ControllerOptions = { ca: options.ca, ...(options.nodes ? { nodes: options.nodes } : {}) };
+  const told: ControllerOptions = {
+    ca: options.ca,
+    ...(options.nodes ? { nodes: options.nodes } : {}),
+    ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
+  };
   // Questions are answered and never kept: they have no log.
   const kept = registry.resources.filter(({ kind }) => !kind.answer);
   const types = [...new Set(kept.map(({ type }) => type))];

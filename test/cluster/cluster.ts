@@ -36,6 +36,8 @@ export interface TestClusterOptions {
   store?: ReturnType<typeof memoryStore>;
   /** The API alone: neither controllers nor the scheduler run, as if they had died. */
   asleep?: true;
+  /** Nodes are given parts of it. */
+  podCidr?: string;
 }
 
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
@@ -43,6 +45,7 @@ export async function openCluster({
   clock = systemClock,
   store = memoryStore(),
   asleep,
+  podCidr,
 }: TestClusterOptions = {}): Promise<TestCluster> {
   const plane = controlPlane({
     store,
@@ -52,6 +55,7 @@ export async function openCluster({
     serviceCidr: "10.96.0.0/16",
     ca: "-----BEGIN CERTIFICATE-----\n",
     caching: "live",
+    ...(podCidr === undefined ? {} : { podCidr }),
   });
   if (!asleep) await plane.start();
   const { client } = plane;

@@ -1,0 +1,135 @@
+/**
+ * Gives each node a part of the cluster's pod addresses and takes it back when the node has gone (upstream's range
+ * allocator). A part that is taken is an object whose name is the block, so that two nodes cannot have the same.
+ */
+import {
+  podCidrAllocation as allocations,
+  type Cidr,
+  formatCidr,
+  type Node,
+  node as nodes,
+  type PodCidrAllocation,
+  parseCidr,
+} from "#api";
+import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
+import { ignoring } from "../ownership.ts";
+
+/** Each node has addresses for 254 pods; where the cluster has fewer, one node has them all. */
+const nodePrefix = 24;
+
+/** Without a block, nodes say themselves which addresses they have, and nothing is done. */
+export function nodeIpamController(podCidr?: string): Controller<Node> {
+  const cluster = podCidr === undefined ? undefined : blockOf(podCidr);
+  return defineController<Node>({
+    name: "node-ipam",
+    for: nodes,
+    concerns: ({ type, object, previous }) =>
+      cluster !== undefined &&
+      (type === "DELETED" || !object.spec?.podCIDR || object.spec.podCIDR !== previous?.spec?.podCIDR),
+    watches: cluster
+      ? [
+          watching<PodCidrAllocation>(allocations, ({ type, object }, context) =>
+            type === "DELETED" ? without(context) : [{ name: object.spec?.node ?? "" }],
+          ),
+        ]
+      : [],
+    workers: 1,
+    reconcile: async (context, key) => (cluster ? look(context, key, cluster) : undefined),
+  });
+}
+
+function blockOf(text: string): Cidr {
+  const block = parseCidr(text);
+  if (block?.version !== 4) throw new Error(`the pod CIDR ${text} is not an IPv4 block`);
+  return block;
+}
+
+/** Nodes that wait for a block: one has become free. */
+async function without({ client }: ControllerContext): Promise<Key[]> {
+  const { items } = await client.list(nodes);
+  return items.filter(({ spec }) => !spec?.podCIDR).map(({ metadata }) => ({ name: metadata.name ?? "" }));
+}
+
+const nameOf = (block: string): string => block.replace("/", "-");
+const blockNamed = (name: string): string => name.replace("-", "/");
+
+async function look(context: ControllerContext, { name }: Key, cluster: Cidr): Promise<undefined> {
+  const { client } = context;
+  const { items } = await client.list(allocations);
+  const held = items.filter(({ spec }) => spec?.node === name);
+  // The node is read after what it may hold: what it shows now was taken before.
+  const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+  const shown = node?.spec?.podCIDR;
+  if (node && !shown) {
+    const given = held[0]?.metadata.name ?? (await take(context, name, cluster, items));
+    if (given === undefined) tellNone(context, node);
+    else await give(context, node, blockNamed(given));
+    return undefined;
+  }
+  if (node && shown && !held.some(({ metadata }) => metadata.name === nameOf(shown))) {
+    await occupy(context, node, shown, cluster);
+  }
+  for (const { metadata } of held) {
+    if (shown && metadata.name === nameOf(shown)) continue;
+    const { name: block = "", uid } = metadata;
+    await ignoring(["NotFound", "Conflict"], client.remove(allocations, { name: block }, { uid }));
+  }
+  return undefined;
+}
+
+/**
+ * Takes a free block in the node's name. The first candidate depends on the name: nodes that come at once do not race
+ * for the same, and a block that was given back rests for a while.
+ */
+async function take(
+  { client }: ControllerContext,
+  node: string,
+  cluster: Cidr,
+  taken: readonly PodCidrAllocation[],
+): Promise<string | undefined> {
+  const prefix = Math.max(nodePrefix, cluster.prefix);
+  const count = 2 ** (prefix - cluster.prefix);
+  const size = 2n ** BigInt(32 - prefix);
+  const names = new Set(taken.map(({ metadata }) => metadata.name));
+  const first = hash(node) % count;
+  for (let step = 0; step < count; step++) {
+    const value = cluster.value + BigInt((first + step) % count) * size;
+    const name = nameOf(formatCidr({ version: 4, value, prefix }));
+    if (names.has(name)) continue;
+    const made = await ignoring(["AlreadyExists"], client.create(allocations, { metadata: { name }, spec: { node } }));
+    if (made) return name;
+  }
+  return undefined;
+}
+
+/** Writes a block that is taken in the node's name into the node. Repeatable: the block stays the node's. */
+async function give({ client }: ControllerContext, { metadata }: Node, podCIDR: string): Promise<void> {
+  const patch = { metadata: { uid: metadata.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
+  await ignoring(["NotFound"], client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" }));
+}
+
+/** A node that came with its block has it, unless another was given it before. */
+async function occupy(context: ControllerContext, node: Node, block: string, cluster: Cidr): Promise<void> {
+  const { client, record } = context;
+  const own = parseCidr(block);
+  const { name = "" } = node.metadata;
+  const beyond = cluster.value + 2n ** BigInt(32 - cluster.prefix);
+  if (own?.version !== 4 || own.value < cluster.value || own.value >= beyond) return;
+  const made = { metadata: { name: nameOf(formatCidr(own)) }, spec: { node: name } };
+  if (await ignoring(["AlreadyExists"], client.create(allocations, made))) return;
+  const message = `The pod CIDR ${block} belongs to another node too; please make the node anew`;
+  record({ kind: nodes, object: node }, "Warning", "CIDRAlreadyAllocated", message);
+}
+
+function tellNone({ record, log }: ControllerContext, node: Node): void {
+  const { name } = node.metadata;
+  log.warn("no pod addresses are left for a node", { node: name });
+  record({ kind: nodes, object: node }, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);
+}
+
+/** FNV-1a, 32 bits. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const character of text) value = Math.imul(value ^ character.charCodeAt(0), 0x01000193) >>> 0;
+  return value;
+}
