@@ -1,6 +1,7 @@
 import type { OnDemand } from "#controlplane";
 import { deduplicationOf, encodeMessage, type FifoQueue, groupOf, type Message, type Sent } from "#reconcile/sqs";
 import type { Change } from "#store";
+import { fargateWork, type PodEvents } from "./fargate/concerns.ts";
 
 /** Turns changes into messages for those who wait for them. */
 export interface Announcer {
@@ -14,6 +15,9 @@ export interface AnnouncerOptions {
   demand: OnDemand;
   reconcile: FifoQueue;
   schedule: FifoQueue;
+  fargate: FifoQueue;
+  /** What changes of pods mean. */
+  podEvents: PodEvents;
 }
 
 /** The one group of the scheduler's queue: pods are placed by one at a time. */
@@ -25,16 +29,18 @@ export const sentOf = (message: Message): Sent => ({
   deduplication: deduplicationOf(message),
 });
 
-export function announcer({ demand, reconcile, schedule }: AnnouncerOptions): Announcer {
+export function announcer({ demand, reconcile, schedule, fargate, podEvents }: AnnouncerOptions): Announcer {
   const announce = async (type: string, changes: readonly Change[], hops: number, how?: "quick"): Promise<void> => {
     const keys: Sent[] = [];
     const places: Sent[] = [];
+    const tasks: Sent[] = [];
     for (const change of changes) {
       const cause = `${type}@${change.revision}`;
       for (const work of await demand.route(type, change, how)) keys.push(sentOf({ ...work, cause, hops }));
       if (demand.places(type, change)) places.push(wakeScheduler(cause));
+      for (const work of fargateWork(type, change, podEvents)) tasks.push(sentOf({ ...work, cause, hops }));
     }
-    await Promise.all([reconcile.send(keys), schedule.send(places)]);
+    await Promise.all([reconcile.send(keys), schedule.send(places), fargate.send(tasks)]);
   };
   return {
     early: (type, changes, hops) => announce(type, changes, hops, "quick"),

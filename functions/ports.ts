@@ -6,8 +6,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { rootCertificates } from "node:tls";
 import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { ECSClient } from "@aws-sdk/client-ecs";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import { pod as pods } from "#api";
 import type { Sts } from "#auth/aws-iam";
 import { systemClock, systemRandom } from "#base";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
@@ -15,7 +17,10 @@ import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, ti
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
 import { type Announcer, announcer } from "./announce.ts";
 import { type Connections, dynamoConnections } from "./connections.ts";
-import { told } from "./environment.ts";
+import { told, type Variable } from "./environment.ts";
+import type { PodEvents } from "./fargate/concerns.ts";
+import { isFargateNode } from "./fargate/node.ts";
+import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";
@@ -61,16 +66,32 @@ export const hints = once(
     agentHints(connections(), new ApiGatewayManagementApiClient({ endpoint: told("SKIFF_LINK_URL") }), { clock, log }),
 );
 
+const wakes = (queue: () => FifoQueue, url: Variable) =>
+  once(
+    (): Later =>
+      timers({
+        sfn: new SFNClient({}),
+        machine: told("SKIFF_WAIT_ARN"),
+        queue: queue(),
+        queueUrl: told(url),
+        due: dueIndex(),
+        clock,
+      }),
+  );
 /** Wakes keys of the queue `reconcile` later. */
-export const later = once(
-  (): Later =>
-    timers({
-      sfn: new SFNClient({}),
-      machine: told("SKIFF_WAIT_ARN"),
-      queue: reconcileQueue(),
-      queueUrl: told("SKIFF_RECONCILE_QUEUE_URL"),
-      due: dueIndex(),
-      clock,
+export const later = wakes(reconcileQueue, "SKIFF_RECONCILE_QUEUE_URL");
+/** Wakes keys of the queue `fargate` later. */
+export const laterOnFargate = wakes(fargateQueue, "SKIFF_FARGATE_QUEUE_URL");
+
+/** Tasks of pods. Only one function has to do with them: the others' bundles do without. */
+export const tasks = /* @__PURE__ */ once(
+  (): Tasks =>
+    ecsTasks({
+      ecs: new ECSClient({ maxAttempts: 2 }),
+      cluster: told("SKIFF_ECS_CLUSTER"),
+      subnets: told("SKIFF_SUBNETS").split(","),
+      securityGroups: told("SKIFF_SECURITY_GROUPS").split(","),
+      random,
     }),
 );
 
@@ -120,9 +141,11 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     random,
     log,
     serviceCidr: told("SKIFF_SERVICE_CIDR"),
+    podCidr: told("SKIFF_POD_CIDR"),
     ca: authorities(),
     caching: "on-demand",
-    nodes: { heard: (node) => connections().heard(node), grace: nodeGrace },
+    // The Fargate node is no machine: it is there as long as the cluster is.
+    nodes: { heard: async (node) => (isFargateNode(node) ? clock.now() : connections().heard(node)), grace: nodeGrace },
     ...differing?.(),
   });
   return plane;
@@ -134,6 +157,8 @@ export function announce(): Announcer {
     demand: openPlane().onDemand(),
     reconcile: reconcileQueue(),
     schedule: scheduleQueue(),
+    fargate: fargateQueue(),
+    podEvents: (change) => openPlane().server.event(pods, change) as ReturnType<PodEvents>,
   });
   return announcing;
 }

@@ -1,9 +1,10 @@
 /** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves everything. */
 import { z } from "zod";
 import { messageOf } from "#base";
+import { registerFargateNode } from "../fargate/node.ts";
 import { log } from "../log.ts";
 import { lambda } from "../middleware.ts";
-import { openPlane } from "../ports.ts";
+import { clock, openPlane } from "../ports.ts";
 
 /** What CloudFormation sends to a custom resource. */
 const DeploymentEvent = z.object({
@@ -20,7 +21,10 @@ const physicalId = "skiff-bootstrap";
 
 export const handler = lambda(DeploymentEvent, async (event) => {
   try {
-    if (event.RequestType !== "Delete") await openPlane().bootstrap();
+    if (event.RequestType !== "Delete") {
+      await openPlane().bootstrap();
+      await registerFargateNode(openPlane().client, clock.now());
+    }
   } catch (error) {
     log.error("the cluster could not be prepared", { error });
     return answer(event, { Status: "FAILED", Reason: messageOf(error).slice(0, 1000) });

@@ -1,9 +1,12 @@
+import { type Pod, pod as pods } from "#api";
 import { messageOf } from "#base";
 import type { ControlPlane } from "#controlplane";
-import { decodeMessage, type Message } from "#reconcile/sqs";
+import { decodeMessage, type Message, type Sent } from "#reconcile/sqs";
 import { sentOf, wakeScheduler } from "../announce.ts";
+import { fargateNode } from "../fargate/node.ts";
+import { work } from "../fargate/work.ts";
 import { log } from "../log.ts";
-import { clock, deadLetters, dueIndex, reconcileQueue, scheduleQueue, store } from "../ports.ts";
+import { clock, deadLetters, dueIndex, fargateQueue, reconcileQueue, scheduleQueue, store } from "../ports.ts";
 
 const minute = 60_000;
 /** Each type's log is shortened so often; all types together each hour. */
@@ -30,7 +33,12 @@ export async function chores(plane: ControlPlane): Promise<void> {
   if (failed.length > 0) throw new Error(`the tick did not finish ${failed.join("; ")}`);
 }
 
-const sweepDue = (now: number) => dueIndex().sweep(now, (messages) => reconcileQueue().send(messages.map(sentOf)));
+const isForFargate = ({ controller }: Message): boolean => Object.values(work).includes(controller);
+const sweepDue = (now: number) =>
+  dueIndex().sweep(now, async (messages) => {
+    await fargateQueue().send(messages.filter(isForFargate).map(sentOf));
+    await reconcileQueue().send(messages.filter((message) => !isForFargate(message)).map(sentOf));
+  });
 
 /** Keys that failed too often are tried again, and somebody is told. */
 async function rearm(plane: ControlPlane, count: number): Promise<void> {
@@ -57,7 +65,12 @@ async function compact(plane: ControlPlane, count: number): Promise<void> {
 
 /** All keys once more, and the scheduler: for wake-ups that were lost although nothing may lose them. */
 async function resync(plane: ControlPlane, count: number): Promise<void> {
-  const work = await plane.onDemand().everything();
-  await reconcileQueue().send(work.map((each) => sentOf({ ...each, cause: `resync@${count}`, hops: 0 })));
+  const keys = await plane.onDemand().everything();
+  await reconcileQueue().send(keys.map((each) => sentOf({ ...each, cause: `resync@${count}`, hops: 0 })));
   await scheduleQueue().send([wakeScheduler(`resync@${count}`)]);
+  const bound = { fields: [{ field: "spec.nodeName", equal: true, value: fargateNode }] };
+  const { items } = await plane.client.list(pods, bound);
+  const ofPod = ({ metadata: { namespace, name = "" } }: Pod): Sent =>
+    sentOf({ controller: work.pod, key: { namespace, name }, cause: `resync@${count}`, hops: 0 });
+  await fargateQueue().send(items.map(ofPod));
 }

@@ -1,0 +1,243 @@
+import { createHash } from "node:crypto";
+import { type Container, isSidecar, type Pod, type PodSpec } from "#api";
+import { type Environment, environmentOf, expand, mentions, type Setting } from "./env.ts";
+import { type HealthCheck, healthCheckOf } from "./health.ts";
+import { isTokenVolume } from "./refusals.ts";
+import { diskOf, type Share, type Size, sharesOf, sizeOf } from "./sizes.ts";
+
+/** What the deployment decides about tasks. */
+export interface TaskSettings {
+  /** The cluster's name: families begin with `skiff-<cluster>-`. */
+  cluster: string;
+  region: string;
+  logGroup: string;
+  executionRole: string;
+}
+
+interface Variable {
+  name: string;
+  value: string;
+}
+
+export interface ContainerDefinition extends Share {
+  name: string;
+  image: string;
+  essential: boolean;
+  entryPoint?: string[];
+  command?: string[];
+  workingDirectory?: string;
+  environment: Variable[];
+  mountPoints: { sourceVolume: string; containerPath: string; readOnly: boolean }[];
+  dependsOn?: { containerName: string; condition: "START" | "SUCCESS" | "HEALTHY" }[];
+  restartPolicy?: { enabled: true; restartAttemptPeriod: number; ignoredExitCodes?: number[] };
+  healthCheck?: HealthCheck;
+  stopTimeout: number;
+  user?: string;
+  readonlyRootFilesystem?: true;
+  linuxParameters?: { capabilities: { add?: string[]; drop?: string[] } };
+  interactive?: true;
+  pseudoTerminal?: true;
+  logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
+}
+
+/** A task definition as ECS takes it; its family is made of everything else in it. */
+export interface Definition {
+  family: string;
+  requiresCompatibilities: ["FARGATE"];
+  networkMode: "awsvpc";
+  cpu: string;
+  memory: string;
+  executionRoleArn: string;
+  runtimePlatform: { cpuArchitecture: "X86_64"; operatingSystemFamily: "LINUX" };
+  pidMode?: "task";
+  ephemeralStorage?: { sizeInGiB: number };
+  volumes: { name: string }[];
+  containerDefinitions: ContainerDefinition[];
+}
+
+export interface Override {
+  name: string;
+  command?: string[];
+  environment?: Variable[];
+}
+
+export interface Plan {
+  definition: Definition;
+  /** What is this pod's alone. */
+  overrides: Override[];
+}
+
+/** The first part of every container's log stream: `<prefix>/<container>/<task id>`. */
+export const logPrefix = "fargate";
+/** ECS takes no longer ones, in characters of JSON. */
+const longestOverrides = 8192;
+/** ECS restarts a container in place only when it has run for so long, in seconds: the least that can be asked for. */
+const restartPeriod = 60;
+const stopTimes = { least: 2, most: 120 };
+
+/**
+ * The task of a pod that is not refused. Pods of one template share a definition: what differs between them stands in
+ * the overrides, unless that is too long for them. Throws Missing when a ConfigMap is not there.
+ */
+export function planOf(pod: Pod, maps: Setting["maps"], settings: TaskSettings): Plan {
+  const size = sizeOf(pod.spec ?? { containers: [] });
+  if (!size) throw new Error("a pod that no task can hold must have been refused");
+  const split = build(pod, { pod, maps, size }, settings, false);
+  if (JSON.stringify({ containerOverrides: split.overrides }).length <= longestOverrides) return split;
+  return build(pod, { pod, maps, size }, settings, true);
+}
+
+function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolean): Plan {
+  const spec = pod.spec ?? { containers: [] };
+  const { size } = setting;
+  const { initContainers = [], containers } = spec;
+  const shares = sharesOf(spec, size);
+  const overrides: Override[] = [];
+  const made = [...initContainers, ...containers].map((container, index): ContainerDefinition => {
+    const isInit = index < initContainers.length;
+    const environment = environmentOf(container, setting);
+    const own: Environment = whole ? { shared: { ...environment.shared, ...environment.own }, own: {} } : environment;
+    const { entryPoint, command, mine } = commandOf(container, own);
+    const differs = Object.keys(own.own).length > 0;
+    if (differs || mine) {
+      overrides.push({
+        name: container.name,
+        ...(mine ? { command: mine } : {}),
+        ...(differs ? { environment: variables(own.own) } : {}),
+      });
+    }
+    const before = isInit ? initContainers[index - 1] : initContainers.at(-1);
+    return {
+      name: container.name,
+      image: container.image ?? "",
+      // The task ends with any of these; init containers and sidecars do not keep it.
+      essential: !isInit,
+      ...(entryPoint ? { entryPoint } : {}),
+      ...(command ? { command } : {}),
+      ...(container.workingDir ? { workingDirectory: container.workingDir } : {}),
+      environment: variables(own.shared),
+      mountPoints: mountsOf(spec, container),
+      ...(before ? { dependsOn: [{ containerName: before.name, condition: conditionOf(before) }] } : {}),
+      ...restartPolicyOf(spec, container, isInit),
+      ...healthOf(container),
+      ...rightsOf(spec, container),
+      ...(container.stdin ? { interactive: true as const } : {}),
+      ...(container.tty ? { pseudoTerminal: true as const } : {}),
+      ...shares.get(container.name),
+      stopTimeout: stopTimeOf(spec),
+      logConfiguration: {
+        logDriver: "awslogs",
+        options: {
+          "awslogs-group": settings.logGroup,
+          "awslogs-region": settings.region,
+          // A stream prefix of each pod would take a definition of each pod: ECS registers one a second.
+          "awslogs-stream-prefix": logPrefix,
+        },
+      },
+    };
+  });
+  return { definition: named(spec, size, settings, made), overrides };
+}
+
+function named(spec: PodSpec, size: Size, settings: TaskSettings, made: ContainerDefinition[]): Definition {
+  const disk = diskOf(spec);
+  const content = {
+    requiresCompatibilities: ["FARGATE"] as ["FARGATE"],
+    networkMode: "awsvpc" as const,
+    cpu: String(size.cpu),
+    memory: String(size.memory),
+    executionRoleArn: settings.executionRole,
+    runtimePlatform: { cpuArchitecture: "X86_64" as const, operatingSystemFamily: "LINUX" as const },
+    ...(spec.shareProcessNamespace ? { pidMode: "task" as const } : {}),
+    ...(disk === undefined ? {} : { ephemeralStorage: { sizeInGiB: disk } }),
+    volumes: (spec.volumes ?? []).filter((volume) => !isTokenVolume(spec, volume)).map(({ name }) => ({ name })),
+    containerDefinitions: made,
+  };
+  const hash = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 40);
+  return { family: `skiff-${settings.cluster}-${hash}`, ...content };
+}
+
+const variables = (env: Record<string, string>): Variable[] =>
+  Object.entries(env)
+    .map(([name, value]) => ({ name, value }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+interface Commands {
+  entryPoint?: string[];
+  command?: string[];
+  /** The command where it depends on the pod. */
+  mine?: string[];
+}
+
+/**
+ * The program and its arguments. Only arguments can be overridden, so that of a command its first word alone becomes
+ * the entry point.
+ */
+function commandOf({ command = [], args = [] }: Container, { shared, own }: Environment): Commands {
+  const env = { ...shared, ...own };
+  const names = new Set(Object.keys(own));
+  const [program, ...rest] = command;
+  const words = [...rest, ...args];
+  const expanded = words.map((word) => expand(word, env));
+  return {
+    ...(program === undefined ? {} : { entryPoint: [expand(program, env)] }),
+    ...(words.some((word) => mentions(word, names))
+      ? { mine: expanded }
+      : expanded.length > 0
+        ? { command: expanded }
+        : {}),
+  };
+}
+
+/** What must have become of an init container before the next container starts. */
+function conditionOf(before: Container): "START" | "SUCCESS" | "HEALTHY" {
+  if (!isSidecar(before)) return "SUCCESS";
+  return before.startupProbe ? "HEALTHY" : "START";
+}
+
+const mountsOf = (spec: PodSpec, { volumeMounts = [] }: Container): ContainerDefinition["mountPoints"] => {
+  const left = new Set(spec.volumes?.filter((volume) => isTokenVolume(spec, volume)).map(({ name }) => name));
+  return volumeMounts
+    .filter(({ name }) => !left.has(name))
+    .map(({ name, mountPath, readOnly }) => ({
+      sourceVolume: name,
+      containerPath: mountPath,
+      readOnly: readOnly ?? false,
+    }));
+};
+
+/**
+ * Restarts in place, as far as ECS goes: a container that ends sooner than `restartPeriod` ends its task, and the pod
+ * gets another. An init container that others wait for must not be restarted, says ECS.
+ */
+function restartPolicyOf({ restartPolicy = "Always" }: PodSpec, container: Container, isInit: boolean) {
+  const policy = isInit ? (isSidecar(container) ? "Always" : "Never") : restartPolicy;
+  if (policy === "Never") return {};
+  const ignored = policy === "OnFailure" ? { ignoredExitCodes: [0] } : {};
+  return { restartPolicy: { enabled: true as const, restartAttemptPeriod: restartPeriod, ...ignored } };
+}
+
+function healthOf(container: Container) {
+  const healthCheck = healthCheckOf(container);
+  return healthCheck ? { healthCheck } : {};
+}
+
+function rightsOf(spec: PodSpec, { securityContext: own = {} }: Container) {
+  const { runAsUser, runAsGroup } = { ...spec.securityContext, ...own };
+  const { add = [], drop = [] } = own.capabilities ?? {};
+  const plain = (names: string[]) => names.map((name) => name.replace(/^CAP_/, ""));
+  const group = runAsGroup === undefined ? "" : `:${runAsGroup}`;
+  const capabilities = {
+    ...(add.length > 0 ? { add: plain(add) } : {}),
+    ...(drop.length > 0 ? { drop: plain(drop) } : {}),
+  };
+  return {
+    ...(runAsUser === undefined ? {} : { user: `${runAsUser}${group}` }),
+    ...(own.readOnlyRootFilesystem ? { readonlyRootFilesystem: true as const } : {}),
+    ...(add.length + drop.length > 0 ? { linuxParameters: { capabilities } } : {}),
+  };
+}
+
+/** How long a container has between being told to stop and being killed; the longest there is where a pod asks for more. */
+const stopTimeOf = ({ terminationGracePeriodSeconds = 30 }: PodSpec): number =>
+  Math.min(stopTimes.most, Math.max(stopTimes.least, Number(terminationGracePeriodSeconds)));

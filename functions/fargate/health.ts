@@ -1,0 +1,42 @@
+import type { Container, Probe } from "#api";
+
+/** A health check as ECS takes it; times in seconds. */
+export interface HealthCheck {
+  command: string[];
+  interval: number;
+  timeout: number;
+  retries: number;
+  startPeriod: number;
+}
+
+const between = (least: number, most: number, value: number): number => Math.min(most, Math.max(least, value));
+
+/** The probes that a container has, in the order in which they say how its one health check is timed. */
+export const probesOf = ({ livenessProbe, startupProbe, readinessProbe }: Container): Probe[] =>
+  [livenessProbe, startupProbe, readinessProbe].filter((probe) => probe !== undefined);
+
+/**
+ * The one health check that stands for a container's exec probes. Times are moved into what ECS allows. While the start
+ * period lasts, failures do not count: it is as long as the startup probe would wait, or as the first probe's delay.
+ */
+export function healthCheckOf(container: Container): HealthCheck | undefined {
+  const [probe] = probesOf(container);
+  if (!probe?.exec?.command) return undefined;
+  const { startupProbe } = container;
+  const { initialDelaySeconds = 0, periodSeconds = 10, timeoutSeconds = 1, failureThreshold = 3 } = probe;
+  const patience = startupProbe
+    ? (startupProbe.initialDelaySeconds ?? 0) +
+      (startupProbe.failureThreshold ?? 3) * (startupProbe.periodSeconds ?? 10)
+    : initialDelaySeconds;
+  return {
+    command: ["CMD", ...probe.exec.command],
+    interval: between(5, 300, periodSeconds),
+    timeout: between(2, 60, timeoutSeconds),
+    retries: between(1, 10, failureThreshold),
+    startPeriod: between(0, 300, patience),
+  };
+}
+
+/** Whether a container counts as up, or as ready, only when it is healthy. */
+export const waitsForHealth = ({ startupProbe, readinessProbe }: Container): boolean =>
+  startupProbe !== undefined || readinessProbe !== undefined;

@@ -1,0 +1,74 @@
+import { type Node, type NodeCondition, node as nodes } from "#api";
+import { formatTime, isReason } from "#base";
+import type { Client } from "#client";
+
+/** The node whose pods run on Fargate: no machine, and always there. */
+export const fargateNode = "fargate";
+
+export const isFargateNode = (name: string | undefined): boolean => name === fargateNode;
+
+const taint = { key: "skiff.dev/fargate", value: "true", effect: "NoSchedule" } as const;
+const labels = {
+  "kubernetes.io/hostname": fargateNode,
+  "kubernetes.io/os": "linux",
+  "kubernetes.io/arch": "amd64",
+  "kubernetes.io/role": "agent",
+  // How nodes without a machine are known.
+  type: "virtual-kubelet",
+  "skiff.dev/fargate": "true",
+};
+/** More than an account may run: what bounds pods is the account's quota of Fargate. */
+const room = { cpu: "10k", memory: "64Ti", pods: "5k", "ephemeral-storage": "200Ti" };
+
+const conditions = (now: string): NodeCondition[] =>
+  (
+    [
+      ["MemoryPressure", "False", "KubeletHasSufficientMemory", "there is no memory of its own"],
+      ["DiskPressure", "False", "KubeletHasNoDiskPressure", "there is no disk of its own"],
+      ["PIDPressure", "False", "KubeletHasSufficientPID", "there are no processes of its own"],
+      ["Ready", "True", "KubeletReady", "pods become tasks on Fargate"],
+    ] as const
+  ).map(([type, status, reason, message]) => ({
+    type,
+    status,
+    reason,
+    message,
+    lastHeartbeatTime: now,
+    lastTransitionTime: now,
+  }));
+
+/** Registers the node, and gives it what this version says of it. Safe to run again; taints of others stay. */
+export async function registerFargateNode(client: Client, now: number): Promise<void> {
+  const time = formatTime(now);
+  const nodeInfo = { ...noMachine, kubeletVersion: "v1.36.0", operatingSystem: "linux", architecture: "amd64" };
+  const status = {
+    capacity: room,
+    allocatable: room,
+    conditions: conditions(time),
+    addresses: [{ type: "Hostname", address: fargateNode }],
+    nodeInfo,
+  };
+  const made = { metadata: { name: fargateNode, labels }, spec: { taints: [taint] }, status } as Node;
+  const there = await client.create(nodes, made).catch(async (error: unknown) => {
+    if (!isReason(error, "AlreadyExists")) throw error;
+    return client.get(nodes, { name: fargateNode });
+  });
+  const taints = there.spec?.taints ?? [];
+  const more = taints.some(({ key }) => key === taint.key) ? {} : { spec: { taints: [...taints, taint] } };
+  const uid = { uid: there.metadata.uid };
+  const how = { type: "merge" } as const;
+  await client.patch(nodes, { name: fargateNode }, { metadata: { ...uid, labels }, ...more }, how);
+  const told = { capacity: room, allocatable: room, nodeInfo, conditions: status.conditions };
+  const patch = { metadata: uid, status: told };
+  await client.patch(nodes, { name: fargateNode }, patch, { type: "strategic", subresource: "status" });
+}
+
+const noMachine = {
+  machineID: "",
+  systemUUID: "",
+  bootID: "",
+  kernelVersion: "",
+  osImage: "Fargate",
+  containerRuntimeVersion: "ecs://1.4.0",
+  kubeProxyVersion: "",
+};

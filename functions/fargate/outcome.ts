@@ -1,0 +1,84 @@
+import type { Pod } from "#api";
+import { parseTime } from "#base";
+import type { Task, TaskContainer } from "./events.ts";
+
+/** Why the node itself stops a task; ECS tells the words again when it has stopped. */
+export const stopReasons = {
+  deleted: "Skiff: the pod is deleted",
+  over: "Skiff: the pod has ended",
+  unowned: "Skiff: there is no such pod",
+  deadline: "Skiff: the pod was active for longer than its deadline",
+  liveness: "Skiff: a container failed its liveness probe",
+};
+
+/** What a pod says that has passed its deadline. */
+export const tooLong = "Pod was active on the node longer than the specified deadline";
+
+export type Outcome =
+  /** The pod has ended. */
+  | { is: "over"; phase: "Succeeded" | "Failed"; reason?: string; message?: string }
+  /** It gets another task, after a while. `ran`: containers had run. */
+  | { is: "again"; ran: boolean };
+
+/** What ends a task from outside: whoever did it, the machine under the pod is gone. */
+const fromOutside = new Set(["UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice"]);
+
+/**
+ * What a stopped task means for its pod.
+ *
+ * - It was ended from outside: as when a node goes down, the pod has failed, and its owner makes another elsewhere.
+ * - It never started: a node would go on trying to make the sandbox and to pull the images, whatever the restart
+ *   policy; so does this one.
+ * - A container has ended: as the restart policy says. Where it asks for a restart, ECS has not done it in place (it
+ *   does only after a minute's run), so that the pod gets another task, as it would get another sandbox.
+ */
+export function outcomeOf(pod: Pod, task: Task): Outcome {
+  const { stopCode = "", stoppedReason = "" } = task;
+  if (stoppedReason === stopReasons.deadline) {
+    return { is: "over", phase: "Failed", reason: "DeadlineExceeded", message: tooLong };
+  }
+  const { restartPolicy = "Always", containers = [] } = pod.spec ?? {};
+  const probed = stoppedReason === stopReasons.liveness;
+  if (stopCode === "TaskNotFound" || (fromOutside.has(stopCode) && !probed)) {
+    return { is: "over", phase: "Failed", reason: "Terminated", message: stoppedReason };
+  }
+  const find = (name: string): TaskContainer | undefined => task.containers.find((each) => each.name === name);
+  const succeeded = !probed && containers.every(({ name }) => find(name)?.exitCode === 0);
+  const ran = probed || task.containers.some(hasRun);
+  if (!ran) return { is: "again", ran };
+  if (restartPolicy === "Always" || (restartPolicy === "OnFailure" && !succeeded)) return { is: "again", ran };
+  return { is: "over", phase: succeeded ? "Succeeded" : "Failed" };
+}
+
+/** What a pod that was deleted shows in the end: its phase by its containers' exit codes, as upstream's nodes say it. */
+export function lastPhase(pod: Pod, task: Task): "Succeeded" | "Failed" {
+  const names = new Set(pod.spec?.containers.map(({ name }) => name));
+  const mains = task.containers.filter(({ name }) => names.has(name));
+  return mains.length > 0 && mains.every(({ exitCode }) => exitCode === 0) ? "Succeeded" : "Failed";
+}
+
+export const hasRun = ({ exitCode }: TaskContainer): boolean => exitCode !== undefined;
+
+const pullFailure = /CannotPull(?:ECR)?Container(?:Error)?|CannotPullImageManifestError|ImagePull/;
+
+/** Why a container's image could not be pulled; undefined when that is not what is wrong with it. */
+export function pullFailureOf({ reason = "", exitCode }: TaskContainer, task: Task): string | undefined {
+  if (exitCode !== undefined) return undefined;
+  if (pullFailure.test(reason)) return reason;
+  // Where no container says it, the task does, and all that have not run are meant.
+  const said = task.containers.some((each) => pullFailure.test(each.reason ?? ""));
+  const { stoppedReason = "" } = task;
+  return !said && pullFailure.test(stoppedReason) ? stoppedReason : undefined;
+}
+
+const backoff = { first: 10_000, longest: 300_000, forgotten: 600_000 };
+
+/** Whether a task ran for so long that its failure is the first again (kubelets forget after ten minutes, too). */
+export const isForgiven = ({ startedAt, stoppedAt }: Task): boolean =>
+  startedAt !== undefined &&
+  stoppedAt !== undefined &&
+  parseTime(stoppedAt) - parseTime(startedAt) >= backoff.forgotten;
+
+/** Milliseconds until the next task, after so many failures in a row. */
+export const backoffOf = (failures: number): number =>
+  Math.min(backoff.first * 2 ** Math.max(0, failures - 1), backoff.longest);

@@ -1,0 +1,239 @@
+import {
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  isSidecar,
+  type Pod,
+  type PodCondition,
+  type PodStatus,
+  qualityOf,
+} from "#api";
+import { formatTime, parseTime } from "#base";
+import type { Task, TaskContainer } from "./events.ts";
+import { waitsForHealth } from "./health.ts";
+import { hasRun, type Outcome, pullFailureOf } from "./outcome.ts";
+import { isStopped } from "./record.ts";
+
+export interface Shown {
+  pod: Pod;
+  task: Task;
+  /** For a task that has stopped. */
+  outcome?: Outcome | undefined;
+  /** Milliseconds until there is another task, where there will be. */
+  backoff?: number;
+  now: number;
+}
+
+/** A pod's status by its task, every field that a kubelet owns. Transition times are set when it is written. */
+export function statusOf(shown: Shown): PodStatus {
+  const { pod, task, outcome, now } = shown;
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  const known = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const before = (name: string) => known.find((status) => status.name === name);
+  const initialized = containers.some(({ name }) => isBegun(containerOf(task, name)));
+  const show = (container: Container, isInit: boolean): ContainerStatus => {
+    const waiting = !isInit && (initContainers.length === 0 || initialized) ? "ContainerCreating" : "PodInitializing";
+    return containerStatus(shown, container, { before: before(container.name), waiting, isInit });
+  };
+  const inits = initContainers.map((container) => show(container, true));
+  const mains = containers.map((container) => show(container, false));
+  const ip = addressOf(task) ?? pod.status?.podIP;
+  const phase = outcome?.is === "over" ? outcome.phase : phaseOf(mains);
+  const over = outcome?.is === "over" ? outcome : undefined;
+  const observed = { observedGeneration: pod.metadata.generation };
+  const conditions: PodCondition[] = [
+    { type: "PodReadyToStartContainers", status: ip !== undefined && !isStopped(task) ? "True" : "False" },
+    initializedCondition(initContainers, inits, initialized, phase),
+    ...readinessConditions(pod, [...inits.filter((_, index) => isSidecar(initContainers[index]!)), ...mains], phase),
+    { type: "PodScheduled", status: "True" },
+  ];
+  return {
+    ...observed,
+    phase,
+    conditions: conditions.map((condition) => ({ ...condition, ...observed })),
+    ...(over?.reason === undefined ? {} : { reason: over.reason, message: over.message }),
+    // Nobody shares a task's host: the pod is its own.
+    ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }], hostIP: ip, hostIPs: [{ ip }] }),
+    startTime: pod.status?.startTime ?? formatTime(now),
+    qosClass: qualityOf(pod.spec ?? { containers: [] }),
+    ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
+    containerStatuses: mains,
+  } as PodStatus;
+}
+
+const containerOf = (task: Task, name: string): TaskContainer | undefined =>
+  task.containers.find((container) => container.name === name);
+
+const isBegun = (container: TaskContainer | undefined): boolean =>
+  container !== undefined && (container.lastStatus === "RUNNING" || hasRun(container));
+
+/** The address of the task's network interface. */
+export function addressOf({ containers, attachments }: Task): string | undefined {
+  const details = attachments.flatMap((attachment) => attachment.details ?? []);
+  const told = details.find(({ name }) => name === "privateIPv4Address")?.value;
+  if (told) return told;
+  return containers.flatMap(({ networkInterfaces = [] }) => networkInterfaces).find((each) => each.privateIpv4Address)
+    ?.privateIpv4Address;
+}
+
+interface About {
+  before: ContainerStatus | undefined;
+  /** The reason for waiting where nothing is wrong. */
+  waiting: string;
+  isInit: boolean;
+}
+
+function containerStatus(shown: Shown, container: Container, about: About): ContainerStatus {
+  const { task, outcome } = shown;
+  const { before, isInit } = about;
+  const there = containerOf(task, container.name);
+  const containerID = there?.runtimeId === undefined ? undefined : `ecs://${there.runtimeId}`;
+  // ECS restarts a container in place under another id.
+  const restarted =
+    before?.containerID !== undefined && containerID !== undefined && before.containerID !== containerID;
+  const state = stateOf(shown, container, about, containerID);
+  const ended = outcome?.is === "again" && there !== undefined && hasRun(there);
+  const lastState = ended ? endOf(shown, there, before, containerID) : (before?.lastState ?? {});
+  const running = state.running !== undefined && task.desiredStatus !== "STOPPED";
+  const healthy = !waitsForHealth(container) || there?.healthStatus === "HEALTHY";
+  const up = running && (container.startupProbe === undefined || healthy || before?.started === true);
+  const done = state.terminated?.exitCode === 0;
+  return {
+    name: container.name,
+    state,
+    lastState,
+    ready: isInit && !isSidecar(container) ? done : up && healthy,
+    restartCount: (before?.restartCount ?? 0) + (restarted || ended ? 1 : 0),
+    image: container.image ?? "",
+    imageID: there?.imageDigest === undefined ? "" : `${(container.image ?? "").split("@")[0]}@${there.imageDigest}`,
+    // Where the next task is waited for there is no container, and its first id is no restart.
+    ...(containerID === undefined || outcome?.is === "again" ? {} : { containerID }),
+    started: up,
+  } as ContainerStatus;
+}
+
+function stateOf(
+  shown: Shown,
+  container: Container,
+  { before, waiting }: About,
+  containerID: string | undefined,
+): ContainerState {
+  const { pod, task, outcome, backoff = 0, now } = shown;
+  const there = containerOf(task, container.name);
+  if (outcome?.is === "again") {
+    const pull = there && pullFailureOf(there, task);
+    if (pull !== undefined) return { waiting: { reason: "ErrImagePull", message: pull } };
+    if (!there || !hasRun(there)) return { waiting: { reason: waiting } };
+    const { namespace, name, uid } = pod.metadata;
+    const whose = `container=${container.name} pod=${name}_${namespace}(${uid})`;
+    const message = `back-off ${backoff / 1000}s restarting failed ${whose}`;
+    return { waiting: { reason: "CrashLoopBackOff", message } };
+  }
+  if (there?.lastStatus === "RUNNING" && !isStopped(task)) {
+    const same = before?.containerID === containerID ? before?.state?.running?.startedAt : undefined;
+    return { running: { startedAt: same ?? formatTime(task.startedAt ? parseTime(task.startedAt) : now) } };
+  }
+  if (there && hasRun(there)) return endOf(shown, there, before, containerID);
+  if (isStopped(task)) {
+    // What becomes of it will never be told.
+    const message = there?.reason ?? "The container could not be located when the pod was terminated";
+    return { terminated: { exitCode: 137, reason: "ContainerStatusUnknown", message } };
+  }
+  return { waiting: { reason: waiting } };
+}
+
+function endOf(
+  { task, now }: Shown,
+  there: TaskContainer,
+  before: ContainerStatus | undefined,
+  containerID: string | undefined,
+): ContainerState {
+  const { exitCode = 137, reason } = there;
+  const known = before?.state?.terminated;
+  if (known && known.containerID === containerID && known.exitCode === exitCode) return { terminated: known };
+  const startedAt = before?.state?.running?.startedAt ?? timeOf(task.startedAt);
+  const outOfMemory = /OutOfMemory/i.test(reason ?? "");
+  return {
+    terminated: {
+      exitCode,
+      reason: outOfMemory ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error",
+      ...(reason === undefined ? {} : { message: reason }),
+      ...(startedAt === undefined ? {} : { startedAt }),
+      finishedAt: timeOf(task.stoppedAt) ?? formatTime(now),
+      ...(containerID === undefined ? {} : { containerID }),
+    },
+  };
+}
+
+const timeOf = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : formatTime(parseTime(text));
+
+/** The phase of a pod that has not ended. */
+const phaseOf = (mains: ContainerStatus[]): "Pending" | "Running" =>
+  mains.some(({ state, lastState }) => state?.waiting && !lastState?.terminated) ? "Pending" : "Running";
+
+const names = (statuses: ContainerStatus[]): string => `[${statuses.map(({ name }) => name).join(" ")}]`;
+
+function initializedCondition(
+  inits: readonly Container[],
+  statuses: ContainerStatus[],
+  begun: boolean,
+  phase: string,
+): PodCondition {
+  if (phase === "Succeeded") return { type: "Initialized", status: "True", reason: "PodCompleted" };
+  const incomplete = statuses.filter((status, index) =>
+    isSidecar(inits[index]!) ? !status.started : status.state?.terminated?.exitCode !== 0,
+  );
+  if (begun || incomplete.length === 0) return { type: "Initialized", status: "True" };
+  const message = `containers with incomplete status: ${names(incomplete)}`;
+  return { type: "Initialized", status: "False", reason: "ContainersNotInitialized", message };
+}
+
+/** Ready and ContainersReady, in upstream's words. */
+function readinessConditions(pod: Pod, statuses: ContainerStatus[], phase: string): PodCondition[] {
+  const unready = statuses.filter(({ ready }) => !ready);
+  const verdict = ((): Omit<PodCondition, "type"> => {
+    if (unready.length === 0) return { status: "True" };
+    if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
+    if (phase === "Failed") return { status: "False", reason: "PodFailed" };
+    const message = `containers with unready status: ${names(unready)}`;
+    return { status: "False", reason: "ContainersNotReady", message };
+  })();
+  const gates = (pod.spec?.readinessGates ?? []).filter(
+    ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status !== "True",
+  );
+  const shut = gates.map(({ conditionType }) => `the status of pod readiness gate "${conditionType}" is not "True"`);
+  const ready =
+    verdict.status === "True" && shut.length > 0
+      ? { status: "False", reason: "ReadinessGatesNotReady", message: shut.join(", ") }
+      : verdict;
+  return [
+    { type: "Ready", ...ready },
+    { type: "ContainersReady", ...verdict },
+  ];
+}
+
+const owned = [
+  ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "qosClass"],
+  ...["observedGeneration", "containerStatuses", "initContainerStatuses"],
+] as const;
+
+/** A status over the one that stands: conditions of others stay, and those that have not turned keep their time. */
+export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: number): PodStatus {
+  const merged: Record<string, unknown> = { ...old };
+  for (const field of owned) delete merged[field];
+  Object.assign(merged, next);
+  // An end is an end.
+  if (isOver(old?.phase) && old?.phase !== next.phase) merged["phase"] = old?.phase;
+  const before = old?.conditions ?? [];
+  const mine = (next.conditions ?? []).map((condition): PodCondition => {
+    const same = before.find(({ type }) => type === condition.type);
+    const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
+    return { ...condition, lastTransitionTime: since ?? formatTime(now) };
+  });
+  const types = new Set(mine.map(({ type }) => type));
+  merged["conditions"] = [...mine, ...before.filter(({ type }) => !types.has(type))];
+  return merged as PodStatus;
+}
+
+export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
