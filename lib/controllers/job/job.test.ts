@@ -123,6 +123,18 @@ test("a success makes the next failure the first again (newBackoffRecord)", asyn
   expect(await statusOf()).toMatchObject({ failed: 3, succeeded: 1 });
 });
 
+test("a failure in the second of a success counts only if it is seen after it", async () => {
+  await stage.make(jobObject({ completions: 5, parallelism: 2 }));
+  await look();
+  const [one, two] = await stage.active();
+  await stage.finish(one!, 1);
+  await stage.finish(two!);
+  expect(await look()).toEqual({});
+  const [three] = await stage.active();
+  await stage.finish(three!, 1);
+  expect(await look()).toEqual({ requeueAfter: 10 * second });
+});
+
 test("the wait outlives the pod: one that is deleted takes nothing along while the controller lives", async () => {
   await stage.make(jobObject());
   await look();
@@ -301,6 +313,20 @@ test("a pod is counted once though its job's status is written late (uncountedTe
   await stage.finish(three!);
   await look();
   expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
+});
+
+test("what has been noted as a failure is none the other way (cleanUncountedPodsWithoutFinalizers)", async () => {
+  await stage.make(jobObject({ completions: 2, parallelism: 2 }));
+  await look();
+  const [one] = await stage.active();
+  const job = await stage.job();
+  const uncountedTerminatedPods = { failed: [one?.metadata.uid ?? ""] };
+  const noted = { ...job, status: { ...job.status, uncountedTerminatedPods } };
+  await stage.client.update(jobs, noted, { subresource: "status" });
+  await stage.finish(one!);
+  await look();
+  expect(await statusOf()).toMatchObject({ failed: 1, uncountedTerminatedPods: {} });
+  expect((await statusOf()).succeeded).toBeUndefined();
 });
 
 test("more ends than one status should hold are counted in turns (MaxUncountedPods)", { timeout: 60_000 }, async () => {

@@ -127,14 +127,13 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
   if (job.spec?.suspend) {
     const condition = { type: "Suspended", status: "True", reason: "JobSuspended", message: "Job suspended" } as const;
     if (!setCondition(status, now, condition)) return;
+    // The deadline will count from the resumption.
     delete status.startTime;
     record(about, "Normal", "Suspended", "Job suspended");
     return;
   }
   const condition = { type: "Suspended", status: "False", reason: "JobResumed", message: "Job resumed" } as const;
   if (!setCondition(status, now, condition)) return;
-  // The deadline counts from here on.
-  status.startTime = formatTime(now);
   record(about, "Normal", "Resumed", "Job resumed");
 }
 
