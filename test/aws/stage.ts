@@ -13,6 +13,7 @@ import { bundle, cloud, parseConfig, readTemplates, readWiring, type Wiring } fr
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
 import { type Call, type Cloud, type Fault, startCloud } from "./cloud.ts";
+import { type Ecs, ecsService } from "./ecs.ts";
 import { passes } from "./filters.ts";
 import { type Front, startFront } from "./front.ts";
 import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
@@ -73,6 +74,8 @@ export interface Stage {
   deploy(): Promise<void>;
   functions: ReadonlyMap<string, LambdaFunction>;
   cloud: Cloud;
+  /** The stand-in for ECS; its events go to the functions whose rules they fit. */
+  ecs: Ecs;
   /** Steps of the state machine so far. */
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
@@ -102,9 +105,17 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     integrate: (_resource, input) => sqs.send(new SendMessageCommand(input as never)),
     failed: (error) => options.output?.("wait", String(error)),
   });
+  const functions = new Map<string, LambdaFunction>();
+  const emit = async (event: Record<string, unknown>): Promise<void> => {
+    for (const rule of wiring.rules.filter(({ pattern }) => passes(pattern, event)))
+      await functions.get(rule.function)!.call(event);
+  };
+  const ofTasks = wiring.rules.find((rule) => rule.function === "fargate")!.pattern["detail"];
+  const [cluster] = (ofTasks as { clusterArn: string[] }).clusterArn;
+  const ecs = ecsService({ cluster: cluster!, families: `${cluster!.split("/").at(-1)}-`, emit });
   const cloudOf = await startCloud({
     servers: { DynamoDB_20120810: engine.endpoint, AmazonSQS: queueServer },
-    services: { AWSStepFunctions: waits },
+    services: { AWSStepFunctions: waits, AmazonEC2ContainerServiceV20141113: ecs.service },
     ...(options.fault ? { fault: options.fault } : {}),
   });
   const authority = await createAuthority(Date.now());
@@ -115,7 +126,6 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   writeFileSync(caFile, authority.cert);
   const answers = await startAnswers(tls);
   const sts = await startSts(options.whoIs ?? (() => undefined));
-  const functions = new Map<string, LambdaFunction>();
   for (const one of wiring.functions) {
     const environment = Object.fromEntries(
       Object.entries(one.environment).map(([name, value]) => [name, urls.get(value) ?? value]),
@@ -179,18 +189,17 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     clusterId: wiring.functions.find(({ name }) => name === "api")!.environment["SKIFF_CLUSTER_ID"]!,
     functions,
     cloud: cloudOf,
+    ecs,
     get transitions() {
       return waits.transitions;
     },
-    async event(event) {
-      for (const rule of wiring.rules.filter(({ pattern }) => passes(pattern, event)))
-        await functions.get(rule.function)!.call(event);
-    },
+    event: emit,
     async tick() {
       for (const schedule of wiring.schedules)
         await functions.get(schedule.function)!.call(schedule.input === undefined ? {} : JSON.parse(schedule.input));
     },
     async stop() {
+      ecs.stop();
       await front.stop();
       await Promise.all(pollers.map((poller) => poller.stop()));
       await Promise.all([...functions.values()].map((one) => one.stop()));
