@@ -105,10 +105,10 @@ export const writing: readonly Case[] = [
   },
   {
     run: "create -f - --validate=false",
-    stdin: JSON.stringify({ apiVersion: "batch/v1", kind: "Job", metadata: { name: "j" } }),
-    source: "a kind that is not served",
+    stdin: JSON.stringify({ apiVersion: "batch/v1beta1", kind: "CronJob", metadata: { name: "j" } }),
+    source: "a version that is not served any more",
     code: 1,
-    err: /no matches for kind "Job" in version "batch\/v1"/,
+    err: /no matches for kind "CronJob" in version "batch\/v1beta1"/,
   },
   {
     run: "replace -f -",
