@@ -65,9 +65,12 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
   const ca = config.ca === undefined ? {} : { ca: config.ca };
   if (config.sigv4 && region !== undefined && link !== undefined) {
     // Elsewhere nothing of it need be loaded.
-    const { startAws } = await import("#agent/aws");
+    const { shipLogs, startAws } = await import("#agent/aws");
     const aws = startAws({ server, region, link, ...ca, clock: systemClock, random: systemRandom, log });
-    return { clients: [aws.client], alive: aws.alive, close: aws.stop };
+    const group = config.podLogGroup;
+    const ship = (runtime: Runtime, folder: string) =>
+      group === undefined ? undefined : shipLogs({ runtime, region, group, folder, clock: systemClock, log });
+    return { clients: [aws.client], alive: aws.alive, ship, close: aws.stop };
   }
   const clients = config.nodes.map(({ certificate }) =>
     httpClient({ server, ...ca, ...(certificate ? { certificate } : {}), userAgent: "skiff-agent" }),
@@ -79,7 +82,7 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
 }
 
 async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
-  const { clients, alive, close } = await reach(config, log);
+  const { clients, alive, ship, close } = await reach(config, log);
   const [first] = clients;
   if (!first) return;
   // One view of the services for all nodes of the process.
@@ -88,6 +91,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
     [...known.all()].filter(({ metadata }) => metadata.namespace === namespace);
   const kubelets: Kubelet[] = [];
   const runtimes: Runtime[] = [];
+  const shipping: Stoppable[] = [];
   const failed = Promise.withResolvers<never>();
   const changed = (podCidr: string) =>
     failed.reject(new Error(`the node's part of the pod addresses is now ${podCidr}: it begins anew`));
@@ -104,6 +108,8 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
     const runtime = await openRuntime(config, index, podCidr, log, stopping);
     runtimes.push(runtime);
     if (stopping.aborted) return;
+    const shipped = ship?.(runtime, folder);
+    if (shipped) shipping.push(shipped);
     const kubelet = await startKubelet({
       ...place,
       runtime,
@@ -129,7 +135,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
   try {
     await Promise.race([startAll(), failed.promise]);
   } finally {
-    await Promise.all([known.stop(), ...kubelets.map((kubelet) => kubelet.stop())]);
+    await Promise.all([known, ...kubelets, ...shipping].map((each) => each.stop()));
     await Promise.all(runtimes.map((runtime) => runtime.close()));
     await close();
   }
@@ -138,7 +144,13 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
 interface Reached {
   clients: HttpClient[];
   alive?: () => boolean;
+  /** Sends containers' logs to where the cluster's people read them, where that is not the node itself. */
+  ship?: (runtime: Runtime, folder: string) => Stoppable | undefined;
   close(): Promise<void>;
+}
+
+interface Stoppable {
+  stop(): Promise<void>;
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -1,0 +1,43 @@
+import {
+  type CloudWatchLogsClient,
+  CreateLogStreamCommand,
+  type InputLogEvent,
+  PutLogEventsCommand,
+} from "@aws-sdk/client-cloudwatch-logs";
+import { type Log, messageOf } from "#base";
+
+/** Sends events to a stream of a log group, which is made where it is missing. */
+export type Put = (stream: string, events: InputLogEvent[]) => Promise<void>;
+
+/** What the service will never take is told in the log and left out; everything else rejects. */
+export function putTo(logs: CloudWatchLogsClient, logGroupName: string, log: Log): Put {
+  const make = async (logStreamName: string): Promise<void> => {
+    await logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName })).catch((error: Error) => {
+      if (error.name !== "ResourceAlreadyExistsException") throw error;
+    });
+  };
+  const once = async (logStreamName: string, logEvents: InputLogEvent[]): Promise<void> => {
+    const { rejectedLogEventsInfo: rejected } = await logs.send(
+      new PutLogEventsCommand({ logGroupName, logStreamName, logEvents }),
+    );
+    if (rejected) log.warn("events are too old or too new for the log group", { stream: logStreamName, ...rejected });
+  };
+  const put: Put = async (stream, events) => {
+    try {
+      await once(stream, events);
+    } catch (error) {
+      const { name } = error as Error;
+      if (name === "ResourceNotFoundException") {
+        await make(stream);
+        await put(stream, events);
+      } else if (name === "InvalidParameterException") {
+        if (events.length > 1) {
+          const half = Math.ceil(events.length / 2);
+          await put(stream, events.slice(0, half));
+          await put(stream, events.slice(half));
+        } else log.warn("a line was not taken by the log group", { stream, error: messageOf(error) });
+      } else throw error;
+    }
+  };
+  return put;
+}
