@@ -60,7 +60,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const [service = "", action = ""] = target.split(".");
     const server = options.servers[service];
     const answer = server ? await forward(server, request, body) : await here(options.services[service], action, body);
-    if (fault?.kind === "lost") return void request.destroy();
+    if (fault?.kind === "lost") return void request.socket.destroy();
     response.writeHead(answer.status, answer.headers).end(answer.body);
   };
   const server = createServer((request, response) => {

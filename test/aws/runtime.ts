@@ -82,7 +82,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
   const instances = new Map<string, Instance>();
   let serial = 0;
 
-  const start = async (): Promise<Instance> => {
+  const start = async (first: Invocation): Promise<Instance> => {
     const name = `${deployed.name}-${++serial}`;
     const server = createServer((request, response) => void serve(instance, deployed, request, response));
     server.listen(0, "127.0.0.1");
@@ -110,7 +110,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
         ...deployed.environment,
       },
     });
-    const instance: Instance = { child, server, busy: undefined, waiting: undefined, output: "", ended: false };
+    const instance: Instance = { child, server, busy: first, waiting: undefined, output: "", ended: false };
     const listen = (chunk: Buffer) => {
       instance.output = (instance.output + chunk).slice(-4000);
       for (const line of String(chunk).split("\n")) if (line !== "") options.output?.(deployed.name, line);
@@ -141,8 +141,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
     };
     const known = free();
     if (known) known.busy = invocation;
-    const instance = known ?? (await start());
-    instance.busy = invocation;
+    const instance = known ?? (await start(invocation));
     hand(instance, deployed);
     const timer = setTimeout(() => instance.child.kill("SIGKILL"), deployed.timeout * 1000);
     try {

@@ -38,7 +38,7 @@ export interface Dynamo {
 /** The SDK's client with its retries off: the protocol must know of every request. */
 export function dynamoClient(config: DynamoDBClientConfig): Dynamo {
   const client = new DynamoDBClient({
-    requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 },
+    requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
     ...config,
     maxAttempts: 1,
   });

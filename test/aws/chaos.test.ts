@@ -1,0 +1,25 @@
+import { beforeAll, expect, test } from "vitest";
+import { live } from "./chaos.ts";
+import { type Built, build } from "./stage.ts";
+
+/*
+ * `SKIFF_CHAOS_RUNS=200 npm run test:aws -- chaos` for many lives; `SKIFF_CHAOS_SEED` begins with another seed, as a
+ * failure prints it.
+ */
+const count = Number(process.env["SKIFF_CHAOS_RUNS"] ?? 3);
+const first = Number(process.env["SKIFF_CHAOS_SEED"] ?? 1);
+
+let built: Built;
+beforeAll(async () => {
+  built = await build();
+}, 120_000);
+
+test.each(Array.from({ length: count }, (_, place) => first + place))(
+  "seed %i ends as it must",
+  async (seed) => {
+    const told = await live(built, seed);
+    process.stdout.write(`${JSON.stringify(told)}\n`);
+    expect(Object.keys(told.faults).length).toBeGreaterThan(3);
+  },
+  400_000,
+);
