@@ -65,7 +65,7 @@ function podWishes({ metadata }: Pod, spec: PodSpec): Wish[] {
     ),
     wish(
       "spec.containers",
-      containers.length > 1 && spec.restartPolicy !== "Always",
+      containers.length > 1 && (spec.restartPolicy ?? "Always") !== "Always",
       `with the restart policy ${spec.restartPolicy} a task ends with the first of several containers that ends`,
     ),
     wish("spec.hostNetwork", spec.hostNetwork, noHost),
