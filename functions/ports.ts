@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { rootCertificates } from "node:tls";
 import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
+import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { ECSClient } from "@aws-sdk/client-ecs";
 import { SFNClient } from "@aws-sdk/client-sfn";
@@ -82,6 +83,9 @@ const wakes = (queue: () => FifoQueue, url: Variable) =>
 export const later = wakes(reconcileQueue, "SKIFF_RECONCILE_QUEUE_URL");
 /** Wakes keys of the queue `fargate` later. */
 export const laterOnFargate = wakes(fargateQueue, "SKIFF_FARGATE_QUEUE_URL");
+
+/** What containers said. Only one function reads it: the others' bundles do without. */
+export const podLogs = /* @__PURE__ */ once(() => new CloudWatchLogsClient({}));
 
 /** Tasks of pods. Only one function has to do with them: the others' bundles do without. */
 export const tasks = /* @__PURE__ */ once(

@@ -5,8 +5,9 @@ import type { ControlPlane } from "#controlplane";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
-import { clock, openPlane, sts } from "../ports.ts";
+import { clock, openPlane, podLogs, sts } from "../ports.ts";
 import { identity } from "./identity.ts";
+import { logLinks, notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
 import { responseOf } from "./response.ts";
 
@@ -20,6 +21,12 @@ const open = (): ControlPlane => {
       nodeRoles: told("SKIFF_NODE_ROLES").split(",").filter(Boolean),
       ...{ sts, clock, log },
     }),
+    links: logLinks({
+      client: () => plane.client,
+      logs: podLogs(),
+      group: told("SKIFF_POD_LOG_GROUP"),
+      clock,
+    }),
   }));
   return plane;
 };
@@ -30,6 +37,7 @@ export const handler = streaming(
     const gone = new AbortController();
     const { server } = open();
     const response = await server.handle(requestOf(event, gone.signal));
+    if (response.tunnel) throw notHere(response.tunnel.path.split("/")[1] ?? "");
     return responseOf(response, { clock, log, closed: () => gone.abort() });
   },
   (error) => {

@@ -75,6 +75,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: [
       "@aws-lambda-powertools/logger",
       "@aws-sdk/client-apigatewaymanagementapi",
+      "@aws-sdk/client-cloudwatch-logs",
       "@aws-sdk/client-dynamodb",
       "@aws-sdk/client-ecs",
       "@aws-sdk/client-sfn",
