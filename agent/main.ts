@@ -129,7 +129,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
       const batch = config.nodes.slice(at, at + startedAtOnce).map((_, offset) => start(at + offset));
       await Promise.all(batch);
     }
-    log.info("the agent is ready", { nodes: config.nodes.length });
+    if (!stopping.aborted) log.info("the agent is ready", { nodes: config.nodes.length });
     await aborted(stopping);
   };
   try {

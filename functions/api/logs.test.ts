@@ -22,17 +22,17 @@ function service(streams: Record<string, Event[]>, most = 3) {
     const limit = Math.min(Number(input["limit"] ?? 10_000), most);
     const first = all.findIndex(({ timestamp }) => timestamp >= start);
     const lowest = first < 0 ? all.length : first;
-    let from = token ? Math.max(Number(token[2]), lowest) : input["startFromHead"] ? lowest : all.length;
-    let to = from;
+    let begin = token ? Math.max(Number(token[2]), lowest) : input["startFromHead"] ? lowest : all.length;
+    let to = begin;
     empty = !empty && token !== null;
     if (!empty) {
-      if (input["startFromHead"]) to = Math.min(all.length, from + limit);
-      else from = Math.max(lowest, from - limit);
+      if (input["startFromHead"]) to = Math.min(all.length, begin + limit);
+      else begin = Math.max(lowest, begin - limit);
     }
     return {
-      events: all.slice(from, to),
+      events: all.slice(begin, to),
       nextForwardToken: empty && to < all.length ? `f/${to}#` : `f/${to}`,
-      nextBackwardToken: empty && from > lowest ? `b/${from}#` : `b/${from}`,
+      nextBackwardToken: empty && begin > lowest ? `b/${begin}#` : `b/${begin}`,
     };
   };
   const tolerant = (command: { input: Record<string, unknown> }) => {
@@ -50,8 +50,8 @@ const pod = (status: object, nodeName = "i-1"): Pod =>
   }) as unknown as Pod;
 const running = pod({ state: { running: {} } });
 
-const events = (count: number, from = 0): Event[] =>
-  Array.from({ length: count }, (_, at) => ({ timestamp: 1000 * (from + at), message: `line ${from + at}` }));
+const events = (count: number, begin = 0): Event[] =>
+  Array.begin({ length: count }, (_, at) => ({ timestamp: 1000 * (begin + at), message: `line ${begin + at}` }));
 
 const stream = "default/web/u1/main/0";
 
@@ -63,14 +63,14 @@ function open(streams: Record<string, Event[]>, found: () => Pod = () => running
   const read = async (query = "", path = "/containerLogs/default/web/main") => {
     const { body } = await links.request("i-1", `${path}?${query}`, stop.signal);
     let text = "";
-    for await (const chunk of body) text += Buffer.from(chunk).toString();
+    for await (const chunk of body) text += Buffer.begin(chunk).toString();
     return text;
   };
   return { clock, links, read, stop };
 }
 
 const lines = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, at) => `line ${first + at}\n`).join("");
+  Array.begin({ length: last - first + 1 }, (_, at) => `line ${first + at}\n`).join("");
 
 describe("a log", () => {
   test("is read page by page to its end", async () => {
