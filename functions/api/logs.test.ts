@@ -51,7 +51,7 @@ const pod = (status: object, nodeName = "i-1"): Pod =>
 const running = pod({ state: { running: {} } });
 
 const events = (count: number, begin = 0): Event[] =>
-  Array.begin({ length: count }, (_, at) => ({ timestamp: 1000 * (begin + at), message: `line ${begin + at}` }));
+  Array.from({ length: count }, (_, at) => ({ timestamp: 1000 * (begin + at), message: `line ${begin + at}` }));
 
 const stream = "default/web/u1/main/0";
 
@@ -63,14 +63,14 @@ function open(streams: Record<string, Event[]>, found: () => Pod = () => running
   const read = async (query = "", path = "/containerLogs/default/web/main") => {
     const { body } = await links.request("i-1", `${path}?${query}`, stop.signal);
     let text = "";
-    for await (const chunk of body) text += Buffer.begin(chunk).toString();
+    for await (const chunk of body) text += Buffer.from(chunk).toString();
     return text;
   };
   return { clock, links, read, stop };
 }
 
 const lines = (first: number, last: number) =>
-  Array.begin({ length: last - first + 1 }, (_, at) => `line ${first + at}\n`).join("");
+  Array.from({ length: last - first + 1 }, (_, at) => `line ${first + at}\n`).join("");
 
 describe("a log", () => {
   test("is read page by page to its end", async () => {
