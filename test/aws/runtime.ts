@@ -73,6 +73,8 @@ export interface LambdaFunction {
   /** Ends one environment as it stands, with SIGKILL; false when there is none by this name. */
   kill(instance: string): boolean;
   readonly instances: readonly string[];
+  /** Their processes. */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -165,6 +167,9 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
     },
     get instances() {
       return [...instances.keys()];
+    },
+    get pids() {
+      return [...instances.values()].flatMap(({ child }) => child.pid ?? []);
     },
     async stop() {
       await Promise.all(

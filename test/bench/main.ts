@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { benchApi } from "./api.ts";
+import { benchFunctions } from "./functions.ts";
 import { report } from "./measure.ts";
 import { benchPodStart } from "./pod-start.ts";
 import { benchScale } from "./scale.ts";
 import { connect } from "./wire.ts";
 
 /*
- * `npm run bench [-- api scale pods]`: figures as lines of JSON on standard output. The cluster runs in processes of
+ * `npm run bench [-- api scale pods functions]`: figures as lines of JSON on standard output. The cluster runs in processes of
  * its own on the same machine as the load. Nothing here is a test: no figure fails.
  */
 
@@ -67,3 +68,4 @@ if (asked("scale")) {
   });
 }
 if (asked("pods")) await benchPodStart();
+if (asked("functions")) await benchFunctions();

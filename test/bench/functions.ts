@@ -1,0 +1,139 @@
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { ann, tokenFor, whoIs } from "../aws/people.ts";
+import type { LambdaFunction } from "../aws/runtime.ts";
+import { build, openStage, type Stage } from "../aws/stage.ts";
+import { percentile, report } from "./measure.ts";
+
+/*
+ * The Lambda functions: what their bundles weigh, how long the first answer takes, and a warm one. Each process gets
+ * the share of a core that Lambda gives for its memory (1,769 MB is one core), where control groups can be made.
+ */
+
+const coreAt = 1769;
+const share = (memory: number): number => memory / coreAt;
+const rounds = 5;
+const warmGets = 100;
+
+/** Processor time of a process so far, in milliseconds. */
+function processorTime(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** A control group with a quota of CPU; undefined where none can be made. */
+function quotaGroup(name: string, cores: number): { procs: string; remove: () => void } | undefined {
+  const period = 20_000;
+  for (const [root, write] of [
+    ["/sys/fs/cgroup/cpu", (folder: string) => writeQuota1(folder, cores, period)],
+    [
+      "/sys/fs/cgroup",
+      (folder: string) => writeFileSync(`${folder}/cpu.max`, `${Math.round(cores * period)} ${period}`),
+    ],
+  ] as const) {
+    const folder = `${root}/${name}`;
+    try {
+      mkdirSync(folder);
+      write(folder);
+      return { procs: `${folder}/cgroup.procs`, remove: () => rmdirSync(folder) };
+    } catch {
+      // The other version of control groups, or none.
+    }
+  }
+  return undefined;
+}
+
+function writeQuota1(folder: string, cores: number, period: number): void {
+  writeFileSync(`${folder}/cpu.cfs_period_us`, String(period));
+  writeFileSync(`${folder}/cpu.cfs_quota_us`, String(Math.round(cores * period)));
+}
+
+const request = (path: string, token: string) => ({
+  resource: "/{proxy+}",
+  path,
+  httpMethod: "GET",
+  multiValueHeaders: { authorization: [`Bearer ${token}`], accept: ["application/json"] },
+  multiValueQueryStringParameters: null,
+  body: null,
+  isBase64Encoded: false,
+  requestContext: { requestId: "bench", identity: {} },
+});
+
+/** An event that each function answers without doing anything lasting. */
+const harmless: Record<string, unknown> = {
+  reconcile: { Records: [] },
+  schedule: { Records: [] },
+  stream: { Records: [] },
+  fargate: { Records: [] },
+  tick: {},
+  link: { requestContext: { eventType: "CONNECT", connectionId: "c", identity: {} } },
+};
+
+async function timed(target: LambdaFunction, event: unknown): Promise<number> {
+  const started = performance.now();
+  const { body } = await target.invoke(event);
+  for await (const chunk of body) void chunk;
+  return performance.now() - started;
+}
+
+/** Cold starts: each round in a process of its own. */
+async function cold(target: LambdaFunction, event: unknown): Promise<{ wall: number; processor: number }[]> {
+  const found: { wall: number; processor: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const name of target.instances) target.kill(name);
+    while (target.instances.length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    const wall = await timed(target, event);
+    found.push({ wall, processor: processorTime(target.pids[0]!) });
+  }
+  return found;
+}
+
+export async function benchFunctions(): Promise<void> {
+  const built = await build();
+  const memory = built.wiring.functions[0]!.memory;
+  const group = quotaGroup(`skiff-bench-${process.pid}`, share(memory));
+  const wrap = group ? ["sh", "-c", `echo $$ > ${group.procs}; exec "$@"`, "sh"] : [];
+  const stage = await openStage({ built, whoIs, wrap });
+  try {
+    await stage.deploy();
+    const token = await tokenFor(ann, stage.clusterId);
+    const params = { memory, core: Number(share(memory).toFixed(2)), quota: group !== undefined, rounds };
+    for (const [name, target] of stage.functions) {
+      const event = name === "api" ? request("/api/v1/namespaces/default", token) : harmless[name];
+      if (event === undefined) continue;
+      const found = await cold(target, event);
+      report(
+        `function.${name}.cold`,
+        percentile(
+          found.map(({ wall }) => wall),
+          0.5,
+        ),
+        "ms",
+        {
+          ...params,
+          bytes: built.sizes[name],
+          processor: percentile(
+            found.map(({ processor }) => processor),
+            0.5,
+          ),
+        },
+      );
+    }
+    await warm(stage, token, params);
+  } finally {
+    await stage.stop();
+    group?.remove();
+  }
+}
+
+async function warm(stage: Stage, token: string, params: Record<string, unknown>): Promise<void> {
+  const api = stage.functions.get("api")!;
+  const event = request("/api/v1/namespaces/default", token);
+  for (let round = 0; round < 20; round++) await timed(api, event);
+  const before = processorTime(api.pids[0]!);
+  const samples: number[] = [];
+  for (let round = 0; round < warmGets; round++) samples.push(await timed(api, event));
+  const own = (processorTime(api.pids[0]!) - before) / warmGets;
+  report("function.api.warm.get", percentile(samples, 0.5), "ms", { ...params, rounds: warmGets, ownProcessor: own });
+}
