@@ -187,7 +187,10 @@ export function kubelet({ context, tasks, later, settings }: KubeletOptions): Ku
   /** A task whose events may have been lost is asked about. */
   const look = async (pod: Pod, known: TaskRecord): Promise<Result | undefined> => {
     const task = await tasks.describe(known.arn);
-    if (!task && clock.now() - known.created < unseen) throw new RetryAfter(slow, "ECS does not show the task yet");
+    if (!task && clock.now() - known.created < unseen) {
+      if (pod.metadata.deletionTimestamp) await tasks.stop(known.arn, stopReasons.deleted);
+      throw new RetryAfter(slow, "ECS does not show the task yet");
+    }
     const now = await apply(task ?? lost(pod, known, settings), () => podNamed(client, keyOf(pod)));
     if (!now || isOver(now.status?.phase)) return undefined;
     const patience = now.metadata.deletionTimestamp ? slow : now.status?.phase === "Pending" ? lookAgain : undefined;

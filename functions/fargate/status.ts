@@ -37,7 +37,8 @@ export function statusOf(shown: Shown): PodStatus {
   };
   const inits = initContainers.map((container) => show(container, true));
   const mains = containers.map((container) => show(container, false));
-  const ip = addressOf(task) ?? pod.status?.podIP;
+  // An ended pod keeps showing the address that it had; the next task has one of its own.
+  const ip = addressOf(task) ?? (isStopped(task) ? pod.status?.podIP : undefined);
   const phase = outcome?.is === "over" ? outcome.phase : phaseOf(mains);
   const over = outcome?.is === "over" ? outcome : undefined;
   const observed = { observedGeneration: pod.metadata.generation };

@@ -1,0 +1,132 @@
+import { ConflictException } from "@aws-sdk/client-ecs";
+import { describe, expect, test } from "vitest";
+import { systemRandom } from "#base";
+import { RetryAfter } from "#reconcile";
+import type { Definition } from "./definition.ts";
+import { ecsTasks, Refused } from "./tasks.ts";
+
+const task = {
+  taskArn: "arn:aws:ecs:eu-west-1:1:task/c/a",
+  clusterArn: "arn:aws:ecs:eu-west-1:1:cluster/c",
+  version: 1,
+  lastStatus: "PROVISIONING",
+  desiredStatus: "RUNNING",
+  createdAt: new Date("2030-01-01T00:00:00Z"),
+};
+const definition = { family: "skiff-demo-1" } as Definition;
+const failure = (name: string, message = "", $fault = "client") => Object.assign(new Error(message), { name, $fault });
+const noSuch = failure("ClientException", "Unable to describe task definition.");
+
+type Answers = Record<string, (input: never) => unknown>;
+/** ECS that answers as told, and the calls that it got. */
+function open(answers: Answers) {
+  const calls: string[] = [];
+  const inputs: Record<string, unknown>[] = [];
+  const ecs = {
+    send: async (command: { constructor: { name: string }; input: Record<string, unknown> }) => {
+      const action = command.constructor.name.replace(/Command$/, "");
+      calls.push(action);
+      inputs.push(command.input);
+      return answers[action]?.(command.input as never) ?? {};
+    },
+  } as never;
+  const tasks = ecsTasks({ ecs, cluster: "c", subnets: ["s"], securityGroups: ["g"], random: systemRandom });
+  return { tasks, calls, inputs };
+}
+const fail = (error: Error) => (): never => {
+  throw error;
+};
+const run = { definition: "d", token: "t", startedBy: "u", overrides: [] };
+
+describe("definitions", () => {
+  test("one that is there is taken, and looked for once", async () => {
+    const { tasks, calls } = open({
+      DescribeTaskDefinition: () => ({ taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE" } }),
+    });
+    expect([await tasks.define(definition), await tasks.define(definition)]).toEqual(["arn:1", "arn:1"]);
+    expect(calls).toEqual(["DescribeTaskDefinition"]);
+  });
+
+  test("one that is not there, or no longer active, is registered", async () => {
+    for (const DescribeTaskDefinition of [fail(noSuch), () => ({ taskDefinition: { status: "INACTIVE" } })]) {
+      const RegisterTaskDefinition = () => ({ taskDefinition: { taskDefinitionArn: "arn:2" } });
+      expect(await open({ DescribeTaskDefinition, RegisterTaskDefinition }).tasks.define(definition)).toBe("arn:2");
+    }
+  });
+
+  test.each([
+    [failure("ThrottlingException", "Rate exceeded"), RetryAfter],
+    [
+      failure("ClientException", "Too many concurrent attempts to create a new revision of the specified family."),
+      RetryAfter,
+    ],
+    [failure("ClientException", "Container.image contains invalid characters."), Refused],
+    [failure("ServerException", "", "server"), Error],
+  ])("%s", async (error, type) => {
+    const { tasks } = open({ DescribeTaskDefinition: fail(noSuch), RegisterTaskDefinition: fail(error) });
+    await expect(tasks.define(definition)).rejects.toBeInstanceOf(type);
+  });
+});
+
+describe("running", () => {
+  test("asks for one task on Fargate, under its token", async () => {
+    const { tasks, inputs } = open({ RunTask: () => ({ tasks: [task] }) });
+    expect(await tasks.run(run)).toMatchObject({ createdAt: "2030-01-01T00:00:00.000Z", containers: [] });
+    expect(inputs[0]).toMatchObject({
+      count: 1,
+      clientToken: "t",
+      startedBy: "u",
+      launchType: "FARGATE",
+      networkConfiguration: { awsvpcConfiguration: { subnets: ["s"], securityGroups: ["g"] } },
+    });
+  });
+
+  test("a token that was used with other words means the task that it made", async () => {
+    const conflict = new ConflictException({ message: "", $metadata: {}, resourceIds: [task.taskArn] });
+    const { tasks, calls } = open({ RunTask: fail(conflict), DescribeTasks: () => ({ tasks: [task] }) });
+    expect((await tasks.run(run)).taskArn).toBe(task.taskArn);
+    expect(calls).toEqual(["RunTask", "DescribeTasks"]);
+    await expect(open({ RunTask: fail(conflict) }).tasks.run(run)).rejects.toThrow(RetryAfter);
+  });
+
+  test.each([
+    ["throttled", failure("ThrottlingException"), 1000, 5000],
+    ["no room", failure("ClientException", "Capacity is unavailable at this time."), 30_000, 30_000],
+    ["the account's quota", failure("LimitExceededException"), 30_000, 30_000],
+    ["something is wrong with the account", failure("InvalidParameterException", "No such subnet"), 91_000, 91_000],
+  ])("%s: later", async (_, error, least, most) => {
+    const thrown = await open({ RunTask: fail(error) })
+      .tasks.run(run)
+      .catch((one: unknown) => one);
+    expect(thrown).toBeInstanceOf(RetryAfter);
+    const { milliseconds } = thrown as RetryAfter;
+    expect(milliseconds >= least && milliseconds <= most).toBe(true);
+  });
+
+  test("a failure in the answer is one, too; what broke at AWS is tried again as a failure", async () => {
+    const failures = [{ reason: "RESOURCE:ENI" }];
+    await expect(open({ RunTask: () => ({ tasks: [], failures }) }).tasks.run(run)).rejects.toThrow("RESOURCE:ENI");
+    const broken = open({ RunTask: fail(failure("ServerException", "", "server")) }).tasks.run(run);
+    await expect(broken).rejects.not.toThrow(RetryAfter);
+  });
+
+  test("after a failure a definition is looked for again", async () => {
+    const { tasks, calls } = open({
+      DescribeTaskDefinition: () => ({ taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE" } }),
+      RunTask: fail(failure("ClientException", "TaskDefinition is inactive")),
+    });
+    await tasks.define(definition);
+    await expect(tasks.run(run)).rejects.toThrow(RetryAfter);
+    await tasks.define(definition);
+    expect(calls).toEqual(["DescribeTaskDefinition", "RunTask", "DescribeTaskDefinition"]);
+  });
+});
+
+test("stopping what is gone is no failure", async () => {
+  const gone = failure("InvalidParameterException", "The referenced task was not found.");
+  await open({ StopTask: fail(gone) }).tasks.stop("arn:a", "why");
+  await expect(open({ StopTask: fail(failure("ThrottlingException")) }).tasks.stop("arn:a", "")).rejects.toThrow(
+    RetryAfter,
+  );
+  expect(await open({}).tasks.describe("arn:a")).toBeUndefined();
+});
