@@ -40,6 +40,23 @@ const oneLanguage: Plugin = {
   },
 };
 
+/** Lambda gives credentials in the environment, and in no other of the ten ways that the SDK would look for them. */
+const credentialsOfLambda: Plugin = {
+  name: "credentials-of-lambda",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, ({ path, resolveDir }) => ({
+      path,
+      namespace: "credentials-of-lambda",
+      pluginData: resolveDir,
+    }));
+    onLoad({ filter: /.*/, namespace: "credentials-of-lambda" }, ({ pluginData }) => ({
+      contents:
+        'import { fromEnv } from "@aws-sdk/credential-provider-env"; export const defaultProvider = () => fromEnv();',
+      resolveDir: pluginData as string,
+    }));
+  },
+};
+
 const shared = {
   bundle: true,
   platform: "node",
@@ -52,7 +69,6 @@ const shared = {
   // The packages' own modules are smaller than what they keep for require.
   mainFields: ["module", "main"],
   banner: { js: banner },
-  plugins: [oneLanguage],
   write: false,
   logLevel: "error",
 } satisfies BuildOptions;
@@ -70,12 +86,12 @@ export async function bundle({ source, agent, output: folder }: BundleOptions): 
   rmSync(output, { recursive: true, force: true });
   const built = (name: string) => join(output, name);
   const entries = functionNames.map((name) => ({ in: join(source, name, "index.ts"), out: `${name}/index` }));
-  const made = async (entryPoints: { in: string; out: string }[]): Promise<Map<string, Uint8Array>> => {
-    const options = { ...shared, entryPoints, outdir: output, outExtension: { ".js": ".mjs" }, write: false as const };
-    return write((await build(options)).outputFiles, output);
+  const made = async (entryPoints: { in: string; out: string }[], plugins: Plugin[]) => {
+    const where = { entryPoints, outdir: output, outExtension: { ".js": ".mjs" }, write: false as const };
+    return write((await build({ ...shared, ...where, plugins })).outputFiles, output);
   };
-  const code = await made(entries);
-  await made([{ in: agent, out: "agent/agent" }]);
+  const code = await made(entries, [oneLanguage, credentialsOfLambda]);
+  await made([{ in: agent, out: "agent/agent" }], [oneLanguage]);
   const sizes = Object.fromEntries(
     functionNames.map((name) => [name, code.get(join(name, "index.mjs"))?.length ?? 0]),
   ) as Record<FunctionName, number>;
