@@ -271,6 +271,8 @@ describe("a container that ends", () => {
       lastState: { terminated: { exitCode: 3 } },
     });
     expect((await now())?.status?.phase).toBe("Running");
+    await node.taskChanged(stoppedAs([...ecs.known.values()].at(-1)!, "EssentialContainerExited", 3));
+    expect(waits.at(-1)).toEqual(["fargate", "web", 20_000]);
   });
 
   test("is the end where it is not to be restarted", async () => {
@@ -334,10 +336,12 @@ describe("a pod that is deleted", () => {
     ecs.tasks.run = async (request) => {
       const task = await run(request);
       await remove({ gracePeriodSeconds: 0 });
+      await make();
       return task;
     };
     await wake();
     expect(ecs.stops.map(([, reason]) => reason)).toEqual([stopReasons.unowned]);
+    expect(recordOf((await now())!)).toBeUndefined();
   });
 
   test("and made anew under its name is another pod", async () => {

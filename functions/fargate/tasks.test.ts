@@ -48,7 +48,8 @@ describe("definitions", () => {
   });
 
   test("one that is not there, or no longer active, is registered", async () => {
-    for (const DescribeTaskDefinition of [fail(noSuch), () => ({ taskDefinition: { status: "INACTIVE" } })]) {
+    const inactive = { taskDefinition: { taskDefinitionArn: "arn:1", status: "INACTIVE" } };
+    for (const DescribeTaskDefinition of [fail(noSuch), () => inactive]) {
       const RegisterTaskDefinition = () => ({ taskDefinition: { taskDefinitionArn: "arn:2" } });
       expect(await open({ DescribeTaskDefinition, RegisterTaskDefinition }).tasks.define(definition)).toBe("arn:2");
     }
