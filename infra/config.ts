@@ -128,8 +128,15 @@ const Config = z
     /** Requests a second that the API takes, and how many at one instant. */
     throttle: z.strictObject({ rate: z.int().min(1).default(200), burst: z.int().min(1).default(400) }).prefault({}),
     alarms: z
-      .strictObject({ enabled: z.boolean().default(true), email: z.email("must be an e-mail address").optional() })
+      .strictObject({
+        enabled: z.boolean().default(true),
+        /** `few`: two that tell somebody, and one that the cluster heeds itself, for 30 cents a month. `all`: also what requests do, two that sum up, and a page to look at. */
+        level: z.enum(["few", "all"]).default("few"),
+        email: z.email("must be an e-mail address").optional(),
+      })
       .prefault({}),
+    /** Whether pods may run as Fargate tasks; the queue to that is read all the time, for 33 cents a month. */
+    fargate: z.boolean().default(false),
     /** Whether everybody may read the two documents by which AWS IAM trusts the cluster's service accounts. */
     publicIssuer: z.boolean().default(true),
     /** What happens to tables, secret, logs and issuer when the stacks are removed. */

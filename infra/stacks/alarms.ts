@@ -27,14 +27,22 @@ const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: atLeast, LESS_THAN_THRESHOLD: below 
 const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
 
 /**
- * Two alarms that somebody hears of: requests fail, or work is lost or stands still. And a page to look at. Each metric
- * of an alarm costs a dime a month beyond the first ten of an account, each of the two half a dollar.
+ * What somebody hears of. With few alarms: the clock stands still, a key was given up. With all, two
+ * that sum up more: requests fail, or work is lost or stands still; and a page to look at. Each metric of an alarm costs
+ * a dime a month, each alarm that sums up half a dollar, the page three.
  */
 export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
   const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });
   if (config.alarms.email !== undefined)
     topic.addSubscription(new subscriptions.EmailSubscription(config.alarms.email));
   const all = [...api.functions, ...controllers.functions];
+  if (config.alarms.level === "few") {
+    for (const alarm of fewAlarms(stack, all, parts)) {
+      alarm.addAlarmAction(new actions.SnsAction(topic));
+      alarm.addOkAction(new actions.SnsAction(topic));
+    }
+    return;
+  }
   const work = workAlarms(stack, all, parts, controllers);
   const requests = requestAlarms(stack, api);
   for (const [id, alarms, description] of [
@@ -51,6 +59,28 @@ export function alarmsStack(stack: Stack, { config, parts, api, controllers }: A
   }
   dashboard(stack, config, all, api);
 }
+
+/** Besides the one that makes the clock look at everything when changes were lost. */
+function fewAlarms(stack: Stack, all: HouseFunction[], parts: Parts): cloudwatch.Alarm[] {
+  const dead = sqs.Queue.fromQueueArn(stack, "DeadKeys", partOf(parts.queues, "reconcile").dead.arn);
+  const given = new cloudwatch.Alarm(stack, "DeadLetters", {
+    metric: dead.metricApproximateNumberOfMessagesVisible({ period: five, statistic: "Maximum" }),
+    threshold: 1,
+    evaluationPeriods: 2,
+    comparisonOperator: atLeast,
+    treatMissingData: fine,
+  });
+  return [given, stoppedClock(stack, all)];
+}
+
+const stoppedClock = (stack: Stack, all: HouseFunction[]): cloudwatch.Alarm =>
+  new cloudwatch.Alarm(stack, "StoppedClock", {
+    metric: all.find(({ name }) => name === "tick")!.lambda.metricInvocations({ period: five }),
+    threshold: 1,
+    evaluationPeriods: 2,
+    comparisonOperator: below,
+    treatMissingData: bad,
+  });
 
 /** Dead letters of everybody in one sum: who is told looks at them all. */
 function workAlarms(
@@ -93,13 +123,7 @@ function workAlarms(
       comparisonOperator: atLeast,
       treatMissingData: fine,
     }),
-    new cloudwatch.Alarm(stack, "StoppedClock", {
-      metric: one("tick").metricInvocations({ period: five }),
-      threshold: 1,
-      evaluationPeriods: 2,
-      comparisonOperator: below,
-      treatMissingData: bad,
-    }),
+    stoppedClock(stack, all),
   ];
 }
 

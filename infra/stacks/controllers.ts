@@ -70,6 +70,8 @@ function connect(scope: Construct, one: HouseFunction, trigger: Trigger, { confi
       functionName,
       eventSourceArn: partOf(parts.queues, trigger.queue).arn,
       batchSize: trigger.batch,
+      // A queue that is read costs, however empty it is.
+      enabled: trigger.queue !== "fargate" || config.fargate,
       functionResponseTypes: ["ReportBatchItemFailures"],
       scalingConfig: { maximumConcurrency: trigger.concurrency ?? config.concurrency },
     });

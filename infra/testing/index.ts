@@ -35,7 +35,8 @@ export const most = {
   },
   tags: { team: "platform" },
   permissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
-  alarms: { email: "somebody@example.com" },
+  alarms: { level: "all", email: "somebody@example.com" },
+  fargate: true,
 } as const satisfies ConfigInput;
 
 const { context: flags } = JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> };

@@ -16,8 +16,11 @@ import { type Call, type Cloud, type Fault, startCloud } from "./cloud.ts";
 import { type Ecs, ecsService } from "./ecs.ts";
 import { passes } from "./filters.ts";
 import { type Front, startFront } from "./front.ts";
+import { type LogsService, logsService } from "./logs.ts";
 import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
 import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
+import { signedBy } from "./signatures.ts";
+import { startSocket } from "./socket.ts";
 import { startSts } from "./sts.ts";
 import { type Definition, stepFunctions } from "./wait.ts";
 
@@ -45,7 +48,7 @@ export async function build(): Promise<Built> {
   });
   const assembly = join(output, "cdk.out");
   const app = new App({ outdir: assembly, analyticsReporting: false });
-  const config = parseConfig({ cluster: "test", region, account, administrator }, "the test");
+  const config = parseConfig({ cluster: "test", region, account, administrator, fargate: true }, "the test");
   cloud(app, { config, bundles, version: "0.0.0" });
   app.synth();
   return { wiring: readWiring(readTemplates(assembly), { account, region }), assembly, sizes: bundles.sizes };
@@ -57,9 +60,8 @@ export interface StageOptions {
   fault?: (call: Call) => Fault | undefined;
   /** Hears what functions write. */
   output?: (name: string, line: string) => void;
-  /** Whose an access key is, with its secret, for STS; undefined refuses. */
+  /** Whose an access key is, with its secret, for STS and for signed requests; undefined refuses. */
   whoIs?: (accessKey: string) => { arn: string; secret: string } | undefined;
-  signer?: Parameters<typeof startFront>[0]["signer"];
   /** Goes before each function's command. */
   wrap?: readonly string[];
 }
@@ -67,6 +69,10 @@ export interface StageOptions {
 /** A cluster in AWS, without AWS. */
 export interface Stage {
   url: string;
+  /** `wss://…`: where agents dial in. */
+  dial: string;
+  /** Messages that were sent to agents so far. */
+  readonly pushed: number;
   /** The authority of its certificate, in PEM. */
   ca: string;
   clusterId: string;
@@ -76,6 +82,8 @@ export interface Stage {
   cloud: Cloud;
   /** The stand-in for ECS; its events go to the functions whose rules they fit. */
   ecs: Ecs;
+  /** The stand-in for CloudWatch Logs. */
+  logs: LogsService;
   /** Steps of the state machine so far. */
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
@@ -113,9 +121,14 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const ofTasks = wiring.rules.find((rule) => rule.function === "fargate")!.pattern["detail"];
   const [cluster] = (ofTasks as { clusterArn: string[] }).clusterArn;
   const ecs = ecsService({ cluster: cluster!, families: `${cluster!.split("/").at(-1)}-`, emit });
+  const logs = logsService(wiring.logGroups.map(({ name }) => name));
   const cloudOf = await startCloud({
     servers: { DynamoDB_20120810: engine.endpoint, AmazonSQS: queueServer },
-    services: { AWSStepFunctions: waits, AmazonEC2ContainerServiceV20141113: ecs.service },
+    services: {
+      AWSStepFunctions: waits,
+      AmazonEC2ContainerServiceV20141113: ecs.service,
+      Logs_20140328: logs.service,
+    },
     ...(options.fault ? { fault: options.fault } : {}),
   });
   const authority = await createAuthority(Date.now());
@@ -125,7 +138,14 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const caFile = join(folder, "ca.crt");
   writeFileSync(caFile, authority.cert);
   const answers = await startAnswers(tls);
-  const sts = await startSts(options.whoIs ?? (() => undefined));
+  const whoIs = options.whoIs ?? (() => undefined);
+  const sts = await startSts(whoIs);
+  const signer = signedBy(whoIs, region);
+  const socket = await startSocket({
+    ...{ routes: wiring.webSocket!.routes, stage: wiring.webSocket!.stage, signer, tls },
+    functionNamed: (name) => functions.get(name)!,
+  });
+  urls.set(wiring.functions.find(({ name }) => name === "stream")!.environment["SKIFF_LINK_URL"]!, socket.manage);
   for (const one of wiring.functions) {
     const environment = Object.fromEntries(
       Object.entries(one.environment).map(([name, value]) => [name, urls.get(value) ?? value]),
@@ -173,10 +193,15 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     stage: rest!.stage,
     binaryMediaTypes: rest!.binaryMediaTypes,
     tls,
-    ...(options.signer ? { signer: options.signer } : {}),
+    signer,
   });
   return {
     url: front.url,
+    dial: socket.dial,
+    get pushed() {
+      return socket.pushed;
+    },
+    logs,
     ca: authority.cert,
     async deploy() {
       for (const { function: name, properties } of wiring.deployments) {
@@ -201,6 +226,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     async stop() {
       ecs.stop();
       await front.stop();
+      await socket.stop();
       await Promise.all(pollers.map((poller) => poller.stop()));
       await Promise.all([...functions.values()].map((one) => one.stop()));
       await cloudOf.stop();
