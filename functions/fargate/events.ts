@@ -16,7 +16,7 @@ const container = z.object({
   imageDigest: z.string().max(255).optional(),
   healthStatus: word.optional(),
   networkInterfaces: z
-    .array(z.object({ privateIpv4Address: z.ipv4().optional() }))
+    .array(z.object({ privateIpv4Address: z.string().max(64).optional() }))
     .max(10)
     .optional(),
 });

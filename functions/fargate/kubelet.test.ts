@@ -4,7 +4,6 @@ import { isReason } from "#base";
 import { RetryAfter } from "#reconcile";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
-import { fargateWork, type PodEvents } from "./concerns.ts";
 import type { Task } from "./events.ts";
 import { type Kubelet, kubelet } from "./kubelet.ts";
 import { registerFargateNode } from "./node.ts";
@@ -303,6 +302,11 @@ describe("a container that ends", () => {
   });
 });
 
+test("a task whose pod is gone is stopped", async () => {
+  await node.controllers[1]!.reconcile(test1.plane.onDemand().context, { name: "arn:a" });
+  expect(ecs.stops).toEqual([["arn:a", stopReasons.deleted]]);
+});
+
 describe("a pod that is deleted", () => {
   const remove = (more = {}) => test1.client.remove(pods, { namespace, name: "web" }, more);
 
@@ -351,46 +355,6 @@ describe("a pod that is deleted", () => {
     await node.taskChanged({ ...task, version: 5 });
     expect(ecs.stops).toEqual([[task.taskArn, stopReasons.unowned]]);
     expect(recordOf((await now())!)).toBeUndefined();
-  });
-});
-
-describe("what is told to the queue", () => {
-  const index = (nodeName: string) => ({ fields: { "spec.nodeName": nodeName } });
-  const change = (type: string, before?: string, after = "fargate") =>
-    ({
-      type,
-      entry: { index: index(after) },
-      ...(before === undefined ? {} : { previous: { index: index(before) } }),
-    }) as never;
-  const seen =
-    (object: object, previous: object = {}): PodEvents =>
-    () => ({
-      type: "MODIFIED",
-      object: { metadata: { name: "web", namespace }, ...object } as Pod,
-      previous: { metadata: {}, ...previous } as Pod,
-    });
-  const pod = [{ controller: "fargate", key: { namespace, name: "web" } }];
-
-  test("pods that were bound, and pods that are to go", () => {
-    const deleted = { metadata: { name: "web", namespace, deletionTimestamp: "2030-01-01T00:00:00Z" } };
-    expect(fargateWork("core/pods", change("update", ""), seen({}))).toEqual(pod);
-    expect(fargateWork("core/pods", change("create"), seen({}))).toEqual(pod);
-    expect(fargateWork("core/pods", change("update", "fargate"), seen({}))).toEqual([]);
-    expect(fargateWork("core/pods", change("update", "fargate"), seen(deleted))).toEqual(pod);
-    expect(fargateWork("core/pods", change("update", "", "other"), seen({}))).toEqual([]);
-    expect(fargateWork("core/events", change("create"), seen({}))).toEqual([]);
-  });
-
-  test("tasks of pods that are gone", async () => {
-    const task = await started();
-    const alive = (await now())!;
-    expect(fargateWork("core/pods", change("delete", "fargate"), seen(alive))).toEqual([
-      { controller: "fargate-stop", key: { name: task.taskArn } },
-    ]);
-    await node.controllers[1]!.reconcile(test1.plane.onDemand().context, { name: task.taskArn });
-    expect(ecs.stops).toEqual([[task.taskArn, stopReasons.deleted]]);
-    await node.taskChanged(stoppedAs(task, "SpotInterruption", 143));
-    expect(fargateWork("core/pods", change("delete", "fargate"), seen((await now())!))).toEqual([]);
   });
 });
 

@@ -119,8 +119,8 @@ export function kubelet({ context, tasks, later, settings }: KubeletOptions): Ku
     pod.metadata.deletionTimestamp ? { is: "over", phase: lastPhase(pod, task) } : outcomeOf(pod, task);
 
   const tellOf = (before: Pod, pod: Pod, task: Task, outcome: Outcome | undefined): void => {
-    const isReady = (each: Pod) => each.status?.containerStatuses?.every(({ state }) => state?.running) ?? false;
-    if (isReady(pod) && !isReady(before)) tell(pod, "Normal", "Started", `Started task ${task.taskArn}`);
+    const runs = (each: Pod) => each.status?.containerStatuses?.every(({ state }) => state?.running) ?? false;
+    if (runs(pod) && !runs(before)) tell(pod, "Normal", "Started", `Started task ${task.taskArn}`);
     if (outcome?.is !== "again") return;
     for (const container of task.containers) {
       const pull = pullFailureOf(container, task);
@@ -146,6 +146,7 @@ export function kubelet({ context, tasks, later, settings }: KubeletOptions): Ku
     else {
       const ill = unhealthy(pod, task);
       if (ill === undefined) return;
+      // No container of a task can be started again by itself.
       tell(pod, "Warning", "Unhealthy", `Liveness probe failed: ECS says that ${ill} is unhealthy`);
       await end(task, stopReasons.liveness);
     }

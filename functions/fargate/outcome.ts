@@ -44,10 +44,22 @@ export function outcomeOf(pod: Pod, task: Task): Outcome {
   }
   const find = (name: string): TaskContainer | undefined => task.containers.find((each) => each.name === name);
   const succeeded = !probed && containers.every(({ name }) => find(name)?.exitCode === 0);
-  const ran = probed || task.containers.some(hasRun);
+  const ran = probed || hasBegun(pod, task);
   if (!ran) return { is: "again", ran };
   if (restartPolicy === "Always" || (restartPolicy === "OnFailure" && !succeeded)) return { is: "again", ran };
   return { is: "over", phase: succeeded ? "Succeeded" : "Failed" };
+}
+
+/**
+ * Whether it was the pod's own doing that the task ended: one of its containers did, or an init container failed. What
+ * ended because the image of another could not be had does not count, nor do containers that AWS adds to a task.
+ */
+function hasBegun({ spec }: Pod, task: Task): boolean {
+  const mains = new Set(spec?.containers.map(({ name }) => name));
+  const inits = new Set(spec?.initContainers?.map(({ name }) => name));
+  const own = task.containers.filter(({ name }) => mains.has(name) || inits.has(name));
+  if (own.some((each) => pullFailureOf(each, task) !== undefined)) return false;
+  return own.some((each) => hasRun(each) && (mains.has(each.name) || each.exitCode !== 0));
 }
 
 /** What a pod that was deleted shows in the end: its phase by its containers' exit codes, as upstream's nodes say it. */

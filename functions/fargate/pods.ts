@@ -59,13 +59,15 @@ export function rejected({ status }: Pod, { reason, message }: Refusal, now: num
 
 /** A pod whose containers wait for something that is not there. */
 export function waiting(pod: Pod, container: string, message: string, now: number): PodStatus {
+  const before = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   const show = ({ name, image = "" }: { name: string; image?: string | undefined }) => ({
+    restartCount: 0,
+    ...before.find((status) => status.name === name),
     name,
     image,
     imageID: "",
     ready: false,
     started: false,
-    restartCount: 0,
     state: {
       waiting: name === container ? { reason: "CreateContainerConfigError", message } : { reason: "PodInitializing" },
     },

@@ -211,6 +211,19 @@ describe("a task that has stopped", () => {
     }
   });
 
+  test("what ran while another image could not be pulled, and what AWS has added, does not count", () => {
+    const pod = podOf({ restartPolicy: "Never", initContainers: [{ name: "first", image: "a" }] });
+    const first = ended(0, { name: "first" });
+    const failing = container({ lastStatus: "STOPPED", reason: "CannotPullContainerError: no" });
+    const told = (...containers: TaskContainer[]) =>
+      outcomeOf(pod, stopped({ stopCode: "TaskFailedToStart", containers }));
+    const waits = { name: "main", lastStatus: "STOPPED" };
+    expect(told(first, failing)).toEqual({ is: "again", ran: false });
+    expect(told(first, waits)).toEqual({ is: "again", ran: false });
+    expect(told(waits, ended(137, { name: "aws-guardduty-agent" }))).toEqual({ is: "again", ran: false });
+    expect(told(ended(1, { name: "first" }), waits)).toEqual({ is: "over", phase: "Failed" });
+  });
+
   test("a task that does not start for another reason is tried again", () => {
     const task = stopped({
       stopCode: "TaskFailedToStart",
