@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { LambdaFunction } from "./runtime.ts";
+import { isBodySigned, type Signed } from "./signatures.ts";
 
 /*
  * API Gateway's REST side as its documents describe it, over the routes of the synthesized template: what a request
@@ -25,7 +26,7 @@ export interface FrontOptions {
   binaryMediaTypes: readonly string[];
   tls?: { key: string; cert: string };
   /** Who signed a request to a route with AWS_IAM; undefined: the signature is missing or wrong. */
-  signer?: (request: IncomingMessage) => { arn: string; account: string; id: string } | undefined;
+  signer?: Signed;
 }
 
 export interface Front {
@@ -96,6 +97,8 @@ async function answer(options: FrontOptions, request: IncomingMessage, response:
   if (route.authorization === "AWS_IAM" && !principal) return refuse(response, 403, "Missing Authentication Token");
   const body = await buffer(request);
   if (body.length > payloadLimit) return refuse(response, 413, "Request Too Long");
+  if (principal && !isBodySigned(request, body))
+    return refuse(response, 403, "The body is not the one that was signed");
   const event = eventOf(request, url, path, route, body, principal, options.binaryMediaTypes);
   if (JSON.stringify(event).length > eventLimit) return refuse(response, 413, "Request Too Long");
   const { contentType, body: answered } = await route.function.invoke(event);

@@ -145,7 +145,8 @@ async function push(
   const { pathname } = new URL(request.url ?? "/", "http://socket");
   const id = decodeURIComponent(pathname).match(`^/${stage}/@connections/([^/]+)$`)?.[1];
   const body = await text(request);
-  if (!/\/execute-api\/aws4_request/.test(request.headers.authorization ?? "")) return refuse(403, "ForbiddenException");
+  if (!/\/execute-api\/aws4_request/.test(request.headers.authorization ?? ""))
+    return refuse(403, "ForbiddenException");
   if (request.method !== "POST" || id === undefined) return refuse(404, "NotFoundException");
   if (body.length > frameLimit) return refuse(413, "PayloadTooLargeException");
   const connection = connections.get(id);

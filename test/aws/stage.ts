@@ -58,6 +58,8 @@ export interface StageOptions {
   built: Built;
   weather?: Weather;
   fault?: (call: Call) => Fault | undefined;
+  /** Hears what each call of DynamoDB consumed. */
+  consumed?: (target: string, units: number) => void;
   /** Hears what functions write. */
   output?: (name: string, line: string) => void;
   /** Whose an access key is, with its secret, for STS and for signed requests; undefined refuses. */
@@ -88,8 +90,10 @@ export interface Stage {
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
   event(event: Record<string, unknown>): Promise<void>;
-  /** The clock's tick. */
-  tick(): Promise<void>;
+  /** The clock's tick, at a moment that is now unless told. */
+  tick(at?: Date): Promise<void>;
+  /** ARNs of the instance roles. */
+  readonly nodeRoles: string | undefined;
   /** Waits until nothing is under way: no record, no message, no wait; throws after `seconds`. */
   stop(): Promise<void>;
 }
@@ -130,6 +134,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       Logs_20140328: logs.service,
     },
     ...(options.fault ? { fault: options.fault } : {}),
+    ...(options.consumed ? { consumed: options.consumed } : {}),
   });
   const authority = await createAuthority(Date.now());
   const names = ["127.0.0.1", "localhost"];
@@ -219,10 +224,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return waits.transitions;
     },
     event: emit,
-    async tick() {
-      for (const schedule of wiring.schedules)
-        await functions.get(schedule.function)!.call(schedule.input === undefined ? {} : JSON.parse(schedule.input));
+    async tick(at = new Date()) {
+      for (const schedule of wiring.schedules) {
+        const input = schedule.input?.replaceAll("<aws.scheduler.scheduled-time>", at.toISOString());
+        await functions.get(schedule.function)!.call(input === undefined ? {} : JSON.parse(input));
+      }
     },
+    nodeRoles: wiring.functions.find(({ name }) => name === "link")?.environment["SKIFF_NODE_ROLES"],
     async stop() {
       ecs.stop();
       await front.stop();
