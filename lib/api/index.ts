@@ -4,7 +4,7 @@
  */
 
 import { deployment, replicaSet } from "./apps/index.ts";
-import { selfSubjectReview } from "./authentication/index.ts";
+import { selfSubjectReview, tokenRequest, tokenReview } from "./authentication/index.ts";
 import {
   localSubjectAccessReview,
   selfSubjectAccessReview,
@@ -79,6 +79,8 @@ export const catalog: readonly Kind[] = [
   selfSubjectAccessReview,
   selfSubjectRulesReview,
   selfSubjectReview,
+  tokenRequest,
+  tokenReview,
   accessEntry,
   nodePortAllocation,
   podCidrAllocation,

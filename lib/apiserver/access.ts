@@ -1,6 +1,6 @@
-import type { AccessContext, KubernetesObject } from "#api/meta";
-import { internalError } from "#base";
-import { admissionRequest, type Call, kindOf, mutate, validate } from "./server.ts";
+import type { AccessContext, KubernetesObject, TokenVerdict } from "#api/meta";
+import { internalError, isReason, unsupported } from "#base";
+import { admissionRequest, type Call, kindOf, mutate, type Server, validate } from "./server.ts";
 import { place, refuse, setDefaults } from "./write.ts";
 
 /** What a kind's hooks may ask about the rights of whoever sent the request, and of others. */
@@ -14,7 +14,32 @@ export function accessContext({ server, user, namespace, name }: Call): AccessCo
     rulesFor: async (asker, place) =>
       (await server.rules?.rulesFor(asker, place)) ?? { rules: [], incomplete: true, error: "" },
     rulesOf: async (role, place) => (await server.rules?.rulesOf(role, place)) ?? [],
+    async issueToken(account, wish) {
+      if (!server.tokens) throw unsupported("issuing tokens");
+      return server.tokens.issue(account, wish);
+    },
+    reviewToken: (token, audiences) => reviewToken(server, token, audiences),
   };
+}
+
+const nobodys = "invalid bearer token";
+
+/** Looks at a token as the authenticators do; those who know nothing of audiences know tokens for the API alone. */
+async function reviewToken(server: Server, token: string, audiences: readonly string[]): Promise<TokenVerdict> {
+  const own = server.tokens?.audience;
+  const asked = audiences.length === 0 && own !== undefined ? [own] : audiences;
+  const verdict = await server.tokens?.review(token, asked);
+  if (verdict) return "error" in verdict ? { error: `[${nobodys}, ${verdict.error}]` } : verdict;
+  if (own !== undefined && !asked.includes(own)) return { error: nobodys };
+  try {
+    for (const authenticator of server.authenticators) {
+      const user = await authenticator({ headers: { authorization: `Bearer ${token}` } });
+      if (user) return { user, audiences: own === undefined ? [] : [own] };
+    }
+  } catch (error) {
+    if (!isReason(error, "Unauthorized")) throw error;
+  }
+  return { error: nobodys };
 }
 
 /** Answers a question that was posted: checked and admitted like a new object, and never kept. */

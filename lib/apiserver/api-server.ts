@@ -61,6 +61,8 @@ export function apiServer(options: ServerOptions): ApiServer {
     if (request.method !== "GET" && request.method !== "HEAD") return undefined;
     if (request.path.startsWith("/openapi/v3")) return documents(request.path);
     if (request.path === "/openapi/v2") return older(request);
+    const document = await server.tokens?.document(request.path);
+    if (document) return { status: 200, headers: document.headers, body: new TextEncoder().encode(document.body) };
     return (await health(server, request)) ?? discovery(options.registry, request);
   };
 

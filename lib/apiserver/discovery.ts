@@ -17,7 +17,7 @@ const responseKind = ({ group, version, kind }: GroupVersionKind) => ({ group, v
 function partKind(kind: Kind, name: string): GroupVersionKind {
   const part = kind.subresources![name]!;
   if (part.type === "scale") return { group: "autoscaling", version: "v1", kind: "Scale" };
-  return part.type === "action" || part.type === "connect" ? part.accepts : kind;
+  return "accepts" in part ? part.accepts : kind;
 }
 
 /** meta/v1 APIResourceList of one group and version. */

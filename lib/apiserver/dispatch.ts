@@ -7,6 +7,7 @@ import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
 import { type Call, named, type Server } from "./server.ts";
 import { action } from "./subresources/action.ts";
 import { connect } from "./subresources/connect.ts";
+import { question } from "./subresources/question.ts";
 import { scale } from "./subresources/scale.ts";
 import { create } from "./verbs/create.ts";
 import { remove, removeCollection } from "./verbs/delete.ts";
@@ -94,6 +95,10 @@ async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse
   if (part.type === "action") {
     if (method !== "POST") throw refused();
     return action(call, request, part);
+  }
+  if (part.type === "question") {
+    if (method !== "POST") throw refused();
+    return question(call, request, part);
   }
   if (part.type === "scale") {
     if (verb !== "get" && verb !== "update" && verb !== "patch") throw refused();

@@ -12,6 +12,7 @@ import { removeObject } from "./remove.ts";
 import { seen, selection } from "./selection.ts";
 import { type Call, named, readEntry, readPage, type Server } from "./server.ts";
 import { act } from "./subresources/action.ts";
+import { ask } from "./subresources/question.ts";
 import { updateObject } from "./update-object.ts";
 
 /**
@@ -73,8 +74,10 @@ export function localClient(server: Server, user: User): Client {
     ) {
       const call = callOf(kind as Kind, name, { subresource });
       const part = call.resource.kind.subresources?.[subresource];
+      if (part?.type === "question") return ask(call, part, clone(body));
       if (part?.type !== "action") throw new Error(`${kind.kind} has no subresource ${subresource} that takes a body`);
       await act(call, part, body);
+      return undefined;
     },
     watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
       watched(server, kind as Kind, request) as AsyncIterable<WatchEvent<T>>,

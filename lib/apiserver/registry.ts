@@ -67,7 +67,7 @@ export const verbsOf = (kind: Kind): readonly Verb[] => kind.verbs ?? allVerbs;
 
 /** The verbs that a subresource takes, as discovery lists them. */
 export function subresourceVerbs(subresource: Subresource<never>): Verb[] {
-  if (subresource.type === "action") return ["create"];
+  if (subresource.type === "action" || subresource.type === "question") return ["create"];
   if (subresource.type === "part") return subresource.verbs ? [...subresource.verbs] : ["update"];
   if (subresource.type === "connect") return subresource.verbs.includes("post") ? ["create", "get"] : ["get"];
   return ["get", "patch", "update"];

@@ -1,6 +1,6 @@
 import type { AdmissionContext, AdmissionRequest, Plugin } from "#admission";
 import type { Kind } from "#api/meta";
-import type { Authenticator, Authorizer, RuleResolver, User } from "#auth";
+import type { Authenticator, Authorizer, RuleResolver, TokenAuthority, User } from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { Cache, Entry, Page, Store } from "#store";
 import type { Registry, Resource } from "./registry.ts";
@@ -37,6 +37,8 @@ export interface ServerOptions {
   authorize: Authorizer;
   /** What is known of people's rights, for kinds that ask; nobody has any unless given. */
   rules?: RuleResolver;
+  /** Makes and checks tokens, and tells others how to check them; none are issued unless given. */
+  tokens?: TokenAuthority;
   admission: readonly Plugin[];
   version: Version;
   /** A cache per storage type that is kept warm, where one is; without one the store is read. */

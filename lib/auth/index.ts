@@ -2,6 +2,7 @@
  * Who asks, and may they: authentication by what the transport and the headers show, authorization that denies
  * unless somebody allows. It knows requests by their attributes only, never a socket and never a body.
  */
+export { bearerTokens } from "./authenticate/bearer.ts";
 export { clientCertificates } from "./authenticate/client-cert.ts";
 export { masters } from "./authorize/masters.ts";
 export { nodes, withNodes } from "./authorize/node.ts";
@@ -9,4 +10,13 @@ export { isOpen, openPaths } from "./authorize/open-paths.ts";
 export { ensurePolicy } from "./authorize/rbac/policy/ensure.ts";
 export { type Rbac, type RbacOptions, rbac } from "./authorize/rbac/rbac.ts";
 export { union } from "./authorize/union.ts";
-export type { Attributes, Authenticator, Authorizer, Credentials, Decision, RuleResolver, User } from "./port.ts";
+export type {
+  Attributes,
+  Authenticator,
+  Authorizer,
+  Credentials,
+  Decision,
+  RuleResolver,
+  TokenAuthority,
+  User,
+} from "./port.ts";

@@ -1,4 +1,14 @@
-import type { AccessAttributes, AccessDecision, AccessRule, AccessRules, Asker } from "#api/meta";
+import type {
+  AccessAttributes,
+  AccessDecision,
+  AccessRule,
+  AccessRules,
+  Asker,
+  IssuedToken,
+  KubernetesObject,
+  TokenVerdict,
+  TokenWish,
+} from "#api/meta";
 
 export type { AccessAttributes as Attributes, AccessDecision as Decision, Asker as User } from "#api/meta";
 
@@ -24,4 +34,16 @@ export interface RuleResolver {
   rulesFor(user: Asker, namespace: string): Promise<AccessRules>;
   /** The rules of the role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
   rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
+}
+
+/** Makes the tokens of service accounts, checks them, and tells others how to check them. */
+export interface TokenAuthority {
+  /** Who a token is for that is for the API server. */
+  readonly audience: string;
+  /** Makes a token of an account that is there. Throws ApiError: NotFound, BadRequest, Conflict for what it is bound to. */
+  issue(account: KubernetesObject, wish: TokenWish): Promise<IssuedToken>;
+  /** Undefined: not one of mine. */
+  review(token: string, audiences: readonly string[]): Promise<TokenVerdict | undefined>;
+  /** The document of OIDC discovery at a path; undefined for every other path. */
+  document(path: string): Promise<{ headers: Record<string, string>; body: string } | undefined>;
 }

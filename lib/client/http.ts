@@ -1,7 +1,17 @@
 import { Agent, type IncomingMessage, request as send } from "node:http";
 import { Agent as SecureAgent, request as sendSecure } from "node:https";
 import { apiVersionOf, formatSelector, type Kind, type KubernetesObject } from "#api/meta";
-import { ApiError, type Clock, type Json, parseJson, type Status, sleep, stringifyJson, systemClock } from "#base";
+import {
+  ApiError,
+  type Clock,
+  type Json,
+  type JsonObject,
+  parseJson,
+  type Status,
+  sleep,
+  stringifyJson,
+  systemClock,
+} from "#base";
 import { patchTypes } from "#patch";
 import { jsonLines } from "./lines.ts";
 import type {
@@ -177,7 +187,8 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       subresource: string,
       body: KubernetesObject,
     ) {
-      await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
+      const answer = await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
+      return (answer as JsonObject)["kind"] === "Status" ? undefined : (answer as unknown as KubernetesObject);
     },
     watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
       watched<T>(open, kind, request, options.watchSeconds),

@@ -68,13 +68,13 @@ export interface Client {
   patch<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, patch: unknown, request: PatchRequest): Promise<T>;
   /** Deletes; undefined when the object is gone, the object when it stays for its grace or its finalizers. */
   remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request?: RemoveRequest): Promise<T | undefined>;
-  /** Posts `body` to a subresource that acts on the object, such as `binding`. */
+  /** Posts `body` to a subresource that acts on the object, such as `binding`, or answers, such as `token`. */
   act<T extends KubernetesObject>(
     kind: Kind<T>,
     name: ObjectName,
     subresource: string,
     body: KubernetesObject,
-  ): Promise<void>;
+  ): Promise<KubernetesObject | undefined>;
   /** Changes from a revision on; ends with an ApiError Expired when it is too old, silently when the signal aborts. */
   watch<T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest): AsyncIterable<WatchEvent<T>>;
 }

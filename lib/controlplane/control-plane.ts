@@ -1,7 +1,18 @@
 import { admissionPlugins } from "#admission";
 import { catalog, storageOf } from "#api";
 import { type ApiServer, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
-import { type Authenticator, clientCertificates, masters, nodes, openPaths, rbac, union, withNodes } from "#auth";
+import {
+  type Authenticator,
+  bearerTokens,
+  clientCertificates,
+  masters,
+  nodes,
+  openPaths,
+  rbac,
+  type TokenAuthority,
+  union,
+  withNodes,
+} from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
@@ -21,6 +32,8 @@ export interface ControlPlaneOptions {
   log: Log;
   /** Besides client certificates, which are always understood. */
   authenticators?: readonly Authenticator[];
+  /** Makes and checks service accounts' tokens, with the cluster's own client; without it there are none. */
+  tokens?: (client: () => Client) => TokenAuthority;
   links?: NodeLinks;
   limits?: Partial<Limits>;
   /** Where cluster IPs come from, such as `10.96.0.0/16`. */
@@ -85,6 +98,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       return kept.revision;
     },
   });
+  const tokens = options.tokens?.(() => client);
   const server: ApiServer = apiServer({
     store,
     registry,
@@ -92,7 +106,11 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     random,
     log,
     version,
-    authenticators: [clientCertificates, ...(options.authenticators ?? [])],
+    authenticators: [
+      clientCertificates,
+      ...(options.authenticators ?? []),
+      ...(tokens ? [bearerTokens(tokens, log)] : []),
+    ],
     authorize: union(
       masters,
       openPaths,
@@ -108,6 +126,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!ready) throw new Error("not finished");
       },
     },
+    ...(tokens ? { tokens } : {}),
     ...(options.caching === "none" ? {} : { cache }),
     ...(options.links ? { links: options.links } : {}),
     ...(options.limits ? { limits: options.limits } : {}),

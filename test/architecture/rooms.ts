@@ -30,6 +30,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth/aws-iam": { sees: ["lib/base", "lib/auth"], uses: ["node:crypto"] },
+  "lib/auth/service-account": { sees: ["lib/base", "lib/api", "lib/client", "lib/auth"], uses: ["jose", "node:crypto"] },
   "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
   "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
   "lib/apiserver": {
@@ -65,6 +66,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/client",
       "lib/auth",
       "lib/auth/aws-iam",
+      "lib/auth/service-account",
       "lib/apiserver",
       "lib/controlplane",
       "lib/reconcile",
@@ -78,6 +80,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       "@aws-sdk/client-cloudwatch-logs",
       "@aws-sdk/client-dynamodb",
       "@aws-sdk/client-ecs",
+      "@aws-sdk/client-s3",
+      "@aws-sdk/client-secrets-manager",
       "@aws-sdk/client-sfn",
       "@aws-sdk/client-sqs",
       "@middy/core",
@@ -97,6 +101,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/controlplane",
       "lib/store/sqlite",
       "lib/auth/certificates",
+      "lib/auth/service-account",
       "agent/host",
       "agent/runtime/containerd",
     ],
@@ -156,7 +161,16 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "test/make": { sees: ["lib/base", "lib/api"] },
   "test/cluster": {
-    sees: ["test/make", "lib/base", "lib/api", "lib/client", "lib/apiserver", "lib/controlplane", "lib/store/memory"],
+    sees: [
+      "test/make",
+      "lib/base",
+      "lib/api",
+      "lib/auth/service-account",
+      "lib/client",
+      "lib/apiserver",
+      "lib/controlplane",
+      "lib/store/memory",
+    ],
   },
   test: { sees: ["*"], uses: ["*"] },
 };
@@ -171,6 +185,7 @@ export const testsAlsoUse = [
   "@aws-sdk/client-dynamodb",
   "@aws-crypto/sha256-js",
   "@smithy/signature-v4",
+  "jose",
   "node:*",
 ];
 

@@ -1,5 +1,6 @@
 import { serviceAccount as accounts, type Node, node as nodes, type Pod, pod as pods } from "#api";
 import type { ApiResponse } from "#apiserver";
+import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
@@ -55,6 +56,14 @@ export async function openCluster({
     serviceCidr: "10.96.0.0/16",
     ca: "-----BEGIN CERTIFICATE-----\n",
     caching: "live",
+    tokens: (own) =>
+      tokenAuthority({
+        keys: ringKeys({ read: async () => (ring ??= newRingText(0)), clock, maxAge: Number.POSITIVE_INFINITY }),
+        issuer: testIssuer,
+        client: own,
+        clock,
+        random: systemRandom,
+      }),
     ...(podCidr === undefined ? {} : { podCidr }),
   });
   if (!asleep) await plane.start();
@@ -88,6 +97,10 @@ export async function openCluster({
     close: () => plane.stop(),
   };
 }
+
+export const testIssuer = "https://kubernetes.default.svc.cluster.local";
+/** One key for all clusters of a process: making one takes a while. */
+let ring: string | undefined;
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { answerTokenRequest, checkTokenRequestPlace, type TokenRequest } from "../authentication/token-request.ts";
 import { ageColumn, boolean, defineKind, list, message, metadataField, nameColumn, optional } from "../meta/index.ts";
 import { LocalObjectReference, ObjectReference } from "./reference.ts";
 
@@ -44,6 +45,14 @@ export const serviceAccount = defineKind<ServiceAccount>({
     return [
       `metadata.annotations[${deprecatedAnnotation}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
     ];
+  },
+  subresources: {
+    token: {
+      type: "question",
+      accepts: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" },
+      place: (request, account) => checkTokenRequestPlace(request as TokenRequest, account),
+      answer: (account, request, context) => answerTokenRequest(account, request as TokenRequest, context),
+    },
   },
   columns: [nameColumn, ageColumn],
 });

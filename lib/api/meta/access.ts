@@ -1,4 +1,5 @@
 import type { HookContext } from "./kind.ts";
+import type { KubernetesObject } from "./object-meta.ts";
 
 /** Somebody who has shown who they are. */
 export interface Asker {
@@ -40,6 +41,25 @@ export interface AccessRules {
   error: string;
 }
 
+/** What a token is wanted for. */
+export interface TokenWish {
+  /** Empty: the API server. */
+  audiences: readonly string[];
+  expirationSeconds: number;
+  /** The object with which the token ends. */
+  bound?: Partial<Record<"apiVersion" | "kind" | "name" | "uid", string | undefined>> | undefined;
+}
+
+/** A token, and what of the wish was granted. */
+export interface IssuedToken {
+  token: string;
+  audiences: readonly string[];
+  expirationSeconds: number;
+}
+
+/** What came of looking at a token: whose it is, and who of those asked it is for; or why it is nobody's. */
+export type TokenVerdict = { user: Asker; audiences: readonly string[] } | { error: string };
+
 /** What a hook may ask about rights. */
 export interface AccessContext extends HookContext {
   user: Asker;
@@ -51,4 +71,8 @@ export interface AccessContext extends HookContext {
   rulesFor(user: Asker, namespace: string): Promise<AccessRules>;
   /** The rules of a role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
   rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
+  /** Makes a token of an account. Throws an ApiError where the wish cannot be granted. */
+  issueToken(account: KubernetesObject, wish: TokenWish): Promise<IssuedToken>;
+  /** Looks at a token as if it had come with a request; the audiences are the API server unless given. */
+  reviewToken(token: string, audiences: readonly string[]): Promise<TokenVerdict>;
 }

@@ -78,11 +78,26 @@ export interface ConnectSubresource<T> {
   target(object: T, query: URLSearchParams): { node: string; path: string };
 }
 
+/** A subresource to which another kind is posted as a question about the object, such as serviceaccounts/token. */
+export interface QuestionSubresource<T> {
+  type: "question";
+  accepts: GroupVersionKind;
+  /** Checks where the question belongs before its own kind checks it. Throws an ApiError to refuse. */
+  place(question: KubernetesObject, object: { namespace: string; name: string }): void;
+  /** Nothing is changed or kept. `warnings` are told to the client. */
+  answer(
+    object: T,
+    question: KubernetesObject,
+    context: AccessContext,
+  ): Promise<{ object: KubernetesObject; warnings: string[] }>;
+}
+
 export type Subresource<T> =
   | StatusSubresource<T>
   | ScaleSubresource<T>
   | PartSubresource<T>
   | ActionSubresource<T>
+  | QuestionSubresource<T>
   | ConnectSubresource<T>;
 
 export type NameRule = "dns-subdomain" | "dns-label" | "dns-label-1035" | "path-segment" | "ip";

@@ -62,6 +62,8 @@ test.each(rows.grants)("$user.name hands out $rules in $namespace", async ({ use
     authorize: async () => undefined,
     rulesFor,
     rulesOf,
+    issueToken: () => Promise.reject(new Error("nobody asks for tokens")),
+    reviewToken: async () => ({ error: "no token" }),
   };
   const written = role.guard!({ metadata: { name: "given" }, rules }, undefined, context);
   if (refusal === "") await written;

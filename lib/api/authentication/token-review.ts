@@ -1,0 +1,47 @@
+import type * as z from "zod";
+import { badRequest } from "#base";
+import { boolean, defineKind, list, message, metadataField, optional, required, string } from "../meta/index.ts";
+import { UserInfo, userInfo } from "./user-info.ts";
+
+export const TokenReviewSpec = message("io.k8s.api.authentication.v1.TokenReviewSpec", () => ({
+  token: optional(1, string, "The token."),
+  audiences: optional(2, list(string), "Whom it must be for; the API server when empty.", { list: "atomic" }),
+}));
+export type TokenReviewSpec = z.infer<typeof TokenReviewSpec>;
+
+export const TokenReviewStatus = message("io.k8s.api.authentication.v1.TokenReviewStatus", () => ({
+  authenticated: optional(1, boolean, "Whether the token is somebody's."),
+  user: optional(2, UserInfo, "Whose it is."),
+  error: optional(3, string, "Why it could not be checked, or is nobody's."),
+  audiences: optional(4, list(string), "Those asked for whom it is for.", { list: "atomic" }),
+}));
+export type TokenReviewStatus = z.infer<typeof TokenReviewStatus>;
+
+export const TokenReview = message("io.k8s.api.authentication.v1.TokenReview", () => ({
+  metadata: metadataField(),
+  spec: required(2, TokenReviewSpec, "The question."),
+  status: optional(3, TokenReviewStatus, "The answer."),
+}));
+export type TokenReview = z.infer<typeof TokenReview>;
+
+/** "Whose token is this?" */
+export const tokenReview = defineKind<TokenReview>({
+  group: "authentication.k8s.io",
+  version: "v1",
+  kind: "TokenReview",
+  plural: "tokenreviews",
+  singular: "tokenreview",
+  scope: "Cluster",
+  schema: TokenReview,
+  verbs: ["create"],
+  async answer(question, context) {
+    const { token = "", audiences = [] } = question.spec ?? {};
+    if (token === "") throw badRequest("token is required for TokenReview in authentication");
+    const verdict = await context.reviewToken(token, audiences);
+    const status =
+      "error" in verdict
+        ? { user: {}, error: verdict.error }
+        : { authenticated: true, user: userInfo(verdict.user), audiences: [...verdict.audiences] };
+    return { ...question, status };
+  },
+});

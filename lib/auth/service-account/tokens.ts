@@ -1,0 +1,89 @@
+import { CompactSign, compactVerify, decodeProtectedHeader } from "jose";
+import type { TokenAuthority } from "#auth";
+import { type Clock, messageOf, type Random } from "#base";
+import type { Client } from "#client";
+import { boundTo } from "./bound.ts";
+import { type Claims, claimsOf, hasClaims, userOf } from "./claims.ts";
+import { discoveryDocuments, discoveryPaths } from "./discovery.ts";
+import { algorithm, type SigningKeys } from "./keys.ts";
+import { whyNot } from "./validate.ts";
+
+export interface TokenOptions {
+  keys: SigningKeys;
+  /** An https address without a slash at its end. Tokens for the API server are for it, too. */
+  issuer: string;
+  /** Seconds that a token lives at most; whoever asks for more gets this. */
+  longest?: number;
+  /** The API, for what tokens are bound to. */
+  client: () => Client;
+  clock: Clock;
+  random: Random;
+}
+
+/** What a token says before anybody has checked it; undefined when it is no JWT. */
+function claimed(token: string): unknown {
+  const parts = token.split(".");
+  if (parts.length !== 3) return undefined;
+  try {
+    return JSON.parse(Buffer.from(parts[1]!, "base64url").toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes and checks service account tokens, as upstream (pkg/serviceaccount). */
+export function tokenAuthority(options: TokenOptions): TokenAuthority {
+  const { keys, issuer, longest = Number.POSITIVE_INFINITY, client, clock, random } = options;
+
+  /** What is signed in a token. Throws an Error that says what is wrong with it. */
+  const verified = async (token: string): Promise<Claims> => {
+    const { kid } = decodeProtectedHeader(token);
+    const candidates = (await keys.public(kid)).filter((key) => kid === undefined || key.kid === kid);
+    if (candidates.length === 0) throw new Error("invalid signature, no keys found");
+    for (const { publicKey } of candidates) {
+      // The algorithm is ours to say, never the token's: neither none nor a key that everybody knows signs anything.
+      const found = await compactVerify(token, publicKey, { algorithms: [algorithm] }).catch(() => undefined);
+      if (!found) continue;
+      const claims: unknown = JSON.parse(new TextDecoder().decode(found.payload));
+      if (hasClaims(claims)) return claims;
+      throw new Error("service account token claims could not be validated due to unexpected private claim");
+    }
+    throw new Error("invalid signature");
+  };
+
+  return {
+    audience: issuer,
+    async issue(account, wish) {
+      const bound = wish.bound && (await boundTo(client(), account, wish.bound));
+      const audiences = wish.audiences.length === 0 ? [issuer] : wish.audiences;
+      const expirationSeconds = Math.min(wish.expirationSeconds, longest);
+      const claims = claimsOf(account, bound ?? {}, { issuer, audiences, expirationSeconds }, { clock, random });
+      const { kid, privateKey } = await keys.current();
+      const token = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+        .setProtectedHeader({ alg: algorithm, kid })
+        .sign(privateKey);
+      return { token, audiences, expirationSeconds };
+    },
+    async review(token, audiences) {
+      const said = claimed(token);
+      if (typeof said !== "object" || said === null || (said as { iss?: unknown }).iss !== issuer) return undefined;
+      let claims: Claims;
+      try {
+        claims = await verified(token);
+      } catch (error) {
+        return { error: messageOf(error) };
+      }
+      const shared = [claims.aud].flat().filter((audience) => audiences.includes(audience));
+      if (shared.length === 0) {
+        const [own, asked] = [JSON.stringify([claims.aud].flat()), JSON.stringify(audiences)];
+        return { error: `token audiences ${own} is invalid for the target audiences ${asked}` };
+      }
+      const why = await whyNot(claims, client(), clock.now());
+      return why === undefined ? { user: userOf(claims), audiences: shared } : { error: why };
+    },
+    async document(path) {
+      if (path !== discoveryPaths.configuration && path !== discoveryPaths.keys) return undefined;
+      return (await discoveryDocuments(issuer, await keys.public())).find((one) => one.path === path);
+    },
+  };
+}

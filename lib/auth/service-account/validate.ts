@@ -1,0 +1,71 @@
+import {
+  serviceAccount as accounts,
+  type Kind,
+  type KubernetesObject,
+  node as nodes,
+  pod as pods,
+  secret as secrets,
+} from "#api";
+import { isReason, parseTime } from "#base";
+import type { Client, ObjectName } from "#client";
+import type { Claims, Reference } from "./claims.ts";
+
+/** Clocks may differ by so much; what was deleted is good for as long, as upstream. Milliseconds. */
+const leeway = 60_000;
+
+const invalidated = "service account token has been invalidated";
+
+/**
+ * Why a token that we have signed is not good now; undefined when it is (upstream's validator). The account must be
+ * there still, and so must what the token is bound to, each by its uid; what has been deleted longer than a minute ago
+ * and only waits for its end counts as gone. Rejects when nobody can say.
+ */
+export async function whyNot(claims: Claims, client: Client, now: number): Promise<string | undefined> {
+  const { namespace, serviceaccount, pod, secret, node } = claims["kubernetes.io"];
+  if (now - leeway > claims.exp * 1000) return "service account token has expired";
+  if (now + leeway < claims.nbf * 1000) return "service account token is not valid yet";
+  if (now + leeway < claims.iat * 1000) return "service account token is issued in the future";
+  const isGone = ({ metadata: { deletionTimestamp } }: KubernetesObject): boolean =>
+    deletionTimestamp !== undefined && parseTime(deletionTimestamp) < now - leeway;
+
+  const account = await find(client, accounts, { namespace, name: serviceaccount.name });
+  if (!account) return `serviceaccounts "${serviceaccount.name}" not found`;
+  if (account.metadata.uid !== serviceaccount.uid) {
+    return `service account UID (${account.metadata.uid}) does not match claim (${serviceaccount.uid})`;
+  }
+  if (isGone(account)) return `service account ${namespace}/${serviceaccount.name} has been deleted`;
+
+  const end = async <T extends KubernetesObject>(
+    kind: Kind<T>,
+    at: { namespace?: string },
+    reference: Reference | undefined,
+  ): Promise<string | undefined> => {
+    if (!reference) return undefined;
+    const there = await find(client, kind, { ...at, name: reference.name });
+    if (!there) return invalidated;
+    if (there.metadata.uid !== reference.uid) {
+      const word = kind.singular;
+      return `${word} UID (${there.metadata.uid}) does not match service account ${word} ref claim (${reference.uid})`;
+    }
+    return isGone(there) ? invalidated : undefined;
+  };
+  return (
+    (await end(secrets, { namespace }, secret)) ??
+    (await end(pods, { namespace }, pod)) ??
+    // Of a pod's token the node is only told.
+    (pod ? undefined : await end(nodes, {}, node))
+  );
+}
+
+async function find<T extends KubernetesObject>(
+  client: Client,
+  kind: Kind<T>,
+  name: ObjectName,
+): Promise<T | undefined> {
+  try {
+    return await client.get(kind, name);
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
