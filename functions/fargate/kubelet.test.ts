@@ -359,9 +359,13 @@ describe("a pod that is deleted", () => {
 });
 
 test("people are told", async () => {
+  const projected = { sources: [{ serviceAccountToken: { path: "token" } }] };
+  await make({ volumes: [{ name: "kube-api-access-a", projected }] });
+  await wake();
+  await test1.client.remove(pods, { namespace, name: "web" }, { gracePeriodSeconds: 0 });
   await make({ hostNetwork: true });
   await wake();
   await test1.plane.onDemand().settled();
   const { items } = await test1.client.list(events, { namespace });
-  expect(items).toMatchObject([{ type: "Warning", reason: "UnsupportedOnFargate" }]);
+  expect(items.map(({ reason }) => reason).sort()).toEqual(["TokenNotMounted", "UnsupportedOnFargate"]);
 });

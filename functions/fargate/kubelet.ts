@@ -18,7 +18,7 @@ import {
 } from "./outcome.ts";
 import { configMapsFor, keyOf, podNamed, podWithUid, rejected, removePod, waiting, writeStatus } from "./pods.ts";
 import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord } from "./record.ts";
-import { refusalOf } from "./refusals.ts";
+import { isTokenVolume, refusalOf } from "./refusals.ts";
 import { isOver, statusOf } from "./status.ts";
 import { Refused, type Tasks } from "./tasks.ts";
 import { work } from "./work.ts";
@@ -163,6 +163,9 @@ export function kubelet({ context, tasks, later, settings }: KubeletOptions): Ku
       // Dying after this call leaves a task that the next try gets by the same token, and that its events tell of.
       const task = await tasks.run({ definition: await tasks.define(definition), token, startedBy: uid, overrides });
       await apply(task, () => podNamed(client, keyOf(pod)));
+      if (attempt === 0 && pod.spec?.volumes?.some((volume) => isTokenVolume(pod.spec!, volume))) {
+        tell(pod, "Warning", "TokenNotMounted", "Pods on Fargate get no token of their service account");
+      }
       return { requeueAfter: Math.min(lookAgain, leftOf(pod) ?? lookAgain) };
     } catch (error) {
       if (error instanceof Refused) {
