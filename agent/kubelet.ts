@@ -2,10 +2,28 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Link, startLink } from "#agent/link";
 import { type HostFacts, hostFacts, type NodeAgent, type NodeOptions, startNode } from "#agent/node";
-import { collectImages, type NodeFacts, noVolumes, type PodApi, podManager, podVolumes } from "#agent/pods";
+import {
+  collectImages,
+  type NodeFacts,
+  noVolumes,
+  type PodApi,
+  podManager,
+  podTokens,
+  podVolumes,
+  type TokenAsked,
+} from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
-import { configMap as configMaps, type Pod, pod as pods, type Secret, type Service, secret as secrets } from "#api";
-import { type Clock, isReason, type Log, type Random } from "#base";
+import {
+  serviceAccount as accounts,
+  configMap as configMaps,
+  type Pod,
+  pod as pods,
+  type Secret,
+  type Service,
+  secret as secrets,
+  type TokenRequest,
+} from "#api";
+import { type Clock, isReason, type Log, parseTime, type Random } from "#base";
 import { type Client, startInformer } from "#client";
 import { createRecorder } from "#events";
 
@@ -76,6 +94,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         secret: api.secret,
         host: { ips: facts.ips },
         allocatable: node.allocatable,
+        tokens: podTokens({ request: (pod, asked) => requestToken(client, pod, asked), clock, random, log }),
       })
     : noVolumes();
   const manager = podManager({
@@ -153,4 +172,27 @@ function podApi(client: Client, services: (namespace: string) => Service[]): Pod
     secret: (namespace, name) => unlessMissing<Secret>(client.get(secrets, { namespace, name })),
     services: async (namespace) => services(namespace),
   };
+}
+
+/** A token of the pod's account that ends with the pod. */
+async function requestToken(
+  client: Client,
+  { metadata, spec }: Pod,
+  { audience, expirationSeconds }: TokenAsked,
+): Promise<{ token: string; expires: number }> {
+  const { namespace, name = "", uid } = metadata;
+  const wanted: TokenRequest & { apiVersion: string; kind: string } = {
+    apiVersion: "authentication.k8s.io/v1",
+    kind: "TokenRequest",
+    metadata: {},
+    spec: {
+      audiences: audience === undefined ? [] : [audience],
+      expirationSeconds,
+      boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid },
+    },
+  };
+  const account = { namespace, name: spec?.serviceAccountName ?? "default" };
+  const { status } = (await client.act(accounts, account, "token", wanted)) as TokenRequest;
+  if (!status) throw new Error("the server gave no token");
+  return { token: status.token, expires: parseTime(status.expirationTimestamp) };
 }

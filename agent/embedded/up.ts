@@ -2,6 +2,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createLinks, type Host, serve } from "#agent/host";
 import { node as nodes } from "#api";
+import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, sleep, systemClock, systemRandom } from "#base";
 import { createProgress, type Progress, type UpOptions } from "#cli";
 import type { Client } from "#client";
@@ -14,6 +15,10 @@ import { fileLog } from "./log.ts";
 import { nodeName } from "./node-name.ts";
 import { openPki, type Pki } from "./pki.ts";
 import { chooseRuntime } from "./runtime.ts";
+import { signingKeys } from "./signing-keys.ts";
+
+/** Who makes the tokens of service accounts: the API as pods know it. */
+const issuer = "https://kubernetes.default.svc.cluster.local";
 
 /** How long the nodes may take to become ready before up() says that something is wrong; it goes on waiting. */
 const patience = 60_000;
@@ -102,6 +107,7 @@ async function startControlPlane(
 ): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
   progress.step("starting the control plane");
   const pki = await openPki(folder.pki);
+  const keys = signingKeys(folder.pki);
   const store = sqliteStore({ path: folder.store, exclusive: true });
   opened.push(() => store.close());
   const links = createLinks(log);
@@ -114,6 +120,7 @@ async function startControlPlane(
     links,
     serviceCidr: options.serviceCidr,
     ca: pki.ca,
+    tokens: (client) => tokenAuthority({ keys, issuer, client, clock: systemClock, random: systemRandom }),
     caching: "live",
     ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
   });

@@ -15,8 +15,8 @@ import {
 import { dirname, join } from "node:path";
 import { deepEqual } from "#base";
 
-/** Files by path below the volume, each with its permission bits. */
-export type Payload = Record<string, { bytes: Uint8Array; mode: number }>;
+/** Files by path below the volume, each with its permission bits, and its owner where that is not root. */
+export type Payload = Record<string, { bytes: Uint8Array; mode: number; user?: number }>;
 
 const dataLink = "..data";
 const newLink = "..data_tmp";
@@ -55,13 +55,13 @@ async function writeAll(folder: string, payload: Payload, group: number | undefi
   await mkdir(folder, { mode: 0o755 });
   await chmod(folder, 0o755);
   const folders = new Set([folder]);
-  for (const [path, { bytes, mode }] of Object.entries(payload)) {
+  for (const [path, { bytes, mode, user }] of Object.entries(payload)) {
     const full = join(folder, path);
     for (let parent = dirname(full); parent !== folder; parent = dirname(parent)) folders.add(parent);
     await mkdir(dirname(full), { recursive: true, mode: 0o755 });
     await writeFile(full, bytes);
     await chmod(full, group === undefined ? mode : mode | 0o440);
-    if (group !== undefined) await chown(full, -1, group);
+    if (group !== undefined || user !== undefined) await chown(full, user ?? -1, group ?? -1);
   }
   if (group === undefined) return;
   for (const one of folders) {

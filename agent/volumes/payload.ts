@@ -6,11 +6,13 @@ import type {
   Pod,
   Secret,
   SecretProjection,
+  ServiceAccountTokenProjection,
   Volume,
 } from "#api";
 import type { Payload } from "./atomic.ts";
 import { fieldValue, resourceValue } from "./downward.ts";
 import { VolumeError } from "./error.ts";
+import type { PodTokens } from "./tokens.ts";
 
 /** What a payload is made from besides the pod. */
 export interface PayloadSource {
@@ -19,9 +21,9 @@ export interface PayloadSource {
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   host: { ips: string[] };
   allocatable: Record<string, string>;
+  /** Absent where pods get no tokens. */
+  tokens?: PodTokens;
 }
-
-const isToken = "projected service account tokens are not supported by this node";
 
 /** The files of a configMap, secret, downwardAPI or projected volume. Throws VolumeError. */
 export async function payloadOf(pod: Pod, volume: Volume, source: PayloadSource): Promise<Payload> {
@@ -38,8 +40,10 @@ export async function payloadOf(pod: Pod, volume: Volume, source: PayloadSource)
     if (one.configMap) Object.assign(all, await configMapFiles(pod, one.configMap, mode, source));
     else if (one.secret) Object.assign(all, await secretFiles(pod, one.secret, mode, source));
     else if (one.downwardAPI) Object.assign(all, downwardFiles(pod, one.downwardAPI.items ?? [], mode, source));
-    else if (one.serviceAccountToken) throw new VolumeError(isToken);
-    else throw new VolumeError(`projected source ${Object.keys(one)[0] ?? "of no kind"} is not supported by this node`);
+    else if (one.serviceAccountToken) {
+      Object.assign(all, await tokenFile(pod, one.serviceAccountToken, mode, source));
+    } else
+      throw new VolumeError(`projected source ${Object.keys(one)[0] ?? "of no kind"} is not supported by this node`);
   }
   return all;
 }
@@ -108,4 +112,32 @@ function downwardFiles(pod: Pod, items: DownwardAPIVolumeFile[], mode: number, s
     files[path] = { bytes: Buffer.from(text), mode: own ?? mode };
   }
   return files;
+}
+
+/** Nobody but its reader may see a token, where it is known who that is (upstream's projected volume plugin). */
+async function tokenFile(
+  pod: Pod,
+  { path, audience, expirationSeconds = 3600 }: ServiceAccountTokenProjection,
+  mode: number,
+  { tokens }: PayloadSource,
+): Promise<Payload> {
+  if (!tokens) throw new VolumeError("projected service account tokens are not supported by this node");
+  const token = await tokens.get(pod, {
+    audience: audience || undefined,
+    expirationSeconds: Number(expirationSeconds),
+  });
+  const user = onlyUser(pod);
+  const isPrivate = user !== undefined || pod.spec?.securityContext?.fsGroup !== undefined;
+  const file = { bytes: Buffer.from(token), mode: isPrivate ? 0o600 : mode };
+  return { [path]: user === undefined ? file : { ...file, user } };
+}
+
+/** The user that all containers run as; undefined when they differ, or when the image says. */
+function onlyUser({ spec }: Pod): number | undefined {
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const users = new Set(
+    containers.map(({ securityContext }) => securityContext?.runAsUser ?? spec?.securityContext?.runAsUser),
+  );
+  const [user] = users;
+  return users.size === 1 && user !== undefined ? Number(user) : undefined;
 }

@@ -109,6 +109,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${folder}/`));
       for (const path of below.reverse()) await run("umount", [path]);
       await rm(folder, { recursive: true, force: true });
+      options.tokens?.forget(uid);
     },
     list: () => readdir(options.folder).catch(() => []),
   };

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ConfigMap, Pod, Secret, Volume } from "#api";
-import { atomicWrite, fieldValue, podVolumes, resourceValue, subPathOf } from "./index.ts";
+import { silentLog } from "#base";
+import { handClock } from "#test/make";
+import { atomicWrite, fieldValue, podTokens, podVolumes, resourceValue, subPathOf, type TokenAsked } from "./index.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -22,14 +24,29 @@ const podWith = (...volumes: Volume[]): Pod => ({
 function setting() {
   const configMaps: Record<string, ConfigMap> = {};
   const secrets: Record<string, Secret> = {};
+  const clock = handClock();
+  const asked: TokenAsked[] = [];
+  const server = { fails: false, longest: Number.POSITIVE_INFINITY };
+  const tokens = podTokens({
+    request: async (_pod, wanted) => {
+      if (server.fails) throw new Error("the API is away");
+      const count = asked.push(wanted);
+      const life = Math.min(wanted.expirationSeconds, server.longest) * 1000;
+      return { token: `token-${count}`, expires: clock.now() + life };
+    },
+    random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 },
+    clock,
+    log: silentLog,
+  });
   const volumes = podVolumes({
     folder: join(folder, "pods"),
     configMap: async (namespace, name) => configMaps[`${namespace}/${name}`],
     secret: async (namespace, name) => secrets[`${namespace}/${name}`],
     host: { ips: ["10.0.0.1"] },
     allocatable: { cpu: "2", memory: "1Gi" },
+    tokens,
   });
-  return { configMaps, secrets, volumes };
+  return { configMaps, secrets, volumes, clock, asked, server };
 }
 
 test("files change all at once, and nothing old stays", async () => {
@@ -96,6 +113,70 @@ test("downwardAPI and projected volumes", async () => {
   expect(await readFile(join(both!.path, "labels"), "utf8")).toBe('a="say \\"x\\""\nb="2"');
   expect(await readFile(join(both!.path, "cpu"), "utf8")).toBe("2");
   expect(await readFile(join(both!.path, "memory"), "utf8")).toBe("1024");
+});
+
+const tokenOf = (part: object = {}) => ({
+  name: "t",
+  projected: { sources: [{ serviceAccountToken: { path: "token", expirationSeconds: 1000, ...part } }] },
+});
+
+test("a token is renewed after four fifths of its life, and used while there is no other", async () => {
+  const { volumes, clock, asked, server } = setting();
+  const pod = podWith(tokenOf());
+  const { t } = await volumes.mount(pod);
+  const shows = async (token: string) => {
+    await volumes.refresh(pod);
+    expect(await readFile(join(t!.path, "token"), "utf8")).toBe(token);
+  };
+  expect((await stat(join(t!.path, "token"))).mode & 0o777).toBe(0o644);
+  clock.move(799_000);
+  await shows("token-1");
+  server.fails = true;
+  clock.move(1000);
+  await shows("token-1");
+  clock.move(199_000);
+  await shows("token-1");
+  clock.move(1000);
+  await expect(volumes.refresh(pod)).rejects.toThrow(
+    'MountVolume.SetUp failed for volume "t" : failed to fetch token: the API is away',
+  );
+  server.fails = false;
+  await shows("token-2");
+  await volumes.unmount("u1");
+  await volumes.mount(pod);
+  expect(asked).toEqual(Array(3).fill({ audience: undefined, expirationSeconds: 1000 }));
+});
+
+test("a token for long is renewed each day; a shorter one than was asked for in its own time", async () => {
+  const { volumes, clock, asked, server } = setting();
+  const pod = podWith(tokenOf({ audience: "vault", expirationSeconds: 1_000_000 }));
+  await volumes.mount(pod);
+  clock.move(86_399_000);
+  await volumes.refresh(pod);
+  expect(asked).toHaveLength(1);
+  server.longest = 3600;
+  clock.move(1000);
+  await volumes.refresh(pod);
+  expect(asked).toHaveLength(2);
+  clock.move(2_880_000);
+  await volumes.refresh(pod);
+  expect(asked.map(({ audience }) => audience)).toEqual(["vault", "vault", "vault"]);
+});
+
+test("a token is for its reader alone, where that is known", async () => {
+  const { volumes } = setting();
+  const modeOf = async (uid: string, spec: object) => {
+    const pod = podWith(tokenOf());
+    const made = { ...pod, metadata: { ...pod.metadata, uid }, spec: { ...pod.spec!, ...spec } };
+    const { t } = await volumes.mount(made);
+    const { mode, uid: owner, gid } = await stat(join(t!.path, "token"));
+    return [(mode & 0o777).toString(8), owner, gid];
+  };
+  const [user, group] = [process.getuid!(), process.getgid!()];
+  expect(await modeOf("a", { securityContext: { runAsUser: user } })).toEqual(["600", user, group]);
+  const mixed = [{ name: "c", securityContext: { runAsUser: 7 } }, { name: "d" }];
+  expect(await modeOf("b", { containers: mixed })).toEqual(["644", user, group]);
+  expect(await modeOf("c", { securityContext: { fsGroup: group } })).toEqual(["640", user, group]);
 });
 
 test("emptyDir is there once and open to all; what is not supported is refused by name", async () => {

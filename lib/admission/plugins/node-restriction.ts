@@ -1,6 +1,13 @@
-import { lease as leases, node as nodes, type Pod, pod as pods } from "#api";
+import {
+  serviceAccount as accounts,
+  lease as leases,
+  node as nodes,
+  type Pod,
+  pod as pods,
+  type TokenRequest,
+} from "#api";
 import { deepEqual, forbidden } from "#base";
-import type { AdmissionRequest, Plugin } from "../port.ts";
+import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 
 const prefix = "system:node:";
 const group = "system:nodes";
@@ -10,17 +17,18 @@ const nodeOf = (user: AdmissionRequest["user"]): string | undefined =>
   user.groups.includes(group) && user.name.startsWith(prefix) ? user.name.slice(prefix.length) : undefined;
 
 /**
- * An agent writes only its own node, the lease of that node, and pods that are bound to it (upstream's
- * NodeRestriction).
+ * An agent writes only its own node, the lease of that node, and pods that are bound to it, and gets tokens only for
+ * those pods (upstream's NodeRestriction).
  */
 export const nodeRestriction: Plugin = {
   name: "NodeRestriction",
-  validate(request) {
+  async validate(request, context) {
     const node = nodeOf(request.user);
     if (node === undefined) return;
     if (request.kind === pods) checkPod(request, node);
     else if (request.kind === nodes) checkNode(request, node);
     else if (request.kind === leases) checkLease(request, node);
+    else if (request.kind === accounts && request.subresource === "token") await checkToken(request, node, context);
   },
 };
 
@@ -100,6 +108,30 @@ function checkNode(request: AdmissionRequest, node: string): void {
   const taints = (value: unknown) =>
     JSON.stringify((value as { spec?: { taints?: unknown } } | undefined)?.spec?.taints ?? []);
   if (taints(object) !== taints(previous)) throw refuse(`node "${node}" is not allowed to modify taints`);
+}
+
+/** A token for a pod that runs here, and for nobody but whom the pod's volumes name. */
+async function checkToken(request: AdmissionRequest, node: string, { client }: AdmissionContext): Promise<void> {
+  const { namespace, name, user } = request;
+  const refuse = (why: string) => forbidden({ group: "", resource: accounts.plural }, name, why);
+  const { boundObjectRef: bound, audiences = [] } = (request.object as TokenRequest).spec;
+  if (bound?.apiVersion !== "v1" || bound.kind !== "Pod" || !bound.name) {
+    throw refuse("node requested token not bound to a pod");
+  }
+  if (!bound.uid) throw refuse("node requested token with a pod binding without a uid");
+  const pod = await client.get(pods, { namespace, name: bound.name });
+  if (bound.uid !== pod.metadata.uid) {
+    const why = `the UID in the bound object reference (${bound.uid}) does not match the UID in record. The object might have been deleted and then recreated`;
+    throw refuse(why);
+  }
+  if (pod.spec?.nodeName !== node) throw refuse("node requested token bound to a pod scheduled on a different node");
+  if (audiences.length > 1) throw refuse("node may only request 0 or 1 audiences");
+  const [audience = ""] = audiences;
+  const sources = (pod.spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? []);
+  const isNamed = sources.some(({ serviceAccountToken: token }) => token && (token.audience ?? "") === audience);
+  if (isNamed) return;
+  const what = `audience ${JSON.stringify(audience)} not found in pod spec volume`;
+  throw refuse(`${what}, ${user.name} is not authorized to request tokens for this audience`);
 }
 
 function checkLease({ name, namespace, object }: AdmissionRequest, node: string): void {

@@ -1,21 +1,24 @@
 import { serviceAccount as accounts, type Pod, pod as pods } from "#api";
 import { forbidden, isReason } from "#base";
 import type { Plugin } from "../port.ts";
+import { mountToken, projectsToken, wantsToken } from "./service-account-token.ts";
 
 const mirror = "kubernetes.io/config.mirror";
 
 /**
- * Every pod runs as a service account that exists: `default` unless it says otherwise. No token is put into the pod:
- * none is issued before there are roles to limit it.
+ * Every pod runs as a service account that exists: `default` unless it says otherwise. It gets the account's pull
+ * secrets if it names none, and the account's token unless it or the account does not want that.
  */
 export const serviceAccounts: Plugin = {
   name: "ServiceAccount",
-  async mutate({ operation, kind, subresource, object, namespace, name }, { client }) {
+  async mutate({ operation, kind, subresource, object, namespace, name }, { client, random }) {
     if (operation !== "CREATE" || kind !== pods || subresource !== "") return;
     const { spec, metadata } = object as Pod;
     const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
     if (metadata.annotations?.[mirror] !== undefined) {
       if (spec?.serviceAccountName) throw refuse("a mirror pod may not reference service accounts");
+      if (projectsToken(object as Pod))
+        throw refuse("a mirror pod may not use service account token volume projections");
       return;
     }
     if (!spec) return;
@@ -26,6 +29,7 @@ export const serviceAccounts: Plugin = {
       if (!isReason(error, "NotFound")) throw error;
       throw refuse(`error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`);
     });
+    if (wantsToken(spec, found)) mountToken(spec, random);
     const { imagePullSecrets } = found;
     if (imagePullSecrets?.length && !spec.imagePullSecrets?.length) spec.imagePullSecrets = [...imagePullSecrets];
   },

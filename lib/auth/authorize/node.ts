@@ -42,7 +42,8 @@ const allowed: Record<string, readonly string[]> = {
 
 /**
  * What agents may do (upstream's Node authorizer): read what all nodes read, write about themselves, see the pods
- * that are bound to them, and of ConfigMaps, Secrets and service accounts only those that these pods name.
+ * that are bound to them, and of ConfigMaps, Secrets and service accounts only those that these pods name; of these
+ * accounts they may have tokens.
  */
 export const nodes =
   (client: () => Client): Authorizer =>
@@ -55,6 +56,8 @@ export const nodes =
     if (allowed[`${resource.group}/${what}`]?.includes(verb)) return { allowed: true };
     if (resource.group !== "") return undefined;
     if (what === pods.plural && read.includes(verb)) return mayReadPods(client(), node, attributes, resource);
+    const isToken = what === "serviceaccounts/token" && verb === "create";
+    if (isToken) return mayReadNamed(client(), node, attributes, resource);
     if (["configmaps", "secrets", "serviceaccounts"].includes(what) && read.includes(verb)) {
       return mayReadNamed(client(), node, attributes, resource);
     }
