@@ -7,8 +7,18 @@ import { fargateWork, type PodEvents } from "./fargate/concerns.ts";
 export interface Announcer {
   /** By who wrote, at once: only what is found without reading. */
   early(type: string, changes: readonly Change[], hops: number): Promise<void>;
-  /** By the stream: everything. The same message sent twice is one message. */
-  all(type: string, changes: readonly Change[], hops: number): Promise<void>;
+  /**
+   * By the stream: everything. The same message sent twice is one message, and of several for one key in a batch the
+   * last one does for all.
+   */
+  all(batch: readonly Happened[]): Promise<void>;
+}
+
+/** A change, where it happened, and after how many hops. */
+export interface Happened {
+  type: string;
+  change: Change;
+  hops: number;
 }
 
 export interface AnnouncerOptions {
@@ -30,23 +40,32 @@ export const sentOf = (message: Message): Sent => ({
 });
 
 export function announcer({ demand, reconcile, schedule, fargate, podEvents }: AnnouncerOptions): Announcer {
-  const announce = async (type: string, changes: readonly Change[], hops: number, how?: "quick"): Promise<void> => {
+  const announce = async (batch: readonly Happened[], how?: "quick"): Promise<void> => {
     const keys: Sent[] = [];
     const places: Sent[] = [];
     const tasks: Sent[] = [];
-    for (const change of changes) {
+    for (const { type, change, hops } of batch) {
       const cause = `${type}@${change.revision}`;
       for (const work of await demand.route(type, change, how)) keys.push(sentOf({ ...work, cause, hops }));
       if (demand.places(type, change)) places.push(wakeScheduler(cause));
       for (const work of fargateWork(type, change, podEvents)) tasks.push(sentOf({ ...work, cause, hops }));
     }
-    await Promise.all([reconcile.send(keys), schedule.send(places), fargate.send(tasks)]);
+    await Promise.all([reconcile.send(lastOf(keys)), schedule.send(lastOf(places)), fargate.send(lastOf(tasks))]);
   };
   return {
-    early: (type, changes, hops) => announce(type, changes, hops, "quick"),
-    all: (type, changes, hops) => announce(type, changes, hops),
+    early: (type, changes, hops) =>
+      announce(
+        changes.map((change) => ({ type, change, hops })),
+        "quick",
+      ),
+    all: (batch) => announce(batch),
   };
 }
+
+/** The last message of each group: what is, counts, not how often it was changed. */
+const lastOf = (messages: readonly Sent[]): Sent[] => [
+  ...new Map(messages.map((message) => [message.group, message])).values(),
+];
 
 /** A message that makes the scheduler look. */
 export const wakeScheduler = (cause: string): Sent => ({

@@ -36,10 +36,11 @@ const nodeGrace = 100_000;
 const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
 const shards = (type: string): number => (busy.has(type) ? 4 : 1);
 
-const hops = new AsyncLocalStorage<number>();
+const work = new AsyncLocalStorage<{ hops: number; since: number }>();
 /** Runs something whose writes come after so many hops. */
-export const hopping = <T>(count: number, run: () => Promise<T>): Promise<T> => hops.run(count, run);
-const hopsNow = (): number => hops.getStore() ?? 0;
+export const hopping = <T>(count: number, run: () => Promise<T>): Promise<T> =>
+  work.run({ hops: count, since: clock.now() }, run);
+const hopsNow = (): number => work.getStore()?.hops ?? 0;
 
 const once = <T>(make: () => T): (() => T) => {
   let made: { value: T } | undefined;
@@ -148,6 +149,8 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     podCidr: told("SKIFF_POD_CIDR"),
     ca: authorities(),
     caching: "on-demand",
+    // What is done outside of any piece of work looks each time.
+    since: () => work.getStore()?.since ?? Number.POSITIVE_INFINITY,
     // The Fargate node is no machine: it is there as long as the cluster is.
     nodes: { heard: async (node) => (isFargateNode(node) ? clock.now() : connections().heard(node)), grace: nodeGrace },
     ...differing?.(),

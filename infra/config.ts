@@ -129,7 +129,7 @@ const Config = z
     throttle: z.strictObject({ rate: z.int().min(1).default(200), burst: z.int().min(1).default(400) }).prefault({}),
     alarms: z
       .strictObject({
-        enabled: z.boolean().default(true),
+        enabled: z.boolean().default(false),
         /** `few`: two that tell somebody, and one that the cluster heeds itself, for 30 cents a month. `all`: also what requests do, two that sum up, and a page to look at. */
         level: z.enum(["few", "all"]).default("few"),
         email: z.email("must be an e-mail address").optional(),

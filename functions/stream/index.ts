@@ -3,16 +3,15 @@
  * the same deduplication id; a failure brings the whole batch again. It never decides what is done for a key.
  */
 import { lambda } from "../middleware.ts";
-import { announce, hints, openPlane, store } from "../ports.ts";
+import { announce, hints, hopping, openPlane, store } from "../ports.ts";
 import { imageOf, StreamEvent } from "./records.ts";
 
-export const handler = lambda(StreamEvent, async ({ Records }) => {
+export const handler = lambda(StreamEvent, ({ Records }) => hopping(0, () => tell(Records)));
+
+async function tell(records: StreamEvent["Records"]): Promise<void> {
   openPlane();
-  for (const { dynamodb } of Records) {
-    const streamed = await store().streamed(imageOf(dynamodb.NewImage));
-    if (!streamed) continue;
-    const { type, change, hops: count } = streamed;
-    await announce().all(type, [change], count);
-    await hints()(type, change);
-  }
-});
+  const streamed = await Promise.all(records.map(({ dynamodb }) => store().streamed(imageOf(dynamodb.NewImage))));
+  const happened = streamed.flatMap((each) => each ?? []);
+  await announce().all(happened);
+  for (const { type, change } of happened) await hints()(type, change);
+}

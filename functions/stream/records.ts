@@ -25,6 +25,8 @@ export const StreamEvent = z.object({
   ),
 });
 
+export type StreamEvent = z.infer<typeof StreamEvent>;
+
 type Attribute = Record<string, unknown>;
 
 /** An image as the SDK would have read it. */

@@ -116,6 +116,7 @@ function everyMinute(
     target: {
       arn: target.functionArn,
       roleArn: own.roleArn,
+      input: JSON.stringify({ time: "<aws.scheduler.scheduled-time>" }),
       retryPolicy: { maximumRetryAttempts: retries, maximumEventAgeInSeconds: age },
       deadLetterConfig: { arn: dead.queueArn },
     },

@@ -35,7 +35,7 @@ export const most = {
   },
   tags: { team: "platform" },
   permissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
-  alarms: { level: "all", email: "somebody@example.com" },
+  alarms: { enabled: true, level: "all", email: "somebody@example.com" },
   fargate: true,
 } as const satisfies ConfigInput;
 

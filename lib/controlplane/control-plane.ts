@@ -47,6 +47,11 @@ export interface ControlPlaneOptions {
    * between requests and caught up with the log at each; `none` from the store.
    */
   caching: "live" | "on-demand" | "none";
+  /**
+   * With `on-demand`: when that began for which things are read now, in milliseconds since the epoch. What was looked
+   * at since then, and not written by this process, is not looked at again. Absent: every read looks.
+   */
+  since?: () => number;
   /** How it is known that nodes live, where they do not renew a Lease through the API. */
   nodes?: ControllerOptions["nodes"];
   /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
@@ -73,16 +78,38 @@ export interface ControlPlane {
 const nodePorts = { first: 30_000, last: 32_767 };
 const component = (name: string) => ({ name: `system:${name}`, groups: ["system:masters"] });
 
+/** The store, with somebody who hears of the types that this process writes. */
+const noticed = (store: Store, written: (type: string) => Promise<void>): Store => ({
+  get: (type, key) => store.get(type, key),
+  head: (type) => store.head(type),
+  list: (type, request) => store.list(type, request),
+  async commit(type, writes) {
+    try {
+      return await store.commit(type, writes);
+    } finally {
+      await written(type);
+    }
+  },
+  changes: (type, after, limit) => store.changes(type, after, limit),
+  changed: (type, after, signal) => store.changed(type, after, signal),
+  compact: (type, before) => store.compact(type, before),
+  close: () => store.close(),
+});
+
 /** Assembles a control plane. Nothing runs before `start`. */
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, random, log } = options;
   const registry = createRegistry(catalog);
   const caches = new Map<string, Promise<Cache>>();
   const cache = (type: string): Promise<Cache> => {
-    const open = caches.get(type) ?? openCache({ store, type, clock, log, live: options.caching === "live" });
+    const isLive = options.caching === "live";
+    const since = isLive || !options.since ? {} : { since: options.since };
+    const open = caches.get(type) ?? openCache({ store, type, clock, log, live: isLive, ...since });
     caches.set(type, open);
     return open;
   };
+  const noticing =
+    options.caching === "on-demand" ? noticed(store, async (type) => (await caches.get(type))?.written()) : store;
   let ready = false;
   const live = options.caching === "live";
   const roles = rbac({
@@ -100,7 +127,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   });
   const tokens = options.tokens?.(() => client);
   const server: ApiServer = apiServer({
-    store,
+    store: noticing,
     registry,
     clock,
     random,

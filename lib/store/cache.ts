@@ -19,6 +19,11 @@ export interface CacheOptions {
    * which suits a process that is frozen between requests.
    */
   live?: boolean;
+  /**
+   * From when on a look at the log's head is good enough for `catchUp`, in milliseconds since the epoch: what somebody
+   * does who began then may rest on it. Absent: each call looks.
+   */
+  since?: () => number;
 }
 
 /** One type, held in memory at a revision that rises with the log. Entries and changes are shared, never copied. */
@@ -37,6 +42,8 @@ export interface Cache {
    * when that cannot be read now.
    */
   catchUp(): Promise<void>;
+  /** This process has written: the next `catchUp` looks at the head, whenever the last one did. */
+  written(): void;
   follow: Follow;
   /** Stops reading; followers are told that they have lost the log, waits for catchUp reject. */
   close(): void;
@@ -59,6 +66,9 @@ export async function openCache(options: CacheOptions): Promise<Cache> {
   let waiters: Waiter[] = [];
   let wake = new AbortController();
   let closed = false;
+  /** When the last look at the head began that the cache has caught up with. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let writes = 0;
 
   const load = (page: Page): void => {
     const known = entries;
@@ -165,13 +175,21 @@ export async function openCache(options: CacheOptions): Promise<Cache> {
     owned: (uid) => owners.of(uid),
     catchUp: async () => {
       if (closed) throw ended();
+      if (options.since && lookedAt > options.since()) return;
+      const [looking, before] = [clock.now(), writes];
       const head = await store.head(type);
-      if (recent.end >= head) return;
-      if (closed) throw ended();
-      const waiter = { head, ...deferred<void>() };
-      waiters.push(waiter);
-      poke();
-      await waiter.promise;
+      if (recent.end < head) {
+        if (closed) throw ended();
+        const waiter = { head, ...deferred<void>() };
+        waiters.push(waiter);
+        poke();
+        await waiter.promise;
+      }
+      if (writes === before) lookedAt = Math.max(lookedAt, looking);
+    },
+    written: () => {
+      writes++;
+      lookedAt = Number.NEGATIVE_INFINITY;
     },
     follow: followers.follow,
     close: () => {

@@ -36,6 +36,8 @@ export interface CloudOptions {
   services: Record<string, Service>;
   /** Looks at every call. */
   fault?: (call: Call) => Fault | undefined;
+  /** Asks DynamoDB what each call consumes, and hears it. */
+  consumed?: (target: string, units: number) => void;
 }
 
 export interface Cloud {
@@ -59,7 +61,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     if (fault?.kind === "delayed") await new Promise((resolve) => setTimeout(resolve, fault.milliseconds));
     const [service = "", action = ""] = target.split(".");
     const server = options.servers[service];
-    const answer = server ? await forward(server, request, body) : await here(options.services[service], action, body);
+    const isMetered = server !== undefined && service.startsWith("DynamoDB") && options.consumed !== undefined;
+    const asked = isMetered ? metered(body) : body;
+    const answer = server ? await forward(server, request, asked) : await here(options.services[service], action, body);
+    if (isMetered) options.consumed?.(target, unitsOf(answer.body));
     if (fault?.kind === "lost") return void request.socket.destroy();
     response.writeHead(answer.status, answer.headers).end(answer.body);
   };
@@ -80,6 +85,17 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       server.closeAllConnections();
     },
   };
+}
+
+const metered = (body: Buffer): Buffer =>
+  Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), ReturnConsumedCapacity: "TOTAL" }));
+
+/** What DynamoDB says that a call took; of one table or of several. */
+function unitsOf(body: Buffer): number {
+  const { ConsumedCapacity = [] } = JSON.parse(body.toString() || "{}") as {
+    ConsumedCapacity?: { CapacityUnits?: number } | { CapacityUnits?: number }[];
+  };
+  return [ConsumedCapacity].flat().reduce((total, { CapacityUnits = 0 }) => total + CapacityUnits, 0);
 }
 
 const amzJson = { "content-type": "application/x-amz-json-1.0" };

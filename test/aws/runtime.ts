@@ -73,6 +73,8 @@ export interface LambdaFunction {
   /** Ends one environment as it stands, with SIGKILL; false when there is none by this name. */
   kill(instance: string): boolean;
   readonly instances: readonly string[];
+  /** How often it was invoked. */
+  readonly invocations: number;
   /** Their processes. */
   readonly pids: readonly number[];
   stop(): Promise<void>;
@@ -83,6 +85,7 @@ const client = (): string => join(dirname(createRequire(import.meta.url).resolve
 export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): LambdaFunction {
   const instances = new Map<string, Instance>();
   let serial = 0;
+  let invocations = 0;
 
   const start = async (first: Invocation): Promise<Instance> => {
     const name = `${deployed.name}-${++serial}`;
@@ -135,6 +138,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
   const free = () => [...instances.values()].find((one) => !one.busy && !one.ended);
 
   const invoke = async (event: unknown): Promise<Invoked> => {
+    invocations++;
     const invocation: Invocation = {
       id: randomUUID(),
       event: JSON.stringify(event),
@@ -167,6 +171,9 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
     },
     get instances() {
       return [...instances.keys()];
+    },
+    get invocations() {
+      return invocations;
     },
     get pids() {
       return [...instances.values()].flatMap(({ child }) => child.pid ?? []);

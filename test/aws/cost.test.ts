@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { configMap as configMaps, deployment as deployments, node as nodes } from "#api";
+import { systemClock } from "#base";
+import { type HttpClient, httpClient } from "#client";
+import { type Item, measured, times, type Usage } from "#cost";
+import { playAgents } from "#test/cluster";
+import { type Metered, openMetered } from "./meter.ts";
+import { ann, tokenFor } from "./people.ts";
+import { build } from "./stage.ts";
+
+/*
+ * Measures what `skiff cost` prices: the functions' bundles are run and everything that they call is counted. When a
+ * figure has moved by more than a quarter, lib/cost/measured.ts is to be written anew from what is printed here.
+ */
+
+let metered: Metered;
+let client: HttpClient;
+const agents = 3;
+const roles = "arn:aws:sts::123456789012:assumed-role";
+
+beforeAll(async () => {
+  metered = await openMetered(await build());
+  const { stage } = metered;
+  await stage.deploy();
+  client = httpClient({ server: stage.url, ca: stage.ca, token: await tokenFor(ann, stage.clusterId) });
+  for (let place = 0; place < agents; place++) await client.create(nodes, node(`i-0000000000000000${place}`));
+});
+afterAll(async () => {
+  client?.close();
+  await metered?.stage.stop();
+});
+
+const node = (name: string) => ({
+  metadata: { name },
+  status: {
+    allocatable: { cpu: "4", memory: "8Gi", pods: "50" },
+    conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", lastHeartbeatTime: "2999-01-01T00:00:00Z" }],
+  },
+});
+
+const each = (usage: Usage, count: number): Usage => times(usage, 1 / count);
+
+/** Says what was measured, and whether it is still what is priced. */
+function compare(name: keyof typeof measured, found: Usage): void {
+  const rounded = Object.fromEntries(
+    Object.entries(found).map(([item, units]) => [item, Number(units.toPrecision(3))]),
+  );
+  process.stdout.write(`${JSON.stringify({ name, usage: rounded })}\n`);
+  // The processor's time differs from machine to machine; what is called does not.
+  const counted: Item[] = ["writeUnits", "readUnits", "lambdaRequests", "fifoRequests", "transitions"];
+  for (const item of counted) {
+    const [was, is] = [measured[name][item] ?? 0, found[item] ?? 0];
+    const differs = Math.abs(is - was) > Math.max(0.25 * was, 0.5);
+    expect(differs, `${name}: ${item} was ${was} and is ${is}: write lib/cost/measured.ts anew`).toBe(false);
+  }
+}
+
+test("a tick of the clock, over an hour", async () => {
+  const { stage, use } = metered;
+  const minute = Math.floor(Date.now() / 60_000);
+  await stage.tick();
+  const hour = await use(async () => {
+    for (let tick = 0; tick < 60; tick++) await stage.tick(new Date((minute + tick) * 60_000));
+  });
+  compare("perTick", each(hour, 60));
+});
+
+test("a heartbeat", async () => {
+  const link = metered.stage.functions.get("link")!;
+  const [role] = (metered.stage.nodeRoles ?? "").split(",");
+  const arn = `${roles}/${role!.split("/").at(-1)}/i-00000000000000000`;
+  const context = (eventType: string) => ({ eventType, connectionId: "one", identity: { userArn: arn } });
+  await link.call({ requestContext: context("CONNECT") });
+  const beat = { requestContext: context("MESSAGE"), body: '{"action":"heartbeat"}' };
+  await link.call(beat);
+  const used = await metered.use(async () => {
+    for (let place = 0; place < 50; place++) await link.call(beat);
+  });
+  compare("perHeartbeat", { ...each(used, 50), socketMessages: 1 });
+});
+
+test("a read", async () => {
+  await client.create(configMaps, { metadata: { namespace: "default", name: "read" }, data: { x: "y".repeat(3000) } });
+  const name = { namespace: "default", name: "read" };
+  await client.get(configMaps, name);
+  const used = await metered.use(async () => {
+    for (let place = 0; place < 100; place++) await client.get(configMaps, name);
+  });
+  compare("perRead", { ...each(used, 100), apiRequests: 1 });
+});
+
+test("a write and what comes of it: each tenth rolls a Deployment, the rest make plain objects", async () => {
+  /** Agents do what is bound or deleted by now; they look four times while a rollout goes on. */
+  const play = async () => {
+    for (let look = 0; look < 4; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await playAgents(client, systemClock).catch(() => {});
+    }
+  };
+  const made = (image: string) => ({
+    metadata: { namespace: "default", name: "web" },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { app: "web" } },
+      template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "web", image }] } },
+    },
+  });
+  let writes = 0;
+  const used = await metered.use(async () => {
+    await client.create(deployments, made("web:0"));
+    writes++;
+    for (let round = 1; round <= 4; round++) {
+      for (let place = 0; place < 10; place++) {
+        const metadata = { namespace: "default", name: `plain-${round}-${place}` };
+        await client.create(configMaps, { metadata, data: { x: "y".repeat(3000) } });
+        writes++;
+      }
+      const spec = { template: { spec: { containers: [{ name: "web", image: `web:${round}` }] } } };
+      await client.patch(deployments, { namespace: "default", name: "web" }, { spec }, { type: "strategic" });
+      writes++;
+      await play();
+    }
+  });
+  compare("perWrite", { ...each(used, writes), apiRequests: 1 });
+});
