@@ -113,9 +113,11 @@ test("a request is signed as it is sent, and a watch says how long it is to last
     ],
     { sign, watchSeconds: 2 },
   );
-  for await (const _ of client.watch(configMaps, { revision: "7", signal: AbortSignal.timeout(5000) }));
+  const fields = [{ field: "metadata.name", equal: true, value: "a b+c" }];
+  for await (const _ of client.watch(configMaps, { fields, revision: "7", signal: AbortSignal.timeout(5000) }));
   await client.create(configMaps, { metadata: name });
-  const query = "?watch=true&allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion=7";
+  const query =
+    "?fieldSelector=metadata.name%3Da%20b%2Bc&watch=true&allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion=7";
   const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":${JSON.stringify(name)}}`;
   expect(asked).toEqual([
     `GET /api/v1/configmaps${query} GET ${query}`,

@@ -80,7 +80,8 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   const open = async ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> => {
     const content = body === undefined ? "" : stringifyJson(body);
     const text = content === "" ? undefined : Buffer.from(content);
-    const search = query?.size ? `?${query}` : "";
+    // A plus means a blank in forms; in what is signed it means itself.
+    const search = query?.size ? `?${String(query).replaceAll("+", "%20")}` : "";
     const target = `${prefix}${path}${search}`;
     const signed = await options.sign?.({ method, url: new URL(target, base), body: content });
     return new Promise((resolve, reject) => {
