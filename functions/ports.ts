@@ -8,10 +8,13 @@ import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagem
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { ECSClient } from "@aws-sdk/client-ecs";
+import { S3Client } from "@aws-sdk/client-s3";
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { pod as pods } from "#api";
 import type { Sts } from "#auth/aws-iam";
+import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
 import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, timers } from "#reconcile/sqs";
@@ -25,6 +28,7 @@ import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";
+import { type Issuer, issuerBucket, secretRing } from "./signing.ts";
 
 export const clock = systemClock;
 export const random = systemRandom;
@@ -117,6 +121,12 @@ export const store = once(
           .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
     }),
 );
+
+/** The keys that sign tokens, where they are kept and where they are shown; the other bundles do without. */
+export const signingRing = /* @__PURE__ */ once(
+  (): RingStore => secretRing(new SecretsManagerClient({}), told("SKIFF_SIGNING_SECRET_ARN")),
+);
+export const issuer = /* @__PURE__ */ once((): Issuer => issuerBucket(new S3Client({}), told("SKIFF_OIDC_BUCKET")));
 
 const stsPatience = 10_000;
 

@@ -198,8 +198,14 @@ const rows = {
     memory: 512,
     budget: 2 * megabyte,
     triggers: [{ on: "minute", retries: 1, age: 60 }],
-    environment: [...writer, "SKIFF_DEAD_LETTER_QUEUE_URL"],
-    may: ["store", "send", "rearm"],
+    environment: [
+      ...writer,
+      "SKIFF_DEAD_LETTER_QUEUE_URL",
+      "SKIFF_SIGNING_SECRET_ARN",
+      "SKIFF_ISSUER",
+      "SKIFF_OIDC_BUCKET",
+    ],
+    may: ["store", "send", "rearm", "makeSigningKey", "publishIssuer"],
   },
   fargate: {
     does: "is the kubelet of pods that run as Fargate tasks",

@@ -1,19 +1,31 @@
 /** The Kubernetes API behind API Gateway; every answer is streamed. Nothing here knows what is asked. */
 import { refusal } from "#apiserver";
+import { ringKeys, tokenAuthority } from "#auth/service-account";
 import { badRequest, isApiError } from "#base";
 import type { ControlPlane } from "#controlplane";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
-import { clock, openPlane, podLogs, sts } from "../ports.ts";
+import { clock, openPlane, podLogs, random, signingRing, sts } from "../ports.ts";
+import { longestToken } from "../signing.ts";
 import { identity } from "./identity.ts";
 import { logLinks, notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
 import { responseOf } from "./response.ts";
 
+/** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
+const keysAge = 5 * 60_000;
+
 const open = (): ControlPlane => {
   const plane: ControlPlane = openPlane(() => ({
     caching: "none",
+    tokens: (client) =>
+      tokenAuthority({
+        keys: ringKeys({ read: async () => (await signingRing().read()).text, clock, maxAge: keysAge }),
+        issuer: told("SKIFF_ISSUER"),
+        longest: longestToken,
+        ...{ client, clock, random },
+      }),
     authenticators: identity({
       client: () => plane.client,
       clusterId: told("SKIFF_CLUSTER_ID"),

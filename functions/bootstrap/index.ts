@@ -1,10 +1,13 @@
-/** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves everything. */
+/** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves
+ * everything, but where the data is to go the issuer's documents go: a bucket with anything in it stays. */
 import { z } from "zod";
 import { messageOf } from "#base";
+import { told } from "../environment.ts";
 import { registerFargateNode } from "../fargate/node.ts";
 import { log } from "../log.ts";
 import { lambda } from "../middleware.ts";
-import { clock, openPlane } from "../ports.ts";
+import { clock, issuer, openPlane, signingRing } from "../ports.ts";
+import { tendKeys } from "../signing.ts";
 
 /** What CloudFormation sends to a custom resource. */
 const DeploymentEvent = z.object({
@@ -14,6 +17,7 @@ const DeploymentEvent = z.object({
   RequestId: z.string(),
   LogicalResourceId: z.string(),
   PhysicalResourceId: z.string().optional(),
+  ResourceProperties: z.object({ data: z.enum(["keep", "delete"]).optional() }).optional(),
 });
 type DeploymentEvent = z.infer<typeof DeploymentEvent>;
 
@@ -24,7 +28,8 @@ export const handler = lambda(DeploymentEvent, async (event) => {
     if (event.RequestType !== "Delete") {
       await openPlane().bootstrap();
       await registerFargateNode(openPlane().client, clock.now());
-    }
+      await tendKeys({ ring: signingRing(), publish: issuer().publish, issuer: told("SKIFF_ISSUER"), clock });
+    } else if (event.ResourceProperties?.data === "delete") await issuer().withdraw();
   } catch (error) {
     log.error("the cluster could not be prepared", { error });
     return answer(event, { Status: "FAILED", Reason: messageOf(error).slice(0, 1000) });

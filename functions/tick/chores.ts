@@ -3,16 +3,31 @@ import { messageOf } from "#base";
 import type { ControlPlane } from "#controlplane";
 import { decodeMessage, type Message, type Sent } from "#reconcile/sqs";
 import { sentOf, wakeScheduler } from "../announce.ts";
+import { told } from "../environment.ts";
 import { fargateNode } from "../fargate/node.ts";
 import { work } from "../fargate/work.ts";
 import { log } from "../log.ts";
-import { clock, deadLetters, dueIndex, fargateQueue, reconcileQueue, scheduleQueue, store } from "../ports.ts";
+import {
+  clock,
+  deadLetters,
+  dueIndex,
+  fargateQueue,
+  issuer,
+  reconcileQueue,
+  scheduleQueue,
+  signingRing,
+  store,
+} from "../ports.ts";
+import { tendKeys } from "../signing.ts";
 
 const minute = 60_000;
 /** Each type's log is shortened so often; all types together each hour. */
 const hour = 60;
 /** Every key of every controller is looked at so often, in case a wake-up was lost for good. In minutes. */
 const resyncEvery = 12 * hour;
+/** The keys that sign tokens are looked after so often, at a minute when little else is done. In minutes. */
+const keysEvery = 6 * hour;
+const keysAt = 17;
 
 /** Everything that the clock makes due. One chore that fails does not keep the others; the first failure is thrown. */
 export async function chores(plane: ControlPlane): Promise<void> {
@@ -25,6 +40,12 @@ export async function chores(plane: ControlPlane): Promise<void> {
     ["compaction", () => compact(plane, count)],
   ];
   if (count % resyncEvery === 0) todo.push(["a resync", () => resync(plane, count)]);
+  if (count % keysEvery === keysAt) {
+    todo.push([
+      "the signing keys",
+      () => tendKeys({ ring: signingRing(), publish: issuer().publish, issuer: told("SKIFF_ISSUER"), clock }),
+    ]);
+  }
   const failed: string[] = [];
   for (const [what, go] of todo) {
     await go().catch((error: unknown) => failed.push(`${what}: ${messageOf(error)}`));

@@ -12,6 +12,7 @@ import { createAuthority, issue } from "#auth/certificates";
 import { bundle, cloud, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
+import { type Buckets, startBuckets } from "./buckets.ts";
 import { type Call, type Cloud, type Fault, startCloud } from "./cloud.ts";
 import { type Ecs, ecsService } from "./ecs.ts";
 import { passes } from "./filters.ts";
@@ -19,6 +20,7 @@ import { type Front, startFront } from "./front.ts";
 import { type LogsService, logsService } from "./logs.ts";
 import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappings.ts";
 import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
+import { type Secrets, secretsService } from "./secrets.ts";
 import { signedBy } from "./signatures.ts";
 import { startSocket } from "./socket.ts";
 import { startSts } from "./sts.ts";
@@ -79,13 +81,17 @@ export interface Stage {
   ca: string;
   clusterId: string;
   /** Calls what CloudFormation calls at a deployment, and waits for its answers. Throws when one failed. */
-  deploy(): Promise<void>;
+  deploy(type?: "Create" | "Delete", properties?: Record<string, string>): Promise<void>;
   functions: ReadonlyMap<string, LambdaFunction>;
   cloud: Cloud;
   /** The stand-in for ECS; its events go to the functions whose rules they fit. */
   ecs: Ecs;
   /** The stand-in for CloudWatch Logs. */
   logs: LogsService;
+  /** The stand-in for Secrets Manager. */
+  secrets: Secrets;
+  /** What lies in the issuer's bucket, by key. */
+  published(): Record<string, string>;
   /** Steps of the state machine so far. */
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
@@ -126,12 +132,15 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const [cluster] = (ofTasks as { clusterArn: string[] }).clusterArn;
   const ecs = ecsService({ cluster: cluster!, families: `${cluster!.split("/").at(-1)}-`, emit });
   const logs = logsService(wiring.logGroups.map(({ name }) => name));
+  const secrets = secretsService(environmentOf(wiring, "SKIFF_SIGNING_SECRET_ARN"));
+  const buckets = await startBuckets();
   const cloudOf = await startCloud({
     servers: { DynamoDB_20120810: engine.endpoint, AmazonSQS: queueServer },
     services: {
       AWSStepFunctions: waits,
       AmazonEC2ContainerServiceV20141113: ecs.service,
       Logs_20140328: logs.service,
+      secretsmanager: secrets.service,
     },
     ...(options.fault ? { fault: options.fault } : {}),
     ...(options.consumed ? { consumed: options.consumed } : {}),
@@ -158,7 +167,12 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     const deployed = {
       ...one,
       code: join(assembly, one.code),
-      environment: { ...environment, AWS_ENDPOINT_URL_STS: sts.url, NODE_EXTRA_CA_CERTS: caFile },
+      environment: {
+        ...environment,
+        AWS_ENDPOINT_URL_STS: sts.url,
+        AWS_ENDPOINT_URL_S3: buckets.url,
+        NODE_EXTRA_CA_CERTS: caFile,
+      },
     };
     functions.set(
       one.name,
@@ -208,15 +222,18 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     },
     logs,
     ca: authority.cert,
-    async deploy() {
-      for (const { function: name, properties } of wiring.deployments) {
-        const event = { RequestType: "Create", ResponseURL: answers.url, StackId: "stack", RequestId: "request" };
+    async deploy(RequestType = "Create", changed = {}) {
+      for (const { function: name, properties: told } of wiring.deployments) {
+        const properties = { ...told, ...changed };
+        const event = { RequestType, ResponseURL: answers.url, StackId: "stack", RequestId: "request" };
         await functions.get(name)!.call({ ...event, LogicalResourceId: "Cluster", ResourceProperties: properties });
         const answer = answers.last();
         if (answer?.Status !== "SUCCESS") throw new Error(`${name} answered ${JSON.stringify(answer)}`);
       }
     },
-    clusterId: wiring.functions.find(({ name }) => name === "api")!.environment["SKIFF_CLUSTER_ID"]!,
+    clusterId: environmentOf(wiring, "SKIFF_CLUSTER_ID"),
+    secrets,
+    published: () => publishedIn(buckets, environmentOf(wiring, "SKIFF_OIDC_BUCKET")),
     functions,
     cloud: cloudOf,
     ecs,
@@ -239,6 +256,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       await Promise.all([...functions.values()].map((one) => one.stop()));
       await cloudOf.stop();
       await sts.stop();
+      await buckets.stop();
       await answers.stop();
       rmSync(folder, { recursive: true, force: true });
       sqs.destroy();
@@ -247,6 +265,17 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     },
   };
 }
+
+/** What the API function is told, or the one that publishes its issuer. */
+const environmentOf = ({ functions }: Wiring, name: string): string =>
+  functions.find(({ environment }) => environment[name] !== undefined)!.environment[name]!;
+
+const publishedIn = ({ objects }: Buckets, bucket: string): Record<string, string> =>
+  Object.fromEntries(
+    [...objects]
+      .filter(([key]) => key.startsWith(`${bucket}/`))
+      .map(([key, { body }]) => [key.slice(bucket.length + 1), body]),
+  );
 
 async function makeTables(endpoint: string, wiring: Wiring): Promise<void> {
   const client = new DynamoDBClient(emulator(endpoint));

@@ -5,5 +5,5 @@
  */
 export { discoveryDocuments, discoveryPaths } from "./discovery.ts";
 export { newRingText, type PublicKey, ringKeys, type SigningKey, type SigningKeys } from "./keys.ts";
-export { type RingStore, tendRing } from "./rotation.ts";
+export { type RingStore, type RotationOptions, tendRing } from "./rotation.ts";
 export { type TokenOptions, tokenAuthority } from "./tokens.ts";

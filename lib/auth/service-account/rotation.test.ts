@@ -1,0 +1,152 @@
+import { expect, test } from "vitest";
+import { type HandClock, handClock } from "#test/make";
+import { type KeptKey, parseRing, ringKeys, signingAt } from "./keys.ts";
+import { type RingStore, tendRing } from "./rotation.ts";
+
+const hour = 3_600_000;
+const day = 24 * hour;
+const start = Date.parse("2026-03-01T00:00:00Z");
+const issuer = "https://issuer.example.com";
+
+/** A process that dies: what it wanted to write is not written. */
+class Death extends Error {}
+
+/** What lasts: the secret and what was published. `left` writes are survived, or all. */
+function world(clock: HandClock) {
+  const kept = { text: "random word", version: 1 };
+  const shown: Record<string, string> = {};
+  const life = { left: Number.POSITIVE_INFINITY };
+  const step = () => {
+    if (life.left-- <= 0) throw new Death();
+  };
+  const ring: RingStore = {
+    read: async () => ({ text: kept.text, version: String(kept.version) }),
+    async write(text, version) {
+      step();
+      if (version !== String(kept.version)) throw new Error("somebody else has written");
+      kept.text = text;
+      return String(++kept.version);
+    },
+  };
+  const publish = async (documents: readonly { path: string; body: string }[]) => {
+    for (const { path, body } of documents) {
+      step();
+      shown[path] = body;
+    }
+  };
+  return {
+    life,
+    ring,
+    kept,
+    tend: (own: RingStore = ring) => tendRing({ ring: own, publish, issuer, clock, longestToken: 86_400 }),
+    keys: (): KeptKey[] => parseRing(kept.text),
+    signing: () => signingAt(parseRing(kept.text), clock.now())?.kid,
+    published: () =>
+      (JSON.parse(shown["/openid/v1/jwks"] ?? '{"keys":[]}') as { keys: KeptKey[] }).keys.map(({ kid }) => kid),
+  };
+}
+
+test("a month of one key, a day's notice of the next, and the old one goes when its tokens have", async () => {
+  const clock = handClock(start);
+  const { tend, keys, signing, published } = world(clock);
+  await tend();
+  const [first] = published();
+  expect(signing()).toBe(first);
+  clock.move(30 * day - 1);
+  await tend();
+  expect(published()).toEqual([first]);
+  clock.move(1);
+  await tend();
+  const [, second] = published();
+  expect([published().length, signing()]).toEqual([2, first]);
+  clock.move(day - 1);
+  await tend();
+  expect(signing()).toBe(first);
+  clock.move(1);
+  expect(signing()).toBe(second);
+  clock.move(25 * hour);
+  await tend();
+  expect(published()).toEqual([first, second]);
+  clock.move(1);
+  await tend();
+  expect(published()).toEqual([second]);
+  expect(keys().map(({ kid }) => kid)).toEqual([second]);
+});
+
+test("whoever dies between any two writes leaves what the next one finishes", async () => {
+  for (let deaths = 0; deaths < 5; deaths++) {
+    const clock = handClock(start);
+    const { life, tend, keys, signing, published } = world(clock);
+    const dying = async (after: number) => {
+      life.left = after;
+      const died = await tend().then(
+        () => false,
+        (error) => error instanceof Death || Promise.reject(error),
+      );
+      life.left = Number.POSITIVE_INFINITY;
+      return died;
+    };
+    /** Who signs now is known to all for a day, and whose tokens may live is published still. */
+    const sound = (since: Map<string, number>, isBorn: boolean) => {
+      for (const kid of published()) if (!since.has(kid)) since.set(kid, clock.now());
+      const now = signing();
+      if (now === undefined) return expect(isBorn).toBe(false);
+      expect(published()).toContain(now);
+      if (since.size > 1) expect(clock.now() - since.get(now)!).toBeGreaterThanOrEqual(day);
+    };
+    const since = new Map<string, number>();
+    let died = (await dying(deaths)) ? 1 : 0;
+    sound(since, false);
+    await tend();
+    sound(since, true);
+    // The second death falls into the first rotation, the third into the end of the first key.
+    for (let hours = 1; hours < 34 * 24; hours++) {
+      clock.move(hour);
+      if (await dying(deaths)) died++;
+      sound(since, true);
+      await tend();
+      sound(since, true);
+    }
+    expect(keys()).toHaveLength(1);
+    expect(published()).toEqual(keys().map(({ kid }) => kid));
+    expect(died).toBeGreaterThan(deaths < 2 ? 700 : deaths < 4 ? 0 : -1);
+  }
+});
+
+test("of two who make a key at once, one does", async () => {
+  const clock = handClock(start);
+  const { ring, tend, keys, published, signing } = world(clock);
+  await tend();
+  clock.move(30 * day);
+  // Both have read before either writes.
+  const stale = await ring.read();
+  await tend();
+  const late: RingStore = { ...ring, read: async () => stale };
+  await expect(tend(late)).rejects.toThrow("somebody else");
+  expect(published()).toEqual(keys().map(({ kid }) => kid));
+  clock.move(day);
+  expect(published()).toContain(signing());
+});
+
+test("nothing signs before there is a key, and then everybody finds it at once", async () => {
+  const clock = handClock(start);
+  const { kept, tend } = world(clock);
+  const keys = ringKeys({ read: async () => kept.text, clock, maxAge: 300_000 });
+  await expect(keys.current()).rejects.toThrow("has not been made yet");
+  await tend();
+  clock.move(10_000);
+  expect((await keys.current()).kid).toBe(parseRing(kept.text)[0]?.kid);
+});
+
+test("a key that was kept begins to sign when its time has come, without being read again", async () => {
+  const clock = handClock(start);
+  const { kept, tend, signing } = world(clock);
+  await tend();
+  clock.move(30 * day);
+  await tend();
+  const keys = ringKeys({ read: async () => kept.text, clock, maxAge: Number.POSITIVE_INFINITY });
+  const before = (await keys.current()).kid;
+  clock.move(day);
+  const after = (await keys.current()).kid;
+  expect([before === after, after === signing()]).toEqual([false, true]);
+});
