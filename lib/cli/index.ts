@@ -7,6 +7,7 @@ export {
   type DownOptions,
   type JoinOptions,
   parseCommand,
+  type RestoreOptions,
   type StatusOptions,
   type UpOptions,
 } from "./program.ts";

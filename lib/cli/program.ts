@@ -29,12 +29,23 @@ export interface JoinOptions {
   token: string;
 }
 
+export interface RestoreOptions {
+  region: string;
+  /** Names of the two tables that were restored. */
+  objects: string;
+  changes: string;
+  yes: boolean;
+  again: boolean;
+  output: "text" | "json";
+}
+
 /** What the commands do; given by the host. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
   down(options: DownOptions): Promise<number>;
   status(options: StatusOptions): Promise<number>;
   kubeconfig(options: DownOptions): Promise<number>;
+  restore(options: RestoreOptions): Promise<number>;
 }
 
 const runtimes = ["auto", "containerd", "fake"];
@@ -131,6 +142,18 @@ export async function parseCommand(words: readonly string[], commands: Commands,
     .addOption(dataDir())
     .action(async (options: DownOptions) => {
       code = await commands.kubeconfig(options);
+    });
+  program
+    .command("restore")
+    .description("on AWS: make two tables that were restored to one instant fit to be served again")
+    .requiredOption("--region <region>", "region of the tables")
+    .requiredOption("--objects <table>", "the restored table of objects")
+    .requiredOption("--changes <table>", "the restored table of changes, of the same instant")
+    .option("--yes", "do it; without this it only says what would be done", false)
+    .option("--again", "do it although the tables have been restored or written before", false)
+    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
+    .action(async (options: RestoreOptions) => {
+      code = await commands.restore(options);
     });
   try {
     await program.parseAsync(words, { from: "user" });

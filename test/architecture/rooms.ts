@@ -10,7 +10,7 @@ const agentParts = ["lib/base", "lib/api"];
 /**
  * Who may see whom. A room sees itself, the rooms in `sees` and the packages in `uses`, and nothing else; the longest
  * name that fits a file is its room. Read aloud: controllers see neither the API server nor a store; the store sees
- * no kind; lib sees neither agent, functions nor infra; only the embedded cluster names a store's driver.
+ * no kind; lib sees neither agent, functions nor infra; only hosts name a store's driver.
  */
 export const rooms: Readonly<Record<string, Room>> = {
   "lib/base": { sees: [] },
@@ -30,7 +30,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth/aws-iam": { sees: ["lib/base", "lib/auth"], uses: ["node:crypto"] },
-  "lib/auth/service-account": { sees: ["lib/base", "lib/api", "lib/client", "lib/auth"], uses: ["jose", "node:crypto"] },
+  "lib/auth/service-account": {
+    sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
+    uses: ["jose", "node:crypto"],
+  },
   "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
   "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
   "lib/apiserver": {
@@ -107,6 +110,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["node:*"],
   },
+  "agent/restore": { sees: ["lib/base", "lib/cli", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
   "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/logs": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/oci": { sees: ["lib/base"], uses: ["node:*"] },
@@ -144,6 +148,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/link",
       "agent/node",
       "agent/pods",
+      "agent/restore",
       "agent/runtime",
       "agent/runtime/containerd",
       "agent/runtime/fake",

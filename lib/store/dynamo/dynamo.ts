@@ -6,7 +6,7 @@ import { type Head, objectPartition, raiseFloor, raiseMark, readCounter, readHea
 import { changeOf, entryOf, number, typeOfSlot } from "./items.ts";
 import { listObjects } from "./list.ts";
 import { changesOf, type Memory, readRun } from "./read.ts";
-import { type Restored, restoreTypes } from "./restore.ts";
+import { type Restored, restoreTypes, type Standing, standingsOf } from "./restore.ts";
 import { type Rules, times } from "./rules.ts";
 import { readSlot } from "./slots.ts";
 import { settledThrough, sweepType } from "./sweep.ts";
@@ -56,6 +56,8 @@ export interface DynamoStore extends Store {
    * that go on from older ones are told that these are gone, and objects that are behind the log are brought up to it.
    */
   afterRestore(): Promise<Restored[]>;
+  /** Where the logs of all types stand that have ever been written. Reads and changes nothing. */
+  standings(): Promise<Standing[]>;
   /**
    * What the new image of a stream record says; undefined for what wakes nobody, and where a part of it has gone
    * already: the stream is a wake-up, the log is the truth.
@@ -175,6 +177,7 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
     sweep: (type) => sweepType(context, type, memoryOf(type)),
     reshard: (type, count) => setShards(context, type, count),
     afterRestore: () => restoreTypes(context),
+    standings: () => standingsOf(context),
     streamed: async (image) => {
       const type = typeOfSlot(image);
       if (image["w"] === undefined || type === undefined) return undefined;

@@ -21,15 +21,25 @@ export interface Restored {
   lost: string[];
 }
 
+/** Where the log of one type stands. */
+export interface Standing {
+  type: string;
+  /** The last revision that was handed out. */
+  revision: number;
+  /** When that was, in milliseconds since the epoch; rounded up, by up to ten seconds. */
+  drawnAt: number;
+}
+
 /** Goes through all types. May be run again after it was interrupted: revisions then jump once more. */
 export async function restoreTypes(context: Context): Promise<Restored[]> {
   const restored: Restored[] = [];
-  for (const type of await typesOf(context)) restored.push(await restoreType(context, type));
+  for (const { type } of await standingsOf(context)) restored.push(await restoreType(context, type));
   return restored;
 }
 
-async function typesOf(context: Context): Promise<string[]> {
-  const types: string[] = [];
+/** All types that have ever been written, by name. */
+export async function standingsOf(context: Context): Promise<Standing[]> {
+  const standings: Standing[] = [];
   await eachPage(
     (start) =>
       context.dynamo.scan({
@@ -39,10 +49,15 @@ async function typesOf(context: Context): Promise<string[]> {
         ExpressionAttributeValues: { ":prefix": { S: "type#" }, ":counter": { S: "counter" } },
         ...start,
       }),
-    (item) => types.push(item["p"]!.S!.slice("type#".length)),
+    (item) =>
+      standings.push({
+        type: item["p"]!.S!.slice("type#".length),
+        revision: number(item, "c"),
+        drawnAt: number(item, "t"),
+      }),
     context,
   );
-  return types.sort();
+  return standings.sort((a, b) => (a.type < b.type ? -1 : 1));
 }
 
 async function restoreType(context: Context, type: string): Promise<Restored> {

@@ -1,2 +1,2 @@
 /** A real engine for the driver's two tables, for tests of what stands above the driver. Nothing here ships. */
-export { dynoxidePath, emulator, startDynoxide, tableInput } from "./dynoxide.ts";
+export { dynoxidePath, emulator, makeTables, startDynoxide, tableInput } from "./dynoxide.ts";
