@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { access } from "./cases/access.ts";
 import { containers } from "./cases/containers.ts";
 import { jobCases } from "./cases/jobs.ts";
 import { reading } from "./cases/reading.ts";
+import { asRobot, tokens } from "./cases/tokens.ts";
 import { making, writing } from "./cases/writing.ts";
 import { type SkiffProcess, startSkiff } from "./cluster.ts";
 import { check, findKubectls, kubectl, type Setting } from "./runner.ts";
@@ -48,9 +49,29 @@ describe.each(versions)("%s", (path) => {
   afterAll(async () => {
     await kubectl(setting(path), { run: `delete ns ${setting(path).namespace} --wait=false`, global: true });
   });
-  test.each([...making, ...reading, ...writing, ...access, ...containers, ...jobCases])(
+  test.each([...making, ...reading, ...writing, ...access, ...containers, ...jobCases, ...tokens])(
     "$run",
     { timeout: 90_000 },
     (step) => check(setting(path), step),
   );
+
+  test("a token is all that its bearer needs, for as long as its pod is there", async () => {
+    const own = setting(path);
+    const made = await kubectl(own, { run: "create token robot --bound-object-kind=Pod --bound-object-name=bearer" });
+    const kubeconfig = `${own.home}-token`;
+    const config = JSON.parse(readFileSync(own.kubeconfig, "utf8"));
+    config.users[0].user = { token: made.out.trim() };
+    writeFileSync(kubeconfig, JSON.stringify(config));
+    const robot = { ...own, kubeconfig };
+    for (const step of asRobot) await check(robot, step);
+    await check(own, { run: "delete pod bearer --force", source: "setup", out: /deleted/ });
+    const gone = {
+      run: "auth whoami",
+      source: "upstream validator",
+      code: 1,
+      err: /Unauthorized|logged in/,
+      within: 5,
+    };
+    await check(robot, gone);
+  });
 });
