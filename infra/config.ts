@@ -19,6 +19,10 @@ const label = /^[a-z]([a-z0-9-]*[a-z0-9])?$/;
 const image = z
   .string()
   .min(1, "must be the name of an image, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/skiff:1");
+const tableName = z.string().regex(/^[a-zA-Z0-9_.-]{3,255}$/, "must be the name of a table");
+const streamArn = z
+  .string()
+  .regex(/^arn:aws[a-z-]*:dynamodb:[^:]+:\d{12}:table\/[^/]+\/stream\/\S+$/, "must be the ARN of a table's stream");
 
 const usualTypes = { arm64: ["t4g.small"], x86_64: ["t3a.small"] };
 
@@ -139,6 +143,8 @@ const Config = z
     fargate: z.boolean().default(false),
     /** Whether everybody may read the two documents by which AWS IAM trusts the cluster's service accounts. */
     publicIssuer: z.boolean().default(true),
+    /** Tables that were restored, in the place of those that the stacks make; `stream` is that of the changes. */
+    restored: z.strictObject({ objects: tableName, changes: tableName, stream: streamArn }).optional(),
     /** What happens to tables, secret, logs and issuer when the stacks are removed. */
     data: z.enum(["keep", "delete"]).default("keep"),
   })
@@ -148,6 +154,9 @@ const Config = z
       if (first !== index)
         context.addIssue({ code: "custom", path: ["nodeGroups", index, "name"], message: "is taken" });
     }
+    const { restored } = config;
+    if (restored && !restored.stream.includes(`:table/${restored.changes}/`))
+      context.addIssue({ code: "custom", path: ["restored", "stream"], message: `is not ${restored.changes}'s` });
     const blocks = [
       ["podCidr", config.podCidr],
       ["serviceCidr", config.serviceCidr],

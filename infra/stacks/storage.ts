@@ -22,8 +22,7 @@ import { discoveryDocuments } from "../permissions.ts";
 export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   const keeps = config.data === "keep";
   const removalPolicy = keeps ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
-  const objects = table(stack, "Objects", tables.objects, keeps);
-  const changes = table(stack, "Changes", tables.changes, keeps);
+  const { objects, changes, stream } = config.restored ? adopted(stack, config.restored) : made(stack, keeps);
 
   const secret = new secrets.Secret(stack, "SigningSecret", {
     description: `Skiff ${config.cluster}: what signs service account tokens`,
@@ -51,8 +50,8 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   Object.assign(parts.environment, {
     SKIFF_CLUSTER: config.cluster,
     SKIFF_CLUSTER_ID: clusterIdOf(stack, config),
-    SKIFF_OBJECTS_TABLE: objects.tableName,
-    SKIFF_CHANGES_TABLE: changes.tableName,
+    SKIFF_OBJECTS_TABLE: objects.name,
+    SKIFF_CHANGES_TABLE: changes.name,
     SKIFF_ADMINISTRATOR: config.administrator,
     SKIFF_SERVICE_CIDR: config.serviceCidr,
     SKIFF_POD_CIDR: config.podCidr,
@@ -62,9 +61,9 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
     SKIFF_POD_LOG_GROUP: podLogs.logGroupName,
   } satisfies Parts["environment"]);
   Object.assign(parts.arns, {
-    objects: objects.tableArn,
-    changes: changes.tableArn,
-    changesStream: changes.tableStreamArn!,
+    objects: objects.arn,
+    changes: changes.arn,
+    changesStream: stream,
     signingSecret: secret.secretArn,
     oidcBucket: bucket.bucketArn,
     podLogs: stack.formatArn({
@@ -79,6 +78,31 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
 /** Unique in the world: what a token is made for must be this cluster and no other. */
 export const clusterIdOf = (stack: Stack, config: Config): string =>
   `${stack.account}/${config.region}/${config.cluster}`;
+
+interface Tables {
+  objects: { name: string; arn: string };
+  changes: { name: string; arn: string };
+  stream: string;
+}
+
+function made(stack: Stack, keeps: boolean): Tables {
+  const objects = table(stack, "Objects", tables.objects, keeps);
+  const changes = table(stack, "Changes", tables.changes, keeps);
+  return {
+    objects: { name: objects.tableName, arn: objects.tableArn },
+    changes: { name: changes.tableName, arn: changes.tableArn },
+    stream: changes.tableStreamArn!,
+  };
+}
+
+/** Tables of another hand: their stream, expiry, backups and protection are whoever restored them's to turn on. */
+function adopted(stack: Stack, { objects, changes, stream }: NonNullable<Config["restored"]>): Tables {
+  const named = (name: string) => ({
+    name,
+    arn: stack.formatArn({ service: "dynamodb", resource: "table", resourceName: name }),
+  });
+  return { objects: named(objects), changes: named(changes), stream };
+}
 
 const types = { S: dynamodb.AttributeType.STRING, N: dynamodb.AttributeType.NUMBER };
 
