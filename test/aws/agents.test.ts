@@ -142,7 +142,9 @@ describe("agents", () => {
 
   test("carry no streams, and whoever asks is told why", async () => {
     expect(await run("exec crashing -- true")).toMatchObject({ code: 1 });
-    const { code, err } = await run(`get --raw /api/v1/namespaces/${namespace}/pods/crashing/exec?command=true`);
+    const { code, err } = await run(
+      `get --raw ${new URL(stage.url).pathname}/api/v1/namespaces/${namespace}/pods/crashing/exec?command=true`,
+    );
     expect(code).toBe(1);
     expect(err).toContain("running a command in a container is not possible through API Gateway");
   });
@@ -159,9 +161,10 @@ describe("an instance that is terminated", () => {
     });
     expect(await nodeNamed(second.id)).toBeUndefined();
     const homes = async () => (await podsOf("web")).map(({ spec }) => spec?.nodeName);
-    await expect.poll(homes, { timeout: 110_000, interval: 500, message: said() }).toEqual(Array(4).fill(first.id));
+    // Each process of the controller waits for the node's return for itself.
+    await expect.poll(homes, { timeout: 170_000, interval: 500, message: said() }).toEqual(Array(4).fill(first.id));
     expect(await run("rollout status deployment/web --timeout=60s")).toMatchObject({ code: 0 });
-  });
+  }, 240_000);
 });
 
 describe("an agent that dies", () => {
