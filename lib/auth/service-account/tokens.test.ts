@@ -227,6 +227,12 @@ test("tokens that are bound to a secret or a node end with it", async () => {
   expect((await whoami(nodes)).json.status.userInfo.extra["authentication.kubernetes.io/node-name"]).toEqual(["two"]);
   await cluster.ask("DELETE", "/api/v1/nodes/two");
   await refusedBecause(nodes, "service account token has been invalidated");
+  // A pod's token only tells of the node.
+  await cluster.addNode("three");
+  await newPod("there", { nodeName: "three" });
+  const pod = await tokenOf(bindTo("Pod", "there"));
+  await cluster.ask("DELETE", "/api/v1/nodes/three");
+  expect((await whoami(pod)).status).toBe(201);
 });
 
 test("a token ends with its account, and is none of the next by that name", async () => {
