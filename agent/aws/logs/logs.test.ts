@@ -218,7 +218,7 @@ test("every run of every container has its stream, and after a restart nothing i
   await shipping.stop();
   shipping = shipLogs(options);
   await expect.poll(sent, { timeout: 10_000 }).toEqual({ ...whole, "default/pod-u2/u2/main/0": "begun,over" });
-  expect((await readdir(join(folder, "shipped"))).length).toBe(3);
+  await expect.poll(() => readdir(join(folder, "shipped")), { timeout: 5000 }).toHaveLength(3);
   await runtime.pods.removeSandbox(sandbox);
   await expect.poll(() => readdir(join(folder, "shipped")), { timeout: 5000 }).toHaveLength(1);
   await shipping.stop();
@@ -226,4 +226,19 @@ test("every run of every container has its stream, and after a restart nothing i
   const positions = await positionsIn(join(folder, "shipped"));
   await positions.keepOnly(new Set());
   expect(await readdir(join(folder, "shipped"))).toEqual([]);
+});
+
+test("a disk that takes nothing keeps no log from being sent, once", async () => {
+  const runtime = fakeRuntime({ clock: systemClock });
+  const sent: string[] = [];
+  const put = async (_: string, events: InputLogEvent[]) =>
+    void sent.push(...events.map(({ message = "" }) => message));
+  const options = { runtime, region: "eu-west-1", group: "g", folder, clock: systemClock, log: silentLog, put };
+  const shipping = shipLogs(options);
+  await expect.poll(() => readdir(folder)).toEqual(["shipped"]);
+  await rm(join(folder, "shipped"), { recursive: true });
+  await startPod(runtime, "u1", "echo one; sleep 2; echo two; sleep 2; echo three");
+  await expect.poll(() => sent, { timeout: 10_000 }).toEqual(["one", "two", "three"]);
+  await shipping.stop();
+  expect(sent).toEqual(["one", "two", "three"]);
 });

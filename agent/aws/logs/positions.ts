@@ -40,7 +40,8 @@ export async function positionsIn(folder: string): Promise<Positions> {
     },
     remove: (stream) => rm(join(folder, fileOf(stream)), { force: true }),
     async keepOnly(streams) {
-      const kept = new Set([...streams].map(fileOf));
+      // One may be being written just now.
+      const kept = new Set([...streams].flatMap((stream) => [fileOf(stream), `${fileOf(stream)}.new`]));
       for (const name of await readdir(folder)) if (!kept.has(name)) await rm(join(folder, name), { force: true });
     },
   };

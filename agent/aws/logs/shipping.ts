@@ -110,7 +110,11 @@ interface Place extends ShippingOptions {
 /** Sends one container's output to its end, through whatever failures. Never rejects. */
 async function shipAll(place: Place, positions: Positions, stream: string, id: string): Promise<void> {
   const { runtime, clock, log, signal } = place;
-  const save = (next: Position): Promise<void> => positions.write(stream, next);
+  // A full disk is no reason to send anything twice: only a restart would do that.
+  const save = (next: Position): Promise<void> =>
+    positions
+      .write(stream, next)
+      .catch((error: unknown) => log.warn("how much of a log is sent cannot be kept", { error: messageOf(error) }));
   while (!signal.aborted) {
     try {
       const position = await positions.read(stream);
