@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -201,4 +201,23 @@ test("configuration reaches a container by file and by environment", async () =>
     out: /33554432/,
   });
   await check(setting, { run: "delete pod configured --now", source: "kubelet" });
+});
+
+test("a container finds its account's token, the authority and its namespace, and the API knows it by them", async () => {
+  const run = "run bearer --image=busybox:latest --restart=Never --command -- sleep 1000";
+  await check(setting, { run, source: "kubelet", out: /created/ });
+  await check(setting, { run: "wait pod/bearer --for=condition=Ready --timeout=60s", source: "kubelet" });
+  const folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+  const cat = (file: string) => ({ run: `exec bearer -- cat ${folder}/${file}`, source: "upstream admission" });
+  await check(setting, { ...cat("namespace"), out: /^default$/ });
+  await check(setting, { ...cat("ca.crt"), out: /BEGIN CERTIFICATE/ });
+  const { out: token } = await kubectl(setting, cat("token"));
+  const config = JSON.parse(readFileSync(setting.kubeconfig, "utf8"));
+  config.users[0].user = { token };
+  const kubeconfig = join(home, "bearer");
+  writeFileSync(kubeconfig, JSON.stringify(config));
+  const source = "upstream validator";
+  const out = [/Username\s+system:serviceaccount:default:default/, /pod-name\s+\[bearer\]/];
+  await check({ ...setting, kubeconfig }, { run: "auth whoami", source, out });
+  await check(setting, { run: "delete pod bearer --now", source: "kubelet" });
 });
