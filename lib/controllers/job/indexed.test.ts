@@ -88,7 +88,7 @@ test("an index has one pod: repeated ones and those without an index go (appendD
     const annotations = index === undefined ? {} : { "batch.kubernetes.io/job-completion-index": index };
     await stage.client.create(pods, {
       metadata: { ...metadata, name, annotations },
-      spec: { containers: kept.spec!.containers, restartPolicy: "Never" },
+      spec: { containers: kept.spec!.containers, volumes: kept.spec!.volumes, restartPolicy: "Never" },
     } as never);
   };
   await copy("pi-again", "1");
