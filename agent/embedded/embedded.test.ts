@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -126,7 +126,8 @@ describe("a running cluster", () => {
 
   beforeAll(async () => {
     dataDir = folder();
-    child = spawn(process.execPath, [program, "up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"], {
+    const words = ["up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"];
+    child = spawn(process.execPath, [program, ...words, "--audit-log", join(dataDir, "audit.log")], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     let said = "";
@@ -178,6 +179,21 @@ describe("a running cluster", () => {
       sent.end(options.body);
     });
   };
+
+  test("the audit log has a line for each request", async () => {
+    await ask("/api/v1/namespaces/audited");
+    const file = join(dataDir, "audit.log");
+    const events = lines(readFileSync(file, "utf8")).map((line) => JSON.parse(line));
+    const [event] = events.filter(({ objectRef }) => objectRef?.name === "audited");
+    expect(event).toMatchObject({
+      apiVersion: "audit.k8s.io/v1",
+      verb: "get",
+      user: { username: "kubernetes-admin" },
+      sourceIPs: ["127.0.0.1"],
+      responseStatus: { code: 404, reason: "NotFound" },
+    });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
 
   test("a second one in the same folder is refused and the first goes on", async () => {
     const second = await skiff(["up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"]);

@@ -9,6 +9,7 @@ import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
 import { sqliteStore } from "#store/sqlite";
 import { type AgentProcess, startAgent } from "./agent-process.ts";
+import { openAuditLog } from "./audit-log.ts";
 import { type DataFolder, dataFolder, lockFolder, Refusal } from "./data-folder.ts";
 import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
@@ -110,6 +111,8 @@ async function startControlPlane(
   const keys = signingKeys(folder.pki);
   const store = sqliteStore({ path: folder.store, exclusive: true });
   opened.push(() => store.close());
+  const audit = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, log);
+  if (audit) opened.push(() => audit.close());
   const links = createLinks(log);
   const address = reachable(options.bind);
   const plane = controlPlane({
@@ -122,6 +125,7 @@ async function startControlPlane(
     ca: pki.ca,
     tokens: (client) => tokenAuthority({ keys, issuer, client, clock: systemClock, random: systemRandom }),
     caching: "live",
+    ...(audit ? { audit: audit.write } : {}),
     ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
   });
   const tls = await pki.server(serverNames(options));

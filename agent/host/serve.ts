@@ -120,12 +120,14 @@ const peers = new WeakMap<object, ApiRequest["peer"]>();
 function peerOf(socket: TLSSocket): ApiRequest["peer"] {
   const known = peers.get(socket);
   if (known) return known;
-  let peer: ApiRequest["peer"] = {};
+  // IPv4 in its own form, also where the socket takes both.
+  const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
+  let peer: ApiRequest["peer"] = address === undefined ? {} : { address };
   if (socket.authorized) {
     const { subject } = socket.getPeerCertificate();
     const organizations = subject?.O === undefined ? [] : [subject.O].flat();
     const commonName = [subject?.CN ?? ""].flat()[0] ?? "";
-    peer = { certificate: { commonName, organizations } };
+    peer = { ...peer, certificate: { commonName, organizations } };
   }
   peers.set(socket, peer);
   return peer;

@@ -8,6 +8,7 @@ import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
 import { clock, openPlane, podLogs, random, signingRing, sts } from "../ports.ts";
 import { longestToken } from "../signing.ts";
+import { isRoutine } from "./audit.ts";
 import { identity } from "./identity.ts";
 import { logLinks, notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
@@ -33,6 +34,9 @@ const open = (): ControlPlane => {
       nodeRoles: told("SKIFF_NODE_ROLES").split(",").filter(Boolean),
       ...{ sts, clock, log },
     }),
+    audit: (event) => {
+      if (!isRoutine(event)) log.info("a request was answered", { audit: event });
+    },
     links: logLinks({
       client: () => plane.client,
       logs: podLogs(),

@@ -14,6 +14,7 @@ export const ApiEvent = z.object({
   requestContext: z.object({
     requestId: z.string(),
     identity: z.object({
+      sourceIp: z.string().nullish(),
       accountId: z.string().nullish(),
       userArn: z.string().nullish(),
       user: z.string().nullish(),
@@ -45,7 +46,9 @@ export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal):
     // Each value is a group or the like of its own, and may hold the comma that joins them.
     if (name.startsWith("impersonate-")) repeated[name] = [...(repeated[name] ?? []), ...values];
   }
-  const { userArn, accountId, user } = requestContext.identity;
+  const { userArn, accountId, user, sourceIp } = requestContext.identity;
+  // Only what API Gateway has checked itself; on the other surface these fields are empty.
+  const principal = isSigned && userArn ? { arn: userArn, account: accountId ?? "", id: user ?? "" } : undefined;
   return {
     method: httpMethod,
     path: isSigned ? event.path.slice(signedPrefix.length) || "/" : event.path,
@@ -58,8 +61,7 @@ export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal):
       return bytes;
     },
     signal,
-    // Only what API Gateway has checked itself; on the other surface these fields are empty.
-    ...(isSigned && userArn ? { peer: { principal: { arn: userArn, account: accountId ?? "", id: user ?? "" } } } : {}),
+    peer: { ...(principal ? { principal } : {}), ...(sourceIp ? { address: sourceIp } : {}) },
   };
 }
 

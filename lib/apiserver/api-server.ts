@@ -3,7 +3,8 @@ import type { User } from "#auth";
 import { messageOf } from "#base";
 import type { Client } from "#client";
 import type { Change } from "#store";
-import { refusal } from "./answer.ts";
+import { refusal, statusOf } from "./answer.ts";
+import { audit, type Trail } from "./audit.ts";
 import { discovery } from "./discovery.ts";
 import { dispatch, pageNotFound } from "./dispatch.ts";
 import { admit, authenticate, authorize, impersonate } from "./filters.ts";
@@ -11,7 +12,7 @@ import { health } from "./health.ts";
 import { eventOf, localClient } from "./local-client.ts";
 import { openapi } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
-import { type ApiRequest, type ApiResponse, requestInfo } from "./request.ts";
+import { type ApiRequest, type ApiResponse, type RequestInfo, requestInfo } from "./request.ts";
 import { defaultLimits, type Server, type ServerOptions } from "./server.ts";
 
 export interface ApiServer {
@@ -40,11 +41,11 @@ export function apiServer(options: ServerOptions): ApiServer {
     options.registry.find("", version, "namespaces")?.kind.subresources?.[word] !== undefined;
 
   /** The filters, in the order in which a request meets them. */
-  const answer = async (request: ApiRequest): Promise<ApiResponse> => {
-    const info = requestInfo(request, isPart);
-    const authenticated = await authenticate(server, request);
-    const user = await impersonate(server, request, authenticated);
-    await authorize(server, request, info, user);
+  const answer = async (request: ApiRequest, info: RequestInfo, trail: Trail): Promise<ApiResponse> => {
+    trail.user = await authenticate(server, request);
+    const user = await impersonate(server, request, trail.user);
+    if (user !== trail.user) trail.impersonated = user;
+    await authorize(server, request, info, user, trail);
     const leave = admit(server, request, info);
     try {
       if (info.resource) return await dispatch(server, request, info, user);
@@ -68,10 +69,13 @@ export function apiServer(options: ServerOptions): ApiServer {
 
   return {
     async handle(request) {
+      const info = requestInfo(request, isPart);
+      const trail: Trail = { receivedAt: options.clock.now() };
       try {
-        return await answer(request);
+        return audit(server, { request, info, trail }, await answer(request, info, trail));
       } catch (error) {
         const response = refusal(error);
+        trail.refused = statusOf(error);
         if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
           options.log.error("a request failed", {
             method: request.method,
@@ -79,7 +83,7 @@ export function apiServer(options: ServerOptions): ApiServer {
             error: messageOf(error),
           });
         }
-        return response;
+        return audit(server, { request, info, trail }, response);
       }
     },
     client: (user) => localClient(server, user),

@@ -1,6 +1,7 @@
 import { type AccessAttributes, parseFieldSelector, pathSegmentErrors } from "#api/meta";
 import { isOpen, type User } from "#auth";
 import { ApiError, badRequest, forbidden, tooManyRequests, unauthorized } from "#base";
+import type { Trail } from "./audit.ts";
 import { type ApiRequest, isTrue, type RequestInfo, valuesOf } from "./request.ts";
 import type { Server } from "./server.ts";
 
@@ -87,7 +88,13 @@ function decoded(key: string): string {
 }
 
 /** Throws ApiError 403 in upstream's words unless somebody allows the request. */
-export async function authorize(server: Server, request: ApiRequest, info: RequestInfo, user: User): Promise<void> {
+export async function authorize(
+  server: Server,
+  request: ApiRequest,
+  info: RequestInfo,
+  user: User,
+  trail: Trail,
+): Promise<void> {
   const { group, version, plural, subresource, namespace } = info;
   const fieldSelector = request.query.get("fieldSelector") ?? undefined;
   const name = info.name === "" ? selectedName(info.verb, fieldSelector) : info.name;
@@ -99,7 +106,9 @@ export async function authorize(server: Server, request: ApiRequest, info: Reque
     ...(info.resource ? { resource } : {}),
     fieldSelector,
   };
-  await demand(server, attributes);
+  const decision = (await server.authorize(attributes)) ?? { allowed: false, reason: "" };
+  trail.decision = decision;
+  if (!decision.allowed) throw refused(attributes, decision.reason);
 }
 
 /** Throws ApiError 403 in upstream's words unless somebody allows this. */

@@ -19,6 +19,8 @@ export interface ApiRequest {
     certificate?: { commonName: string; organizations: string[] };
     /** Who signed the request, where the host's gateway has checked the signature. */
     principal?: Credentials["principal"];
+    /** From where it came, as an IP address. */
+    address?: string;
   };
 }
 
@@ -27,6 +29,8 @@ export interface ApiResponse {
   status: number;
   headers: Record<string, string | string[]>;
   body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** The name of the object that was made, where the path names none. */
+  made?: string;
   /** With status 101: the host joins the client's connection to this path of the node's agent. */
   tunnel?: { node: string; path: string };
   /** With status 101: the connection becomes the link of this node's agent. */

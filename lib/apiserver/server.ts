@@ -3,6 +3,7 @@ import type { Kind } from "#api/meta";
 import type { Authenticator, Authorizer, RuleResolver, TokenAuthority, User } from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { Cache, Entry, Page, Store } from "#store";
+import type { AuditSink } from "./audit.ts";
 import type { Registry, Resource } from "./registry.ts";
 
 /** The way to the agents, which dial in; the host gives it. */
@@ -45,6 +46,8 @@ export interface ServerOptions {
   cache?: (type: string) => Promise<Cache> | undefined;
   links?: NodeLinks;
   limits?: Partial<Limits>;
+  /** Hears of every request but health checks, when it has been answered; never of what this process does itself. */
+  audit?: AuditSink;
   /** Named checks of /readyz beside the server's own; each throws or rejects with what is wrong. */
   checks?: Readonly<Record<string, () => Promise<void> | void>>;
 }

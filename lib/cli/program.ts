@@ -12,6 +12,7 @@ export interface UpOptions {
   podCidr: string;
   serviceCidr: string;
   registryMirror: string[];
+  auditLog?: string;
   verbose: boolean;
 }
 
@@ -117,6 +118,7 @@ export async function parseCommand(words: readonly string[], commands: Commands,
         .argParser(mirror)
         .default([]),
     )
+    .addOption(option("--audit-log <file>", "append a line of JSON for each request (audit.k8s.io/v1)"))
     .addOption(option("--verbose", "say more").default(false))
     .action(async (options: UpOptions) => {
       code = await commands.up(options);

@@ -1,6 +1,6 @@
 import { admissionPlugins } from "#admission";
 import { catalog, storageOf } from "#api";
-import { type ApiServer, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
+import { type ApiServer, type AuditSink, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
 import {
   type Authenticator,
   bearerTokens,
@@ -36,6 +36,8 @@ export interface ControlPlaneOptions {
   tokens?: (client: () => Client) => TokenAuthority;
   links?: NodeLinks;
   limits?: Partial<Limits>;
+  /** Hears of every request but health checks; controllers and the scheduler make none. */
+  audit?: AuditSink;
   /** Where cluster IPs come from, such as `10.96.0.0/16`. */
   serviceCidr: string;
   /** Address and port at which pods and people reach the API; told by the `kubernetes` service. */
@@ -157,6 +159,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.caching === "none" ? {} : { cache }),
     ...(options.links ? { links: options.links } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.audit ? { audit: options.audit } : {}),
   });
   const client = server.client(component("apiserver"));
   const managing = server.client(component("kube-controller-manager"));

@@ -101,6 +101,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/api",
       "lib/client",
       "lib/cli",
+      "lib/apiserver",
       "lib/controlplane",
       "lib/store/sqlite",
       "lib/auth/certificates",

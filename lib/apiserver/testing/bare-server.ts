@@ -4,6 +4,7 @@ import { clientCertificates, masters, openPaths, union } from "#auth";
 import { silentLog, systemClock, systemRandom } from "#base";
 import type { Store } from "#store";
 import { apiServer } from "../api-server.ts";
+import type { AuditSink } from "../audit.ts";
 import { createRegistry } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Limits } from "../server.ts";
@@ -37,7 +38,7 @@ export interface BareServer {
   ): Promise<ApiResponse & { json: any }>;
 }
 
-export function bareServer(store: Store, limits: Partial<Limits> = {}): BareServer {
+export function bareServer(store: Store, limits: Partial<Limits> = {}, audit?: AuditSink): BareServer {
   const server = apiServer({
     store,
     limits,
@@ -49,6 +50,7 @@ export function bareServer(store: Store, limits: Partial<Limits> = {}): BareServ
     authenticators: [clientCertificates],
     authorize: union(masters, openPaths),
     admission: [],
+    ...(audit ? { audit } : {}),
   });
   const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>
     server.handle({

@@ -14,5 +14,6 @@ export async function create(call: Call, request: ApiRequest): Promise<ApiRespon
   call.warnings.push(...received.warnings);
   call.dryRun = options.dryRun;
   const written = await createObject(call, received.object as unknown as KubernetesObject);
-  return objectAnswer(call, request, 201, written);
+  const { name } = written.object.metadata;
+  return { ...objectAnswer(call, request, 201, written), ...(name ? { made: name } : {}) };
 }
