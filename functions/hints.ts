@@ -1,9 +1,13 @@
-import { type ApiGatewayManagementApiClient, PostToConnectionCommand } from "@aws-sdk/client-apigatewaymanagementapi";
+import {
+  type ApiGatewayManagementApiClient,
+  DeleteConnectionCommand,
+  PostToConnectionCommand,
+} from "@aws-sdk/client-apigatewaymanagementapi";
 import type { Clock, Log } from "#base";
 import type { Change } from "#store";
 import { type Connection, type Connections, concerns } from "./connections.ts";
 
-/** Tells agents that what they watch has moved; they then read it for themselves. A lost hint costs time, nothing else. */
+/** Tells agents that what they watch has moved; they then read it for themselves. Who cannot be told is cut off. */
 export type Hints = (type: string, change: Change) => Promise<void>;
 
 const maxAge = 5000;
@@ -21,9 +25,12 @@ export function agentHints(
   const tell = async ({ id }: Connection, type: string, revision: number): Promise<void> => {
     const Data = JSON.stringify({ type, revision });
     await api.send(new PostToConnectionCommand({ ConnectionId: id, Data })).catch(async (error: Error) => {
-      if (error.name !== "GoneException") return log.warn("an agent could not be told", { error });
       known = undefined;
       await connections.close(id);
+      if (error.name === "GoneException") return;
+      // It must not believe that it hears of everything: it connects anew, and then looks.
+      log.warn("an agent could not be told and is cut off", { error });
+      await api.send(new DeleteConnectionCommand({ ConnectionId: id })).catch(() => {});
     });
   };
   return async (type, change) => {

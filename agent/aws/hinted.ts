@@ -10,8 +10,12 @@ export interface HintedOptions {
   log: Log;
 }
 
-/** A look that nothing asked for, in case a hint was lost: so soon after something came, and so rarely at rest. */
-const slowPoll = { first: 2 * 60_000, longest: 5 * 60_000 };
+/**
+ * A look that nothing asked for, in case a hint was lost: so soon after something came, and so rarely at rest. Who
+ * cannot be told is cut off and looks when it is back, as after every connection's two hours; looking each five minutes
+ * would cost more than all heartbeats.
+ */
+const slowPoll = { first: 2 * 60_000, longest: 120 * 60_000 };
 /** While no hints can come. */
 const blindPoll = 15_000;
 /** A hint may come before what it tells of can be read. */

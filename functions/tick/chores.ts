@@ -21,6 +21,8 @@ import {
 import { tendKeys } from "../signing.ts";
 
 const minute = 60_000;
+/** Dead letters are looked at so often, in minutes. */
+const rearmEvery = 5;
 /** Each type's log is shortened so often; all types together each hour. */
 const hour = 60;
 /** Every key of every controller is looked at so often, in case a wake-up was lost for good. In minutes. */
@@ -30,16 +32,19 @@ const keysEvery = 6 * hour;
 const keysAt = 17;
 
 /** Everything that the clock makes due. One chore that fails does not keep the others; the first failure is thrown. */
-export async function chores(plane: ControlPlane): Promise<void> {
-  const now = clock.now();
+export async function chores(
+  plane: ControlPlane,
+  { now, resync: isAsked }: { now: number; resync: boolean },
+): Promise<void> {
   const count = Math.floor(now / minute);
   const todo: [string, () => Promise<unknown>][] = [
-    ["due keys", () => sweepDue(now)],
-    ["dead letters", () => rearm(plane, count)],
+    ["due keys", () => sweepDue(Math.max(now, clock.now()))],
     ["looks at nodes", () => plane.onDemand().everyMinute()],
     ["compaction", () => compact(plane, count)],
   ];
-  if (count % resyncEvery === 0) todo.push(["a resync", () => resync(plane, count)]);
+  // Asking an empty queue costs as much as asking a full one.
+  if (count % rearmEvery === 0) todo.push(["dead letters", () => rearm(plane, count)]);
+  if (isAsked || count % resyncEvery === 0) todo.push(["a resync", () => resync(plane, count)]);
   if (count % keysEvery === keysAt) {
     todo.push([
       "the signing keys",

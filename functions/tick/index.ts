@@ -1,7 +1,14 @@
 /** The clock: what is due is done, each minute. It waits for nothing and does no controller's work but the minute's looks. */
 import { z } from "zod";
 import { lambda } from "../middleware.ts";
-import { openPlane } from "../ports.ts";
+import { clock, hopping, openPlane } from "../ports.ts";
 import { chores } from "./chores.ts";
 
-export const handler = lambda(z.object({}), () => chores(openPlane()));
+/** The minute that it is for; or the alarm's word that changes were lost. */
+const TickEvent = z.object({ time: z.iso.datetime().optional(), resync: z.boolean().optional() });
+
+export const handler = lambda(TickEvent, ({ time, resync }) =>
+  hopping(0, () =>
+    chores(openPlane(), { now: time === undefined ? clock.now() : Date.parse(time), resync: resync ?? false }),
+  ),
+);

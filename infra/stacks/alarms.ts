@@ -27,9 +27,9 @@ const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: atLeast, LESS_THAN_THRESHOLD: below 
 const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
 
 /**
- * What somebody hears of. With few alarms: the clock stands still, a key was given up. With all, two
- * that sum up more: requests fail, or work is lost or stands still; and a page to look at. Each metric of an alarm costs
- * a dime a month, each alarm that sums up half a dollar, the page three.
+ * What somebody hears of. With few alarms: the clock stands still, a key was given up. With all, two that sum up more:
+ * requests fail, or work is lost or stands still; and a page to look at. Each metric of an alarm costs a dime a month,
+ * each alarm that sums up half a dollar, the page three.
  */
 export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
   const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });

@@ -7,12 +7,33 @@ import type { Usage } from "./prices.ts";
  */
 
 /** One tick of the clock with three nodes, the average of an hour. */
-export const perTick: Usage = {};
+const perTick: Usage = {
+  writeUnits: 0.45,
+  readUnits: 13.8,
+  lambdaRequests: 1,
+  lambdaGbSeconds: 0.0786,
+  fifoRequests: 0.2,
+};
 /** One heartbeat of one agent. */
-export const perHeartbeat: Usage = {};
+const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0099, socketMessages: 1 };
 /** A read of one object by somebody who is known. */
-export const perRead: Usage = {};
-/** A write of a client, with everything that controllers and the scheduler do because of it. */
-export const perWrite: Usage = {};
+const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0112, apiRequests: 1 };
+/** A write of an object of 3 KB that nobody waits for. */
+const perWrite: Usage = {
+  writeUnits: 5,
+  readUnits: 1.06,
+  lambdaRequests: 1.88,
+  lambdaGbSeconds: 0.0364,
+  apiRequests: 1,
+};
+/** A Deployment of two replicas gets another image: what controllers, scheduler and agents do and ask until it runs. */
+const perRollout: Usage = {
+  writeUnits: 369,
+  readUnits: 943,
+  lambdaRequests: 93.3,
+  lambdaGbSeconds: 6.62,
+  fifoRequests: 193,
+  apiRequests: 9,
+};
 
-export const measured = { perTick, perHeartbeat, perRead, perWrite };
+export const measured = { perTick, perHeartbeat, perRead, perWrite, perRollout };

@@ -121,6 +121,9 @@ export class Followers {
 
   #end(follower: Follower): boolean {
     this.#live.delete(follower);
-    return this.#all.delete(follower);
+    const isKnown = this.#all.delete(follower);
+    // Who reads only for followers must not go on for nobody.
+    if (isKnown && this.#all.size === 0) this.#source.poke();
+    return isKnown;
   }
 }

@@ -61,6 +61,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/scheduler",
     ],
   },
+  "lib/cost": { sees: [] },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
   functions: {
     sees: [
