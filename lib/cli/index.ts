@@ -4,6 +4,7 @@
  */
 export {
   type Commands,
+  type CostOptions,
   type DownOptions,
   type JoinOptions,
   parseCommand,

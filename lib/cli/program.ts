@@ -40,6 +40,18 @@ export interface RestoreOptions {
   output: "text" | "json";
 }
 
+export interface CostOptions {
+  /** Folder of the cloud assembly. */
+  templates: string;
+  agents: number;
+  requests: number;
+  writes: number;
+  rollouts: number;
+  /** GB. */
+  stored: number;
+  output: "text" | "json";
+}
+
 /** What the commands do; given by the host. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
@@ -47,6 +59,7 @@ export interface Commands {
   status(options: StatusOptions): Promise<number>;
   kubeconfig(options: DownOptions): Promise<number>;
   restore(options: RestoreOptions): Promise<number>;
+  cost(options: CostOptions): Promise<number>;
 }
 
 const runtimes = ["auto", "containerd", "fake"];
@@ -62,6 +75,11 @@ function count(text: string): number {
   if (!/^\d+$/.test(text) || nodes < 1 || nodes > 5000)
     throw new InvalidArgumentError("it takes a number from 1 to 5000.");
   return nodes;
+}
+
+function amount(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError("it takes a number that is not negative.");
+  return Number(text);
 }
 
 function cidr(text: string): string {
@@ -156,6 +174,20 @@ export async function parseCommand(words: readonly string[], commands: Commands,
     .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
     .action(async (options: RestoreOptions) => {
       code = await commands.restore(options);
+    });
+  const much = (flags: string, what: string, usual: number) => new Option(flags, what).argParser(amount).default(usual);
+  program
+    .command("cost")
+    .description("on AWS: say what a cluster costs in a month")
+    .addOption(new Option("--templates <folder>", "what `npm run synth` has written").default("cdk.out"))
+    .addOption(much("--agents <count>", "machines that heartbeat", 3))
+    .addOption(much("--requests <count>", "requests of clients a month", 0))
+    .addOption(much("--writes <count>", "writes among them", 0))
+    .addOption(much("--rollouts <count>", "Deployments of two replicas that are rolled out, among the writes", 0))
+    .addOption(much("--stored <gb>", "GB of objects and their log", 0.01))
+    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
+    .action(async (options: CostOptions) => {
+      code = await commands.cost(options);
     });
   try {
     await program.parseAsync(words, { from: "user" });
