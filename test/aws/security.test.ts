@@ -188,3 +188,16 @@ test("no token ever reaches a log", async () => {
   expect(all).not.toContain("k8s-aws-v1.");
   expect(all).not.toContain("X-Amz-Signature");
 });
+
+test("who asked for what is in the log", async () => {
+  await ask("/api/v1/namespaces/default/secrets/audited", bearer(await tokenFor(ann, stage.clusterId)));
+  await ask("/healthz");
+  const events = () => lines.flatMap((line) => /"audit":(\{.*\})/.exec(line)?.[0] ?? []);
+  await expect.poll(events).toContainEqual(expect.stringContaining('"name":"audited"'));
+  const event = events().find((line) => line.includes('"name":"audited"'));
+  expect(event).toContain(
+    '"responseStatus":{"metadata":{},"status":"Failure","message":"secrets \\"audited\\" not found"',
+  );
+  expect(event).toContain('"authorization.k8s.io/decision":"allow"');
+  expect(events().join()).not.toContain("/healthz");
+});
