@@ -16,8 +16,10 @@ const perTick: Usage = {
 };
 /** One heartbeat of one agent. */
 const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0099, socketMessages: 1 };
+/** GB of the line that the audit log has of a request. */
+const auditLine = 1e-6;
 /** A read of one object by somebody who is known. */
-const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0112, apiRequests: 1 };
+const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0112, apiRequests: 1, logGb: auditLine };
 /** A write of an object of 3 KB that nobody waits for. */
 const perWrite: Usage = {
   writeUnits: 5,
@@ -25,6 +27,7 @@ const perWrite: Usage = {
   lambdaRequests: 1.88,
   lambdaGbSeconds: 0.0364,
   apiRequests: 1,
+  logGb: auditLine,
 };
 /** A Deployment of two replicas gets another image: what controllers, scheduler and agents do and ask until it runs. */
 const perRollout: Usage = {
@@ -34,6 +37,7 @@ const perRollout: Usage = {
   lambdaGbSeconds: 6.62,
   fifoRequests: 193,
   apiRequests: 9,
+  logGb: 9 * auditLine,
 };
 
 export const measured = { perTick, perHeartbeat, perRead, perWrite, perRollout };
