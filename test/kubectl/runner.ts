@@ -34,7 +34,10 @@ export interface Outcome {
   err: string;
 }
 
-/** The kubectls to test with: what KUBECTL names, or the one on the path with the versions from 1.30 on beside it. */
+/**
+ * The kubectls to test with: what KUBECTL names, or the one on the path; where versions from 1.30 on lie beside it the
+ * newest of them, or with SKIFF_EVERY_KUBECTL all.
+ */
 export function findKubectls(): string[] {
   const named = process.env["KUBECTL"];
   if (named) return [named];
@@ -43,7 +46,9 @@ export function findKubectls(): string[] {
     if (!existsSync(path)) continue;
     const home = dirname(realpathSync(path));
     const versions = readdirSync(home).filter((name) => /^kubectl\.1\.(?:[3-9]\d)$/.test(name));
-    return versions.length > 0 ? versions.sort().map((name) => join(home, name)) : [path];
+    const every = versions.sort().map((name) => join(home, name));
+    if (every.length === 0) return [path];
+    return process.env["SKIFF_EVERY_KUBECTL"] ? every : every.slice(-1);
   }
   return [];
 }
