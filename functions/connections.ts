@@ -23,7 +23,7 @@ export interface Connections {
   /** A connection was opened by a node's agent. */
   open(id: string, node: string): Promise<void>;
   close(id: string): Promise<void>;
-  /** The agent on this connection lives. Undefined: the connection is not known (any more). */
+  /** The agent on this connection lives. Rejects when the connection is not known (any more): it must connect anew. */
   beat(id: string): Promise<void>;
   /** What the agent wants to hear of from now on. */
   watch(id: string, watches: Watch[]): Promise<void>;

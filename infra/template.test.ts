@@ -6,13 +6,11 @@ import { check } from "./checks.ts";
 import type { ConfigInput } from "./config.ts";
 import { acknowledge } from "./constructs/acknowledge.ts";
 import { functionNames, functions } from "./functions.ts";
+import { type Any, resources } from "./testing/found.ts";
 import { faultsOf } from "./testing/grammar.ts";
 import { emptyBundles, least, most, type Synthesized, synthesize } from "./testing/index.ts";
 import { nodeScript } from "./user-data.ts";
-import type { Resource, Template } from "./wiring.ts";
-
-// biome-ignore lint/suspicious/noExplicitAny: templates have no types
-type Any = any;
+import type { Template } from "./wiring.ts";
 
 let small: Synthesized;
 let large: Synthesized;
@@ -22,143 +20,6 @@ beforeAll(async () => {
   small = await synthesize(least, bundles);
   large = await synthesize(most, bundles);
 }, 120_000);
-
-interface Found extends Resource {
-  id: string;
-  stack: string;
-  Properties: Record<string, Any>;
-}
-
-const resources = ({ templates }: Synthesized, ...types: string[]): Found[] =>
-  Object.entries(templates).flatMap(([stack, { Resources }]) =>
-    Object.entries(Resources)
-      .filter(([, { Type }]) => types.length === 0 || types.includes(Type))
-      .map(([id, resource]) => ({ ...resource, Properties: resource.Properties ?? {}, id, stack })),
-  );
-
-interface Statement {
-  Effect: string;
-  Action: string | string[];
-  Resource: unknown;
-  Principal?: unknown;
-}
-
-const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
-
-/** Statements of everything that may do something: roles and policies, not the policies of what is used. */
-const statements = (made: Synthesized): (Statement & { of: string })[] =>
-  resources(made, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").flatMap(({ id, Properties }) =>
-    [...(Properties["Policies"] ?? []), ...(Properties["PolicyDocument"] ? [Properties] : [])].flatMap((policy) =>
-      policy.PolicyDocument.Statement.map((statement: Statement) => ({ ...statement, of: id })),
-    ),
-  );
-
-/** Actions for which AWS knows no resource (the service authorization reference of each service). */
-const unnamable = new Set([
-  "dynamodb:ListStreams",
-  "ecr:GetAuthorizationToken",
-  "ecs:DeregisterTaskDefinition",
-  "ecs:DescribeTaskDefinition",
-  "ecs:DiscoverPollEndpoint",
-  "logs:CreateLogDelivery",
-  "logs:DeleteLogDelivery",
-  "logs:DescribeLogGroups",
-  "logs:DescribeResourcePolicies",
-  "logs:GetLogDelivery",
-  "logs:ListLogDeliveries",
-  "logs:PutResourcePolicy",
-  "logs:UpdateLogDelivery",
-  "xray:GetSamplingRules",
-  "xray:GetSamplingTargets",
-  "xray:PutTelemetryRecords",
-  "xray:PutTraceSegments",
-]);
-
-describe("what is allowed", () => {
-  test("no action has a wildcard", () => {
-    expect(statements(large).length).toBeGreaterThan(60);
-    for (const { Effect, Action, of } of statements(large)) {
-      if (Effect !== "Allow") continue;
-      expect(
-        list(Action).filter((action) => action.includes("*")),
-        of,
-      ).toEqual([]);
-    }
-  });
-
-  test("no resource is everything, but for actions that know none", () => {
-    for (const { Action, Resource, of } of statements(large)) {
-      if (!list(Resource).includes("*")) continue;
-      expect(
-        list(Action).filter((action) => !unnamable.has(action)),
-        of,
-      ).toEqual([]);
-    }
-  });
-
-  test("a wildcard stands behind something of this cluster, or of this account's registry", () => {
-    const partial = statements(large).flatMap(({ Resource }) => list(Resource).map((one) => JSON.stringify(one)));
-    for (const text of partial.filter((one) => one.includes("*") && one !== '"*"')) {
-      expect(text).toMatch(/"Ref"|Fn::GetAtt|Fn::ImportValue|task-definition\/skiff-|task\/skiff-|:repository\/\*/);
-    }
-  });
-
-  test("every function has a role of its own, far below the limit of inline policies", () => {
-    const roles = resources(large, "AWS::Lambda::Function").map(
-      ({ Properties }) => Properties["Role"]["Fn::GetAtt"][0],
-    );
-    expect(new Set(roles).size).toBe(functionNames.length);
-    for (const { Properties, id } of resources(large, "AWS::IAM::Role")) {
-      const bytes = JSON.stringify(Properties["Policies"] ?? []).length;
-      expect(bytes, id).toBeLessThan(10_240);
-    }
-    // What policies of other resources add to a role counts as well.
-    for (const { Properties, id } of resources(large, "AWS::IAM::Policy")) {
-      expect(JSON.stringify(Properties["PolicyDocument"]).length, id).toBeLessThan(10_240);
-    }
-  });
-
-  test("only EC2 is a node", () => {
-    const [node] = resources(large, "AWS::IAM::Role").filter(({ id }) => id.startsWith("NodeRole"));
-    const trust = node?.Properties["AssumeRolePolicyDocument"].Statement[0];
-    expect(node?.Properties["AssumeRolePolicyDocument"].Statement).toHaveLength(1);
-    expect(trust.Principal).toEqual({ Service: "ec2.amazonaws.com" });
-    const api = resources(large, "AWS::Lambda::Function").find(({ id }) => id.startsWith("Api"));
-    const told = api?.Properties["Environment"].Variables.SKIFF_NODE_ROLES;
-    expect(told).toEqual({ "Fn::GetAtt": [node?.id, "Arn"] });
-  });
-
-  test("the world may read two documents, and nothing else", () => {
-    const open = resources(large, "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy").flatMap(
-      ({ Properties }) =>
-        (Properties["PolicyDocument"].Statement as Any[]).filter(
-          ({ Effect, Principal, Condition }) =>
-            Effect === "Allow" && JSON.stringify(Principal).includes('"*"') && Condition === undefined,
-        ),
-    );
-    expect(open).toHaveLength(1);
-    expect(open[0].Action).toBe("s3:GetObject");
-    const keys = open[0].Resource.map((one: Any) => one["Fn::Join"][1].at(-1));
-    expect(keys).toEqual(["/.well-known/openid-configuration", "/openid/v1/jwks"]);
-  });
-
-  test("a private issuer is not public", async () => {
-    const made = await synthesize({ ...least, publicIssuer: false, alarms: { enabled: false } });
-    const [bucket] = resources(made, "AWS::S3::Bucket");
-    expect(Object.values(bucket?.Properties["PublicAccessBlockConfiguration"])).toEqual([true, true, true, true]);
-    expect(JSON.stringify(resources(made, "AWS::S3::BucketPolicy"))).not.toContain("openid");
-  });
-
-  test("what calls a function is named", () => {
-    for (const { Properties, id } of resources(large, "AWS::Lambda::Permission")) {
-      expect(Properties["SourceArn"], id).toBeDefined();
-    }
-    const forApi = resources(large, "AWS::Lambda::Permission").filter(({ Properties }) =>
-      JSON.stringify(Properties["SourceArn"]).includes('"Rest'),
-    );
-    expect(forApi).toHaveLength(1);
-  });
-});
 
 describe("what is kept", () => {
   test("tables are as the store's driver says, encrypted, on demand, and can be wound back", () => {

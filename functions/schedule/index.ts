@@ -9,14 +9,19 @@ import { failuresOf, QueueEvent, takenOf } from "../queue-event.ts";
 export const handler = lambda(QueueEvent, async (event) => {
   const taken = takenOf(event);
   const demand = openPlane().onDemand();
-  const permitted = await fence();
   try {
+    const permitted = await fence();
     await hopping(1, () => demand.schedule(permitted));
     return failuresOf([]);
   } catch (error) {
     log.warn("pods wait for another try", { error: messageOf(error) });
     const [first] = taken;
-    if (first) await scheduleQueue().hide(first.receipt, backoff(first.receives));
+    // Without it the messages come back when the queue's own visibility timeout ends: later, but they come.
+    if (first) {
+      await scheduleQueue()
+        .hide(first.receipt, backoff(first.receives))
+        .catch((failure: unknown) => log.warn("a message's visibility could not be changed", { error: failure }));
+    }
     return failuresOf(taken.map(({ id }) => id));
   } finally {
     await demand.settled();

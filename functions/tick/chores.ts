@@ -1,5 +1,5 @@
 import { type Pod, pod as pods } from "#api";
-import { messageOf } from "#base";
+import { isReason, messageOf } from "#base";
 import type { ControlPlane } from "#controlplane";
 import { decodeMessage, type Message, type Sent } from "#reconcile/sqs";
 import { sentOf, wakeScheduler } from "../announce.ts";
@@ -73,7 +73,10 @@ async function rearm(plane: ControlPlane, count: number): Promise<void> {
     const message = decodeMessage(body);
     const controller = controllers.find(({ name }) => name === message?.controller);
     if (message && controller) {
-      const object = await context.client.get(controller.for, message.key).catch(() => undefined);
+      const object = await context.client.get(controller.for, message.key).catch((error: unknown) => {
+        if (!isReason(error, "NotFound")) throw error;
+        return undefined;
+      });
       const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
       if (object) context.record({ kind: controller.for, object }, "Warning", "ReconcileFailed", words);
       const again: Message = { ...message, cause: `rearm@${count}`, hops: 0 };

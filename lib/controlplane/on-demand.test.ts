@@ -100,6 +100,17 @@ test("what takes reading to find is left to the stream; the rest is found at onc
   expect(await names()).toContain("garbage-collector");
 });
 
+test("a resync wakes every key that what is there makes work of, those of others' objects too", async () => {
+  const { plane, store } = open();
+  await plane.bootstrap();
+  await plane.client.create(deployments, web);
+  await run(plane, store);
+  const keys = (await plane.onDemand().everything()).map(({ controller, key }) => `${controller} ${key.name}`);
+  expect(keys).toContain("deployment web");
+  expect(keys.filter((key) => key.startsWith("garbage-collector") && key.includes(":web-"))).not.toEqual([]);
+  expect(new Set(keys).size).toBeGreaterThan(5);
+});
+
 test("nodes are looked at once a minute by their heartbeats, and ask for nothing in between", async () => {
   let heard: number | undefined;
   const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));

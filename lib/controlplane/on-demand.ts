@@ -3,7 +3,7 @@ import { type Clock, type Log, type Random, sleep } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
-import { type AnyController, type ControllerContext, routesOf, type Work, workOf } from "#reconcile";
+import { type AnyController, type ControllerContext, encodeKey, routesOf, type Work, workOf } from "#reconcile";
 import { concernsScheduler, startScheduler } from "#scheduler";
 import type { Change } from "#store";
 
@@ -20,7 +20,7 @@ export interface OnDemand {
   places(type: string, change: Change): boolean;
   /** Looks at every object of the controllers that must look once a minute. One that fails does not keep the others. */
   everyMinute(): Promise<void>;
-  /** Every key of every controller: for resyncs. */
+  /** The keys that everything which is there makes work of, as when the engine starts: for resyncs. */
   everything(): Promise<Work[]>;
   /** Places the pods that wait. Resolves when nothing can be done for the moment; rejects when a binding failed. */
   schedule(fence: () => Promise<void>): Promise<void>;
@@ -84,7 +84,16 @@ export function onDemand(options: OnDemandOptions): OnDemand {
       }
     },
     async everything() {
-      return (await Promise.all(list.map(keysOf))).flat();
+      const work = new Map<string, Work>();
+      for (const [kind, wanted] of routes) {
+        const { items } = await managing.list(kind);
+        for (const object of items) {
+          for (const each of await workOf(wanted, { type: "ADDED", object })) {
+            work.set(`${each.controller} ${encodeKey(each.key)}`, each);
+          }
+        }
+      }
+      return [...work.values()];
     },
     async schedule(fence) {
       const scheduler = startScheduler({ client: scheduling, clock, random, log, record: recordPlaces, fence });

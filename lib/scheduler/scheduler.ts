@@ -28,7 +28,7 @@ export interface SchedulerOptions {
 export interface Scheduler {
   /** Resolves when all nodes and pods have been seen once. */
   ready: Promise<void>;
-  /** Pods that are being placed or bound. */
+  /** Pods that are being placed or bound, or told that they cannot be. */
   readonly busy: number;
   /** How many bindings have failed so far; their pods are tried again after a pause. */
   readonly failures: number;
@@ -47,6 +47,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const rotation = { next: 0 };
   let binding = 0;
   let failures = 0;
+  /** Pods of which it is being written that they found no place. */
+  let telling = 0;
   let turning = false;
   const seen = { nodes: Promise.withResolvers<void>(), pods: Promise.withResolvers<void>() };
   let open = false;
@@ -73,7 +75,10 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     if (!outcome.node) {
       // Where nothing can be bound nobody waits for the fence.
       permitted.catch(() => {});
-      void unschedulable(queued, outcome.message, outcome.rejectedBy);
+      telling++;
+      void unschedulable(queued, outcome.message, outcome.rejectedBy).finally(() => {
+        telling--;
+      });
       return;
     }
     snapshot.assume(queued.info, outcome.node.name);
@@ -201,7 +206,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   return {
     ready,
     get busy() {
-      return queue.busy + binding;
+      return queue.busy + binding + telling;
     },
     get failures() {
       return failures;

@@ -1,0 +1,37 @@
+import type { Resource } from "../wiring.ts";
+import type { Synthesized } from "./index.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: templates have no types
+export type Any = any;
+
+/** A resource and where it stands. */
+export interface Found extends Resource {
+  id: string;
+  stack: string;
+  Properties: Record<string, Any>;
+}
+
+/** The resources of all stacks, of some types. */
+export const resources = ({ templates }: Synthesized, ...types: string[]): Found[] =>
+  Object.entries(templates).flatMap(([stack, { Resources }]) =>
+    Object.entries(Resources)
+      .filter(([, { Type }]) => types.length === 0 || types.includes(Type))
+      .map(([id, resource]) => ({ ...resource, Properties: resource.Properties ?? {}, id, stack })),
+  );
+
+export interface Statement {
+  Effect: string;
+  Action: string | string[];
+  Resource: unknown;
+  Principal?: unknown;
+}
+
+export const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
+
+/** Statements of everything that may do something: roles and policies, not the policies of what is used. */
+export const statements = (made: Synthesized): (Statement & { of: string })[] =>
+  resources(made, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").flatMap(({ id, Properties }) =>
+    [...(Properties["Policies"] ?? []), ...(Properties["PolicyDocument"] ? [Properties] : [])].flatMap((policy) =>
+      policy.PolicyDocument.Statement.map((statement: Statement) => ({ ...statement, of: id })),
+    ),
+  );
