@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compileCache } from "./compile-cache.ts";
 
-// Sources run unbuilt: what was compiled once is kept beside the packages, and later starts are faster and smaller for
-// it. Everything else is imported after this. A folder that cannot be written only means that nothing is kept.
-enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/skiff"));
+// Sources run unbuilt: what was compiled once is kept, and later starts are faster and smaller for it. Everything else
+// is imported after this. A folder that cannot be written only means that nothing is kept.
+enableCompileCache(compileCache);
 
 /** The `skiff` command on this machine. Each command is loaded when it is asked for. */
 const embedded = () => import("#agent/embedded");
