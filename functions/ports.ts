@@ -13,17 +13,24 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { pod as pods } from "#api";
-import type { Sts } from "#auth/aws-iam";
+import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
+import { fargateWork, isFargateNode, type PodEvents } from "#cloud/fargate";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
-import { type DueIndex, dynamoDueIndex, type FifoQueue, type Later, sqsQueue, timers } from "#reconcile/sqs";
+import {
+  type Announcer,
+  announcer,
+  type DueIndex,
+  dynamoDueIndex,
+  type FifoQueue,
+  type Later,
+  sqsQueue,
+  timers,
+} from "#reconcile/sqs";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
-import { type Announcer, announcer } from "./announce.ts";
 import { type Connections, dynamoConnections } from "./connections.ts";
 import { told, type Variable } from "./environment.ts";
-import type { PodEvents } from "./fargate/concerns.ts";
-import { isFargateNode } from "./fargate/node.ts";
 import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
@@ -128,15 +135,8 @@ export const signingRing = /* @__PURE__ */ once(
 );
 export const issuer = /* @__PURE__ */ once((): Issuer => issuerBucket(new S3Client({}), told("SKIFF_OIDC_BUCKET")));
 
-const stsPatience = 10_000;
-
-/** Asks STS what a token asks: at its own host, or where AWS_ENDPOINT_URL_STS says; a redirect is an error. */
-export const sts: Sts = async (url, headers) => {
-  const instead = process.env["AWS_ENDPOINT_URL_STS"];
-  const target = instead ? new URL(new URL(url).search, instead).href : url;
-  const answer = await fetch(target, { headers, redirect: "error", signal: AbortSignal.timeout(stsPatience) });
-  return { status: answer.status, body: await answer.text() };
-};
+/** Where AWS_ENDPOINT_URL_STS says, if it does. */
+export const sts: Sts = askSts(process.env["AWS_ENDPOINT_URL_STS"]);
 
 /** Certificates of the authorities that AWS's endpoints have theirs from, as pods get them in kube-root-ca.crt. */
 const authorities = once(() => rootCertificates.filter((pem) => isAmazon(pem)).join("\n"));
@@ -170,12 +170,12 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
 
 /** Tells those who wait of what has changed. */
 export function announce(): Announcer {
+  const seen: PodEvents = (change) => openPlane().server.event(pods, change) as ReturnType<PodEvents>;
   announcing ??= announcer({
     demand: openPlane().onDemand(),
     reconcile: reconcileQueue(),
     schedule: scheduleQueue(),
-    fargate: fargateQueue(),
-    podEvents: (change) => openPlane().server.event(pods, change) as ReturnType<PodEvents>,
+    tasks: { queue: fargateQueue(), workOf: (type, change) => fargateWork(type, change, seen) },
   });
   return announcing;
 }

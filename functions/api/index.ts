@@ -1,7 +1,9 @@
 /** The Kubernetes API behind API Gateway; every answer is streamed. Nothing here knows what is asked. */
 import { refusal } from "#apiserver";
+import { identity } from "#auth/aws-iam";
 import { ringKeys, tokenAuthority } from "#auth/service-account";
 import { badRequest, isApiError } from "#base";
+import { logLinks } from "#cloud/pod-logs";
 import type { ControlPlane } from "#controlplane";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
@@ -9,8 +11,7 @@ import { streaming } from "../middleware.ts";
 import { clock, openPlane, podLogs, random, signingRing, sts } from "../ports.ts";
 import { longestToken } from "../signing.ts";
 import { isRoutine } from "./audit.ts";
-import { identity } from "./identity.ts";
-import { logLinks, notHere } from "./logs.ts";
+import { notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
 import { responseOf } from "./response.ts";
 
@@ -42,6 +43,7 @@ const open = (): ControlPlane => {
       logs: podLogs(),
       group: told("SKIFF_POD_LOG_GROUP"),
       clock,
+      refuse: notHere,
     }),
   }));
   return plane;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Container, isSidecar, type Pod, type PodSpec } from "#api";
+import { logPrefix } from "#cloud/fargate";
 import { type Environment, environmentOf, expand, mentions, type Setting } from "./env.ts";
 import { type HealthCheck, healthCheckOf } from "./health.ts";
 import { isTokenVolume } from "./refusals.ts";
@@ -67,8 +68,6 @@ export interface Plan {
   overrides: Override[];
 }
 
-/** The first part of every container's log stream: `<prefix>/<container>/<task id>`. */
-export const logPrefix = "fargate";
 /** ECS takes no longer ones, in characters of JSON. */
 const longestOverrides = 8192;
 /** ECS restarts a container in place only when it has run for so long, in seconds: the least that can be asked for. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serviceAccount as accounts, configMap as configMaps, event as events, type Pod, pod as pods } from "#api";
 import { isReason } from "#base";
+import { recordOf } from "#cloud/fargate";
 import { RetryAfter } from "#reconcile";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
@@ -8,7 +9,6 @@ import type { Task } from "./events.ts";
 import { type Kubelet, kubelet } from "./kubelet.ts";
 import { registerFargateNode } from "./node.ts";
 import { stopReasons } from "./outcome.ts";
-import { recordOf } from "./record.ts";
 import { Refused, type RunRequest, type Tasks } from "./tasks.ts";
 
 const cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/skiff-demo";

@@ -1,6 +1,5 @@
 import type { Pod } from "#api";
-import { logPrefix } from "./definition.ts";
-import { recordOf } from "./record.ts";
+import { logPrefix, recordOf } from "#cloud/fargate";
 
 /**
  * The log stream of a container of the pod's task, in the pods' log group; undefined while the pod has no task. The

@@ -1,11 +1,7 @@
 import { type Node, type NodeCondition, node as nodes } from "#api";
 import { formatTime, isReason } from "#base";
 import type { Client } from "#client";
-
-/** The node whose pods run on Fargate: no machine, and always there. */
-export const fargateNode = "fargate";
-
-export const isFargateNode = (name: string | undefined): boolean => name === fargateNode;
+import { fargateNode } from "#cloud/fargate";
 
 const taint = { key: "skiff.dev/fargate", value: "true", effect: "NoSchedule" } as const;
 const labels = {

@@ -8,8 +8,8 @@ import {
 } from "#api";
 import { deepEqual, formatTime, isReason } from "#base";
 import type { Client, ObjectName } from "#client";
+import { fargateNode, isFargateNode } from "#cloud/fargate";
 import { configMapsOf } from "./env.ts";
-import { fargateNode, isFargateNode } from "./node.ts";
 import { allContainers, type Refusal } from "./refusals.ts";
 import { mergeStatus } from "./status.ts";
 

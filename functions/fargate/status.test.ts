@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { ContainerStatus, Pod } from "#api";
+import { conditionOf, recordOf, type TaskRecord } from "#cloud/fargate";
 import type { Task, TaskContainer } from "./events.ts";
 import { logStreamOf } from "./logs.ts";
 import { backoffOf, isForgiven, lastPhase, outcomeOf, stopReasons } from "./outcome.ts";
-import { conditionOf, recordOf, type TaskRecord } from "./record.ts";
 import { mergeStatus, statusOf } from "./status.ts";
 
 const now = Date.parse("2030-01-01T00:01:00Z");

@@ -9,10 +9,10 @@ import {
   qualityOf,
 } from "#api";
 import { formatTime, parseTime } from "#base";
+import { isStopped } from "#cloud/fargate";
 import type { Task, TaskContainer } from "./events.ts";
 import { waitsForHealth } from "./health.ts";
 import { hasRun, type Outcome, pullFailureOf } from "./outcome.ts";
-import { isStopped } from "./record.ts";
 
 export interface Shown {
   pod: Pod;

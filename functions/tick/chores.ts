@@ -1,11 +1,9 @@
 import { type Pod, pod as pods } from "#api";
 import { isReason, messageOf } from "#base";
+import { fargateNode, work } from "#cloud/fargate";
 import type { ControlPlane } from "#controlplane";
-import { decodeMessage, type Message, type Sent } from "#reconcile/sqs";
-import { sentOf, wakeScheduler } from "../announce.ts";
+import { decodeMessage, type Message, type Sent, sentOf, wakeScheduler } from "#reconcile/sqs";
 import { told } from "../environment.ts";
-import { fargateNode } from "../fargate/node.ts";
-import { work } from "../fargate/work.ts";
 import { log } from "../log.ts";
 import {
   clock,

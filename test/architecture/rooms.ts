@@ -29,7 +29,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/client": { sees: ["lib/base", "lib/api", "lib/patch", "lib/wire"], uses: ["node:http", "node:https"] },
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
-  "lib/auth/aws-iam": { sees: ["lib/base", "lib/auth"], uses: ["node:crypto"] },
+  "lib/auth/aws-iam": { sees: ["lib/base", "lib/api", "lib/client", "lib/auth"], uses: ["node:crypto"] },
   "lib/auth/service-account": {
     sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
     uses: ["jose", "node:crypto"],
@@ -41,10 +41,17 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/reconcile": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/reconcile/sqs": {
-    sees: ["lib/base", "lib/reconcile"],
+    sees: ["lib/base", "lib/reconcile", "lib/store"],
     uses: ["@aws-sdk/client-sqs", "@aws-sdk/client-sfn", "@aws-sdk/client-dynamodb", "node:crypto"],
   },
-  "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
+  "lib/cloud": { sees: [] },
+  "lib/cloud/conformance": { sees: ["lib/cloud", "lib/reconcile"], uses: ["vitest"] },
+  "lib/cloud/fake": { sees: ["lib/cloud"] },
+  "lib/cloud/aws": {
+    sees: ["lib/base", "lib/cloud", "lib/reconcile"],
+    uses: ["@aws-sdk/client-elastic-load-balancing-v2", "@smithy/signature-v4", "node:crypto"],
+  },
+  "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/reconcile"] },
   "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
   "lib/controlplane": {
     sees: [
@@ -61,7 +68,13 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/scheduler",
     ],
   },
+  "lib/cloud/fargate": { sees: ["lib/base", "lib/api", "lib/reconcile", "lib/store"] },
+  "lib/cloud/pod-logs": {
+    sees: ["lib/base", "lib/api", "lib/apiserver", "lib/client", "lib/cloud/fargate"],
+    uses: ["@aws-sdk/client-cloudwatch-logs"],
+  },
   "lib/cost": { sees: [] },
+  "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
   functions: {
     sees: [
@@ -72,6 +85,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/auth/aws-iam",
       "lib/auth/service-account",
       "lib/apiserver",
+      "lib/cloud/fargate",
+      "lib/cloud/pod-logs",
       "lib/controlplane",
       "lib/reconcile",
       "lib/reconcile/sqs",
@@ -185,7 +200,7 @@ export const rooms: Readonly<Record<string, Room>> = {
 };
 
 /** Tests stand beside the code that they test; they also get the builders, the fakes and the drivers that need nothing. */
-export const testsAlsoSee = ["test/*", "lib/store/*", "agent/*", "lib/client", "lib/api", "lib/auth"];
+export const testsAlsoSee = ["test/*", "lib/store/*", "lib/cloud/*", "agent/*", "lib/client", "lib/api", "lib/auth"];
 export const testsAlsoUse = [
   "vitest",
   "fast-check",
@@ -218,6 +233,7 @@ export const withoutClock = [
   "lib/reconcile",
   "lib/controllers",
   "lib/scheduler",
+  "lib/relay",
 ];
 /** What those rooms may not name; a certificate has dates of its own and is only made by hosts. */
 export const clockNames = ["Date", "setTimeout", "setInterval", "setImmediate", "process", "console", "performance"];

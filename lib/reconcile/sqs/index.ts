@@ -3,6 +3,7 @@
  * by visibility, waits in Step Functions and, when they are long, in an index by time. It never decides what is done
  * for a key.
  */
+export { type Announcer, announcer, type Happened, sentOf, wakeScheduler } from "./announce.ts";
 export { type DueIndex, dynamoDueIndex } from "./due.ts";
 export { decodeMessage, deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
 export { type FifoQueue, type Received, type Sent, sqsQueue } from "./queue.ts";

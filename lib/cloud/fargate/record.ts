@@ -1,6 +1,13 @@
 import type { Pod, PodCondition } from "#api";
 import { parseTime } from "#base";
-import type { Task } from "./events.ts";
+
+/** What is looked at of a task here, in ECS's words. */
+interface Task {
+  taskArn: string;
+  version: number;
+  createdAt: string;
+  lastStatus: string;
+}
 
 /**
  * Which task a pod is, and how far it was heard of. It stands in a condition of the pod: written together with the
@@ -66,4 +73,4 @@ export function heardOf(task: Task, before: TaskRecord | undefined): TaskRecord 
   };
 }
 
-export const isStopped = ({ lastStatus }: Task): boolean => lastStatus === "STOPPED";
+export const isStopped = ({ lastStatus }: Pick<Task, "lastStatus">): boolean => lastStatus === "STOPPED";

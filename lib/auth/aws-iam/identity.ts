@@ -1,8 +1,11 @@
 import { accessEntry as entries } from "#api";
 import type { Authenticator } from "#auth";
-import { type AccessRow, type PrincipalOptions, type Sts, signedRequests, stsHosts, stsTokens } from "#auth/aws-iam";
 import type { Clock, Log } from "#base";
 import type { Client } from "#client";
+import { type Sts, stsTokens } from "./authenticator.ts";
+import { stsHosts } from "./partitions.ts";
+import type { AccessRow, PrincipalOptions } from "./principals.ts";
+import { signedRequests } from "./signed-requests.ts";
 
 export interface IdentityOptions {
   /** The cluster's own client, when somebody is to be looked up. */

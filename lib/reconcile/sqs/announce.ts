@@ -1,7 +1,7 @@
-import type { OnDemand } from "#controlplane";
-import { deduplicationOf, encodeMessage, type FifoQueue, groupOf, type Message, type Sent } from "#reconcile/sqs";
+import type { Work } from "#reconcile";
 import type { Change } from "#store";
-import { fargateWork, type PodEvents } from "./fargate/concerns.ts";
+import { deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
+import type { FifoQueue, Sent } from "./queue.ts";
 
 /** Turns changes into messages for those who wait for them. */
 export interface Announcer {
@@ -22,12 +22,15 @@ export interface Happened {
 }
 
 export interface AnnouncerOptions {
-  demand: OnDemand;
+  /** What a change means to the controllers and to the scheduler. `quick` leaves out what takes reading to find. */
+  demand: {
+    route(type: string, change: Change, how?: "quick"): Promise<Work[]>;
+    places(type: string, change: Change): boolean;
+  };
   reconcile: FifoQueue;
   schedule: FifoQueue;
-  fargate: FifoQueue;
-  /** What changes of pods mean. */
-  podEvents: PodEvents;
+  /** What a change means to whoever runs pods as tasks; found without reading. */
+  tasks: { queue: FifoQueue; workOf: (type: string, change: Change) => Work[] };
 }
 
 /** The one group of the scheduler's queue: pods are placed by one at a time. */
@@ -39,18 +42,18 @@ export const sentOf = (message: Message): Sent => ({
   deduplication: deduplicationOf(message),
 });
 
-export function announcer({ demand, reconcile, schedule, fargate, podEvents }: AnnouncerOptions): Announcer {
+export function announcer({ demand, reconcile, schedule, tasks }: AnnouncerOptions): Announcer {
   const announce = async (batch: readonly Happened[], how?: "quick"): Promise<void> => {
     const keys: Sent[] = [];
     const places: Sent[] = [];
-    const tasks: Sent[] = [];
+    const ran: Sent[] = [];
     for (const { type, change, hops } of batch) {
       const cause = `${type}@${change.revision}`;
       for (const work of await demand.route(type, change, how)) keys.push(sentOf({ ...work, cause, hops }));
       if (demand.places(type, change)) places.push(wakeScheduler(cause));
-      for (const work of fargateWork(type, change, podEvents)) tasks.push(sentOf({ ...work, cause, hops }));
+      for (const work of tasks.workOf(type, change)) ran.push(sentOf({ ...work, cause, hops }));
     }
-    await Promise.all([reconcile.send(lastOf(keys)), schedule.send(lastOf(places)), fargate.send(lastOf(tasks))]);
+    await Promise.all([reconcile.send(lastOf(keys)), schedule.send(lastOf(places)), tasks.queue.send(lastOf(ran))]);
   };
   return {
     early: (type, changes, hops) =>

@@ -1,10 +1,10 @@
 import type { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { describe, expect, test } from "vitest";
 import type { Pod } from "#api";
-import { notFound } from "#base";
+import { ApiError, notFound } from "#base";
 import type { Client } from "#client";
 import { handClock } from "#test/make";
-import { logLinks, runOf } from "./logs.ts";
+import { logLinks, runOf } from "./links.ts";
 
 interface Event {
   timestamp: number;
@@ -55,10 +55,12 @@ const events = (count: number, begin = 0): Event[] =>
 
 const stream = "default/web/u1/main/0";
 
+const refuse = (route: string) => new ApiError(501, "NotImplemented", `${route} is not possible here`);
+
 function open(streams: Record<string, Event[]>, found: () => Pod = () => running) {
   const clock = handClock(100_000);
   const client = { get: async () => found() } as unknown as Client;
-  const links = logLinks({ client: () => client, logs: service(streams), group: "pods", clock });
+  const links = logLinks({ client: () => client, logs: service(streams), group: "pods", clock, refuse });
   const stop = new AbortController();
   const read = async (query = "", path = "/containerLogs/default/web/main") => {
     const { body } = await links.request("i-1", `${path}?${query}`, stop.signal);
@@ -194,7 +196,7 @@ test("what needs a connection to the node is refused by name", async () => {
   const { read } = open({});
   await expect(read("command=sh", "/exec/default/web/main")).rejects.toMatchObject({
     code: 501,
-    message: expect.stringContaining("running a command in a container is not possible through API Gateway"),
+    message: "exec is not possible here",
   });
   await expect(read("", "/portForward/default/web")).rejects.toMatchObject({ code: 501 });
 });

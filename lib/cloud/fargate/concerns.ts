@@ -1,9 +1,8 @@
 import { type Pod, pod as pods, storageOf } from "#api";
-import type { Message } from "#reconcile/sqs";
+import type { Work } from "#reconcile";
 import type { Change } from "#store";
-import { isFargateNode } from "./node.ts";
+import { isFargateNode, work } from "./names.ts";
 import { recordOf } from "./record.ts";
-import { work } from "./work.ts";
 
 /** What a change of the pods' log means. */
 export type PodEvents = (change: Change) => { type: string; object: Pod; readonly previous?: Pod };
@@ -16,7 +15,7 @@ const nodeOf = (index: { fields?: Readonly<Record<string, string>> | undefined }
  * What a change means to the Fargate node, without reading anything: a pod was bound to it, is to be deleted (sooner),
  * or is gone, perhaps with a task that still runs.
  */
-export function fargateWork(type: string, change: Change, seen: PodEvents): Pick<Message, "controller" | "key">[] {
+export function fargateWork(type: string, change: Change, seen: PodEvents): Work[] {
   if (type !== podType || !isFargateNode(nodeOf(change.entry.index))) return [];
   const { object, previous } = seen(change);
   const { namespace, name = "", deletionTimestamp } = object.metadata;

@@ -1,0 +1,10 @@
+/** The node whose pods run on Fargate: no machine, and always there. */
+export const fargateNode = "fargate";
+
+export const isFargateNode = (name: string | undefined): boolean => name === fargateNode;
+
+/** The names under which the node's work waits in its queue: keys of pods, and ARNs of tasks whose pods are gone. */
+export const work = { pod: "fargate", stop: "fargate-stop" };
+
+/** What log streams of tasks begin with; the awslogs driver calls one `<prefix>/<container>/<task id>`. */
+export const logPrefix = "fargate";

@@ -1,0 +1,113 @@
+import type { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { type ContainerStatus, type Pod, pod as pods } from "#api";
+import type { NodeLinks } from "#apiserver";
+import { type ApiError, badRequest, type Clock, isReason, parseTime } from "#base";
+import type { Client } from "#client";
+import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
+import { type LogQuery, readLog } from "./log-reader.ts";
+
+export interface LogLinkOptions {
+  /** The cluster's own client, when a pod is to be looked up. */
+  client: () => Client;
+  logs: CloudWatchLogsClient;
+  /** Where nodes send what containers say. */
+  group: string;
+  clock: Clock;
+  /** What is answered to whoever asks for something else; `route` is the agent's word for it, such as `exec`. */
+  refuse: (route: string) => ApiError;
+}
+
+/**
+ * The way to the nodes where there is none: what containers say is read where nodes send it; what needs a connection to
+ * the node is refused.
+ */
+export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions): NodeLinks {
+  return {
+    async request(_node, path, signal) {
+      const url = new URL(path, "http://node");
+      const [route = "", namespace = "", name = "", container = ""] = url.pathname
+        .slice(1)
+        .split("/")
+        .map(decodeURIComponent);
+      if (route !== "containerLogs") throw refuse(route);
+      const find = (): Promise<Pod> => client().get(pods, { namespace, name });
+      const pod = await find();
+      const run = runOf(pod, container, url.searchParams.get("previous") === "true");
+      const runs = async (): Promise<boolean> => {
+        const now = await find().catch((error: unknown) => {
+          if (isReason(error, "NotFound")) return undefined;
+          throw error;
+        });
+        return now?.metadata.uid === pod.metadata.uid && isRunning(now!, container, run);
+      };
+      const query = queryOf(url.searchParams, clock.now());
+      const body = readLog({ logs, group, stream: run.stream, clock, runs }, query, signal);
+      return { status: 200, headers: { "content-type": "text/plain" }, body };
+    },
+  };
+}
+
+/** One run of a container: how often it was started before, and the stream with what it said. */
+interface Run {
+  attempt: number;
+  stream: string;
+}
+
+const statusOf = ({ status }: Pod, container: string): ContainerStatus | undefined =>
+  [
+    ...(status?.containerStatuses ?? []),
+    ...(status?.initContainerStatuses ?? []),
+    ...(status?.ephemeralContainerStatuses ?? []),
+  ].find(({ name }) => name === container);
+
+/** The run whose log is asked for. Throws BadRequest in the words of upstream's validateContainerLogStatus. */
+export function runOf(pod: Pod, container: string, previous: boolean): Run {
+  const { name = "" } = pod.metadata;
+  const status = statusOf(pod, container);
+  const what = `container "${container}" in pod "${name}"`;
+  if (!status) throw badRequest(`${what} is not available`);
+  const { state, lastState, restartCount = 0 } = status;
+  const ended = lastState?.terminated;
+  if (previous) {
+    if (!ended) throw badRequest(`previous terminated container "${container}" in pod "${name}" not found`);
+    return run(pod, container, state?.waiting ? restartCount : restartCount - 1, ended.containerID);
+  }
+  if (state?.running || state?.terminated)
+    return run(pod, container, restartCount, state.terminated?.containerID ?? status.containerID);
+  // It waits for its next start: what it said in the last is shown.
+  if (ended) return run(pod, container, restartCount, ended.containerID);
+  const reason = state?.waiting?.reason;
+  if (reason === "ErrImagePull") throw badRequest(`${what} is waiting to start: image can't be pulled`);
+  if (reason === "ImagePullBackOff") throw badRequest(`${what} is waiting to start: trying and failing to pull image`);
+  throw badRequest(reason ? `${what} is waiting to start: ${reason}` : `${what} is waiting to start - no logs yet`);
+}
+
+function run(pod: Pod, container: string, attempt: number, containerId: string | undefined): Run {
+  const { namespace, name, uid } = pod.metadata;
+  const count = Math.max(0, attempt);
+  if (!isFargateNode(pod.spec?.nodeName)) {
+    return { attempt: count, stream: [namespace, name, uid, container, count].join("/") };
+  }
+  // On Fargate the log driver names the stream after the task; a container's id begins with it.
+  const task = /^ecs:\/\/(.+)-\d+$/.exec(containerId ?? "")?.[1] ?? recordOf(pod)?.arn.split("/").at(-1) ?? "";
+  return { attempt: count, stream: [logPrefix, container, task].join("/") };
+}
+
+function isRunning(pod: Pod, container: string, { attempt }: Run): boolean {
+  const status = statusOf(pod, container);
+  return status?.state?.running !== undefined && (status.restartCount ?? 0) === attempt;
+}
+
+function queryOf(query: URLSearchParams, now: number): LogQuery {
+  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
+  const [sinceSeconds, tailLines, limitBytes] = ["sinceSeconds", "tailLines", "limitBytes"].map(number);
+  const sinceTime = query.get("sinceTime");
+  const since = sinceTime ? parseTime(sinceTime) : sinceSeconds === undefined ? undefined : now - sinceSeconds * 1000;
+  return {
+    follow: query.get("follow") === "true",
+    timestamps: query.get("timestamps") === "true",
+    ...(since === undefined || Number.isNaN(since) ? {} : { since }),
+    ...(tailLines === undefined ? {} : { tailLines }),
+    ...(limitBytes === undefined ? {} : { limitBytes }),
+  };
+}
