@@ -46,7 +46,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/cloud": { sees: [] },
   "lib/cloud/conformance": { sees: ["lib/cloud", "lib/reconcile"], uses: ["vitest"] },
-  "lib/cloud/fake": { sees: ["lib/cloud"] },
+  "lib/cloud/fake": { sees: ["lib/cloud", "lib/reconcile"] },
   "lib/cloud/aws": {
     sees: ["lib/base", "lib/cloud", "lib/reconcile"],
     uses: ["@aws-sdk/client-elastic-load-balancing-v2", "@smithy/signature-v4", "node:crypto"],

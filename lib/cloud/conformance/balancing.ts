@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Refused } from "#cloud";
+import { type Bench, balance, inOrder, seen, unbalance, type World, web } from "./world.ts";
+
+export function balancing({ open }: Bench): void {
+  describe("load balancers", () => {
+    let world: World;
+    let nodes: string[];
+    beforeEach(async () => {
+      world = await open();
+      nodes = [await world.addInstance(), await world.addInstance()];
+    });
+    afterEach(() => world.close());
+    const stands = async () => inOrder(await world.balancers());
+
+    test("one is made, becomes active later, and then stays as it is", async () => {
+      const wanted = web(nodes);
+      const first = await world.cloud.ensureLoadBalancer(wanted);
+      expect(first).toMatchObject({ state: "provisioning", changed: "balancer" });
+      const made = await balance(world, wanted);
+      expect(made.ingress).toHaveLength(1);
+      expect(await stands()).toEqual([seen(wanted)]);
+      expect(await world.cloud.ensureLoadBalancer(wanted)).toEqual({ ...made, changed: "nothing" });
+    });
+
+    test("it follows ports, nodes and source ranges", async () => {
+      const { ingress } = await balance(world, web(nodes));
+      const other = await world.addInstance();
+      const ports = [
+        { protocol: "TCP", port: 80, nodePort: 30081 },
+        { protocol: "UDP", port: 53, nodePort: 30053 },
+      ];
+      const moved = web([nodes[0]!, other], { ports, sourceRanges: ["192.0.2.0/24", "198.51.100.7/32"] });
+      expect((await balance(world, moved)).ingress).toEqual(ingress);
+      expect(await stands()).toEqual(inOrder([seen(moved)]));
+      const fewer = web([other], { ports: ports.slice(1), sourceRanges: ["198.51.100.7/32"] });
+      await balance(world, fewer);
+      expect(await stands()).toEqual([seen(fewer)]);
+      const none = { ...fewer, nodes: [] };
+      expect((await world.cloud.ensureLoadBalancer(none)).changed).toBe("nodes");
+      expect(await stands()).toEqual([seen(none)]);
+    });
+
+    test("it is removed with everything, and removing it again is no error", async () => {
+      await balance(world, web(nodes));
+      await unbalance(world, web(nodes));
+      expect(await world.things()).toEqual([]);
+      expect(await world.cloud.removeLoadBalancer(web([]).service.uid)).toBe("gone");
+      expect(await world.cloud.loadBalancers()).toEqual([]);
+    });
+
+    test("two services have nothing in common, and both are told of", async () => {
+      const api = web(nodes, { service: { uid: "7f1c-other", namespace: "shop", name: "api" } });
+      await balance(world, web(nodes));
+      await balance(world, api);
+      const services = await world.cloud.loadBalancers();
+      const byUid = (a: { uid: string }, b: { uid: string }) => a.uid.localeCompare(b.uid);
+      expect([...services].sort(byUid)).toEqual([web(nodes).service, api.service].sort(byUid));
+      await unbalance(world, web(nodes));
+      expect(await stands()).toEqual([seen(api)]);
+    });
+
+    test("what cannot be had is refused", async () => {
+      const ports = [{ protocol: "SCTP", port: 80, nodePort: 30080 }];
+      await expect(world.cloud.ensureLoadBalancer(web(nodes, { ports }))).rejects.toThrow(Refused);
+      expect(await world.things()).toEqual([]);
+    });
+  });
+}
