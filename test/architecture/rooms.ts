@@ -29,7 +29,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/client": { sees: ["lib/base", "lib/api", "lib/patch", "lib/wire"], uses: ["node:http", "node:https"] },
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
-  "lib/auth/aws-iam": { sees: ["lib/base", "lib/api", "lib/client", "lib/auth"], uses: ["node:crypto"] },
+  "lib/auth/aws-iam": {
+    sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
+    uses: ["node:crypto", "node:http", "node:https"],
+  },
   "lib/auth/service-account": {
     sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
     uses: ["jose", "node:crypto"],
@@ -88,6 +91,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cloud/fargate",
       "lib/cloud/pod-logs",
       "lib/controlplane",
+      "lib/relay",
       "lib/reconcile",
       "lib/reconcile/sqs",
       "lib/store",
@@ -128,6 +132,31 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*"],
   },
   "agent/cost": { sees: ["lib/cli", "lib/cost"], uses: ["node:fs", "node:path"] },
+  "agent/gateway": {
+    sees: [
+      "lib/base",
+      "lib/api",
+      "lib/client",
+      "lib/apiserver",
+      "lib/auth/aws-iam",
+      "lib/auth/certificates",
+      "lib/auth/service-account",
+      "lib/cloud/fargate",
+      "lib/cloud/pod-logs",
+      "lib/controlplane",
+      "lib/reconcile/sqs",
+      "lib/store",
+      "lib/store/dynamo",
+      "agent/host",
+    ],
+    uses: [
+      "@aws-sdk/client-cloudwatch-logs",
+      "@aws-sdk/client-secrets-manager",
+      "@aws-sdk/client-sqs",
+      "node:*",
+      "zod",
+    ],
+  },
   "agent/restore": { sees: ["lib/base", "lib/cli", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
   "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/logs": { sees: ["lib/base"], uses: ["node:*"] },
@@ -149,7 +178,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": { sees: [...agentParts, "agent/runtime", "agent/runtime/logs", "agent/pods"], uses: ["node:*", "ws"] },
   "agent/aws": {
-    sees: [...agentParts, "lib/client", "agent/runtime"],
+    sees: [...agentParts, "lib/client", "lib/relay", "agent/runtime"],
     uses: [
       "node:*",
       "ws",
@@ -159,6 +188,10 @@ export const rooms: Readonly<Record<string, Room>> = {
       "@smithy/signature-v4",
     ],
   },
+  "agent/proxy": {
+    sees: ["lib/base", "lib/cli", "lib/relay", "lib/auth/certificates", "agent/aws"],
+    uses: ["node:*", "ws", "zod"],
+  },
   agent: {
     sees: [
       "agent/aws",
@@ -166,6 +199,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/link",
       "agent/node",
       "agent/pods",
+      "agent/proxy",
       "agent/cost",
       "agent/restore",
       "agent/runtime",

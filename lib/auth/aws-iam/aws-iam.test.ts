@@ -1,9 +1,12 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { describe, expect, test } from "vitest";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { canonicalArn, type Sts, signedRequests, stsHosts, stsTokens, userOf } from "./index.ts";
+import { askSts, canonicalArn, type Sts, signedRequests, stsHosts, stsTokens, userOf } from "./index.ts";
 import { readToken } from "./token.ts";
 
 const now = Date.parse("2030-01-01T12:00:00Z");
@@ -242,5 +245,26 @@ describe("the authenticator", () => {
     const stranger = { ...principal, arn: "arn:aws:sts::123456789012:assumed-role/other/me" };
     await expect(authenticator({ headers: {}, principal: stranger })).rejects.toMatchObject({ status: refused });
     expect(await authenticator({ headers: {} })).toBeUndefined();
+  });
+
+  test("asking: what was signed goes along, no redirect is followed, and nobody talks without end", async () => {
+    const asked: (string | undefined)[][] = [];
+    const server = createServer(({ url, headers }, response) => {
+      asked.push([url, headers["x-k8s-aws-id"] as string]);
+      if (url === "/?to=elsewhere") response.writeHead(302, { location: "/?to=here" }).end();
+      else if (url === "/?to=babbler") response.end("x".repeat(1024 * 1024));
+      else if (url === "/?to=nobody") response.destroy();
+      else response.end("{}");
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const ask = askSts(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const to = (whom: string) => ask(`https://sts.amazonaws.com/?to=${whom}`, { "x-k8s-aws-id": clusterId });
+    expect(await to("here")).toEqual({ status: 200, body: "{}" });
+    expect(await to("elsewhere")).toEqual({ status: 302, body: "" });
+    await expect(to("babbler")).rejects.toThrow("more than 65536 bytes");
+    await expect(to("nobody")).rejects.toThrow();
+    expect(asked.map(([url]) => url)).toEqual(["/?to=here", "/?to=elsewhere", "/?to=babbler", "/?to=nobody"]);
+    expect(asked.every(([, id]) => id === clusterId)).toBe(true);
+    server.close();
   });
 });
