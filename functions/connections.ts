@@ -16,6 +16,8 @@ export interface Connection {
   id: string;
   node: string;
   watches: Watch[];
+  /** When it will have ended at the latest, in seconds since the epoch: later ones were opened later. */
+  until: number;
 }
 
 /** The agents' connections and heartbeats: rows of the store's `objects` table in partitions of their own. */
@@ -28,6 +30,10 @@ export interface Connections {
   /** What the agent wants to hear of from now on. */
   watch(id: string, watches: Watch[]): Promise<void>;
   all(): Promise<Connection[]>;
+  /** The node whose agent has this connection. */
+  nodeOf(id: string): Promise<string | undefined>;
+  /** The connection that a node's agent opened last. */
+  of(node: string): Promise<string | undefined>;
   /** When a node was last heard, in milliseconds since the epoch. */
   heard(node: string): Promise<number | undefined>;
 }
@@ -56,7 +62,34 @@ export function dynamoConnections(dynamo: DynamoDBClient, table: string, clock: 
     if (node !== undefined) nodes.set(id, node);
     return node;
   };
+  const all = async (): Promise<Connection[]> => {
+    const found: Connection[] = [];
+    let start: Record<string, AttributeValue> | undefined;
+    do {
+      const page = await dynamo.send(
+        new QueryCommand({
+          TableName: table,
+          KeyConditionExpression: "p = :p",
+          ExpressionAttributeValues: { ":p": { S: partition.connections } },
+          ...(start ? { ExclusiveStartKey: start } : {}),
+        }),
+      );
+      for (const { k, n, w, e } of page.Items ?? []) {
+        const until = Number(e?.N);
+        if (until * 1000 < clock.now()) continue;
+        found.push({ id: k?.S ?? "", node: n?.S ?? "", watches: JSON.parse(w?.S ?? "[]"), until });
+      }
+      start = page.LastEvaluatedKey;
+    } while (start);
+    return found;
+  };
   return {
+    all,
+    nodeOf,
+    async of(node) {
+      const own = (await all()).filter((each) => each.node === node);
+      return own.sort((a, b) => b.until - a.until)[0]?.id;
+    },
     async open(id, node) {
       const expires = { N: String(Math.ceil(clock.now() / 1000) + life) };
       const Item = { ...key(partition.connections, id), n: { S: node }, e: expires };
@@ -82,26 +115,6 @@ export function dynamoConnections(dynamo: DynamoDBClient, table: string, clock: 
           ExpressionAttributeValues: { ":w": { S: JSON.stringify(watches) } },
         }),
       );
-    },
-    async all() {
-      const found: Connection[] = [];
-      let start: Record<string, AttributeValue> | undefined;
-      do {
-        const page = await dynamo.send(
-          new QueryCommand({
-            TableName: table,
-            KeyConditionExpression: "p = :p",
-            ExpressionAttributeValues: { ":p": { S: partition.connections } },
-            ...(start ? { ExclusiveStartKey: start } : {}),
-          }),
-        );
-        for (const { k, n, w, e } of page.Items ?? []) {
-          if (Number(e?.N) * 1000 < clock.now()) continue;
-          found.push({ id: k?.S ?? "", node: n?.S ?? "", watches: JSON.parse(w?.S ?? "[]") });
-        }
-        start = page.LastEvaluatedKey;
-      } while (start);
-      return found;
     },
     async heard(node) {
       const { Item } = await dynamo.send(

@@ -35,6 +35,8 @@ import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";
+import { type Push, pushBy } from "./push.ts";
+import { dynamoRelays, type Relays } from "./relays.ts";
 import { type Issuer, issuerBucket, secretRing } from "./signing.ts";
 
 export const clock = systemClock;
@@ -73,10 +75,15 @@ export const dueIndex = once((): DueIndex => dynamoDueIndex(dynamo(), told("SKIF
 export const fence = (): Promise<() => Promise<void>> => takeFence(dynamo(), told("SKIFF_OBJECTS_TABLE"));
 
 export const connections = once((): Connections => dynamoConnections(dynamo(), told("SKIFF_OBJECTS_TABLE"), clock));
+/** Speaks to those who are connected to the WebSocket API. */
+const speaker = once(() => new ApiGatewayManagementApiClient({ endpoint: told("SKIFF_LINK_URL") }));
 /** Tells agents by the WebSocket API. */
-export const hints = once(
-  (): Hints =>
-    agentHints(connections(), new ApiGatewayManagementApiClient({ endpoint: told("SKIFF_LINK_URL") }), { clock, log }),
+export const hints = once((): Hints => agentHints(connections(), speaker(), { clock, log }));
+/** Says something to one who is connected. */
+export const push = /* @__PURE__ */ once((): Push => pushBy(speaker(), log));
+/** Requests that run between clients and agents. */
+export const relays = /* @__PURE__ */ once(
+  (): Relays => dynamoRelays(dynamo(), told("SKIFF_OBJECTS_TABLE"), clock, random),
 );
 
 const wakes = (queue: () => FifoQueue, url: Variable) =>

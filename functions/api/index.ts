@@ -8,12 +8,13 @@ import type { ControlPlane } from "#controlplane";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
-import { clock, openPlane, podLogs, random, signingRing, sts } from "../ports.ts";
+import { clock, connections, openPlane, podLogs, random, relays, signingRing, sts } from "../ports.ts";
 import { longestToken } from "../signing.ts";
 import { isRoutine } from "./audit.ts";
 import { notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
 import { responseOf } from "./response.ts";
+import { ticketFor } from "./tickets.ts";
 
 /** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
 const keysAge = 5 * 60_000;
@@ -54,8 +55,12 @@ export const handler = streaming(
   async (event) => {
     const gone = new AbortController();
     const { server } = open();
-    const response = await server.handle(requestOf(event, gone.signal));
-    if (response.tunnel) throw notHere(response.tunnel.path.split("/")[1] ?? "");
+    const request = requestOf(event, gone.signal);
+    const answer = await server.handle(request);
+    const response =
+      answer.status === 101
+        ? await ticketFor(request, answer, { connections: connections(), relays: relays() })
+        : answer;
     return responseOf(response, { clock, log, closed: () => gone.abort() });
   },
   (error) => {

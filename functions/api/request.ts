@@ -26,6 +26,8 @@ export const ApiEvent = z.object({
 const bodyLimit = 3 * 1024 * 1024;
 /** Where API Gateway checks signatures. */
 const signedPrefix = "/iam";
+/** API Gateway lets no upgrade through: who will connect in another way, by a ticket, says here what it would ask for. */
+const upgradeHeader = "x-skiff-upgrade";
 /** A watch holds a Lambda: one object is waited for a minute, everything else for as long as a stream may last. */
 const watchSeconds = { named: 60, longest: 14 * 60 };
 
@@ -46,6 +48,7 @@ export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal):
     // Each value is a group or the like of its own, and may hold the comma that joins them.
     if (name.startsWith("impersonate-")) repeated[name] = [...(repeated[name] ?? []), ...values];
   }
+  if (isSigned && headers[upgradeHeader]) headers["upgrade"] = headers[upgradeHeader];
   const { userArn, accountId, user, sourceIp } = requestContext.identity;
   // Only what API Gateway has checked itself; on the other surface these fields are empty.
   const principal = isSigned && userArn ? { arn: userArn, account: accountId ?? "", id: user ?? "" } : undefined;

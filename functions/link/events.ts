@@ -13,6 +13,8 @@ export const SocketEvent = z.object({
     connectionId: z.string().min(1),
     identity,
   }),
+  /** Only of a CONNECT. */
+  headers: z.record(z.string(), z.string()).nullish(),
   body: z
     .string()
     .max(32 * 1024)
@@ -36,11 +38,22 @@ const watch = z.object({
   fields: z.record(z.string().max(100), z.string().max(253)).optional(),
 });
 
-/** What an agent says: that it lives, or what it wants to hear of. */
-export const AgentMessage = z.discriminatedUnion("action", [
+const relay = z.object({
+  action: z.literal("relay"),
+  /** The client's connection, said by an agent; a client says none. */
+  relay: z.string().min(1).max(128).optional(),
+  /** The client has not heard the agent yet. */
+  open: z.literal(true).optional(),
+  frame: z.unknown(),
+});
+
+/** What the connected say: an agent that it lives, or what it wants to hear of; both ends of a relay a frame. */
+export const SaidMessage = z.discriminatedUnion("action", [
   z.object({ action: z.literal("heartbeat") }),
   z.object({ action: z.literal("watch"), watches: z.array(watch).max(50) }),
+  relay,
 ]);
 
-export type AgentMessage = z.infer<typeof AgentMessage>;
+export type SaidMessage = z.infer<typeof SaidMessage>;
+export type RelayMessage = z.infer<typeof relay>;
 export type Watch = z.infer<typeof watch>;

@@ -1,28 +1,37 @@
 /**
- * What is known of machines: the agents' connections and heartbeats, and what EC2 tells of its instances. It never
- * decides what becomes of a node's pods: that is the controllers'.
+ * What is known of machines: the agents' connections and heartbeats, and what EC2 tells of its instances; and the way
+ * for frames between clients and agents. It never decides what becomes of a node's pods, nor what a client may do.
  */
 import type { z } from "zod";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { lambda } from "../middleware.ts";
-import { connections, openPlane } from "../ports.ts";
+import { connections, openPlane, push, relays } from "../ports.ts";
 import { LinkEvent, type SocketEvent } from "./events.ts";
 import { instanceChanged } from "./instances.ts";
-import { agentOf, hear } from "./socket.ts";
+import { endRelay } from "./relay.ts";
+import { agentOf, hear, ticketIn } from "./socket.ts";
 
 export const handler = lambda(LinkEvent, async (event) => {
   if ("detail" in event) return instanceChanged(openPlane().client, event);
   return socket(event);
 });
 
-async function socket({ requestContext, body }: z.infer<typeof SocketEvent>): Promise<{ statusCode: number }> {
-  const { eventType, connectionId, identity } = requestContext;
+async function socket(event: z.infer<typeof SocketEvent>): Promise<{ statusCode: number }> {
+  const { eventType, connectionId, identity } = event.requestContext;
+  const parts = { connections: connections(), relays: relays(), push: push() };
+  if (eventType === "MESSAGE") return hear(parts, connectionId, event.body ?? "");
   if (eventType === "DISCONNECT") {
-    await connections().close(connectionId);
+    // Whose it was is not told.
+    await Promise.all([connections().close(connectionId), endRelay(parts, connectionId)]);
     return { statusCode: 200 };
   }
-  if (eventType === "MESSAGE") return hear(connections(), connectionId, body ?? "");
+  const ticket = ticketIn(event.headers ?? {});
+  if (ticket !== undefined) {
+    if (await relays().begin(connectionId, ticket, identity.userArn ?? "")) return { statusCode: 200 };
+    log.warn("a connection was refused: its ticket is not good", { arn: identity.userArn });
+    return { statusCode: 403 };
+  }
   const node = await agentOf(identity, told("SKIFF_NODE_ROLES").split(",").filter(Boolean));
   if (node === undefined) {
     log.warn("a connection was refused: no node's agent", { arn: identity.userArn });

@@ -1,8 +1,8 @@
 import { userOf } from "#auth/aws-iam";
 import { messageOf } from "#base";
-import type { Connections } from "../connections.ts";
 import { log } from "../log.ts";
-import { AgentMessage } from "./events.ts";
+import { SaidMessage } from "./events.ts";
+import { passOn, type RelayParts } from "./relay.ts";
 
 interface Identity {
   userArn?: string | null | undefined;
@@ -21,16 +21,23 @@ export async function agentOf(identity: Identity, nodeRoles: readonly string[]):
   return found?.name.startsWith(prefix) ? found.name.slice(prefix.length) : undefined;
 }
 
-/** What an agent says. Nonsense is answered with 400 and changes nothing. */
-export async function hear(connections: Connections, id: string, body: string): Promise<{ statusCode: number }> {
-  let message: AgentMessage;
+const ticketHeader = "x-skiff-ticket";
+
+/** The ticket with which a client connects; agents have none. */
+export const ticketIn = (headers: Record<string, string>): string | undefined =>
+  Object.entries(headers).find(([name]) => name.toLowerCase() === ticketHeader)?.[1];
+
+/** What the connected say. Nonsense is answered with 400 and changes nothing. */
+export async function hear(parts: RelayParts, id: string, body: string): Promise<{ statusCode: number }> {
+  let message: SaidMessage;
   try {
-    message = AgentMessage.parse(JSON.parse(body));
+    message = SaidMessage.parse(JSON.parse(body));
   } catch (error) {
-    log.warn("an agent said what cannot be understood", { error: messageOf(error).slice(0, 300) });
+    log.warn("somebody said what cannot be understood", { error: messageOf(error).slice(0, 300) });
     return { statusCode: 400 };
   }
-  if (message.action === "heartbeat") await connections.beat(id);
-  else await connections.watch(id, message.watches);
+  if (message.action === "relay") return passOn(parts, id, message);
+  if (message.action === "heartbeat") await parts.connections.beat(id);
+  else await parts.connections.watch(id, message.watches);
   return { statusCode: 200 };
 }

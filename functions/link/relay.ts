@@ -1,0 +1,79 @@
+import { messageOf } from "#base";
+import { type WireFrame, wireOf } from "#relay";
+import type { Connections } from "../connections.ts";
+import { log } from "../log.ts";
+import type { Push } from "../push.ts";
+import type { Relays } from "../relays.ts";
+import type { RelayMessage } from "./events.ts";
+
+export interface RelayParts {
+  relays: Relays;
+  connections: Connections;
+  push: Push;
+}
+
+type Answer = { statusCode: number };
+const taken: Answer = { statusCode: 200 };
+
+const over = (reason: string): WireFrame => ({ a: 0, l: 0, r: reason });
+
+/**
+ * Passes a frame on to the other end. A client's end is the connection itself; an agent names the client's connection,
+ * and is heard only if the relay is to its own node. Only from here an agent hears what it is to do: it gets the path
+ * that was allowed with each frame that may be the first. What cannot be passed on is lost, and will be sent again.
+ */
+export async function passOn(parts: RelayParts, id: string, message: RelayMessage): Promise<Answer> {
+  let frame: WireFrame;
+  try {
+    frame = wireOf(message.frame);
+  } catch (error) {
+    log.warn("a frame was refused", { error: messageOf(error) });
+    return { statusCode: 400 };
+  }
+  try {
+    return message.relay === undefined
+      ? await toAgent(parts, id, frame, message.open === true)
+      : await toClient(parts, id, message.relay, frame);
+  } catch (error) {
+    // An error would be told to the sender in words that mean anything: it sends again in any case.
+    log.warn("a frame was lost", { error });
+    return taken;
+  }
+}
+
+async function toAgent(parts: RelayParts, id: string, frame: WireFrame, isOpening: boolean): Promise<Answer> {
+  const { relays, connections, push } = parts;
+  const what = await relays.find(id);
+  if (!what) return refuse("it is no relay's client");
+  const path = isOpening && what.path !== undefined ? { path: what.path } : {};
+  if ((await push(what.agent, { relay: id, frame, ...path })) !== "gone") return taken;
+  const now = await connections.of(what.node);
+  // An agent that is back knows what it has begun; one that is new has begun nothing, and says so.
+  if (now === undefined || now === what.agent) return taken;
+  await relays.move(id, now);
+  await push(now, { relay: id, frame });
+  return taken;
+}
+
+async function toClient(parts: RelayParts, id: string, relay: string, frame: WireFrame): Promise<Answer> {
+  const { relays, connections, push } = parts;
+  const node = await connections.nodeOf(id);
+  if (node === undefined) return refuse("it is no agent");
+  const what = await relays.find(relay);
+  if (what && what.node !== node) return refuse("the relay is another node's");
+  if (what && (await push(relay, { frame })) !== "gone") return taken;
+  if (what) await relays.end(relay);
+  if (frame.r === undefined) await push(id, { relay, frame: over("the client has gone") });
+  return taken;
+}
+
+function refuse(why: string): Answer {
+  log.warn("a frame was refused", { why });
+  return { statusCode: 403 };
+}
+
+/** A connection has ended: if it was a client's, the agent hears of it. */
+export async function endRelay({ relays, push }: RelayParts, id: string): Promise<void> {
+  const what = await relays.end(id);
+  if (what) await push(what.agent, { relay: id, frame: over("the client has gone") });
+}
