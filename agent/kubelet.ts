@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Link, startLink } from "#agent/link";
+import { type Link, startLink, type Upgrades, upgradeServer } from "#agent/link";
 import { type HostFacts, hostFacts, type NodeAgent, type NodeOptions, startNode } from "#agent/node";
 import {
   collectImages,
@@ -44,6 +44,8 @@ export interface KubeletOptions {
   services: (namespace: string) => Service[];
   /** Where streams into pods come from; nowhere unless given. */
   link?: { server: string; tls?: { ca: string; cert: string; key: string } };
+  /** The same, where no connection is upgraded: hears who takes connections that have been allowed. */
+  relayed?: (take: Upgrades["take"]) => void;
   /** Whether the cluster hears in another way than by its lease that the node lives. */
   alive?: () => boolean;
   /** Real containers with volumes on the disk and a network to reach them by; false for played ones. */
@@ -137,6 +139,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const find = (namespace: string, pod: string) =>
     informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod);
   const link: Link | undefined = options.link && startLink({ ...options.link, node: name, runtime, find, clock, log });
+  const upgrades = options.relayed && upgradeServer({ node: name, runtime, find, log });
+  if (upgrades) options.relayed?.(upgrades.take);
   const stopping = new AbortController();
   const collecting = real ? collectImages({ runtime, clock, log }, stopping.signal) : Promise.resolve();
   const known = informer.ready.then(() => {
@@ -146,6 +150,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ready: Promise.all([registered.ready, known]).then(() => {}),
     stop: async () => {
       stopping.abort();
+      upgrades?.close();
       await Promise.all([link?.stop(), informer.stop(), manager.stop(), registered.stop(), collecting]);
     },
   };

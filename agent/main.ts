@@ -10,7 +10,7 @@ import { type Service, service as services } from "#api";
 import { type Log, type LogFields, messageOf, sleep, systemClock, systemRandom } from "#base";
 import { type HttpClient, httpClient, startInformer } from "#client";
 import { type AgentConfig, podCidrOf, readConfig } from "./config.ts";
-import { type Kubelet, startKubelet } from "./kubelet.ts";
+import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
 
 /*
  * The agent as a process: `node agent/main.ts --config FILE`. It runs until it is told to stop (SIGTERM, SIGINT) or its
@@ -70,7 +70,7 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
     const group = config.podLogGroup;
     const ship = (runtime: Runtime, folder: string) =>
       group === undefined ? undefined : shipLogs({ runtime, region, group, folder, clock: systemClock, log });
-    return { clients: [aws.client], alive: aws.alive, ship, close: aws.stop };
+    return { clients: [aws.client], alive: aws.alive, relayed: aws.serve, ship, close: aws.stop };
   }
   const clients = config.nodes.map(({ certificate }) =>
     httpClient({ server, ...ca, ...(certificate ? { certificate } : {}), userAgent: "skiff-agent" }),
@@ -82,7 +82,7 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
 }
 
 async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
-  const { clients, alive, ship, close } = await reach(config, log);
+  const { clients, alive, relayed, ship, close } = await reach(config, log);
   const [first] = clients;
   if (!first) return;
   // One view of the services for all nodes of the process.
@@ -118,6 +118,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
       services: servicesOf,
       ...(certificate ? { link: { server: config.server, tls: { ca: config.ca ?? "", ...certificate } } } : {}),
       ...(alive ? { alive } : {}),
+      ...(relayed ? { relayed } : {}),
       real: config.runtime !== "fake",
     });
     kubelets.push(kubelet);
@@ -144,6 +145,8 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
 interface Reached {
   clients: HttpClient[];
   alive?: () => boolean;
+  /** Says who serves what clients are allowed to ask of the node. */
+  relayed?: KubeletOptions["relayed"];
   /** Sends containers' logs to where the cluster's people read them, where that is not the node itself. */
   ship?: (runtime: Runtime, folder: string) => Stoppable | undefined;
   close(): Promise<void>;

@@ -21,6 +21,7 @@ try {
       down: async (options) => (await embedded()).down(options),
       status: async (options) => (await embedded()).status(options),
       kubeconfig: async (options) => (await embedded()).kubeconfig(options),
+      proxy: async (options) => (await import("#agent/proxy")).proxy(options),
       cost: async (options) => (await import("#agent/cost")).cost(options, process.stdout),
       restore: async (options) => (await import("#agent/restore")).restore(options, process.stdout),
     },

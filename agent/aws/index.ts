@@ -1,6 +1,8 @@
 /**
- * The agent on AWS: requests signed as the machine's role, a WebSocket to the link for heartbeats and hints, watches
- * that hold no Lambda, logs shipped to CloudWatch. It knows neither pods' lives nor the runtime's driver.
+ * The agent on AWS: requests signed as the machine's role, a WebSocket to the link for heartbeats, hints and
+ * what clients ask of the node, watches that hold no Lambda, logs shipped to CloudWatch. It knows neither pods' lives nor the runtime's driver.
  */
 export { type Shipping, type ShippingOptions, shipLogs } from "./logs/shipping.ts";
+export type { Serve } from "./relays.ts";
+export { requestSigner, type Signer } from "./sign.ts";
 export { type AwsCluster, type AwsOptions, startAws } from "./start.ts";

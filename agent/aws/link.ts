@@ -1,6 +1,7 @@
 import { type RawData, WebSocket } from "ws";
 import { type Clock, type Log, messageOf, type Random, sleep, type Timer } from "#base";
 import { type Hints, hintBoard } from "./hints.ts";
+import { agentRelays, type RelaySaid, type Relays } from "./relays.ts";
 import type { Signer } from "./sign.ts";
 
 export interface AwsLinkOptions {
@@ -14,8 +15,10 @@ export interface AwsLinkOptions {
   log: Log;
 }
 
-/** The agent's connection to the WebSocket API: heartbeats go out, hints come in. */
+/** The agent's connection to the WebSocket API: heartbeats go out, hints come in, and frames of relays both ways. */
 export interface AwsLink extends Hints {
+  /** Requests that run between clients and this node. They outlive a connection that breaks. */
+  readonly relays: Relays;
   /** Whether the cluster hears by this link that the node lives; a break shorter than a heartbeat does not count. */
   alive(): boolean;
   stop(): Promise<void>;
@@ -33,6 +36,8 @@ const handshakeMilliseconds = 10_000;
 const collecting = 200;
 /** What is watched is told at most so often: messages that follow each other closely may be heard in any order. */
 const tellingPause = 2000;
+/** Messages that were not taken are no end while frames go out, which may be too many at once: so many are. */
+const mostRefused = 50;
 /** Those who give hints may know an older list of watches for five seconds. */
 const hintsSettle = 7000;
 
@@ -61,6 +66,7 @@ export function startAwsLink(options: AwsLinkOptions): AwsLink {
   const tell = (): void => {
     telling ??= clock.timer(collecting, say);
   };
+  const relays = agentRelays({ clock, log, send: (message) => open?.send(JSON.stringify(message)) });
   const up = (socket: WebSocket): void => {
     open = socket;
     log.info("the link to the cluster is up");
@@ -68,6 +74,11 @@ export function startAwsLink(options: AwsLinkOptions): AwsLink {
     telling?.cancel();
     told = "";
     say();
+  };
+  /** Something was not taken, and nobody says what. */
+  const again = (): void => {
+    told = "";
+    tell();
   };
   const down = (): void => {
     if (!open) return;
@@ -82,7 +93,7 @@ export function startAwsLink(options: AwsLinkOptions): AwsLink {
     while (!stopping.signal.aborted) {
       const started = clock.now();
       try {
-        await hold(options, stopping.signal, { up, heard: board.hear });
+        await hold(options, stopping.signal, { up, again, heard: board.hear, relays });
       } catch (error) {
         log.warn("the link to the cluster failed", { error: messageOf(error) });
       }
@@ -95,11 +106,13 @@ export function startAwsLink(options: AwsLinkOptions): AwsLink {
   const keeping = keep();
   return {
     follow: board.follow,
+    relays,
     get connected() {
       return open !== undefined;
     },
     alive: () => open !== undefined || clock.now() - lastUp < heartbeatMilliseconds,
     async stop() {
+      relays.stop();
       stopping.abort();
       telling?.cancel();
       settling?.cancel();
@@ -110,11 +123,14 @@ export function startAwsLink(options: AwsLinkOptions): AwsLink {
 
 interface Held {
   up(socket: WebSocket): void;
+  /** Says anew what may not have been heard. */
+  again(): void;
   heard(type: string, revision: number): void;
+  relays: Relays;
 }
 
 /** One connection from its beginning to its end. Rejects when it could not be made or broke. */
-async function hold(options: AwsLinkOptions, signal: AbortSignal, { up, heard }: Held): Promise<void> {
+async function hold(options: AwsLinkOptions, signal: AbortSignal, held: Held): Promise<void> {
   const { clock, random, log } = options;
   const headers = await options.sign({ method: "GET", url: new URL(options.url), body: "" });
   if (signal.aborted) return;
@@ -135,6 +151,7 @@ async function hold(options: AwsLinkOptions, signal: AbortSignal, { up, heard }:
   signal.addEventListener("abort", close, { once: true });
   try {
     await new Promise<void>((resolve, reject) => {
+      let refused = 0;
       let pings: "none" | "answered" | "open" = "none";
       const beat = (): void => {
         // Whether pings are answered is API Gateway's affair; where they were once, silence means that it has gone.
@@ -148,7 +165,7 @@ async function hold(options: AwsLinkOptions, signal: AbortSignal, { up, heard }:
         after("heartbeat", heartbeatMilliseconds, beat);
       };
       socket.on("open", () => {
-        up(socket);
+        held.up(socket);
         socket.ping();
         after("heartbeat", heartbeatMilliseconds, beat);
         after("life", longestLife * (0.8 + 0.15 * random.fraction()), close);
@@ -158,7 +175,9 @@ async function hold(options: AwsLinkOptions, signal: AbortSignal, { up, heard }:
       });
       socket.on("message", (data) => {
         const said = read(data);
-        if (said?.type !== undefined && said.revision !== undefined) return heard(said.type, said.revision);
+        if (said?.type !== undefined && said.revision !== undefined) return held.heard(said.type, said.revision);
+        if (said?.relay !== undefined) return held.relays.hear(said as RelaySaid);
+        if (held.relays.busy && ++refused < mostRefused) return held.again();
         // What we sent was not heard: API Gateway says so and nothing more.
         log.warn("the cluster did not take a message", { message: said?.message?.slice(0, 200) ?? "" });
         close();
@@ -177,6 +196,7 @@ async function hold(options: AwsLinkOptions, signal: AbortSignal, { up, heard }:
 interface Said {
   type?: string;
   revision?: number;
+  relay?: string;
   message?: string;
 }
 

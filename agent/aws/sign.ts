@@ -6,7 +6,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 export interface Signable {
   method: string;
   url: URL;
-  body: string;
+  body: string | Uint8Array;
 }
 
 /** The headers that say who sends a request, and when. */

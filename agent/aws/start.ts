@@ -2,6 +2,7 @@ import type { Clock, Log, Random } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { hintedClient } from "./hinted.ts";
 import { startAwsLink } from "./link.ts";
+import type { Relays } from "./relays.ts";
 import { requestSigner, type SignerOptions } from "./sign.ts";
 
 export interface AwsOptions extends SignerOptions {
@@ -22,6 +23,8 @@ export interface AwsCluster {
   client: HttpClient;
   /** Whether the cluster hears that the node lives. */
   alive(): boolean;
+  /** Says who serves what clients are allowed to ask of this node: exec, attach, port-forward. */
+  serve: Relays["serve"];
   stop(): Promise<void>;
 }
 
@@ -39,6 +42,7 @@ export function startAws(options: AwsOptions): AwsCluster {
   return {
     client,
     alive: link.alive,
+    serve: link.relays.serve,
     async stop() {
       await link.stop();
       client.close();

@@ -3,7 +3,7 @@ import { createWebSocketStream, WebSocket } from "ws";
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import type { LinkedPods } from "./pods.ts";
 import { answer } from "./requests.ts";
-import { upgradeServer } from "./upgrades.ts";
+import { type Upgrades, upgradeServer } from "./upgrades.ts";
 
 export interface LinkOptions extends LinkedPods {
   /** The server's URL, such as `https://127.0.0.1:6443`. */
@@ -60,8 +60,6 @@ export function startLink(options: LinkOptions): Link {
     },
   };
 }
-
-type Upgrades = ReturnType<typeof upgradeServer>;
 
 /** One link, until it ends. */
 async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortSignal, up: () => void): Promise<void> {

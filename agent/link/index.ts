@@ -5,3 +5,4 @@
  */
 export { type Link, type LinkOptions, startLink } from "./dial.ts";
 export type { LinkedPods } from "./pods.ts";
+export { type UpgradeOptions, type Upgrades, upgradeServer } from "./upgrades.ts";

@@ -1,13 +1,22 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
-import { badRequest, messageOf } from "#base";
+import { badRequest, type Log, messageOf } from "#base";
 import { spdyChannels, webSocketChannels } from "./channels.ts";
-import type { LinkOptions } from "./dial.ts";
 import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
-import { lookUp, runningContainer } from "./pods.ts";
+import { type LinkedPods, lookUp, runningContainer } from "./pods.ts";
 import { asStatus } from "./requests.ts";
 import { openSession, runSession } from "./session.ts";
+
+export interface UpgradeOptions extends LinkedPods {
+  log: Log;
+}
+
+/** Takes clients' connections, each with the path that the server has allowed. */
+export interface Upgrades {
+  take(connection: Duplex, path: string): void;
+  close(): void;
+}
 
 /** What a client asks for, read from the path that the server gives. */
 interface Target {
@@ -27,7 +36,7 @@ const forwardProtocols = [tunnelled, "v4.channel.k8s.io", "portforward.k8s.io"];
  * Takes clients' connections: each is HTTP/1.1 from its request line on, and wants to be upgraded. What it wants is
  * not read from the request but given beside it, since only the server decides that.
  */
-export function upgradeServer(options: LinkOptions): { take(connection: Duplex, path: string): void; close(): void } {
+export function upgradeServer(options: UpgradeOptions): Upgrades {
   const targets = new WeakMap<Duplex, Target>();
   const server = createServer((_request, response) => {
     const { status } = badRequest("you must specify at least 1 of stdin, stdout, stderr, and upgrade the connection");
@@ -118,7 +127,7 @@ function spdySwitch({ socket }: Upgrade, chosen: string): void {
   socket.write([...lines, `X-Stream-Protocol-Version: ${chosen}`, "", ""].join("\r\n"));
 }
 
-async function session(options: LinkOptions, target: Target, upgrade: Upgrade): Promise<void> {
+async function session(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
   const { namespace, pod, container, query } = target;
   const isOn = (name: string): boolean => query.get(name) === "1" || query.get(name) === "true";
   const asked = {
@@ -143,7 +152,7 @@ async function session(options: LinkOptions, target: Target, upgrade: Upgrade): 
   return runSession(open, await spdyChannels(upgrade.socket, upgrade.head, asked));
 }
 
-async function forward(options: LinkOptions, target: Target, upgrade: Upgrade): Promise<void> {
+async function forward(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
   const { sandboxes, pod } = await lookUp(options, target.namespace, target.pod);
   const sandbox = sandboxes.findLast(({ state }) => state === "ready");
   if (!sandbox) throw badRequest(`pod ${target.pod} is not running`);

@@ -7,6 +7,7 @@ export {
   type CostOptions,
   type DownOptions,
   type JoinOptions,
+  type ProxyOptions,
   parseCommand,
   type RestoreOptions,
   type StatusOptions,

@@ -40,6 +40,21 @@ export interface RestoreOptions {
   output: "text" | "json";
 }
 
+export interface ProxyOptions {
+  /** File of JSON that `cdk deploy --outputs-file` has written; the next four go before what it says. */
+  outputs?: string;
+  server?: string;
+  link?: string;
+  clusterId?: string;
+  region?: string;
+  port: number;
+  /** File that gets the kubeconfig; the standard output without it. */
+  kubeconfig?: string;
+  /** File with the authority of the cluster's certificates, in PEM. */
+  ca?: string;
+  verbose: boolean;
+}
+
 export interface CostOptions {
   /** Folder of the cloud assembly. */
   templates: string;
@@ -59,6 +74,7 @@ export interface Commands {
   status(options: StatusOptions): Promise<number>;
   kubeconfig(options: DownOptions): Promise<number>;
   restore(options: RestoreOptions): Promise<number>;
+  proxy(options: ProxyOptions): Promise<number>;
   cost(options: CostOptions): Promise<number>;
 }
 
@@ -174,6 +190,21 @@ export async function parseCommand(words: readonly string[], commands: Commands,
     .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
     .action(async (options: RestoreOptions) => {
       code = await commands.restore(options);
+    });
+  program
+    .command("proxy")
+    .description("on AWS: a way for kubectl by signed requests, with exec, attach, port-forward and cp")
+    .addOption(option("--outputs <file>", "what `cdk deploy --outputs-file` has written, instead of the next four"))
+    .addOption(option("--server <url>", "the API's endpoint (output Endpoint)"))
+    .addOption(option("--link <url>", "the WebSocket API (output Dial)"))
+    .addOption(option("--cluster-id <id>", "ACCOUNT/REGION/NAME (output ClusterId)"))
+    .addOption(option("--region <region>", "region of the cluster, where --cluster-id does not say it"))
+    .addOption(option("--port <number>", "port on 127.0.0.1").argParser(portNumber).default(8443))
+    .addOption(option("--kubeconfig <file>", "write a kubeconfig for it here; it is printed otherwise"))
+    .addOption(option("--ca <file>", "authority of the cluster's certificates, where this machine does not trust it"))
+    .addOption(option("--verbose", "say more").default(false))
+    .action(async (options: ProxyOptions) => {
+      code = await commands.proxy(options);
     });
   const much = (flags: string, what: string, usual: number) => new Option(flags, what).argParser(amount).default(usual);
   program

@@ -1,0 +1,61 @@
+import { readFileSync } from "node:fs";
+import * as z from "zod";
+import type { ProxyOptions as Words } from "#cli";
+
+/** Where a cluster on AWS is. */
+export interface Settings {
+  /** The API's URL, without the part for signed requests. */
+  server: string;
+  /** `wss://…`: the WebSocket API. */
+  link: string;
+  region: string;
+  clusterId: string | undefined;
+}
+
+/** What `cdk deploy --outputs-file` writes: a stack's name, and what it says of itself. */
+const Outputs = z.record(z.string(), z.record(z.string(), z.string()));
+const outputNames = { server: "Endpoint", link: "Dial", clusterId: "ClusterId" } as const;
+
+/** Reads where the cluster is from words and outputs; words win. Throws an Error of one line that names what is missing. */
+export function settingsOf(words: Words): Settings {
+  const told = words.outputs === undefined ? {} : outputsIn(words.outputs);
+  const server = urlOf("--server", words.server ?? told.server, /^https?:$/)?.replace(/(?:\/iam)?\/*$/, "");
+  const link = urlOf("--link", words.link ?? told.link, /^wss?:$/);
+  const clusterId = words.clusterId ?? told.clusterId;
+  // A cluster's id is its account, its region and its name.
+  const region = words.region ?? clusterId?.split("/")[1];
+  const missing = Object.entries({ "--server": server, "--link": link, "--region": region })
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  if (server === undefined || link === undefined || region === undefined) {
+    const instead =
+      words.outputs === undefined ? " (or --outputs with what cdk deploy --outputs-file has written)" : "";
+    throw new Error(`it must be told ${missing.join(" and ")}${instead}`);
+  }
+  return { server, link, region, clusterId };
+}
+
+function urlOf(flag: string, text: string | undefined, protocol: RegExp): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !protocol.test(url.protocol) || url.username !== "" || url.search !== "" || url.hash !== "")
+    throw new Error(`${flag}: ${text} is no URL such as ${flag === "--link" ? "wss" : "https"}://example.com/live`);
+  return url.href;
+}
+
+function outputsIn(path: string): { server?: string; link?: string; clusterId?: string } {
+  let read: z.infer<typeof Outputs>;
+  try {
+    read = Outputs.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? "not what cdk deploy --outputs-file writes" : String(error);
+    throw new Error(`--outputs ${path}: ${why.replace(/\s*\n[\s\S]*/, "")}`);
+  }
+  const stacks = Object.values(read).filter((outputs) => Object.values(outputNames).every((name) => outputs[name]));
+  if (stacks.length !== 1) {
+    const why = stacks.length === 0 ? "no stack in it is a cluster" : "it holds several clusters";
+    throw new Error(`--outputs ${path}: ${why}`);
+  }
+  const [outputs] = stacks;
+  return Object.fromEntries(Object.entries(outputNames).map(([key, name]) => [key, outputs?.[name]]));
+}
