@@ -38,7 +38,7 @@ export function cloud(app: App, { config, bundles, version }: CloudOptions): voi
   });
   const nodes = nodesStack(stack("nodes", "where pods run"), { config, bundles, parts, api });
   const controllers = controllersStack(stack("controllers", "what makes things so"), { config, bundles, parts });
-  if (config.gateway) gatewayStack(stack("gateway", "the API server as a service"), config, parts, nodes);
+  if (config.gateway) gatewayStack(stack("gateway", "the API server as a service"), { config, bundles, parts, nodes });
   if (config.alarms.enabled) alarmsStack(stack("alarms", "who is told"), { config, parts, api, controllers });
   for (const [key, value] of Object.entries({ ...config.tags, "skiff:cluster": config.cluster })) {
     Tags.of(app).add(key, value);

@@ -6,7 +6,7 @@ import { bundle } from "./bundle.ts";
 import { functionNames } from "./functions.ts";
 import { emptyFunctions, scratch } from "./testing/index.ts";
 
-const agentOf = (source: string): string => join(source, "api/index.ts");
+const others = (source: string) => ({ agent: join(source, "api/index.ts"), gateway: join(source, "tick/index.ts") });
 
 test("what is uploaded is one module for each function, and no map", async () => {
   const source = emptyFunctions();
@@ -14,7 +14,7 @@ test("what is uploaded is one module for each function, and no map", async () =>
     join(source, "api/index.ts"),
     'import { readFileSync } from "node:fs";\nexport const handler = readFileSync;\n',
   );
-  const built = await bundle({ source, agent: agentOf(source), output: scratch() });
+  const built = await bundle({ source, ...others(source), output: scratch() });
   for (const name of functionNames) {
     expect(readdirSync(built.functions[name])).toEqual(["index.mjs"]);
     expect(built.sizes[name]).toBeGreaterThan(0);
@@ -30,7 +30,7 @@ test("what is uploaded is one module for each function, and no map", async () =>
 
 test("the same sources make the same bytes, wherever they lie", async () => {
   const [a, b] = [emptyFunctions(), emptyFunctions()];
-  const hash = async (source: string) => (await bundle({ source, agent: agentOf(source), output: scratch() })).hash;
+  const hash = async (source: string) => (await bundle({ source, ...others(source), output: scratch() })).hash;
   expect(await hash(a)).toBe(await hash(b));
   writeFileSync(join(b, "tick/index.ts"), "export const handler = () => 2;\n");
   expect(await hash(a)).not.toBe(await hash(b));
@@ -40,7 +40,7 @@ test("a package that asks for its parts with require finds them", async () => {
   const source = emptyFunctions();
   writeFileSync(join(source, "part.cjs"), 'module.exports = require("node:os").EOL;\n');
   writeFileSync(join(source, "link/index.ts"), 'import end from "../part.cjs";\nexport const handler = () => end;\n');
-  const built = await bundle({ source, agent: agentOf(source), output: scratch() });
+  const built = await bundle({ source, ...others(source), output: scratch() });
   const { handler } = (await import(pathToFileURL(join(built.functions.link, "index.mjs")).href)) as {
     handler: () => string;
   };
@@ -48,7 +48,7 @@ test("a package that asks for its parts with require finds them", async () => {
 });
 
 test("the table and the folders must agree", async () => {
-  const build = (source: string) => bundle({ source, agent: agentOf(source), output: scratch() });
+  const build = (source: string) => bundle({ source, ...others(source), output: scratch() });
   const less = emptyFunctions();
   rmSync(join(less, "tick"), { recursive: true });
   await expect(build(less)).rejects.toThrow("no index.ts for tick");
@@ -60,7 +60,7 @@ test("the table and the folders must agree", async () => {
 test("a bundle over its budget is refused", async () => {
   const source = emptyFunctions();
   writeFileSync(join(source, "tick/index.ts"), `export const handler = () => "${"x".repeat(5_000_000)}";\n`);
-  await expect(bundle({ source, agent: agentOf(source), output: scratch() })).rejects.toThrow(
+  await expect(bundle({ source, ...others(source), output: scratch() })).rejects.toThrow(
     /^functions\/tick: its bundle has/,
   );
 });

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type BuildOptions, build, type OutputFile, type Plugin } from "esbuild";
 import { type FunctionName, functionNames, functions } from "./functions.ts";
+
+export type ImageName = "agent" | "gateway";
 
 /** Where built code lies, ready to be uploaded. */
 export interface Bundles {
@@ -10,6 +12,8 @@ export interface Bundles {
   functions: Record<FunctionName, string>;
   /** Folder with `agent.mjs`. */
   agent: string;
+  /** Folders that images are built of, each with its code and its Dockerfile. */
+  images: Record<ImageName, string>;
   /** Bytes of each function's code. */
   sizes: Record<FunctionName, number>;
   /** Changes whenever some function's code does. */
@@ -21,6 +25,8 @@ export interface BundleOptions {
   source: string;
   /** The agent's first file. */
   agent: string;
+  /** The gateway's first file. */
+  gateway: string;
   /** Where the results go; source maps go to its `maps`, and are uploaded nowhere. */
   output: string;
 }
@@ -74,10 +80,10 @@ const shared = {
 } satisfies BuildOptions;
 
 /**
- * Builds every function and the agent. Throws when a function of the table has no `index.ts`, when a folder has no row,
+ * Builds every function, the agent and the gateway. Throws when a function of the table has no `index.ts`, when a folder has no row,
  * when something cannot be built, and when a bundle is over its budget.
  */
-export async function bundle({ source, agent, output: folder }: BundleOptions): Promise<Bundles> {
+export async function bundle({ source, agent, gateway, output: folder }: BundleOptions): Promise<Bundles> {
   const output = resolve(folder);
   const missing = functionNames.filter((name) => !existsSync(join(source, name, "index.ts")));
   if (missing.length > 0) throw new Error(`${source}: no index.ts for ${missing.join(", ")}`);
@@ -92,6 +98,14 @@ export async function bundle({ source, agent, output: folder }: BundleOptions): 
   };
   const code = await made(entries, [oneLanguage, credentialsOfLambda]);
   await made([{ in: agent, out: "agent/agent" }], [oneLanguage]);
+  await made([{ in: gateway, out: "images/gateway/gateway" }], [oneLanguage]);
+  const images = { agent: built("images/agent"), gateway: built("images/gateway") };
+  mkdirSync(images.agent, { recursive: true });
+  copyFileSync(join(built("agent"), "agent.mjs"), join(images.agent, "agent.mjs"));
+  for (const [name, target] of Object.entries(images)) {
+    const around = join(import.meta.dirname, "images", name);
+    for (const file of readdirSync(around)) copyFileSync(join(around, file), join(target, file));
+  }
   const sizes = Object.fromEntries(
     functionNames.map((name) => [name, code.get(join(name, "index.mjs"))?.length ?? 0]),
   ) as Record<FunctionName, number>;
@@ -104,6 +118,7 @@ export async function bundle({ source, agent, output: folder }: BundleOptions): 
   return {
     functions: Object.fromEntries(functionNames.map((name) => [name, built(name)])) as Record<FunctionName, string>,
     agent: built("agent"),
+    images,
     sizes,
     hash: hash.digest("hex"),
   };

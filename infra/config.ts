@@ -93,19 +93,24 @@ const Config = z
       .string()
       .regex(/^arn:aws[a-z-]*:iam::\d{12}:(user|role)\/\S+$/, "must be the ARN of an IAM user or role"),
     nodeGroups: z.array(NodeGroup).default([]),
-    /** Agents as an ECS service, one on each instance. The image's entry point is the agent. */
+    /** Agents as an ECS service, one on each instance. The image's entry point is the agent; without one it is built. */
     agentService: z
-      .strictObject({ image, instanceType: z.string().default("t4g.small"), count: z.int().min(1).default(1) })
+      .strictObject({
+        image: image.optional(),
+        instanceType: z.string().default("t4g.small"),
+        count: z.int().min(1).default(1),
+      })
       .optional(),
     vpc: Vpc.prefault({}),
     podCidr: cidr.default("10.244.0.0/16"),
     serviceCidr: cidr.default("10.96.0.0/16"),
-    /** The API server as one small ECS service. The image's entry point is the server. */
+    /** The API server as one small ECS service. The image's entry point is the server; without one it is built. */
     gateway: z
       .strictObject({
-        image,
+        image: image.optional(),
         port: z.int().min(1).max(65_535).default(6443),
-        allow: z.array(cidr).default([]),
+        /** From where it can be called; whoever calls must show a token besides. */
+        allow: z.array(cidr).min(1, "must name who may call, such as 0.0.0.0/0"),
       })
       .optional(),
     domain: z

@@ -21,3 +21,17 @@ export function kubeconfigCommand({ cluster, region, server, clusterId }: Kubeco
     `kubectl config use-context ${name}`,
   ].join(" && ");
 }
+
+/**
+ * The same for the gateway, by a kubectl that reaches the cluster through API Gateway already: there lies what the
+ * gateway's certificate is checked by, and the credentials are the same.
+ */
+export function gatewayCommand({ cluster, server }: Pick<KubeconfigOptions, "cluster" | "server">): string {
+  const [user, name, file] = [`skiff-${cluster}`, `skiff-${cluster}-gateway`, `skiff-${cluster}-gateway.crt`];
+  return [
+    `kubectl --context=${user} get configmap skiff-gateway -n kube-public -o "jsonpath={.data['ca\\.crt']}" > ${file}`,
+    `kubectl config set-cluster ${name} --server=${server} --certificate-authority=${file} --embed-certs`,
+    `kubectl config set-context ${name} --cluster=${name} --user=${user}`,
+    `kubectl config use-context ${name}`,
+  ].join(" && ");
+}

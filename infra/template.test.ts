@@ -200,7 +200,7 @@ describe("nodes", () => {
       expect(script.length).toBeLessThan(16_384);
       expect(script).toContain(JSON.stringify('"sigv4":true').slice(1, -1));
     }
-    const script = nodeScript({ installs: true, agent: "s3://b/k", config: { server: "https://a/iam", sigv4: true } });
+    const script = nodeScript({ agent: "s3://b/k", config: { server: "https://a/iam", sigv4: true } });
     const config = script[script.findIndex((line) => line.startsWith("sed")) + 1] ?? "";
     expect(JSON.parse(config)).toEqual({ server: "https://a/iam", sigv4: true, nodes: [{ name: "INSTANCE_ID" }] });
   });

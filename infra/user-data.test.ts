@@ -13,7 +13,7 @@ const config = {
 };
 
 test("the script is one that the shell understands", () => {
-  const script = nodeScript({ installs: true, agent: "s3://bucket/key.zip", config });
+  const script = nodeScript({ agent: "s3://bucket/key.zip", config });
   expect(() => execFileSync("bash", ["-n"], { input: script.join("\n") })).not.toThrow();
   expect(() => execFileSync("bash", ["-n"], { input: `${script.join("\n")}\nif`, stdio: "pipe" })).toThrow();
 });
@@ -27,9 +27,15 @@ test("the agent gets its configuration, under the instance's name, for its owner
     'case "$*" in *PUT*) echo t;; *instance-id) echo i-1;; *zone) echo eu-west-1a;; *) echo t4g.small;; esac';
   writeFileSync(join(programs, "curl"), `#!/bin/bash\n${metadata}\n`);
   chmodSync(join(programs, "curl"), 0o755);
-  const script = nodeScript({ installs: false, agent: "", config, before: ["echo first"] })
+  for (const name of ["dnf", "modprobe", "sysctl"]) {
+    writeFileSync(join(programs, name), `#!/bin/bash\necho "${name} $*" >> ${folder}/calls\n`);
+    chmodSync(join(programs, name), 0o755);
+  }
+  const script = nodeScript({ config, before: ["echo first"] })
     .join("\n")
     .replaceAll("/etc/skiff", `${folder}/etc`)
+    .replaceAll("/etc/sysctl.d", folder)
+    .replaceAll("/opt/skiff", `${folder}/programs`)
     .replaceAll("/var/lib/skiff", `${folder}/data`);
   execFileSync("bash", { input: script, env: { ...process.env, PATH: `${programs}:${process.env["PATH"]}` } });
   const file = join(folder, "etc/agent.json");
@@ -39,4 +45,7 @@ test("the agent gets its configuration, under the instance's name, for its owner
     nodes: [{ name: "i-1" }],
   });
   expect(statSync(file).mode & 0o077).toBe(0);
+  // Somebody else brings the agent.
+  expect(readFileSync(join(folder, "calls"), "utf8")).toContain("dnf install -y containerd runc");
+  expect(readFileSync(join(folder, "calls"), "utf8")).not.toContain("nodejs");
 });

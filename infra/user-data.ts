@@ -1,9 +1,7 @@
 /** What an instance is told at its first start. */
 export interface NodeSetup {
-  /** Whether the instance's own packages run pods; a host of the ECS service gets only the configuration. */
-  installs: boolean;
-  /** `s3://…` of the archive with `agent.mjs`. */
-  agent: string;
+  /** `s3://…` of the archive with `agent.mjs`; without it somebody else brings the agent, with its Node. */
+  agent?: string;
   /** The agent's configuration, less what the instance knows itself: its name. */
   config: Record<string, unknown>;
   /** Words that go before all else. */
@@ -33,12 +31,12 @@ WantedBy=multi-user.target
 `;
 
 /**
- * The script of an Amazon Linux 2023 instance. It installs what runs containers, Node 24 and the agent; the node is
+ * The script of an Amazon Linux 2023 instance. It installs what runs containers, and Node 24 and the agent; the node is
  * called after the instance, since that is what its role proves. The service keeps containers when the agent ends.
  */
-export function nodeScript({ installs, agent, config, before = [] }: NodeSetup): string[] {
+export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] {
   const written = JSON.stringify({ ...config, nodes: [{ name: "INSTANCE_ID" }] });
-  const lines = [
+  const host = [
     "set -euo pipefail",
     ...before,
     `token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' ${metadata}/api/token)`,
@@ -52,17 +50,18 @@ export function nodeScript({ installs, agent, config, before = [] }: NodeSetup):
     written,
     "SKIFF",
     "umask 022",
-  ];
-  if (!installs) return lines;
-  return [
-    ...lines,
-    "dnf install -y containerd runc iptables-nft iproute nodejs24 unzip",
+    "dnf install -y containerd runc iptables-nft iproute",
     // The plugins have had two names.
     "dnf install -y cni-plugins || dnf install -y containernetworking-plugins",
     "modprobe br_netfilter",
     "printf 'net.ipv4.ip_forward = 1\\nnet.bridge.bridge-nf-call-iptables = 1\\n' > /etc/sysctl.d/90-skiff.conf",
     "sysctl -q --system",
     "install -d /opt/skiff",
+  ];
+  if (agent === undefined) return host;
+  return [
+    ...host,
+    "dnf install -y nodejs24 unzip",
     `aws s3 cp --only-show-errors '${agent}' /tmp/skiff-agent.zip`,
     "unzip -q -o /tmp/skiff-agent.zip -d /opt/skiff && rm /tmp/skiff-agent.zip",
     "cat > /etc/systemd/system/skiff-agent.service <<'SKIFF'",

@@ -17,12 +17,17 @@ export interface HostOptions {
   bind: string;
   /** 0 takes any free one. */
   port: number;
-  /** The server's certificate, and the authority that clients' certificates must come from, in PEM. */
-  tls: { cert: string; key: string; ca: string };
+  /**
+   * The server's certificate, and the authority that clients' certificates must come from, in PEM. Without the latter
+   * no client is asked for one.
+   */
+  tls: { cert: string; key: string; ca?: string };
 }
 
 export interface Host {
   port: number;
+  /** Shows this certificate to everybody who connects from now on. */
+  renew(tls: { cert: string; key: string }): void;
   /** Takes no new connections, ends the watches, and resolves when all connections are closed. */
   close(): Promise<void>;
 }
@@ -38,10 +43,13 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   const sockets = new Set<Socket>();
   const host = createServer({
     ...tls,
-    requestCert: true,
+    requestCert: tls.ca !== undefined,
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],
     keepAliveTimeout: 90_000,
+    // A client that has gone without a word is noticed, and a quiet watch stays open on its way.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
   });
   const agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
   host.on("connection", (socket: Socket) => {
@@ -99,6 +107,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   ]);
   return {
     port: (host.address() as AddressInfo).port,
+    renew: ({ cert, key }) => host.setSecureContext({ ...tls, cert, key }),
     async close() {
       stopping.abort();
       const closed = once(host, "close");

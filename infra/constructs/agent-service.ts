@@ -1,6 +1,7 @@
 import { aws_ecs as ecs, aws_iam as iam, aws_logs as logs, RemovalPolicy, type Stack } from "aws-cdk-lib";
 import type { Config } from "../config.ts";
-import { type Permission, pullImages, writeLogs } from "../permissions.ts";
+import { type Permission, writeLogs } from "../permissions.ts";
+import type { Image } from "./image.ts";
 import { role } from "./role.ts";
 
 export interface EcsCluster {
@@ -40,13 +41,14 @@ export function ecsHostPermissions(stack: Stack, cluster: EcsCluster): Permissio
 }
 
 /**
- * The agent as a container on each of some ECS instances. It has no role of its own: its node is the instance, and only
- * the instance's role, which EC2 alone may assume, says which.
+ * The agent on each of some ECS instances. The task brings it and has the host's systemd run it: pods are the host's and
+ * outlive the task. It has no role of its own: its node is the instance, and only the instance's role, which EC2 alone
+ * may assume, says which.
  */
 export function agentService(
   stack: Stack,
   { cluster: name, retention }: Config,
-  { cluster, image }: { cluster: EcsCluster; image: string },
+  { cluster, image }: { cluster: EcsCluster; image: Image },
 ): void {
   const logGroup = new logs.LogGroup(stack, "AgentLogs", {
     retention: retention.functions,
@@ -55,35 +57,27 @@ export function agentService(
   const execution = role(stack, "AgentExecutionRole", {
     by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
     description: `Skiff ${name}: how ECS starts an agent`,
-    may: [
-      ...pullImages(stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" })),
-      writeLogs(logGroup.logGroupArn),
-    ],
+    may: [...image.pull, writeLogs(logGroup.logGroupArn)],
   });
-  const folders = [
-    ["config", "/etc/skiff", true],
-    ["data", "/var/lib/skiff", false],
-  ] as const;
+  const folder = { name: "programs", path: "/opt/skiff" };
   const task = new ecs.CfnTaskDefinition(stack, "AgentTask", {
     family: `skiff-agent-${name}`,
     networkMode: "host",
+    // Together with its privileges, how it reaches the host's systemd.
+    pidMode: "host",
     requiresCompatibilities: ["EC2"],
     executionRoleArn: execution.roleArn,
-    volumes: folders.map(([volume, sourcePath]) => ({ name: volume, host: { sourcePath } })),
+    volumes: [{ name: folder.name, host: { sourcePath: folder.path } }],
     containerDefinitions: [
       {
         name: "agent",
-        image,
+        image: image.uri,
         command: ["--config", "/etc/skiff/agent.json"],
         essential: true,
         memoryReservation: 256,
-        // It starts containers of its own.
         privileged: true,
-        mountPoints: folders.map(([sourceVolume, containerPath, readOnly]) => ({
-          sourceVolume,
-          containerPath,
-          readOnly,
-        })),
+        mountPoints: [{ sourceVolume: folder.name, containerPath: folder.path }],
+        stopTimeout: 60,
         logConfiguration: {
           logDriver: "awslogs",
           options: {

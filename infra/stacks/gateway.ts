@@ -1,25 +1,139 @@
 import {
+  CfnOutput,
   aws_ec2 as ec2,
   aws_ecs as ecs,
+  aws_elasticloadbalancingv2 as elb,
   aws_iam as iam,
   aws_logs as logs,
   RemovalPolicy,
   type Stack,
 } from "aws-cdk-lib";
+import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
+import { image } from "../constructs/image.ts";
 import { role } from "../constructs/role.ts";
-import { functions } from "../functions.ts";
+import type { Capability, EnvironmentName } from "../functions.ts";
+import { gatewayCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
-import { permissionsOf, pullImages, tracing, writeLogs } from "../permissions.ts";
+import { permissionsOf, writeLogs } from "../permissions.ts";
 import type { Nodes } from "./nodes.ts";
 
+/** What the gateway is told, as functions are. */
+const told: EnvironmentName[] = [
+  "SKIFF_CLUSTER_ID",
+  "SKIFF_OBJECTS_TABLE",
+  "SKIFF_CHANGES_TABLE",
+  "SKIFF_RECONCILE_QUEUE_URL",
+  "SKIFF_SCHEDULE_QUEUE_URL",
+  "SKIFF_FARGATE_QUEUE_URL",
+  "SKIFF_ADMINISTRATOR",
+  "SKIFF_NODE_ROLES",
+  "SKIFF_SIGNING_SECRET_ARN",
+  "SKIFF_ISSUER",
+  "SKIFF_POD_LOG_GROUP",
+  "SKIFF_SERVICE_CIDR",
+  "SKIFF_POD_CIDR",
+];
+const may: Capability[] = ["store", "send", "sign", "readPodLogs"];
+
+export interface GatewayOptions {
+  config: Config;
+  bundles: Bundles;
+  parts: Parts;
+  nodes: Nodes;
+}
+
 /**
- * The API server as one small ECS service over the same tables: it holds links and watches, which a function cannot for
- * long. It is told and may do what `functions/api` is told and may do.
+ * The API server as one small ECS service over the same tables, behind a load balancer that only passes bytes on: it
+ * holds links and watches, which a function cannot for long. Its certificate is of an authority of its own, as every
+ * cluster's is, so that it needs no domain.
  */
-export function gatewayStack(stack: Stack, config: Config, parts: Parts, { cluster, vpc, subnets }: Nodes): void {
-  const { image, port, allow } = config.gateway!;
+export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: GatewayOptions): void {
+  const { image: given, port } = config.gateway!;
+  const { vpc } = nodes;
+  const server = image(stack, "Image", { given, folder: bundles.images.gateway, architecture: "arm64" });
+  const front = new ec2.SecurityGroup(stack, "Access", {
+    vpc,
+    description: `Skiff ${config.cluster}: who may call the gateway`,
+    allowAllOutbound: true,
+  });
+  for (const block of config.gateway!.allow) front.addIngressRule(ec2.Peer.ipv4(block), ec2.Port.tcp(port), "callers");
+  acknowledge(front, { EC23: "who may call is the configuration's to say; whoever calls shows a token" });
+  const back = new ec2.SecurityGroup(stack, "Task", {
+    vpc,
+    description: `Skiff ${config.cluster}: the gateway`,
+    allowAllOutbound: true,
+  });
+  back.addIngressRule(front, ec2.Port.tcp(port), "the load balancer");
+  const { dnsName, targets, listener } = loadBalancer(stack, config, nodes, front);
+  const task = taskDefinition(stack, config, parts, { image: server, dnsName });
+  const service = new ecs.CfnService(stack, "Gateway", {
+    cluster: nodes.cluster.name,
+    taskDefinition: task.ref,
+    desiredCount: 1,
+    launchType: "FARGATE",
+    deploymentConfiguration: { deploymentCircuitBreaker: { enable: true, rollback: true } },
+    healthCheckGracePeriodSeconds: 60,
+    loadBalancers: [{ containerName: "gateway", containerPort: port, targetGroupArn: targets }],
+    networkConfiguration: {
+      awsvpcConfiguration: {
+        subnets: nodes.subnets.map(({ subnetId }) => subnetId),
+        securityGroups: [back.securityGroupId],
+        assignPublicIp: config.vpc.id === undefined ? "ENABLED" : "DISABLED",
+      },
+    },
+  });
+  service.addResourceDependency(listener);
+  new CfnOutput(stack, "GatewayEndpoint", { value: `https://${dnsName}:${port}`, description: "The gateway" });
+  new CfnOutput(stack, "GatewayKubeconfig", {
+    value: gatewayCommand({ cluster: config.cluster, server: `https://${dnsName}:${port}` }),
+    description: "Run this, with a kubectl that reaches the cluster, to go through the gateway",
+  });
+}
+
+function loadBalancer(stack: Stack, config: Config, { vpc, subnets }: Nodes, access: ec2.SecurityGroup) {
+  const { port } = config.gateway!;
+  const balancer = new elb.CfnLoadBalancer(stack, "Balancer", {
+    type: "network",
+    scheme: "internet-facing",
+    subnets: subnets.map(({ subnetId }) => subnetId),
+    securityGroups: [access.securityGroupId],
+    loadBalancerAttributes: [{ key: "load_balancing.cross_zone.enabled", value: "true" }],
+  });
+  acknowledge(balancer, { ELB2: "it passes bytes on and sees no request; the gateway tells of each one in its log" });
+  const targets = new elb.CfnTargetGroup(stack, "Targets", {
+    protocol: "TCP",
+    port,
+    targetType: "ip",
+    vpcId: vpc.vpcId,
+    healthCheckProtocol: "HTTPS",
+    healthCheckPath: "/readyz",
+    healthCheckIntervalSeconds: 10,
+    healthyThresholdCount: 2,
+    unhealthyThresholdCount: 3,
+    targetGroupAttributes: [
+      { key: "deregistration_delay.timeout_seconds", value: "30" },
+      // The log says who called.
+      { key: "preserve_client_ip.enabled", value: "true" },
+    ],
+  });
+  const listener = new elb.CfnListener(stack, "Listener", {
+    loadBalancerArn: balancer.ref,
+    protocol: "TCP",
+    port,
+    defaultActions: [{ type: "forward", targetGroupArn: targets.ref }],
+  });
+  return { dnsName: balancer.attrDnsName, targets: targets.ref, listener };
+}
+
+interface Task {
+  image: ReturnType<typeof image>;
+  dnsName: string;
+}
+
+function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: server, dnsName }: Task) {
+  const { port } = config.gateway!;
   const logGroup = new logs.LogGroup(stack, "GatewayLogs", {
     retention: config.retention.functions,
     removalPolicy: RemovalPolicy.DESTROY,
@@ -28,17 +142,21 @@ export function gatewayStack(stack: Stack, config: Config, parts: Parts, { clust
   const execution = role(stack, "GatewayExecutionRole", {
     by: principal,
     description: `Skiff ${config.cluster}: how ECS starts the gateway`,
-    may: [
-      ...pullImages(stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" })),
-      writeLogs(logGroup.logGroupArn),
-    ],
+    may: [...server.pull, writeLogs(logGroup.logGroupArn)],
   });
   const own = role(stack, "GatewayRole", {
     by: principal,
     description: `Skiff ${config.cluster}: what the gateway may do`,
-    may: [tracing, ...permissionsOf(functions.api.may, parts)],
+    may: permissionsOf(may, parts),
   });
-  const environment = functions.api.environment.map((name) => ({ name, value: partOf(parts.environment, name) }));
+  const environment = {
+    ...Object.fromEntries(told.map((name) => [name, partOf(parts.environment, name)])),
+    SKIFF_GATEWAY_NAME: dnsName,
+    SKIFF_PORT: String(port),
+    AWS_REGION: config.region,
+    // What lives long is told apart from what is new by a small young generation; half a GB is all there is.
+    NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=400",
+  };
   const task = new ecs.CfnTaskDefinition(stack, "GatewayTask", {
     family: `skiff-gateway-${config.cluster}`,
     cpu: "256",
@@ -51,9 +169,10 @@ export function gatewayStack(stack: Stack, config: Config, parts: Parts, { clust
     containerDefinitions: [
       {
         name: "gateway",
-        image,
+        image: server.uri,
         essential: true,
-        environment: [...environment, { name: "SKIFF_PORT", value: String(port) }],
+        readonlyRootFilesystem: true,
+        environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
         portMappings: [{ containerPort: port }],
         logConfiguration: {
           logDriver: "awslogs",
@@ -67,24 +186,5 @@ export function gatewayStack(stack: Stack, config: Config, parts: Parts, { clust
     ],
   });
   acknowledge(task, { ECS2: "names and addresses, as the functions get them; there is no secret among them" });
-  const securityGroup = new ec2.SecurityGroup(stack, "GatewayAccess", {
-    vpc,
-    description: `Skiff ${config.cluster}: the gateway`,
-    allowAllOutbound: true,
-  });
-  for (const block of allow) securityGroup.addIngressRule(ec2.Peer.ipv4(block), ec2.Port.tcp(port), "who may call");
-  new ecs.CfnService(stack, "Gateway", {
-    cluster: cluster.name,
-    taskDefinition: task.ref,
-    desiredCount: 1,
-    launchType: "FARGATE",
-    deploymentConfiguration: { deploymentCircuitBreaker: { enable: true, rollback: true } },
-    networkConfiguration: {
-      awsvpcConfiguration: {
-        subnets: subnets.map(({ subnetId }) => subnetId),
-        securityGroups: [securityGroup.securityGroupId],
-        assignPublicIp: config.vpc.id === undefined ? "ENABLED" : "DISABLED",
-      },
-    },
-  });
+  return task;
 }

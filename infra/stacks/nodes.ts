@@ -12,6 +12,7 @@ import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { agentService, type EcsCluster, ecsHostPermissions } from "../constructs/agent-service.ts";
+import { image } from "../constructs/image.ts";
 import { type Network, network } from "../constructs/network.ts";
 import { policy, role } from "../constructs/role.ts";
 import { type Parts, partOf } from "../parts.ts";
@@ -77,9 +78,11 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
   };
   const groups = config.nodeGroups.map((group) => nodeGroup(shared, group));
   if (config.agentService) {
-    const { image, instanceType, count } = config.agentService;
+    const { image: given, instanceType, count } = config.agentService;
+    const architecture = architectureOf(instanceType);
     groups.push(agentHosts(shared, instanceType, count));
-    agentService(stack, config, { cluster, image });
+    const brought = image(stack, "AgentImage", { given, folder: bundles.images.agent, architecture });
+    agentService(stack, config, { cluster, image: brought });
   }
   return { ...net, cluster, groups };
 }
@@ -134,7 +137,7 @@ function nodeGroup(shared: Shared, group: NodeGroup): autoscaling.AutoScalingGro
   return instances(shared, {
     name: group.name,
     machineImage: ec2.MachineImage.latestAmazonLinux2023({ cpuType }),
-    script: nodeScript({ installs: true, agent: shared.agent, config: { ...shared.agentConfig, labels } }),
+    script: nodeScript({ agent: shared.agent, config: { ...shared.agentConfig, labels } }),
     types: group.instanceTypes,
     minimum: group.minimum,
     maximum: group.maximum,
@@ -201,15 +204,16 @@ function instances({ stack, config, net, role: nodeRole }: Shared, wanted: Insta
   return made;
 }
 
-/** The instances of the ECS service of agents: they get the configuration, and ECS brings the agent. */
+const architectureOf = (type: string): "arm64" | "x86_64" =>
+  new ec2.InstanceType(type).architecture === ec2.InstanceArchitecture.ARM_64 ? "arm64" : "x86_64";
+const hardware = { arm64: ecs.AmiHardwareType.ARM, x86_64: ecs.AmiHardwareType.STANDARD };
+
+/** The instances of the ECS service of agents: they get what runs pods and the configuration; ECS brings the agent. */
 function agentHosts(shared: Shared, instanceType: string, count: number): autoscaling.AutoScalingGroup {
-  const arm = new ec2.InstanceType(instanceType).architecture === ec2.InstanceArchitecture.ARM_64;
   return instances(shared, {
     name: "ecs",
-    machineImage: ecs.EcsOptimizedImage.amazonLinux2023(arm ? ecs.AmiHardwareType.ARM : ecs.AmiHardwareType.STANDARD),
+    machineImage: ecs.EcsOptimizedImage.amazonLinux2023(hardware[architectureOf(instanceType)]),
     script: nodeScript({
-      installs: false,
-      agent: shared.agent,
       config: { ...shared.agentConfig, labels: { "skiff.dev/node-group": "ecs" } },
       before: [`echo ECS_CLUSTER=skiff-${shared.config.cluster} >> /etc/ecs/ecs.config`],
     }),

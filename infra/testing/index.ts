@@ -26,8 +26,8 @@ export const most = {
     { name: "arm", minimum: 1 },
     { name: "x86", architecture: "x86_64", instanceTypes: ["t3a.medium", "t3.medium"], spot: true, labels: { a: "b" } },
   ],
-  agentService: { image: "example.com/agent:1" },
-  gateway: { image: "example.com/gateway:1", allow: ["192.0.2.0/24"] },
+  agentService: {},
+  gateway: { allow: ["192.0.2.0/24"] },
   domain: {
     name: "kube.example.com",
     certificate: "arn:aws:acm:eu-west-1:123456789012:certificate/1",
@@ -65,7 +65,8 @@ export function emptyFunctions(names: readonly string[] = functionNames): string
 
 export function emptyBundles(): Promise<Bundles> {
   const source = emptyFunctions();
-  return bundle({ source, agent: join(source, "api/index.ts"), output: scratch() });
+  const any = join(source, "api/index.ts");
+  return bundle({ source, agent: any, gateway: any, output: scratch() });
 }
 
 export interface Synthesized {

@@ -22,7 +22,7 @@ import { calm, type Poller, pollQueue, pollStream, type Weather } from "./mappin
 import { type LambdaFunction, lambdaFunction } from "./runtime.ts";
 import { type Secrets, secretsService } from "./secrets.ts";
 import { signedBy } from "./signatures.ts";
-import { startSocket } from "./socket.ts";
+import { type SocketWeather, startSocket } from "./socket.ts";
 import { startSts } from "./sts.ts";
 import { type Definition, stepFunctions } from "./wait.ts";
 
@@ -37,6 +37,8 @@ export interface Built {
   assembly: string;
   /** Bytes of each function's code. */
   sizes: Record<string, number>;
+  /** Folder of the gateway's image. */
+  gateway: string;
 }
 
 /** Bundles the functions and synthesizes the app as a deployment does. */
@@ -46,6 +48,7 @@ export async function build(): Promise<Built> {
   const bundles = await bundle({
     source: join(root, "functions"),
     agent: join(root, "agent/main.ts"),
+    gateway: join(root, "agent/gateway/main.ts"),
     output: join(output, "bundles"),
   });
   const assembly = join(output, "cdk.out");
@@ -53,7 +56,12 @@ export async function build(): Promise<Built> {
   const config = parseConfig({ cluster: "test", region, account, administrator, fargate: true }, "the test");
   cloud(app, { config, bundles, version: "0.0.0" });
   app.synth();
-  return { wiring: readWiring(readTemplates(assembly), { account, region }), assembly, sizes: bundles.sizes };
+  return {
+    wiring: readWiring(readTemplates(assembly), { account, region }),
+    assembly,
+    sizes: bundles.sizes,
+    gateway: bundles.images.gateway,
+  };
 }
 
 export interface StageOptions {
@@ -68,6 +76,10 @@ export interface StageOptions {
   whoIs?: (accessKey: string) => { arn: string; secret: string } | undefined;
   /** Goes before each function's command. */
   wrap?: readonly string[];
+  /** What becomes of messages on the WebSocket API. */
+  socketWeather?: SocketWeather;
+  /** Environments of each function at the most; as many as are needed unless told. */
+  most?: number;
 }
 
 /** A cluster in AWS, without AWS. */
@@ -77,6 +89,8 @@ export interface Stage {
   dial: string;
   /** Messages that were sent to agents so far. */
   readonly pushed: number;
+  /** Connections to the WebSocket API that are open. */
+  readonly connected: number;
   /** The authority of its certificate, in PEM. */
   ca: string;
   clusterId: string;
@@ -158,6 +172,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const socket = await startSocket({
     ...{ routes: wiring.webSocket!.routes, stage: wiring.webSocket!.stage, signer, tls },
     functionNamed: (name) => functions.get(name)!,
+    ...(options.socketWeather ? { weather: options.socketWeather } : {}),
   });
   urls.set(wiring.functions.find(({ name }) => name === "stream")!.environment["SKIFF_LINK_URL"]!, socket.manage);
   for (const one of wiring.functions) {
@@ -181,6 +196,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         region,
         ...(options.output ? { output: options.output } : {}),
         ...(options.wrap ? { wrap: options.wrap } : {}),
+        ...(options.most === undefined ? {} : { most: options.most }),
       }),
     );
   }
@@ -219,6 +235,9 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     dial: socket.dial,
     get pushed() {
       return socket.pushed;
+    },
+    get connected() {
+      return socket.open;
     },
     logs,
     ca: authority.cert,

@@ -1,0 +1,55 @@
+import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import type { Clock, Log, Random } from "#base";
+import { type FifoQueue, sqsQueue } from "#reconcile/sqs";
+import type { Change } from "#store";
+import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
+import type { Environment } from "./environment.ts";
+
+/** Types whose logs take more writes than one partition does; the same as in the functions' `ports.ts`. */
+const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
+
+/** The services that the gateway uses. */
+export interface Services {
+  store: DynamoStore;
+  queues: { reconcile: FifoQueue; schedule: FifoQueue; fargate: FifoQueue };
+  logs: CloudWatchLogsClient;
+  /** The ring of signing keys. */
+  ring(): Promise<string>;
+}
+
+export interface ServiceOptions {
+  told: Environment;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Hears what this process has written, before the write resolves. */
+  made: (type: string, changes: Change[]) => Promise<void>;
+}
+
+/** Opens them with the credentials that the machine has. */
+export function services({ told, clock, random, log, made }: ServiceOptions): Services {
+  const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
+  const secrets = new SecretsManagerClient();
+  return {
+    store: dynamoStore({
+      dynamo: dynamoClient({}),
+      tables: { objects: told.SKIFF_OBJECTS_TABLE, changes: told.SKIFF_CHANGES_TABLE },
+      shards: (type) => (busy.has(type) ? 4 : 1),
+      ...{ clock, random, log, made },
+    }),
+    queues: {
+      reconcile: sqsQueue(sqs, told.SKIFF_RECONCILE_QUEUE_URL, clock),
+      schedule: sqsQueue(sqs, told.SKIFF_SCHEDULE_QUEUE_URL, clock),
+      fargate: sqsQueue(sqs, told.SKIFF_FARGATE_QUEUE_URL, clock),
+    },
+    logs: new CloudWatchLogsClient(),
+    async ring() {
+      const { SecretString = "" } = await secrets.send(
+        new GetSecretValueCommand({ SecretId: told.SKIFF_SIGNING_SECRET_ARN }),
+      );
+      return SecretString;
+    },
+  };
+}

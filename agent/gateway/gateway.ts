@@ -1,0 +1,140 @@
+import { createLinks, type Links, serve } from "#agent/host";
+import { pod as pods } from "#api";
+import { type ApiServer, refusal } from "#apiserver";
+import { askSts, identity } from "#auth/aws-iam";
+import { ringKeys, tokenAuthority } from "#auth/service-account";
+import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as random, type Timer } from "#base";
+import { fargateWork, type PodEvents } from "#cloud/fargate";
+import { logLinks } from "#cloud/pod-logs";
+import { type ControlPlane, controlPlane } from "#controlplane";
+import { announcer } from "#reconcile/sqs";
+import { services } from "./aws.ts";
+import { issueServer, openAuthority, show } from "./certificate.ts";
+import type { Environment } from "./environment.ts";
+
+export interface Gateway {
+  port: number;
+  /** Ends watches and links, and resolves when everything is closed. */
+  stop(): Promise<void>;
+}
+
+/** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
+const keysAge = 5 * 60_000;
+/** Seconds that a service account's token lives at most: as the functions', or keys could not go in time. */
+const longestToken = 86_400;
+/** The certificate is good for thirteen weeks; one that fails to be made has twelve more tries. */
+const renewal = 7 * 24 * 3_600_000;
+
+/** Serves the cluster's API until it is stopped. Rejects when the tables do not answer or the port cannot be had. */
+export async function startGateway(told: Environment, log: Log): Promise<Gateway> {
+  const aws = services({
+    ...{ told, clock, random, log },
+    // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
+    made: (type, changes) =>
+      announce
+        .early(type, changes, 0)
+        .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
+  });
+  const links = createLinks(log);
+  const fromLogs = logLinks({
+    client: () => plane.client,
+    logs: aws.logs,
+    group: told.SKIFF_POD_LOG_GROUP,
+    refuse: notLinked,
+    clock,
+  });
+  const plane: ControlPlane = controlPlane({
+    ...{ store: aws.store, clock, random, log },
+    serviceCidr: told.SKIFF_SERVICE_CIDR,
+    podCidr: told.SKIFF_POD_CIDR,
+    // Only controllers hand it out, and none runs here.
+    ca: "",
+    // A type is kept in memory from its first use on, but its log is read only while somebody watches it or asks:
+    // looking at each log all the time would cost a third of a dollar a month for each.
+    caching: "on-demand",
+    tokens: (client) =>
+      tokenAuthority({
+        keys: ringKeys({ read: aws.ring, clock, maxAge: keysAge }),
+        issuer: told.SKIFF_ISSUER,
+        longest: longestToken,
+        ...{ client, clock, random },
+      }),
+    authenticators: identity({
+      client: () => plane.client,
+      clusterId: told.SKIFF_CLUSTER_ID,
+      administrator: told.SKIFF_ADMINISTRATOR,
+      nodeRoles: told.SKIFF_NODE_ROLES.split(",").filter(Boolean),
+      sts: askSts(told.AWS_ENDPOINT_URL_STS),
+      ...{ clock, log },
+    }),
+    audit: (event) => log.info("a request was answered", { audit: event }),
+    links: {
+      request: (node, path, signal) => (links.has(node) ? links : fromLogs).request(node, path, signal),
+    },
+  });
+  const seen: PodEvents = (change) => plane.server.event(pods, change) as ReturnType<PodEvents>;
+  const announce = announcer({
+    demand: plane.onDemand(),
+    reconcile: aws.queues.reconcile,
+    schedule: aws.queues.schedule,
+    tasks: { queue: aws.queues.fargate, workOf: (type, change) => fargateWork(type, change, seen) },
+  });
+  const authority = await openAuthority(plane.client, clock);
+  const newCertificate = () => issueServer(authority, told.SKIFF_GATEWAY_NAME, clock);
+  const host = await serve({
+    server: withoutLostTunnels(plane.server, links),
+    ...{ links, log },
+    bind: "0.0.0.0",
+    port: told.SKIFF_PORT,
+    tls: await newCertificate(),
+  });
+  let timer: Timer;
+  const renewLater = (): void => {
+    timer = clock.timer(renewal, () => {
+      newCertificate()
+        .then(host.renew)
+        .catch((error: unknown) => log.error("the certificate was not renewed", { error: messageOf(error) }));
+      renewLater();
+    });
+  };
+  renewLater();
+  try {
+    await show(plane.client, `https://${told.SKIFF_GATEWAY_NAME}:${host.port}`, authority.cert);
+  } catch (error) {
+    // It serves all the same, and those who know the address have what they need.
+    log.warn("the gateway's address could not be written down", { error });
+  }
+  return {
+    port: host.port,
+    async stop() {
+      timer.cancel();
+      await host.close();
+      await plane.stop();
+      await aws.store.close();
+    },
+  };
+}
+
+/** What people call what takes a connection to the node. */
+const streams: Record<string, string> = {
+  exec: "running a command in a container",
+  attach: "attaching to a container",
+  portForward: "forwarding a port",
+};
+
+function notLinked(route: string): ApiError {
+  const what = streams[route] ?? `asking a node for ${route}`;
+  const why = `${what} is not possible here: the node's agent has not dialled in (logs are read from CloudWatch)`;
+  return new ApiError(501, "NotImplemented", why);
+}
+
+/** Says what is missing where the host could only hang up. */
+const withoutLostTunnels = (server: ApiServer, links: Links): ApiServer => ({
+  ...server,
+  async handle(request) {
+    const response = await server.handle(request);
+    const { tunnel } = response;
+    if (!tunnel || links.has(tunnel.node)) return response;
+    return refusal(notLinked(tunnel.path.split("/")[1] ?? ""));
+  },
+});

@@ -1,0 +1,103 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { parseConfig } from "./config.ts";
+import { type Any, type Found, list, resources, statements } from "./testing/found.ts";
+import { emptyBundles, least, most, type Synthesized, synthesize } from "./testing/index.ts";
+
+let made: Synthesized;
+beforeAll(async () => {
+  made = await synthesize(most, await emptyBundles());
+}, 120_000);
+
+const one = (type: string, id?: string): Found => {
+  const found = resources(made, type).filter((each) => id === undefined || each.id.startsWith(id));
+  expect(found).toHaveLength(1);
+  return found[0]!;
+};
+const container = (task: Found): Any => task.Properties["ContainerDefinitions"][0];
+const refersTo = (value: unknown, id: string): boolean => JSON.stringify(value).includes(`"${id}"`);
+
+describe("the gateway", () => {
+  test("is reached by those who are named and through the load balancer alone", () => {
+    const access = one("AWS::EC2::SecurityGroup", "Access");
+    expect(access.Properties["SecurityGroupIngress"]).toMatchObject([
+      { CidrIp: most.gateway.allow[0], FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" },
+    ]);
+    const task = one("AWS::EC2::SecurityGroup", "Task");
+    expect(task.Properties["SecurityGroupIngress"]).toBeUndefined();
+    const ingress = resources(made, "AWS::EC2::SecurityGroupIngress").filter(({ Properties }) =>
+      refersTo(Properties["GroupId"], task.id),
+    );
+    expect(ingress).toHaveLength(1);
+    expect(ingress[0]?.Properties).toMatchObject({ FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" });
+    expect(refersTo(ingress[0]?.Properties["SourceSecurityGroupId"], access.id)).toBe(true);
+    const [balancer] = resources(made, "AWS::ElasticLoadBalancingV2::LoadBalancer");
+    expect(balancer?.Properties).toMatchObject({ Type: "network", Scheme: "internet-facing" });
+    expect(refersTo(balancer?.Properties["SecurityGroups"], access.id)).toBe(true);
+  });
+
+  test("keeps its certificate to itself: what stands before it passes bytes on, and asks whether it is ready", () => {
+    expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties).toMatchObject({ Protocol: "TCP", Port: 6443 });
+    expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Certificates"]).toBeUndefined();
+    expect(one("AWS::ElasticLoadBalancingV2::TargetGroup").Properties).toMatchObject({
+      Protocol: "TCP",
+      TargetType: "ip",
+      HealthCheckProtocol: "HTTPS",
+      HealthCheckPath: "/readyz",
+    });
+    const { DependsOn, Properties } = one("AWS::ECS::Service", "Gateway") as Found & { DependsOn?: string[] };
+    expect(DependsOn).toContain(one("AWS::ElasticLoadBalancingV2::Listener").id);
+    expect(Properties["LoadBalancers"]).toMatchObject([{ ContainerName: "gateway", ContainerPort: 6443 }]);
+  });
+
+  test("is built of the repository, and told under which name it is found", () => {
+    const task = one("AWS::ECS::TaskDefinition", "Gateway");
+    expect(JSON.stringify(container(task).Image)).toMatch(/dkr\.ecr.*cdk-hnb659fds-container-assets/);
+    expect(container(task)).toMatchObject({ ReadonlyRootFilesystem: true, PortMappings: [{ ContainerPort: 6443 }] });
+    const environment = new Map(container(task).Environment.map((each: Any) => [each.Name, each.Value]));
+    expect(JSON.stringify(environment.get("SKIFF_GATEWAY_NAME"))).toContain("DNSName");
+    expect(environment.get("SKIFF_PORT")).toBe("6443");
+  });
+
+  test("may do what answering requests takes, and nothing that deploys, wakes itself or runs anything", () => {
+    const own = statements(made).filter(({ of }) => of.startsWith("GatewayRole"));
+    const services = new Set(own.flatMap(({ Action }) => list(Action).map((action) => action.split(":")[0])));
+    expect([...services].sort()).toEqual(["dynamodb", "logs", "secretsmanager", "sqs"]);
+    expect(
+      own.flatMap(({ Action }) => list(Action)).filter((action) => /Delete(?!Item)|Create|\*/.test(action)),
+    ).toEqual([]);
+  });
+
+  test("is somebody else's image where one is named", async () => {
+    const image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/skiff:1";
+    made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443 } });
+    expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).Image).toBe(image);
+    expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Port"]).toBe(443);
+    made = await synthesize(most);
+  });
+
+  test("is not opened to nobody", () => {
+    const allow = "test: gateway.allow";
+    expect(() => parseConfig({ ...least, gateway: {} }, "test")).toThrow(`${allow}: is missing`);
+    expect(() => parseConfig({ ...least, gateway: { allow: [] } }, "test")).toThrow(`${allow}: must name who may call`);
+  });
+});
+
+describe("the agents' service", () => {
+  test("brings the agent to the host, which runs it", () => {
+    const task = one("AWS::ECS::TaskDefinition", "AgentTask");
+    expect(task.Properties).toMatchObject({
+      NetworkMode: "host",
+      PidMode: "host",
+      RequiresCompatibilities: ["EC2"],
+      Volumes: [{ Host: { SourcePath: "/opt/skiff" } }],
+    });
+    expect(task.Properties["TaskRoleArn"]).toBeUndefined();
+    expect(container(task)).toMatchObject({
+      Privileged: true,
+      MountPoints: [{ ContainerPath: "/opt/skiff" }],
+      Command: ["--config", "/etc/skiff/agent.json"],
+    });
+    expect(JSON.stringify(container(task).Image)).toContain("container-assets");
+    expect(one("AWS::ECS::Service", "AgentService").Properties["SchedulingStrategy"]).toBe("DAEMON");
+  });
+});

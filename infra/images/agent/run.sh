@@ -1,0 +1,39 @@
+#!/bin/sh
+# ECS brings the agent, and the host runs it: as a transient service of the host's systemd, so that containerd and the
+# pods, which the agent starts, belong to the host and outlive every task. The task ends with the service, and the
+# service with the task; what the service says is the task's output.
+set -eu
+
+from=${SKIFF_IMAGE:-/image}
+# A folder of the host, at the same path here.
+to=${SKIFF_HOST:-/opt/skiff}
+node=${SKIFF_NODE:-/usr/local/bin/node}
+
+on_host() {
+  nsenter --target 1 --mount --uts --ipc --net -- "$@"
+}
+stop() {
+  on_host systemctl stop skiff-agent.service || true
+}
+
+# By another name first: the old program may still run.
+bring() {
+  cp "$1" "$to/.new" && mv -f "$to/.new" "$to/$2"
+}
+bring "$node" node
+bring "$from/agent.mjs" agent.mjs
+# What a task that was killed has left.
+stop
+on_host systemctl reset-failed skiff-agent.service 2>/dev/null || true
+
+trap stop TERM INT
+on_host systemd-run --unit=skiff-agent --collect --wait --pipe --quiet \
+  --property=KillMode=process --property=LimitNOFILE=1048576 --property=OOMScoreAdjust=-999 \
+  "$to/node" "$to/agent.mjs" "$@" &
+service=$!
+# A signal ends the waiting, not the service.
+while kill -0 "$service" 2>/dev/null; do
+  code=0
+  wait "$service" || code=$?
+done
+exit "$code"

@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Built, Stage } from "./stage.ts";
+
+/** The gateway's process, as its image starts it. */
+export interface GatewayProcess {
+  url: string;
+  /** From its start until it served. */
+  seconds: number;
+  lines: string[];
+  /** Memory that it holds now, in MiB. */
+  resident(): number;
+  /** Tells it to stop and waits for its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** By this name the stand-in for AWS knows its calls. */
+export const gatewayInstance = "gateway";
+
+/** Starts it on any free port of this machine. Rejects with what it said when it ends instead of serving. */
+export async function startGateway(stage: Stage, built: Built): Promise<GatewayProcess> {
+  const child: ChildProcess = spawn(process.execPath, [join(built.gateway, "gateway.mjs")], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...stage.functions.get("api")!.deployed.environment,
+      PATH: process.env["PATH"],
+      AWS_REGION: "eu-west-1",
+      AWS_ACCESS_KEY_ID: "local",
+      AWS_SECRET_ACCESS_KEY: "local",
+      AWS_ENDPOINT_URL: stage.cloud.endpointFor(gatewayInstance),
+      SKIFF_GATEWAY_NAME: "localhost",
+      SKIFF_PORT: "0",
+      NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=400",
+    },
+  });
+  const exit = once(child, "exit") as Promise<[number | null]>;
+  const lines: string[] = [];
+  const serving = new Promise<{ port: number; seconds: number }>((resolve) => {
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      lines.push(line);
+      const said = JSON.parse(line) as { message: string; port: number; seconds: number };
+      if (said.message === "the gateway serves") resolve(said);
+    });
+  });
+  const ended = exit.then(([code]): never => {
+    throw new Error(`the gateway ended with ${code}: ${lines.join("\n")}`);
+  });
+  ended.catch(() => {});
+  const { port, seconds } = await Promise.race([serving, ended]);
+  return {
+    url: `https://localhost:${port}`,
+    seconds,
+    lines,
+    resident: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024,
+    async stop() {
+      child.kill("SIGTERM");
+      return (await exit)[0];
+    },
+  };
+}
