@@ -1,7 +1,7 @@
 /**
  * A cloud, as far as a cluster needs one. Everything may be asked again at any time and from any half-made state: after
- * a death in the middle, the same call finishes what was begun. What is made carries marks of the cluster, by which it is
- * recognised; what does not carry them is neither changed nor removed, whatever it is called.
+ * a death in the middle, the same call finishes what was begun. What is made carries marks of the cluster, by which it
+ * is recognised; what does not carry them is neither changed nor removed, whatever it is called.
  *
  * Rejects with RetryAfter when the cloud is busy or something is still in use, with Refused when the cloud will never
  * do what is asked, and with any other error when something failed.

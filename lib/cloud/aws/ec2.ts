@@ -1,0 +1,90 @@
+import { createHash, createHmac } from "node:crypto";
+import { SignatureV4 } from "@smithy/signature-v4";
+import { readXml, textAt, type Xml } from "./xml.ts";
+
+/** Values of a call; lists are counted from 1, as Query services want them. */
+export type Parameters = { [name: string]: string | number | boolean | readonly (string | Parameters)[] | Parameters };
+
+/** Calls an action of EC2 and resolves with its answer. Rejects with an Error that is named after EC2's code. */
+export type Ec2 = (action: string, input?: Parameters) => Promise<Xml>;
+
+export interface Ec2Options {
+  region: string;
+  credentials: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
+  /** Instead of the region's own endpoint. */
+  endpoint?: string;
+  fetch?: typeof fetch;
+}
+
+const version = "2016-11-15";
+const patience = 10_000;
+
+class Sha256 {
+  readonly #hash;
+  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
+    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", bytesOf(secret));
+  }
+  update(data: string | ArrayBuffer | ArrayBufferView): void {
+    this.#hash.update(bytesOf(data));
+  }
+  async digest(): Promise<Uint8Array> {
+    return this.#hash.digest();
+  }
+  reset(): void {
+    throw new Error("a hash is used once");
+  }
+}
+
+function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
+  if (typeof data === "string") return Buffer.from(data);
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+}
+
+/**
+ * EC2 by its Query protocol, for the few actions that are used here: the SDK's client keeps the schemas of all its
+ * actions in one module, 553 KB of a bundle even when a single one is called.
+ */
+export function ec2Query({ region, credentials, endpoint, fetch: send = fetch }: Ec2Options): Ec2 {
+  const suffix = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  const url = new URL(endpoint ?? `https://ec2.${region}.${suffix}`);
+  const signer = new SignatureV4({ service: "ec2", region, credentials, sha256: Sha256, applyChecksum: true });
+  return async (action, input = {}) => {
+    const body = new URLSearchParams([["Action", action], ["Version", version], ...flatten(input)]).toString();
+    const signed = await signer.sign({
+      method: "POST",
+      protocol: url.protocol,
+      hostname: url.hostname,
+      path: url.pathname,
+      headers: { host: url.host, "content-type": "application/x-www-form-urlencoded; charset=utf-8" },
+      body,
+    });
+    const { host, ...headers } = signed.headers;
+    const signal = AbortSignal.timeout(patience);
+    const answer = await send(url, { method: "POST", headers, body, redirect: "error", signal });
+    const read = readXml(await answer.text());
+    if (answer.ok) return read[`${action}Response`] as Xml;
+    throw failure(action, answer.status, read as Xml);
+  };
+}
+
+function failure(action: string, status: number, body: Xml): Error {
+  const code = textAt(body, "Response", "Errors", "Error", "Code") || `Http${status}`;
+  const message = textAt(body, "Response", "Errors", "Error", "Message") || code;
+  return Object.assign(new Error(`${action}: ${message}`), { name: code, status });
+}
+
+function flatten(input: Parameters, prefix = ""): [string, string][] {
+  return Object.entries(input).flatMap(([name, value]): [string, string][] => {
+    if (Array.isArray(value)) {
+      return value.flatMap((one: string | Parameters, index) =>
+        typeof one === "object"
+          ? flatten(one, `${prefix}${name}.${index + 1}.`)
+          : [[`${prefix}${name}.${index + 1}`, one] as [string, string]],
+      );
+    }
+    if (typeof value === "object") return flatten(value as Parameters, `${prefix}${name}.`);
+    return [[`${prefix}${name}`, String(value)]];
+  });
+}

@@ -1,0 +1,68 @@
+import type { Input } from "./query.ts";
+
+export interface NetworkOptions {
+  vpc: string;
+  subnets: readonly string[];
+  routeTables: readonly string[];
+  /** A security group that is there before any load balancer. */
+  securityGroup: string;
+  /** The cluster's name: what does not carry it in its tags may not be changed, as the permissions say. */
+  cluster: string;
+}
+
+export type Tags = Record<string, string>;
+
+export interface Balancer {
+  arn: string;
+  input: Input;
+  state: "provisioning" | "active" | "going";
+  tags: Tags;
+  attributes: Tags;
+}
+
+export interface Group {
+  arn: string;
+  input: Input;
+  tags: Tags;
+  attributes: Tags;
+  /** Instances, and whether they are on their way out. */
+  targets: Map<string, "initial" | "draining">;
+}
+
+export interface Listener {
+  arn: string;
+  balancer: string;
+  input: Input;
+  tags: Tags;
+}
+
+export interface SecurityGroup {
+  id: string;
+  name: string;
+  vpc: string;
+  tags: Tags;
+  /** `tcp/80-80/0.0.0.0/0`. */
+  rules: Set<string>;
+}
+
+export interface Instance {
+  id: string;
+  vpc: string;
+  running: boolean;
+  check: boolean;
+  tags: Tags;
+}
+
+/** What there is, as plain data for tests to look at and to meddle with. */
+export interface State {
+  options: NetworkOptions;
+  balancers: Balancer[];
+  groups: Group[];
+  listeners: Listener[];
+  securityGroups: SecurityGroup[];
+  instances: Map<string, Instance>;
+  /** Blocks and instances by route table. */
+  routes: Map<string, Map<string, string>>;
+  /** For ids. */
+  serial: number;
+}
