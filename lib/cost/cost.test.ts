@@ -32,6 +32,34 @@ test("queues that are read, secrets, alarms and the clock stand in the template"
   });
 });
 
+test("a gateway is a task, a load balancer, and an address for each of its ends", () => {
+  const gateway = {
+    Resources: {
+      task: { Type: "AWS::ECS::TaskDefinition", Properties: { Cpu: "256", Memory: "512" } },
+      service: {
+        Type: "AWS::ECS::Service",
+        Properties: {
+          LaunchType: "FARGATE",
+          DesiredCount: 1,
+          TaskDefinition: { Ref: "task" },
+          NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: "ENABLED" } },
+        },
+      },
+      // It runs on instances, which are somebody's anyway.
+      agents: { Type: "AWS::ECS::Service", Properties: { LaunchType: "EC2", TaskDefinition: { Ref: "task" } } },
+      balancer: {
+        Type: "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        Properties: { Type: "network", Scheme: "internet-facing", Subnets: ["a", "b"] },
+      },
+    },
+  };
+  const more = standing([gateway]);
+  expect(more).toMatchObject({ fargateVcpuHours: 182.5, fargateGbHours: 365, balancerHours: 730, addressHours: 2190 });
+  const dollars = bill(more, { freeTier: false }).dollars;
+  expect(dollars).toBeCloseTo(5.91 + 1.3 + 16.43 + 10.95, 1);
+  expect(bill(more, { freeTier: true }).dollars).toBe(dollars);
+});
+
 test("an alarm over an expression costs what it is made of", () => {
   const Metrics = [{ Expression: "SUM(METRICS())" }, { MetricStat: {} }, { MetricStat: {} }];
   const Resources = { one: { Type: "AWS::CloudWatch::Alarm", Properties: { Metrics } } };

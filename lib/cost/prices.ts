@@ -29,6 +29,10 @@ export const prices = {
   alarmMetrics: { what: "CloudWatch alarm metrics", dollars: 0.1, per: 1, free: 10 },
   compositeAlarms: { what: "CloudWatch composite alarms", dollars: 0.5, per: 1 },
   dashboards: { what: "CloudWatch dashboards", dollars: 3, per: 1, free: 3 },
+  fargateVcpuHours: { what: "Fargate vCPU hours, ARM", dollars: 0.03238, per: 1 },
+  fargateGbHours: { what: "Fargate memory, GB hours, ARM", dollars: 0.00356, per: 1 },
+  balancerHours: { what: "Network Load Balancer hours", dollars: 0.0225, per: 1 },
+  addressHours: { what: "public IPv4 address hours", dollars: 0.005, per: 1 },
   logGb: { what: "CloudWatch Logs, GB taken in", dollars: 0.5, per: 1, free: 5 },
 } as const satisfies Record<string, Price>;
 

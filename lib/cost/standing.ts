@@ -1,11 +1,12 @@
-import type { Usage } from "./prices.ts";
+import { sum, times, type Usage } from "./prices.ts";
 
 /** The part of a CloudFormation template that is looked at. */
 export interface Template {
   Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
 }
 
-const minutesAMonth = 730 * 60;
+const hoursAMonth = 730;
+const minutesAMonth = hoursAMonth * 60;
 /** Lambda reads a queue with five pollers that wait 20 s each, for as long as it is wired. */
 const receivesAMinute = 15;
 
@@ -24,7 +25,44 @@ export function standing(templates: readonly Template[]): Usage {
     alarmMetrics: of("AWS::CloudWatch::Alarm").reduce((total, alarm) => total + metricsOf(alarm), 0),
     compositeAlarms: of("AWS::CloudWatch::CompositeAlarm").length,
     dashboards: of("AWS::CloudWatch::Dashboard").length,
+    ...sum(...templates.map(services)),
   };
+}
+
+/**
+ * Services that run all the time, and what stands before them. What a load balancer carries is not among it: that is
+ * charged by the unit and does not count before there are thousands of connections.
+ */
+function services({ Resources }: Template): Usage {
+  const all = Object.values(Resources);
+  const tasks = all.flatMap(({ Type, Properties = {} }): Usage[] => {
+    if (Type !== "AWS::ECS::Service" || Properties["LaunchType"] !== "FARGATE") return [];
+    const { DesiredCount = 1, TaskDefinition, NetworkConfiguration } = Properties as Service;
+    const { Cpu = 0, Memory = 0 } = (Resources[TaskDefinition.Ref]?.Properties ?? {}) as {
+      Cpu?: string;
+      Memory?: string;
+    };
+    const isPublic = NetworkConfiguration?.AwsvpcConfiguration?.AssignPublicIp === "ENABLED";
+    const hours = {
+      fargateVcpuHours: Number(Cpu) / 1024,
+      fargateGbHours: Number(Memory) / 1024,
+      addressHours: isPublic ? 1 : 0,
+    };
+    return [times(hours, DesiredCount * hoursAMonth)];
+  });
+  const balancers = all.flatMap(({ Type, Properties = {} }): Usage[] => {
+    if (Type !== "AWS::ElasticLoadBalancingV2::LoadBalancer") return [];
+    // It has an address in each of its subnets.
+    const addresses = Properties["Scheme"] === "internet-facing" ? (Properties["Subnets"] as unknown[]).length : 0;
+    return [times({ balancerHours: 1, addressHours: addresses }, hoursAMonth)];
+  });
+  return sum(...tasks, ...balancers);
+}
+
+interface Service {
+  DesiredCount?: number;
+  TaskDefinition: { Ref: string };
+  NetworkConfiguration?: { AwsvpcConfiguration?: { AssignPublicIp?: string } };
 }
 
 /** A metric that an expression makes of others is not charged; those that it is made of are. */
