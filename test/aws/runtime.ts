@@ -61,6 +61,8 @@ export interface RuntimeOptions {
   output?: (name: string, line: string) => void;
   /** Goes before the command, such as a limit of CPU. */
   wrap?: readonly string[];
+  /** So many environments at the most, each of them a process; what finds none free waits. */
+  most?: number;
 }
 
 /** A Lambda function that runs its bundle in processes of its own, kept for the next invocation. */
@@ -137,6 +139,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
 
   const free = () => [...instances.values()].find((one) => !one.busy && !one.ended);
 
+  let starting = 0;
   const invoke = async (event: unknown): Promise<Invoked> => {
     invocations++;
     const invocation: Invocation = {
@@ -145,9 +148,14 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
       deadline: Date.now() + deployed.timeout * 1000,
       answered: Promise.withResolvers<Invoked>(),
     };
-    const known = free();
+    let known = free();
+    while (!known && instances.size + starting >= (options.most ?? Number.POSITIVE_INFINITY)) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      known = free();
+    }
     if (known) known.busy = invocation;
-    const instance = known ?? (await start(invocation));
+    else starting++;
+    const instance = known ?? (await start(invocation).finally(() => starting--));
     hand(instance, deployed);
     const timer = setTimeout(() => instance.child.kill("SIGKILL"), deployed.timeout * 1000);
     try {

@@ -21,7 +21,12 @@ export interface SocketOptions {
   functionNamed: (name: string) => LambdaFunction;
   signer: Signed;
   tls: { key: string; cert: string };
+  /** What becomes of a message: when it arrives, in milliseconds, each number a copy; at once unless told. */
+  weather?: SocketWeather;
 }
+
+/** Looks at messages that come in, and at those that functions send. */
+export type SocketWeather = (direction: "in" | "out", text: string) => readonly number[];
 
 export interface SocketFront {
   /** `wss://…`, for agents. */
@@ -30,6 +35,8 @@ export interface SocketFront {
   manage: string;
   /** Messages that functions sent to the connected. */
   readonly pushed: number;
+  /** Connections that are open. */
+  readonly open: number;
   stop(): Promise<void>;
 }
 
@@ -46,7 +53,7 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
   let pushed = 0;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: frameLimit });
   const server = createServer(options.tls, (request, response) => {
-    push(request, response, options.stage, connections).then(
+    push(request, response, options, connections).then(
       (is) => {
         if (is) pushed++;
       },
@@ -68,9 +75,12 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
     socket.on("message", (data, isBinary) => {
       if (isBinary) return socket.close(1003, "Binary is not supported");
       const requestId = randomUUID();
-      call(from, "$default", { ...contextOf(connection, "MESSAGE"), requestId }, String(data)).catch(() =>
-        socket.send(JSON.stringify({ message: "Internal server error", connectionId: id, requestId })),
-      );
+      const text = String(data);
+      arriving(from, "in", text, () => {
+        call(from, "$default", { ...contextOf(connection, "MESSAGE"), requestId }, text).catch(() =>
+          socket.send(JSON.stringify({ message: "Internal server error", connectionId: id, requestId })),
+        );
+      });
     });
     socket.on("error", () => {});
     socket.on("close", () => {
@@ -88,6 +98,9 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
     get pushed() {
       return pushed;
     },
+    get open() {
+      return connections.size;
+    },
     async stop() {
       for (const { socket } of connections.values()) {
         socket.removeAllListeners("close");
@@ -97,6 +110,14 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
       server.closeAllConnections();
     },
   };
+}
+
+/** Lets something happen as often as the weather has it, and when. */
+function arriving({ weather }: SocketOptions, direction: "in" | "out", text: string, run: () => void): void {
+  for (const delay of weather?.(direction, text) ?? [0]) {
+    if (delay === 0) run();
+    else setTimeout(run, delay);
+  }
 }
 
 const contextOf = ({ id, principal }: Pick<Connection, "id" | "principal">, eventType: string) => ({
@@ -112,10 +133,17 @@ const contextOf = ({ id, principal }: Pick<Connection, "id" | "principal">, even
   },
 });
 
-function call({ routes, functionNamed }: SocketOptions, key: string, requestContext: object, body?: string) {
+function call(
+  { routes, functionNamed }: SocketOptions,
+  key: string,
+  requestContext: object,
+  body?: string,
+  headers?: Record<string, string>,
+) {
   const route = routes.find((each) => each.key === key);
   if (!route) throw new Error(`no route ${key}`);
-  const event = { requestContext, isBase64Encoded: false, ...(body === undefined ? {} : { body }) };
+  const more = { ...(body === undefined ? {} : { body }), ...(headers === undefined ? {} : { headers }) };
+  const event = { requestContext, isBase64Encoded: false, ...more };
   return functionNamed(route.function).call(event) as Promise<{ statusCode?: number } | undefined>;
 }
 
@@ -126,7 +154,10 @@ async function connect(options: SocketOptions, request: IncomingMessage) {
   if (pathname !== `/${options.stage}` || !route) return { status: 403, principal: undefined, id };
   const principal = options.signer(request);
   if (route.authorization === "AWS_IAM" && !principal) return { status: 403, principal, id };
-  const answer = await call(options, "$connect", contextOf({ id, principal }, "CONNECT"));
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < request.rawHeaders.length; at += 2)
+    headers[request.rawHeaders[at]!] = request.rawHeaders[at + 1]!;
+  const answer = await call(options, "$connect", contextOf({ id, principal }, "CONNECT"), undefined, headers);
   return { status: answer?.statusCode ?? 500, principal, id };
 }
 
@@ -134,7 +165,7 @@ async function connect(options: SocketOptions, request: IncomingMessage) {
 async function push(
   request: IncomingMessage,
   response: ServerResponse,
-  stage: string,
+  options: SocketOptions,
   connections: ReadonlyMap<string, Connection>,
 ): Promise<boolean> {
   const refuse = (status: number, name: string): false => {
@@ -143,7 +174,7 @@ async function push(
     return false;
   };
   const { pathname } = new URL(request.url ?? "/", "http://socket");
-  const id = decodeURIComponent(pathname).match(`^/${stage}/@connections/([^/]+)$`)?.[1];
+  const id = decodeURIComponent(pathname).match(`^/${options.stage}/@connections/([^/]+)$`)?.[1];
   const body = await text(request);
   if (!/\/execute-api\/aws4_request/.test(request.headers.authorization ?? ""))
     return refuse(403, "ForbiddenException");
@@ -151,7 +182,7 @@ async function push(
   if (body.length > frameLimit) return refuse(413, "PayloadTooLargeException");
   const connection = connections.get(id);
   if (!connection) return refuse(410, "GoneException");
-  connection.socket.send(body);
+  arriving(options, "out", body, () => connection.socket.send(body));
   response.writeHead(200).end();
   return true;
 }
