@@ -1,11 +1,7 @@
-import {
-  type ApiGatewayManagementApiClient,
-  DeleteConnectionCommand,
-  PostToConnectionCommand,
-} from "@aws-sdk/client-apigatewaymanagementapi";
 import type { Clock, Log } from "#base";
 import type { Change } from "#store";
 import { type Connection, type Connections, concerns } from "./connections.ts";
+import type { Speaker } from "./push.ts";
 
 /** Tells agents that what they watch has moved; they then read it for themselves. Who cannot be told is cut off. */
 export type Hints = (type: string, change: Change) => Promise<void>;
@@ -14,7 +10,7 @@ const maxAge = 5000;
 
 export function agentHints(
   connections: Connections,
-  api: ApiGatewayManagementApiClient,
+  speaker: Speaker,
   { clock, log }: { clock: Clock; log: Log },
 ): Hints {
   let known: { at: number; list: Connection[] } | undefined;
@@ -23,14 +19,13 @@ export function agentHints(
     return known.list;
   };
   const tell = async ({ id }: Connection, type: string, revision: number): Promise<void> => {
-    const Data = JSON.stringify({ type, revision });
-    await api.send(new PostToConnectionCommand({ ConnectionId: id, Data })).catch(async (error: Error) => {
+    await speaker.say(id, JSON.stringify({ type, revision })).catch(async (error: Error) => {
       known = undefined;
       await connections.close(id);
       if (error.name === "GoneException") return;
       // It must not believe that it hears of everything: it connects anew, and then looks.
       log.warn("an agent could not be told and is cut off", { error });
-      await api.send(new DeleteConnectionCommand({ ConnectionId: id })).catch(() => {});
+      await speaker.cutOff(id).catch(() => {});
     });
   };
   return async (type, change) => {

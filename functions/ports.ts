@@ -4,12 +4,9 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { rootCertificates } from "node:tls";
-import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
-import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { ECSClient } from "@aws-sdk/client-ecs";
 import { S3Client } from "@aws-sdk/client-s3";
-import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { pod as pods } from "#api";
@@ -35,9 +32,9 @@ import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";
-import { type Push, pushBy } from "./push.ts";
+import { type Push, pushBy, type Speaker } from "./push.ts";
 import { dynamoRelays, type Relays } from "./relays.ts";
-import { type Issuer, issuerBucket, secretRing } from "./signing.ts";
+import { type Issuer, issuerBucket } from "./signing.ts";
 
 export const clock = systemClock;
 export const random = systemRandom;
@@ -63,6 +60,16 @@ const once = <T>(make: () => T): (() => T) => {
   };
 };
 
+/** A port whose code is loaded when it is first used: a cold function pays for what it touches. */
+function lazily<Port extends object>(open: () => Promise<Port>): Port {
+  const opened = once(open);
+  const method =
+    (name: keyof Port) =>
+    async (...asked: unknown[]) =>
+      ((await opened())[name] as (...asked: unknown[]) => unknown)(...asked);
+  return new Proxy({} as Port, { get: (_port, name) => method(name as keyof Port) });
+}
+
 const sqs = once(() => new SQSClient({ useQueueUrlAsEndpoint: false }));
 export const reconcileQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_RECONCILE_QUEUE_URL"), clock));
 export const scheduleQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_SCHEDULE_QUEUE_URL"), clock));
@@ -75,8 +82,9 @@ export const dueIndex = once((): DueIndex => dynamoDueIndex(dynamo(), told("SKIF
 export const fence = (): Promise<() => Promise<void>> => takeFence(dynamo(), told("SKIFF_OBJECTS_TABLE"));
 
 export const connections = once((): Connections => dynamoConnections(dynamo(), told("SKIFF_OBJECTS_TABLE"), clock));
-/** Speaks to those who are connected to the WebSocket API. */
-const speaker = once(() => new ApiGatewayManagementApiClient({ endpoint: told("SKIFF_LINK_URL") }));
+const speaker = once(
+  (): Speaker => lazily(async () => (await import("./speaker.ts")).speakerAt(told("SKIFF_LINK_URL"))),
+);
 /** Tells agents by the WebSocket API. */
 export const hints = once((): Hints => agentHints(connections(), speaker(), { clock, log }));
 /** Says something to one who is connected. */
@@ -99,12 +107,9 @@ const wakes = (queue: () => FifoQueue, url: Variable) =>
       }),
   );
 /** Wakes keys of the queue `reconcile` later. */
-export const later = wakes(reconcileQueue, "SKIFF_RECONCILE_QUEUE_URL");
+export const later = /* @__PURE__ */ wakes(reconcileQueue, "SKIFF_RECONCILE_QUEUE_URL");
 /** Wakes keys of the queue `fargate` later. */
-export const laterOnFargate = wakes(fargateQueue, "SKIFF_FARGATE_QUEUE_URL");
-
-/** What containers said. Only one function reads it: the others' bundles do without. */
-export const podLogs = /* @__PURE__ */ once(() => new CloudWatchLogsClient({}));
+export const laterOnFargate = /* @__PURE__ */ wakes(fargateQueue, "SKIFF_FARGATE_QUEUE_URL");
 
 /** Tasks of pods. Only one function has to do with them: the others' bundles do without. */
 export const tasks = /* @__PURE__ */ once(
@@ -138,7 +143,7 @@ export const store = once(
 
 /** The keys that sign tokens, where they are kept and where they are shown; the other bundles do without. */
 export const signingRing = /* @__PURE__ */ once(
-  (): RingStore => secretRing(new SecretsManagerClient({}), told("SKIFF_SIGNING_SECRET_ARN")),
+  (): RingStore => lazily(async () => (await import("./secret-ring.ts")).secretRing(told("SKIFF_SIGNING_SECRET_ARN"))),
 );
 export const issuer = /* @__PURE__ */ once((): Issuer => issuerBucket(new S3Client({}), told("SKIFF_OIDC_BUCKET")));
 

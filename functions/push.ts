@@ -1,14 +1,19 @@
-import { type ApiGatewayManagementApiClient, PostToConnectionCommand } from "@aws-sdk/client-apigatewaymanagementapi";
 import type { Log } from "#base";
+
+/** Speaks to those who are connected to the WebSocket API. Rejects with GoneException when nobody is. */
+export interface Speaker {
+  say(connection: string, text: string): Promise<void>;
+  cutOff(connection: string): Promise<void>;
+}
 
 /** Says something to whoever is connected. `lost`: it may not have heard, but is there. */
 export type Push = (connection: string, message: object) => Promise<"sent" | "gone" | "lost">;
 
 export const pushBy =
-  (api: ApiGatewayManagementApiClient, log: Log): Push =>
+  (speaker: Speaker, log: Log): Push =>
   async (connection, message) => {
     try {
-      await api.send(new PostToConnectionCommand({ ConnectionId: connection, Data: JSON.stringify(message) }));
+      await speaker.say(connection, JSON.stringify(message));
       return "sent";
     } catch (error) {
       if (error instanceof Error && error.name === "GoneException") return "gone";

@@ -1,4 +1,3 @@
-import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { Clock, Log, Random } from "#base";
@@ -14,7 +13,6 @@ const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"])
 export interface Services {
   store: DynamoStore;
   queues: { reconcile: FifoQueue; schedule: FifoQueue; fargate: FifoQueue };
-  logs: CloudWatchLogsClient;
   /** The ring of signing keys. */
   ring(): Promise<string>;
 }
@@ -44,7 +42,6 @@ export function services({ told, clock, random, log, made }: ServiceOptions): Se
       schedule: sqsQueue(sqs, told.SKIFF_SCHEDULE_QUEUE_URL, clock),
       fargate: sqsQueue(sqs, told.SKIFF_FARGATE_QUEUE_URL, clock),
     },
-    logs: new CloudWatchLogsClient(),
     async ring() {
       const { SecretString = "" } = await secrets.send(
         new GetSecretValueCommand({ SecretId: told.SKIFF_SIGNING_SECRET_ARN }),

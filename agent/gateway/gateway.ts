@@ -5,7 +5,7 @@ import { askSts, identity } from "#auth/aws-iam";
 import { ringKeys, tokenAuthority } from "#auth/service-account";
 import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as random, type Timer } from "#base";
 import { fargateWork, type PodEvents } from "#cloud/fargate";
-import { logLinks } from "#cloud/pod-logs";
+import { logLinks, podLogs } from "#cloud/pod-logs";
 import { type ControlPlane, controlPlane } from "#controlplane";
 import { announcer } from "#reconcile/sqs";
 import { services } from "./aws.ts";
@@ -38,7 +38,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
   const links = createLinks(log);
   const fromLogs = logLinks({
     client: () => plane.client,
-    logs: aws.logs,
+    logs: podLogs(),
     group: told.SKIFF_POD_LOG_GROUP,
     refuse: notLinked,
     clock,

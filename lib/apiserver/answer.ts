@@ -7,9 +7,9 @@ import {
   type IncludeObject,
   negotiate,
   partialMetadata,
-  printYaml,
   table,
   tableRow,
+  yaml,
 } from "#wire";
 import { bytesAs, objectAs, served, typed } from "./objects.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
@@ -61,6 +61,11 @@ export const warningHeader = (warnings: readonly string[]): ApiResponse["headers
         warning: [...new Set(warnings)].map((text) => `299 - "${text.replace(/[\\"]/g, "\\$&").replace(/\s+/g, " ")}"`),
       };
 
+async function* yamlOf(value: unknown): AsyncGenerator<Uint8Array> {
+  const { printYaml } = await yaml();
+  yield encoder.encode(printYaml(value));
+}
+
 /** Prints data in the form that the client asked for. */
 export function printed(
   status: number,
@@ -69,11 +74,7 @@ export function printed(
   headers: ApiResponse["headers"] = {},
 ): ApiResponse {
   if (format.encoding === "yaml") {
-    return {
-      status,
-      headers: { "content-type": "application/yaml", ...headers },
-      body: encoder.encode(printYaml(value)),
-    };
+    return { status, headers: { "content-type": "application/yaml", ...headers }, body: yamlOf(value) };
   }
   if (!format.pretty) return json(status, value, headers);
   return {

@@ -1,3 +1,4 @@
+import { text as readAll } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openCluster, type TestCluster } from "#test/cluster";
 
@@ -85,7 +86,7 @@ test("bodies without a Content-Type are JSON; YAML is read and written", async (
   const text = "metadata:\n  name: written\ndata:\n  n: '1'\n";
   const made = await ask("POST", maps, text, { "content-type": "application/yaml", accept: "application/yaml" });
   expect([made.status, made.headers["content-type"]]).toEqual([201, "application/yaml"]);
-  expect(new TextDecoder().decode(made.body as Uint8Array)).toMatch(/^kind: ConfigMap$/m);
+  expect(await readAll(made.body as AsyncIterable<Uint8Array>)).toMatch(/^kind: ConfigMap$/m);
 });
 
 test("protobuf alone is not given; where JSON will do it is taken", async () => {

@@ -2,7 +2,6 @@ import { apiVersionOf, decode, type Kind, messageShapeOf } from "#api/meta";
 import { ApiError, badRequest, type Json, type JsonObject, messageOf, parseJson, unsupportedMediaType } from "#base";
 import { decodeEnvelope, isEnvelope } from "./protobuf.ts";
 import { checkDepth, duplicateKeys } from "./scan.ts";
-import { parseYaml } from "./yaml.ts";
 
 /** What a client says about members that the server does not know (`fieldValidation`). */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
@@ -51,10 +50,11 @@ export function parseJsonBody(text: string): Json {
   }
 }
 
-/** Reads a JSON or YAML body. `duplicates`: whether to look for duplicate keys. */
-export function readText(body: Uint8Array, mediaType: string, duplicates: boolean): RawBody {
+/** Reads a JSON body, or one in YAML, for which more is loaded. `duplicates`: whether to look for duplicate keys. */
+export async function readText(body: Uint8Array, mediaType: string, duplicates: boolean): Promise<RawBody> {
   const text = textOf(body);
   if (mediaType === bodyTypes.yaml || mediaType === "text/yaml" || mediaType === "application/x-yaml") {
+    const { parseYaml } = await import("./yaml.ts");
     const parsed = parseYaml(text);
     return { json: parsed.json, duplicates: parsed.duplicates, ...typeMeta(parsed.json) };
   }
@@ -100,19 +100,19 @@ export function receive(kind: Kind, raw: RawBody, validation: FieldValidation): 
  * Reads the body of a create or update: JSON, YAML or protobuf. Throws ApiError 415 for another media type and 400
  * where the body is of another kind than the place it was sent to.
  */
-export function readObject(
+export async function readObject(
   kind: Kind,
   body: Uint8Array,
   contentType: string | undefined,
   validation: FieldValidation,
-): Received {
+): Promise<Received> {
   const mediaType = mediaTypeOf(contentType);
   if (mediaType === bodyTypes.protobuf || isEnvelope(body)) {
     const envelope = decodeEnvelope(body);
     checkType(kind, envelope);
     return { object: envelope.decode(messageShapeOf(kind.schema)), warnings: [] };
   }
-  const raw = readText(body, mediaType, validation !== "Ignore");
+  const raw = await readText(body, mediaType, validation !== "Ignore");
   checkType(kind, raw);
   return receive(kind, raw, validation);
 }

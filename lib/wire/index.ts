@@ -21,4 +21,5 @@ export { encodeOpenapiV2, type OpenapiV2, openapiV2Types } from "./openapi-v2.ts
 export { decodeEnvelope, type Envelope, encodeEnvelope, isEnvelope } from "./protobuf.ts";
 export { duplicateKeys, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
-export { parseYaml, printYaml } from "./yaml.ts";
+/** YAML in both directions, loaded when it is asked for. */
+export const yaml = (): Promise<typeof import("./yaml.ts")> => import("./yaml.ts");

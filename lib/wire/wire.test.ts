@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { catalog, type Kind, messageShapeOf, pod as pods } from "#api";
-import { decodeEnvelope, duplicateKeys, encodeEnvelope, negotiate, parseYaml, readObject } from "./index.ts";
+import { decodeEnvelope, duplicateKeys, encodeEnvelope, negotiate, readObject } from "./index.ts";
+import { parseYaml } from "./yaml.ts";
 
 const config = catalog.find(({ plural }) => plural === "configmaps") as Kind;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -50,7 +51,7 @@ test("protobuf that is cut off or is none is refused", () => {
   expect(() => decodeEnvelope(bytes("{}"))).toThrow(/does not appear to be a protobuf message/);
 });
 
-test("JSON is refused with one clear error each", () => {
+test("JSON is refused with one clear error each", async () => {
   const rows: [string, RegExp][] = [
     ["{", /json parse error/],
     ["[]", /cannot unmarshal array/],
@@ -61,22 +62,22 @@ test("JSON is refused with one clear error each", () => {
     ['{"binaryData":{"a":"*"}}', /illegal base64 data at input byte 0/],
   ];
   for (const [text, expected] of rows)
-    expect(() => readObject(config, bytes(text), undefined, "Strict"), text).toThrow(expected);
-  expect(() => readObject(config, Uint8Array.of(0xff, 0xfe), undefined, "Strict")).toThrow(/UTF-8/);
-  expect(() => readObject(config, bytes("{}"), "text/html", "Strict")).toThrow(/accepted media types include/);
+    await expect(readObject(config, bytes(text), undefined, "Strict"), text).rejects.toThrow(expected);
+  await expect(readObject(config, Uint8Array.of(0xff, 0xfe), undefined, "Strict")).rejects.toThrow(/UTF-8/);
+  await expect(readObject(config, bytes("{}"), "text/html", "Strict")).rejects.toThrow(/accepted media types include/);
 });
 
-test("unknown and duplicate members are reported by their paths", () => {
+test("unknown and duplicate members are reported by their paths", async () => {
   const text = '{"metadata":{"name":"a","zzz":1},"data":{"a":"1","a":"2"},"list":[{"x":1}]}';
   expect(duplicateKeys(text)).toEqual(["data.a"]);
-  expect(() => readObject(config, bytes(text), undefined, "Strict")).toThrow(
+  await expect(readObject(config, bytes(text), undefined, "Strict")).rejects.toThrow(
     'strict decoding error: duplicate field "data.a", unknown field "metadata.zzz", unknown field "list"',
   );
-  expect(readObject(config, bytes(text), undefined, "Warn")).toMatchObject({
+  expect(await readObject(config, bytes(text), undefined, "Warn")).toMatchObject({
     object: { data: { a: "2" } },
     warnings: ['duplicate field "data.a"', 'unknown field "metadata.zzz"', 'unknown field "list"'],
   });
-  expect(readObject(config, bytes(text), undefined, "Ignore").warnings).toEqual([]);
+  expect((await readObject(config, bytes(text), undefined, "Ignore")).warnings).toEqual([]);
 });
 
 test("YAML reads as JSON does, and says on which line it does not", () => {

@@ -38,7 +38,12 @@ export async function action(
   if (!form) throw internalError(`the catalog has no ${part.accepts.kind}`);
   const options = writeOptions(request.query, "CreateOptions");
   call.dryRun = options.dryRun;
-  const sent = readObject(form.kind, await request.body(), request.headers["content-type"], options.fieldValidation);
+  const sent = await readObject(
+    form.kind,
+    await request.body(),
+    request.headers["content-type"],
+    options.fieldValidation,
+  );
   call.warnings.push(...sent.warnings);
   await act(call, part, sent.object as unknown as KubernetesObject);
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };

@@ -43,7 +43,7 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   const { kind } = formOf(call, part);
   const options = writeOptions(request.query, "CreateOptions");
   call.dryRun = options.dryRun;
-  const sent = readObject(kind, await request.body(), request.headers["content-type"], options.fieldValidation);
+  const sent = await readObject(kind, await request.body(), request.headers["content-type"], options.fieldValidation);
   call.warnings.push(...sent.warnings);
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
   const format = formatOf(request);

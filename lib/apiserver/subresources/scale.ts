@@ -76,7 +76,7 @@ async function wantedScale(
   if (request.method === "PUT") {
     const options = writeOptions(request.query, "UpdateOptions");
     call.dryRun = options.dryRun;
-    const sent = readObject(form.kind, body, request.headers["content-type"], options.fieldValidation);
+    const sent = await readObject(form.kind, body, request.headers["content-type"], options.fieldValidation);
     call.warnings.push(...sent.warnings);
     return () => sent.object as unknown as ScaleObject;
   }

@@ -10,7 +10,7 @@ import { type Call, kindOf } from "../server.ts";
 export async function create(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const options = writeOptions(request.query, "CreateOptions");
   const body = await request.body();
-  const received = readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
+  const received = await readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
   call.warnings.push(...received.warnings);
   call.dryRun = options.dryRun;
   const written = await createObject(call, received.object as unknown as KubernetesObject);

@@ -20,15 +20,15 @@ import { find, listMetadata, listParameters } from "./list.ts";
 async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeOptions>> {
   const body = await request.body();
   return removeOptions(
-    body.length === 0 ? undefined : deleteBody(body, request.headers["content-type"]),
+    body.length === 0 ? undefined : await deleteBody(body, request.headers["content-type"]),
     request.query,
   );
 }
 
-function deleteBody(body: Uint8Array, contentType: string | undefined): DeleteBody {
+async function deleteBody(body: Uint8Array, contentType: string | undefined): Promise<DeleteBody> {
   const mediaType = mediaTypeOf(contentType);
   if (mediaType === bodyTypes.protobuf) return decodeEnvelope(body).decode(messageShapeOf(DeleteOptions)) as DeleteBody;
-  const raw = readText(body, mediaType, false);
+  const raw = await readText(body, mediaType, false);
   if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
   }

@@ -11,7 +11,7 @@ import { updateObject } from "../update-object.ts";
 export async function update(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const options = writeOptions(request.query, "UpdateOptions");
   const body = await request.body();
-  const received = readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
+  const received = await readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
   call.warnings.push(...received.warnings);
   call.dryRun = options.dryRun;
   const sent = received.object as unknown as KubernetesObject;

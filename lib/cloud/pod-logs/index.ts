@@ -3,3 +3,4 @@
  * It writes nothing, and opens no connection to a node.
  */
 export { type LogLinkOptions, logLinks } from "./links.ts";
+export { type PodLogs, podLogs } from "./pod-logs.ts";

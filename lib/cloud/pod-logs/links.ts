@@ -1,15 +1,15 @@
-import type { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { type ContainerStatus, type Pod, pod as pods } from "#api";
 import type { NodeLinks } from "#apiserver";
 import { type ApiError, badRequest, type Clock, isReason, parseTime } from "#base";
 import type { Client } from "#client";
 import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
 import { type LogQuery, readLog } from "./log-reader.ts";
+import type { PodLogs } from "./pod-logs.ts";
 
 export interface LogLinkOptions {
   /** The cluster's own client, when a pod is to be looked up. */
   client: () => Client;
-  logs: CloudWatchLogsClient;
+  logs: PodLogs;
   /** Where nodes send what containers say. */
   group: string;
   clock: Clock;

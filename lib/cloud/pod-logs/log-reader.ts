@@ -1,5 +1,5 @@
-import { type CloudWatchLogsClient, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { type Clock, sleep } from "#base";
+import type { Asked, Page, PodLogs } from "./pod-logs.ts";
 
 /** What is wanted of a container's log, in upstream's terms. Times are milliseconds since the epoch. */
 export interface LogQuery {
@@ -11,7 +11,7 @@ export interface LogQuery {
 }
 
 export interface LogSource {
-  logs: CloudWatchLogsClient;
+  logs: PodLogs;
   group: string;
   /** The stream of one run of a container. It may not be there yet: a container that says nothing has none. */
   stream: string;
@@ -29,37 +29,11 @@ const settleMilliseconds = 6000;
 const longestFollow = 14 * 60_000;
 const pageLimit = 10_000;
 
-interface Page {
-  events: { at: number; text: string }[];
-  forward: string | undefined;
-  backward: string | undefined;
-}
-
-interface Asked {
-  start?: number | undefined;
-  head: boolean;
-  token?: string | undefined;
-  limit?: number;
-}
-
 /** A page of a stream; undefined when the stream is not there. */
-async function page({ logs, group, stream }: LogSource, asked: Asked): Promise<Page | undefined> {
-  const command = new GetLogEventsCommand({
-    logGroupName: group,
-    logStreamName: stream,
-    startFromHead: asked.head,
-    limit: asked.limit ?? pageLimit,
-    ...(asked.start === undefined ? {} : { startTime: Math.max(0, asked.start) }),
-    ...(asked.token === undefined ? {} : { nextToken: asked.token }),
-  });
-  const read = await logs.send(command).catch((error: Error) => {
-    if (error.name === "ResourceNotFoundException") return undefined;
-    throw error;
-  });
-  if (!read) return undefined;
-  const events = (read.events ?? []).map(({ timestamp = 0, message = "" }) => ({ at: timestamp, text: message }));
-  return { events, forward: read.nextForwardToken, backward: read.nextBackwardToken };
-}
+const page = (
+  { logs, group, stream }: LogSource,
+  asked: Partial<Asked> & { head: boolean },
+): Promise<Page | undefined> => logs.page(group, stream, { limit: pageLimit, ...asked });
 
 /**
  * A container's log as `kubectl logs` prints it, page by page: memory holds no more than one. With `follow` it goes on

@@ -4,6 +4,7 @@ import type { Pod } from "#api";
 import { ApiError, notFound } from "#base";
 import type { Client } from "#client";
 import { handClock } from "#test/make";
+import { cloudWatchLogs } from "./cloud-watch-logs.ts";
 import { logLinks, runOf } from "./links.ts";
 
 interface Event {
@@ -60,7 +61,13 @@ const refuse = (route: string) => new ApiError(501, "NotImplemented", `${route} 
 function open(streams: Record<string, Event[]>, found: () => Pod = () => running) {
   const clock = handClock(100_000);
   const client = { get: async () => found() } as unknown as Client;
-  const links = logLinks({ client: () => client, logs: service(streams), group: "pods", clock, refuse });
+  const links = logLinks({
+    client: () => client,
+    logs: cloudWatchLogs(service(streams)),
+    group: "pods",
+    clock,
+    refuse,
+  });
   const stop = new AbortController();
   const read = async (query = "", path = "/containerLogs/default/web/main") => {
     const { body } = await links.request("i-1", `${path}?${query}`, stop.signal);
