@@ -23,6 +23,7 @@ try {
       kubeconfig: async (options) => (await embedded()).kubeconfig(options),
       proxy: async (options) => (await import("#agent/proxy")).proxy(options),
       cost: async (options) => (await import("#agent/cost")).cost(options, process.stdout),
+      doctor: async (options) => (await import("#agent/doctor")).doctor(options, process.stdout),
       restore: async (options) => (await import("#agent/restore")).restore(options, process.stdout),
     },
     homedir(),

@@ -5,6 +5,7 @@
 export {
   type Commands,
   type CostOptions,
+  type DoctorOptions,
   type DownOptions,
   type JoinOptions,
   type ProxyOptions,

@@ -67,6 +67,12 @@ export interface CostOptions {
   output: "text" | "json";
 }
 
+export interface DoctorOptions {
+  /** Folder of the cloud assembly. */
+  templates: string;
+  output: "text" | "json";
+}
+
 /** What the commands do; given by the host. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
@@ -76,6 +82,7 @@ export interface Commands {
   restore(options: RestoreOptions): Promise<number>;
   proxy(options: ProxyOptions): Promise<number>;
   cost(options: CostOptions): Promise<number>;
+  doctor(options: DoctorOptions): Promise<number>;
 }
 
 const runtimes = ["auto", "containerd", "fake"];
@@ -219,6 +226,14 @@ export async function parseCommand(words: readonly string[], commands: Commands,
     .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
     .action(async (options: CostOptions) => {
       code = await commands.cost(options);
+    });
+  program
+    .command("doctor")
+    .description("on AWS: say whether the account is fit for what would be deployed")
+    .addOption(new Option("--templates <folder>", "what `npm run synth` has written").default("cdk.out"))
+    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
+    .action(async (options: DoctorOptions) => {
+      code = await commands.doctor(options);
     });
   try {
     await program.parseAsync(words, { from: "user" });

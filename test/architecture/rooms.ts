@@ -132,6 +132,22 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*"],
   },
   "agent/cost": { sees: ["lib/cli", "lib/cost"], uses: ["node:fs", "node:path"] },
+  "agent/doctor": {
+    sees: ["lib/base", "lib/cli"],
+    uses: [
+      "node:fs",
+      "node:path",
+      "@aws-sdk/client-api-gateway",
+      "@aws-sdk/client-cloudformation",
+      "@aws-sdk/client-cloudwatch-logs",
+      "@aws-sdk/client-ec2",
+      "@aws-sdk/client-ecs",
+      "@aws-sdk/client-iam",
+      "@aws-sdk/client-lambda",
+      "@aws-sdk/client-service-quotas",
+      "@aws-sdk/client-sts",
+    ],
+  },
   "agent/gateway": {
     sees: [
       "lib/base",
@@ -201,6 +217,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/pods",
       "agent/proxy",
       "agent/cost",
+      "agent/doctor",
       "agent/restore",
       "agent/runtime",
       "agent/runtime/containerd",

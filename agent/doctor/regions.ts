@@ -1,0 +1,22 @@
+/*
+ * Where API Gateway and Lambda stream responses. AWS said of the day when it began (19 November 2025): "available in all
+ * AWS Regions, including the AWS GovCloud (US) Regions"
+ * (https://aws.amazon.com/about-aws/whats-new/2025/11/api-gateway-response-streaming-rest-apis). These are the regions
+ * that there were then; of younger ones, and of those in China, it said nothing.
+ */
+const regions = [
+  "af-south-1",
+  "ap-east-1 ap-east-2",
+  "ap-northeast-1 ap-northeast-2 ap-northeast-3",
+  "ap-south-1 ap-south-2",
+  "ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7",
+  "ca-central-1 ca-west-1",
+  "eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3",
+  "il-central-1",
+  "me-central-1 me-south-1",
+  "mx-central-1",
+  "sa-east-1",
+  "us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2",
+];
+
+export const streams = (region: string): boolean => regions.some((line) => line.split(" ").includes(region));
