@@ -36,7 +36,7 @@ const handshakeMilliseconds = 10_000;
 const collecting = 200;
 /** What is watched is told at most so often: messages that follow each other closely may be heard in any order. */
 const tellingPause = 2000;
-/** Messages that were not taken are no end while frames go out, which may be too many at once: so many are. */
+/** Messages that were not taken are no end while frames go out, which may be too many at once: so many a heartbeat are. */
 const mostRefused = 50;
 /** Those who give hints may know an older list of watches for five seconds. */
 const hintsSettle = 7000;
@@ -160,6 +160,7 @@ async function hold(options: AwsLinkOptions, signal: AbortSignal, held: Held): P
           return;
         }
         socket.send('{"action":"heartbeat"}');
+        refused = 0;
         if (pings === "answered") pings = "open";
         socket.ping();
         after("heartbeat", heartbeatMilliseconds, beat);

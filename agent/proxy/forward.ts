@@ -20,6 +20,8 @@ export interface Upstream {
   close(): void;
 }
 
+/** A connection that nobody uses is closed before API Gateway closes it. */
+const idleMilliseconds = 60_000;
 /** API Gateway takes no more. */
 const largestBody = 10 * 1024 * 1024;
 /** Headers that belong to one connection, or are made anew here. */
@@ -43,7 +45,7 @@ const isOwn = (name: string): boolean => own.has(name) || name.startsWith("sec-w
 export function upstream({ server, sign, ca }: UpstreamOptions): Upstream {
   const base = new URL(server);
   const isSecure = base.protocol === "https:";
-  const agent = new Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) });
+  const agent = new Agent({ keepAlive: true, timeout: idleMilliseconds, ...(ca === undefined ? {} : { ca }) });
   const prefix = `${base.pathname.replace(/\/$/, "")}/iam`;
   return {
     async send(request, more = {}) {
@@ -103,10 +105,12 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** Headers of an answer as they go to the client; those that API Gateway has renamed get their names back. */
-export function answerHeaders({ rawHeaders }: IncomingMessage): string[] {
+export function answerHeaders({ rawHeaders, headers }: IncomingMessage): string[] {
   const kept: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!.replace(/^x-amzn-remapped-/i, "");
+    const given = rawHeaders[at]!;
+    const name = given.replace(/^x-amzn-remapped-/i, "");
+    if (name !== given && headers[name.toLowerCase()] !== undefined) continue;
     if (isOwn(name.toLowerCase()) && name.toLowerCase() !== "content-length") continue;
     kept.push(name, rawHeaders[at + 1]!);
   }
