@@ -43,6 +43,8 @@ export interface LoadBalancer {
   healthPort?: number;
   /** Whether a client stays with its node. */
   affinity: boolean;
+  /** The address that the service asks for. */
+  address?: string;
   /** What the service says in the cloud's own words. */
   annotations: Readonly<Record<string, string>>;
 }

@@ -2,6 +2,7 @@
  * The behaviour: one folder per controller, this list is what runs. A controller reads and writes through the client
  * and sees neither the API server nor a store.
  */
+import type { Cloud } from "#cloud";
 import type { AnyController } from "#reconcile";
 import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
 import { cronJobController } from "./cron-job/index.ts";
@@ -17,8 +18,10 @@ import { nodeIpamController } from "./node-ipam/index.ts";
 import { podEvictionController } from "./pod-eviction/index.ts";
 import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
+import { routeController } from "./route/index.ts";
 import { serviceAccountController } from "./service-account/index.ts";
 import { serviceAllocationController } from "./service-allocation/index.ts";
+import { serviceLoadBalancerController } from "./service-load-balancer/index.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 
 export interface ControllerOptions {
@@ -28,6 +31,8 @@ export interface ControllerOptions {
   nodes?: NodeSigns;
   /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
   podCidr?: string;
+  /** What gives services load balancers, and pods of different nodes routes; without, services wait for theirs. */
+  cloud?: Cloud;
 }
 
 export type { NodeSigns } from "./node-health/index.ts";
@@ -50,5 +55,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   podEvictionController(),
   expiryController,
   serviceAllocationController,
+  serviceLoadBalancerController(options.cloud),
+  routeController(options.cloud, options.podCidr),
   clusterRoleAggregation,
 ];

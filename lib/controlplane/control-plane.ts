@@ -58,6 +58,8 @@ export interface ControlPlaneOptions {
   nodes?: ControllerOptions["nodes"];
   /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
   podCidr?: string;
+  /** What gives services load balancers, and pods of different nodes routes; without, services wait for theirs. */
+  cloud?: ControllerOptions["cloud"];
 }
 
 export interface ControlPlane {
@@ -168,6 +170,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ca: options.ca,
     ...(options.nodes ? { nodes: options.nodes } : {}),
     ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
+    ...(options.cloud ? { cloud: options.cloud } : {}),
   };
   // Questions are answered and never kept: they have no log.
   const kept = registry.resources.filter(({ kind }) => !kind.answer);

@@ -132,6 +132,20 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*"],
   },
   "agent/cost": { sees: ["lib/cli", "lib/cost"], uses: ["node:fs", "node:path"] },
+  "agent/destroy": {
+    sees: ["lib/base", "lib/cli"],
+    uses: [
+      "node:child_process",
+      "node:fs",
+      "node:os",
+      "node:path",
+      "@aws-sdk/client-cloudformation",
+      "@aws-sdk/client-dynamodb",
+      "@aws-sdk/client-ecs",
+      "@aws-sdk/client-elastic-load-balancing-v2",
+      "@aws-sdk/client-s3",
+    ],
+  },
   "agent/doctor": {
     sees: ["lib/base", "lib/cli"],
     uses: [
@@ -217,6 +231,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/pods",
       "agent/proxy",
       "agent/cost",
+      "agent/destroy",
       "agent/doctor",
       "agent/restore",
       "agent/runtime",
@@ -242,6 +257,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/api",
       "lib/auth/service-account",
       "lib/client",
+      "lib/cloud",
       "lib/apiserver",
       "lib/controlplane",
       "lib/store/memory",

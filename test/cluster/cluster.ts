@@ -3,6 +3,7 @@ import type { ApiResponse } from "#apiserver";
 import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
+import type { Cloud } from "#cloud";
 import { type ControlPlane, controlPlane } from "#controlplane";
 import { memoryStore } from "#store/memory";
 
@@ -39,6 +40,7 @@ export interface TestClusterOptions {
   asleep?: true;
   /** Nodes are given parts of it. */
   podCidr?: string;
+  cloud?: Cloud;
 }
 
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
@@ -47,6 +49,7 @@ export async function openCluster({
   store = memoryStore(),
   asleep,
   podCidr,
+  cloud,
 }: TestClusterOptions = {}): Promise<TestCluster> {
   const plane = controlPlane({
     store,
@@ -65,6 +68,7 @@ export async function openCluster({
         random: systemRandom,
       }),
     ...(podCidr === undefined ? {} : { podCidr }),
+    ...(cloud ? { cloud } : {}),
   });
   if (!asleep) await plane.start();
   const { client } = plane;

@@ -202,6 +202,7 @@ describe("what cannot be had is refused by name", () => {
     ["a timeout above it", { "healthcheck-interval": "5", "healthcheck-timeout": "6" }, {}, "above the interval"],
     ["a path over TCP", { "healthcheck-path": "/up" }, {}, "needs the protocol HTTP or HTTPS"],
     ["addresses of version 6", {}, { sourceRanges: ["::/0"] }, "not IPv4"],
+    ["an address of one's own", {}, { address: "192.0.2.1" }, "loadBalancerIP 192.0.2.1"],
     ["no node port", {}, { ports: [{ protocol: "TCP", port: 80, nodePort: 0 }] }, "has no node port"],
   ];
   test.each(cases)("%s", async (_name, annotations, more, message) => {

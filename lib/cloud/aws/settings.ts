@@ -78,7 +78,9 @@ function refuse(name: string, value: string, why: string): never {
 }
 
 /** What a service's load balancer is to be. Throws Refused with the annotation or the field that cannot be had. */
-export function settingsOf({ ports, healthPort, affinity, sourceRanges, annotations }: LoadBalancer): Settings {
+export function settingsOf(wanted: LoadBalancer): Settings {
+  const { ports, healthPort, affinity, sourceRanges, annotations, address } = wanted;
+  if (address) throw new Refused(`loadBalancerIP ${address} cannot be had: AWS gives load balancers their addresses`);
   const read = readAll(annotations);
   const internal = read["internal"] === true;
   if (internal && read["scheme"] === "internet-facing") refuse("scheme", "internet-facing", "contradicts internal");

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { node as nodes } from "#api";
+import { type FakeCloud, fakeCloud } from "#cloud/fake";
+import { RetryAfter } from "#reconcile";
+import { memoryStore } from "#store/memory";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { handClock } from "#test/make";
+
+const podCidr = "10.244.0.0/16";
+const start = Date.parse("2030-01-01T00:00:00Z");
+let cluster: TestCluster;
+let cloud: FakeCloud;
+let clock: ReturnType<typeof handClock>;
+let fail: ((method: string, when: string) => void) | undefined;
+
+beforeEach(async () => {
+  fail = undefined;
+  clock = handClock(start);
+  cloud = fakeCloud({ fail: ({ method, when }) => fail?.(method, when) });
+  cluster = await openCluster({ cloud, clock, podCidr });
+});
+afterEach(() => cluster.close());
+
+const add = async (name: string) => {
+  cloud.addInstance(name);
+  await cluster.addNode(name);
+};
+const read = (name: string) => cluster.client.get(nodes, { name });
+const network = async (name: string) =>
+  (await read(name)).status?.conditions?.find(({ type }) => type === "NetworkUnavailable");
+const isReached = (name: string) => async () => (await network(name))?.status === "False";
+const routes = async () => Object.fromEntries((await cloud.routes()).map(({ block, node }) => [block, node]));
+const soon = <T>(what: () => Promise<T | undefined | false>) =>
+  cluster.until(async () => {
+    clock.move(5000);
+    await cluster.quiet();
+    return what();
+  });
+
+describe("routes to pods", () => {
+  test("each instance gets one, and its node says so", async () => {
+    await add("one");
+    await add("two");
+    await soon(isReached("one"));
+    await soon(isReached("two"));
+    const blocks = await Promise.all(["one", "two"].map(async (name) => (await read(name)).spec?.podCIDR ?? ""));
+    expect(await routes()).toEqual({ [blocks[0]!]: "one", [blocks[1]!]: "two" });
+    expect(await network("one")).toMatchObject({ reason: "RouteCreated", message: "RouteController created a route" });
+    expect((await cloud.instances(["one"]))[0]?.forwards).toBe(true);
+    expect((await read("one")).status?.conditions?.map(({ type }) => type)).toEqual(["Ready", "NetworkUnavailable"]);
+  });
+
+  test("a node that goes takes its route along, and leaves the others'", async () => {
+    await add("one");
+    await add("two");
+    await soon(isReached("two"));
+    await cluster.client.remove(nodes, { name: "one" });
+    await soon(async () => Object.values(await routes()).join() === "two");
+  });
+
+  test("what leads elsewhere than to a node's block is removed only among the pods' addresses", async () => {
+    await add("one");
+    cloud.addInstance("stray");
+    await cloud.ensureRoute({ block: "10.244.200.0/24", node: "stray" });
+    await cloud.ensureRoute({ block: "192.168.7.0/24", node: "stray" });
+    await add("two");
+    await soon(async () => (await routes())["10.244.200.0/24"] === undefined);
+    expect((await routes())["192.168.7.0/24"]).toBe("stray");
+  });
+
+  test("a node that is no instance has none and says nothing; one that the cloud shows late gets it later", async () => {
+    await cluster.addNode("fargate");
+    await cluster.addNode("late");
+    await soon(async () => (await read("late")).spec?.podCIDR !== undefined);
+    await cluster.quiet();
+    expect([await routes(), await network("late")]).toEqual([{}, undefined]);
+    cloud.addInstance("late");
+    await soon(isReached("late"));
+    expect(await network("fargate")).toBeUndefined();
+  });
+
+  test("an instance that stops loses it, and gets it again when it starts", async () => {
+    await add("one");
+    await soon(isReached("one"));
+    const ready = (status: string) =>
+      cluster.client.patch(
+        nodes,
+        { name: "one" },
+        { status: { conditions: [{ type: "Ready", status }] } },
+        { type: "strategic", subresource: "status" },
+      );
+    cloud.removeInstance("one");
+    await ready("Unknown");
+    await soon(async () => Object.keys(await routes()).length === 0);
+    cloud.addInstance("one");
+    await ready("True");
+    await soon(async () => Object.values(await routes()).join() === "one");
+  });
+});
+
+describe("when things go wrong", () => {
+  test("a route that cannot be made is told of, and made later", async () => {
+    fail = (method) => {
+      if (method === "ensureRoute") throw new Error("RouteLimitExceeded");
+    };
+    await add("one");
+    await soon(async () => (await network("one"))?.status === "True");
+    expect(await network("one")).toMatchObject({ reason: "NoRouteCreated" });
+    const { json } = await cluster.ask("GET", "/api/v1/events");
+    const event = json.items.find(({ reason }: { reason: string }) => reason === "FailedToCreateRoute");
+    expect(event.message).toMatch(/^Could not create route \S+ 10\.244\.\d+\.0\/24 for node one: RouteLimitExceeded$/);
+    fail = undefined;
+    await soon(isReached("one"));
+  });
+
+  test("a cloud that is busy is no failure", async () => {
+    let left = 2;
+    fail = (method) => {
+      if (method === "ensureRoute" && left-- > 0) throw new RetryAfter(1000, "busy");
+    };
+    await add("one");
+    await soon(isReached("one"));
+    const { json } = await cluster.ask("GET", "/api/v1/events");
+    expect(json.items.filter(({ reason }: { reason: string }) => reason === "FailedToCreateRoute")).toEqual([]);
+  });
+
+  test.each(["before", "after"])("after a death %s a route is made the next control plane goes on", async (when) => {
+    await cluster.close();
+    const store = memoryStore();
+    let isDead = false;
+    fail = (method, at) => {
+      isDead ||= method === "ensureRoute" && at === when;
+      if (isDead) throw new Error("dead");
+    };
+    cluster = await openCluster({ store, cloud, clock, podCidr });
+    await add("one");
+    await cluster.until(async () => isDead);
+    await cluster.close();
+    fail = undefined;
+    cluster = await openCluster({ store, cloud, clock, podCidr });
+    await soon(isReached("one"));
+    expect(Object.values(await routes())).toEqual(["one"]);
+  });
+
+  test("where routes are somebody else's, nothing is asked", async () => {
+    await cluster.close();
+    cloud = fakeCloud({ routing: false });
+    cluster = await openCluster({ cloud, clock, podCidr });
+    await add("one");
+    await soon(async () => (await read("one")).spec?.podCIDR !== undefined);
+    await cluster.quiet();
+    expect([...cloud.counts.keys()]).toEqual([]);
+    expect(await network("one")).toBeUndefined();
+  });
+});

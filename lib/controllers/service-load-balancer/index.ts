@@ -1,0 +1,176 @@
+/**
+ * Gives services of type LoadBalancer what their name says, by the cloud, and takes it back (upstream's service
+ * controller). Services that name a class are somebody else's. Without a cloud they wait, as upstream without one.
+ */
+import { type Node, node as nodes, type Service, service as services } from "#api";
+import { deepEqual } from "#base";
+import { type Cloud, Refused } from "#cloud";
+import {
+  type Controller,
+  type ControllerContext,
+  defineController,
+  type Key,
+  type Result,
+  RetryAfter,
+  type Seen,
+  Terminal,
+  watching,
+} from "#reconcile";
+import { instancesOf, readiness } from "../cloud-nodes.ts";
+import { ignoring } from "../ownership.ts";
+import { balancerOf, isEligible } from "./wanted.ts";
+
+/** Upstream's: whoever knows it from there knows why a service does not go. */
+const finalizer = "service.kubernetes.io/load-balancer-cleanup";
+/** Load balancers take minutes to come and to go. */
+const whileComing = 15_000;
+const whileGoing = 15_000;
+
+export function serviceLoadBalancerController(cloud?: Cloud): Controller<Service> {
+  return defineController<Service>({
+    name: "service-load-balancer",
+    for: services,
+    concerns: (seen) => cloud !== undefined && concerns(seen),
+    watches: cloud ? [watching<Node>(nodes, affected)] : [],
+    reconcile: async (context, key) => (cloud ? reconcile(context, key, cloud) : undefined),
+  });
+}
+
+const wants = ({ spec }: Service): boolean => spec?.type === "LoadBalancer" && spec.loadBalancerClass === undefined;
+const isHeld = ({ metadata }: Service): boolean => metadata.finalizers?.includes(finalizer) ?? false;
+
+/** Changes of the status alone are mostly our own. */
+function concerns({ type, object, previous }: Seen<Service>): boolean {
+  if (!wants(object) && !isHeld(object) && !(previous && (wants(previous) || isHeld(previous)))) return false;
+  if (type !== "MODIFIED" || !previous) return true;
+  const facts = ({ metadata, spec }: Service) => [spec, metadata.annotations, metadata.deletionTimestamp, metadata.uid];
+  return (isHeld(previous) && !isHeld(object)) || !deepEqual(facts(object), facts(previous));
+}
+
+/** Every load balancer, when a node begins or ceases to take traffic, or its instance may have stopped or started. */
+async function affected({ type, object, previous }: Seen<Node>, { client }: ControllerContext): Promise<Iterable<Key>> {
+  const isSame = previous && isEligible(object) === isEligible(previous) && readiness(object) === readiness(previous);
+  if (type === "MODIFIED" && isSame) return [];
+  const { items } = await client.list(services, {
+    fields: [{ field: "spec.type", equal: true, value: "LoadBalancer" }],
+  });
+  return items.filter(wants).map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name ?? "" }));
+}
+
+async function reconcile(context: ControllerContext, key: Key, cloud: Cloud): Promise<Result | undefined> {
+  const service = await ignoring(["NotFound"], context.client.get(services, key));
+  if (!service) return removeOthers(key, undefined, cloud);
+  if (service.metadata.deletionTimestamp || service.spec?.type !== "LoadBalancer") {
+    return isHeld(service) ? remove(context, service, cloud) : undefined;
+  }
+  return wants(service) ? ensure(context, service, cloud) : undefined;
+}
+
+const aboutOf = (service: Service) => ({ kind: services, object: service }) as never;
+
+async function ensure(context: ControllerContext, seen: Service, cloud: Cloud): Promise<Result | undefined> {
+  const { record } = context;
+  if (!isHeld(seen)) {
+    record(aboutOf(seen), "Normal", "EnsuringLoadBalancer", "Ensuring load balancer");
+    // One that was deleted with its finalizer taken away by hand left something behind.
+    const others = await removeOthers(keyOf(seen), seen.metadata.uid, cloud);
+    if (others) return others;
+  }
+  const service = await hold(context, seen);
+  try {
+    return await balance(context, service, cloud);
+  } catch (error) {
+    if (error instanceof RetryAfter) throw error;
+    const message = `failed to ensure load balancer: ${(error as Error).message}`;
+    record(aboutOf(service), "Warning", "SyncLoadBalancerFailed", `Error syncing load balancer: ${message}`);
+    if (error instanceof Refused) throw new Terminal(message, { cause: error });
+    throw error;
+  }
+}
+
+const keyOf = ({ metadata: { namespace, name = "" } }: Service): Key => ({ namespace, name });
+
+/** Before anything is made, so that the service cannot go without it. */
+async function hold({ client }: ControllerContext, service: Service): Promise<Service> {
+  if (isHeld(service)) return service;
+  const { uid, resourceVersion, finalizers = [] } = service.metadata;
+  const patch = { metadata: { uid, resourceVersion, finalizers: [...finalizers, finalizer] } };
+  return client.patch(services, keyOf(service), patch, { type: "merge" });
+}
+
+async function balance(context: ControllerContext, service: Service, cloud: Cloud): Promise<Result | undefined> {
+  const { client, record } = context;
+  const eligible = (await client.list(nodes)).items.filter(isEligible);
+  const { found, again } = await instancesOf(context, cloud, eligible);
+  const names = [...found.keys()].sort();
+  if (names.length === 0) {
+    const message = "There are no available nodes for LoadBalancer";
+    record(aboutOf(service), "Warning", "UnAvailableLoadBalancer", message);
+  }
+  const { state, ingress, changed } = await cloud.ensureLoadBalancer(balancerOf(service, names));
+  if (state === "provisioning") {
+    await publish(context, service, []);
+    return { requeueAfter: whileComing };
+  }
+  const isNews = await publish(context, service, ingress);
+  if (isNews || changed === "balancer") {
+    record(aboutOf(service), "Normal", "EnsuredLoadBalancer", "Ensured load balancer");
+  } else if (changed === "nodes" && names.length > 0) {
+    record(aboutOf(service), "Normal", "UpdatedLoadBalancer", "Updated load balancer with new hosts");
+  }
+  return again === undefined ? undefined : { requeueAfter: again };
+}
+
+/** Says where the load balancer is reached, once it can be: a name that is looked up too early is remembered as none. */
+async function publish(
+  { client }: ControllerContext,
+  service: Service,
+  ingress: readonly { hostname?: string; ip?: string }[],
+): Promise<boolean> {
+  const told = (service.status?.loadBalancer?.ingress ?? []).map(({ hostname, ip }) => ({ hostname, ip }));
+  if (
+    deepEqual(
+      told,
+      ingress.map(({ hostname, ip }) => ({ hostname, ip })),
+    )
+  )
+    return false;
+  const patch = { metadata: { uid: service.metadata.uid }, status: { loadBalancer: { ingress } } };
+  await client.patch(services, keyOf(service), patch, { type: "merge", subresource: "status" });
+  return true;
+}
+
+async function remove(context: ControllerContext, service: Service, cloud: Cloud): Promise<Result | undefined> {
+  const { client, record } = context;
+  const { uid = "", resourceVersion, finalizers = [] } = service.metadata;
+  const state = await cloud.removeLoadBalancer(uid).catch((error: unknown) => {
+    if (!(error instanceof RetryAfter)) {
+      const message = `failed to delete load balancer: ${(error as Error).message}`;
+      record(aboutOf(service), "Warning", "SyncLoadBalancerFailed", `Error syncing load balancer: ${message}`);
+    }
+    throw error;
+  });
+  if (state === "going") {
+    record(aboutOf(service), "Normal", "DeletingLoadBalancer", "Deleting load balancer");
+    await ignoring(["NotFound"], publish(context, service, []));
+    return { requeueAfter: whileGoing };
+  }
+  const changed = await ignoring(["NotFound"], publish(context, service, []));
+  const kept = finalizers.filter((name) => name !== finalizer);
+  // What the status said is not what the finalizer depends on: the version of before would be in the way.
+  const version = changed ? {} : { resourceVersion };
+  const patch = { metadata: { uid, ...version, finalizers: kept } };
+  await ignoring(["NotFound"], client.patch(services, keyOf(service), patch, { type: "merge" }));
+  record(aboutOf(service), "Normal", "DeletedLoadBalancer", "Deleted load balancer");
+  return undefined;
+}
+
+/** Removes what is there for services of this name that are gone. Resolves with when to look again. */
+async function removeOthers(key: Key, uid: string | undefined, cloud: Cloud): Promise<Result | undefined> {
+  let going = false;
+  for (const one of await cloud.loadBalancers()) {
+    if (one.namespace !== key.namespace || one.name !== key.name || one.uid === uid) continue;
+    going = (await cloud.removeLoadBalancer(one.uid)) === "going" || going;
+  }
+  return going ? { requeueAfter: whileGoing } : undefined;
+}
