@@ -24,6 +24,7 @@ try {
       proxy: async (options) => (await import("#agent/proxy")).proxy(options),
       cost: async (options) => (await import("#agent/cost")).cost(options, process.stdout),
       doctor: async (options) => (await import("#agent/doctor")).doctor(options, process.stdout),
+      destroy: async (options) => (await import("#agent/destroy")).destroy(options, process.stdout),
       restore: async (options) => (await import("#agent/restore")).restore(options, process.stdout),
     },
     homedir(),

@@ -8,6 +8,7 @@ import {
   type Stack,
   aws_s3 as s3,
   aws_secretsmanager as secrets,
+  Tags,
 } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type TableDefinition, tables } from "#store/dynamo";
@@ -22,6 +23,8 @@ import { discoveryDocuments } from "../permissions.ts";
 export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   const keeps = config.data === "keep";
   const removalPolicy = keeps ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+  // A deletion policy that is all that differs may be taken for no change; with this, something else does.
+  Tags.of(stack).add("skiff:data", config.data);
   const { objects, changes, stream } = config.restored ? adopted(stack, config.restored) : made(stack, keeps);
 
   const secret = new secrets.Secret(stack, "SigningSecret", {
@@ -55,6 +58,8 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
     SKIFF_ADMINISTRATOR: config.administrator,
     SKIFF_SERVICE_CIDR: config.serviceCidr,
     SKIFF_POD_CIDR: config.podCidr,
+    SKIFF_WATCHES: String(config.watches.limit),
+    SKIFF_DELIVERY: config.watches.delivery,
     SKIFF_SIGNING_SECRET_ARN: secret.secretArn,
     SKIFF_ISSUER: `https://${bucket.bucketRegionalDomainName}`,
     SKIFF_OIDC_BUCKET: bucket.bucketName,

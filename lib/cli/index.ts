@@ -5,6 +5,7 @@
 export {
   type Commands,
   type CostOptions,
+  type DestroyOptions,
   type DoctorOptions,
   type DownOptions,
   type JoinOptions,

@@ -73,6 +73,14 @@ export interface DoctorOptions {
   output: "text" | "json";
 }
 
+export interface DestroyOptions {
+  /** What becomes of tables, secret, logs and issuer. */
+  data: "keep" | "delete";
+  /** File of the configuration. */
+  config?: string;
+  yes: boolean;
+}
+
 /** What the commands do; given by the host. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
@@ -83,6 +91,7 @@ export interface Commands {
   proxy(options: ProxyOptions): Promise<number>;
   cost(options: CostOptions): Promise<number>;
   doctor(options: DoctorOptions): Promise<number>;
+  destroy(options: DestroyOptions): Promise<number>;
 }
 
 const runtimes = ["auto", "containerd", "fake"];
@@ -116,6 +125,13 @@ function mirror(text: string, previous: string[] = []): string[] {
     throw new InvalidArgumentError("it takes REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
   }
   return [...previous, text];
+}
+
+interface DestroyFlags {
+  keepData: boolean;
+  deleteData: boolean;
+  config?: string;
+  yes: boolean;
 }
 
 /** An option that is also an environment variable: `--data-dir` is `SKIFF_DATA_DIR`. */
@@ -234,6 +250,20 @@ export async function parseCommand(words: readonly string[], commands: Commands,
     .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
     .action(async (options: DoctorOptions) => {
       code = await commands.doctor(options);
+    });
+  program
+    .command("destroy")
+    .description("on AWS: remove the cluster that the configuration names")
+    .option("--keep-data", "tables, secret, pods' logs and issuer stay", false)
+    .option("--delete-data", "they go too", false)
+    .option("--config <file>", "the configuration (skiff.config.json)")
+    .option("--yes", "do it; without this it only says what would be done", false)
+    .action(async ({ keepData, deleteData, config, yes }: DestroyFlags, command: Command) => {
+      if (keepData === deleteData) {
+        command.error("error: say what becomes of the data, by one of --keep-data and --delete-data", { exitCode: 2 });
+      }
+      const data = keepData ? "keep" : "delete";
+      code = await commands.destroy({ data, yes, ...(config === undefined ? {} : { config }) });
     });
   try {
     await program.parseAsync(words, { from: "user" });

@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 
 /*
  * AWS's services at one address, in the protocols that their clients speak: XML for those that are asked with a form,
- * JSON with a target or with a path for the others. What each answers is a test's to say.
+ * JSON with a target or with a path for the others, and S3's own way. What each answers is a test's to say.
  */
 
 /** An error in a service's words. */
@@ -50,7 +50,7 @@ export async function startAws(answers: Answers): Promise<Aws> {
 interface Asked {
   action: string;
   input: Record<string, string>;
-  protocol: "xml" | "json";
+  protocol: "xml" | "json" | "s3";
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, answers: Answers): Promise<void> {
@@ -63,6 +63,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, answers
     if (!answer) throw new AwsError("UnknownOperation", `nothing is said of ${action}`);
     const result = answer(input);
     if (protocol === "json") return give(200, "application/x-amz-json-1.1", JSON.stringify(result));
+    if (protocol === "s3") return give(200, "application/xml", String(result));
     // EC2 puts nothing around its answers, the others a result.
     const inner = action === "DescribeInstanceTypes" ? result : `<${action}Result>${String(result)}</${action}Result>`;
     return give(200, "text/xml", `<${action}Response>${String(inner)}</${action}Response>`);
@@ -91,6 +92,9 @@ async function read(request: IncomingMessage): Promise<Asked> {
     const found = pattern.exec(path);
     if (found) return { action, input: { ...found.groups }, protocol: "json" };
   }
+  const query = new URL(request.url ?? "/", "http://s3").searchParams;
+  if (query.has("list-type")) return { action: "ListObjectsV2", input: { Bucket: path.slice(1) }, protocol: "s3" };
+  if (query.has("delete")) return { action: "DeleteObjects", input: { Bucket: path.slice(1), body }, protocol: "s3" };
   const form = Object.fromEntries(new URLSearchParams(body));
   return { action: form["Action"] ?? "", input: form, protocol: "xml" };
 }
