@@ -7,8 +7,6 @@
  * do what is asked, and with any other error when something failed.
  */
 export interface Cloud {
-  /** Whether routes to pods are made here; without, the methods of routes are not called. */
-  readonly routing: boolean;
   /** Makes a service's load balancer as it is wanted. Does not wait until it can be used: `state` tells. */
   ensureLoadBalancer(wanted: LoadBalancer): Promise<Balanced>;
   /** Removes everything of a service's load balancer. `going`: not all of it is gone yet; ask again. */
@@ -17,8 +15,8 @@ export interface Cloud {
   loadBalancers(): Promise<Balancing[]>;
   /** Those of the nodes that are running instances of this cluster. */
   instances(nodes: readonly string[]): Promise<Instance[]>;
-  /** The routes to pods: those whose block lies within the cluster's pod addresses. */
-  routes(): Promise<Route[]>;
+  /** The routes to pods, within the cluster's pod addresses; undefined where routes are somebody else's to make. */
+  routes(): Promise<Route[] | undefined>;
   /** Makes packets to a block go to a node, and the node take packets that are not for itself. */
   ensureRoute(route: Pick<Route, "block" | "node">): Promise<void>;
   /** Removes a route; one that is not there is no error, and one to another node stays. */

@@ -13,12 +13,11 @@ export function awsCloud(options: AwsCloudOptions): Cloud {
   const instances = ec2Instances(options);
   const routes = vpcRoutes(options, instances);
   return {
-    routing: options.routeTables.length > 0,
     ensureLoadBalancer: (wanted) => patiently(() => ensure(wanted)),
     removeLoadBalancer: (uid) => patiently(() => remove(uid)),
     loadBalancers: () => patiently(list),
     instances: (nodes) => patiently(() => instances(nodes)),
-    routes: () => patiently(routes.list),
+    routes: async () => (options.routeTables.length === 0 ? undefined : patiently(routes.list)),
     ensureRoute: (route) => patiently(() => routes.ensure(route)),
     removeRoute: (route) => patiently(() => routes.remove(route)),
   };

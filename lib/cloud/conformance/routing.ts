@@ -43,7 +43,7 @@ export function routing({ open }: Bench): void {
       const node = await world.addInstance();
       await world.cloud.ensureRoute({ block: "10.244.9.0/24", node });
       await world.removeInstance(node);
-      const [route] = await world.cloud.routes();
+      const [route] = (await world.cloud.routes())!;
       expect(route).toMatchObject({ block: "10.244.9.0/24", whole: false });
       await world.cloud.removeRoute(route!);
       expect(await world.cloud.routes()).toEqual([]);

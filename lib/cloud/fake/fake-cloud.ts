@@ -2,7 +2,7 @@ import { type Cloud, type LoadBalancer, Refused, type Route } from "#cloud";
 
 /** A call of the port. */
 export interface Call {
-  method: Exclude<keyof Cloud, "routing">;
+  method: keyof Cloud;
   /** Before the work, or after it, when only the answer is lost. */
   when: "before" | "after";
 }
@@ -10,6 +10,7 @@ export interface Call {
 export interface FakeCloudOptions {
   /** Throws what a call is to fail with. */
   fail?: (call: Call) => void;
+  /** Whether routes are made here; yes unless told. */
   routing?: boolean;
 }
 
@@ -38,7 +39,6 @@ export function fakeCloud({ fail = () => {}, routing = true }: FakeCloudOptions 
     return done;
   };
   return {
-    routing,
     balancers,
     counts,
     addInstance: (node) => void instances.set(node, { forwards: false }),
@@ -76,10 +76,12 @@ export function fakeCloud({ fail = () => {}, routing = true }: FakeCloudOptions 
       ),
     routes: () =>
       calling("routes", () =>
-        [...routes].map(([block, node]): Route => {
-          const one = instances.get(node);
-          return { block, node: one ? node : "", whole: one?.forwards === true };
-        }),
+        !routing
+          ? undefined
+          : [...routes].map(([block, node]): Route => {
+              const one = instances.get(node);
+              return { block, node: one ? node : "", whole: one?.forwards === true };
+            }),
       ),
     ensureRoute: ({ block, node }) =>
       calling("ensureRoute", () => {

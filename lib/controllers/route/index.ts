@@ -48,9 +48,9 @@ const concerns = ({ type, object, previous }: Seen<Node>): boolean =>
   conditionOf(object)?.status !== conditionOf(previous)?.status;
 
 async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr): Promise<Result | undefined> {
-  if (!cloud.routing) return undefined;
-  // Nodes are read after the routes: a route without a node had one, and it has gone.
   const routes = await cloud.routes();
+  if (!routes) return undefined;
+  // Nodes are read after the routes: a route without a node had one, and it has gone.
   const { items } = await context.client.list(nodes);
   const { found, again } = await instancesOf(
     context,
