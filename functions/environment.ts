@@ -25,6 +25,8 @@ const variables = {
   SKIFF_SERVICE_CIDR: z.string().min(1),
   SKIFF_POD_CIDR: z.string().min(1),
   SKIFF_ENDPOINT: z.url(),
+  SKIFF_WATCHES: z.string().regex(/^[1-9]\d*$/),
+  SKIFF_DELIVERY: z.enum(["newline", "padding", "close"]),
 } as const;
 
 export type Variable = keyof typeof variables;

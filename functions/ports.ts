@@ -10,6 +10,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { pod as pods } from "#api";
+import type { WatchPlaces } from "#apiserver";
 import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
@@ -26,6 +27,7 @@ import {
   timers,
 } from "#reconcile/sqs";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
+import { watchPlaces } from "./api/watch-places.ts";
 import { type Connections, dynamoConnections } from "./connections.ts";
 import { told, type Variable } from "./environment.ts";
 import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
@@ -92,6 +94,17 @@ export const push = /* @__PURE__ */ once((): Push => pushBy(speaker(), log));
 /** Requests that run between clients and agents. */
 export const relays = /* @__PURE__ */ once(
   (): Relays => dynamoRelays(dynamo(), told("SKIFF_OBJECTS_TABLE"), clock, random),
+);
+
+/** Places for watches; only one function holds any. */
+export const places = /* @__PURE__ */ once(
+  (): WatchPlaces =>
+    watchPlaces({
+      dynamo: dynamo(),
+      table: told("SKIFF_OBJECTS_TABLE"),
+      limit: Number(told("SKIFF_WATCHES")),
+      ...{ clock, random, log },
+    }),
 );
 
 const wakes = (queue: () => FifoQueue, url: Variable) =>

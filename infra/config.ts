@@ -64,6 +64,8 @@ const Vpc = z
       .array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, "must be the id of a subnet"))
       .min(1)
       .optional(),
+    /** The adopted VPC's route tables in which routes to pods are written; without, instances' pods do not meet. */
+    routeTables: z.array(z.string().regex(/^rtb-[0-9a-f]{8,17}$/, "must be the id of a route table")).optional(),
     cidr: cidr.default("10.0.0.0/16"),
     zones: z.int().min(1).max(3).default(2),
   })
@@ -74,6 +76,10 @@ const Vpc = z
   .refine(({ id, subnets }) => id !== undefined || subnets === undefined, {
     path: ["id"],
     message: "must name the VPC of these subnets",
+  })
+  .refine(({ id, routeTables }) => id !== undefined || routeTables === undefined, {
+    path: ["routeTables"],
+    message: "are those of a VPC that is adopted",
   });
 
 const Config = z
@@ -136,6 +142,14 @@ const Config = z
     concurrency: z.int().min(2).max(1000).default(10),
     /** Requests a second that the API takes, and how many at one instant. */
     throttle: z.strictObject({ rate: z.int().min(1).default(200), burst: z.int().min(1).default(400) }).prefault({}),
+    /** How many watches may be open at once, each of which holds a Lambda, and how events are pushed to their clients. */
+    watches: z
+      .strictObject({
+        limit: z.int().min(1).max(5000).default(50),
+        /** `padding` costs bytes and `close` requests: for where a newline does not bring an event through at once. */
+        delivery: z.enum(["newline", "padding", "close"]).default("newline"),
+      })
+      .prefault({}),
     alarms: z
       .strictObject({
         enabled: z.boolean().default(false),

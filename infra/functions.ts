@@ -31,7 +31,9 @@ export type EnvironmentName =
   | "SKIFF_TASK_EXECUTION_ROLE"
   | "SKIFF_SERVICE_CIDR"
   | "SKIFF_POD_CIDR"
-  | "SKIFF_ENDPOINT";
+  | "SKIFF_ENDPOINT"
+  | "SKIFF_WATCHES"
+  | "SKIFF_DELIVERY";
 
 /** What a function can be allowed to do; `permissions.ts` says what that is in AWS's words. */
 export type Capability =
@@ -111,6 +113,8 @@ const rows = {
       "SKIFF_SIGNING_SECRET_ARN",
       "SKIFF_ISSUER",
       "SKIFF_POD_LOG_GROUP",
+      "SKIFF_WATCHES",
+      "SKIFF_DELIVERY",
     ],
     may: ["store", "send", "push", "sign", "readPodLogs"],
   },

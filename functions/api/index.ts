@@ -8,12 +8,12 @@ import type { ControlPlane } from "#controlplane";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
-import { clock, connections, openPlane, random, relays, signingRing, sts } from "../ports.ts";
+import { clock, connections, openPlane, places, random, relays, signingRing, sts } from "../ports.ts";
 import { longestToken } from "../signing.ts";
 import { isRoutine } from "./audit.ts";
 import { notHere } from "./logs.ts";
 import { ApiEvent, requestOf } from "./request.ts";
-import { responseOf } from "./response.ts";
+import { type Delivery, responseOf } from "./response.ts";
 import { ticketFor } from "./tickets.ts";
 
 /** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
@@ -22,6 +22,7 @@ const keysAge = 5 * 60_000;
 const open = (): ControlPlane => {
   const plane: ControlPlane = openPlane(() => ({
     caching: "none",
+    watchPlaces: places(),
     tokens: (client) =>
       tokenAuthority({
         keys: ringKeys({ read: async () => (await signingRing().read()).text, clock, maxAge: keysAge }),
@@ -50,6 +51,8 @@ const open = (): ControlPlane => {
   return plane;
 };
 
+const delivery = (): Delivery => told("SKIFF_DELIVERY") as Delivery;
+
 export const handler = streaming(
   ApiEvent,
   async (event) => {
@@ -61,10 +64,10 @@ export const handler = streaming(
       answer.status === 101
         ? await ticketFor(request, answer, { connections: connections(), relays: relays() })
         : answer;
-    return responseOf(response, { clock, log, closed: () => gone.abort() });
+    return responseOf(response, { clock, log, closed: () => gone.abort(), delivery: delivery() });
   },
   (error) => {
     const answer = refusal(isApiError(error) || !(error instanceof TypeError) ? error : badRequest(error.message));
-    return responseOf(answer, { clock, log, closed: () => {} });
+    return responseOf(answer, { clock, log, closed: () => {}, delivery: delivery() });
   },
 );

@@ -6,8 +6,19 @@ import type { StreamedAnswer } from "../middleware.ts";
 /** A newline this often keeps a quiet stream open and notices a client that has gone. */
 const beat = 10_000;
 const newline = Buffer.from("\n");
+/** What comes after an event pushes it out where the runtime holds small writes back. In milliseconds. */
+const nudge = 20;
+/** More than any amount that Lambda's runtime was seen to hold back. */
+const padding = Buffer.from(`${" ".repeat(100 * 1024 - 1)}\n`);
+
+/**
+ * How events come to a client at once although the runtime may hold back what is small: a newline follows each batch,
+ * or a hundred kilobytes of blanks do, or the stream ends after it and the client watches on.
+ */
+export type Delivery = "newline" | "padding" | "close";
 
 export interface ResponseOptions {
+  delivery: Delivery;
   clock: Clock;
   log: Log;
   /** Told when the client takes no more, or everything has been sent. */
@@ -18,37 +29,55 @@ export interface ResponseOptions {
  * The answer as middy streams it: text and Readables only. A body that fails ends there and never throws, since that
  * would end the process: the server has told the client in the stream.
  */
-export function responseOf(response: ApiResponse, { clock, log, closed }: ResponseOptions): StreamedAnswer {
+export function responseOf(response: ApiResponse, options: ResponseOptions): StreamedAnswer {
   const { status, body } = response;
   const headers = Object.fromEntries(
     Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
   );
   if (body instanceof Uint8Array) {
-    closed();
+    options.closed();
     return { statusCode: status, headers, body: Readable.from([Buffer.from(body)], { objectMode: false }) };
   }
   const isJson = /json/.test(headers["content-type"] ?? headers["Content-Type"] ?? "");
-  return { statusCode: status, headers, body: streamOf(body, { clock, log, closed }, isJson) };
+  return { statusCode: status, headers, body: streamOf(body, options, isJson) };
 }
 
-/** Pulls the chunks as they are taken; between JSON values a newline may stand at any time. */
+/** Pulls the chunks as they are taken; between JSON values blanks may stand at any time. */
 function streamOf(
   chunks: AsyncIterable<Uint8Array>,
-  { clock, log, closed }: ResponseOptions,
-  beats: boolean,
+  { clock, log, closed, delivery }: ResponseOptions,
+  blanks: boolean,
 ): Readable {
   const iterator = chunks[Symbol.asyncIterator]();
   let timer: Timer | undefined;
+  let ending = false;
   const rest = (): void => {
     timer?.cancel();
     closed();
   };
+  const blank = (milliseconds: number): void => {
+    timer?.cancel();
+    if (!blanks) return;
+    timer = clock.timer(milliseconds, () => {
+      if (stream.destroyed || stream.readableEnded) return;
+      stream.push(newline);
+      blank(beat);
+    });
+  };
+  const take = (value: Uint8Array): void => {
+    if (!blanks) return void stream.push(Buffer.from(value));
+    stream.push(delivery === "padding" ? Buffer.concat([value, padding]) : Buffer.from(value));
+    if (delivery === "close") ending = true;
+    blank(delivery === "newline" ? nudge : beat);
+  };
   const stream = new Readable({
     read() {
-      iterator.next().then(
-        ({ done, value }) => {
-          if (done) rest();
-          this.push(done ? null : Buffer.from(value));
+      const next = ending ? Promise.resolve(iterator.return?.()).then(() => undefined) : iterator.next();
+      next.then(
+        (step) => {
+          if (step && !step.done) return take(step.value);
+          rest();
+          this.push(null);
         },
         (error: unknown) => {
           log.warn("a stream ended early", { error: messageOf(error) });
@@ -65,13 +94,6 @@ function streamOf(
       );
     },
   });
-  const tick = (): void => {
-    timer = clock.timer(beat, () => {
-      if (stream.destroyed || stream.readableEnded) return;
-      stream.push(newline);
-      tick();
-    });
-  };
-  if (beats) tick();
+  blank(beat);
   return stream;
 }

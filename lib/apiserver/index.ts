@@ -9,4 +9,11 @@ export type { AuditEvent, AuditSink } from "./audit.ts";
 export type { Listener } from "./feed.ts";
 export { createRegistry, type Registry, type Resource } from "./registry.ts";
 export type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
-export { defaultLimits, type Limits, type NodeLinks, type ServerOptions, type Version } from "./server.ts";
+export {
+  defaultLimits,
+  type Limits,
+  type NodeLinks,
+  type ServerOptions,
+  type Version,
+  type WatchPlaces,
+} from "./server.ts";

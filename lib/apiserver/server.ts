@@ -16,6 +16,15 @@ export interface NodeLinks {
   ): Promise<{ status: number; headers: Record<string, string>; body: AsyncIterable<Uint8Array> }>;
 }
 
+/** Places for watches, where more than one process hands them out. */
+export interface WatchPlaces {
+  /**
+   * Takes a place for so long, in milliseconds; `milliseconds` says for how long it was given, which may be less.
+   * Throws ApiError 429 when there is none. `leave` gives it back, and never rejects.
+   */
+  take(milliseconds: number): Promise<{ milliseconds: number; leave(): Promise<void> }>;
+}
+
 export interface Version {
   major: string;
   minor: string;
@@ -46,6 +55,8 @@ export interface ServerOptions {
   cache?: (type: string) => Promise<Cache> | undefined;
   links?: NodeLinks;
   limits?: Partial<Limits>;
+  /** Beside this process's own limit of watches. */
+  watchPlaces?: WatchPlaces;
   /** Hears of every request but health checks, when it has been answered; never of what this process does itself. */
   audit?: AuditSink;
   /** Named checks of /readyz beside the server's own; each throws or rejects with what is wrong. */

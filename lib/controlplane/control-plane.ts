@@ -1,6 +1,14 @@
 import { admissionPlugins } from "#admission";
 import { catalog, storageOf } from "#api";
-import { type ApiServer, type AuditSink, apiServer, createRegistry, type Limits, type NodeLinks } from "#apiserver";
+import {
+  type ApiServer,
+  type AuditSink,
+  apiServer,
+  createRegistry,
+  type Limits,
+  type NodeLinks,
+  type WatchPlaces,
+} from "#apiserver";
 import {
   type Authenticator,
   bearerTokens,
@@ -35,6 +43,8 @@ export interface ControlPlaneOptions {
   /** Makes and checks service accounts' tokens, with the cluster's own client; without it there are none. */
   tokens?: (client: () => Client) => TokenAuthority;
   links?: NodeLinks;
+  /** Places for watches, where more than one process hands them out. */
+  watchPlaces?: WatchPlaces;
   limits?: Partial<Limits>;
   /** Hears of every request but health checks; controllers and the scheduler make none. */
   audit?: AuditSink;
@@ -160,6 +170,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(tokens ? { tokens } : {}),
     ...(options.caching === "none" ? {} : { cache }),
     ...(options.links ? { links: options.links } : {}),
+    ...(options.watchPlaces ? { watchPlaces: options.watchPlaces } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.audit ? { audit: options.audit } : {}),
   });

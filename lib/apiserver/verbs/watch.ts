@@ -29,7 +29,10 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   const bookmarks = isTrue(query.get("allowWatchBookmarks"));
   if (server.load.watches >= server.limits.watches)
     throw tooManyRequests("too many watches, please try again later", 5);
-  const stream = new WatchStream(call, selection, encoderOf(call, format, includeObject(request)));
+  const timeout = timeoutOf(query.get("timeoutSeconds"), call);
+  const encode = encoderOf(call, format, includeObject(request));
+  const place = await server.watchPlaces?.take(timeout);
+  const stream = new WatchStream(call, selection, encode);
   // Upstream reads a watch from nowhere as one that wants the initial events.
   const withObjects = initial === null ? revision === 0 : isTrue(initial);
   server.load.watches++;
@@ -42,16 +45,20 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
     } else await stream.follow(revision > 0 ? revision : await server.store.head(resource.type));
   } catch (error) {
     server.load.watches--;
+    await place?.leave();
     throw error;
   }
-  const timeout = timeoutOf(query.get("timeoutSeconds"), call);
+  const closed = (): Promise<void> | undefined => {
+    server.load.watches--;
+    return place?.leave();
+  };
   return {
     status: 200,
     headers: {
       "content-type": format.as ? `${jsonType};stream=watch` : jsonType,
       "cache-control": "no-cache, private",
     },
-    body: stream.open(request.signal, timeout, bookmarks, () => server.load.watches--),
+    body: stream.open(request.signal, place?.milliseconds ?? timeout, bookmarks, closed),
   };
 }
 
@@ -135,7 +142,9 @@ class WatchStream {
   #ended = false;
   #wake: Deferred<void> | undefined;
   #stop: () => void = () => {};
-  #closed: () => void = () => {};
+  #closed: () => Promise<void> | undefined = () => undefined;
+  /** The place that was left, which a function must not be frozen before. */
+  #left: Promise<void> | undefined;
 
   constructor(call: Call, selection: Selection, encode: EventEncoder) {
     this.#call = call;
@@ -194,7 +203,7 @@ class WatchStream {
     if (this.#ended) return;
     this.#ended = true;
     this.#stop();
-    this.#closed();
+    this.#left = this.#closed();
     this.#wake?.resolve();
   }
 
@@ -214,7 +223,12 @@ class WatchStream {
   }
 
   /** Starts the watch's clock. It ends by `timeout`, by the signal, or with its body, read or not; `closed` hears of it. */
-  open(signal: AbortSignal, timeout: number, bookmarks: boolean, closed: () => void): AsyncIterable<Uint8Array> {
+  open(
+    signal: AbortSignal,
+    timeout: number,
+    bookmarks: boolean,
+    closed: () => Promise<void> | undefined,
+  ): AsyncIterable<Uint8Array> {
     const { clock, limits, random } = this.#call.server;
     const end = () => this.#end();
     const expire = () => void (bookmarks ? this.#bookmark().finally(end) : end());
@@ -228,16 +242,17 @@ class WatchStream {
     this.#closed = () => {
       for (const timer of timers) timer.cancel();
       signal.removeEventListener("abort", end);
-      closed();
+      return closed();
     };
-    if (this.#ended) this.#closed();
+    if (this.#ended) this.#left = this.#closed();
     if (signal.aborted) end();
     const chunks = this.#chunks(signal);
     const iterator: AsyncIterator<Uint8Array> = {
       next: () => chunks.next(),
       // A body that nobody has begun to read is ended all the same.
-      return: () => {
+      return: async () => {
         end();
+        await this.#left;
         return chunks.return(undefined);
       },
     };
@@ -247,12 +262,13 @@ class WatchStream {
   async *#chunks(signal: AbortSignal): AsyncGenerator<Uint8Array, undefined> {
     while (!signal.aborted) {
       if (this.#queue.length > 0) yield this.#take();
-      else if (this.#ended) return;
+      else if (this.#ended) break;
       else {
         this.#wake = deferred();
         await this.#wake.promise;
         this.#wake = undefined;
       }
     }
+    await this.#left;
   }
 }
