@@ -127,6 +127,33 @@ test("pods of a node that is gone go with it", async () => {
   expect((await cluster.client.list(pods)).items).toEqual([]);
 });
 
+test("how long a node was missed outlives whoever missed it, and is forgotten when it is back", async () => {
+  const store = memoryStore();
+  const first = await openCluster({ clock, store });
+  await first.addNode("one");
+  await first.client.create(pods, make.pod({ spec: { nodeName: "one" } }) as Pod);
+  await first.client.remove(nodes, { name: "one" });
+  await first.quiet();
+  await first.close();
+  clock.move(41_000);
+  const second = await openCluster({ clock, store });
+  try {
+    await second.until(async () => (await second.client.list(pods)).items.length === 0);
+    await second.addNode("one");
+    await second.client.create(pods, make.pod({ spec: { nodeName: "one" } }) as Pod);
+    await second.client.remove(nodes, { name: "one" });
+    await second.quiet();
+    const noted = async () =>
+      Object.keys((await second.client.get(pods, { namespace: "default", name: "web" })).metadata.annotations ?? {});
+    expect(await noted()).toEqual(["skiff.dev/node-missed-since"]);
+    await second.addNode("one");
+    clock.move(41_000);
+    await second.until(async () => (await noted()).length === 0);
+  } finally {
+    await second.close();
+  }
+});
+
 test("after a time in which nobody listened, nodes have their grace once more", async () => {
   const store = memoryStore();
   const first = await openCluster({ clock, store });

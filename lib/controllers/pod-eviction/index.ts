@@ -9,10 +9,10 @@ import { ignoring } from "../ownership.ts";
 
 /** A node that is gone may be on its way back for so long, in milliseconds. */
 const quarantine = 40_000;
+/** Since when a pod's node has been missed. Upstream keeps it in memory, which a function does not keep. */
+const missedSince = "skiff.dev/node-missed-since";
 
 export function podEvictionController(): Controller<Pod> {
-  /** When nodes of which pods tell were missed first. Forgotten with the process: then they are waited for anew. */
-  const missed = new Map<string, number>();
   return defineController<Pod>({
     name: "pod-eviction",
     for: pods,
@@ -29,26 +29,40 @@ export function podEvictionController(): Controller<Pod> {
         return items.map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name ?? "" }));
       }),
     ],
-    reconcile: (context, key) => look(context, key, missed),
+    reconcile: look,
   });
+}
+
+/** When the pod's node was missed first: now, unless that is noted at the pod. */
+async function missing(context: ControllerContext, pod: Pod): Promise<number> {
+  const noted = Date.parse(pod.metadata.annotations?.[missedSince] ?? "");
+  if (!Number.isNaN(noted)) return noted;
+  const now = context.clock.now();
+  await annotate(context, pod, formatTime(now));
+  return now;
+}
+
+async function annotate({ client }: ControllerContext, pod: Pod, value: string | null): Promise<void> {
+  const { namespace, name = "", uid } = pod.metadata;
+  const patch = { metadata: { uid, annotations: { [missedSince]: value } } };
+  await ignoring(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, { type: "merge" }));
 }
 
 const expelling = ({ spec }: Node): Taint[] => spec?.taints?.filter(({ effect }) => effect === "NoExecute") ?? [];
 
-async function look(context: ControllerContext, key: Key, missed: Map<string, number>): Promise<Result | undefined> {
+async function look(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client, clock } = context;
   const pod = await ignoring(["NotFound"], client.get(pods, key));
   const name = pod?.spec?.nodeName;
   if (!pod || !name) return undefined;
   const node = await ignoring(["NotFound"], client.get(nodes, { name }));
   if (!node) {
-    const since = missed.get(name) ?? clock.now();
-    missed.set(name, since);
+    const since = await missing(context, pod);
     if (clock.now() - since < quarantine) return { requeueAfter: since + quarantine - clock.now() };
     await removeOrphan(context, pod);
     return undefined;
   }
-  missed.delete(name);
+  if (pod.metadata.annotations?.[missedSince] !== undefined) await annotate(context, pod, null);
   if (pod.metadata.deletionTimestamp) return undefined;
   const left = stayOf(pod, expelling(node), clock.now());
   if (left === undefined) return undefined;
