@@ -138,10 +138,9 @@ export function resolver(templates: Readonly<Record<string, Template>>, options:
       return value.split(separator);
     },
     "Fn::GetAZs": () => ["a", "b", "c"].map((zone) => `${region}${zone}`),
-    // Which part of a block a subnet gets matters to nobody here.
     "Fn::Cidr": (stack, inner) => {
-      const [block, count] = resolve(stack, inner) as [string, number];
-      return Array.from({ length: Number(count) }, (_, index) => `${block}#${index}`);
+      const [block, count, bits] = resolve(stack, inner) as [string, number, string];
+      return Array.from({ length: Number(count) }, (_, index) => partOfBlock(block, index, Number(bits)));
     },
     "Fn::Base64": (stack, inner) => resolve(stack, inner),
   };
@@ -165,6 +164,14 @@ export function resolver(templates: Readonly<Record<string, Template>>, options:
     return made;
   };
   return { resources, resolve, text, attribute };
+}
+
+/** The part of an IPv4 block with this number, of which each has so many bits for hosts. */
+function partOfBlock(block: string, index: number, hostBits: number): string {
+  const [base = ""] = block.split("/");
+  const first = base.split(".").reduce((total, part) => total * 256 + Number(part), 0) + index * 2 ** hostBits;
+  const parts = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256);
+  return `${parts.join(".")}/${32 - hostBits}`;
 }
 
 const nameProperties = [
@@ -218,6 +225,5 @@ const rules: Record<string, Record<string, (about: About) => string>> = {
   "AWS::ECS::Cluster": { Arn: ({ arn, name }) => arn("ecs", `cluster/${name}`) },
   "AWS::CloudWatch::Alarm": { Arn: ({ arn, name }) => arn("cloudwatch", `alarm:${name}`) },
   "AWS::Events::Rule": { Arn: ({ arn, name }) => arn("events", `rule/${name}`) },
-  "AWS::EC2::VPC": { CidrBlock: ({ name }) => name },
   "AWS::SNS::Topic": { Ref: ({ arn, name }) => arn("sns", name) },
 };
