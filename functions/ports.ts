@@ -14,6 +14,7 @@ import type { WatchPlaces } from "#apiserver";
 import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
+import type { Cloud } from "#cloud";
 import { fargateWork, isFargateNode, type PodEvents } from "#cloud/fargate";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
 import {
@@ -63,7 +64,7 @@ const once = <T>(make: () => T): (() => T) => {
 };
 
 /** A port whose code is loaded when it is first used: a cold function pays for what it touches. */
-function lazily<Port extends object>(open: () => Promise<Port>): Port {
+export function lazily<Port extends object>(open: () => Promise<Port>): Port {
   const opened = once(open);
   const method =
     (name: keyof Port) =>
@@ -124,6 +125,9 @@ export const later = /* @__PURE__ */ wakes(reconcileQueue, "SKIFF_RECONCILE_QUEU
 /** Wakes keys of the queue `fargate` later. */
 export const laterOnFargate = /* @__PURE__ */ wakes(fargateQueue, "SKIFF_FARGATE_QUEUE_URL");
 
+/** For those who only find out whom a change concerns: the controllers' worker has the cloud itself. */
+const elsewhere = lazily<Cloud>(() => Promise.reject(new Error("only the controllers' worker reaches the cloud")));
+
 /** Tasks of pods. Only one function has to do with them: the others' bundles do without. */
 export const tasks = /* @__PURE__ */ once(
   (): Tasks =>
@@ -183,6 +187,7 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     serviceCidr: told("SKIFF_SERVICE_CIDR"),
     podCidr: told("SKIFF_POD_CIDR"),
     ca: authorities(),
+    cloud: elsewhere,
     caching: "on-demand",
     // What is done outside of any piece of work looks each time.
     since: () => work.getStore()?.since ?? Number.POSITIVE_INFINITY,

@@ -31,6 +31,9 @@ export type EnvironmentName =
   | "SKIFF_TASK_EXECUTION_ROLE"
   | "SKIFF_SERVICE_CIDR"
   | "SKIFF_POD_CIDR"
+  | "SKIFF_VPC"
+  | "SKIFF_ROUTE_TABLES"
+  | "SKIFF_BALANCER_SECURITY_GROUP"
   | "SKIFF_ENDPOINT"
   | "SKIFF_WATCHES"
   | "SKIFF_DELIVERY";
@@ -46,7 +49,9 @@ export type Capability =
   | "publishIssuer"
   | "readPodLogs"
   | "rearm"
-  | "runTasks";
+  | "runTasks"
+  | "balance"
+  | "route";
 
 export interface EventPattern {
   source: string[];
@@ -179,8 +184,15 @@ const rows = {
     memory: 512,
     budget: 2 * megabyte,
     triggers: [{ on: "queue", queue: "reconcile", batch: 10 }],
-    environment: [...writer, "SKIFF_WAIT_ARN"],
-    may: ["store", "send", "wait"],
+    environment: [
+      ...writer,
+      "SKIFF_WAIT_ARN",
+      "SKIFF_VPC",
+      "SKIFF_SUBNETS",
+      "SKIFF_ROUTE_TABLES",
+      "SKIFF_BALANCER_SECURITY_GROUP",
+    ],
+    may: ["store", "send", "wait", "balance", "route"],
     loops: true,
   },
   schedule: {

@@ -21,7 +21,18 @@ export type PartName =
   /** Everything that a family of task definitions of this cluster may be called. */
   | "taskFamilies"
   | "tasks"
-  | "taskExecutionRole";
+  | "taskExecutionRole"
+  | "vpc"
+  /** One or several, with commas between; none where routes are somebody else's. */
+  | "routeTables"
+  /** Everything of its type in this account and region; tags say which are the cluster's. */
+  | "instances"
+  | "securityGroups"
+  | "loadBalancers"
+  | "listeners"
+  | "targetGroups"
+  /** The role as which load balancers work; AWS makes it for an account's first. */
+  | "balancersRole";
 
 export const noParts = (): Parts => ({ environment: {}, arns: {}, queues: {} });
 

@@ -13,10 +13,24 @@ beforeAll(async () => {
 /** Actions for which AWS knows no resource (the service authorization reference of each service). */
 const unnamable = new Set([
   "dynamodb:ListStreams",
+  "ec2:DescribeAccountAttributes",
+  "ec2:DescribeInstances",
+  "ec2:DescribeInternetGateways",
+  "ec2:DescribeRouteTables",
+  "ec2:DescribeSecurityGroups",
+  "ec2:DescribeSubnets",
+  "ec2:DescribeVpcs",
   "ecr:GetAuthorizationToken",
   "ecs:DeregisterTaskDefinition",
   "ecs:DescribeTaskDefinition",
   "ecs:DiscoverPollEndpoint",
+  "elasticloadbalancing:DescribeListeners",
+  "elasticloadbalancing:DescribeLoadBalancerAttributes",
+  "elasticloadbalancing:DescribeLoadBalancers",
+  "elasticloadbalancing:DescribeTags",
+  "elasticloadbalancing:DescribeTargetGroupAttributes",
+  "elasticloadbalancing:DescribeTargetGroups",
+  "elasticloadbalancing:DescribeTargetHealth",
   "logs:CreateLogDelivery",
   "logs:DeleteLogDelivery",
   "logs:DescribeLogGroups",
@@ -72,6 +86,22 @@ describe("what is allowed", () => {
     // What policies of other resources add to a role counts as well.
     for (const { Properties, id } of resources(large, "AWS::IAM::Policy")) {
       expect(JSON.stringify(Properties["PolicyDocument"]).length, id).toBeLessThan(10_240);
+    }
+  });
+
+  test("load balancers, their doors and instances are changed only where tags say whose they are", () => {
+    const own = statements(large) as (Any & { of: string })[];
+    const changes = own.filter(({ Action, Effect }) =>
+      list<string>(Action).some(
+        (action) => /^(ec2|elasticloadbalancing):(?!Describe)/.test(action) && Effect === "Allow",
+      ),
+    );
+    expect(changes.length).toBeGreaterThan(7);
+    for (const { Action, Resource, Condition = {}, of } of changes) {
+      expect(of).toMatch(/^ReconcileRole/);
+      const text = JSON.stringify(Resource);
+      if (!text.includes("*")) continue;
+      expect(JSON.stringify(Condition), list<string>(Action).join()).toMatch(/Tag\/skiff:cluster|CreateAction/);
     }
   });
 

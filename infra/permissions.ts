@@ -5,7 +5,7 @@ import { type Parts, partOf } from "./parts.ts";
 export interface Permission {
   actions: string[];
   resources: string[];
-  conditions?: Record<string, Record<string, string>>;
+  conditions?: Record<string, Record<string, string | string[]>>;
   /** Why a resource has a `*`. */
   because?: string;
 }
@@ -34,6 +34,105 @@ export const discoveryDocuments = [".well-known/openid-configuration", "openid/v
 
 const arnOf = (parts: Parts, name: Parameters<typeof partOf<keyof Parts["arns"], string>>[1]) =>
   partOf(parts.arns, name);
+
+const tagged = "tags say which are the cluster's, and the condition asks for them; ids are AWS's";
+const noResource = "AWS knows no resource for what only looks";
+
+/** What was made for a load balancer of this cluster, or is just being made: stacks' resources lack the second tag. */
+const balancing = ({ environment }: Parts, tags: "ResourceTag" | "RequestTag") => ({
+  StringEquals: { [`aws:${tags}/skiff:cluster`]: partOf(environment, "SKIFF_CLUSTER") },
+  Null: { [`aws:${tags}/skiff:balancer`]: "false" },
+});
+
+function balance(parts: Parts): Permission[] {
+  const balancers = [arnOf(parts, "loadBalancers"), arnOf(parts, "targetGroups")];
+  const all = [...balancers, arnOf(parts, "listeners")];
+  const groups = [arnOf(parts, "securityGroups")];
+  const elb = (...names: string[]) => names.map((name) => `elasticloadbalancing:${name}`);
+  return [
+    {
+      actions: [
+        ...elb("DescribeListeners", "DescribeLoadBalancerAttributes", "DescribeLoadBalancers", "DescribeTags"),
+        ...elb("DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth"),
+        // What a load balancer is put into is looked at with the rights of whoever makes it.
+        ...["ec2:DescribeAccountAttributes", "ec2:DescribeInstances", "ec2:DescribeInternetGateways"],
+        ...["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
+      ],
+      resources: ["*"],
+      because: noResource,
+    },
+    {
+      actions: elb("CreateLoadBalancer", "CreateTargetGroup"),
+      resources: balancers,
+      conditions: balancing(parts, "RequestTag"),
+      because: tagged,
+    },
+    {
+      actions: elb("AddTags"),
+      resources: all,
+      conditions: {
+        StringEquals: {
+          "elasticloadbalancing:CreateAction": ["CreateListener", "CreateLoadBalancer", "CreateTargetGroup"],
+        },
+      },
+      because: "tags are given to what is just being made, and to nothing else; ids are AWS's",
+    },
+    {
+      actions: [
+        ...elb("CreateListener", "DeleteListener", "DeleteLoadBalancer", "DeleteTargetGroup", "DeregisterTargets"),
+        ...elb("ModifyListener", "ModifyLoadBalancerAttributes", "ModifyTargetGroup", "ModifyTargetGroupAttributes"),
+        ...elb("RegisterTargets", "SetSubnets"),
+      ],
+      resources: all,
+      conditions: balancing(parts, "ResourceTag"),
+      because: tagged,
+    },
+    {
+      actions: ["iam:CreateServiceLinkedRole"],
+      resources: [arnOf(parts, "balancersRole")],
+      conditions: { StringEquals: { "iam:AWSServiceName": "elasticloadbalancing.amazonaws.com" } },
+    },
+    { actions: ["ec2:CreateSecurityGroup"], resources: [arnOf(parts, "vpc")] },
+    {
+      actions: ["ec2:CreateSecurityGroup"],
+      resources: groups,
+      conditions: balancing(parts, "RequestTag"),
+      because: tagged,
+    },
+    {
+      actions: ["ec2:CreateTags"],
+      resources: groups,
+      conditions: { StringEquals: { "ec2:CreateAction": "CreateSecurityGroup" } },
+      because: "tags are given to what is just being made, and to nothing else; ids are AWS's",
+    },
+    {
+      actions: ["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupIngress"],
+      resources: groups,
+      conditions: balancing(parts, "ResourceTag"),
+      because: tagged,
+    },
+  ];
+}
+
+function route(parts: Parts): Permission[] {
+  const tables = arnOf(parts, "routeTables")
+    .split(",")
+    .filter((arn) => arn !== "");
+  if (tables.length === 0) return [];
+  return [
+    { actions: ["ec2:DescribeInstances", "ec2:DescribeRouteTables"], resources: ["*"], because: noResource },
+    { actions: ["ec2:CreateRoute", "ec2:DeleteRoute", "ec2:ReplaceRoute"], resources: tables },
+    {
+      // That an instance takes packets for its pods is an attribute of it; no launch template can say it.
+      actions: ["ec2:ModifyInstanceAttribute"],
+      resources: [arnOf(parts, "instances")],
+      conditions: {
+        StringEquals: { "aws:ResourceTag/skiff:cluster": partOf(parts.environment, "SKIFF_CLUSTER") },
+      },
+      because: tagged,
+    },
+  ];
+}
 
 const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
   store: (parts) => [{ actions: tableActions, resources: [arnOf(parts, "objects"), arnOf(parts, "changes")] }],
@@ -104,6 +203,8 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
       },
     ];
   },
+  balance,
+  route,
 };
 
 /** The statements of what a function may do. Throws when something that it names is not made yet. */

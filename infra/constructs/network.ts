@@ -5,23 +5,39 @@ import { acknowledge } from "./acknowledge.ts";
 export interface Network {
   vpc: ec2.IVpc;
   subnets: ec2.ISubnet[];
-  /** Nodes and tasks of pods: they reach each other and the world, and nothing else reaches them. */
+  /** Nodes and tasks of pods: they reach each other and the world; load balancers reach ports for services. */
   securityGroup: ec2.SecurityGroup;
+  /** What every load balancer of a service has, so that nodes know it. */
+  balancers: ec2.SecurityGroup;
+  /** Ids of the tables in which routes to pods are written; none where they are somebody else's. */
+  routeTables: string[];
 }
 
 /** The VPC in which nodes and tasks run: adopted, or made without a NAT gateway, which would cost more than the rest. */
 export function network(stack: Stack, config: Config): Network {
-  const { vpc, subnets } = config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
+  const { vpc, subnets, routeTables } = config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
   const securityGroup = new ec2.SecurityGroup(stack, "Nodes", {
     vpc,
     description: `Skiff ${config.cluster}: nodes and pods`,
     allowAllOutbound: true,
   });
   securityGroup.addIngressRule(securityGroup, ec2.Port.allTraffic(), "nodes and pods among themselves");
-  return { vpc, subnets, securityGroup };
+  // Packets of pods keep their addresses, which are no network interface's and so of no security group.
+  if (routeTables.length > 0)
+    securityGroup.addIngressRule(ec2.Peer.ipv4(config.podCidr), ec2.Port.allTraffic(), "pods of other nodes");
+  const balancers = new ec2.SecurityGroup(stack, "Balancers", {
+    vpc,
+    description: `Skiff ${config.cluster}: load balancers of services`,
+    allowAllOutbound: true,
+  });
+  for (const port of [ec2.Port.tcpRange(30_000, 32_767), ec2.Port.udpRange(30_000, 32_767)])
+    securityGroup.addIngressRule(balancers, port, "load balancers of services");
+  return { vpc, subnets, securityGroup, balancers, routeTables };
 }
 
-function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [] } }: Config): Pick<Network, "vpc" | "subnets"> {
+type Place = Pick<Network, "vpc" | "subnets" | "routeTables">;
+
+function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables = [] } }: Config): Place {
   const availabilityZones = ids.map((_, index) => Fn.select(index, Fn.getAzs()));
   const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", { vpcId: id, availabilityZones });
   const subnets = ids.map((subnet, index) => {
@@ -32,11 +48,11 @@ function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [] } }: Config):
     });
     return made;
   });
-  return { vpc, subnets };
+  return { vpc, subnets, routeTables };
 }
 
 /** Public subnets, with a way out of their own and no way in but what a security group opens. */
-function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Pick<Network, "vpc" | "subnets"> {
+function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
   const name = `skiff-${cluster}`;
   const vpc = new ec2.CfnVPC(stack, "Vpc", { cidrBlock: cidr, enableDnsHostnames: true, enableDnsSupport: true });
   acknowledge(vpc, { VPC7: "flow logs cost more than the nodes that they watch; whoever needs them adopts a VPC" });
@@ -85,6 +101,7 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Pick<Net
   return {
     vpc: ec2.Vpc.fromVpcAttributes(stack, "Network", { vpcId: vpc.ref, availabilityZones }),
     subnets,
+    routeTables: [table.ref],
   };
 }
 

@@ -35,6 +35,7 @@ export interface NodesOptions {
 /** Where pods run: the network, groups of instances, and the ECS cluster of the Fargate node. */
 export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesOptions): Nodes {
   const net = network(stack, config);
+  reachable(stack, parts, net);
   const cluster = ecsCluster(stack, config, parts, net);
   const agent = new assets.Asset(stack, "Agent", { path: bundles.agent });
   const archive = stack.formatArn({
@@ -94,6 +95,33 @@ interface Shared {
   role: iam.IRole;
   agent: string;
   agentConfig: Record<string, unknown>;
+}
+
+/** What lets services be reached from outside, and pods from other nodes. */
+function reachable(stack: Stack, parts: Parts, { vpc, routeTables, balancers }: Network): void {
+  const named = (service: string, resource: string, resourceName: string) =>
+    stack.formatArn({ service, resource, resourceName });
+  const elb = "elasticloadbalancing";
+  Object.assign(parts.environment, {
+    SKIFF_VPC: vpc.vpcId,
+    SKIFF_ROUTE_TABLES: routeTables.join(","),
+    SKIFF_BALANCER_SECURITY_GROUP: balancers.securityGroupId,
+  } satisfies Parts["environment"]);
+  Object.assign(parts.arns, {
+    vpc: named("ec2", "vpc", vpc.vpcId),
+    routeTables: routeTables.map((id) => named("ec2", "route-table", id)).join(","),
+    instances: named("ec2", "instance", "*"),
+    securityGroups: named("ec2", "security-group", "*"),
+    loadBalancers: named(elb, "loadbalancer", "net/*"),
+    listeners: named(elb, "listener", "net/*"),
+    targetGroups: named(elb, "targetgroup", "*"),
+    balancersRole: stack.formatArn({
+      service: "iam",
+      region: "",
+      resource: "role",
+      resourceName: `aws-service-role/${elb}.amazonaws.com/AWSServiceRoleForElasticLoadBalancing`,
+    }),
+  } satisfies Parts["arns"]);
 }
 
 function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, securityGroup }: Network): EcsCluster {

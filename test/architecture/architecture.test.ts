@@ -48,6 +48,13 @@ test("every driver of a port runs the port's conformance suite", () => {
       driver,
     ).toBe(true);
   }
+  for (const driver of ["aws", "fake"]) {
+    const tests = globSync(`lib/cloud/${driver}/*.test.ts`).map((file) => readFileSync(file, "utf8"));
+    expect(
+      tests.some((text) => text.includes("cloudConformance(")),
+      driver,
+    ).toBe(true);
+  }
   for (const driver of folders("agent/runtime").filter(
     (name) => existsSync(`agent/runtime/${name}/runtime.ts`) || name === "fake",
   )) {

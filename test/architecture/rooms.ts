@@ -88,6 +88,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/auth/aws-iam",
       "lib/auth/service-account",
       "lib/apiserver",
+      "lib/cloud",
+      "lib/cloud/aws",
       "lib/cloud/fargate",
       "lib/cloud/pod-logs",
       "lib/controlplane",

@@ -9,6 +9,7 @@ import { CreateQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/clie
 import { App } from "aws-cdk-lib";
 import { startFauxqs } from "fauxqs";
 import { createAuthority, issue } from "#auth/certificates";
+import { type AwsNetwork, awsNetwork, startFront as startQueries } from "#cloud/aws/testing";
 import { bundle, cloud, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
@@ -100,6 +101,8 @@ export interface Stage {
   cloud: Cloud;
   /** The stand-in for ECS; its events go to the functions whose rules they fit. */
   ecs: Ecs;
+  /** The stand-in for load balancers, instances and routes; its calls by name, and faults. */
+  network: AwsNetwork & { calls: Awaited<ReturnType<typeof startQueries>> };
   /** The stand-in for CloudWatch Logs. */
   logs: LogsService;
   /** The stand-in for Secrets Manager. */
@@ -148,6 +151,14 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const logs = logsService(wiring.logGroups.map(({ name }) => name));
   const secrets = secretsService(environmentOf(wiring, "SKIFF_SIGNING_SECRET_ARN"));
   const buckets = await startBuckets();
+  const network = awsNetwork({
+    cluster: environmentOf(wiring, "SKIFF_CLUSTER"),
+    vpc: environmentOf(wiring, "SKIFF_VPC"),
+    subnets: environmentOf(wiring, "SKIFF_SUBNETS").split(","),
+    routeTables: environmentOf(wiring, "SKIFF_ROUTE_TABLES").split(","),
+    securityGroup: environmentOf(wiring, "SKIFF_BALANCER_SECURITY_GROUP"),
+  });
+  const calls = await startQueries({ handle: (body) => network.handle(body) });
   const cloudOf = await startCloud({
     servers: { DynamoDB_20120810: engine.endpoint, AmazonSQS: queueServer },
     services: {
@@ -186,6 +197,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
         ...environment,
         AWS_ENDPOINT_URL_STS: sts.url,
         AWS_ENDPOINT_URL_S3: buckets.url,
+        AWS_ENDPOINT_URL_EC2: calls.url,
+        AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2: calls.url,
         NODE_EXTRA_CA_CERTS: caFile,
       },
     };
@@ -240,6 +253,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return socket.open;
     },
     logs,
+    network: Object.assign(network, { calls }),
     ca: authority.cert,
     async deploy(RequestType = "Create", changed = {}) {
       for (const { function: name, properties: told } of wiring.deployments) {
@@ -276,6 +290,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       await cloudOf.stop();
       await sts.stop();
       await buckets.stop();
+      await calls.stop();
       await answers.stop();
       rmSync(folder, { recursive: true, force: true });
       sqs.destroy();
