@@ -6,11 +6,12 @@ import { benchFunctions } from "./functions.ts";
 import { report } from "./measure.ts";
 import { benchPodStart } from "./pod-start.ts";
 import { benchScale } from "./scale.ts";
+import { benchStore } from "./store.ts";
 import { connect } from "./wire.ts";
 
 /*
- * `npm run bench [-- api scale pods functions]`: figures as lines of JSON on standard output. The cluster runs in processes of
- * its own on the same machine as the load. Nothing here is a test: no figure fails.
+ * `npm run bench [-- api scale pods store functions]`: figures as lines of JSON on standard output. The cluster runs in
+ * processes of its own on the same machine as the load. Nothing here is a test: no figure fails.
  */
 
 const wanted = new Set(process.argv.slice(2));
@@ -68,4 +69,5 @@ if (asked("scale")) {
   });
 }
 if (asked("pods")) await benchPodStart();
+if (asked("store")) await benchStore();
 if (asked("functions")) await benchFunctions();

@@ -20,6 +20,7 @@ export function dynoxidePath(): string | undefined {
 }
 
 export interface Engine {
+  pid: number;
   endpoint: string;
   stop(): Promise<void>;
 }
@@ -38,7 +39,7 @@ export async function startDynoxide(path: string): Promise<Engine> {
     await engine.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { endpoint: engine.endpoint, stop };
+  return { ...engine, stop };
 }
 
 async function serve(path: string, file: string): Promise<Engine> {
@@ -51,7 +52,7 @@ async function serve(path: string, file: string): Promise<Engine> {
       child.once("close", () => resolve());
       child.kill("SIGTERM");
     });
-  return { endpoint, stop };
+  return { endpoint, stop, pid: child.pid! };
 }
 
 async function answering(child: ChildProcess, endpoint: string): Promise<void> {
