@@ -35,7 +35,7 @@ export function podEvictionController(): Controller<Pod> {
 
 /** When the pod's node was missed first: now, unless that is noted at the pod. */
 async function missing(context: ControllerContext, pod: Pod): Promise<number> {
-  const noted = Date.parse(pod.metadata.annotations?.[missedSince] ?? "");
+  const noted = parseTime(pod.metadata.annotations?.[missedSince] ?? "");
   if (!Number.isNaN(noted)) return noted;
   const now = context.clock.now();
   await annotate(context, pod, formatTime(now));
