@@ -3,11 +3,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { cloud, type Placed, parseConfig, readTemplates } from "#infra";
-import { emptyBundles, most } from "../../infra/testing/index.ts";
+import { bundle, cloud, type Placed, parseConfig, readTemplates } from "#infra";
 import { type Moto, motoServer, type Opinion, opinions, startMoto } from "./moto.ts";
 
 const program = motoServer();
+
+/** Everything that a configuration can ask for. */
+const everything = {
+  cluster: "test",
+  region: "eu-west-1",
+  account: "123456789012",
+  administrator: "arn:aws:iam::123456789012:role/Administrator",
+  nodeGroups: [
+    { name: "arm", minimum: 1 },
+    { name: "x86", architecture: "x86_64", spot: true },
+  ],
+  agentService: {},
+  gateway: { allow: ["192.0.2.0/24"] },
+  domain: {
+    name: "kube.example.com",
+    certificate: "arn:aws:acm:eu-west-1:123456789012:certificate/1",
+    zone: { id: "Z1", name: "example.com" },
+  },
+  alarms: { enabled: true, level: "all", email: "somebody@example.com" },
+  fargate: true,
+};
 
 /** What moto refuses and AWS takes. */
 const motosOwn = [
@@ -24,10 +44,14 @@ describe.skipIf(program === undefined)("moto (SKIFF_MOTO names its moto_server)"
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "skiff-moto-"));
     moto = await startMoto(program!);
-    const app = new App({ outdir: folder, analyticsReporting: false });
-    cloud(app, { config: parseConfig(most, "the test"), bundles: await emptyBundles(), version: "0.0.0" });
+    const output = join(folder, "bundles");
+    const sources = { source: "functions", agent: "agent/main.ts", gateway: "agent/gateway/main.ts" };
+    const bundles = await bundle({ ...sources, output });
+    const assembly = join(folder, "cdk.out");
+    const app = new App({ outdir: assembly, analyticsReporting: false });
+    cloud(app, { config: parseConfig(everything, "the test"), bundles, version: "0.0.0" });
     app.synth();
-    said = await opinions(moto.endpoint, readTemplates(folder));
+    said = await opinions(moto.endpoint, readTemplates(assembly));
   });
   afterAll(async () => {
     await moto?.stop();
