@@ -247,6 +247,7 @@ describe.each([
 });
 
 test("older kubectls, which speak SPDY, get through as well", async () => {
+  isStormy = false;
   const env = {
     ...{ PATH: process.env["PATH"], HOME: folder, KUBECONFIG: proxies.get(ann)!.kubeconfig },
     KUBECTL_REMOTE_COMMAND_WEBSOCKETS: "false",

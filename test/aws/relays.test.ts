@@ -94,8 +94,9 @@ async function dial(person: Person, headers: Record<string, string> = {}) {
 }
 const withTicket = (ticket: string) => ({ "x-skiff-ticket": ticket });
 const frame = { a: 0, l: 8 };
-/** Time in which something would have come. */
-const nothing = () => new Promise((done) => setTimeout(done, 700));
+/** How often the link has refused something so far. */
+const refusals = () => lines.filter((line) => /a frame was refused|cannot be understood/.test(line)).length;
+const refused = (count: number) => expect.poll(refusals, { timeout: 20_000, interval: 20 }).toBe(count);
 
 describe("a ticket", () => {
   test("is for those who sign, may do it, and ask about a pod whose agent is there", async () => {
@@ -158,6 +159,7 @@ describe("frames", () => {
     neighbour.say({ action: "relay", open: true, frame });
     const { relay } = await agent.next();
     const { relay: theirs } = await other.next();
+    const before = refusals();
     other.say({ action: "relay", relay, frame: { a: 0, l: 1, r: "from the wrong node" } });
     neighbour.say({ action: "relay", relay, frame: { a: 0, l: 1, r: "from another client" } });
     neighbour.say({ action: "heartbeat" });
@@ -165,7 +167,8 @@ describe("frames", () => {
     agent.say({ action: "relay", frame });
     agent.say({ action: "relay", relay: theirs, frame });
     agent.say({ action: "relay", relay: "x".repeat(300), frame });
-    await nothing();
+    await refused(before + 5);
+    await expect.poll(() => neighbour.heard.length, { timeout: 20_000 }).toBe(2);
     expect([client.heard, agent.heard, other.heard]).toEqual([[], [], []]);
     expect(neighbour.heard.map(({ message }) => message)).toEqual(Array(2).fill("Internal server error"));
     for (const { socket } of [agent, other, client, neighbour]) socket.close();
@@ -174,10 +177,11 @@ describe("frames", () => {
   test("that are none go nowhere, and those that are too large cut the connection", async () => {
     const agent = await dial(first);
     const client = await dial(ann, withTicket(await ticketOf("one")));
+    const before = refusals();
     for (const bad of [undefined, null, 7, "x", {}, { a: -1, l: 1 }, { a: 0, l: 1, n: 0, d: "?" }, { ...frame, x: 1 }])
       client.say({ action: "relay", open: true, frame: bad });
     client.socket.send("nonsense");
-    await nothing();
+    await refused(before + 9);
     expect([agent.heard, client.heard]).toEqual([[], []]);
     const closed = once(client.socket, "close");
     client.say({ action: "relay", frame: { ...frame, n: 0, d: "A".repeat(33 * 1024) } });
@@ -193,12 +197,15 @@ describe("frames", () => {
     expect((await agent.next()).path).toMatch(/^\/exec\//);
     agent.socket.close();
     await once(agent.socket, "close");
-    await nothing();
-    client.say({ action: "relay", open: true, frame });
     const back = await dial(first);
-    client.say({ action: "relay", open: true, frame });
-    const said = await back.next();
-    expect([said.frame, said.path]).toEqual([frame, undefined]);
+    // What is lost while the old connection is still believed in is sent again, as ends of relays do.
+    const reach = async () => {
+      client.say({ action: "relay", open: true, frame });
+      return back.heard.length;
+    };
+    await expect.poll(reach, { timeout: 20_000, interval: 50 }).toBeGreaterThan(12);
+    for (const said of back.heard) expect([said.frame, said.path]).toEqual([frame, undefined]);
+    const [said] = back.heard as [Said];
     back.say({ action: "relay", relay: said.relay, frame });
     expect((await client.next()).frame).toEqual(frame);
     for (const { socket } of [back, client]) socket.close();
