@@ -55,7 +55,9 @@ async function whose(aws: ClientSettings): Promise<string> {
   try {
     return (await new STSClient(aws).send(new GetCallerIdentityCommand())).Account ?? "";
   } catch (error) {
-    throw new Error(hopeless(error) ?? `AWS does not say whose the credentials are: ${messageOf(error)}`);
+    throw new Error(
+      hopeless(error) ?? `AWS does not say whose the credentials are: ${messageOf(error).split("\n")[0]}`,
+    );
   }
 }
 
@@ -63,7 +65,7 @@ async function look(check: Check, context: CheckContext): Promise<Result[]> {
   const { name, asks } = check;
   const found = await check.run(context).catch((error: unknown): Finding[] => {
     if (isDenied(error)) return [unknown(`not allowed to ask (${actionOf(error, asks)})`)];
-    return [unknown(`could not be asked: ${hopeless(error) ?? messageOf(error)}`)];
+    return [unknown(`could not be asked: ${hopeless(error) ?? messageOf(error).split("\n")[0]}`)];
   });
   return found.map((finding) => ({ check: name, ...finding }));
 }
