@@ -105,6 +105,18 @@ describe("what is allowed", () => {
     }
   });
 
+  test("routes are written in tables that are named, and in none of an adopted VPC unless it is said", async () => {
+    const id = "vpc-0123456789abcdef0";
+    const subnets = ["subnet-0123456789abcdef0"];
+    const writes = (made: Synthesized) =>
+      statements(made).filter(({ Action }) => list(Action).includes("ec2:CreateRoute"));
+    expect(writes(large).map(({ Resource }) => JSON.stringify(Resource).includes("*"))).toEqual([false]);
+    expect(writes(await synthesize({ ...least, vpc: { id, subnets } }))).toEqual([]);
+    const routeTables = ["rtb-0123456789abcdef0", "rtb-0123456789abcdef1"];
+    const [own] = writes(await synthesize({ ...least, vpc: { id, subnets, routeTables } }));
+    expect(list(own?.Resource).map((one) => JSON.stringify(one).match(/rtb-\w+/)?.[0])).toEqual(routeTables);
+  });
+
   test("only EC2 is a node", () => {
     const [node] = resources(large, "AWS::IAM::Role").filter(({ id }) => id.startsWith("NodeRole"));
     const trust = node?.Properties["AssumeRolePolicyDocument"].Statement[0];

@@ -21,10 +21,13 @@ let network: AwsNetwork;
 let front: Front;
 let world: World;
 let node: string;
+/** What answers instead of the stand-in. */
+let instead: ((body: string) => { status: number; body: string } | undefined) | undefined;
 
 beforeEach(async () => {
   network = awsNetwork(place);
-  front = await startFront({ handle: (body) => network.handle(body) });
+  instead = undefined;
+  front = await startFront({ handle: (body) => instead?.(body) ?? network.handle(body) });
   world = awsWorld({
     ...place,
     front,
@@ -92,6 +95,16 @@ describe("what is not the cluster's", () => {
   });
 });
 
+test("a route that is there and not shown yet is led to its node all the same", async () => {
+  const other = await world.addInstance();
+  await world.cloud.ensureRoute({ block: "10.244.1.0/24", node: other });
+  const body = "<DescribeRouteTablesResponse><routeTableSet/></DescribeRouteTablesResponse>";
+  instead = (asked) => (asked.includes("Action=DescribeRouteTables") ? { status: 200, body } : undefined);
+  await world.cloud.ensureRoute({ block: "10.244.1.0/24", node });
+  instead = undefined;
+  expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, whole: true }]);
+});
+
 describe("a load balancer", () => {
   test("has the cluster's marks, its own door and the one that nodes let in", async () => {
     await ensure();
@@ -118,6 +131,7 @@ describe("a load balancer", () => {
     const [old] = network.state.balancers;
     await expect(ensure({ scheme: "internal" })).rejects.toThrow("made anew");
     await expect(ensure({ scheme: "internal" })).resolves.toMatchObject({ state: "provisioning" });
+    network.settle();
     network.settle();
     expect(await ensure({ internal: "true" })).toMatchObject({ state: "active", changed: "nothing" });
     expect(network.state.balancers.map(({ input }) => [input.Name, input.Scheme])).toEqual([

@@ -112,7 +112,7 @@ function securityGroups(state: State, mine: Mine): Record<string, Action> {
     DeleteSecurityGroup({ GroupId }) {
       const one = find(GroupId);
       mine(one.tags, GroupId);
-      if (state.balancers.some(({ input }) => input.SecurityGroups.includes(GroupId)))
+      if (state.balancers.some(({ input, state: is }) => is !== "lingering" && input.SecurityGroups.includes(GroupId)))
         throw new QueryError("DependencyViolation", `resource ${GroupId} has a dependent object`);
       state.securityGroups = state.securityGroups.filter((each) => each !== one);
       return { return: true };

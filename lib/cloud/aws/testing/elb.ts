@@ -44,7 +44,7 @@ interface Shared {
 }
 
 function balancers({ state, mine, id }: Shared): Record<string, Action> {
-  const there = () => state.balancers.filter((one) => one.state !== "going");
+  const there = () => state.balancers.filter(({ state: is }) => is !== "going" && is !== "lingering");
   const find = (arn: string): Balancer => {
     const one = there().find((each) => each.arn === arn);
     if (!one) throw new QueryError("LoadBalancerNotFound");
@@ -164,7 +164,8 @@ function groups({ state, mine, id }: Shared): Record<string, Action> {
       if (!one) return {};
       mine(one);
       const isHeld = state.balancers.some(
-        ({ state: is, tags }) => is === "going" && tags["skiff:balancer"] === one.tags["skiff:balancer"],
+        ({ state: is, tags }) =>
+          (is === "going" || is === "lingering") && tags["skiff:balancer"] === one.tags["skiff:balancer"],
       );
       if (isHeld || state.listeners.some(({ input }) => input.DefaultActions[0].TargetGroupArn === TargetGroupArn))
         throw new QueryError("ResourceInUse", `Target group '${TargetGroupArn}' is currently in use`);
@@ -193,7 +194,8 @@ function listeners({ state, mine, id }: Shared): Record<string, Action> {
   return {
     CreateListener({ LoadBalancerArn, Tags: tags, ...input }) {
       const balancer = state.balancers.find(({ arn }) => arn === LoadBalancerArn);
-      if (!balancer || balancer.state === "going") throw new QueryError("LoadBalancerNotFound");
+      if (!balancer || balancer.state === "going" || balancer.state === "lingering")
+        throw new QueryError("LoadBalancerNotFound");
       mine(balancer);
       check(input);
       const same = state.listeners.find((one) => one.balancer === LoadBalancerArn && one.input.Port === input.Port);

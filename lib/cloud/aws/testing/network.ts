@@ -52,8 +52,8 @@ export function awsNetwork(options: NetworkOptions): AwsNetwork {
       state.instances.get(id)!.running = false;
     },
     settle() {
-      state.balancers = state.balancers.filter((one) => one.state !== "going");
-      for (const one of state.balancers) one.state = "active";
+      state.balancers = state.balancers.filter((one) => one.state !== "lingering");
+      for (const one of state.balancers) one.state = one.state === "going" ? "lingering" : "active";
       for (const { targets } of state.groups) for (const [id, is] of targets) if (is === "draining") targets.delete(id);
     },
   };

@@ -15,7 +15,8 @@ export type Tags = Record<string, string>;
 export interface Balancer {
   arn: string;
   input: Input;
-  state: "provisioning" | "active" | "going";
+  /** While it goes it holds its security groups, and for a while longer its target groups. */
+  state: "provisioning" | "active" | "going" | "lingering";
   tags: Tags;
   attributes: Tags;
 }
