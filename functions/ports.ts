@@ -77,7 +77,8 @@ const sqs = once(() => new SQSClient({ useQueueUrlAsEndpoint: false }));
 export const reconcileQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_RECONCILE_QUEUE_URL"), clock));
 export const scheduleQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_SCHEDULE_QUEUE_URL"), clock));
 export const fargateQueue = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_FARGATE_QUEUE_URL"), clock));
-export const deadLetters = once((): FifoQueue => sqsQueue(sqs(), told("SKIFF_DEAD_LETTER_QUEUE_URL"), clock));
+export const deadLetters = (queue: "RECONCILE" | "SCHEDULE" | "FARGATE"): FifoQueue =>
+  sqsQueue(sqs(), told(`SKIFF_${queue}_DEAD_LETTER_QUEUE_URL`), clock);
 
 /** For the few rows that are no objects. */
 const dynamo = once(() => new DynamoDBClient({}));

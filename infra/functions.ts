@@ -16,7 +16,9 @@ export type EnvironmentName =
   | "SKIFF_RECONCILE_QUEUE_URL"
   | "SKIFF_SCHEDULE_QUEUE_URL"
   | "SKIFF_FARGATE_QUEUE_URL"
-  | "SKIFF_DEAD_LETTER_QUEUE_URL"
+  | "SKIFF_RECONCILE_DEAD_LETTER_QUEUE_URL"
+  | "SKIFF_SCHEDULE_DEAD_LETTER_QUEUE_URL"
+  | "SKIFF_FARGATE_DEAD_LETTER_QUEUE_URL"
   | "SKIFF_WAIT_ARN"
   | "SKIFF_LINK_URL"
   | "SKIFF_ADMINISTRATOR"
@@ -124,7 +126,7 @@ const rows = {
     may: ["store", "send", "push", "sign", "readPodLogs"],
   },
   link: {
-    does: "keeps the agents' connections, takes their heartbeats, hears of instances that end",
+    does: "keeps the agents' connections, passes frames between them and clients, hears of instances that end",
     stack: "api",
     timeout: 29,
     memory: 512,
@@ -216,7 +218,9 @@ const rows = {
     triggers: [{ on: "minute", retries: 1, age: 60 }],
     environment: [
       ...writer,
-      "SKIFF_DEAD_LETTER_QUEUE_URL",
+      "SKIFF_RECONCILE_DEAD_LETTER_QUEUE_URL",
+      "SKIFF_SCHEDULE_DEAD_LETTER_QUEUE_URL",
+      "SKIFF_FARGATE_DEAD_LETTER_QUEUE_URL",
       "SKIFF_SIGNING_SECRET_ARN",
       "SKIFF_ISSUER",
       "SKIFF_OIDC_BUCKET",

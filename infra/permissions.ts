@@ -1,4 +1,4 @@
-import type { Capability } from "./functions.ts";
+import { type Capability, queueNames } from "./functions.ts";
 import { type Parts, partOf } from "./parts.ts";
 
 /** An Allow of a policy, by hand. A resource with a wildcard says why it cannot be named. */
@@ -170,7 +170,9 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
       because: "a container has a log stream of its own; what is before the wildcard is this cluster's log group",
     },
   ],
-  rearm: ({ queues }) => [{ actions: consumeActions, resources: [partOf(queues, "reconcile").dead.arn] }],
+  rearm: ({ queues }) => [
+    { actions: consumeActions, resources: queueNames.map((name) => partOf(queues, name).dead.arn) },
+  ],
   runTasks: (parts) => {
     const cluster = { ArnEquals: { "ecs:cluster": arnOf(parts, "ecsCluster") } };
     return [

@@ -43,7 +43,9 @@ test("what functions are told fits together", () => {
   expect(named("stream").environment["SKIFF_LINK_URL"]).toBe(
     `https://${link.id}.execute-api.eu-west-1.amazonaws.com/${link.stage}`,
   );
-  const dead = wiring.queues.find(({ url }) => url === named("tick").environment["SKIFF_DEAD_LETTER_QUEUE_URL"]);
+  const dead = wiring.queues.find(
+    ({ url }) => url === named("tick").environment["SKIFF_RECONCILE_DEAD_LETTER_QUEUE_URL"],
+  );
   expect(dead?.arn).toBe(queueOf("Reconcile").deadLetters?.arn);
   expect(named("bootstrap").environment["SKIFF_ISSUER"]).toBe(
     `https://${wiring.buckets[0]?.name}.s3.eu-west-1.amazonaws.com`,

@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Kind, type Pod, pod as pods } from "#api";
 import { isReason, messageOf } from "#base";
 import { fargateNode, work } from "#cloud/fargate";
 import type { ControlPlane } from "#controlplane";
@@ -19,8 +19,9 @@ import {
 import { tendKeys } from "../signing.ts";
 
 const minute = 60_000;
-/** Dead letters are looked at so often, in minutes. */
+/** Controllers' dead letters are looked at so often, in minutes; the other queues' each hour, at a minute of their own. */
 const rearmEvery = 5;
+const rearmAt = { schedule: 37, fargate: 7 };
 /** Each type's log is shortened so often; all types together each hour. */
 const hour = 60;
 /** Every key of every controller is looked at so often, in case a wake-up was lost for good. In minutes. */
@@ -42,6 +43,8 @@ export async function chores(
   ];
   // Asking an empty queue costs as much as asking a full one.
   if (count % rearmEvery === 0) todo.push(["dead letters", () => rearm(plane, count)]);
+  if (count % hour === rearmAt.fargate) todo.push(["dead letters of Fargate", () => rearmFargate(plane, count)]);
+  if (count % hour === rearmAt.schedule) todo.push(["dead letters of the scheduler", () => rearmScheduler(count)]);
   if (isAsked || count % resyncEvery === 0) todo.push(["a resync", () => resync(plane, count)]);
   if (count % keysEvery === keysAt) {
     todo.push([
@@ -65,23 +68,56 @@ const sweepDue = (now: number) =>
   });
 
 /** Keys that failed too often are tried again, and somebody is told. */
-async function rearm(plane: ControlPlane, count: number): Promise<void> {
-  const { controllers, context } = plane.onDemand();
-  for (const { body, receipt } of await deadLetters().receive()) {
+function rearm(plane: ControlPlane, count: number): Promise<void> {
+  const { controllers } = plane.onDemand();
+  return eachDead("RECONCILE", async (message, sent) => {
+    const controller = controllers.find(({ name }) => name === message.controller);
+    if (!controller) return false;
+    const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
+    await tellOf(plane, controller.for, message, words);
+    await reconcileQueue().send([sent(count)]);
+    return true;
+  });
+}
+
+function rearmFargate(plane: ControlPlane, count: number): Promise<void> {
+  return eachDead("FARGATE", async (message, sent) => {
+    if (!isForFargate(message)) return false;
+    const words = "What is done for it on Fargate failed too often in a row and is tried again.";
+    if (message.controller === work.pod) await tellOf(plane, pods, message, words);
+    await fargateQueue().send([sent(count)]);
+    return true;
+  });
+}
+
+/** The scheduler has one key: however often it failed, once is enough. */
+async function rearmScheduler(count: number): Promise<void> {
+  const dead = await deadLetters("SCHEDULE").receive();
+  if (dead.length > 0) await scheduleQueue().send([wakeScheduler(`rearm@${count}`)]);
+  for (const { receipt } of dead) await deadLetters("SCHEDULE").remove(receipt);
+}
+
+/** Goes through a queue's dead letters; what has been sent again, or is for nobody, goes. */
+async function eachDead(
+  queue: "RECONCILE" | "FARGATE",
+  again: (message: Message, sent: (count: number) => Sent) => Promise<boolean>,
+): Promise<void> {
+  for (const { body, receipt } of await deadLetters(queue).receive()) {
     const message = decodeMessage(body);
-    const controller = controllers.find(({ name }) => name === message?.controller);
-    if (message && controller) {
-      const object = await context.client.get(controller.for, message.key).catch((error: unknown) => {
-        if (!isReason(error, "NotFound")) throw error;
-        return undefined;
-      });
-      const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
-      if (object) context.record({ kind: controller.for, object }, "Warning", "ReconcileFailed", words);
-      const again: Message = { ...message, cause: `rearm@${count}`, hops: 0 };
-      await reconcileQueue().send([sentOf(again)]);
-    } else log.error("a dead letter is for nobody and goes", { body: body.slice(0, 200) });
-    await deadLetters().remove(receipt);
+    const sent = (count: number): Sent => sentOf({ ...message!, cause: `rearm@${count}`, hops: 0 });
+    if (!message || !(await again(message, sent)))
+      log.error("a dead letter is for nobody and goes", { body: body.slice(0, 200) });
+    await deadLetters(queue).remove(receipt);
   }
+}
+
+async function tellOf(plane: ControlPlane, kind: Kind, { key }: Message, words: string): Promise<void> {
+  const { context } = plane.onDemand();
+  const object = await context.client.get(kind, key).catch((error: unknown) => {
+    if (!isReason(error, "NotFound")) throw error;
+    return undefined;
+  });
+  if (object) context.record({ kind, object }, "Warning", "ReconcileFailed", words);
 }
 
 /** The types take turns, so that a minute's work is the same whatever their number. */

@@ -47,7 +47,7 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
     };
     const upper = name.toUpperCase() as Uppercase<typeof name>;
     parts.environment[`SKIFF_${upper}_QUEUE_URL`] = queue.queueUrl;
-    if (name === "reconcile") parts.environment.SKIFF_DEAD_LETTER_QUEUE_URL = dead.queueUrl;
+    parts.environment[`SKIFF_${upper}_DEAD_LETTER_QUEUE_URL`] = dead.queueUrl;
   }
 
   Object.assign(parts.environment, {

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
-import { CreateQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { App } from "aws-cdk-lib";
 import { startFauxqs } from "fauxqs";
 import { createAuthority, issue } from "#auth/certificates";
 import { type AwsNetwork, awsNetwork, startFront as startQueries } from "#cloud/aws/testing";
 import { bundle, cloud, parseConfig, readTemplates, readWiring, type Wiring } from "#infra";
+import type { Sent } from "#reconcile/sqs";
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
 import { type Buckets, startBuckets } from "./buckets.ts";
@@ -113,6 +114,8 @@ export interface Stage {
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
   event(event: Record<string, unknown>): Promise<void>;
+  /** Sends to a queue whose URL a function is told by this variable, or tells how many messages are in it. */
+  queue(variable: string): { send(message: Sent): Promise<unknown>; count(): Promise<number> };
   /** The clock's tick, at a moment that is now unless told. */
   tick(at?: Date): Promise<void>;
   /** ARNs of the instance roles. */
@@ -274,6 +277,23 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return waits.transitions;
     },
     event: emit,
+    queue(variable) {
+      const QueueUrl = urls.get(environmentOf(wiring, variable))!;
+      const asked = { QueueUrl, AttributeNames: ["All" as const] };
+      return {
+        send: ({ body, group, deduplication }) =>
+          sqs.send(
+            new SendMessageCommand({
+              ...{ QueueUrl, MessageBody: body, MessageGroupId: group, MessageDeduplicationId: deduplication },
+            }),
+          ),
+        async count() {
+          const { Attributes = {} } = await sqs.send(new GetQueueAttributesCommand(asked));
+          const { ApproximateNumberOfMessages: waiting, ApproximateNumberOfMessagesNotVisible: taken } = Attributes;
+          return Number(waiting) + Number(taken);
+        },
+      };
+    },
     async tick(at = new Date()) {
       for (const schedule of wiring.schedules) {
         const input = schedule.input?.replaceAll("<aws.scheduler.scheduled-time>", at.toISOString());
