@@ -1,6 +1,14 @@
-import { configMap as configMaps, type Secret, secret as secrets } from "#api";
+import {
+  configMap as configMaps,
+  type Role,
+  type RoleBinding,
+  roleBinding as roleBindings,
+  role as roles,
+  type Secret,
+  secret as secrets,
+} from "#api";
 import { type Certificate, createAuthority, issue } from "#auth/certificates";
-import { type Clock, isReason } from "#base";
+import { type Clock, clone, isReason } from "#base";
 import type { Client } from "#client";
 
 /**
@@ -50,13 +58,35 @@ export const issueServer = (authority: Certificate, name: string, clock: Clock):
     now: clock.now(),
   });
 
-/** Tells where the gateway is and what checks it. What says so already is not written again. */
+/** Everybody who is known may read it: without it nobody can check the gateway. */
+const readers: { role: Role; binding: RoleBinding } = {
+  role: {
+    metadata: shown,
+    rules: [{ apiGroups: [""], resources: ["configmaps"], resourceNames: [shown.name], verbs: ["get"] }],
+  },
+  binding: {
+    metadata: shown,
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: shown.name },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:authenticated" }],
+  },
+};
+
+/** Tells where the gateway is and what checks it. What is there already is not written again. */
 export async function show(client: Client, server: string, ca: string): Promise<void> {
   const data = { server, "ca.crt": ca };
-  try {
-    await client.create(configMaps, { metadata: shown, data });
-  } catch (error) {
-    if (!isReason(error, "AlreadyExists")) throw error;
+  if (!(await created(client.create(configMaps, { metadata: shown, data }))))
     await client.patch(configMaps, shown, { data }, { type: "merge" });
+  await created(client.create(roles, clone(readers.role)));
+  await created(client.create(roleBindings, clone(readers.binding)));
+}
+
+/** Whether it was made now; false when it was there. */
+async function created(making: Promise<unknown>): Promise<boolean> {
+  try {
+    await making;
+    return true;
+  } catch (error) {
+    if (isReason(error, "AlreadyExists")) return false;
+    throw error;
   }
 }

@@ -163,6 +163,9 @@ describe("who comes in", () => {
       await expect(robot.list(accounts, { namespace })).rejects.toMatchObject({
         message: expect.stringContaining('User "system:serviceaccount:default:robot" cannot list'),
       });
+      // What checks the gateway, everybody may have.
+      const { data } = await robot.get(configMaps, { namespace: "kube-public", name: "skiff-gateway" });
+      expect(data?.["ca.crt"]).toBe(ca);
       robot.close();
     }
   });
