@@ -37,7 +37,7 @@ function services({ Resources }: Template): Usage {
   const all = Object.values(Resources);
   const tasks = all.flatMap(({ Type, Properties = {} }): Usage[] => {
     if (Type !== "AWS::ECS::Service" || Properties["LaunchType"] !== "FARGATE") return [];
-    const { DesiredCount = 1, TaskDefinition, NetworkConfiguration } = Properties as Service;
+    const { DesiredCount = 1, TaskDefinition, NetworkConfiguration } = Properties as unknown as Service;
     const { Cpu = 0, Memory = 0 } = (Resources[TaskDefinition.Ref]?.Properties ?? {}) as {
       Cpu?: string;
       Memory?: string;
