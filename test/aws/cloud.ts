@@ -45,17 +45,22 @@ export interface Cloud {
   endpointFor(instance: string): string;
   /** How often each action was called. */
   readonly counts: ReadonlyMap<string, number>;
+  /** How many calls each function made. */
+  readonly callers: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
 /** All services of AWS at one address, told apart by the target that SDKs name; calls are counted, and may fail. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const counts = new Map<string, number>();
+  const callers = new Map<string, number>();
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const instance = decodeURIComponent((request.url ?? "/").split("/")[1] ?? "");
     const target = String(request.headers["x-amz-target"] ?? "");
     const body = await buffer(request);
     counts.set(target, (counts.get(target) ?? 0) + 1);
+    const caller = instance.replace(/-\d+$/, "");
+    callers.set(caller, (callers.get(caller) ?? 0) + 1);
     const fault = options.fault?.({ instance, target, body });
     if (fault?.kind === "refused") return reply(response, fault.status, fault.body);
     if (fault?.kind === "delayed") await new Promise((resolve) => setTimeout(resolve, fault.milliseconds));
@@ -80,6 +85,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   return {
     endpointFor: (instance) => `http://127.0.0.1:${port}/${encodeURIComponent(instance)}`,
     counts,
+    callers,
     async stop() {
       server.close();
       server.closeAllConnections();

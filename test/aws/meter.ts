@@ -48,6 +48,7 @@ export async function openMetered(built: Built): Promise<Metered> {
   const invocations = () => functions.map((one) => one.invocations);
   const processors = () => functions.map((one) => one.pids.reduce((total, pid) => total + processorTime(pid), 0));
   const calls = () => new Map(stage.cloud.counts);
+  const callers = () => functions.map(({ deployed }) => stage.cloud.callers.get(deployed.name) ?? 0);
   /** Nothing has been called for a second. */
   const rest = async (): Promise<void> => {
     for (let calm = 0, last = ""; calm < 12; ) {
@@ -64,22 +65,22 @@ export async function openMetered(built: Built): Promise<Metered> {
       units = { writeUnits: 0, readUnits: 0 };
       written = 0;
       const [invokedBefore, processorBefore, callsBefore] = [invocations(), processors(), calls()];
+      const callersBefore = callers();
       const transitionsBefore = stage.transitions;
       await what();
       await rest();
-      const [invoked, processor] = [invocations(), processors()];
+      const [invoked, processor, called] = [invocations(), processors(), callers()];
       const made = (prefix: string) =>
         [...stage.cloud.counts].reduce(
           (total, [target, count]) =>
             target.startsWith(prefix) ? total + count - (callsBefore.get(target) ?? 0) : total,
           0,
         );
-      const all = made("");
       const gbSeconds = functions.map((one, place) => {
         const own = (processor[place]! - processorBefore[place]!) / (one.deployed.memory / coreAt);
-        return (own / 1000) * (one.deployed.memory / 1024);
+        const waited = (called[place]! - callersBefore[place]!) * callTime;
+        return ((own + waited) / 1000) * (one.deployed.memory / 1024);
       });
-      const waited = ((all * callTime) / 1000) * (functions[0]!.deployed.memory / 1024);
       const taken = invoked.map((count, place) => count - invokedBefore[place]!);
       const batches = functions.reduce(
         (total, one, place) =>
@@ -89,7 +90,7 @@ export async function openMetered(built: Built): Promise<Metered> {
       return {
         ...units,
         lambdaRequests: taken.reduce((total, count) => total + count, 0),
-        lambdaGbSeconds: gbSeconds.reduce((total, seconds) => total + seconds, 0) + waited,
+        lambdaGbSeconds: gbSeconds.reduce((total, seconds) => total + seconds, 0),
         // A batch is received and deleted by Lambda.
         fifoRequests: made("AmazonSQS") + 2 * batches,
         transitions: stage.transitions - transitionsBefore,

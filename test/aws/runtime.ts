@@ -60,7 +60,7 @@ export interface RuntimeOptions {
   /** Hears every line that a function writes. */
   output?: (name: string, line: string) => void;
   /** Goes before the command, such as a limit of CPU. */
-  wrap?: readonly string[];
+  wrap?: (deployed: Deployed) => readonly string[];
   /** So many environments at the most, each of them a process; what finds none free waits. */
   most?: number;
 }
@@ -95,7 +95,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
-    const command = [...(options.wrap ?? []), process.execPath, client(), deployed.handler];
+    const command = [...(options.wrap?.(deployed) ?? []), process.execPath, client(), deployed.handler];
     const child = spawn(command[0]!, command.slice(1), {
       cwd: deployed.code,
       stdio: ["ignore", "pipe", "pipe"],

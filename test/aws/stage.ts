@@ -77,7 +77,7 @@ export interface StageOptions {
   /** Whose an access key is, with its secret, for STS and for signed requests; undefined refuses. */
   whoIs?: (accessKey: string) => { arn: string; secret: string } | undefined;
   /** Goes before each function's command. */
-  wrap?: readonly string[];
+  wrap?: (deployed: { name: string; memory: number }) => readonly string[];
   /** What becomes of messages on the WebSocket API. */
   socketWeather?: SocketWeather;
   /** Environments of each function at the most; as many as are needed unless told. */

@@ -91,14 +91,21 @@ async function cold(target: LambdaFunction, event: unknown): Promise<{ wall: num
 
 export async function benchFunctions(): Promise<void> {
   const built = await build();
-  const memory = built.wiring.functions[0]!.memory;
-  const group = quotaGroup(`skiff-bench-${process.pid}`, share(memory));
-  const wrap = group ? ["sh", "-c", `echo $$ > ${group.procs}; exec "$@"`, "sh"] : [];
+  const sizes = [...new Set(built.wiring.functions.map(({ memory }) => memory))];
+  const groups = new Map(
+    sizes.map((memory) => [memory, quotaGroup(`skiff-bench-${process.pid}-${memory}`, share(memory))]),
+  );
+  const wrap = ({ memory }: { memory: number }): string[] => {
+    const group = groups.get(memory);
+    return group ? ["sh", "-c", `echo $$ > ${group.procs}; exec "$@"`, "sh"] : [];
+  };
   const stage = await openStage({ built, whoIs, wrap });
   try {
     await stage.deploy();
     const token = await tokenFor(ann, stage.clusterId);
-    const params = { memory, core: Number(share(memory).toFixed(2)), quota: group !== undefined, rounds };
+    const paramsOf = ({ deployed: { memory } }: LambdaFunction) => ({
+      ...{ memory, core: Number(share(memory).toFixed(2)), quota: groups.get(memory) !== undefined, rounds },
+    });
     for (const [name, target] of stage.functions) {
       const event = name === "api" ? request("/api/v1/namespaces/default", token) : harmless[name];
       if (event === undefined) continue;
@@ -111,7 +118,7 @@ export async function benchFunctions(): Promise<void> {
         ),
         "ms",
         {
-          ...params,
+          ...paramsOf(target),
           bytes: built.sizes[name],
           processor: percentile(
             found.map(({ processor }) => processor),
@@ -120,10 +127,10 @@ export async function benchFunctions(): Promise<void> {
         },
       );
     }
-    await warm(stage, token, params);
+    await warm(stage, token, paramsOf(stage.functions.get("api")!));
   } finally {
     await stage.stop();
-    group?.remove();
+    for (const group of groups.values()) group?.remove();
   }
 }
 
