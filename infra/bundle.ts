@@ -73,7 +73,7 @@ const builtinsByRequire: Plugin = {
   setup({ onResolve, onLoad }) {
     const namespace = "builtin";
     onResolve({ filter: /^(node:)?[a-z_/]+$/ }, ({ path, kind }) =>
-      kind === "import-statement" && isBuiltin(path) ? { path, namespace } : undefined,
+      kind !== "require-call" && isBuiltin(path) ? { path, namespace } : undefined,
     );
     onLoad({ filter: /.*/, namespace }, ({ path }) => ({ contents: `module.exports = require("${path}");` }));
   },
