@@ -21,6 +21,7 @@ export default defineConfig({
         test: {
           name: "aws",
           include: ["test/aws/**/*.test.ts"],
+          globalSetup: ["test/aws/setup.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

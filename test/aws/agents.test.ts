@@ -7,8 +7,9 @@ import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { type Agent, type Instance, instance, startAgent, whoseInstance } from "./agents.ts";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * Real agents against the bundles: the deployed agent with played containers, as instances with the node's role. They
@@ -29,7 +30,7 @@ const lines: string[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-agents-"));
-  const built = await build();
+  const built = builtOnce();
   const whose = whoseInstance(built, instances);
   stage = await openStage({
     built,

@@ -3,8 +3,9 @@ import { event as events, type Node, node as nodes, type Service, service as ser
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { readTemplates } from "#infra";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs } from "./people.ts";
-import { type Built, build, openStage, type Stage } from "./stage.ts";
+import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
  * Services of type LoadBalancer and routes to pods through the bundles, against stand-ins for ELBv2 and EC2.
@@ -18,7 +19,7 @@ const namespace = "default";
 const patience = { timeout: 90_000, interval: 250 };
 
 beforeAll(async () => {
-  built = await build();
+  built = builtOnce();
   stage = await openStage({
     built,
     whoIs,

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
+import { builtOnce } from "./built-once.ts";
 import { live } from "./chaos.ts";
-import { type Built, build } from "./stage.ts";
+import type { Built } from "./stage.ts";
 
 /*
  * `SKIFF_CHAOS_RUNS=200 npm run test:aws -- chaos` for many lives; `SKIFF_CHAOS_SEED` begins with another seed, as a
@@ -11,7 +12,7 @@ const first = Number(process.env["SKIFF_CHAOS_SEED"] ?? 1);
 
 let built: Built;
 beforeAll(async () => {
-  built = await build();
+  built = builtOnce();
 }, 120_000);
 
 test.each(Array.from({ length: count }, (_, place) => first + place))(

@@ -4,9 +4,9 @@ import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { type Item, measured, times, type Usage } from "#cost";
 import { playAgents } from "#test/cluster";
+import { builtOnce } from "./built-once.ts";
 import { type Metered, openMetered } from "./meter.ts";
 import { ann, tokenFor } from "./people.ts";
-import { build } from "./stage.ts";
 
 /*
  * Measures what `skiff cost` prices: the functions' bundles are run and everything that they call is counted. When a
@@ -19,7 +19,7 @@ const agents = 3;
 const roles = "arn:aws:sts::123456789012:assumed-role";
 
 beforeAll(async () => {
-  metered = await openMetered(await build());
+  metered = await openMetered(builtOnce());
   const { stage } = metered;
   await stage.deploy();
   client = httpClient({ server: stage.url, ca: stage.ca, token: await tokenFor(ann, stage.clusterId) });

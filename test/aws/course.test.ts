@@ -7,8 +7,9 @@ import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
+import { builtOnce } from "./built-once.ts";
 import { ann, bob, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * The course's objects through the bundles: kubectl with a token of the AWS CLI's form, API Gateway's rules in front,
@@ -36,7 +37,7 @@ const makeNode = (name: string) =>
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-course-"));
-  const built = await build();
+  const built = builtOnce();
   stage = await openStage({
     built,
     whoIs,

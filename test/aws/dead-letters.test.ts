@@ -4,8 +4,9 @@ import { type HttpClient, httpClient } from "#client";
 import { work } from "#cloud/fargate";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";
 import { make } from "#test/make";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * What failed too often lies in a queue of its own: the clock sends it again, and says so where somebody would look.
@@ -14,7 +15,7 @@ import { build, openStage, type Stage } from "./stage.ts";
 let stage: Stage;
 let client: HttpClient;
 beforeAll(async () => {
-  stage = await openStage({ built: await build(), whoIs });
+  stage = await openStage({ built: builtOnce(), whoIs });
   await stage.deploy();
   client = httpClient({ server: stage.url, ca: stage.ca, token: await tokenFor(ann, stage.clusterId) });
 });

@@ -10,8 +10,9 @@ import {
 } from "#api";
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * Pods of the Fargate node through the bundles: bound by the scheduler, started in a stand-in for ECS, and brought up
@@ -28,7 +29,7 @@ const ecsCalls = (action: string): number =>
 
 beforeAll(async () => {
   stage = await openStage({
-    built: await build(),
+    built: builtOnce(),
     whoIs,
     output: (name, line) => lines.push(`${name} ${line}`),
   });

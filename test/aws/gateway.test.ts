@@ -12,9 +12,10 @@ import {
 import { issue } from "#auth/certificates";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
+import { builtOnce } from "./built-once.ts";
 import { type GatewayProcess, gatewayInstance, startGateway } from "./gateway.ts";
 import { ann, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
-import { type Built, build, openStage, type Stage } from "./stage.ts";
+import { type Built, openStage, type Stage } from "./stage.ts";
 
 /* The gateway's bundle as a process over the same tables as the functions' bundles, with kubectl before it. */
 
@@ -33,7 +34,7 @@ const patience = { timeout: 30_000, interval: 100 };
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-gateway-"));
-  built = await build();
+  built = builtOnce();
   stage = await openStage({
     built,
     whoIs,

@@ -5,8 +5,9 @@ import { type CronJob, cronJob as cronJobs, type Job, job as jobs, node as nodes
 import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * What needs time, through the bundles: a wait is an execution of the state machine of the template.
@@ -41,7 +42,7 @@ async function play(): Promise<void> {
 }
 
 beforeAll(async () => {
-  stage = await openStage({ built: await build(), whoIs });
+  stage = await openStage({ built: builtOnce(), whoIs });
   await stage.deploy();
   client = httpClient({ server: stage.url, ca: stage.ca, token: await tokenFor(ann, stage.clusterId) });
   await client.create(nodes, {

@@ -20,8 +20,9 @@ import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { type Agent, instance, startAgent, whoseInstance } from "./agents.ts";
+import { builtOnce } from "./built-once.ts";
 import { ann, bob, type Person, stranger, tokenFor, whoIs } from "./people.ts";
-import { type Built, build, openStage, type Stage } from "./stage.ts";
+import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
  * kubectl through `skiff proxy` at a cluster in AWS: the real command, bundled functions, the deployed agent with played
@@ -95,7 +96,7 @@ async function startProxy(person: Person, name: string): Promise<Running> {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-proxy-"));
-  built = await build();
+  built = builtOnce();
   const whose = whoseInstance(built, [own]);
   stage = await openStage({
     built,

@@ -9,8 +9,9 @@ import { systemClock } from "#base";
 import { httpClient } from "#client";
 import { relayStream } from "#relay";
 import { instance, whoseInstance } from "./agents.ts";
+import { builtOnce } from "./built-once.ts";
 import { ann, bob, type Person, region, stranger, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * The link between clients and agents, spoken to by hand: who gets a ticket, who may connect with it, whose frames go
@@ -24,7 +25,7 @@ let stage: Stage;
 let reads = 0;
 
 beforeAll(async () => {
-  const built = await build();
+  const built = builtOnce();
   const whose = whoseInstance(built, [first, second]);
   stage = await openStage({
     built,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { builtOnce } from "./built-once.ts";
 import { ann, stranger, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /*
  * What each function does with those who should not be there: nobody, somebody else, too much, nonsense, and what was
@@ -11,7 +12,7 @@ let stage: Stage;
 const lines: string[] = [];
 
 beforeAll(async () => {
-  stage = await openStage({ built: await build(), whoIs, output: (_, line) => lines.push(line) });
+  stage = await openStage({ built: builtOnce(), whoIs, output: (_, line) => lines.push(line) });
   await stage.deploy();
 });
 afterAll(() => stage?.stop());

@@ -34,6 +34,8 @@ export const administrator = `arn:aws:iam::${account}:role/Administrator`;
 
 /** The bundles and the wiring of a cluster, made once for all stages of a run. */
 export interface Built {
+  /** Everything lies below it. */
+  folder: string;
   wiring: Wiring;
   /** Folder of the cloud assembly. */
   assembly: string;
@@ -43,7 +45,7 @@ export interface Built {
   gateway: string;
 }
 
-/** Bundles the functions and synthesizes the app as a deployment does. */
+/** Bundles the functions and synthesizes the app as a deployment does, into a folder that is the caller's to remove. */
 export async function build(): Promise<Built> {
   const output = mkdtempSync(join(tmpdir(), "skiff-aws-"));
   const root = resolve(import.meta.dirname, "../..");
@@ -59,6 +61,7 @@ export async function build(): Promise<Built> {
   cloud(app, { config, bundles, version: "0.0.0" });
   app.synth();
   return {
+    folder: output,
     wiring: readWiring(readTemplates(assembly), { account, region }),
     assembly,
     sizes: bundles.sizes,

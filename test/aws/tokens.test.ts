@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { serviceAccount as accounts, type TokenRequest } from "#api";
 import { isApiError } from "#base";
 import { type HttpClient, httpClient } from "#client";
+import { builtOnce } from "./built-once.ts";
 import { ann, tokenFor, whoIs } from "./people.ts";
-import { build, openStage, type Stage } from "./stage.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /* Tokens of service accounts through the bundles: the key's birth, its use, and its documents' end. */
 
@@ -14,7 +15,7 @@ const as = (token: string) => httpClient({ server: stage.url, ca: stage.ca, toke
 const account = { namespace: "default", name: "robot" };
 
 beforeAll(async () => {
-  stage = await openStage({ built: await build(), whoIs });
+  stage = await openStage({ built: builtOnce(), whoIs });
   expect(stage.published()).toEqual({});
   await stage.deploy();
   client = as(await tokenFor(ann, stage.clusterId));

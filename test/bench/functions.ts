@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { ann, tokenFor, whoIs } from "../aws/people.ts";
 import type { LambdaFunction } from "../aws/runtime.ts";
 import { build, openStage, type Stage } from "../aws/stage.ts";
@@ -131,6 +131,7 @@ export async function benchFunctions(): Promise<void> {
   } finally {
     await stage.stop();
     for (const group of groups.values()) group?.remove();
+    rmSync(built.folder, { recursive: true, force: true });
   }
 }
 
