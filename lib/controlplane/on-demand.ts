@@ -3,7 +3,15 @@ import { type Clock, type Log, type Random, sleep } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
-import { type AnyController, type ControllerContext, encodeKey, routesOf, type Work, workOf } from "#reconcile";
+import {
+  type AnyController,
+  type ControllerContext,
+  encodeKey,
+  reconcileKey,
+  routesOf,
+  type Work,
+  workOf,
+} from "#reconcile";
 import { concernsScheduler, startScheduler } from "#scheduler";
 import type { Change } from "#store";
 
@@ -77,7 +85,7 @@ export function onDemand(options: OnDemandOptions): OnDemand {
     async everyMinute() {
       for (const controller of list.filter(({ everyMinute }) => everyMinute)) {
         for (const { key } of await keysOf(controller)) {
-          await Promise.resolve(controller.reconcile(context, key)).catch((error: unknown) => {
+          await reconcileKey(controller, context, key).catch((error: unknown) => {
             log.warn("a look at an object failed and is tried again in a minute", { ...key, error });
           });
         }

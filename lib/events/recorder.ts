@@ -18,6 +18,8 @@ export interface Recorder {
     type: "Normal" | "Warning",
     reason: string,
     message: string,
+    /** Who tells, where that is another than the recorder's own. */
+    component?: string,
   ): void;
   /** Resolves when everything told before is written, for hosts that are about to be frozen. Never rejects. */
   settled(): Promise<void>;
@@ -58,10 +60,17 @@ export function createRecorder(options: RecorderOptions): Recorder {
     return true;
   };
 
-  const record = (...[about, type, reason, message]: Parameters<Recorder>): void => {
+  const record = (...[about, type, reason, message, component]: Parameters<Recorder>): void => {
     if (!mayTell(about.object.metadata.uid ?? "")) return;
     const write = () =>
-      tell(options, told, about, type, reason, message.slice(0, longestMessage)).catch((error: unknown) => {
+      tell(
+        { ...options, ...(component ? { component } : {}) },
+        told,
+        about,
+        type,
+        reason,
+        message.slice(0, longestMessage),
+      ).catch((error: unknown) => {
         // Nothing can be told in a namespace that is going, nor by somebody who may not.
         if (!isReason(error, "Forbidden") && !isReason(error, "NotFound")) {
           log.warn("an event could not be written", { reason, error: messageOf(error) });
@@ -87,7 +96,7 @@ async function tell(
   message: string,
 ): Promise<void> {
   const { metadata } = object;
-  const key = [metadata.uid, fieldPath, type, reason, message].join("\n");
+  const key = [component, metadata.uid, fieldPath, type, reason, message].join("\n");
   const now = clock.now();
   const known = told.get(key);
   if (known) {

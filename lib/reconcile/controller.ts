@@ -10,12 +10,16 @@ export interface Result {
   requeueAfter?: number;
 }
 
-/** Tells people about an object: an Event, counted instead of repeated. Never rejects, never waits. */
+/**
+ * Tells people about an object: an Event, counted instead of repeated. Never rejects, never waits. `component` is who
+ * tells, for whoever speaks for others.
+ */
 export type Recorder = (
   about: { kind: Kind; object: KubernetesObject },
   type: "Normal" | "Warning",
   reason: string,
   message: string,
+  component?: string,
 ) => void;
 
 export interface ControllerContext {
@@ -44,6 +48,8 @@ export interface Watched<T extends KubernetesObject = KubernetesObject> {
 export interface Controller<T extends KubernetesObject = KubernetesObject> {
   /** Equal to its folder. */
   name: string;
+  /** What events name as their source, where upstream's word for it is not `<name>-controller`. */
+  component?: string;
   for: Kind<T>;
   /** Leaves out changes that cannot matter; without it every change of an object wakes its key. */
   concerns?(seen: Seen<T>): boolean;
@@ -62,6 +68,17 @@ export interface Controller<T extends KubernetesObject = KubernetesObject> {
    * must be safe to run again after a crash at any point. A throw means back off, Terminal means stop.
    */
   reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> | Promise<void>;
+}
+
+/** Runs a controller for one key; what it tells, it tells under its own name. */
+export async function reconcileKey(
+  controller: AnyController,
+  context: ControllerContext,
+  key: Key,
+): Promise<Result | undefined> {
+  const { name, component = `${name}-controller` } = controller;
+  const record: Recorder = (about, type, reason, message) => context.record(about, type, reason, message, component);
+  return (await controller.reconcile({ ...context, record }, key)) ?? undefined;
 }
 
 /** A controller of any kind, as lists hold it. */

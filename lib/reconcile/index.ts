@@ -10,6 +10,7 @@ export {
   type Key,
   type Recorder,
   type Result,
+  reconcileKey,
   type Seen,
   type Watched,
   watching,

@@ -1,7 +1,7 @@
 import type { Kind, KubernetesObject } from "#api/meta";
 import { messageOf } from "#base";
 import { followKind } from "#client";
-import type { AnyController, ControllerContext } from "./controller.ts";
+import { type AnyController, type ControllerContext, reconcileKey } from "./controller.ts";
 import { RetryAfter, Terminal } from "./errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { decodeKey, encodeKey, type Route, routesOf } from "./route.ts";
@@ -82,7 +82,7 @@ function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], conte
 async function work({ controller, queue }: Running, context: ControllerContext): Promise<void> {
   for (let text = await queue.take(); text !== undefined; text = await queue.take()) {
     try {
-      const result = await controller.reconcile(context, decodeKey(text));
+      const result = await reconcileKey(controller, context, decodeKey(text));
       queue.forget(text);
       if (result?.requeueAfter !== undefined) queue.addAfter(text, result.requeueAfter);
     } catch (error) {

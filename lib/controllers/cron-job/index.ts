@@ -28,6 +28,7 @@ const longestWait = 24 * 60 * minute;
 
 export const cronJobController = defineController<CronJob>({
   name: "cron-job",
+  component: "cronjob-controller",
   for: cronJobs,
   owns: [jobs],
   reconcile,

@@ -52,6 +52,22 @@ const settled = (name: string, count: number) =>
       (await get())
     );
   });
+
+test("events say which controller tells", async () => {
+  await open({ spec: { replicas: 1 } });
+  await settled("web:1", 1);
+  const sources = async () => {
+    const { items } = (await cluster.ask("GET", "/api/v1/namespaces/default/events")).json;
+    return items.map(({ reason, source }: never) => `${reason}: ${(source as { component: string }).component}`).sort();
+  };
+  await cluster.until(async () => (await sources()).length === 3);
+  expect(await sources()).toEqual([
+    "ScalingReplicaSet: deployment-controller",
+    "Scheduled: default-scheduler",
+    "SuccessfulCreate: replicaset-controller",
+  ]);
+});
+
 test("a rolling update never has fewer or more pods than its limits allow", async () => {
   await open({ spec: { replicas: 4, strategy: { rollingUpdate: { maxSurge: "25%", maxUnavailable: 0 } } } });
   await settled("web:1", 4);

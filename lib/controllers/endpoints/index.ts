@@ -22,6 +22,7 @@ const largest = 1000;
 
 export const endpointsController = defineController<Service>({
   name: "endpoints",
+  component: "endpoint-controller",
   for: services,
   watches: [
     watching<Pod>(pods, (seen, { client }) => servicesOfPod(client, seen)),

@@ -50,6 +50,7 @@ export function nodeHealthController(signs?: NodeSigns): Controller<Node> {
   let listening: number | undefined;
   return defineController<Node>({
     name: "node-health",
+    component: "node-controller",
     for: nodes,
     watches: [
       // A renewed lease only matters to a node that was thought lost; the timer covers the others.

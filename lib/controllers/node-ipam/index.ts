@@ -22,6 +22,7 @@ export function nodeIpamController(podCidr?: string): Controller<Node> {
   const cluster = podCidr === undefined ? undefined : blockOf(podCidr);
   return defineController<Node>({
     name: "node-ipam",
+    component: "cidrAllocator",
     for: nodes,
     concerns: ({ type, object, previous }) =>
       cluster !== undefined &&

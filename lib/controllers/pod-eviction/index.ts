@@ -15,6 +15,7 @@ const missedSince = "skiff.dev/node-missed-since";
 export function podEvictionController(): Controller<Pod> {
   return defineController<Pod>({
     name: "pod-eviction",
+    component: "taint-eviction-controller",
     for: pods,
     concerns: ({ type, object, previous }) =>
       type !== "DELETED" &&

@@ -12,6 +12,7 @@ const burst = 500;
 
 export const replicaSetController = defineController<ReplicaSet>({
   name: "replica-set",
+  component: "replicaset-controller",
   for: replicaSets,
   owns: [pods],
   watches: [watching<Pod>(pods, ({ object }, { client }) => ownersOfOrphan(client, object))],

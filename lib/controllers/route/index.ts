@@ -29,6 +29,7 @@ export function routeController(cloud?: Cloud, podCidr?: string): Controller<Nod
   const cluster = podCidr === undefined ? undefined : parseCidr(podCidr);
   return defineController<Node>({
     name: "route",
+    component: "route_controller",
     for: nodes,
     concerns: () => false,
     watches: cloud && cluster ? [watching<Node>(nodes, (seen) => (concerns(seen) ? [all] : []))] : [],

@@ -22,6 +22,7 @@ const inFlight = 60_000;
 
 export const serviceAllocationController = defineController<Service>({
   name: "service-allocation",
+  component: "ipallocator-repair-controller",
   for: services,
   watches: [
     watching<IPAddress>(addresses, ({ type, object }) => (type === "MODIFIED" ? [] : holder(object))),

@@ -29,6 +29,7 @@ const whileGoing = 15_000;
 export function serviceLoadBalancerController(cloud?: Cloud): Controller<Service> {
   return defineController<Service>({
     name: "service-load-balancer",
+    component: "service-controller",
     for: services,
     concerns: (seen) => cloud !== undefined && concerns(seen),
     watches: cloud ? [watching<Node>(nodes, affected)] : [],

@@ -1,5 +1,5 @@
 import { messageOf } from "#base";
-import { type AnyController, type ControllerContext, RetryAfter, Terminal } from "#reconcile";
+import { type AnyController, type ControllerContext, RetryAfter, reconcileKey, Terminal } from "#reconcile";
 import { decodeMessage, type Message } from "./message.ts";
 import type { FifoQueue } from "./queue.ts";
 import type { Later } from "./timers.ts";
@@ -61,7 +61,7 @@ async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]>
     return [];
   }
   try {
-    const result = await options.hopping(hops + 1, () => Promise.resolve(controller.reconcile(context, message.key)));
+    const result = await options.hopping(hops + 1, () => reconcileKey(controller, context, message.key));
     if (result?.requeueAfter !== undefined) await later(message, result.requeueAfter);
     return [];
   } catch (error) {
