@@ -243,3 +243,17 @@ test("options come as YAML, as protobuf, or not at all", async () => {
   expect((await ask("DELETE", path, { kind: "Pod", apiVersion: "v1" })).status).toBe(400);
   expect((await ask("DELETE", path, "x", { "content-type": "text/html" })).status).toBe(415);
 });
+
+test("who deletes a job without a word on its pods is told what becomes of them", async () => {
+  const path = "/apis/batch/v1/namespaces/default/jobs";
+  const template = { spec: { restartPolicy: "Never", containers: [{ name: "c", image: "i" }] } };
+  const spec = { template, suspend: true };
+  expect((await ask("POST", path, { metadata: { name: "told" }, spec })).status).toBe(201);
+  const warned = async (where: string) => (await ask("DELETE", `${path}${where}`)).headers["warning"];
+  expect(await warned("/told?propagationPolicy=Background&dryRun=All")).toBeUndefined();
+  const warning =
+    '299 - "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background ' +
+    'to remove them or set propagationPolicy=Orphan to suppress this warning"';
+  expect(await warned("/told?dryRun=All")).toEqual([warning]);
+  expect(await warned("?dryRun=All")).toEqual([warning]);
+});

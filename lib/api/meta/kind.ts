@@ -172,6 +172,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   deleteReturnsObject?: true;
   /** What garbage collection does with dependents when the client does not say; `background` unless told. */
   defaultPropagation?: "background" | "orphan";
+  /** Told to a client that deletes without saying what is to become of dependents. */
+  deleteWarning?: string;
   subresources?: Readonly<Record<string, Subresource<T>>>;
   columns?: readonly Column<T>[];
   /** Selectable fields beyond metadata.name and metadata.namespace. Kept in the store's index. */

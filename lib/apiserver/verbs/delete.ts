@@ -1,8 +1,8 @@
-import { decode, messageShapeOf } from "#api/meta";
+import { decode, type Kind, messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, decodeEnvelope, mediaTypeOf, readText } from "#wire";
-import { json, listKind, objectAnswer } from "../answer.ts";
+import { json, listKind, objectAnswer, warningHeader } from "../answer.ts";
 import { typed } from "../objects.ts";
 import {
   type DeleteBody,
@@ -41,11 +41,16 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   call.dryRun = options.dryRun;
   const removed = await removeObject(call, options);
   const kind = kindOf(call);
-  if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
+  call.warnings.push(...deleteWarnings(kind, options));
+  if (removed.gone && !kind.deleteReturnsObject)
+    return json(200, removedStatus(kind, removed.object), warningHeader(call.warnings));
   // Upstream's rule: accepted where the client has asked for its dependents to be waited for, or for the old form of it.
   const accepted = !removed.gone && (options.propagation === "Foreground" || options.cascades);
   return objectAnswer(call, request, accepted ? 202 : 200, removed.gone ? { object: removed.object } : removed);
 }
+
+const deleteWarnings = ({ deleteWarning }: Kind, { propagation }: RemoveOptions): string[] =>
+  deleteWarning !== undefined && propagation === undefined ? [deleteWarning] : [];
 
 const atOnce = 32;
 
@@ -72,7 +77,8 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   const items = removed.flatMap((one) => (one ? [typed(resource.kind, one.object)] : []));
-  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items });
+  const headers = warningHeader(deleteWarnings(resource.kind, options));
+  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items }, headers);
 }
 
 /** Somebody else may have deleted it meanwhile; that is as good. */

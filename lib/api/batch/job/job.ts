@@ -31,6 +31,10 @@ export const job = defineKind<Job>({
   schema: Job,
   // For the sake of old clients: their pods outlived a job.
   defaultPropagation: "orphan",
+  deleteWarning: [
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background",
+    "to remove them or set propagationPolicy=Orphan to suppress this warning",
+  ].join(" "),
   defaults: applyDefaults,
   generation: ({ spec }) => spec,
   prepareForCreate(object) {
