@@ -42,8 +42,13 @@ const bad: [string, object, RegExp][] = [
   ["another protocol", { server: "ftp://x", link: "wss://x", region: "r" }, /^--server: ftp:\/\/x is no URL/],
   ["no URL", { server: "https://x", link: "x", region: "r" }, /^--link: x is no URL such as wss:/],
   ["a password", { server: "https://a:b@x", link: "wss://x", region: "r" }, /^--server: .* is no URL/],
-  ["no file", { outputs: join(folder, "none.json") }, /^--outputs .*none\.json: Error: ENOENT/],
-  ["no JSON", { outputs: outputs("bad.json", "{") }, /^--outputs .*bad\.json: SyntaxError: /],
+  [
+    "an address in clear",
+    { server: "http://api.example.com/live", link: "wss://link.example.com/live", region: "r" },
+    /^--server: http:.* is no URL such as https:/,
+  ],
+  ["no file", { outputs: join(folder, "none.json") }, /^--outputs .*none\.json: not found$/],
+  ["no JSON", { outputs: outputs("bad.json", "{") }, /^--outputs .*bad\.json: not what cdk deploy/],
   ["other JSON", { outputs: outputs("list.json", [1]) }, /^--outputs .*: not what cdk deploy --outputs-file writes$/],
   ["no cluster", { outputs: outputs("no.json", { a: { B: "c" } }) }, /^--outputs .*: no stack in it is a cluster$/],
   [

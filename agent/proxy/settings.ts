@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
+import { messageOf } from "#base";
 import type { ProxyOptions as Words } from "#cli";
 
 /** Where a cluster on AWS is. */
@@ -19,8 +20,8 @@ const outputNames = { server: "Endpoint", link: "Dial", clusterId: "ClusterId" }
 /** Reads where the cluster is from words and outputs; words win. Throws an Error of one line that names what is missing. */
 export function settingsOf(words: Words): Settings {
   const told = words.outputs === undefined ? {} : outputsIn(words.outputs);
-  const server = urlOf("--server", words.server ?? told.server, /^https?:$/)?.replace(/(?:\/iam)?\/*$/, "");
-  const link = urlOf("--link", words.link ?? told.link, /^wss?:$/);
+  const server = urlOf("--server", words.server ?? told.server, "https")?.replace(/(?:\/iam)?\/*$/, "");
+  const link = urlOf("--link", words.link ?? told.link, "wss");
   const clusterId = words.clusterId ?? told.clusterId;
   // A cluster's id is its account, its region and its name.
   const region = words.region ?? clusterId?.split("/")[1];
@@ -35,11 +36,14 @@ export function settingsOf(words: Words): Settings {
   return { server, link, region, clusterId };
 }
 
-function urlOf(flag: string, text: string | undefined, protocol: RegExp): string | undefined {
+/** Signed requests carry a session's token: nothing of them goes in clear but to this machine. */
+function urlOf(flag: string, text: string | undefined, protocol: "https" | "wss"): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !protocol.test(url.protocol) || url.username !== "" || url.search !== "" || url.hash !== "")
-    throw new Error(`${flag}: ${text} is no URL such as ${flag === "--link" ? "wss" : "https"}://example.com/live`);
+  const here = url !== undefined && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  const isRight = url?.protocol === `${protocol}:` || (here && url.protocol === `${protocol.slice(0, -1)}:`);
+  if (!url || !isRight || url.username !== "" || url.search !== "" || url.hash !== "")
+    throw new Error(`${flag}: ${text} is no URL such as ${protocol}://example.com/live`);
   return url.href;
 }
 
@@ -48,8 +52,10 @@ function outputsIn(path: string): { server?: string; link?: string; clusterId?: 
   try {
     read = Outputs.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (error) {
-    const why = error instanceof z.ZodError ? "not what cdk deploy --outputs-file writes" : String(error);
-    throw new Error(`--outputs ${path}: ${why.replace(/\s*\n[\s\S]*/, "")}`);
+    const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const isOther = error instanceof z.ZodError || error instanceof SyntaxError;
+    const why = isAbsent ? "not found" : isOther ? "not what cdk deploy --outputs-file writes" : messageOf(error);
+    throw new Error(`--outputs ${path}: ${why}`);
   }
   const stacks = Object.values(read).filter((outputs) => Object.values(outputNames).every((name) => outputs[name]));
   if (stacks.length !== 1) {
