@@ -11,31 +11,31 @@ const perTick: Usage = {
   writeUnits: 0.45,
   readUnits: 13.8,
   lambdaRequests: 1,
-  lambdaGbSeconds: 0.0786,
-  fifoRequests: 0.2,
+  lambdaGbSeconds: 0.0603,
+  fifoRequests: 0.233,
 };
 /** One heartbeat of one agent. */
-const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0099, socketMessages: 1 };
+const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0075, socketMessages: 1 };
 /** GB of the line that the audit log has of a request. */
 const auditLine = 1e-6;
 /** A read of one object by somebody who is known. */
-const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0112, apiRequests: 1, logGb: auditLine };
+const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0135, apiRequests: 1, logGb: auditLine };
 /** A write of an object of 3 KB that nobody waits for. */
 const perWrite: Usage = {
   writeUnits: 5,
-  readUnits: 1.06,
-  lambdaRequests: 1.88,
-  lambdaGbSeconds: 0.0364,
+  readUnits: 1.01,
+  lambdaRequests: 1.63,
+  lambdaGbSeconds: 0.0322,
   apiRequests: 1,
   logGb: auditLine,
 };
 /** A Deployment of two replicas gets another image: what controllers, scheduler and agents do and ask until it runs. */
 const perRollout: Usage = {
-  writeUnits: 369,
-  readUnits: 943,
-  lambdaRequests: 93.3,
-  lambdaGbSeconds: 6.62,
-  fifoRequests: 193,
+  writeUnits: 368,
+  readUnits: 945,
+  lambdaRequests: 95,
+  lambdaGbSeconds: 6.55,
+  fifoRequests: 195,
   apiRequests: 9,
   logGb: 9 * auditLine,
 };

@@ -89,45 +89,43 @@ async function cold(target: LambdaFunction, event: unknown): Promise<{ wall: num
   return found;
 }
 
+/** Sizes beside the deployed one at which the API is tried, in MB: what it costs to answer sooner. */
+const otherSizes = [512, 640, 768, 1024];
+
 export async function benchFunctions(): Promise<void> {
   const built = await build();
-  const sizes = [...new Set(built.wiring.functions.map(({ memory }) => memory))];
+  const sizes = new Set([...built.wiring.functions.map(({ memory }) => memory), ...otherSizes]);
   const groups = new Map(
-    sizes.map((memory) => [memory, quotaGroup(`skiff-bench-${process.pid}-${memory}`, share(memory))]),
+    [...sizes].map((memory) => [memory, quotaGroup(`skiff-bench-${process.pid}-${memory}`, share(memory))]),
   );
-  const wrap = ({ memory }: { memory: number }): string[] => {
-    const group = groups.get(memory);
+  /** What the API is tried at, when it is not as it is deployed. */
+  let instead: number | undefined;
+  const memoryOf = ({ name, memory }: { name: string; memory: number }) => (name === "api" && instead) || memory;
+  const wrap = (deployed: { name: string; memory: number }): string[] => {
+    const group = groups.get(memoryOf(deployed));
     return group ? ["sh", "-c", `echo $$ > ${group.procs}; exec "$@"`, "sh"] : [];
   };
   const stage = await openStage({ built, whoIs, wrap });
   try {
     await stage.deploy();
     const token = await tokenFor(ann, stage.clusterId);
-    const paramsOf = ({ deployed: { memory } }: LambdaFunction) => ({
-      ...{ memory, core: Number(share(memory).toFixed(2)), quota: groups.get(memory) !== undefined, rounds },
-    });
-    for (const [name, target] of stage.functions) {
+    const paramsOf = ({ deployed }: LambdaFunction) => {
+      const memory = memoryOf(deployed);
+      return { memory, core: Number(share(memory).toFixed(2)), quota: groups.get(memory) !== undefined, rounds };
+    };
+    const tryCold = async (name: string, target: LambdaFunction): Promise<void> => {
       const event = name === "api" ? request("/api/v1/namespaces/default", token) : harmless[name];
-      if (event === undefined) continue;
+      if (event === undefined) return;
       const found = await cold(target, event);
-      report(
-        `function.${name}.cold`,
-        percentile(
-          found.map(({ wall }) => wall),
-          0.5,
-        ),
-        "ms",
-        {
-          ...paramsOf(target),
-          bytes: built.sizes[name],
-          processor: percentile(
-            found.map(({ processor }) => processor),
-            0.5,
-          ),
-        },
-      );
-    }
-    await warm(stage, token, paramsOf(stage.functions.get("api")!));
+      const median = (values: number[]): number => percentile(values, 0.5);
+      const processor = median(found.map((each) => each.processor));
+      const wall = median(found.map((each) => each.wall));
+      report(`function.${name}.cold`, wall, "ms", { ...paramsOf(target), bytes: built.sizes[name], processor });
+    };
+    for (const [name, target] of stage.functions) await tryCold(name, target);
+    const api = stage.functions.get("api")!;
+    await warm(stage, token, paramsOf(api));
+    for (instead of otherSizes.filter((size) => size !== api.deployed.memory)) await tryCold("api", api);
   } finally {
     await stage.stop();
     for (const group of groups.values()) group?.remove();
