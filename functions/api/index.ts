@@ -1,5 +1,5 @@
 /** The Kubernetes API behind API Gateway; every answer is streamed. Nothing here knows what is asked. */
-import { refusal } from "#apiserver";
+import { type ApiRequest, refusal } from "#apiserver";
 import { identity } from "#auth/aws-iam";
 import { ringKeys, tokenAuthority } from "#auth/service-account";
 import { badRequest, isApiError } from "#base";
@@ -12,7 +12,7 @@ import { clock, connections, openPlane, places, random, relays, signingRing, sts
 import { longestToken } from "../signing.ts";
 import { isRoutine } from "./audit.ts";
 import { notHere } from "./logs.ts";
-import { ApiEvent, requestOf } from "./request.ts";
+import { ApiEvent, isWatch, requestOf } from "./request.ts";
 import { type Delivery, responseOf } from "./response.ts";
 import { ticketFor } from "./tickets.ts";
 
@@ -51,7 +51,8 @@ const open = (): ControlPlane => {
   return plane;
 };
 
-const delivery = (): Delivery => told("SKIFF_DELIVERY") as Delivery;
+const deliveryOf = (request: ApiRequest): Delivery | undefined =>
+  isWatch(request.query) ? (told("SKIFF_DELIVERY") as Delivery) : undefined;
 
 export const handler = streaming(
   ApiEvent,
@@ -64,10 +65,10 @@ export const handler = streaming(
       answer.status === 101
         ? await ticketFor(request, answer, { connections: connections(), relays: relays() })
         : answer;
-    return responseOf(response, { clock, log, closed: () => gone.abort(), delivery: delivery() });
+    return responseOf(response, { clock, log, closed: () => gone.abort(), delivery: deliveryOf(request) });
   },
   (error) => {
     const answer = refusal(isApiError(error) || !(error instanceof TypeError) ? error : badRequest(error.message));
-    return responseOf(answer, { clock, log, closed: () => {}, delivery: delivery() });
+    return responseOf(answer, { clock, log, closed: () => {} });
   },
 );

@@ -68,8 +68,10 @@ export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal):
   };
 }
 
+export const isWatch = (query: URLSearchParams): boolean => ["true", "1"].includes(query.get("watch") ?? "");
+
 function limitWatch(query: URLSearchParams): void {
-  if (!["true", "1"].includes(query.get("watch") ?? "")) return;
+  if (!isWatch(query)) return;
   const isNamed = /(^|,)metadata\.name=/.test(query.get("fieldSelector") ?? "");
   const longest = isNamed ? watchSeconds.named : watchSeconds.longest;
   const asked = Number(query.get("timeoutSeconds") ?? longest);

@@ -18,7 +18,8 @@ const padding = Buffer.from(`${" ".repeat(100 * 1024 - 1)}\n`);
 export type Delivery = "newline" | "padding" | "close";
 
 export interface ResponseOptions {
-  delivery: Delivery;
+  /** For watches; what is no watch comes as one whole. */
+  delivery?: Delivery | undefined;
   clock: Clock;
   log: Log;
   /** Told when the client takes no more, or everything has been sent. */
@@ -65,7 +66,7 @@ function streamOf(
     });
   };
   const take = (value: Uint8Array): void => {
-    if (!blanks) return void stream.push(Buffer.from(value));
+    if (!blanks || delivery === undefined) return void stream.push(Buffer.from(value));
     stream.push(delivery === "padding" ? Buffer.concat([value, padding]) : Buffer.from(value));
     if (delivery === "close") ending = true;
     blank(delivery === "newline" ? nudge : beat);
