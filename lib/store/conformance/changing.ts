@@ -47,8 +47,9 @@ export function changing({ store, newType }: Bench): void {
       expect((await readLog(store(), type, after, 7)).map((change) => change.revision)).toEqual(expected);
       expect((await readLog(store(), type, after)).map((change) => change.revision)).toEqual(expected);
     }
-    const piece = await store().changes(type, 1, 7);
-    expect(piece.changes.length).toBeGreaterThan(0);
+    let piece = await store().changes(type, 1, 7);
+    // A piece may hold nothing but revisions that were given up.
+    while (piece.changes.length === 0) piece = await store().changes(type, piece.through, 7);
     expect(piece.changes.length).toBeLessThan(30);
     expect(piece.through).toBeGreaterThanOrEqual(piece.changes.at(-1)!.revision);
     expect(piece.through).toBeLessThan(entries[29]!.revision);

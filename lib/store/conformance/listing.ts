@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Compacted, compareKeys, FutureRevision } from "#store";
 import type { Bench } from "./index.ts";
-import { create, entryOf, remove, textOf, update, write } from "./make.ts";
+import { create, entryOf, readLog, remove, textOf, update, write } from "./make.ts";
 
 /** Snapshots: order, prefixes, pages, earlier revisions. */
 export function listing({ store, newType }: Bench): void {
@@ -27,7 +27,8 @@ export function listing({ store, newType }: Bench): void {
     expect(page.revision).toBeGreaterThanOrEqual(gone.revision);
     const next = await write(store(), type, create("ns/c"));
     expect(next.revision).toBeGreaterThan(page.revision);
-    expect((await store().changes(type, page.revision)).changes.map((change) => change.key)).toEqual(["ns/c"]);
+    // One call may end before a revision that its writer has given up a moment ago.
+    expect((await readLog(store(), type, page.revision)).map((change) => change.key)).toEqual(["ns/c"]);
   });
 
   it("sorts by UTF-8 bytes", async () => {
