@@ -19,7 +19,7 @@ const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds:
 /** GB of the line that the audit log has of a request. */
 const auditLine = 1e-6;
 /** A read of one object by somebody who is known. */
-const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0135, apiRequests: 1, logGb: auditLine };
+const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0145, apiRequests: 1, logGb: auditLine };
 /** A write of an object of 3 KB that nobody waits for. */
 const perWrite: Usage = {
   writeUnits: 5,
