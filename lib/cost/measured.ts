@@ -36,6 +36,8 @@ const perRollout: Usage = {
   lambdaRequests: 95,
   lambdaGbSeconds: 6.55,
   fifoRequests: 195,
+  // A wait or none, as it falls out.
+  transitions: 0.5,
   apiRequests: 9,
   logGb: 9 * auditLine,
 };
