@@ -16,7 +16,7 @@ import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
 import type { Cloud } from "#cloud";
 import { fargateWork, isFargateNode, type PodEvents } from "#cloud/fargate";
-import { type ControlPlane, type ControlPlaneOptions, controlPlane } from "#controlplane";
+import { type ControlPlane, type ControlPlaneOptions, controlPlane, logShards } from "#controlplane";
 import {
   type Announcer,
   announcer,
@@ -44,10 +44,6 @@ export const random = systemRandom;
 
 /** Agents are heard each 40 s, and looked at each minute. */
 const nodeGrace = 100_000;
-
-/** Types whose logs take more writes than one partition does. */
-const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
-const shards = (type: string): number => (busy.has(type) ? 4 : 1);
 
 const work = new AsyncLocalStorage<{ hops: number; since: number }>();
 /** Runs something whose writes come after so many hops. */
@@ -149,7 +145,7 @@ export const store = once(
       clock,
       random,
       log,
-      shards,
+      shards: logShards,
       hops: hopsNow,
       // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
       made: (type, changes) =>

@@ -1,8 +1,5 @@
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
-import { discoveryPaths, type RotationOptions, tendRing } from "#auth/service-account";
-
-/** Seconds: as EKS, so that a key that signs no more can go after a day. */
-export const longestToken = 86_400;
+import { discoveryPaths, type RotationOptions, shared, tendRing } from "#auth/service-account";
 
 /** The bucket at the issuer's address. */
 export interface Issuer {
@@ -27,4 +24,4 @@ export const issuerBucket = (s3: S3Client, bucket: string): Issuer => ({
 
 /** Brings keys and documents to where they should be. Safe to run at any time; see `tendRing`. */
 export const tendKeys = (options: Omit<RotationOptions, "longestToken">): Promise<void> =>
-  tendRing({ ...options, longestToken });
+  tendRing({ ...options, longestToken: shared.longestToken });

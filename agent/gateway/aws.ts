@@ -1,13 +1,11 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import type { Clock, Log, Random } from "#base";
+import { logShards } from "#controlplane";
 import { type FifoQueue, sqsQueue } from "#reconcile/sqs";
 import type { Change } from "#store";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
 import type { Environment } from "./environment.ts";
-
-/** Types whose logs take more writes than one partition does; the same as in the functions' `ports.ts`. */
-const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
 
 /** The services that the gateway uses. */
 export interface Services {
@@ -34,7 +32,7 @@ export function services({ told, clock, random, log, made }: ServiceOptions): Se
     store: dynamoStore({
       dynamo: dynamoClient({}),
       tables: { objects: told.SKIFF_OBJECTS_TABLE, changes: told.SKIFF_CHANGES_TABLE },
-      shards: (type) => (busy.has(type) ? 4 : 1),
+      shards: logShards,
       ...{ clock, random, log, made },
     }),
     queues: {

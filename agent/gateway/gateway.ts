@@ -2,7 +2,7 @@ import { createLinks, type Links, serve } from "#agent/host";
 import { pod as pods } from "#api";
 import { type ApiServer, refusal } from "#apiserver";
 import { askSts, identity } from "#auth/aws-iam";
-import { ringKeys, tokenAuthority } from "#auth/service-account";
+import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
 import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as random, type Timer } from "#base";
 import { fargateWork, type PodEvents } from "#cloud/fargate";
 import { logLinks, podLogs } from "#cloud/pod-logs";
@@ -18,10 +18,6 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
-const keysAge = 5 * 60_000;
-/** Seconds that a service account's token lives at most: as the functions', or keys could not go in time. */
-const longestToken = 86_400;
 /** The certificate is good for thirteen weeks; one that fails to be made has twelve more tries. */
 const renewal = 7 * 24 * 3_600_000;
 
@@ -54,9 +50,9 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
     caching: "on-demand",
     tokens: (client) =>
       tokenAuthority({
-        keys: ringKeys({ read: aws.ring, clock, maxAge: keysAge }),
+        keys: ringKeys({ read: aws.ring, clock, maxAge: shared.keysAge }),
         issuer: told.SKIFF_ISSUER,
-        longest: longestToken,
+        longest: shared.longestToken,
         ...{ client, clock, random },
       }),
     authenticators: identity({

@@ -1,7 +1,7 @@
 /** The Kubernetes API behind API Gateway; every answer is streamed. Nothing here knows what is asked. */
 import { type ApiRequest, refusal } from "#apiserver";
 import { identity } from "#auth/aws-iam";
-import { ringKeys, tokenAuthority } from "#auth/service-account";
+import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
 import { badRequest, isApiError } from "#base";
 import { logLinks, podLogs } from "#cloud/pod-logs";
 import type { ControlPlane } from "#controlplane";
@@ -9,15 +9,11 @@ import { told } from "../environment.ts";
 import { log } from "../log.ts";
 import { streaming } from "../middleware.ts";
 import { clock, connections, openPlane, places, random, relays, signingRing, sts } from "../ports.ts";
-import { longestToken } from "../signing.ts";
 import { isRoutine } from "./audit.ts";
 import { notHere } from "./logs.ts";
 import { ApiEvent, isWatch, requestOf } from "./request.ts";
 import { type Delivery, responseOf } from "./response.ts";
 import { ticketFor } from "./tickets.ts";
-
-/** What was read of the signing keys is good for so long; a new one is known for a day before it signs. */
-const keysAge = 5 * 60_000;
 
 const open = (): ControlPlane => {
   const plane: ControlPlane = openPlane(() => ({
@@ -25,9 +21,9 @@ const open = (): ControlPlane => {
     watchPlaces: places(),
     tokens: (client) =>
       tokenAuthority({
-        keys: ringKeys({ read: async () => (await signingRing().read()).text, clock, maxAge: keysAge }),
+        keys: ringKeys({ read: async () => (await signingRing().read()).text, clock, maxAge: shared.keysAge }),
         issuer: told("SKIFF_ISSUER"),
-        longest: longestToken,
+        longest: shared.longestToken,
         ...{ client, clock, random },
       }),
     authenticators: identity({

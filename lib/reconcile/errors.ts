@@ -9,8 +9,8 @@ export class Terminal extends Error {
 /** Not yet: try again after this many milliseconds, without counting it as a failure. */
 export class RetryAfter extends Error {
   readonly milliseconds: number;
-  constructor(milliseconds: number, message: string) {
-    super(message);
+  constructor(milliseconds: number, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "RetryAfter";
     this.milliseconds = milliseconds;
   }

@@ -4,6 +4,6 @@
  * itself: whoever hosts it says where the ring of keys lies.
  */
 export { discoveryDocuments, discoveryPaths } from "./discovery.ts";
-export { newRingText, type PublicKey, ringKeys, type SigningKey, type SigningKeys } from "./keys.ts";
+export { newRingText, type PublicKey, ringKeys, type SigningKey, type SigningKeys, shared } from "./keys.ts";
 export { type RingStore, type RotationOptions, tendRing } from "./rotation.ts";
 export { type TokenOptions, tokenAuthority } from "./tokens.ts";

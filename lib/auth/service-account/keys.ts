@@ -116,3 +116,14 @@ export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
     },
   } satisfies SigningKeys;
 }
+
+/**
+ * What all processes of a cluster on AWS must agree on: a key goes when its last token has ended, and a new one is
+ * known everywhere before it signs.
+ */
+export const shared = {
+  /** Seconds that a token lives at most: as EKS, so that a key that signs no more can go after a day. */
+  longestToken: 86_400,
+  /** What was read of the ring is good for so long, in milliseconds; a new key is known for a day before it signs. */
+  keysAge: 5 * 60_000,
+};

@@ -38,7 +38,7 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const wait = busy.get(codeOf(error));
     if (wait === undefined) throw error;
-    throw new RetryAfter(wait, `${codeOf(error)}: ${(error as Error).message}`);
+    throw new RetryAfter(wait, `${codeOf(error)}: ${(error as Error).message}`, { cause: error });
   }
 }
 
