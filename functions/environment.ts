@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What the deployment tells a function, by the names of its environment variables. */
 const variables = {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Taken } from "#reconcile/sqs";
 
 /** A batch of a FIFO queue. */

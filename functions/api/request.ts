@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { ApiRequest } from "#apiserver";
 import { requestEntityTooLarge } from "#base";
 

@@ -1,6 +1,6 @@
 /** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves
  * everything, but where the data is to go the issuer's documents go: a bucket with anything in it stays. */
-import { z } from "zod";
+import * as z from "zod";
 import { messageOf } from "#base";
 import { told } from "../environment.ts";
 import { registerFargateNode } from "../fargate/node.ts";

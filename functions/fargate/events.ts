@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { QueueEvent } from "../queue-event.ts";
 
 const arn = z.string().startsWith("arn:").max(2048);

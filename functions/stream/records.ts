@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Item } from "#store/dynamo";
 
 /** An attribute as stream events carry it: as the SDK has it, but for bytes, which are Base64. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { openCluster, type TestCluster } from "#test/cluster";
-import { encodeEnvelope } from "#wire";
+import { protobuf } from "#wire";
 
 let cluster: TestCluster;
 let ask: TestCluster["ask"];
@@ -227,6 +227,7 @@ test("options come as YAML, as protobuf, or not at all", async () => {
   expect(yaml.status).toBe(422);
   const path = await make();
   const type = { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions" };
+  const { encodeEnvelope } = await protobuf();
   const bytes = encodeEnvelope(type, messageShapeOf(DeleteOptions), { dryRun: ["All"] });
   const send = () =>
     cluster.plane.server.handle({

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from "#base";
-import { encodeOpenapiV2, type OpenapiV2, openapiV2Types, parseAccept } from "#wire";
+import { type OpenapiV2, openapiV2Types, parseAccept, protobuf } from "#wire";
 import { json } from "./answer.ts";
 import { openapiDocument } from "./openapi.ts";
 import type { Registry } from "./registry.ts";
@@ -38,15 +38,15 @@ export function openapiV2Document(registry: Registry, gitVersion: string): Opena
 }
 
 /** Answers /openapi/v2: protobuf for those who ask for it, JSON for all others. Made when first asked for. */
-export function openapiV2(registry: Registry, gitVersion: string): (request: ApiRequest) => ApiResponse {
+export function openapiV2(registry: Registry, gitVersion: string): (request: ApiRequest) => Promise<ApiResponse> {
   let document: OpenapiV2 | undefined;
   let encoded: Uint8Array | undefined;
-  return (request) => {
+  return async (request) => {
     document ??= openapiV2Document(registry, gitVersion);
     const asked = parseAccept(request.headers["accept"] ?? "").map(({ type }) => type);
     const wanted = asked.find((type) => type === openapiV2Types.asked || type === openapiV2Types.json);
     if (wanted !== openapiV2Types.asked) return json(200, document);
-    encoded ??= encodeOpenapiV2(document);
+    encoded ??= (await protobuf()).encodeOpenapiV2(document);
     return { status: 200, headers: { "content-type": openapiV2Types.answered, vary: "Accept" }, body: encoded };
   };
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { configMap } from "#api";
 import { messageShapeOf } from "#api/meta";
 import { openCluster, type TestCluster } from "#test/cluster";
-import { encodeEnvelope } from "#wire";
+import { protobuf } from "#wire";
 
 let cluster: TestCluster;
 let ask: TestCluster["ask"];
@@ -259,6 +259,7 @@ test("a JSON patch whose test fails is 422 in upstream's words", async () => {
 
 test("a create in protobuf", async () => {
   const type = { apiVersion: "v1", kind: "ConfigMap" };
+  const { encodeEnvelope } = await protobuf();
   const bytes = encodeEnvelope(type, messageShapeOf(configMap.schema), {
     metadata: { name: "proto" },
     data: { x: "1" },

@@ -1,6 +1,6 @@
 import { apiVersionOf, decode, type Kind, messageShapeOf } from "#api/meta";
 import { ApiError, badRequest, type Json, type JsonObject, messageOf, parseJson, unsupportedMediaType } from "#base";
-import { decodeEnvelope, isEnvelope } from "./protobuf.ts";
+import { isEnvelope } from "./magic.ts";
 import { checkDepth, duplicateKeys } from "./scan.ts";
 
 /** What a client says about members that the server does not know (`fieldValidation`). */
@@ -108,6 +108,7 @@ export async function readObject(
 ): Promise<Received> {
   const mediaType = mediaTypeOf(contentType);
   if (mediaType === bodyTypes.protobuf || isEnvelope(body)) {
+    const { decodeEnvelope } = await import("./protobuf.ts");
     const envelope = decodeEnvelope(body);
     checkType(kind, envelope);
     return { object: envelope.decode(messageShapeOf(kind.schema)), warnings: [] };

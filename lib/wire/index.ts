@@ -17,9 +17,10 @@ export {
   typeMeta,
 } from "./body.ts";
 export { type Format, negotiate, parseAccept } from "./negotiate.ts";
-export { encodeOpenapiV2, type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
-export { decodeEnvelope, type Envelope, encodeEnvelope, isEnvelope } from "./protobuf.ts";
+export { type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
 export { duplicateKeys, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
+/** Protobuf in both directions, loaded when it is asked for. */
+export const protobuf = (): Promise<typeof import("./protobuf.ts")> => import("./protobuf.ts");
 /** YAML in both directions, loaded when it is asked for. */
 export const yaml = (): Promise<typeof import("./yaml.ts")> => import("./yaml.ts");

@@ -1,6 +1,7 @@
 import protobuf from "protobufjs/minimal.js";
 import { type FieldShape, isLeftOut, type MessageShape, type Shape } from "#api/meta";
 import { badRequest, type Json, type JsonObject } from "#base";
+import { isEnvelope, magic } from "./magic.ts";
 import { readScalar, type Wire, wireOf, writeScalar } from "./scalars.ts";
 
 /*
@@ -8,10 +9,7 @@ import { readScalar, type Wire, wireOf, writeScalar } from "./scalars.ts";
  * written straight from the kinds' shapes; protobufjs does the wire format.
  */
 
-const magic = Uint8Array.of(0x6b, 0x38, 0x73, 0x00);
-
-/** Whether bytes start as a protobuf object does. */
-export const isEnvelope = (body: Uint8Array): boolean => magic.every((byte, index) => body[index] === byte);
+export { encodeOpenapiV2 } from "./openapi-v2-encoder.ts";
 
 export interface Envelope {
   apiVersion: string;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { catalog, type Kind, messageShapeOf, pod as pods } from "#api";
-import { decodeEnvelope, duplicateKeys, encodeEnvelope, negotiate, readObject } from "./index.ts";
+import { duplicateKeys, negotiate, readObject } from "./index.ts";
+import { decodeEnvelope, encodeEnvelope } from "./protobuf.ts";
 import { parseYaml } from "./yaml.ts";
 
 const config = catalog.find(({ plural }) => plural === "configmaps") as Kind;

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import * as api from "#api";
 import type { JsonObject } from "#base";
-import { decodeEnvelope, encodeEnvelope } from "#wire";
+import { protobuf } from "#wire";
+
+const { decodeEnvelope, encodeEnvelope } = await protobuf();
 
 /** An object in both forms, as upstream's v1.36 libraries write it; in the full ones every field is set. */
 interface Row {

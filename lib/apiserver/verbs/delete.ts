@@ -1,7 +1,7 @@
 import { decode, type Kind, messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
-import { bodyTypes, decodeEnvelope, mediaTypeOf, readText } from "#wire";
+import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
 import { json, listKind, objectAnswer, warningHeader } from "../answer.ts";
 import { typed } from "../objects.ts";
 import {
@@ -27,7 +27,10 @@ async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeO
 
 async function deleteBody(body: Uint8Array, contentType: string | undefined): Promise<DeleteBody> {
   const mediaType = mediaTypeOf(contentType);
-  if (mediaType === bodyTypes.protobuf) return decodeEnvelope(body).decode(messageShapeOf(DeleteOptions)) as DeleteBody;
+  if (mediaType === bodyTypes.protobuf) {
+    const { decodeEnvelope } = await protobuf();
+    return decodeEnvelope(body).decode(messageShapeOf(DeleteOptions)) as DeleteBody;
+  }
   const raw = await readText(body, mediaType, false);
   if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
