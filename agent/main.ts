@@ -7,7 +7,7 @@ import { containerdRuntime } from "#agent/runtime/containerd";
 import { keepPrivate, parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Service, service as services } from "#api";
-import { type Log, type LogFields, messageOf, sleep, systemClock, systemRandom } from "#base";
+import { type Log, type LogFields, messageOf, plainFields, sleep, systemClock, systemRandom } from "#base";
 import { type HttpClient, httpClient, startInformer } from "#client";
 import { type AgentConfig, podCidrOf, readConfig } from "./config.ts";
 import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
@@ -22,11 +22,8 @@ function lineLog(verbose: boolean): Log {
   const write =
     (level: string) =>
     (message: string, fields: LogFields = {}): void => {
-      const plain = Object.fromEntries(
-        Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? messageOf(value) : value]),
-      );
       const time = new Date(systemClock.now()).toISOString();
-      process.stdout.write(`${JSON.stringify({ time, level, message, ...plain })}\n`);
+      process.stdout.write(`${JSON.stringify({ time, level, message, ...plainFields(fields) })}\n`);
     };
   const quiet = (): void => {};
   return { debug: verbose ? write("debug") : quiet, info: write("info"), warn: write("warn"), error: write("error") };
@@ -66,11 +63,13 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
   if (config.sigv4 && region !== undefined && link !== undefined) {
     // Elsewhere nothing of it need be loaded.
     const { shipLogs, startAws } = await import("#agent/aws");
-    const aws = startAws({ server, region, link, ...ca, clock: systemClock, random: systemRandom, log });
+    const gateway = config.gateway ? { gateway: config.gateway } : {};
+    const aws = startAws({ server, region, link, ...ca, ...gateway, clock: systemClock, random: systemRandom, log });
     const group = config.podLogGroup;
     const ship = (runtime: Runtime, folder: string) =>
       group === undefined ? undefined : shipLogs({ runtime, region, group, folder, clock: systemClock, log });
-    return { clients: [aws.client], alive: aws.alive, relayed: aws.serve, ship, close: aws.stop };
+    const way = aws.gateway ? { gateway: aws.gateway } : {};
+    return { clients: [aws.client], alive: aws.alive, relayed: aws.serve, ...way, ship, close: aws.stop };
   }
   const clients = config.nodes.map(({ certificate }) =>
     httpClient({ server, ...ca, ...(certificate ? { certificate } : {}), userAgent: "skiff-agent" }),
@@ -82,7 +81,7 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
 }
 
 async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
-  const { clients, alive, relayed, ship, close } = await reach(config, log);
+  const { clients, alive, relayed, gateway, ship, close } = await reach(config, log);
   const [first] = clients;
   if (!first) return;
   // One view of the services for all nodes of the process.
@@ -119,6 +118,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
       ...(certificate ? { link: { server: config.server, tls: { ca: config.ca ?? "", ...certificate } } } : {}),
       ...(alive ? { alive } : {}),
       ...(relayed ? { relayed } : {}),
+      ...(gateway ? { gateway } : {}),
       real: config.runtime !== "fake",
     });
     kubelets.push(kubelet);
@@ -147,6 +147,7 @@ interface Reached {
   alive?: () => boolean;
   /** Says who serves what clients are allowed to ask of the node. */
   relayed?: KubeletOptions["relayed"];
+  gateway?: KubeletOptions["gateway"];
   /** Sends containers' logs to where the cluster's people read them, where that is not the node itself. */
   ship?: (runtime: Runtime, folder: string) => Stoppable | undefined;
   close(): Promise<void>;

@@ -1,7 +1,9 @@
 import { Logger } from "@aws-lambda-powertools/logger";
-import { type Log, type LogFields, messageOf } from "#base";
+import { type Log, plainFields } from "#base";
 
 /** Structured lines by Powertools; level and service come from its own environment variables. */
+export const logger = new Logger();
+
 export const logger = new Logger();
 
 /** Errors among the fields are told by their message: the service's own carry requests, and those carry data. */
@@ -11,8 +13,8 @@ const told = (fields: LogFields = {}): LogFields =>
   );
 
 export const log: Log = {
-  debug: (message, fields) => logger.debug(message, told(fields)),
-  info: (message, fields) => logger.info(message, told(fields)),
-  warn: (message, fields) => logger.warn(message, told(fields)),
-  error: (message, fields) => logger.error(message, told(fields)),
+  debug: (message, fields) => logger.debug(message, plainFields(fields)),
+  info: (message, fields) => logger.info(message, plainFields(fields)),
+  warn: (message, fields) => logger.warn(message, plainFields(fields)),
+  error: (message, fields) => logger.error(message, plainFields(fields)),
 };

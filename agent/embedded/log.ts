@@ -1,6 +1,6 @@
 import { createWriteStream, existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Log, type LogFields, messageOf, systemClock } from "#base";
+import { type Log, type LogFields, plainFields, systemClock } from "#base";
 
 /** A log file grows to this many bytes before it is put aside at the next start. */
 const largest = 16 * 1024 * 1024;
@@ -15,9 +15,7 @@ export function fileLog(folder: string, name: string, verbose: boolean): Log & {
   const write =
     (level: string) =>
     (message: string, fields: LogFields = {}) => {
-      const plain = Object.fromEntries(
-        Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? messageOf(value) : value]),
-      );
+      const plain = plainFields(fields);
       const time = new Date(systemClock.now()).toISOString();
       stream.write(`${JSON.stringify({ time, level, message, ...plain })}\n`);
       if (verbose && level !== "debug") process.stderr.write(`${level}: ${message} ${JSON.stringify(plain)}\n`);

@@ -2,6 +2,7 @@
  * The control plane put together from ports: API server, admission, authorization, controllers and scheduler over a
  * store that the host names. It names no driver, opens no socket and starts no process.
  */
+export { isRoutine } from "./audit.ts";
 export { type ControlPlane, type ControlPlaneOptions, controlPlane } from "./control-plane.ts";
 export { logShards } from "./log-shards.ts";
 export type { OnDemand } from "./on-demand.ts";
