@@ -54,6 +54,8 @@ test("a machine's configuration is read, and an instance's", () =>
   inFolder(async (read) => {
     expect(await read(good)).toEqual({ ...good, ...usual });
     expect(await read(instance)).toEqual(instance);
+    const gateway = { clusterId: "123456789012/eu-west-1/prod" };
+    expect(await read({ ...instance, gateway })).toEqual({ ...instance, gateway });
   }));
 
 test("a configuration that lacks something or has too much is refused by the field's name", () =>
@@ -70,6 +72,10 @@ test("a configuration that lacks something or has too much is refused by the fie
     await refused({ link: "wss://example.com" }, "link: is only for sigv4");
     const two = [good.nodes[0], { name: "b", certificate }];
     await refused({ nodes: two, runtime: "containerd" }, "nodes: more than one in a process");
+    await refused({ gateway: { clusterId: "a" } }, "gateway: is only for sigv4");
+    await refused({ gateway: {} }, "gateway.clusterId: is missing", instance);
+    await refused({ gateway: { clusterId: "" } }, "gateway.clusterId: must not be empty", instance);
+    await refused({ gateway: { clusterId: "a", url: "b" } }, "gateway.url: there is no such field", instance);
     await refused({ region: undefined }, "region: is missing, with sigv4", instance);
     await refused({ link: "https://example.com" }, "link: must be a URL such as wss:", instance);
     await refused({ nodes: [{ name: "i-1", certificate }] }, "nodes.0.certificate: must not be given", instance);

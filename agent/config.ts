@@ -38,6 +38,8 @@ const AgentConfig = z
     link: z.url({ protocol: /^wss?$/, error: "must be a URL such as wss://example.com/link" }).optional(),
     /** Containers' logs go to this group of CloudWatch Logs. */
     podLogGroup: z.string().optional(),
+    /** The cluster may have a gateway: agents dial it, and show tokens that are made for this cluster. */
+    gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
   .superRefine((config, context) => {
     const issue = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
@@ -55,7 +57,7 @@ const AgentConfig = z
     for (const name of ["region", "link"] as const) {
       if (sigv4 && config[name] === undefined) issue([name], "is missing, with sigv4");
     }
-    for (const name of ["region", "link", "podLogGroup"] as const) {
+    for (const name of ["region", "link", "podLogGroup", "gateway"] as const) {
       if (!sigv4 && config[name] !== undefined) issue([name], "is only for sigv4");
     }
   });

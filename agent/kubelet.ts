@@ -1,6 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Link, startLink, type Upgrades, upgradeServer } from "#agent/link";
+import {
+  type Link,
+  type LinkOptions,
+  movingLink,
+  type Place,
+  startLink,
+  type Upgrades,
+  upgradeServer,
+} from "#agent/link";
 import { type HostFacts, hostFacts, type NodeAgent, type NodeOptions, startNode } from "#agent/node";
 import {
   collectImages,
@@ -44,6 +52,11 @@ export interface KubeletOptions {
   services: (namespace: string) => Service[];
   /** Where streams into pods come from; nowhere unless given. */
   link?: { server: string; tls?: { ca: string; cert: string; key: string } };
+  /** Another such place, which comes, moves and goes, and lets in whom these headers of a dial name. */
+  gateway?: {
+    follow(found: (place: Place | undefined) => void): { stop(): Promise<void> };
+    headers(): Promise<Record<string, string>>;
+  };
   /** The same, where no connection is upgraded: hears who takes connections that have been allowed. */
   relayed?: (take: Upgrades["take"]) => void;
   /** Whether the cluster hears in another way than by its lease that the node lives. */
@@ -59,6 +72,9 @@ export interface Kubelet {
   ready: Promise<void>;
   stop(): Promise<void>;
 }
+
+/** The longest pause between dials of a gateway: it may be gone for good. */
+const gatewayBackoff = 60_000;
 
 /** What kubectl and other clients show as the kubelet's version. */
 const version = "v1.36.0+skiff";
@@ -138,7 +154,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   const find = (namespace: string, pod: string) =>
     informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod);
-  const link: Link | undefined = options.link && startLink({ ...options.link, node: name, runtime, find, clock, log });
+  const linked = { node: name, runtime, find, clock, log };
+  const link: Link | undefined = options.link && startLink({ ...options.link, ...linked });
+  const gateway = options.gateway && gatewayLink(options.gateway, linked);
   const upgrades = options.relayed && upgradeServer({ node: name, runtime, find, log });
   if (upgrades) options.relayed?.(upgrades.take);
   const stopping = new AbortController();
@@ -151,7 +169,31 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     stop: async () => {
       stopping.abort();
       upgrades?.close();
-      await Promise.all([link?.stop(), informer.stop(), manager.stop(), registered.stop(), collecting]);
+      await Promise.all([
+        link?.stop(),
+        gateway?.stop(),
+        informer.stop(),
+        manager.stop(),
+        registered.stop(),
+        collecting,
+      ]);
+    },
+  };
+}
+
+/** A link to where the gateway is. */
+function gatewayLink(
+  { follow, headers }: NonNullable<KubeletOptions["gateway"]>,
+  linked: Omit<LinkOptions, "server">,
+): { stop(): Promise<void> } {
+  const link = movingLink(({ server, ca }) =>
+    startLink({ ...linked, server, tls: { ca }, headers, longestBackoff: gatewayBackoff }),
+  );
+  const following = follow(link.move);
+  return {
+    async stop() {
+      await following.stop();
+      await link.stop();
     },
   };
 }

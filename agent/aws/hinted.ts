@@ -64,7 +64,7 @@ async function* hintedWatch<T extends KubernetesObject>(
       }
       if (interest.hinted > Number(revision)) {
         await sleep(options.clock, early.firstPause * 2 ** (fruitless - 1), signal);
-      } else pause = await waitFor(interest, Number(revision), pause, signal, options);
+      } else pause = await untilMoved(interest, Number(revision), pause, signal, options);
     }
   } finally {
     interest.close();
@@ -72,12 +72,12 @@ async function* hintedWatch<T extends KubernetesObject>(
 }
 
 /** Waits until there is a reason to look; tells how long to wait next time if this look finds nothing. */
-async function waitFor(
+export async function untilMoved(
   interest: Interest,
   revision: number,
   pause: number,
   signal: AbortSignal,
-  { hints, clock, random }: HintedOptions,
+  { hints, clock, random }: Omit<HintedOptions, "log">,
 ): Promise<number> {
   const started = clock.now();
   const blind = !hints.connected;

@@ -20,12 +20,17 @@ export interface SignerOptions {
   credentials?: Credentials;
 }
 
+/** What the machine signs with. */
+export const credentialsOf = ({ region, credentials }: SignerOptions): Credentials =>
+  credentials ?? fromNodeProviderChain({ clientConfig: { region } });
+
 /** Signs requests to API Gateway by Signature Version 4. Rejects when the machine has no credentials. */
-export function requestSigner({ region, credentials }: SignerOptions): Signer {
+export function requestSigner(options: SignerOptions): Signer {
+  const { region } = options;
   const signer = new SignatureV4({
     service: "execute-api",
     region,
-    credentials: credentials ?? fromNodeProviderChain({ clientConfig: { region } }),
+    credentials: credentialsOf(options),
     sha256: Sha256,
   });
   return async ({ method, url, body }) => {

@@ -8,8 +8,12 @@ import { type Upgrades, upgradeServer } from "./upgrades.ts";
 export interface LinkOptions extends LinkedPods {
   /** The server's URL, such as `https://127.0.0.1:6443`. */
   server: string;
-  /** Its authority, and the node's certificate with its key, in PEM. */
-  tls?: { ca: string; cert: string; key: string };
+  /** Its authority, and the node's certificate with its key where that says who dials, in PEM. */
+  tls?: { ca: string; cert?: string; key?: string };
+  /** What each dial shows besides, such as a token: made anew each time. */
+  headers?: () => Promise<Record<string, string>>;
+  /** The longest pause between dials, in milliseconds; ten seconds unless told. */
+  longestBackoff?: number;
   clock: Clock;
   log: Log;
 }
@@ -17,46 +21,62 @@ export interface LinkOptions extends LinkedPods {
 export interface Link {
   /** Whether the link is up. */
   readonly connected: boolean;
+  /** Dials no more, and resolves when the link that is up has ended; what runs over it goes on until then. */
+  retire(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const firstBackoff = 200;
-const longestBackoff = 10_000;
+const usualBackoff = 10_000;
+/** A link that held for so long makes the next break a new trouble. */
+const settled = 10_000;
+/** Who does not answer for so long is not there. */
+const handshakeMilliseconds = 10_000;
 /** A link over which nothing has come for so long is taken for broken. */
 const pingMilliseconds = 15_000;
 
 /** Keeps a link to the server: dials, serves, and dials again when it breaks. */
 export function startLink(options: LinkOptions): Link {
-  const { clock, log } = options;
+  const { clock, log, longestBackoff = usualBackoff } = options;
   const stopping = new AbortController();
+  /** No dial follows. */
+  const retiring = new AbortController();
   const upgrades = upgradeServer(options);
   let connected = false;
   let backoff = firstBackoff;
   const keep = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
+    while (!retiring.signal.aborted) {
+      let up = Number.POSITIVE_INFINITY;
       try {
         await dialOnce(options, upgrades, stopping.signal, () => {
           connected = true;
-          backoff = firstBackoff;
-          log.info("the link to the server is up", { node: options.node });
+          up = clock.now();
+          log.info("the link to the server is up", { node: options.node, server: options.server });
         });
       } catch (error) {
         log.debug("the link to the server failed", { node: options.node, error: messageOf(error) });
       }
       connected = false;
-      await sleep(clock, backoff, stopping.signal);
+      if (clock.now() - up >= settled) backoff = firstBackoff;
+      await sleep(clock, backoff, retiring.signal);
       backoff = Math.min(backoff * 2, longestBackoff);
     }
+    upgrades.close();
   };
   const keeping = keep();
   return {
     get connected() {
       return connected;
     },
-    stop: async () => {
+    retire() {
+      retiring.abort();
+      if (!connected) stopping.abort();
+      return keeping;
+    },
+    stop() {
+      retiring.abort();
       stopping.abort();
-      await keeping;
-      upgrades.close();
+      return keeping;
     },
   };
 }
@@ -64,7 +84,14 @@ export function startLink(options: LinkOptions): Link {
 /** One link, until it ends. */
 async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortSignal, up: () => void): Promise<void> {
   const url = `${options.server.replace(/^http/, "ws")}/link/${encodeURIComponent(options.node)}`;
-  const socket = new WebSocket(url, { ...(options.tls ?? {}), perMessageDeflate: false });
+  const headers = await options.headers?.();
+  if (signal.aborted) return;
+  const socket = new WebSocket(url, {
+    ...(options.tls ?? {}),
+    ...(headers ? { headers } : {}),
+    perMessageDeflate: false,
+    handshakeTimeout: handshakeMilliseconds,
+  });
   // Before it opens: what arrives on an open socket without a stream is lost.
   const duplex = createWebSocketStream(socket);
   const ended = new Promise<void>((resolve, reject) => {
