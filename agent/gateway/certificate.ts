@@ -8,7 +8,7 @@ import {
   secret as secrets,
 } from "#api";
 import { type Certificate, createAuthority, issue } from "#auth/certificates";
-import { type Clock, clone, isReason } from "#base";
+import { type Clock, isReason } from "#base";
 import type { Client } from "#client";
 
 /**
@@ -18,6 +18,11 @@ import type { Client } from "#client";
 const kept = { namespace: "kube-system", name: "skiff-gateway" };
 /** Where people find the address and the authority's certificate. */
 const shown = { namespace: "kube-public", name: "skiff-gateway" };
+/**
+ * Where agents find both. Not where people do, though there is nothing secret in it: whoever may write here says to
+ * whom agents open their pods, and who writes the system's secrets has that power already.
+ */
+const shownToNodes = { namespace: "kube-system", name: "skiff-gateway-link" };
 
 const days = 90;
 
@@ -48,36 +53,52 @@ export async function openAuthority(client: Client, clock: Clock): Promise<Certi
   }
 }
 
-/** A certificate for the gateway, good for 90 days; its key is kept nowhere. */
-export const issueServer = (authority: Certificate, name: string, clock: Clock): Promise<Certificate> =>
+/** A certificate for the gateway under these names and addresses, good for 90 days; its key is kept nowhere. */
+export const issueServer = (authority: Certificate, names: readonly string[], clock: Clock): Promise<Certificate> =>
   issue({
     authority,
     subject: { commonName: "kube-apiserver" },
-    names: [name, "localhost", "127.0.0.1"],
+    names: [...new Set([...names, "localhost", "127.0.0.1"])],
     days,
     now: clock.now(),
   });
 
-/** Everybody who is known may read it: without it nobody can check the gateway. */
-const readers: { role: Role; binding: RoleBinding } = {
-  role: {
-    metadata: shown,
-    rules: [{ apiGroups: [""], resources: ["configmaps"], resourceNames: [shown.name], verbs: ["get"] }],
-  },
-  binding: {
-    metadata: shown,
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: shown.name },
-    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:authenticated" }],
-  },
-};
+/** Who may read what is shown: the objects that say so, under the same name. */
+function readers(what: { namespace: string; name: string }, resource: string, group: string) {
+  const role: Role = {
+    metadata: { ...what },
+    rules: [{ apiGroups: [""], resources: [resource], resourceNames: [what.name], verbs: ["get"] }],
+  };
+  const binding: RoleBinding = {
+    metadata: { ...what },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: what.name },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: group }],
+  };
+  return { role, binding };
+}
 
-/** Tells where the gateway is and what checks it. What is there already is not written again. */
+async function letRead(client: Client, { role, binding }: ReturnType<typeof readers>): Promise<void> {
+  await created(client.create(roles, role));
+  await created(client.create(roleBindings, binding));
+}
+
+/**
+ * Tells people where the gateway is and what checks it. Everybody who is known may read it: without it nobody can check
+ * the gateway. What is there already is not written again.
+ */
 export async function show(client: Client, server: string, ca: string): Promise<void> {
   const data = { server, "ca.crt": ca };
-  if (!(await created(client.create(configMaps, { metadata: shown, data }))))
+  if (!(await created(client.create(configMaps, { metadata: { ...shown }, data }))))
     await client.patch(configMaps, shown, { data }, { type: "merge" });
-  await created(client.create(roles, clone(readers.role)));
-  await created(client.create(roleBindings, clone(readers.binding)));
+  await letRead(client, readers(shown, "configmaps", "system:authenticated"));
+}
+
+/** Tells agents where to dial. What they may read comes last: they are told of it when it is there. */
+export async function showToNodes(client: Client, server: string, ca: string): Promise<void> {
+  await letRead(client, readers(shownToNodes, "secrets", "system:nodes"));
+  const data = { server: encode(server), "ca.crt": encode(ca) };
+  if (!(await created(client.create(secrets, { metadata: { ...shownToNodes }, type: "Opaque", data }))))
+    await client.patch(secrets, shownToNodes, { data }, { type: "merge" });
 }
 
 /** Whether it was made now; false when it was there. */

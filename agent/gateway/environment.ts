@@ -22,6 +22,8 @@ const Environment = z.object({
   /** The DNS name under which clients find the gateway, and the port. */
   SKIFF_GATEWAY_NAME: word,
   SKIFF_PORT: z.coerce.number().int().min(0).max(65_535),
+  /** Where ECS tells a task about itself; set by ECS. */
+  ECS_CONTAINER_METADATA_URI_V4: url.optional(),
   /** Instead of STS's own host. */
   AWS_ENDPOINT_URL_STS: url.optional(),
 });

@@ -8,9 +8,11 @@ import { fargateWork, type PodEvents } from "#cloud/fargate";
 import { logLinks, podLogs } from "#cloud/pod-logs";
 import { type ControlPlane, controlPlane } from "#controlplane";
 import { announcer } from "#reconcile/sqs";
+import { ownAddress } from "./address.ts";
 import { services } from "./aws.ts";
-import { issueServer, openAuthority, show } from "./certificate.ts";
+import { issueServer, openAuthority, show, showToNodes } from "./certificate.ts";
 import type { Environment } from "./environment.ts";
+import { ways } from "./ways.ts";
 
 export interface Gateway {
   port: number;
@@ -20,6 +22,8 @@ export interface Gateway {
 
 /** The certificate is good for thirteen weeks; one that fails to be made has twelve more tries. */
 const renewal = 7 * 24 * 3_600_000;
+/** When it is tried again to write down where the gateway is. */
+const tellingPause = 60_000;
 
 /** Serves the cluster's API until it is stopped. Rejects when the tables do not answer or the port cannot be had. */
 export async function startGateway(told: Environment, log: Log): Promise<Gateway> {
@@ -64,9 +68,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
       ...{ clock, log },
     }),
     audit: (event) => log.info("a request was answered", { audit: event }),
-    links: {
-      request: (node, path, signal) => (links.has(node) ? links : fromLogs).request(node, path, signal),
-    },
+    links: ways({ links, fromLogs, clock, log }),
   });
   const seen: PodEvents = (change) => plane.server.event(pods, change) as ReturnType<PodEvents>;
   const announce = announcer({
@@ -75,8 +77,12 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
     schedule: aws.queues.schedule,
     tasks: { queue: aws.queues.fargate, workOf: (type, change) => fargateWork(type, change, seen) },
   });
-  const authority = await openAuthority(plane.client, clock);
-  const newCertificate = () => issueServer(authority, told.SKIFF_GATEWAY_NAME, clock);
+  const [authority, address] = await Promise.all([
+    openAuthority(plane.client, clock),
+    ownAddress(told.ECS_CONTAINER_METADATA_URI_V4, log),
+  ]);
+  const names = [told.SKIFF_GATEWAY_NAME, ...(address === undefined ? [] : [address])];
+  const newCertificate = () => issueServer(authority, names, clock);
   const host = await serve({
     server: withoutLostTunnels(plane.server, links),
     ...{ links, log },
@@ -94,16 +100,23 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
     });
   };
   renewLater();
-  try {
-    await show(plane.client, `https://${told.SKIFF_GATEWAY_NAME}:${host.port}`, authority.cert);
-  } catch (error) {
-    // It serves all the same, and those who know the address have what they need.
-    log.warn("the gateway's address could not be written down", { error });
-  }
+  let telling: Timer | undefined;
+  const tell = async (): Promise<void> => {
+    try {
+      await show(plane.client, `https://${told.SKIFF_GATEWAY_NAME}:${host.port}`, authority.cert);
+      if (address !== undefined) await showToNodes(plane.client, `https://${address}:${host.port}`, authority.cert);
+    } catch (error) {
+      // It serves all the same, and those who know the address have what they need.
+      log.warn("the gateway's address could not be written down yet", { error });
+      telling = clock.timer(tellingPause, () => void tell());
+    }
+  };
+  await tell();
   return {
     port: host.port,
     async stop() {
       timer.cancel();
+      telling?.cancel();
       await host.close();
       await plane.stop();
       await aws.store.close();
