@@ -17,7 +17,7 @@ const container = (task: Found): Any => task.Properties["ContainerDefinitions"][
 const refersTo = (value: unknown, id: string): boolean => JSON.stringify(value).includes(`"${id}"`);
 
 describe("the gateway", () => {
-  test("is reached by those who are named and through the load balancer alone", () => {
+  test("is reached by those who are named through the load balancer, by nodes, and by nobody else", () => {
     const access = one("AWS::EC2::SecurityGroup", "Access");
     expect(access.Properties["SecurityGroupIngress"]).toMatchObject([
       { CidrIp: most.gateway.allow[0], FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" },
@@ -27,9 +27,14 @@ describe("the gateway", () => {
     const ingress = resources(made, "AWS::EC2::SecurityGroupIngress").filter(({ Properties }) =>
       refersTo(Properties["GroupId"], task.id),
     );
-    expect(ingress).toHaveLength(1);
-    expect(ingress[0]?.Properties).toMatchObject({ FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" });
-    expect(refersTo(ingress[0]?.Properties["SourceSecurityGroupId"], access.id)).toBe(true);
+    expect(ingress).toHaveLength(2);
+    const port = { FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" };
+    for (const { Properties } of ingress) expect(Properties).toMatchObject(port);
+    const sources = ingress.map(({ Properties }) => Properties["SourceSecurityGroupId"]);
+    expect(sources.filter((source) => refersTo(source, access.id))).toHaveLength(1);
+    // Of another stack: what runs pods is there before the gateway.
+    const nodes = resources(made, "AWS::EC2::SecurityGroup").find(({ id }) => /^Nodes/.test(id))!;
+    expect(sources.filter((source) => JSON.stringify(source).includes(`FnGetAtt${nodes.id}GroupId`))).toHaveLength(1);
     const [balancer] = resources(made, "AWS::ElasticLoadBalancingV2::LoadBalancer");
     expect(balancer?.Properties).toMatchObject({ Type: "network", Scheme: "internet-facing" });
     expect(refersTo(balancer?.Properties["SecurityGroups"], access.id)).toBe(true);
@@ -77,6 +82,21 @@ describe("the gateway", () => {
     made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443 } });
     expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).Image).toBe(image);
     expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Port"]).toBe(443);
+    made = await synthesize(most);
+  });
+
+  test("is looked for by agents where there is one, and by none elsewhere", async () => {
+    const scripts = (): string[] =>
+      resources(made, "AWS::EC2::LaunchTemplate").map(({ Properties }) =>
+        JSON.stringify(Properties["LaunchTemplateData"].UserData),
+      );
+    expect(scripts()).toHaveLength(most.nodeGroups.length + 1);
+    const gateway = `"gateway":{"clusterId":"${most.account}/${most.region}/${most.cluster}"}`;
+    for (const script of scripts()) expect(script.replaceAll("\\", "")).toContain(gateway);
+    const { gateway: _, ...without } = most;
+    made = await synthesize(without);
+    expect(scripts()).toHaveLength(most.nodeGroups.length + 1);
+    for (const script of scripts()) expect(script).not.toContain("clusterId");
     made = await synthesize(most);
   });
 

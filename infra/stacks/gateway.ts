@@ -66,6 +66,8 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
     allowAllOutbound: true,
   });
   back.addIngressRule(front, ec2.Port.tcp(port), "the load balancer");
+  // Agents dial the task itself: to the load balancer they would come from public addresses, which no group names.
+  back.addIngressRule(nodes.securityGroup, ec2.Port.tcp(port), "the agents of nodes");
   const { dnsName, targets, listener } = loadBalancer(stack, config, nodes, front);
   const task = taskDefinition(stack, config, parts, { image: server, dnsName });
   const service = new ecs.CfnService(stack, "Gateway", {

@@ -73,6 +73,8 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
       runtime: "containerd",
       dataDir: "/var/lib/skiff",
       podLogGroup: partOf(parts.environment, "SKIFF_POD_LOG_GROUP"),
+      // Without one, agents look for none.
+      ...(config.gateway ? { gateway: { clusterId: partOf(parts.environment, "SKIFF_CLUSTER_ID") } } : {}),
       registryMirrors: [],
       verbose: false,
     },
