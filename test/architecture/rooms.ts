@@ -269,7 +269,16 @@ export const rooms: Readonly<Record<string, Room>> = {
 };
 
 /** Tests stand beside the code that they test; they also get the builders, the fakes and the drivers that need nothing. */
-export const testsAlsoSee = ["test/*", "lib/store/*", "lib/cloud/*", "agent/*", "lib/client", "lib/api", "lib/auth"];
+export const testsAlsoSee = [
+  "test/*",
+  "lib/store/*",
+  "lib/cloud/*",
+  "lib/auth/*",
+  "agent/*",
+  "lib/client",
+  "lib/api",
+  "lib/auth",
+];
 export const testsAlsoUse = [
   "vitest",
   "fast-check",

@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import { badRequest, serviceUnavailable, silentLog } from "#base";
+import { handClock } from "#test/make";
+import { ways } from "./ways.ts";
+
+const logs = "/containerLogs/default/web/main?tailLines=3";
+const stats = "/stats/summary";
+type Answer = (signal: AbortSignal) => Promise<{ status: number; body: string }>;
+
+/** Nodes of which `i-1` has an agent that answers like this, and all have logs in the service. */
+function open(agent: Answer, service = async (): Promise<string> => "of the service") {
+  const clock = handClock();
+  const bodyOf = async function* (text: string) {
+    yield Buffer.from(text);
+  };
+  const { request } = ways({
+    links: {
+      has: (node) => node === "i-1",
+      request: async (_node, _path, signal) => {
+        const { status, body } = await agent(signal);
+        return { status, headers: {}, body: bodyOf(body) };
+      },
+    },
+    fromLogs: { request: async () => ({ status: 200, headers: {}, body: bodyOf(await service()) }) },
+    ...{ clock, log: silentLog },
+  });
+  const read = async (node: string, path: string, signal = new AbortController().signal): Promise<string> => {
+    let text = "";
+    for await (const part of (await request(node, path, signal)).body) text += Buffer.from(part);
+    return text;
+  };
+  return { clock, read };
+}
+
+test("who has dialled in is asked; the others' logs are read where nodes send them", async () => {
+  const { read } = open(async () => ({ status: 200, body: "of the agent" }));
+  expect(await read("i-1", logs)).toBe("of the agent");
+  expect(await read("i-1", stats)).toBe("of the agent");
+  expect(await read("i-2", logs)).toBe("of the service");
+});
+
+test("logs that the agent has no more, or does not give, are read there as well; nothing else is", async () => {
+  const answers: Answer[] = [
+    async () => ({ status: 404, body: "{}" }),
+    async () => Promise.reject(serviceUnavailable("it did not answer")),
+  ];
+  for (const agent of answers) expect(await open(agent).read("i-1", logs)).toBe("of the service");
+  expect(await open(answers[0]!).read("i-1", stats)).toBe("{}");
+  await expect(open(answers[1]!).read("i-1", stats)).rejects.toThrow("it did not answer");
+  const neither = open(answers[0]!, async () => Promise.reject(badRequest("previous container not found")));
+  await expect(neither.read("i-1", logs)).rejects.toThrow("previous container not found");
+});
+
+const never: Answer = (signal) =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(serviceUnavailable("cut off"))));
+
+test("an agent that says nothing for ten seconds is passed over", async () => {
+  const { clock, read } = open(never);
+  const reading = read("i-1", logs);
+  clock.move(10_000);
+  expect(await reading).toBe("of the service");
+});
+
+test("a client that has gone is the end of it", async () => {
+  const { read } = open(never);
+  const client = new AbortController();
+  const reading = read("i-1", logs, client.signal);
+  client.abort();
+  await expect(reading).rejects.toThrow("nobody waits");
+});
+
+test("what the agent has begun to say may take as long as it likes", async () => {
+  let seen: AbortSignal | undefined;
+  const { clock, read } = open(async (signal) => {
+    seen = signal;
+    return { status: 200, body: "slowly" };
+  });
+  expect(await read("i-1", logs)).toBe("slowly");
+  clock.move(60_000);
+  expect(seen?.aborted).toBe(false);
+});

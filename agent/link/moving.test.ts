@@ -1,0 +1,132 @@
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { afterEach, expect, test } from "vitest";
+import { WebSocketServer } from "ws";
+import { createLinks } from "#agent/host";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { type Clock, silentLog, systemClock } from "#base";
+import { handClock } from "#test/make";
+import { type LinkOptions, movingLink, startLink } from "./index.ts";
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+const until = (look: () => unknown) => expect.poll(look, { timeout: 10_000, interval: 5 });
+
+/** A server that lets agents in, or not. */
+async function host({ refuses = false } = {}) {
+  const links = createLinks(silentLog);
+  const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  const shown: (string | undefined)[] = [];
+  const server = createServer();
+  server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head) => {
+    shown.push(incoming.headers.authorization);
+    if (refuses) return void socket.end("HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n");
+    agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add(incoming.url!.slice(6), webSocket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closing.push(() => {
+    links.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ca: "" };
+  const healthy = async (): Promise<number> => {
+    const { status, body } = await links.request("node-1", "/healthz", new AbortController().signal);
+    for await (const _ of body);
+    return status;
+  };
+  /** Waits until the agent is here, and knows it. */
+  const arrived = async (): Promise<void> => {
+    await until(() => links.has("node-1")).toBe(true);
+    expect(await healthy()).toBe(200);
+  };
+  return { links, shown, place, healthy, arrived };
+}
+
+function agent(clock: Clock, more: Partial<LinkOptions> = {}) {
+  const runtime = fakeRuntime({ clock: systemClock });
+  let dials = 0;
+  const headers = async () => ({ authorization: `Bearer ${++dials}` });
+  const link = movingLink(({ server }) =>
+    startLink({ node: "node-1", runtime, find: () => undefined, log: silentLog, headers, server, clock, ...more }),
+  );
+  closing.push(() => link.stop());
+  return link;
+}
+
+test("a server that moves is dialled where it is; the link to where it was lives as long as that one", async () => {
+  const clock = handClock();
+  const link = agent(clock);
+  const [first, second] = [await host(), await host()];
+  link.move(first.place);
+  await first.arrived();
+  link.move({ ...first.place });
+  link.move(second.place);
+  await second.arrived();
+  expect([await first.healthy(), await second.healthy()]).toEqual([200, 200]);
+  first.links.close();
+  await until(() => first.links.has("node-1")).toBe(false);
+  // The other is dialled again, and with something new to show.
+  second.links.close();
+  await until(() => second.links.has("node-1")).toBe(false);
+  await until(() => {
+    clock.move(1000);
+    return second.links.has("node-1");
+  }).toBe(true);
+  expect([first.shown, second.shown]).toEqual([["Bearer 1"], ["Bearer 2", "Bearer 3"]]);
+});
+
+test("one that has gone is not dialled again, and what is up stays up", async () => {
+  const clock = handClock();
+  const link = agent(clock);
+  const { links, shown, place, healthy, arrived } = await host();
+  link.move(place);
+  await arrived();
+  link.move(undefined);
+  expect(await healthy()).toBe(200);
+  links.close();
+  await until(() => links.has("node-1")).toBe(false);
+  const other = await host();
+  link.move(other.place);
+  await until(() => {
+    clock.move(60_000);
+    return other.links.has("node-1");
+  }).toBe(true);
+  expect(shown.length).toBe(1);
+});
+
+test("a stop ends links of servers that were left, too", async () => {
+  const link = agent(handClock());
+  const [first, second] = [await host(), await host()];
+  link.move(first.place);
+  await first.arrived();
+  link.move(second.place);
+  await second.arrived();
+  await link.stop();
+  await until(() => [first.links.has("node-1"), second.links.has("node-1")]).toEqual([false, false]);
+});
+
+test("who is refused, or has nothing to show, tries ever more rarely", async () => {
+  for (const more of [{}, { headers: async () => Promise.reject(new Error("no credentials")) }]) {
+    const pauses: number[] = [];
+    const clock: Clock = {
+      now: () => 0,
+      timer(milliseconds, run) {
+        pauses.push(milliseconds);
+        const soon = setImmediate(run);
+        return { cancel: () => clearImmediate(soon) };
+      },
+    };
+    const { place } = await host({ refuses: true });
+    const link = agent(clock, { longestBackoff: 60_000, ...more });
+    link.move(place);
+    await until(() => pauses.length).toBeGreaterThan(11);
+    await link.stop();
+    const doubling = [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000];
+    expect(pauses.slice(0, 11)).toEqual(doubling);
+  }
+});
