@@ -25,6 +25,8 @@ export const SocketEvent = z.object({
 export const InstanceEvent = z.object({
   source: z.literal("aws.ec2"),
   "detail-type": z.enum(["EC2 Instance State-change Notification", "EC2 Spot Instance Interruption Warning"]),
+  /** When it happened; it may be told much later, and more than once. */
+  time: z.iso.datetime().optional(),
   detail: z.object({ "instance-id": z.string(), state: z.string().optional() }),
 });
 

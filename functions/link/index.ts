@@ -13,7 +13,7 @@ import { endRelay } from "./relay.ts";
 import { agentOf, hear, ticketIn } from "./socket.ts";
 
 export const handler = lambda(LinkEvent, async (event) => {
-  if ("detail" in event) return instanceChanged(openPlane().client, event);
+  if ("detail" in event) return instanceChanged(openPlane().client, connections().heard, event);
   return socket(event);
 });
 

@@ -7,11 +7,19 @@ import type { InstanceEvent } from "./events.ts";
 
 const gone = new Set(["shutting-down", "terminated"]);
 
+/** When a node was last heard, in milliseconds since the epoch. */
+type Heard = (node: string) => Promise<number | undefined>;
+
 /**
  * An instance is a node of the same name. One that goes for ever takes its Node along, as upstream's cloud node
- * controller has it; one that stops is not heard any more; one that Spot takes back gets nothing new.
+ * controller has it; one that stops is not heard any more, unless it has been heard since; one that Spot takes back
+ * gets nothing new.
  */
-export async function instanceChanged(client: Client, event: z.infer<typeof InstanceEvent>): Promise<void> {
+export async function instanceChanged(
+  client: Client,
+  heard: Heard,
+  event: z.infer<typeof InstanceEvent>,
+): Promise<void> {
   const { "instance-id": name, state } = event.detail;
   const node = await client.get(nodes, { name }).catch((error: unknown) => {
     if (isReason(error, "NotFound")) return undefined;
@@ -22,7 +30,9 @@ export async function instanceChanged(client: Client, event: z.infer<typeof Inst
   log.info("an instance that is a node changes", { name, state: state ?? "interruption" });
   if (state === undefined) await cordon(client, node);
   else if (gone.has(state)) await client.remove(nodes, { name }, { uid: node.metadata.uid }).catch(unlessGone);
-  else await silence(client, node);
+  else if (event.time !== undefined && ((await heard(name)) ?? 0) > Date.parse(event.time)) {
+    log.info("a stop is told after the node was heard again", { name, time: event.time });
+  } else await silence(client, node);
 }
 
 function unlessGone(error: unknown): undefined {
