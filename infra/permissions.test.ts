@@ -24,6 +24,7 @@ const unnamable = new Set([
   "ecs:DeregisterTaskDefinition",
   "ecs:DescribeTaskDefinition",
   "ecs:DiscoverPollEndpoint",
+  "ecs:ListTaskDefinitionFamilies",
   "elasticloadbalancing:DescribeListeners",
   "elasticloadbalancing:DescribeLoadBalancerAttributes",
   "elasticloadbalancing:DescribeLoadBalancers",

@@ -182,7 +182,7 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
         because: "families are named after what is in the pod; what is before the wildcard is this cluster's prefix",
       },
       {
-        actions: ["ecs:DescribeTaskDefinition", "ecs:DeregisterTaskDefinition"],
+        actions: ["ecs:DescribeTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitionFamilies"],
         resources: ["*"],
         because: "ECS knows no resource for these actions",
       },

@@ -153,8 +153,14 @@ function named(spec: PodSpec, size: Size, settings: TaskSettings, made: Containe
     containerDefinitions: made,
   };
   const hash = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 40);
-  return { family: `skiff-${settings.cluster}-${hash}`, ...content };
+  return { family: familyOf(settings, hash), ...content };
 }
+
+const familyOf = ({ cluster }: TaskSettings, hash: string): string => `skiff-${cluster}-${hash}`;
+
+/** How all of a cluster's families begin; what follows is a hash, where it is no other cluster's. */
+export const familyPrefix = (settings: TaskSettings): string => familyOf(settings, "");
+export const isHash = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
 
 const variables = (env: Record<string, string>): Variable[] =>
   Object.entries(env)

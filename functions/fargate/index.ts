@@ -11,6 +11,7 @@ import { fargateQueue, hopping, laterOnFargate, openPlane, tasks } from "../port
 import { failuresOf, takenOf } from "../queue-event.ts";
 import { FargateEvent } from "./events.ts";
 import { kubelet } from "./kubelet.ts";
+import { unusedDefinitions } from "./unused.ts";
 
 export const handler = lambda(FargateEvent, async (event, invocation) => {
   const { context, settled } = openPlane().onDemand();
@@ -22,8 +23,10 @@ export const handler = lambda(FargateEvent, async (event, invocation) => {
     executionRole: told("SKIFF_TASK_EXECUTION_ROLE"),
   };
   const later = laterOnFargate();
-  const { controllers, taskChanged } = kubelet({ context, tasks: tasks(), later, settings });
+  const node = { context, tasks: tasks(), later, settings };
+  const { controllers: ofPods, taskChanged } = kubelet(node);
   if ("Records" in event) {
+    const controllers = [...ofPods, unusedDefinitions(node)];
     const failed = await workOff(takenOf(event), { controllers, context, queue: fargateQueue(), later, hopping });
     await settled();
     return failuresOf(failed);

@@ -26,6 +26,8 @@ function playTasks() {
       if (trouble.define) throw trouble.define;
       return `arn:${family}`;
     },
+    families: async () => [],
+    retire: async () => true,
     async run(request) {
       if (trouble.run) throw trouble.run;
       runs.push(request);

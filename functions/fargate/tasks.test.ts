@@ -69,6 +69,45 @@ describe("definitions", () => {
   });
 });
 
+describe("definitions that nobody needs", () => {
+  const day = 24 * 3_600_000;
+  const registeredAt = new Date("2030-01-01T00:00:00Z");
+  const there = { taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE", registeredAt } };
+
+  test("are found on every page", async () => {
+    const pages: Record<string, object> = {
+      "": { families: ["a", "b"], nextToken: "2" },
+      2: { families: ["c"] },
+    };
+    const { tasks, inputs } = open({
+      ListTaskDefinitionFamilies: ({ nextToken = "" }: { nextToken?: string }) => pages[nextToken],
+    });
+    expect(await tasks.families("skiff-demo-")).toEqual(["a", "b", "c"]);
+    expect(inputs[0]).toMatchObject({ familyPrefix: "skiff-demo-", status: "ACTIVE" });
+  });
+
+  test("go with all their revisions, and are not taken for known any more", async () => {
+    const left = [there, there];
+    const { tasks, calls } = open({ DescribeTaskDefinition: () => left[0] ?? fail(noSuch)() });
+    const DeregisterTaskDefinition = () => left.shift();
+    const again = open({ DescribeTaskDefinition: () => left[0] ?? fail(noSuch)(), DeregisterTaskDefinition });
+    await tasks.define(definition);
+    expect(calls).toEqual(["DescribeTaskDefinition"]);
+    expect(await again.tasks.retire(definition.family, registeredAt.getTime())).toBe(true);
+    const one = ["DescribeTaskDefinition", "DeregisterTaskDefinition"];
+    expect(again.calls).toEqual([...one, ...one, "DescribeTaskDefinition"]);
+  });
+
+  test("stay while they are young, and ECS is asked again when it has too much to do", async () => {
+    const young = open({ DescribeTaskDefinition: () => there });
+    expect(await young.tasks.retire("f", registeredAt.getTime() - day)).toBe(false);
+    expect(young.calls).toEqual(["DescribeTaskDefinition"]);
+    const DeregisterTaskDefinition = fail(failure("ThrottlingException", "Rate exceeded"));
+    const busy = open({ DescribeTaskDefinition: () => there, DeregisterTaskDefinition }).tasks;
+    await expect(busy.retire("f", registeredAt.getTime())).rejects.toBeInstanceOf(RetryAfter);
+  });
+});
+
 describe("running", () => {
   test("asks for one task on Fargate, under its token", async () => {
     const { tasks, inputs } = open({ RunTask: () => ({ tasks: [task] }) });
@@ -92,6 +131,7 @@ describe("running", () => {
 
   test.each([
     ["throttled", failure("ThrottlingException"), 1000, 5000],
+    ["a definition that went", failure("ClientException", "TaskDefinition is inactive"), 1000, 1000],
     ["no room", failure("ClientException", "Capacity is unavailable at this time."), 30_000, 30_000],
     ["the account's quota", failure("LimitExceededException"), 30_000, 30_000],
     ["something is wrong with the account", failure("InvalidParameterException", "No such subnet"), 91_000, 91_000],

@@ -1,8 +1,10 @@
 import {
   ConflictException,
+  DeregisterTaskDefinitionCommand,
   DescribeTaskDefinitionCommand,
   DescribeTasksCommand,
   type ECSClient,
+  ListTaskDefinitionFamiliesCommand,
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
   StopTaskCommand,
@@ -30,6 +32,13 @@ export interface RunRequest {
 export interface Tasks {
   /** The ARN of an active definition like this one; registers it where there is none. Rejects with Refused. */
   define(definition: Definition): Promise<string>;
+  /** Families of active definitions whose names begin so. */
+  families(prefix: string): Promise<string[]>;
+  /**
+   * Takes a family's definitions out of use and resolves with true, unless one was registered after this time, in
+   * milliseconds since the epoch. Tasks that run keep theirs; who wants one again registers it.
+   */
+  retire(family: string, after: number): Promise<boolean>;
   run(request: RunRequest): Promise<Task>;
   /** Undefined when ECS does not know the task (yet, or any more: it forgets an hour after a task's end). */
   describe(arn: string): Promise<Task | undefined>;
@@ -49,6 +58,7 @@ export interface TasksOptions {
 const pause = { throttled: 1000, spread: 4000, noRoom: 30_000, misconfigured: 91_000 };
 
 const throttled = /Throttl|TooManyRequests|Rate exceeded|Too many concurrent|RequestLimitExceeded/i;
+const inactive = /TaskDefinition is inactive/i;
 const noRoom = /LimitExceeded|Capacity is unavailable|RESOURCE|reached the limit/i;
 
 /** Tasks on Fargate, in ECS. */
@@ -70,10 +80,31 @@ export function ecsTasks({ ecs, cluster, subnets, securityGroups, random }: Task
   return {
     async define(definition) {
       const { family } = definition;
-      const there = known.get(family) ?? (await active(ecs, family).catch(patience));
+      const there = known.get(family) ?? (await active(ecs, family).catch(patience))?.arn;
       const arn = there ?? (await register(ecs, definition).catch(patience));
       known.set(family, arn);
       return arn;
+    },
+    async families(prefix) {
+      const found: string[] = [];
+      let nextToken: string | undefined;
+      do {
+        const asked = { familyPrefix: prefix, status: "ACTIVE", nextToken } as const;
+        const page = await ecs.send(new ListTaskDefinitionFamiliesCommand(asked)).catch(patience);
+        found.push(...(page.families ?? []));
+        nextToken = page.nextToken;
+      } while (nextToken !== undefined);
+      return found;
+    },
+    async retire(family, after) {
+      // More than one only where two registered it at once.
+      for (;;) {
+        const found = await active(ecs, family).catch(patience);
+        if (!found) return true;
+        if (found.registered > after) return false;
+        known.delete(family);
+        await ecs.send(new DeregisterTaskDefinitionCommand({ taskDefinition: found.arn })).catch(patience);
+      }
     },
     async run({ definition, token, startedBy, overrides }) {
       const command = new RunTaskCommand({
@@ -93,7 +124,7 @@ export function ecsTasks({ ecs, cluster, subnets, securityGroups, random }: Task
       const answer = await ecs.send(command).catch((error: unknown) => {
         // The token has been used, with a ConfigMap that was different then: that task is the one.
         if (error instanceof ConflictException && error.resourceIds?.[0]) return { conflict: error.resourceIds[0] };
-        // A definition may have been deregistered by hand: then it is looked for again.
+        // A definition may have been taken out of use: then it is looked for again.
         known.clear();
         return explained(error, patience);
       });
@@ -120,6 +151,7 @@ export function ecsTasks({ ecs, cluster, subnets, securityGroups, random }: Task
 /** Whatever else RunTask refuses is about the account, not the pod: it is tried again, slowly, until it is put right. */
 function explained(error: unknown, patience: (error: unknown) => never): never {
   const { $fault, name, message } = error as Error & { $fault?: string };
+  if (inactive.test(message)) throw new RetryAfter(pause.throttled, `${name}: ${message}`);
   try {
     return patience(error);
   } catch (reason) {
@@ -128,10 +160,14 @@ function explained(error: unknown, patience: (error: unknown) => never): never {
   }
 }
 
-async function active(ecs: TasksOptions["ecs"], family: string): Promise<string | undefined> {
+async function active(
+  ecs: TasksOptions["ecs"],
+  family: string,
+): Promise<{ arn: string; registered: number } | undefined> {
   try {
     const { taskDefinition } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: family }));
-    return taskDefinition?.status === "ACTIVE" ? taskDefinition.taskDefinitionArn : undefined;
+    const { taskDefinitionArn: arn, status, registeredAt } = taskDefinition ?? {};
+    return arn !== undefined && status === "ACTIVE" ? { arn, registered: registeredAt?.getTime() ?? 0 } : undefined;
   } catch (error) {
     const { name, message } = error as Error;
     if (name === "ClientException" && /unable to describe/i.test(message)) return undefined;

@@ -1,4 +1,4 @@
-import { type Kind, type Pod, pod as pods } from "#api";
+import { type Kind, node as nodes, type Pod, pod as pods } from "#api";
 import { isReason, messageOf } from "#base";
 import { fargateNode, work } from "#cloud/fargate";
 import type { ControlPlane } from "#controlplane";
@@ -136,4 +136,13 @@ async function resync(plane: ControlPlane, count: number): Promise<void> {
   const ofPod = ({ metadata: { namespace, name = "" } }: Pod): Sent =>
     sentOf({ controller: work.pod, key: { namespace, name }, cause: `resync@${count}`, hops: 0 });
   await fargateQueue().send(items.map(ofPod));
+  if (!(await hasFargate(plane))) return;
+  const definitions = { controller: work.definitions, key: { name: "unused" }, cause: `resync@${count}`, hops: 0 };
+  await fargateQueue().send([sentOf(definitions)]);
+}
+
+/** Without the node nobody reads its queue. */
+async function hasFargate({ client }: ControlPlane): Promise<boolean> {
+  const named = { fields: [{ field: "metadata.name", equal: true, value: fargateNode }] };
+  return (await client.list(nodes, named)).items.length > 0;
 }

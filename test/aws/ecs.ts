@@ -150,19 +150,36 @@ export function ecsService({ cluster, families, emit, step = 150 }: EcsOptions):
       check(input, families);
       const revision = definitions.filter(({ family }) => family === input["family"]).length + 1;
       const taskDefinitionArn = `${cluster.split(":cluster/")[0]}:task-definition/${input["family"]}:${revision}`;
-      definitions.push({ ...input, revision, taskDefinitionArn, status: "ACTIVE" });
+      const registeredAt = Date.now() / 1000;
+      definitions.push({ ...input, revision, taskDefinitionArn, status: "ACTIVE", registeredAt });
       return { taskDefinition: definitions.at(-1)! };
     },
     DescribeTaskDefinition({ taskDefinition }) {
-      const found = definitions.findLast(({ family }) => family === taskDefinition);
+      const found = definitions.findLast(({ family, status }) => family === taskDefinition && status === "ACTIVE");
       if (!found) throw new ServiceError("ClientException", "Unable to describe task definition.");
       return { taskDefinition: found };
+    },
+    DeregisterTaskDefinition({ taskDefinition }) {
+      const found = definitions.find(({ taskDefinitionArn }) => taskDefinitionArn === taskDefinition)!;
+      found["status"] = "INACTIVE";
+      return { taskDefinition: found };
+    },
+    // Two on a page, so that there are pages.
+    ListTaskDefinitionFamilies({ familyPrefix, status, nextToken = "0" }) {
+      const fit = definitions.filter((one) => one["family"].startsWith(familyPrefix) && one["status"] === status);
+      const all = [...new Set(fit.map(({ family }) => family))].sort();
+      const end = Number(nextToken) + 2;
+      return { families: all.slice(Number(nextToken), end), ...(end < all.length ? { nextToken: String(end) } : {}) };
     },
     RunTask(input) {
       if (input["cluster"] !== name) throw new ServiceError("ClusterNotFoundException", "Cluster not found.");
       if (!definitions.some(({ taskDefinitionArn }) => taskDefinitionArn === input["taskDefinition"])) {
         throw new ServiceError("ClientException", "TaskDefinition not found.");
       }
+      if (
+        !definitions.some((one) => one["taskDefinitionArn"] === input["taskDefinition"] && one["status"] === "ACTIVE")
+      )
+        throw new ServiceError("ClientException", "TaskDefinition is inactive");
       if (JSON.stringify(input["overrides"] ?? {}).length > 8192) throw new ServiceError("InvalidParameterException");
       const token = input["clientToken"];
       const known = tokens.get(token);

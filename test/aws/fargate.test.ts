@@ -142,6 +142,22 @@ describe("a Deployment that tolerates Fargate", () => {
   });
 });
 
+test("a definition that no pod has any more is taken out of use", async () => {
+  const statuses = () => stage.ecs.definitions.map(({ status }) => status);
+  /** Of a minute of its own: the queue takes the same key once a minute. */
+  const resync = (minutes: number) => {
+    const time = new Date(Date.now() + minutes * 60_000).toISOString();
+    return stage.functions.get("tick")!.call({ time, resync: true });
+  };
+  await resync(0);
+  await expect.poll(() => ecsCalls("ListTaskDefinitionFamilies"), patience).toBeGreaterThan(0);
+  await expect.poll(() => ecsCalls("DescribeTaskDefinition"), patience).toBeGreaterThan(1);
+  expect(statuses()).toEqual(["ACTIVE"]);
+  for (const definition of stage.ecs.definitions) definition["registeredAt"] -= 2 * 24 * 3600;
+  await resync(1);
+  await expect.poll(statuses, patience).toEqual(["INACTIVE"]);
+});
+
 describe("a pod", () => {
   test("that is deleted by force takes its task along", async () => {
     const pod = await client.create(pods, bare("forced"));

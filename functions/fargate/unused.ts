@@ -1,0 +1,58 @@
+import { type Pod, pod as pods } from "#api";
+import { fargateNode, work } from "#cloud/fargate";
+import { type AnyController, type ControllerContext, defineController } from "#reconcile";
+import { familyPrefix, isHash, planOf, type TaskSettings } from "./definition.ts";
+import { Missing } from "./env.ts";
+import { configMapsFor } from "./pods.ts";
+import { refusalOf } from "./refusals.ts";
+import { isOver } from "./status.ts";
+import type { Tasks } from "./tasks.ts";
+
+export interface UnusedOptions {
+  context: ControllerContext;
+  tasks: Tasks;
+  settings: TaskSettings;
+}
+
+/** A definition is kept for so long after it was registered, in milliseconds: its pod may still be on its way. */
+const kept = 24 * 3_600_000;
+/** ECS takes about one a second; what is left over goes another time. */
+const atOnce = 25;
+
+/** Takes definitions out of use that no pod has: each template that there ever was has left one. */
+export function unusedDefinitions({ context, tasks, settings }: UnusedOptions): AnyController {
+  const { client, clock, log } = context;
+  const used = async (): Promise<Set<string>> => {
+    const bound = { fields: [{ field: "spec.nodeName", equal: true, value: fargateNode }] };
+    const { items } = await client.list(pods, bound);
+    const families = items.map(async (pod) => {
+      if (isOver(pod.status?.phase) || refusalOf(pod)) return [];
+      try {
+        return [planOf(pod, await configMapsFor(client, pod), settings).definition.family];
+      } catch (error) {
+        // It cannot be started as it is, and will have another definition when it can.
+        if (error instanceof Missing) return [];
+        throw error;
+      }
+    });
+    return new Set((await Promise.all(families)).flat());
+  };
+  return defineController<Pod>({
+    name: work.definitions,
+    for: pods,
+    reconcile: async () => {
+      // First what there is, then what is used: what comes in between is too young to go.
+      const prefix = familyPrefix(settings);
+      const there = (await tasks.families(prefix)).filter((family) => isHash(family.slice(prefix.length)));
+      const needed = await used();
+      const unused = there.filter((family) => !needed.has(family));
+      const retired: string[] = [];
+      for (const family of unused) {
+        if (retired.length === atOnce) break;
+        if (await tasks.retire(family, clock.now() - kept)) retired.push(family);
+      }
+      if (retired.length > 0) log.info("task definitions that no pod has were taken out of use", { families: retired });
+      return undefined;
+    },
+  });
+}
