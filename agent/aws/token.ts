@@ -34,11 +34,7 @@ export function tokenMaker({ clusterId, clock, ...signing }: TokenOptions): () =
     headers: { host: hostname, [clusterHeader]: clusterId },
   };
   return async () => {
-    const { query = {} } = await signer.presign(request, {
-      expiresIn,
-      signingDate: new Date(clock.now()),
-      unhoistableHeaders: new Set([clusterHeader]),
-    });
+    const { query = {} } = await signer.presign(request, { expiresIn, signingDate: new Date(clock.now()) });
     const url = new URL(`https://${hostname}/`);
     for (const [name, value] of Object.entries(query)) url.searchParams.append(name, String(value));
     return `k8s-aws-v1.${Buffer.from(url.href).toString("base64url")}`;

@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { afterEach, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { createLinks } from "#agent/host";
 import { fakeRuntime } from "#agent/runtime/fake";
+import { createAuthority, issue } from "#auth/certificates";
 import { type Clock, silentLog, systemClock } from "#base";
 import { handClock } from "#test/make";
 import { type LinkOptions, movingLink, startLink } from "./index.ts";
@@ -129,4 +131,43 @@ test("who is refused, or has nothing to show, tries ever more rarely", async () 
     const doubling = [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000];
     expect(pauses.slice(0, 11)).toEqual(doubling);
   }
+});
+
+test("a server that another authority vouches for is shown nothing", async () => {
+  const now = Date.now();
+  const [ours, theirs] = [await createAuthority(now), await createAuthority(now)];
+  const named = { subject: { commonName: "kube-apiserver" }, days: 1, now };
+  const started: string[] = [];
+  let trouble = 0;
+  const open = async (authority: typeof ours, names: string[]): Promise<string> => {
+    const server = createSecureServer({ ...(await issue({ authority, names, ...named })) });
+    server.on("upgrade", ({ headers }: IncomingMessage, socket: Duplex) => {
+      started.push(headers.authorization ?? "");
+      socket.end("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closing.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const failures = { ...silentLog, debug: () => trouble++ };
+  const clock = handClock();
+  const runtime = fakeRuntime({ clock: systemClock });
+  const headers = async () => ({ authorization: "Bearer secret" });
+  const linked = { node: "node-1", runtime, find: () => undefined, log: failures, headers, clock };
+  const link = movingLink(({ server, ca }) => startLink({ ...linked, server, tls: { ca } }));
+  closing.push(() => link.stop());
+  for (const [authority, name] of [
+    [theirs, "127.0.0.1"],
+    [ours, "127.0.0.9"],
+  ] as const) {
+    const before = trouble;
+    link.move({ server: await open(authority, [name]), ca: ours.cert });
+    await until(() => trouble).toBe(before + 1);
+  }
+  expect(started).toEqual([]);
+  link.move({ server: await open(ours, ["127.0.0.1"]), ca: ours.cert });
+  await until(() => started).toEqual(["Bearer secret"]);
 });

@@ -43,11 +43,14 @@ export interface AgentOptions {
   instance: Instance;
   folder: string;
   labels?: Record<string, string>;
+  /** The cluster may have a gateway. */
+  gateway?: boolean;
   output?: (line: string) => void;
 }
 
 /** Starts the bundled agent with the configuration that an instance's first start writes, but for played containers. */
-export function startAgent({ stage, built, instance: own, folder, labels = {}, output }: AgentOptions): Agent {
+export function startAgent(options: AgentOptions): Agent {
+  const { stage, built, instance: own, folder, labels = {}, gateway = false, output } = options;
   mkdirSync(folder, { recursive: true });
   const config = join(folder, "agent.json");
   const group = environmentOf(built, "SKIFF_POD_LOG_GROUP");
@@ -62,6 +65,7 @@ export function startAgent({ stage, built, instance: own, folder, labels = {}, o
       runtime: "fake",
       dataDir: join(folder, "data"),
       podLogGroup: group,
+      ...(gateway ? { gateway: { clusterId: stage.clusterId } } : {}),
       registryMirrors: [],
       verbose: false,
       labels,

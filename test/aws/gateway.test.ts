@@ -1,10 +1,18 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   serviceAccount as accounts,
   configMap as configMaps,
+  node as nodes,
+  type Pod,
   pod as pods,
   secret as secrets,
   type TokenRequest,
@@ -12,12 +20,18 @@ import {
 import { issue } from "#auth/certificates";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
+import { type Agent, instance, startAgent, whoseInstance } from "./agents.ts";
 import { builtOnce } from "./built-once.ts";
 import { type GatewayProcess, gatewayInstance, startGateway } from "./gateway.ts";
 import { ann, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
-/* The gateway's bundle as a process over the same tables as the functions' bundles, with kubectl before it. */
+/*
+ * The gateway's bundle as a process over the same tables as the functions' bundles, with kubectl before it and an agent
+ * behind it that has been there for longer.
+ */
+
+const [own, other] = [instance("i-0ddddddddddddddd1"), instance("i-0ddddddddddddddd2")];
 
 let built: Built;
 let stage: Stage;
@@ -28,16 +42,33 @@ let client: HttpClient;
 let ca: string;
 let folder: string;
 let kubeconfig: string;
+let agent: Agent;
+const lines: string[] = [];
 const calls: string[] = [];
 const namespace = "default";
 const patience = { timeout: 30_000, interval: 100 };
 
+const start = (): Agent =>
+  startAgent({
+    ...{ stage, built, instance: own, folder: join(folder, own.id), gateway: true },
+    output: (line) => lines.push(line),
+  });
+const said = () => lines.slice(-20).join("\n");
+/** Waits until something is so; also outside of tests. */
+async function until(what: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; !(await what().catch(() => false)); ) {
+    if (Date.now() > end) throw new Error(`it did not come: ${said()}`);
+    await new Promise((done) => setTimeout(done, patience.interval));
+  }
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-gateway-"));
   built = builtOnce();
+  const whose = whoseInstance(built, [own, other]);
   stage = await openStage({
     built,
-    whoIs,
+    whoIs: (key) => whoIs(key) ?? whose(key),
     fault: ({ instance, target }) => {
       if (instance === gatewayInstance) calls.push(target);
       return undefined;
@@ -46,6 +77,11 @@ beforeAll(async () => {
   await stage.deploy();
   const token = await tokenFor(ann, stage.clusterId);
   functions = httpClient({ server: stage.url, ca: stage.ca, token });
+  agent = start();
+  await until(async () => {
+    const { status } = await functions.get(nodes, { name: own.id });
+    return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+  });
   gateway = await startGateway(stage, built);
   // As people find it: through API Gateway, whose certificate they can check already.
   const { data } = await functions.get(configMaps, { namespace: "kube-public", name: "skiff-gateway" });
@@ -57,16 +93,24 @@ beforeAll(async () => {
 afterAll(async () => {
   functions?.close();
   client?.close();
+  await agent?.stop();
   await gateway?.stop();
   await stage?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
-const run = (words: string, cut?: number): Promise<Outcome> =>
+const run = (words: string, cut?: number, { stdin = "", by = kubeconfig } = {}): Promise<Outcome> =>
   kubectl(
-    { kubectl: findKubectls().at(-1)!, kubeconfig, namespace, home: folder, editor: "/bin/true" },
-    { run: words, ...(cut === undefined ? {} : { cut }) },
+    { kubectl: findKubectls().at(-1)!, kubeconfig: by, namespace, home: folder, editor: "/bin/true" },
+    { run: words, stdin, ...(cut === undefined ? {} : { cut }) },
   );
+
+/** A pod on the agent's node, when it runs. */
+async function place(name: string, script: string, more: object = {}): Promise<void> {
+  const containers = [{ name: "main", image: "busybox", command: ["sh", "-c", script], ...more }];
+  await client.create(pods, { metadata: { namespace, name }, spec: { nodeName: own.id, containers } } as Pod);
+  await until(async () => (await client.get(pods, { namespace, name })).status?.phase === "Running");
+}
 
 /** What a watch of one object has told so far; it is not ended by us before its signal. */
 function watchNamed(name: string) {
@@ -181,22 +225,139 @@ describe("who comes in", () => {
   });
 });
 
+describe("an agent that was there before", () => {
+  const shell = "shell";
+
+  test("finds it by itself and runs commands, with input and exit codes", async () => {
+    await place(shell, "echo begun; nc -l -p 8080");
+    const hello = () => run(`exec ${shell} -- echo hello`);
+    await expect.poll(hello, { ...patience, message: said() }).toMatchObject({ code: 0, out: "hello\n" });
+    const through = { stdin: "through and back\n" };
+    expect(await run(`exec -i ${shell} -- cat`, undefined, through)).toMatchObject({ code: 0, out: through.stdin });
+    expect(await run(`exec ${shell} -- sh -c 'echo no >&2; exit 3'`)).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/^no\ncommand terminated with exit code 3\n/),
+    });
+    await place("listener", "cat", { stdin: true, stdinOnce: true });
+    expect((await run("attach -i listener", undefined, { stdin: "hear me\n" })).out).toContain("hear me\n");
+  });
+
+  test("takes and gives files, and passes connections on", async () => {
+    const [from, back] = [join(folder, "from.bin"), join(folder, "back.bin")];
+    writeFileSync(from, randomBytes(2 * 1024 * 1024 + 17));
+    expect(await run(`cp ${from} ${shell}:/tmp/copied`)).toMatchObject({ code: 0 });
+    expect(await run(`cp ${shell}:/tmp/copied ${back}`)).toMatchObject({ code: 0 });
+    expect(readFileSync(back).equals(readFileSync(from))).toBe(true);
+    const child = spawn(findKubectls().at(-1)!, ["port-forward", shell, ":8080", "-n", namespace], {
+      env: { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: kubeconfig },
+    });
+    let out = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (out += chunk));
+    const port = () => Number(/Forwarding from 127\.0\.0\.1:(\d+)/.exec(out)?.[1] ?? 0);
+    await expect.poll(port, patience).toBeGreaterThan(0);
+    const socket = connect(port(), "127.0.0.1");
+    socket.write("ping");
+    const [answer] = await once(socket, "data");
+    expect(String(answer)).toBe("ping");
+    socket.destroy();
+    child.kill();
+    await once(child, "exit");
+  });
+
+  test("gives logs itself: all, a part, those that go on, those of the run before", async () => {
+    calls.length = 0;
+    await place("talker", "for i in $(seq 1 5); do echo line $i; done; sleep 8; echo over; exit 1");
+    expect((await run("logs talker --tail=2 --since=1h")).out).toBe("line 4\nline 5\n");
+    const following = run("logs talker -f", 60_000);
+    expect((await run("logs talker --timestamps --tail=1")).out).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+\.\d+Z line 5\n$/);
+    expect((await following).out).toMatch(/^line 1\n.*over\n$/s);
+    const previous = async () => (await run("logs talker --previous --tail=1")).out;
+    await expect.poll(previous, patience).toBe("over\n");
+    expect(calls.filter((target) => target.startsWith("Logs_"))).toEqual([]);
+    // What it never had, the service has not either.
+    expect(await run(`logs ${shell} --previous`)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('previous terminated container "main" in pod "shell" not found'),
+    });
+  });
+
+  test("is missed when it has gone, and found when it is back; meanwhile its logs are in CloudWatch", async () => {
+    await agent.kill();
+    const refused = async () => (await run(`exec ${shell} -- true`)).err;
+    await expect.poll(refused, patience).toContain("the node's agent has not dialled in");
+    calls.length = 0;
+    expect((await run(`logs ${shell}`)).out).toBe("begun\n");
+    expect(calls).toContain("Logs_20140328.GetLogEvents");
+    agent = start();
+    await expect.poll(refused, { ...patience, message: said() }).not.toContain("has not dialled in");
+  });
+
+  test("is nobody else: only the node itself dials in under its name", async () => {
+    const link = async (node: string, token?: string) => {
+      const headers = {
+        ...{ connection: "upgrade", upgrade: "websocket", "sec-websocket-version": "13" },
+        "sec-websocket-key": randomBytes(16).toString("base64"),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      };
+      return new Promise<number>((done, reject) => {
+        const sent = request(`${gateway.url}/link/${node}`, { headers, ca }, ({ statusCode = 0 }) => done(statusCode));
+        sent.on("upgrade", ({ statusCode = 0 }, socket) => {
+          socket.destroy();
+          done(statusCode);
+        });
+        sent.on("error", reject);
+        sent.end();
+      });
+    };
+    const token = await tokenFor(other, stage.clusterId);
+    expect(await link(own.id, token)).toBe(403);
+    expect(await link(own.id)).toBe(401);
+    expect(await link(own.id, await tokenFor(stranger, stage.clusterId))).toBe(401);
+    expect(await link(own.id, await tokenFor(own, "123456789012/eu-west-1/other"))).toBe(401);
+    expect(await link(other.id, token)).toBe(101);
+    // Where it is told to dial, nodes read; nobody but the system writes it.
+    const place = { namespace: "kube-system", name: "skiff-gateway-link" };
+    const node = httpClient({ server: gateway.url, ca, token });
+    const { data } = await node.get(secrets, place);
+    expect(Buffer.from(data?.["ca.crt"] ?? "", "base64").toString()).toBe(ca);
+    await expect(node.patch(secrets, place, { data: {} }, { type: "merge" })).rejects.toMatchObject({ code: 403 });
+    await expect(node.get(secrets, { ...place, name: "skiff-gateway" })).rejects.toMatchObject({ code: 403 });
+    node.close();
+  });
+});
+
 test("another gateway has the same authority, ends when it is told to, and ends its watches", async () => {
   const { resident, seconds } = gateway;
   const { size } = statSync(join(built.gateway, "gateway.mjs"));
   console.log(JSON.stringify({ seconds, resident: Math.round(resident()), bytes: size }));
+  const going = spawn(findKubectls().at(-1)!, ["exec", "-i", "shell", "-n", namespace, "--", "cat"], {
+    env: { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: kubeconfig },
+  });
   const second = await startGateway(stage, built);
   const { data } = await functions.get(configMaps, { namespace: "kube-public", name: "skiff-gateway" });
   expect(data).toEqual({ server: second.url, "ca.crt": ca });
-  const other = httpClient({ server: second.url, ca, token: await tokenFor(ann, stage.clusterId) });
+  const fresh = httpClient({ server: second.url, ca, token: await tokenFor(ann, stage.clusterId) });
   const watching = (async () => {
-    for await (const _ of other.watch(configMaps, { namespace, signal: new AbortController().signal }));
+    for await (const _ of fresh.watch(configMaps, { namespace, signal: new AbortController().signal }));
   })();
   watching.catch(() => {});
-  await other.list(configMaps, { namespace });
+  await fresh.list(configMaps, { namespace });
+  // The agent dials it, and keeps the link to the first for what runs over it.
+  const by = await writeKubeconfig({
+    ...{ folder: join(folder, "second"), server: second.url, ca, clusterId: stage.clusterId, person: ann },
+  });
+  const bySecond = () => run("exec shell -- echo second", undefined, { by });
+  await expect.poll(bySecond, { ...patience, message: said() }).toMatchObject({ code: 0, out: "second\n" });
+  expect(await run("exec -i shell -- cat", undefined, { stdin: "still first\n" })).toMatchObject({
+    out: "still first\n",
+  });
+  going.stdin.end("to the end\n");
+  expect(await text(going.stdout)).toBe("to the end\n");
+  expect(await gateway.stop()).toBe(0);
+  expect(await bySecond()).toMatchObject({ code: 0, out: "second\n" });
   expect(await second.stop()).toBe(0);
   await Promise.allSettled([watching]);
-  other.close();
+  fresh.close();
   const all = [...gateway.lines, ...second.lines].join("\n");
   expect(all).not.toContain("k8s-aws-v1.");
   expect(all).not.toContain("PRIVATE KEY");

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Built, Stage } from "./stage.ts";
@@ -20,8 +22,25 @@ export interface GatewayProcess {
 /** By this name the stand-in for AWS knows its calls. */
 export const gatewayInstance = "gateway";
 
+/** What ECS tells a task about itself, as far as its address goes. */
+async function startMetadata(address: string): Promise<{ url: string; stop(): void }> {
+  const Networks = [{ NetworkMode: "awsvpc", IPv4Addresses: [address], AttachmentIndex: 0 }];
+  const server = createServer((_, response) => response.end(JSON.stringify({ Name: "gateway", Networks })));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v4/task`, stop };
+}
+
+/** One of this machine's own that no certificate of the gateway has but for this. */
+const taskAddress = "127.0.0.2";
+
 /** Starts it on any free port of this machine. Rejects with what it said when it ends instead of serving. */
 export async function startGateway(stage: Stage, built: Built): Promise<GatewayProcess> {
+  const metadata = await startMetadata(taskAddress);
   const child: ChildProcess = spawn(process.execPath, [join(built.gateway, "gateway.mjs")], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
@@ -33,10 +52,12 @@ export async function startGateway(stage: Stage, built: Built): Promise<GatewayP
       AWS_ENDPOINT_URL: stage.cloud.endpointFor(gatewayInstance),
       SKIFF_GATEWAY_NAME: "localhost",
       SKIFF_PORT: "0",
+      ECS_CONTAINER_METADATA_URI_V4: metadata.url,
       NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=400",
     },
   });
   const exit = once(child, "exit") as Promise<[number | null]>;
+  void exit.then(metadata.stop);
   const lines: string[] = [];
   const serving = new Promise<{ port: number; seconds: number }>((resolve) => {
     createInterface({ input: child.stdout! }).on("line", (line) => {
