@@ -26,6 +26,7 @@ async function host({ refuses = false } = {}) {
   const server = createServer();
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head) => {
     shown.push(incoming.headers.authorization);
+    socket.on("error", () => socket.destroy());
     if (refuses) return void socket.end("HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n");
     agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add(incoming.url!.slice(6), webSocket));
   });
@@ -112,25 +113,33 @@ test("a stop ends links of servers that were left, too", async () => {
   await until(() => [first.links.has("node-1"), second.links.has("node-1")]).toEqual([false, false]);
 });
 
-test("who is refused, or has nothing to show, tries ever more rarely", async () => {
-  for (const more of [{}, { headers: async () => Promise.reject(new Error("no credentials")) }]) {
-    const pauses: number[] = [];
-    const clock: Clock = {
-      now: () => 0,
-      timer(milliseconds, run) {
-        pauses.push(milliseconds);
-        const soon = setImmediate(run);
-        return { cancel: () => clearImmediate(soon) };
-      },
-    };
-    const { place } = await host({ refuses: true });
-    const link = agent(clock, { longestBackoff: 60_000, ...more });
-    link.move(place);
-    await until(() => pauses.length).toBeGreaterThan(11);
-    await link.stop();
-    const doubling = [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000];
-    expect(pauses.slice(0, 11)).toEqual(doubling);
-  }
+/** Time passes as soon as somebody waits for it, but by the clock it stands still; hears for how long each waits. */
+function hurriedClock(waited: (milliseconds: number) => void): Clock {
+  return {
+    now: () => 0,
+    timer(milliseconds, run) {
+      waited(milliseconds);
+      const soon = setImmediate(run);
+      return { cancel: () => clearImmediate(soon) };
+    },
+  };
+}
+
+test.each([
+  ["is refused", true, {}],
+  ["has nothing to show", true, { headers: async () => Promise.reject(new Error("no credentials")) }],
+  ["is let in and soon cut off", false, {}],
+] as const)("who %s tries ever more rarely", async (_, refuses, more) => {
+  const pauses: number[] = [];
+  // Pings are waited for as well: in such haste each link is taken for broken.
+  const clock = hurriedClock((milliseconds) => milliseconds !== 15_000 && pauses.push(milliseconds));
+  const { place, shown } = await host({ refuses });
+  const link = agent(clock, { longestBackoff: 60_000, ...more });
+  link.move(place);
+  await until(() => pauses.length).toBeGreaterThan(11);
+  await link.stop();
+  expect(pauses.slice(0, 11)).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
+  expect(shown.length > 0).toBe(!("headers" in more));
 });
 
 test("a server that another authority vouches for is shown nothing", async () => {
@@ -143,6 +152,7 @@ test("a server that another authority vouches for is shown nothing", async () =>
     const server = createSecureServer({ ...(await issue({ authority, names, ...named })) });
     server.on("upgrade", ({ headers }: IncomingMessage, socket: Duplex) => {
       started.push(headers.authorization ?? "");
+      socket.on("error", () => socket.destroy());
       socket.end("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
