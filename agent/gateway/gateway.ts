@@ -6,7 +6,7 @@ import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
 import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as random, type Timer } from "#base";
 import { fargateWork, type PodEvents } from "#cloud/fargate";
 import { logLinks, podLogs } from "#cloud/pod-logs";
-import { type ControlPlane, controlPlane } from "#controlplane";
+import { type ControlPlane, controlPlane, isRoutine } from "#controlplane";
 import { announcer } from "#reconcile/sqs";
 import { ownAddress } from "./address.ts";
 import { services } from "./aws.ts";
@@ -67,7 +67,9 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
       sts: askSts(told.AWS_ENDPOINT_URL_STS),
       ...{ clock, log },
     }),
-    audit: (event) => log.info("a request was answered", { audit: event }),
+    audit: (event) => {
+      if (!isRoutine(event)) log.info("a request was answered", { audit: event });
+    },
     links: ways({ links, fromLogs, clock, log }),
   });
   const seen: PodEvents = (change) => plane.server.event(pods, change) as ReturnType<PodEvents>;

@@ -1,19 +1,14 @@
-import { type Log, type LogFields, messageOf, systemClock } from "#base";
+import { type Log, type LogFields, plainFields, systemClock } from "#base";
 
 /**
- * Lines of JSON on the standard output, in the form of the functions' lines, so that one query reads both. Errors among
- * the fields are told by their message: the service's own carry requests, and those carry data.
+ * Lines of JSON on the standard output, in the form of the functions' lines, so that one query reads both.
  */
 export function lineLog(write: (line: string) => unknown): Log {
   const at =
     (level: string) =>
     (message: string, fields: LogFields = {}): void => {
-      const told = Object.entries(fields).map(([key, value]) => [
-        key,
-        value instanceof Error ? messageOf(value) : value,
-      ]);
       const timestamp = new Date(systemClock.now()).toISOString();
-      write(`${JSON.stringify({ level, message, timestamp, service: "gateway", ...Object.fromEntries(told) })}\n`);
+      write(`${JSON.stringify({ level, message, timestamp, service: "gateway", ...plainFields(fields) })}\n`);
     };
   return { debug: () => {}, info: at("INFO"), warn: at("WARN"), error: at("ERROR") };
 }
