@@ -113,7 +113,7 @@ async function startControlPlane(
   opened.push(() => store.close());
   const audit = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, log);
   if (audit) opened.push(() => audit.close());
-  const links = createLinks(log);
+  const links = createLinks(log, systemClock);
   const address = reachable(options.bind);
   const plane = controlPlane({
     store,

@@ -35,7 +35,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
         .early(type, changes, 0)
         .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
   });
-  const links = createLinks(log);
+  const links = createLinks(log, clock);
   const fromLogs = logLinks({
     client: () => plane.client,
     logs: podLogs(),

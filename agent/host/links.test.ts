@@ -4,10 +4,12 @@ import { performServerHandshake } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
-import { silentLog } from "#base";
+import { silentLog, sleep, systemClock } from "#base";
+import { handClock } from "#test/make";
 import { createLinks } from "./links.ts";
 
-const links = createLinks(silentLog);
+const clock = handClock();
+const links = createLinks(silentLog, clock);
 const host = createServer();
 const agents = new WebSocketServer({ noServer: true });
 let port = 0;
@@ -82,6 +84,24 @@ test("a newer link takes the older one's place", async () => {
   expect(status).toBe(200);
   await read(body, 100_000);
   second.socket.terminate();
+});
+
+test("a link whose agent says nothing any more ends within two pings", async () => {
+  const { socket } = await dial();
+  for (let ping = 0; ping < 4; ping++) {
+    clock.move(15_000);
+    await sleep(systemClock, 50);
+  }
+  expect(links.has("node")).toBe(true);
+  const lost = ask().then(({ body }) => read(body, Number.POSITIVE_INFINITY));
+  // As if its machine had gone: the connection stands, and nobody is there.
+  socket.pause();
+  clock.move(15_000);
+  expect(links.has("node")).toBe(true);
+  clock.move(15_000);
+  await expect.poll(() => links.has("node")).toBe(false);
+  await Promise.allSettled([lost]);
+  socket.terminate();
 });
 
 test("an answer that nobody reads stops the agent instead of filling the server", async () => {

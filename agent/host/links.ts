@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { type Duplex, PassThrough } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
 import type { NodeLinks } from "#apiserver";
-import { type Log, serviceUnavailable } from "#base";
+import { type Clock, type Log, serviceUnavailable, watchdog } from "#base";
 
 /*
  * The server's side of the link. An agent dials in by WebSocket (GET /link/<node>), then HTTP/2 runs over it with the
@@ -21,7 +21,10 @@ export interface Links extends NodeLinks {
   close(): void;
 }
 
-export function createLinks(log: Log): Links {
+/** A link over which no ping was answered for so long, in milliseconds, is taken for broken. */
+const pingMilliseconds = 15_000;
+
+export function createLinks(log: Log, clock: Clock): Links {
   const links = new Map<string, { session: ClientHttp2Session; socket: WebSocket }>();
   const sessionOf = (node: string): ClientHttp2Session => {
     const session = links.get(node)?.session;
@@ -40,7 +43,17 @@ export function createLinks(log: Log): Links {
       // A session ends with its transport. Ended by hand, it would still write to it, which Node answers with a
       // failed assertion that nobody can catch.
       socket.on("close", () => duplex.destroy());
+      // An agent whose machine has gone says nothing: what clients run there would wait for it.
+      const quiet = watchdog({
+        clock,
+        every: pingMilliseconds,
+        ask: (answered) => {
+          if (!session.destroyed) session.ping((error) => void (error ?? answered()));
+        },
+        broken: () => socket.terminate(),
+      });
       session.on("close", () => {
+        quiet();
         if (links.get(node)?.session === session) links.delete(node);
         socket.terminate();
       });

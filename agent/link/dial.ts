@@ -1,6 +1,6 @@
 import { type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import { createWebSocketStream, WebSocket } from "ws";
-import { type Clock, type Log, messageOf, sleep } from "#base";
+import { type Clock, type Log, messageOf, sleep, watchdog } from "#base";
 import type { LinkedPods } from "./pods.ts";
 import { answer } from "./requests.ts";
 import { type Upgrades, upgradeServer } from "./upgrades.ts";
@@ -128,30 +128,19 @@ async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortS
     });
     session.on("close", () => socket.terminate());
     up();
-    quiet = watchdog(options, session, () => socket.terminate());
+    const ping = session;
+    quiet = watchdog({
+      clock: options.clock,
+      every: pingMilliseconds,
+      ask: (answered) => {
+        if (!ping.destroyed) ping.ping((error) => void (error ?? answered()));
+      },
+      broken: () => socket.terminate(),
+    });
     await ended;
   } finally {
     quiet();
     signal.removeEventListener("abort", abort);
     socket.terminate();
   }
-}
-
-/** Pings now and then; a ping that is not answered in time means that the other end has gone. */
-function watchdog({ clock }: LinkOptions, session: Http2Session, broken: () => void): () => void {
-  let answered = true;
-  let timer = clock.timer(pingMilliseconds, round);
-  function round(): void {
-    if (!answered) {
-      broken();
-      return;
-    }
-    answered = false;
-    timer = clock.timer(pingMilliseconds, round);
-    if (session.destroyed) return;
-    session.ping((error) => {
-      if (!error) answered = true;
-    });
-  }
-  return () => timer.cancel();
 }

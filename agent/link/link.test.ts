@@ -53,7 +53,7 @@ async function start(name: string, command: string[], more = {}): Promise<void> 
 }
 
 beforeAll(async () => {
-  links = createLinks(silentLog);
+  links = createLinks(silentLog, systemClock);
   const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   server = createServer();
   // As the server does it: the client's request goes through as it came.

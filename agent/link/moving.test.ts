@@ -20,7 +20,7 @@ const until = (look: () => unknown) => expect.poll(look, { timeout: 10_000, inte
 
 /** A server that lets agents in, or not. */
 async function host({ refuses = false } = {}) {
-  const links = createLinks(silentLog);
+  const links = createLinks(silentLog, systemClock);
   const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   const shown: (string | undefined)[] = [];
   const server = createServer();
