@@ -4,8 +4,8 @@ import { lambda } from "../middleware.ts";
 import { clock, hopping, openPlane } from "../ports.ts";
 import { chores } from "./chores.ts";
 
-/** The minute that it is for; or the alarm's word that changes were lost. */
-const TickEvent = z.object({ time: z.iso.datetime().optional(), resync: z.boolean().optional() });
+/** The minute that it is for, now unless told; or the alarm's word that changes were lost. Nothing else is the clock's. */
+const TickEvent = z.strictObject({ time: z.iso.datetime().optional(), resync: z.boolean().optional() });
 
 export const handler = lambda(TickEvent, ({ time, resync }) =>
   hopping(0, () =>
