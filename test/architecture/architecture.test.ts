@@ -40,6 +40,17 @@ test("lists equal folders", () => {
   expect(plugins.map(({ name }) => `${kebab(name)}.ts`).sort()).toEqual(files.sort());
 });
 
+test("every function has a file of its own for those who should not be there", () => {
+  const names = readdirSync("test/aws/security").flatMap((file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? []);
+  expect(names.length).toBeGreaterThan(6);
+  expect(names.sort()).toEqual(folders("functions"));
+  for (const name of names) {
+    const text = readFileSync(`test/aws/security/${name}.test.ts`, "utf8");
+    expect(text, name).toContain(`openGround("${name}"`);
+    expect(text, name).toContain(`doorsOf("${name}")`);
+  }
+});
+
 test("every driver of a port runs the port's conformance suite", () => {
   for (const driver of ["memory", "sqlite", "dynamo"]) {
     const tests = globSync(`lib/store/${driver}/*.test.ts`).map((file) => readFileSync(file, "utf8"));

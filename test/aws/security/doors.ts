@@ -59,7 +59,12 @@ const statementsOf = ({ type, properties }: Placed & { properties: Any }): State
     ? list(properties.Policies).flatMap(({ PolicyDocument }: Any) => PolicyDocument.Statement)
     : properties.PolicyDocument.Statement;
 
-/** Roles that may do something to something. */
+/** Constructs of the roles that may do something to something. */
+export const mayDo = (action: string, arn: string): string[] =>
+  allowedTo(action, arn)
+    .map(({ logicalId }) => nameOf(logicalId))
+    .sort();
+
 function allowedTo(action: string, arn: string) {
   const { all } = resolved();
   return all("AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").filter((one) =>
@@ -113,9 +118,7 @@ export function queueDoorsOf(arn: string): QueueDoors {
   const { all } = resolved();
   const policies = all("AWS::SQS::QueuePolicy").flatMap(({ properties }) => properties.PolicyDocument.Statement);
   return {
-    senders: allowedTo("sqs:SendMessage", arn)
-      .map(({ logicalId }) => nameOf(logicalId))
-      .sort(),
+    senders: mayDo("sqs:SendMessage", arn),
     allowed: policies.filter(({ Effect, Resource }: Statement) => Effect === "Allow" && list(Resource).includes(arn)),
   };
 }
