@@ -24,6 +24,7 @@ export interface Links extends NodeLinks {
 /** A link over which no ping was answered for so long, in milliseconds, is taken for broken. */
 const pingMilliseconds = 15_000;
 
+/** Links of agents, by the names of their nodes: none at first. */
 export function createLinks(log: Log, clock: Clock): Links {
   const links = new Map<string, { session: ClientHttp2Session; socket: WebSocket }>();
   const sessionOf = (node: string): ClientHttp2Session => {
