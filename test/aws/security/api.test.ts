@@ -221,9 +221,9 @@ describe("what was good once", () => {
   const quarter = 15 * 60_000;
   test("a token ends after a quarter of an hour, however well it is remembered", async () => {
     expect(await statusOf(await tokenFor(ann, ground.stage.clusterId, new Date(Date.now() - quarter)))).toBe(401);
-    const old = await tokenFor(ann, ground.stage.clusterId, new Date(Date.now() - quarter + 5000));
+    const old = await tokenFor(ann, ground.stage.clusterId, new Date(Date.now() - quarter + 10_000));
     expect(await statusOf(old)).toBe(200);
-    await expect.poll(() => statusOf(old), { timeout: 20_000, interval: 250 }).toBe(401);
+    await expect.poll(() => statusOf(old), { timeout: 60_000, interval: 250 }).toBe(401);
   });
 
   test("a service account's token goes with the account, and another of its name does not bring it back", async () => {
