@@ -65,6 +65,17 @@ test("a node sees its own pods and what they name", async () => {
   expect((await node("GET", `${base}/secrets`)).status).toBe(403);
 });
 
+test("a node reads no other node", async () => {
+  const nodes = "/api/v1/nodes";
+  const names = (name: string) => `${nodes}?fieldSelector=metadata.name%3D${name}`;
+  for (const path of [`${nodes}/one`, names("one")]) expect((await node("GET", path)).status).toBe(200);
+  const message = async (path: string) => (await node("GET", path)).json.message;
+  expect(await message(nodes)).toMatch(/node 'one' cannot read all nodes, only its own Node object/);
+  for (const path of [`${nodes}/two`, names("two")])
+    expect(await message(path)).toMatch(/node 'one' cannot read 'two', only its own Node object/);
+  expect((await node("DELETE", `${nodes}/one`)).status).toBe(403);
+});
+
 test("a node writes only about itself", async () => {
   const status = { status: { phase: "Running" } };
   const merge = (path: string, body: object) => node("PATCH", path, body);
@@ -91,6 +102,11 @@ test("a node writes only about itself", async () => {
   );
   const own = { ...lease, metadata: { name: "one" } };
   expect((await node("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", own)).status).toBe(201);
+  const reads = async (path: string) => (await node("GET", `/apis/coordination.k8s.io/v1/namespaces/${path}`)).status;
+  expect(await reads("kube-node-lease/leases/one")).toBe(200);
+  for (const path of ["kube-node-lease/leases/two", "kube-node-lease/leases", "default/leases/one"]) {
+    expect([path, await reads(path)]).toEqual([path, 403]);
+  }
   expect(
     (await node("POST", `${base}/configmaps`, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } })).status,
   ).toBe(403);

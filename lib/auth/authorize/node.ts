@@ -26,18 +26,17 @@ const write = ["create", "update", "patch"];
 
 /** What every node may do to whole types, as upstream's role system:node says; NodeRestriction narrows the writes. */
 const allowed: Record<string, readonly string[]> = {
-  "/nodes": [...read, ...write, "delete"],
-  "/nodes/status": ["update", "patch", "get"],
+  "/nodes": write,
+  "/nodes/status": ["update", "patch"],
   "/services": read,
   "/endpoints": read,
   "/namespaces": read,
   "/events": write,
   "events.k8s.io/events": write,
   "/pods": ["create", "delete"],
-  "/pods/status": ["update", "patch", "get"],
+  "/pods/status": ["update", "patch"],
   "/pods/eviction": ["create"],
   "discovery.k8s.io/endpointslices": read,
-  "coordination.k8s.io/leases": ["get", "delete", ...write],
 };
 
 /**
@@ -54,7 +53,9 @@ export const nodes =
     if (!resource) return attributes.path === `/link/${node}` ? { allowed: true } : undefined;
     const what = resource.subresource === "" ? resource.plural : `${resource.plural}/${resource.subresource}`;
     if (allowed[`${resource.group}/${what}`]?.includes(verb)) return { allowed: true };
+    if (resource.group === leases.group && what === leases.plural) return mayUseLease(node, verb, resource);
     if (resource.group !== "") return undefined;
+    if (what === "nodes" && read.includes(verb)) return mayReadNode(node, attributes, resource);
     if (what === pods.plural && read.includes(verb)) return mayReadPods(client(), node, attributes, resource);
     const isToken = what === "serviceaccounts/token" && verb === "create";
     if (isToken) return mayReadNamed(client(), node, attributes, resource);
@@ -64,10 +65,34 @@ export const nodes =
     return undefined;
   };
 
+/** A node's lease is its own, and has its name. */
+const leases = { group: "coordination.k8s.io", plural: "leases", namespace: "kube-node-lease" };
+
+function mayUseLease(node: string, verb: string, { namespace, name }: Resource): Decision {
+  const no = (reason: string): Decision => ({ allowed: false, reason });
+  if (!["get", "delete", ...write].includes(verb))
+    return no("can only get, create, update, patch, or delete a node lease");
+  if (namespace !== leases.namespace) return no(`can only access leases in the "${leases.namespace}" system namespace`);
+  if (verb !== "create" && name !== node)
+    return no("can only access node lease with the same name as the requesting node");
+  return { allowed: true };
+}
+
 /** The value that a field selector demands of a field. */
 function selected(selector: string | undefined, field: string): string | undefined {
   const term = selector?.split(",").find((part) => part.startsWith(`${field}=`));
   return term?.slice(field.length + 1).replace(/^=/, "");
+}
+
+/** What a request names, by its path or by the one name that its selector leaves. */
+const nameIn = ({ fieldSelector }: Attributes, { name }: Resource): string =>
+  name !== "" ? name : (selected(fieldSelector, "metadata.name") ?? "");
+
+function mayReadNode(node: string, attributes: Attributes, resource: Resource): Decision {
+  const name = nameIn(attributes, resource);
+  if (name === node) return { allowed: true };
+  const what = name === "" ? "all nodes" : `'${name}'`;
+  return { allowed: false, reason: `node '${node}' cannot read ${what}, only its own Node object` };
 }
 
 async function mayReadPods(
@@ -95,7 +120,7 @@ async function mayReadNamed(
   attributes: Attributes,
   resource: Resource,
 ): Promise<Decision> {
-  const name = resource.name !== "" ? resource.name : (selected(attributes.fieldSelector, "metadata.name") ?? "");
+  const name = nameIn(attributes, resource);
   if (name === "") return { allowed: false, reason: "can only read an object of this type by its name" };
   const fields = [{ field: "spec.nodeName", equal: true, value: node }];
   const { items } = await client.list(pods, { namespace: resource.namespace, fields });
