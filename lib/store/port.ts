@@ -90,7 +90,7 @@ export interface Store {
    * Writes; each succeeds or fails by itself, in the order given. Resolves when what succeeded is durable.
    * Two writes of one commit may not name the same key. An ApiError 429 when the store could not take them in time:
    * its `results` (a Commit or undefined for each write) then say what was decided, and none of the others is in the
-   * log. 413 for a body that the driver cannot hold; whatever a `body` throws. Any other error leaves open what became
+   * log. 413 for a key or a body that the driver cannot hold; whatever a `body` throws. Any other error leaves open what became
    * of the writes.
    */
   commit(type: string, writes: Write[]): Promise<Commit[]>;

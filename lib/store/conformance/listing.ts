@@ -104,6 +104,25 @@ export function listing({ store, newType }: Bench): void {
     expect(keysOf(await store().list(type))).toEqual(["ns/a", "ns/a1", "ns/b", "ns/c", "ns/cc", "ns/d", "ns/e"]);
   });
 
+  it("takes names of any length for what they are: of no object, unless it could be written", async () => {
+    const type = newType();
+    const longest = `ns/${"é".repeat(510)}x`;
+    expect(Buffer.byteLength(longest)).toBe(1024);
+    await fill(type, ["ns/a", longest, "ns/\u00ea"]);
+    expect((await store().get(type, longest))?.key).toBe(longest);
+    const beyond = `${longest}y`;
+    expect(await store().get(type, beyond)).toBeUndefined();
+    expect(keysOf(await store().list(type, { prefix: beyond }))).toEqual([]);
+    expect(keysOf(await store().list(type, { prefix: `${"n".repeat(3000)}/` }))).toEqual([]);
+    expect(keysOf(await store().list(type, { prefix: longest }))).toEqual([longest]);
+    const first = await store().list(type, { prefix: "ns/", limit: 2 });
+    expect([keysOf(first), first.more]).toEqual([["ns/a", longest], true]);
+    expect(keysOf(await store().list(type, { prefix: "ns/", after: longest }))).toEqual(["ns/\u00ea"]);
+    expect(keysOf(await store().list(type, { prefix: "ns/", after: beyond }))).toEqual(["ns/\u00ea"]);
+    const before = `ns/${"é".repeat(510)}${"a".repeat(2000)}`;
+    expect(keysOf(await store().list(type, { prefix: "ns/", after: before }))).toEqual([longest, "ns/\u00ea"]);
+  });
+
   it("gives the snapshot of every revision of a random history", async () => {
     const type = newType();
     const keys = ["a/1", "a/2", "b/1", "b/2"];

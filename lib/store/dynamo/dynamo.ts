@@ -9,6 +9,7 @@ import { changesOf, type Memory, readRun } from "./read.ts";
 import { type Restored, restoreTypes, type Standing, standingsOf } from "./restore.ts";
 import { type Rules, times } from "./rules.ts";
 import { readSlot } from "./slots.ts";
+import { isPossible } from "./sort-key.ts";
 import { settledThrough, sweepType } from "./sweep.ts";
 import type { TableNames } from "./tables.ts";
 import { commitWrites } from "./write.ts";
@@ -91,9 +92,10 @@ export function openDynamo(options: DynamoOptions, rules: Rules): DynamoStore {
 
   const readItems = async (type: string, keys: string[]): Promise<Map<string, Item>> => {
     const found = new Map<string, Item>();
-    if (keys.length === 0) return found;
+    const possible = keys.filter(isPossible);
+    if (possible.length === 0) return found;
     const partitions = await objectShards(type);
-    const all = keys.map((key) => ({ p: { S: objectPartition(type, partitions, key) }, k: { S: key } }));
+    const all = possible.map((key) => ({ p: { S: objectPartition(type, partitions, key) }, k: { S: key } }));
     while (all.length > 0) {
       const Keys = all.splice(0, 100);
       const answer = await persist(context, () =>

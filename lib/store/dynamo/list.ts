@@ -6,6 +6,7 @@ import { changeOf, entryOf, isTombstone, isVoid, number, revisionOf } from "./it
 import { type Memory, readRun } from "./read.ts";
 import { times } from "./rules.ts";
 import { readSlot } from "./slots.ts";
+import { bound } from "./sort-key.ts";
 
 /** A key that is longer than any: what follows a prefix ends here. */
 const lastKey = "\u{10ffff}";
@@ -126,8 +127,8 @@ function scanner(context: Context, type: string, partitions: number, start: stri
           ExpressionAttributeValues: {
             ":p": { S: shard.partition },
             // A key is never empty, and no sort key may be.
-            ":start": { S: start === "" ? "\u0000" : start },
-            ":end": { S: end ?? lastKey },
+            ":start": { S: start === "" ? "\u0000" : bound(start) },
+            ":end": { S: end === undefined ? lastKey : bound(end) },
           },
           ...(Number.isFinite(wanted) ? { Limit: wanted } : {}),
           ...(shard.next ? { ExclusiveStartKey: shard.next } : {}),

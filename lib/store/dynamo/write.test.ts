@@ -96,6 +96,14 @@ describe("a write", () => {
     expect(sent.map((one) => one.TransactItems!.length)).toEqual([100, 100, 40]);
   });
 
+  it("is refused with 413 when its key is longer than a sort key may be, and draws no ticket", async () => {
+    const stand = openStand();
+    const store = stand.another();
+    await expect(store.commit(type, [create("ns/a"), create("n".repeat(1025))])).rejects.toMatchObject({ code: 413 });
+    expect(await store.head(type)).toBe(1);
+    expect(await store.commit(type, [create("n".repeat(1024))])).toMatchObject([{ revision: 2 }]);
+  });
+
   it("is refused with 413 when its body is larger than 1.5 MiB, and leaves no hole", async () => {
     const { store } = openStand();
     const big = { ...create("ns/a"), body: () => new Uint8Array(1.5 * 1024 * 1024 + 1) };

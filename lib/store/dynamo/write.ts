@@ -9,16 +9,18 @@ import { packs } from "./packs.ts";
 import { type Committing, type Pending, prepare, type Wanted } from "./prepare.ts";
 import { mostTickets, times } from "./rules.ts";
 import { fillSlot } from "./slots.ts";
+import { checkKey } from "./sort-key.ts";
 
 /** What the tables hold for the keys of a commit, read consistently. */
 export type ReadItems = (keys: string[]) => Promise<Map<string, Item>>;
 
 /**
- * Makes the writes of one commit. Throws 429 when some could not be made in time; the error's `results` then holds
+ * Makes the writes of one commit. Throws 413 for a key that is too long, and 429 when some could not be made in time; the error's `results` then holds
  * what became of the others, and none of those without a result is in the log.
  */
 export async function commitWrites(context: Context, type: string, writes: Write[], read: ReadItems) {
   checkWrites(writes);
+  for (const { key } of writes) checkKey(key);
   const results: (Commit | undefined)[] = writes.map(() => undefined);
   const wanted: Wanted[] = [];
   const items = await read(writes.filter((write) => write.type !== "create").map((write) => write.key));

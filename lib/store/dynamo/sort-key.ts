@@ -1,0 +1,17 @@
+import { StringDecoder } from "node:string_decoder";
+import { requestEntityTooLarge } from "#base";
+
+/** Bytes that DynamoDB takes as a sort key. */
+const longest = 1024;
+
+/** Whether there can be an object under this key. */
+export const isPossible = (key: string): boolean => Buffer.byteLength(key) <= longest;
+
+/** Throws ApiError 413 for a key that cannot be written. */
+export function checkKey(key: string): void {
+  if (!isPossible(key)) throw requestEntityTooLarge(`limit of a name with its namespace is ${longest - 1} bytes`);
+}
+
+/** A bound of a range as a request may name it: where it is longer than any key, what of it a key can have. */
+export const bound = (key: string): string =>
+  isPossible(key) ? key : new StringDecoder("utf8").write(Buffer.from(key).subarray(0, longest));
