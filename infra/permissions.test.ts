@@ -128,6 +128,26 @@ describe("what is allowed", () => {
     expect(told).toEqual({ "Fn::GetAtt": [node?.id, "Arn"] });
   });
 
+  test("services take roles for this account's sake alone, where they say for whose they act", () => {
+    const services = { "aws:SourceAccount": new Set<string>(), undefined: new Set<string>() };
+    for (const { Properties, id } of resources(large, "AWS::IAM::Role")) {
+      for (const { Principal, Condition } of Properties["AssumeRolePolicyDocument"].Statement as Any[]) {
+        const key = Object.keys(Condition?.StringEquals ?? {})[0] as keyof typeof services;
+        // Who starts a task, and what the task then does, are two: of the first ECS does not say for whom it acts.
+        services[key ?? "undefined"].add(
+          id.includes("Execution") ? `${Principal.Service} to start` : Principal.Service,
+        );
+      }
+    }
+    expect([...services["aws:SourceAccount"]].sort()).toEqual([
+      "ecs-tasks.amazonaws.com",
+      "scheduler.amazonaws.com",
+      "states.amazonaws.com",
+    ]);
+    const others = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com to start", "lambda.amazonaws.com"];
+    expect([...services.undefined].sort()).toEqual(others);
+  });
+
   test("the world may read two documents, and nothing else", () => {
     const open = resources(large, "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy").flatMap(
       ({ Properties }) =>

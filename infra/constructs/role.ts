@@ -7,6 +7,15 @@ const wildcardReasons = new WeakMap<IConstruct, Permission[]>();
 const statementOf = ({ actions, resources, conditions }: Permission): iam.PolicyStatement =>
   new iam.PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) });
 
+/**
+ * A service that takes a role for this account's sake alone: not for somebody else's who has named our role to it (the
+ * confused deputy). For those services that say for whom they act.
+ */
+export const forOurSake = (scope: Construct, service: string): iam.ServicePrincipal =>
+  new iam.ServicePrincipal(service, {
+    conditions: { StringEquals: { "aws:SourceAccount": Stack.of(scope).account } },
+  });
+
 /** A role with exactly these permissions: what CDK would add of its own accord is left out. */
 export function role(
   scope: Construct,

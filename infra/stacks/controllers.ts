@@ -2,7 +2,6 @@ import {
   aws_cloudwatch as cloudwatch,
   Duration,
   aws_events as events,
-  aws_iam as iam,
   aws_lambda as lambda,
   aws_logs as logs,
   RemovalPolicy,
@@ -19,7 +18,7 @@ import { acknowledge } from "../constructs/acknowledge.ts";
 import { onEvents } from "../constructs/events.ts";
 import { type HouseFunction, houseFunction } from "../constructs/function.ts";
 import { deadLetters } from "../constructs/queue.ts";
-import { role } from "../constructs/role.ts";
+import { forOurSake, role } from "../constructs/role.ts";
 import { type FunctionName, functionNames, functions, queueNames, type Trigger } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
 import { tracing } from "../permissions.ts";
@@ -102,7 +101,7 @@ function everyMinute(
 ): void {
   if (!dead) throw new Error("the clock's function has no queue for what it cannot do");
   const own = role(scope, "MinuteRole", {
-    by: new iam.ServicePrincipal("scheduler.amazonaws.com"),
+    by: forOurSake(scope, "scheduler.amazonaws.com"),
     description: `Skiff ${cluster}: the clock`,
     may: [
       { actions: ["lambda:InvokeFunction"], resources: [target.functionArn] },
@@ -131,7 +130,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
     removalPolicy: RemovalPolicy.DESTROY,
   });
   const own = role(scope, "WaitRole", {
-    by: new iam.ServicePrincipal("states.amazonaws.com"),
+    by: forOurSake(scope, "states.amazonaws.com"),
     description: `Skiff ${config.cluster}: puts keys back when their time has come`,
     may: [
       { actions: ["sqs:SendMessage"], resources: queueNames.map((name) => partOf(queues, name).arn) },

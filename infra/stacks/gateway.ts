@@ -12,7 +12,7 @@ import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { image } from "../constructs/image.ts";
-import { role } from "../constructs/role.ts";
+import { forOurSake, role } from "../constructs/role.ts";
 import type { Capability, EnvironmentName } from "../functions.ts";
 import { gatewayCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
@@ -140,14 +140,13 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
     retention: config.retention.functions,
     removalPolicy: RemovalPolicy.DESTROY,
   });
-  const principal = new iam.ServicePrincipal("ecs-tasks.amazonaws.com");
   const execution = role(stack, "GatewayExecutionRole", {
-    by: principal,
+    by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
     description: `Skiff ${config.cluster}: how ECS starts the gateway`,
     may: [...server.pull, writeLogs(logGroup.logGroupArn)],
   });
   const own = role(stack, "GatewayRole", {
-    by: principal,
+    by: forOurSake(stack, "ecs-tasks.amazonaws.com"),
     description: `Skiff ${config.cluster}: what the gateway may do`,
     may: permissionsOf(may, parts),
   });
