@@ -133,8 +133,7 @@ describe("what is allowed", () => {
     for (const { Properties } of resources(large, "AWS::IAM::Role")) {
       for (const { Principal, Condition } of Properties["AssumeRolePolicyDocument"].Statement as Any[]) {
         const key = Object.keys(Condition?.StringEquals ?? {})[0] as keyof typeof services;
-        // Who starts a task, and what the task then does, are two: of the first ECS does not say for whom it acts.
-        services[key ?? "undefined"].add(id.includes("Execution") ? Principal.Service : Principal.Service);
+        services[key ?? "undefined"].add(Principal.Service);
       }
     }
     expect([...services["aws:SourceAccount"]].sort()).toEqual([
