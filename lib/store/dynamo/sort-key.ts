@@ -1,4 +1,3 @@
-import { StringDecoder } from "node:string_decoder";
 import { requestEntityTooLarge } from "#base";
 
 /** Bytes that DynamoDB takes as a sort key. */
@@ -13,5 +12,8 @@ export function checkKey(key: string): void {
 }
 
 /** A bound of a range as a request may name it: where it is longer than any key, what of it a key can have. */
-export const bound = (key: string): string =>
-  isPossible(key) ? key : new StringDecoder("utf8").write(Buffer.from(key).subarray(0, longest));
+export function bound(key: string): string {
+  if (isPossible(key)) return key;
+  // As a stream, what is not a whole character waits for the rest of it.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(key).subarray(0, longest), { stream: true });
+}
