@@ -118,11 +118,12 @@ describe("agents", () => {
     const all = await read("");
     expect(all.split("\n").slice(0, 3)).toEqual(["line 1", "line 2", "line 3"]);
     expect(all).toMatch(/^line 250\n\nbegun\n/m);
-    expect(await read("--tail=150")).toMatch(/^line 103\n/);
+    // It may be over by now.
+    expect(await read("--tail=150")).toMatch(/^line 10[34]\n/);
     expect(await read("--limit-bytes=10")).toBe("line 1\nlin");
     expect(await read("--timestamps --tail=1")).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z \w+\n$/);
     expect(await read("--since=1h --tail=2")).toContain("begun");
-    expect(await following).toMatchObject({ code: 0, out: "\nbegun\nover\n" });
+    expect(await following).toMatchObject({ code: 0, out: expect.stringMatching(/^\n?begun\nover\n$/) });
     expect(await read("--tail=1")).toBe("over\n");
     const uid = (await client.get(pods, { namespace, name: "counter" })).metadata.uid;
     expect([...stage.logs.streams.keys()]).toContain(`${namespace}/counter/${uid}/main/0`);

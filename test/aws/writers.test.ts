@@ -69,7 +69,7 @@ beforeAll(async () => {
   lives = Array.from({ length: writers }, (_, place) => liveAndDie(place));
   // Only when all of them write, the rest is tried.
   while (told.filter((said) => said.length > 0).length < writers) await new Promise((done) => setTimeout(done, 50));
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   killing.abort();
   await Promise.allSettled(lives);
