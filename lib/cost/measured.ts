@@ -6,7 +6,7 @@ import type { Usage } from "./prices.ts";
  * processor's time at the share of a core that the memory buys, and six milliseconds for each call of a service.
  */
 
-/** One tick of the clock with three nodes, the average of an hour. */
+/** One tick of the clock with three nodes, the average of an hour, with its part of a resync each twelve hours. */
 const perTick: Usage = {
   writeUnits: 0.45,
   readUnits: 13.8,

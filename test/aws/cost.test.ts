@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { configMap as configMaps, deployment as deployments, node as nodes } from "#api";
 import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
-import { type Item, measured, times, type Usage } from "#cost";
+import { type Item, measured, sum, times, type Usage } from "#cost";
 import { playAgents } from "#test/cluster";
 import { builtOnce } from "./built-once.ts";
 import { type Metered, openMetered } from "./meter.ts";
@@ -57,14 +57,17 @@ function compare(name: keyof typeof measured, found: Usage): void {
   }
 }
 
-test("a tick of the clock, over an hour", async () => {
+test("a tick of the clock, over an hour, with its part of a resync", async () => {
   const { stage, use } = metered;
-  const minute = Math.floor(Date.now() / 60_000);
+  const next = Math.ceil(Date.now() / 3_600_000);
+  // At noon and at midnight there is a resync, whose twelve hours are not this one.
+  const hour = next % 12 === 0 ? next + 1 : next;
   await stage.tick();
-  const hour = await use(async () => {
-    for (let tick = 0; tick < 60; tick++) await stage.tick(new Date((minute + tick) * 60_000));
+  const ticks = await use(async () => {
+    for (let tick = 0; tick < 60; tick++) await stage.tick(new Date((hour * 60 + tick) * 60_000));
   });
-  compare("perTick", each(hour, 60));
+  const resync = await use(() => stage.functions.get("tick")!.call({ resync: true }));
+  compare("perTick", sum(each(ticks, 60), each(resync, 12 * 60)));
 });
 
 test("a heartbeat", async () => {
