@@ -27,11 +27,13 @@ describe("the gateway", () => {
     const ingress = resources(made, "AWS::EC2::SecurityGroupIngress").filter(({ Properties }) =>
       refersTo(Properties["GroupId"], task.id),
     );
-    expect(ingress).toHaveLength(2);
+    expect(ingress).toHaveLength(3);
     const port = { FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" };
     for (const { Properties } of ingress) expect(Properties).toMatchObject(port);
     const sources = ingress.map(({ Properties }) => Properties["SourceSecurityGroupId"]);
     expect(sources.filter((source) => refersTo(source, access.id))).toHaveLength(1);
+    // Whether the task that nodes were told of is still there, another one asks.
+    expect(sources.filter((source) => refersTo(source, task.id))).toHaveLength(1);
     // Of another stack: what runs pods is there before the gateway.
     const nodes = resources(made, "AWS::EC2::SecurityGroup").find(({ id }) => /^Nodes/.test(id))!;
     expect(sources.filter((source) => JSON.stringify(source).includes(`FnGetAtt${nodes.id}GroupId`))).toHaveLength(1);

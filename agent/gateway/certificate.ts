@@ -22,7 +22,14 @@ const shown = { namespace: "kube-public", name: "skiff-gateway" };
  * Where agents find both. Not where people do, though there is nothing secret in it: whoever may write here says to
  * whom agents open their pods, and who writes the system's secrets has that power already.
  */
-const shownToNodes = { namespace: "kube-system", name: "skiff-gateway-link" };
+const linked = { namespace: "kube-system", name: "skiff-gateway-link" };
+
+/** Where a gateway is, and the authority of its certificate in PEM. */
+export interface Place {
+  /** Such as `https://10.0.1.5:6443`. */
+  server: string;
+  ca: string;
+}
 
 const days = 90;
 
@@ -32,10 +39,7 @@ const decode = (text = ""): string => Buffer.from(text, "base64").toString();
 /** The authority, made by the first gateway that asks: of two at once, one finds the other's. */
 export async function openAuthority(client: Client, clock: Clock): Promise<Certificate> {
   const read = async (): Promise<Certificate | undefined> => {
-    const there = await client.get(secrets, kept).catch((error: unknown) => {
-      if (isReason(error, "NotFound")) return undefined;
-      throw error;
-    });
+    const there = await found(client, kept);
     return there && { cert: decode(there.data?.["tls.crt"]), key: decode(there.data?.["tls.key"]) };
   };
   const there = await read();
@@ -86,7 +90,7 @@ async function letRead(client: Client, { role, binding }: ReturnType<typeof read
  * Tells people where the gateway is and what checks it. Everybody who is known may read it: without it nobody can check
  * the gateway. What is there already is not written again.
  */
-export async function show(client: Client, server: string, ca: string): Promise<void> {
+export async function show(client: Client, { server, ca }: Place): Promise<void> {
   const data = { server, "ca.crt": ca };
   if (!(await created(client.create(configMaps, { metadata: { ...shown }, data }))))
     await client.patch(configMaps, shown, { data }, { type: "merge" });
@@ -94,12 +98,24 @@ export async function show(client: Client, server: string, ca: string): Promise<
 }
 
 /** Tells agents where to dial. What they may read comes last: they are told of it when it is there. */
-export async function showToNodes(client: Client, server: string, ca: string): Promise<void> {
-  await letRead(client, readers(shownToNodes, "secrets", "system:nodes"));
+export async function showToNodes(client: Client, { server, ca }: Place): Promise<void> {
+  await letRead(client, readers(linked, "secrets", "system:nodes"));
   const data = { server: encode(server), "ca.crt": encode(ca) };
-  if (!(await created(client.create(secrets, { metadata: { ...shownToNodes }, type: "Opaque", data }))))
-    await client.patch(secrets, shownToNodes, { data }, { type: "merge" });
+  if (!(await created(client.create(secrets, { metadata: { ...linked }, type: "Opaque", data }))))
+    await client.patch(secrets, linked, { data }, { type: "merge" });
 }
+
+/** Where nodes are told to dial; undefined where nobody has told them. */
+export async function shownToNodes(client: Client): Promise<Place | undefined> {
+  const there = await found(client, linked);
+  return there && { server: decode(there.data?.["server"]), ca: decode(there.data?.["ca.crt"]) };
+}
+
+const found = (client: Client, name: typeof kept): Promise<Secret | undefined> =>
+  client.get(secrets, name).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
 
 /** Whether it was made now; false when it was there. */
 async function created(making: Promise<unknown>): Promise<boolean> {

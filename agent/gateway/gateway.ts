@@ -10,8 +10,9 @@ import { type ControlPlane, controlPlane, isRoutine } from "#controlplane";
 import { announcer } from "#reconcile/sqs";
 import { ownAddress } from "./address.ts";
 import { services } from "./aws.ts";
-import { issueServer, openAuthority, show, showToNodes } from "./certificate.ts";
+import { issueServer, openAuthority } from "./certificate.ts";
 import type { Environment } from "./environment.ts";
+import { keepTold } from "./telling.ts";
 import { ways } from "./ways.ts";
 
 export interface Gateway {
@@ -22,8 +23,6 @@ export interface Gateway {
 
 /** The certificate is good for thirteen weeks; one that fails to be made has twelve more tries. */
 const renewal = 7 * 24 * 3_600_000;
-/** When it is tried again to write down where the gateway is. */
-const tellingPause = 60_000;
 
 /** Serves the cluster's API until it is stopped. Rejects when the tables do not answer or the port cannot be had. */
 export async function startGateway(told: Environment, log: Log): Promise<Gateway> {
@@ -102,23 +101,17 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
     });
   };
   renewLater();
-  let telling: Timer | undefined;
-  const tell = async (): Promise<void> => {
-    try {
-      await show(plane.client, `https://${told.SKIFF_GATEWAY_NAME}:${host.port}`, authority.cert);
-      if (address !== undefined) await showToNodes(plane.client, `https://${address}:${host.port}`, authority.cert);
-    } catch (error) {
-      // It serves all the same, and those who know the address have what they need.
-      log.warn("the gateway's address could not be written down yet", { error });
-      telling = clock.timer(tellingPause, () => void tell());
-    }
-  };
-  await tell();
+  const ca = authority.cert;
+  const telling = await keepTold({
+    ...{ client: plane.client, clock, log },
+    forPeople: { server: `https://${told.SKIFF_GATEWAY_NAME}:${host.port}`, ca },
+    forNodes: address === undefined ? undefined : { server: `https://${address}:${host.port}`, ca },
+  });
   return {
     port: host.port,
     async stop() {
       timer.cancel();
-      telling?.cancel();
+      telling.stop();
       await host.close();
       await plane.stop();
       await aws.store.close();

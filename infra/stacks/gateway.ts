@@ -68,6 +68,7 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
   back.addIngressRule(front, ec2.Port.tcp(port), "the load balancer");
   // Agents dial the task itself: to the load balancer they would come from public addresses, which no group names.
   back.addIngressRule(nodes.securityGroup, ec2.Port.tcp(port), "the agents of nodes");
+  back.addIngressRule(back, ec2.Port.tcp(port), "another task, which looks whether this one is still there");
   const { dnsName, targets, listener } = loadBalancer(stack, config, nodes, front);
   const task = taskDefinition(stack, config, parts, { image: server, dnsName });
   const service = new ecs.CfnService(stack, "Gateway", {

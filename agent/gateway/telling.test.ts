@@ -1,0 +1,112 @@
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { namespace as namespaces, secret as secrets } from "#api";
+import { createAuthority } from "#auth/certificates";
+import { type Log, silentLog, systemClock } from "#base";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { handClock } from "#test/make";
+import { issueServer, type Place, shownToNodes } from "./certificate.ts";
+import { answersAt, keepTold } from "./telling.ts";
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await openCluster({ asleep: true });
+  for (const name of ["kube-system", "kube-public"]) {
+    if ((await cluster.ask("GET", `/api/v1/namespaces/${name}`)).status === 404)
+      await cluster.client.create(namespaces, { metadata: { name } });
+  }
+});
+afterAll(() => cluster.close());
+
+const at = (address: string): Place => ({ server: `https://${address}:6443`, ca: "its authority" });
+const forPeople = at("gateway.example.com");
+const link = { namespace: "kube-system", name: "skiff-gateway-link" };
+const minute = 60_000;
+
+/** A gateway's task, and the minutes that it lives through; `up` are the addresses at which anything answers. */
+async function task(address: string, up: Set<string>, clock = handClock()) {
+  const warnings: string[] = [];
+  const log: Log = { ...silentLog, warn: (message) => warnings.push(message) };
+  const { stop } = await keepTold({
+    ...{ client: cluster.client, forPeople, forNodes: at(address), clock, log },
+    answers: async ({ server }) => up.has(server),
+  });
+  const pass = async (minutes: number): Promise<void> => {
+    for (; minutes > 0; minutes--) {
+      clock.move(minute);
+      // The cluster is in this process, and its writes take some turns of it.
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  };
+  return { warnings, stop, pass };
+}
+const told = async (): Promise<string | undefined> => (await shownToNodes(cluster.client))?.server;
+
+test("of a deployment that is rolled back, the old task is told of again, once the new one is silent", async () => {
+  const [before, after] = [at("10.0.1.5").server, at("10.0.2.6").server];
+  const up = new Set([before, after]);
+  const first = await task("10.0.1.5", up);
+  expect(await told()).toBe(before);
+  const second = await task("10.0.2.6", up);
+  expect(await told()).toBe(after);
+
+  await first.pass(10);
+  expect(await told()).toBe(after);
+
+  second.stop();
+  up.delete(after);
+  await first.pass(2);
+  // It may only be slow.
+  up.add(after);
+  await first.pass(1);
+  up.delete(after);
+  await first.pass(2);
+  expect([await told(), first.warnings]).toEqual([after, []]);
+  await first.pass(1);
+  expect([await told(), first.warnings.length]).toEqual([before, 1]);
+  await first.pass(5);
+  expect(first.warnings).toHaveLength(1);
+  first.stop();
+});
+
+test("what somebody has deleted comes back, and a stopped task says nothing more", async () => {
+  const only = await task("10.0.1.5", new Set());
+  await cluster.client.remove(secrets, link);
+  await only.pass(1);
+  expect(await told()).toBe(at("10.0.1.5").server);
+  only.stop();
+  await cluster.client.remove(secrets, link);
+  await only.pass(5);
+  expect(await told()).toBeUndefined();
+});
+
+test("a first try that fails is made again", async () => {
+  let failures = 1;
+  const client: typeof cluster.client = {
+    ...cluster.client,
+    create(...words) {
+      if (failures-- > 0) throw new Error("the table does not answer");
+      return cluster.client.create(...words);
+    },
+  };
+  const clock = handClock();
+  const { stop } = await keepTold({ client, forPeople, forNodes: at("10.0.3.7"), clock, log: silentLog });
+  expect(await told()).not.toBe(at("10.0.3.7").server);
+  clock.move(minute);
+  await expect.poll(told).toBe(at("10.0.3.7").server);
+  stop();
+});
+
+test("a gateway is there when something answers with a certificate of its authority", async () => {
+  const [own, others] = await Promise.all([createAuthority(systemClock.now()), createAuthority(systemClock.now())]);
+  const { cert, key } = await issueServer(own, [], systemClock);
+  const server = createServer({ cert, key }, (_, response) => response.writeHead(503).end());
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  expect(await answersAt({ server: address, ca: own.cert })).toBe(true);
+  expect(await answersAt({ server: address, ca: others.cert })).toBe(false);
+  expect(await answersAt({ server: "", ca: own.cert })).toBe(false);
+  server.close();
+  expect(await answersAt({ server: address, ca: own.cert })).toBe(false);
+});
