@@ -97,6 +97,21 @@ test("deleted in the background a job takes its running pods along", async () =>
   });
 });
 
+test("replaced by one of the same name a job takes its pods along (kubectl replace --force)", async () => {
+  await cluster.ask("POST", `${base}/jobs`, jobOf("pi"));
+  const [old] = await running(1);
+  const replaced = [
+    cluster.ask("DELETE", `${base}/jobs/pi`, { propagationPolicy: "Background" }),
+    cluster.ask("POST", `${base}/jobs`, jobOf("pi")),
+  ];
+  expect((await Promise.all(replaced)).map(({ status }) => status)).toEqual([200, 201]);
+  await cluster.until(async () => {
+    await cluster.playAgents();
+    const left = await podList("Running");
+    return left.length === 1 && left[0]?.metadata.uid !== old?.metadata.uid;
+  });
+});
+
 test("deleted by an old client a job leaves its pods, and nothing holds them back (DefaultGarbageCollectionPolicy)", async () => {
   await cluster.ask("POST", `${base}/jobs`, jobOf("pi"));
   await running(1);

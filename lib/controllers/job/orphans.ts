@@ -13,14 +13,19 @@ const prefix = "pod:";
 export const podNameOf = ({ name }: Key): string | undefined =>
   name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
 
-/** Whom a pod without a controller concerns: jobs that may want it, and itself while it has the finalizer. */
+/**
+ * Whom a pod without a controller concerns: jobs that may want it, and itself while it has the finalizer. One that is
+ * being deleted concerns itself too where a job controls it: another job may have that one's name by now, and would
+ * know nothing of it.
+ */
 export async function keysOfOrphan(
   { type, object, previous }: Seen<Pod>,
   { client }: ControllerContext,
 ): Promise<Key[]> {
   const { namespace, name, labels, deletionTimestamp } = object.metadata;
-  if (type === "DELETED" || controllerOf(object)) return [];
+  if (type === "DELETED") return [];
   const keys: Key[] = isTracked(object) ? [{ namespace, name: `${prefix}${name}` }] : [];
+  if (controllerOf(object)) return deletionTimestamp && isJobs(object) ? keys : [];
   const isSame =
     previous && deepEqual(previous.metadata.labels, labels) && deepEqual(controllerOf(previous), undefined);
   if (isSame || deletionTimestamp || !labels) return keys;
