@@ -46,11 +46,17 @@ export function indexesOfJob(job: Job, pods: readonly Pod[]): Indexes {
   const completions = job.spec?.completions ?? 0;
   const counted = readIndexes(job.status?.completedIndexes ?? "", completions);
   const tracked = pods.filter(isTracked);
-  const succeeded = mergeIndexes(counted, indexesOf(indexesIn(tracked.filter(isSucceeded), completions)));
-  if (!isPerIndex(job)) return { counted, succeeded, replaced: new Map() };
+  const ended = indexesIn(tracked.filter(isSucceeded), completions);
+  if (!isPerIndex(job)) return { counted, succeeded: mergeIndexes(counted, indexesOf(ended)), replaced: new Map() };
   const before = readIndexes(job.status?.failedIndexes ?? "", completions);
-  const lost = tracked.filter((pod) => failsIndex(pod, job));
-  const failed = mergeIndexes(before, indexesOf(indexesIn(lost, completions)));
+  // What has been told of an index stays so, whatever a pod that should have been let go still comes to.
+  const succeeded = mergeIndexes(counted, indexesOf(ended.filter((index) => !hasIndex(before, index))));
+  const lost = indexesIn(
+    tracked.filter((pod) => failsIndex(pod, job)),
+    completions,
+  );
+  // A pod that was told to end may still succeed beside its successor: then its index has.
+  const failed = mergeIndexes(before, indexesOf(lost.filter((index) => !hasIndex(succeeded, index))));
   return { counted, succeeded, failed, replaced: toReplace(job, pods, { succeeded, failed }) };
 }
 

@@ -49,6 +49,10 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
       ending = success("CompletionsReached", "Reached expected number of succeeded pods");
     } else if (!goes) tellSuspension(context, job, status);
   }
+  // A suspended job may end too, and none ends that never began; only one without work has no times.
+  if (ending && status.startTime === undefined && job.spec?.completions !== 0) {
+    status.startTime = formatTime(clock.now());
+  }
   tellStanding(status, standing);
   const full = await track({ context, job, pods, indexes, ending, end: endRest }, shared.status);
   if (standing.error !== undefined) throw standing.error;
@@ -59,16 +63,18 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
 function countEnds(job: Job, pods: readonly Pod[]): { succeeded: number; failed: number } {
   const { succeeded = 0, failed = 0, uncountedTerminatedPods: notes = {} } = job.status ?? {};
   const noted = { succeeded: new Set(notes.succeeded), failed: new Set(notes.failed) };
-  const fresh = pods.filter((pod) => isTracked(pod) && isValid(pod, job));
-  const isNew = (list: "succeeded" | "failed", { metadata }: Pod): boolean => !noted[list].has(metadata.uid ?? "");
+  // A pod is noted once: one that was told to end may have failed by its note and have succeeded since.
+  const fresh = pods.filter(
+    (pod) =>
+      isTracked(pod) &&
+      isValid(pod, job) &&
+      !noted.succeeded.has(pod.metadata.uid ?? "") &&
+      !noted.failed.has(pod.metadata.uid ?? ""),
+  );
+  const counts = (pod: Pod): boolean => isFailed(pod, job) && judge(job.spec?.podFailurePolicy, pod).counts;
   return {
-    succeeded:
-      succeeded + noted.succeeded.size + fresh.filter((pod) => isSucceeded(pod) && isNew("succeeded", pod)).length,
-    failed:
-      failed +
-      noted.failed.size +
-      fresh.filter((pod) => isFailed(pod, job) && isNew("failed", pod) && judge(job.spec?.podFailurePolicy, pod).counts)
-        .length,
+    succeeded: succeeded + noted.succeeded.size + fresh.filter(isSucceeded).length,
+    failed: failed + noted.failed.size + fresh.filter(counts).length,
   };
 }
 

@@ -156,7 +156,7 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
     if (isSucceeded(pod)) {
       // The index itself keeps it from being counted twice.
       if (!indexes) succeeded.add(uid);
-      else if (index !== undefined && !hasIndex(indexes.counted, index)) noted.indexes.push(index);
+      else if (index !== undefined && isNew(indexes, index)) noted.indexes.push(index);
     } else if ((hasFailed || fails) && (!indexes || index !== undefined)) {
       if (judge(job.spec?.podFailurePolicy, pod).counts) failed.add(uid);
     }
@@ -167,6 +167,10 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   if (failed.size > 0) notes.failed = [...failed];
   return noted;
 }
+
+/** Whether an index has succeeded without having been told so; one that has failed for good has not. */
+const isNew = ({ counted, succeeded }: Indexes, index: number): boolean =>
+  hasIndex(succeeded, index) && !hasIndex(counted, index);
 
 const inIndexOrder = ({ job, pods: all }: Tracking): readonly Pod[] =>
   isIndexed(job) ? [...all].sort((a, b) => (indexOf(a) ?? -1) - (indexOf(b) ?? -1)) : all;
