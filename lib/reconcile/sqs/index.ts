@@ -8,4 +8,4 @@ export { type DueIndex, dynamoDueIndex } from "./due.ts";
 export { decodeMessage, deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
 export { type FifoQueue, type Received, type Sent, sqsQueue } from "./queue.ts";
 export { dueMessage, dueTime, type Later, type TimerOptions, timers } from "./timers.ts";
-export { backoff, type Taken, type WorkerOptions, workOff } from "./work-off.ts";
+export { backoff, handBack, type Taken, type WorkerOptions, workOff } from "./work-off.ts";

@@ -11,6 +11,7 @@ import {
   encodeMessage,
   type FifoQueue,
   groupOf,
+  handBack,
   type Message,
   type Sent,
   type Taken,
@@ -85,7 +86,7 @@ describe("working a batch off", () => {
     expect(hops).toEqual([8, 1]);
   });
 
-  test("a failure keeps the key's later messages back and no other key's; the backoff is on the first", async () => {
+  test("a failure keeps the key's later messages back and no other key's", async () => {
     const { run, hidden } = stand(async (name) => {
       if (name === "a") throw new Error("not now");
       return undefined;
@@ -96,7 +97,22 @@ describe("working a batch off", () => {
       taken("3", message("jobs@2")),
     ];
     expect(await run(batch)).toEqual(["1", "3"]);
-    expect(hidden).toEqual([["receipt-1", 8]]);
+    // One that stayed in flight would keep the whole group from being handed out, for as long as the queue hides it.
+    expect(hidden.sort()).toEqual([
+      ["receipt-1", 8],
+      ["receipt-3", 8],
+    ]);
+  });
+
+  test("a message that cannot be hidden keeps none of the others", async () => {
+    const hidden: string[] = [];
+    const hide = async (receipt: string) => {
+      if (receipt === "receipt-1") throw new Error("gone");
+      hidden.push(receipt);
+    };
+    const group = [taken("1", message("jobs@1")), taken("2", message("jobs@2"))];
+    expect(await handBack(group, { hide }, silentLog)).toEqual(["1", "2"]);
+    expect(hidden).toEqual(["receipt-2"]);
   });
 
   test("what is to be looked at again is put off; RetryAfter is no failure, Terminal is the end", async () => {

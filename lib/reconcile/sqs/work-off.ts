@@ -1,4 +1,4 @@
-import { messageOf } from "#base";
+import { type Log, messageOf } from "#base";
 import { type AnyController, type ControllerContext, RetryAfter, reconcileKey, Terminal } from "#reconcile";
 import { decodeMessage, type Message } from "./message.ts";
 import type { FifoQueue } from "./queue.ts";
@@ -34,8 +34,7 @@ export const backoff = (failures: number): number => Math.min(firstBackoff * 2 *
 
 /**
  * Works a batch off. Messages of one group are for one key: what is, counts, so that one reconcile answers all of
- * them. Resolves with the ids of those that failed and of all later ones of their groups; how long they stay away is
- * set on the first.
+ * them. Resolves with the ids of those that failed and of all later ones of their groups.
  */
 export async function workOff(taken: readonly Taken[], options: WorkerOptions): Promise<string[]> {
   const groups = new Map<string, Taken[]>();
@@ -91,12 +90,25 @@ async function settleFailure(
     );
     if (isSet) return [];
   }
-  const [first] = group;
-  const seconds = backoff(first!.receives);
-  log.warn("a controller tries a key again", { ...fields, seconds });
-  // Without it the message comes back when the queue's own visibility timeout ends: later, but it comes.
-  await queue.hide(first!.receipt, seconds).catch((failure: unknown) => {
-    log.warn("a message's visibility could not be changed", { error: messageOf(failure) });
-  });
+  log.warn("a controller tries a key again", { ...fields, seconds: backoff(group[0]!.receives) });
+  return handBack(group, queue, log);
+}
+
+/**
+ * Has the messages of one group handed out again after the backoff, and resolves with their ids. SQS gives out nothing
+ * of a group while a single one of its messages is in flight: so each is told, not the first alone.
+ */
+export async function handBack(
+  group: readonly Taken[],
+  queue: Pick<FifoQueue, "hide">,
+  log: Pick<Log, "warn">,
+): Promise<string[]> {
+  const seconds = backoff(group[0]?.receives ?? 1);
+  const hide = ({ receipt }: Taken): Promise<void> =>
+    // Without it the message comes back when the queue's own visibility timeout ends: later, but it comes.
+    queue.hide(receipt, seconds).catch((failure: unknown) => {
+      log.warn("a message's visibility could not be changed", { error: messageOf(failure) });
+    });
+  await Promise.all(group.map(hide));
   return group.map(({ id }) => id);
 }
