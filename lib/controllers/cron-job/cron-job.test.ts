@@ -126,8 +126,18 @@ test("a time whose deadline has passed is left out, to the second", async () => 
   await look();
   expect(await names()).toEqual([nameAt("12:10")]);
   stage.clock.move(10 * minute + second);
-  expect(await look()).toEqual({ requeueAfter: 9 * minute + 100 });
+  expect(await look()).toEqual({ requeueAfter: 9 * minute + 100 - 75 * second });
   expect(await names()).toEqual([nameAt("12:10")]);
+});
+
+test.each([0, 10, 30, 59])("where long waits end %i s late, a short deadline is met all the same", async (late) => {
+  await stage.make(cronObject({ startingDeadlineSeconds: 10 }));
+  const before = stage.clock.now();
+  for (let result = await look(); stage.clock.now() <= before + 20 * minute; result = await look()) {
+    const wait = result?.requeueAfter ?? Number.NaN;
+    stage.clock.move(wait > 90 * second ? wait + late * second : wait);
+  }
+  expect(await names()).toEqual([nameAt("12:10"), nameAt("12:20")]);
 });
 
 test("jobs may run beside each other (Allow)", async () => {

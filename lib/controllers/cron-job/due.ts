@@ -51,6 +51,19 @@ export function mostRecent(cronJob: CronJob, schedule: Schedule, now: number, wi
   return { since, ...(time === undefined ? {} : { time }), missed: count > many ? "many" : count > 0 ? "few" : "none" };
 }
 
+/** Waits up to this end to the second everywhere; where nobody runs between changes, longer ones end up to a minute late. */
+const exact = 90 * second;
+/** So long before its time a cron job is woken that must not be late: more than that minute, less than an exact wait. */
+const lead = 75 * second;
+/** A deadline that a minute's lateness may miss. */
+const tight = 120;
+
+/** Milliseconds to wait for a time that is `wait` away, so that a short deadline is met. */
+export function inTime({ spec }: CronJob, wait: number): number {
+  const deadline = spec?.startingDeadlineSeconds;
+  return deadline === undefined || Number(deadline) > tight || wait <= exact ? wait : wait - lead;
+}
+
 /** Milliseconds until the schedule comes again; undefined where it never does. */
 export function nextIn(cronJob: CronJob, schedule: Schedule, now: number): number | undefined {
   const next = nextTime(schedule, lastServed(cronJob, schedule, now));

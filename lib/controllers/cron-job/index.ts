@@ -15,7 +15,7 @@ import {
 import { clone, deepEqual, formatTime, isReason, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
-import { mostRecent, nextIn, scheduleOf } from "./due.ts";
+import { inTime, mostRecent, nextIn, scheduleOf } from "./due.ts";
 import { cleanUp, deleteJob, nameOf, takeStock } from "./history.ts";
 import { formatForPeople, formatIn, zone } from "./zone.ts";
 
@@ -97,7 +97,7 @@ async function start(context: ControllerContext, cronJob: Known): Promise<Result
     await serve(context, cronJob, recent.time);
   }
   const wait = nextIn(cronJob, schedule, now);
-  return wait === undefined ? undefined : { requeueAfter: Math.min(wait, longestWait) };
+  return wait === undefined ? undefined : { requeueAfter: Math.min(inTime(cronJob, wait), longestWait) };
 }
 
 /** Serves one scheduled time, unless it has been served, or is too late, or may not run beside others. */
