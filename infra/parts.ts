@@ -16,6 +16,7 @@ export type PartName =
   | "oidcBucket"
   | "podLogs"
   | "connections"
+  | "cutOffs"
   | "wait"
   | "ecsCluster"
   /** Everything that a family of task definitions of this cluster may be called. */

@@ -14,6 +14,7 @@ beforeAll(async () => {
 const unnamable = new Set([
   "dynamodb:ListStreams",
   "ec2:DescribeAccountAttributes",
+  "ec2:DescribeAddresses",
   "ec2:DescribeInstances",
   "ec2:DescribeInternetGateways",
   "ec2:DescribeRouteTables",
@@ -108,6 +109,30 @@ describe("what is allowed", () => {
       const text = JSON.stringify(Resource);
       if (!text.includes("*")) continue;
       expect(JSON.stringify(Condition), list<string>(Action).join()).toMatch(/Tag\/skiff:cluster|CreateAction/);
+    }
+  });
+
+  test("who makes load balancers may do what ELB asks of him besides", () => {
+    const own = statements(large).filter(({ of }) => of.startsWith("ReconcileRole"));
+    const [looks] = own.filter(({ Action }) => list(Action).includes("ec2:GetSecurityGroupsForVpc"));
+    expect(JSON.stringify(looks?.Resource)).toMatch(/:vpc\//);
+    const all = own.flatMap(({ Action }) => list(Action));
+    // https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html
+    expect(all).toEqual(
+      expect.arrayContaining([
+        ...["ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeInstances"],
+        ...["ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
+        "iam:CreateServiceLinkedRole",
+      ]),
+    );
+  });
+
+  test("who speaks to connections may cut them off, too", () => {
+    const pushes = statements(large).filter(({ Action }) => list(Action).includes("execute-api:ManageConnections"));
+    expect(pushes.map(({ of }) => of.replace(/Role.*/, "")).sort()).toEqual(["Api", "Link", "Stream"]);
+    for (const { Resource } of pushes) {
+      const methods = list(Resource).map((one) => /\/link\/(\w+)\/@connections\/\*/.exec(JSON.stringify(one))?.[1]);
+      expect(methods.sort()).toEqual(["DELETE", "POST"]);
     }
   });
 

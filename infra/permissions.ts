@@ -55,8 +55,8 @@ function balance(parts: Parts): Permission[] {
         ...elb("DescribeListeners", "DescribeLoadBalancerAttributes", "DescribeLoadBalancers", "DescribeTags"),
         ...elb("DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth"),
         // What a load balancer is put into is looked at with the rights of whoever makes it.
-        ...["ec2:DescribeAccountAttributes", "ec2:DescribeInstances", "ec2:DescribeInternetGateways"],
-        ...["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
+        ...["ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeInstances"],
+        ...["ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
       ],
       resources: ["*"],
       because: noResource,
@@ -92,7 +92,8 @@ function balance(parts: Parts): Permission[] {
       resources: [arnOf(parts, "balancersRole")],
       conditions: { StringEquals: { "iam:AWSServiceName": "elasticloadbalancing.amazonaws.com" } },
     },
-    { actions: ["ec2:CreateSecurityGroup"], resources: [arnOf(parts, "vpc")] },
+    // ELB asks the second of whoever makes a load balancer with security groups.
+    { actions: ["ec2:CreateSecurityGroup", "ec2:GetSecurityGroupsForVpc"], resources: [arnOf(parts, "vpc")] },
     {
       actions: ["ec2:CreateSecurityGroup"],
       resources: groups,
@@ -146,7 +147,8 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
   push: (parts) => [
     {
       actions: ["execute-api:ManageConnections"],
-      resources: [arnOf(parts, "connections")],
+      // Who cannot be told is cut off; the method of @connections stands in the ARN.
+      resources: [arnOf(parts, "connections"), arnOf(parts, "cutOffs")],
       because: "connections come and go; what is before the wildcard is this cluster's stage",
     },
   ],

@@ -18,8 +18,9 @@ export interface WebSocket {
   dial: string;
   /** `https://…`, for those who push. */
   manage: string;
-  /** The ARN of whatever is pushed to. */
+  /** The ARN of whatever is pushed to, and of whatever is cut off. */
   connections: string;
+  cutOffs: string;
   /** The ARN of dialling in. */
   connectArn: string;
   /** Gives it its routes and its stage. Its logs need the account's role, which `after` is. */
@@ -101,6 +102,7 @@ export function webSocket(scope: Stack, config: Config): WebSocket {
     dial: `wss://${host}`,
     manage: `https://${host}`,
     connections: arn("POST/@connections/*"),
+    cutOffs: arn("DELETE/@connections/*"),
     connectArn: arn("$connect"),
     connect,
   };

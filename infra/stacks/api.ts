@@ -60,6 +60,7 @@ export function apiStack(stack: Stack, options: ApiOptions): Api {
   const socket = webSocket(stack, config);
   parts.environment.SKIFF_LINK_URL = socket.manage;
   parts.arns.connections = socket.connections;
+  parts.arns.cutOffs = socket.cutOffs;
 
   const api = houseFunction(stack, "api", options);
   const link = houseFunction(stack, "link", options);
