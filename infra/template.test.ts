@@ -223,6 +223,30 @@ describe("nodes", () => {
   });
 });
 
+describe("alarms", () => {
+  test("may speak to those who are told", async () => {
+    const few = await synthesize({ ...least, alarms: { enabled: true } });
+    for (const made of [few, large]) {
+      const told = resources(made, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm").flatMap(
+        ({ Properties }) => [...(Properties["AlarmActions"] ?? []), ...(Properties["OKActions"] ?? [])],
+      );
+      expect(told.length).toBeGreaterThan(1);
+      const topics = [...new Set(told.map(({ Ref }: Any) => Ref))];
+      const [policy, ...more] = resources(made, "AWS::SNS::TopicPolicy");
+      expect([policy?.Properties["Topics"].map(({ Ref }: Any) => Ref), more]).toEqual([topics, []]);
+      const allowed = policy?.Properties["PolicyDocument"].Statement.filter(({ Effect }: Any) => Effect === "Allow");
+      expect(allowed).toMatchObject([
+        {
+          Action: "sns:Publish",
+          Principal: { Service: "cloudwatch.amazonaws.com" },
+          Resource: { Ref: topics[0] },
+          Condition: { StringEquals: { "aws:SourceAccount": expect.anything() } },
+        },
+      ]);
+    }
+  });
+});
+
 describe("all of it", () => {
   const limits: Record<string, [string, number]> = {
     "AWS::Lambda::Function": ["FunctionName", 64],

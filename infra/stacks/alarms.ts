@@ -2,6 +2,7 @@ import {
   aws_cloudwatch_actions as actions,
   aws_cloudwatch as cloudwatch,
   Duration,
+  aws_iam as iam,
   type Stack,
   aws_sns as sns,
   aws_sqs as sqs,
@@ -9,6 +10,7 @@ import {
 } from "aws-cdk-lib";
 import type { Config } from "../config.ts";
 import type { HouseFunction } from "../constructs/function.ts";
+import { forOurSake } from "../constructs/role.ts";
 import { queueNames } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
 import type { Api } from "./api.ts";
@@ -33,6 +35,14 @@ const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
  */
 export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
   const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });
+  // A topic with a policy has lost the one that let everything of its account publish.
+  topic.addToResourcePolicy(
+    new iam.PolicyStatement({
+      principals: [forOurSake(stack, "cloudwatch.amazonaws.com")],
+      actions: ["sns:Publish"],
+      resources: [topic.topicArn],
+    }),
+  );
   if (config.alarms.email !== undefined)
     topic.addSubscription(new subscriptions.EmailSubscription(config.alarms.email));
   const all = [...api.functions, ...controllers.functions];
