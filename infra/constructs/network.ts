@@ -1,4 +1,5 @@
 import { aws_ec2 as ec2, Fn, type Stack, Tags, Validations } from "aws-cdk-lib";
+import type { IDependable } from "constructs";
 import type { Config } from "../config.ts";
 import { acknowledge } from "./acknowledge.ts";
 
@@ -11,11 +12,14 @@ export interface Network {
   balancers: ec2.SecurityGroup;
   /** Ids of the tables in which routes to pods are written; none where they are somebody else's. */
   routeTables: string[];
+  /** What instances need to reach anything: it is there before them, and goes after them. */
+  wayOut: IDependable[];
 }
 
 /** The VPC in which nodes and tasks run: adopted, or made without a NAT gateway, which would cost more than the rest. */
 export function network(stack: Stack, config: Config): Network {
-  const { vpc, subnets, routeTables } = config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
+  const { vpc, subnets, routeTables, wayOut } =
+    config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
   const securityGroup = new ec2.SecurityGroup(stack, "Nodes", {
     vpc,
     description: `Skiff ${config.cluster}: nodes and pods`,
@@ -32,10 +36,10 @@ export function network(stack: Stack, config: Config): Network {
   });
   for (const port of [ec2.Port.tcpRange(30_000, 32_767), ec2.Port.udpRange(30_000, 32_767)])
     securityGroup.addIngressRule(balancers, port, "load balancers of services");
-  return { vpc, subnets, securityGroup, balancers, routeTables };
+  return { vpc, subnets, securityGroup, balancers, routeTables, wayOut };
 }
 
-type Place = Pick<Network, "vpc" | "subnets" | "routeTables">;
+type Place = Pick<Network, "vpc" | "subnets" | "routeTables" | "wayOut">;
 
 function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables = [] } }: Config): Place {
   const availabilityZones = ids.map((_, index) => Fn.select(index, Fn.getAzs()));
@@ -48,7 +52,7 @@ function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables 
     });
     return made;
   });
-  return { vpc, subnets, routeTables };
+  return { vpc, subnets, routeTables, wayOut: [] };
 }
 
 /** Public subnets, with a way out of their own and no way in but what a security group opens. */
@@ -78,6 +82,7 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
     });
   }
   const availabilityZones = Array.from({ length: zones }, (_, index) => Fn.select(index, Fn.getAzs()));
+  const wayOut: IDependable[] = [route];
   const blocks = Fn.cidr(vpc.attrCidrBlock, zones, String(hostBits(cidr, zones)));
   const subnets = availabilityZones.map((availabilityZone, index) => {
     const subnet = new ec2.CfnSubnet(stack, `Public${index}`, {
@@ -86,10 +91,12 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
       cidrBlock: Fn.select(index, blocks),
       mapPublicIpOnLaunch: true,
     });
-    new ec2.CfnSubnetRouteTableAssociation(stack, `Public${index}Routes`, {
-      subnetId: subnet.ref,
-      routeTableId: table.ref,
-    });
+    wayOut.push(
+      new ec2.CfnSubnetRouteTableAssociation(stack, `Public${index}Routes`, {
+        subnetId: subnet.ref,
+        routeTableId: table.ref,
+      }),
+    );
     Tags.of(subnet).add("Name", `${name}-${index}`);
     return ec2.Subnet.fromSubnetAttributes(stack, `Subnet${index}`, {
       subnetId: subnet.ref,
@@ -102,6 +109,7 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
     vpc: ec2.Vpc.fromVpcAttributes(stack, "Network", { vpcId: vpc.ref, availabilityZones }),
     subnets,
     routeTables: [table.ref],
+    wayOut,
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type Stack,
   Tags,
 } from "aws-cdk-lib";
+import type { IDependable } from "constructs";
 import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
@@ -45,7 +46,7 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
     resource: agent.s3BucketName,
     resourceName: agent.s3ObjectKey,
   });
-  policy(stack, "NodePolicy", api.nodeRole, [
+  const rights = policy(stack, "NodePolicy", api.nodeRole, [
     {
       actions: ["execute-api:Invoke"],
       resources: [
@@ -63,6 +64,7 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
     stack,
     config,
     net,
+    before: [...net.wayOut, rights],
     role: api.nodeRole,
     agent: agent.s3ObjectUrl,
     agentConfig: {
@@ -83,7 +85,7 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
   if (config.agentService) {
     const { image: given, instanceType, count } = config.agentService;
     const architecture = architectureOf(instanceType);
-    groups.push(agentHosts(shared, instanceType, count));
+    groups.push(agentHosts(shared, cluster, instanceType, count));
     const brought = image(stack, "AgentImage", { given, folder: bundles.images.agent, architecture });
     agentService(stack, config, { cluster, image: brought });
   }
@@ -94,6 +96,8 @@ interface Shared {
   stack: Stack;
   config: Config;
   net: Network;
+  /** What is there before the first instance: its script runs once, and fails without. */
+  before: IDependable[];
   role: iam.IRole;
   agent: string;
   agentConfig: Record<string, unknown>;
@@ -128,7 +132,9 @@ function reachable(stack: Stack, parts: Parts, { vpc, routeTables, balancers }: 
 
 function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, securityGroup }: Network): EcsCluster {
   const clusterName = `skiff-${config.cluster}`;
-  const cluster = new ecs.CfnCluster(stack, "Ecs", { clusterName, capacityProviders: ["FARGATE", "FARGATE_SPOT"] });
+  // No capacity providers: tasks say their launch type, and where an account's first ECS cluster names some, ECS fails
+  // for want of the role that it is just making.
+  const cluster = new ecs.CfnCluster(stack, "Ecs", { clusterName });
   acknowledge(cluster, { ECS4: "Container Insights costs more than the tasks; pods tell their own status" });
   const repositories = stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" });
   const execution = role(stack, "TaskExecutionRole", {
@@ -187,7 +193,10 @@ interface Instances {
   disk: number;
 }
 
-function instances({ stack, config, net, role: nodeRole }: Shared, wanted: Instances): autoscaling.AutoScalingGroup {
+function instances(
+  { stack, config, net, before, role: nodeRole }: Shared,
+  wanted: Instances,
+): autoscaling.AutoScalingGroup {
   const id = `Group${wanted.name}`;
   const userData = ec2.UserData.forLinux();
   userData.addCommands(...wanted.script);
@@ -225,6 +234,7 @@ function instances({ stack, config, net, role: nodeRole }: Shared, wanted: Insta
     healthChecks: autoscaling.HealthChecks.ec2({ gracePeriod: Duration.minutes(3) }),
     updatePolicy: autoscaling.UpdatePolicy.rollingUpdate({ minInstancesInService: 0 }),
   });
+  made.node.addDependency(...before);
   acknowledge(made, {
     EC26: "the launch template encrypts the disk; the rule cannot read it behind a mixed policy",
     AS3: "the cluster itself tells when nodes come and go; EventBridge tells it of instances",
@@ -239,13 +249,19 @@ const architectureOf = (type: string): "arm64" | "x86_64" =>
 const hardware = { arm64: ecs.AmiHardwareType.ARM, x86_64: ecs.AmiHardwareType.STANDARD };
 
 /** The instances of the ECS service of agents: they get what runs pods and the configuration; ECS brings the agent. */
-function agentHosts(shared: Shared, instanceType: string, count: number): autoscaling.AutoScalingGroup {
+function agentHosts(
+  shared: Shared,
+  cluster: EcsCluster,
+  instanceType: string,
+  count: number,
+): autoscaling.AutoScalingGroup {
   return instances(shared, {
     name: "ecs",
     machineImage: ecs.EcsOptimizedImage.amazonLinux2023(hardware[architectureOf(instanceType)]),
     script: nodeScript({
       config: { ...shared.agentConfig, labels: { "skiff.dev/node-group": "ecs" } },
-      before: [`echo ECS_CLUSTER=skiff-${shared.config.cluster} >> /etc/ecs/ecs.config`],
+      // By reference: an ECS cluster is there before its instances, and cannot be deleted while it has any.
+      before: [`echo ECS_CLUSTER=${cluster.name} >> /etc/ecs/ecs.config`],
     }),
     types: [instanceType],
     minimum: count,
