@@ -1,6 +1,7 @@
 import { apiVersionOf, type Kind, type KubernetesObject, type OwnerReference } from "#api";
 import { type ControllerContext, type Key, type Result, RetryAfter } from "#reconcile";
 import { ignoring } from "../ownership.ts";
+import { inOnePass } from "../passes.ts";
 
 const foreground = "foregroundDeletion";
 const orphan = "orphan";
@@ -149,11 +150,13 @@ async function awaitDependents(
   owner: KubernetesObject,
 ): Promise<Result | undefined> {
   let blocked = false;
-  for await (const [dependentKind, dependent] of dependents(context, kinds, owner)) {
+  const all = dependents(context, kinds, owner);
+  const everyOne = await inOnePass(context.clock, all, async ([dependentKind, dependent]) => {
     const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
     if (reference?.blockOwnerDeletion) blocked = true;
     if (!dependent.metadata.deletionTimestamp) await collect(context, kinds, dependentKind, dependent);
-  }
+  });
+  if (!everyOne) return { requeueAfter: again };
   if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
   await dropFinalizer(context, kind, owner, foreground);
   return undefined;
@@ -184,13 +187,13 @@ async function orphanDependents(
 ): Promise<undefined> {
   const { client } = context;
   const { uid = "" } = owner.metadata;
-  for await (const [dependentKind, dependent] of dependents(context, kinds, owner)) {
+  await inOnePass(context.clock, dependents(context, kinds, owner), ([dependentKind, dependent]) => {
     const patch = { metadata: { uid: dependent.metadata.uid, ownerReferences: [{ $patch: "delete", uid }] } };
-    await ignoring(
+    return ignoring(
       ["NotFound", "Conflict"],
       client.patch(dependentKind, nameOf(dependent), patch, { type: "strategic" }),
     );
-  }
+  });
   if (await hasDependents(context, kinds, owner)) throw new RetryAfter(again, "some dependents still name their owner");
   await dropFinalizer(context, kind, owner, orphan);
   return undefined;

@@ -10,6 +10,7 @@ import {
 import { clone, deepEqual, formatTime, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 import { ignoring } from "../ownership.ts";
+import { inOnePass } from "../passes.ts";
 
 const finalizer = "kubernetes";
 /** How soon to look again at what is still there, in milliseconds: the longer it takes, the less often. */
@@ -40,6 +41,8 @@ interface Left {
   kind: Kind;
   count: number;
   finalizers: Map<string, number>;
+  /** There was no time for all of them. */
+  isCut: boolean;
 }
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
@@ -56,11 +59,11 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     });
     if (remaining) left.push(remaining);
     // Pods must be gone before what they use goes.
-    if (remaining && kind === (pods as Kind)) break;
+    if (remaining?.isCut || (remaining && kind === (pods as Kind))) break;
   }
   if (left.length > 0 || failures.length > 0) {
     await tell(context, namespace, left, failures);
-    return { requeueAfter: again(since) };
+    return { requeueAfter: again(left.some(({ isCut }) => isCut) ? 0 : since) };
   }
   if (since < admitted) return { requeueAfter: admitted - since };
   if (await anythingLeft(context, key.name)) return { requeueAfter: again(since) };
@@ -70,12 +73,15 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   return undefined;
 }
 
-/** Deletes all objects of a kind; what still stands after that waits for finalizers or for its grace. */
-async function empty({ client }: ControllerContext, kind: Kind, namespace: string): Promise<Left | undefined> {
+/**
+ * Deletes the objects of a kind, as many as one pass has time for; what still stands after that waits for finalizers,
+ * for its grace, or for the next pass.
+ */
+async function empty({ client, clock }: ControllerContext, kind: Kind, namespace: string): Promise<Left | undefined> {
   const { items } = await client.list(kind, { namespace });
-  let count = 0;
+  let count = items.length;
   const finalizers = new Map<string, number>();
-  for (const { metadata } of items) {
+  const everyOne = await inOnePass(clock, items, async ({ metadata }) => {
     const { name = "", uid } = metadata;
     const stays = metadata.deletionTimestamp
       ? await ignoring(["NotFound"], client.get(kind, { namespace, name }))
@@ -83,11 +89,10 @@ async function empty({ client }: ControllerContext, kind: Kind, namespace: strin
           ["NotFound", "Conflict"],
           client.remove(kind, { namespace, name }, { uid, propagation: "Background" }),
         );
-    if (!stays) continue;
-    count++;
-    for (const each of stays.metadata.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
-  }
-  return count > 0 ? { kind, count, finalizers } : undefined;
+    if (!stays) count--;
+    for (const each of stays?.metadata.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
+  });
+  return count > 0 ? { kind, count, finalizers, isCut: !everyOne } : undefined;
 }
 
 async function anythingLeft({ client }: ControllerContext, namespace: string): Promise<boolean> {

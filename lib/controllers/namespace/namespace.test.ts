@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { configMap as configMaps, namespace as namespaces, type Pod, pod as pods } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock, make } from "#test/make";
+import { namespaceController } from "./index.ts";
 
 let cluster: TestCluster;
 let clock: HandClock;
@@ -69,4 +70,37 @@ test("what was admitted just before the mark still lands before the namespace is
   expect(await exists()).toBe(true);
   await pass(2);
   expect(await exists()).toBe(false);
+});
+
+test("what takes longer than a pass is told and goes on in the next, whoever has little time", async () => {
+  const asleep = await openCluster({ clock, asleep: true });
+  await asleep.client.create(namespaces, make.namespace({}));
+  for (let number = 0; number < 60; number++)
+    await asleep.client.create(configMaps, make.configMap({ metadata: at(`one-${number}`) }));
+  await asleep.ask("DELETE", "/api/v1/namespaces/team");
+  const { context } = asleep.plane.onDemand();
+  const removals: number[] = [];
+  const slow: typeof context.client = {
+    ...context.client,
+    remove(...words) {
+      // Each takes a second.
+      clock.move(1000);
+      removals.push(removals.pop()! + 1);
+      return context.client.remove(...words);
+    },
+  };
+  const left = async () => (await asleep.client.list(configMaps, { namespace: "team" })).items.length;
+  const told: (string | undefined)[] = [];
+  for (;;) {
+    removals.push(0);
+    const result = await namespaceController.reconcile({ ...context, client: slow }, { name: "team" });
+    if ((await left()) === 0) break;
+    const { status } = await asleep.client.get(namespaces, { name: "team" });
+    told.push(status?.conditions?.find(({ type }) => type === "NamespaceContentRemaining")?.message);
+    expect(result).toEqual({ requeueAfter: 1000 });
+  }
+  expect(removals.length).toBeGreaterThan(2);
+  expect(Math.max(...removals)).toBeLessThan(30);
+  expect(told[0]).toMatch(/^Some resources are remaining: configmaps\. has [345]\d resource instances$/);
+  await asleep.close();
 });

@@ -1,0 +1,36 @@
+import type { Clock } from "#base";
+
+/** How many of one key's objects are worked on at once. */
+const atOnce = 8;
+/** A third of the time that a function has, in milliseconds: what takes longer than its function starts over. */
+const passLength = 20_000;
+
+/**
+ * Does something to each object, several at once, for the length of one pass. Resolves with whether all were reached;
+ * where they were not, the key must come again. The first failure ends the pass and is thrown.
+ */
+export async function inOnePass<T>(
+  clock: Clock,
+  objects: Iterable<T> | AsyncIterable<T>,
+  act: (object: T) => Promise<unknown>,
+): Promise<boolean> {
+  const end = clock.now() + passLength;
+  const iterator = Symbol.asyncIterator in objects ? objects[Symbol.asyncIterator]() : objects[Symbol.iterator]();
+  let reached = false;
+  let failures: unknown[] = [];
+  const work = async (): Promise<void> => {
+    while (!reached && failures.length === 0 && clock.now() < end) {
+      const next = await iterator.next();
+      if (next.done) reached = true;
+      else await act(next.value);
+    }
+  };
+  const tried = Array.from({ length: atOnce }, () =>
+    work().catch((error: unknown) => {
+      failures = [...failures, error];
+    }),
+  );
+  await Promise.all(tried);
+  if (failures.length > 0) throw failures[0];
+  return reached;
+}
