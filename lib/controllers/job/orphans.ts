@@ -15,8 +15,8 @@ export const podNameOf = ({ name }: Key): string | undefined =>
 
 /**
  * Whom a pod without a controller concerns: jobs that may want it, and itself while it has the finalizer. One that is
- * being deleted concerns itself too where a job controls it: another job may have that one's name by now, and would
- * know nothing of it.
+ * being deleted concerns itself too where its job has gone or has ended: another job may have the name by now, and
+ * would know nothing of it.
  */
 export async function keysOfOrphan(
   { type, object, previous }: Seen<Pod>,
@@ -25,7 +25,9 @@ export async function keysOfOrphan(
   const { namespace, name, labels, deletionTimestamp } = object.metadata;
   if (type === "DELETED") return [];
   const keys: Key[] = isTracked(object) ? [{ namespace, name: `${prefix}${name}` }] : [];
-  if (controllerOf(object)) return deletionTimestamp && isJobs(object) ? keys : [];
+  if (controllerOf(object)) {
+    return deletionTimestamp && keys.length > 0 && (await isAbandoned(client, object)) ? keys : [];
+  }
   const isSame =
     previous && deepEqual(previous.metadata.labels, labels) && deepEqual(controllerOf(previous), undefined);
   if (isSame || deletionTimestamp || !labels) return keys;
