@@ -27,7 +27,7 @@ test("the agent gets its configuration, under the instance's name, for its owner
     'case "$*" in *PUT*) echo t;; *instance-id) echo i-1;; *zone) echo eu-west-1a;; *) echo t4g.small;; esac';
   writeFileSync(join(programs, "curl"), `#!/bin/bash\n${metadata}\n`);
   chmodSync(join(programs, "curl"), 0o755);
-  for (const name of ["dnf", "modprobe", "sysctl"]) {
+  for (const name of ["dnf", "modprobe", "sysctl", "iptables"]) {
     writeFileSync(join(programs, name), `#!/bin/bash\necho "${name} $*" >> ${folder}/calls\n`);
     chmodSync(join(programs, name), 0o755);
   }
@@ -35,6 +35,7 @@ test("the agent gets its configuration, under the instance's name, for its owner
     .join("\n")
     .replaceAll("/etc/skiff", `${folder}/etc`)
     .replaceAll("/etc/sysctl.d", folder)
+    .replaceAll("/etc/modules-load.d", folder)
     .replaceAll("/opt/skiff", `${folder}/programs`)
     .replaceAll("/var/lib/skiff", `${folder}/data`);
   execFileSync("bash", { input: script, env: { ...process.env, PATH: `${programs}:${process.env["PATH"]}` } });
@@ -45,7 +46,13 @@ test("the agent gets its configuration, under the instance's name, for its owner
     nodes: [{ name: "i-1" }],
   });
   expect(statSync(file).mode & 0o077).toBe(0);
+  const calls = readFileSync(join(folder, "calls"), "utf8");
   // Somebody else brings the agent.
-  expect(readFileSync(join(folder, "calls"), "utf8")).toContain("dnf install -y containerd runc");
-  expect(readFileSync(join(folder, "calls"), "utf8")).not.toContain("nodejs");
+  expect(calls).toContain("dnf install -y containerd runc");
+  expect(calls).not.toContain("nodejs");
+  // What bridges do is so after the next start of the machine, too.
+  expect(readFileSync(join(folder, "skiff.conf"), "utf8")).toBe("br_netfilter\n");
+  expect(readFileSync(join(folder, "90-skiff.conf"), "utf8")).toContain("net.bridge.bridge-nf-call-iptables = 1\n");
+  // Packets of pods pass where Docker is, as on the machines of ECS: forwarding comes first, or Docker shuts it again.
+  expect(calls).toContain("sysctl -q --system\niptables -P FORWARD ACCEPT\n");
 });

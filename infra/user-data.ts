@@ -53,9 +53,14 @@ export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] 
     "dnf install -y containerd runc iptables-nft iproute",
     // The plugins have had two names.
     "dnf install -y cni-plugins || dnf install -y containernetworking-plugins",
+    // The script runs at the first start alone, and a setting is none as long as its module is not loaded.
+    "echo br_netfilter > /etc/modules-load.d/skiff.conf",
     "modprobe br_netfilter",
     "printf 'net.ipv4.ip_forward = 1\\nnet.bridge.bridge-nf-call-iptables = 1\\n' > /etc/sysctl.d/90-skiff.conf",
     "sysctl -q --system",
+    // Docker, where it has turned forwarding on itself, lets nothing through that is not its own. At the next start it
+    // finds forwarding on, and leaves this alone.
+    "iptables -P FORWARD ACCEPT",
     "install -d /opt/skiff",
   ];
   if (agent === undefined) return host;
