@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Pod, pod as pods } from "#api";
+import { job as jobs, type Pod, pod as pods } from "#api";
 import { jobController } from "./index.ts";
 import { conditionsOf, jobObject, minute, openStage, type Stage, second, start } from "./testing/stage.ts";
 
@@ -109,4 +109,17 @@ test("what has been noted as a failure completes no job", async () => {
   await look();
   expect(await statusOf()).toMatchObject({ failed: 1, active: 1 });
   expect(conditionsOf(await stage.job())).toEqual([]);
+});
+
+test("what has been noted as a success is none the other way (validation: Duplicate value)", async () => {
+  await stage.make(jobObject({ completions: 2, parallelism: 2 }));
+  await look();
+  const [pod] = await stage.active();
+  const job = await stage.job();
+  const status = { ...job.status, uncountedTerminatedPods: { succeeded: [pod?.metadata.uid ?? ""] } };
+  await stage.client.update(jobs, { ...job, status }, { subresource: "status" });
+  await stage.finish(pod!, 1);
+  await look();
+  expect(await statusOf()).toMatchObject({ succeeded: 1, uncountedTerminatedPods: {}, active: 1 });
+  expect((await statusOf()).failed).toBeUndefined();
 });

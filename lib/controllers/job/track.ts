@@ -152,7 +152,7 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
     noted.pods.push(pod);
     const uid = pod.metadata.uid ?? "";
     const index = indexOf(pod, job.spec?.completions ?? 0);
-    if (failed.has(uid)) continue;
+    if (succeeded.has(uid) || failed.has(uid)) continue;
     if (isSucceeded(pod)) {
       // The index itself keeps it from being counted twice.
       if (!indexes) succeeded.add(uid);
