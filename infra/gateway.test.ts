@@ -84,7 +84,11 @@ describe("the gateway", () => {
     made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443 } });
     expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).Image).toBe(image);
     expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Port"]).toBe(443);
+    // Its user is not root.
+    const controls = [{ Namespace: "net.ipv4.ip_unprivileged_port_start", Value: "443" }];
+    expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).SystemControls).toEqual(controls);
     made = await synthesize(most);
+    expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).SystemControls).toBeUndefined();
   });
 
   test("is looked for by agents where there is one, and by none elsewhere", async () => {

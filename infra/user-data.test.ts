@@ -31,6 +31,13 @@ test("the agent gets its configuration, under the instance's name, for its owner
     writeFileSync(join(programs, name), `#!/bin/bash\necho "${name} $*" >> ${folder}/calls\n`);
     chmodSync(join(programs, name), 0o755);
   }
+  // The first time, somebody else has the lock.
+  writeFileSync(
+    join(programs, "dnf"),
+    `#!/bin/bash\necho "dnf $*" >> ${folder}/calls\n[ -e ${folder}/free ] || { touch ${folder}/free; exit 1; }\n`,
+  );
+  writeFileSync(join(programs, "sleep"), "#!/bin/bash\n");
+  chmodSync(join(programs, "sleep"), 0o755);
   const script = nodeScript({ config, before: ["echo first"] })
     .join("\n")
     .replaceAll("/etc/skiff", `${folder}/etc`)
@@ -50,6 +57,8 @@ test("the agent gets its configuration, under the instance's name, for its owner
   // Somebody else brings the agent.
   expect(calls).toContain("dnf install -y containerd runc");
   expect(calls).not.toContain("nodejs");
+  expect(calls.match(/dnf install -y containerd/g)).toHaveLength(2);
+  expect(calls.match(/dnf install -y cni-plugins/g)).toHaveLength(1);
   // What bridges do is so after the next start of the machine, too.
   expect(readFileSync(join(folder, "skiff.conf"), "utf8")).toBe("br_netfilter\n");
   expect(readFileSync(join(folder, "90-skiff.conf"), "utf8")).toContain("net.bridge.bridge-nf-call-iptables = 1\n");

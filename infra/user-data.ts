@@ -50,9 +50,12 @@ export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] 
     written,
     "SKIFF",
     "umask 022",
-    "dnf install -y containerd runc iptables-nft iproute",
+    // What comes with the image updates itself at the same time and asks dnf for nothing: then the lock is taken.
+    'again() { for pause in 5 10 20 40; do "$@" && return; sleep $pause; done; "$@"; }',
+    "again dnf install -y containerd runc iptables-nft iproute",
     // The plugins have had two names.
-    "dnf install -y cni-plugins || dnf install -y containernetworking-plugins",
+    "plugins() { dnf install -y cni-plugins || dnf install -y containernetworking-plugins; }",
+    "again plugins",
     // The script runs at the first start alone, and a setting is none as long as its module is not loaded.
     "echo br_netfilter > /etc/modules-load.d/skiff.conf",
     "modprobe br_netfilter",
@@ -66,7 +69,7 @@ export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] 
   if (agent === undefined) return host;
   return [
     ...host,
-    "dnf install -y nodejs24 unzip",
+    "again dnf install -y nodejs24 unzip",
     `aws s3 cp --only-show-errors '${agent}' /tmp/skiff-agent.zip`,
     "unzip -q -o /tmp/skiff-agent.zip -d /opt/skiff && rm /tmp/skiff-agent.zip",
     "cat > /etc/systemd/system/skiff-agent.service <<'SKIFF'",

@@ -176,6 +176,10 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
         readonlyRootFilesystem: true,
         environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
         portMappings: [{ containerPort: port }],
+        // ECS keeps these ports from whoever is not root, and the server is not.
+        ...(port < 1024
+          ? { systemControls: [{ namespace: "net.ipv4.ip_unprivileged_port_start", value: String(port) }] }
+          : {}),
         logConfiguration: {
           logDriver: "awslogs",
           options: {
