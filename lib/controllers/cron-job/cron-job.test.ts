@@ -345,6 +345,39 @@ test("a cron job that is being deleted starts nothing", async () => {
   expect(await names()).toEqual([]);
 });
 
+/** A cron job whose controller dies when it has made its first job and has not told so. */
+async function openForgetful(spec: Record<string, unknown>): Promise<void> {
+  await stage.close();
+  stage = await openStage({ write: 1, when: "after" });
+  await stage.make(cronObject(spec));
+  stage.clock.move(10 * minute);
+  await stage.look(cronJobController, "tick");
+  expect((await cron()).status?.lastScheduleTime).toBeUndefined();
+  expect(await names()).toEqual([nameAt("12:10")]);
+}
+
+test("a job that was made before a death still runs alone when the next time comes (Forbid)", async () => {
+  await openForgetful({ concurrencyPolicy: "Forbid" });
+  stage.clock.move(10 * minute);
+  await look();
+  expect(await names()).toEqual([nameAt("12:10")]);
+  expect((await cron()).status).toMatchObject({
+    lastScheduleTime: "2026-03-01T12:10:00Z",
+    active: [{ name: nameAt("12:10") }],
+  });
+});
+
+test("a job that was made before a death and has ended meanwhile is not made again", async () => {
+  await openForgetful({ successfulJobsHistoryLimit: 0, timeZone: "Asia/Kolkata" });
+  await finish(nameAt("12:10"));
+  await look();
+  expect(await names()).toEqual([]);
+  expect((await cron()).status).toEqual({
+    lastScheduleTime: "2026-03-01T12:10:00Z",
+    lastSuccessfulTime: "2026-03-01T12:10:00Z",
+  });
+});
+
 /** Four times: a success, a failure, one that is replaced, a success; no bad job is kept, and so many good ones. */
 async function tell(kept: number, death?: Death) {
   const on = await openStage(death);

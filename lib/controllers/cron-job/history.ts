@@ -1,8 +1,9 @@
 /** The jobs of a cron job: which are running, which have ended, which are kept. */
 import { type CronJob, type CronJobStatus, cronJob as cronJobs, type Job, job as jobs } from "#api";
-import { isReason, messageOf, parseTime } from "#base";
+import { formatTime, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { ignoring } from "../ownership.ts";
+import { referenceTo, servedBy } from "./made.ts";
 
 export const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
   status?.conditions?.find(({ type, status: value }) => (type === "Complete" || type === "Failed") && value === "True")
@@ -59,9 +60,13 @@ export async function cleanUp(
   }
 }
 
-/** Brings the status in line with the jobs that there are. */
+/**
+ * Brings the status in line with the jobs that there are. What a job was made for has been served, also where a death
+ * came before that was written down: else a job that has gone meanwhile would be made again, and one that still runs
+ * would not be alone. Upstream only looks whether the name is taken.
+ */
 export async function takeStock(
-  { client, record }: ControllerContext,
+  { client, clock, record }: ControllerContext,
   cronJob: CronJob & { status: CronJobStatus },
   children: readonly Job[],
 ): Promise<void> {
@@ -70,8 +75,16 @@ export async function takeStock(
   const isListed = ({ metadata }: Job): boolean => status.active?.some(({ uid }) => uid === metadata.uid) ?? false;
   for (const job of children) {
     const end = endOf(job);
+    const served = servedBy(cronJob, job, clock.now());
+    if (served !== undefined && served > parseTime(status.lastScheduleTime ?? formatTime(0))) {
+      status.lastScheduleTime = formatTime(served);
+    }
     if (end === undefined) {
       if (isListed(job)) continue;
+      if (served !== undefined && !job.metadata.deletionTimestamp) {
+        status.active = [...(status.active ?? []), referenceTo(job)];
+        continue;
+      }
       const message = `Saw a job that the controller did not create or forgot: ${name(job)}`;
       record(about, "Warning", "UnexpectedJob", message);
       continue;

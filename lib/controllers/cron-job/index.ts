@@ -3,7 +3,6 @@
  * and a scheduled time gives its job its name: woken late, early, twice or after a death, each time is served once.
  */
 import {
-  apiVersionOf,
   type CronJob,
   type CronJobStatus,
   cronJob as cronJobs,
@@ -14,17 +13,16 @@ import {
 } from "#api";
 import { clone, deepEqual, formatTime, isReason, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
-import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
+import { controllerOf, ignoring } from "../ownership.ts";
 import { inTime, mostRecent, nextIn, scheduleOf } from "./due.ts";
 import { cleanUp, deleteJob, nameOf, takeStock } from "./history.ts";
-import { formatForPeople, formatIn, zone } from "./zone.ts";
+import { jobName, jobOf, referenceTo } from "./made.ts";
+import { formatForPeople } from "./zone.ts";
 
 type Known = CronJob & { status: CronJobStatus };
 
-const scheduledAnnotation = "batch.kubernetes.io/cronjob-scheduled-timestamp";
-const minute = 60_000;
 /** Nobody sleeps longer than this at a stretch: timers have an end. */
-const longestWait = 24 * 60 * minute;
+const longestWait = 24 * 60 * 60_000;
 
 export const cronJobController = defineController<CronJob>({
   name: "cron-job",
@@ -131,14 +129,9 @@ async function serve(context: ControllerContext, cronJob: Known, scheduled: numb
   }
   const job = await createJob(context, cronJob, scheduled);
   if (!job) return;
-  const { namespace = "", uid = "", resourceVersion = "" } = job.metadata;
-  const reference = { kind: jobs.kind, namespace, name, uid, apiVersion: apiVersionOf(jobs), resourceVersion };
-  status.active = [...(status.active ?? []), reference];
+  status.active = [...(status.active ?? []), referenceTo(job)];
   status.lastScheduleTime = formatTime(scheduled);
 }
-
-const jobName = ({ metadata }: CronJob, scheduled: number): string =>
-  `${metadata.name}-${Math.floor(scheduled / minute)}`;
 
 /** The job of a scheduled time, made now or by an earlier look; undefined where it is none of ours or known already. */
 async function createJob(context: ControllerContext, cronJob: Known, scheduled: number): Promise<Job | undefined> {
@@ -162,21 +155,4 @@ async function createJob(context: ControllerContext, cronJob: Known, scheduled: 
     }
     throw error;
   }
-}
-
-function jobOf(cronJob: CronJob, scheduled: number): Job {
-  const { namespace } = cronJob.metadata;
-  const template = cronJob.spec?.jobTemplate ?? {};
-  const { labels, annotations } = template.metadata ?? {};
-  const time = formatIn(zone(cronJob.spec?.timeZone ?? "UTC"), scheduled);
-  return {
-    metadata: {
-      name: jobName(cronJob, scheduled),
-      namespace,
-      ...(labels ? { labels: { ...labels } } : {}),
-      annotations: { ...annotations, [scheduledAnnotation]: time },
-      ownerReferences: [controllerReference(cronJobs, cronJob)],
-    },
-    spec: clone(template.spec),
-  } as Job;
 }
