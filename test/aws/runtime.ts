@@ -92,6 +92,8 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
   const start = async (first: Invocation): Promise<Instance> => {
     const name = `${deployed.name}-${++serial}`;
     const server = createServer((request, response) => void serve(instance, deployed, request, response));
+    // Lambda's keeps connections for as long as the instance lives, and its client relies on that.
+    server.keepAliveTimeout = 0;
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
