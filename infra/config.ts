@@ -115,6 +115,8 @@ const Config = z
       .strictObject({
         image: image.optional(),
         port: z.int().min(1).max(65_535).default(6443),
+        /** `internal` for a VPC that people reach by a private way: its subnets need none to the internet. */
+        scheme: z.enum(["internet-facing", "internal"]).default("internet-facing"),
         /** From where it can be called; whoever calls must show a token besides. */
         allow: z.array(cidr).min(1, "must name who may call, such as 0.0.0.0/0"),
       })

@@ -79,9 +79,10 @@ describe("the gateway", () => {
     ]);
   });
 
-  test("is somebody else's image where one is named", async () => {
+  test("is somebody else's image where one is named, and stands where only a VPC reaches it where that is", async () => {
     const image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/skiff:1";
-    made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443 } });
+    made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443, scheme: "internal" } });
+    expect(one("AWS::ElasticLoadBalancingV2::LoadBalancer").Properties["Scheme"]).toBe("internal");
     expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).Image).toBe(image);
     expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Port"]).toBe(443);
     // Its user is not root.
@@ -108,6 +109,10 @@ describe("the gateway", () => {
 
   test("is not opened to nobody", () => {
     const allow = "test: gateway.allow";
+    const scheme = /gateway\.scheme: .*"internet-facing"\|"internal"/;
+    expect(() => parseConfig({ ...least, gateway: { allow: ["10.0.0.0/8"], scheme: "public" } }, "test")).toThrow(
+      scheme,
+    );
     expect(() => parseConfig({ ...least, gateway: {} }, "test")).toThrow(`${allow}: is missing`);
     expect(() => parseConfig({ ...least, gateway: { allow: [] } }, "test")).toThrow(`${allow}: must name who may call`);
   });

@@ -96,10 +96,10 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
 }
 
 function loadBalancer(stack: Stack, config: Config, { vpc, subnets }: Nodes, access: ec2.SecurityGroup) {
-  const { port } = config.gateway!;
+  const { port, scheme } = config.gateway!;
   const balancer = new elb.CfnLoadBalancer(stack, "Balancer", {
     type: "network",
-    scheme: "internet-facing",
+    scheme,
     subnets: subnets.map(({ subnetId }) => subnetId),
     securityGroups: [access.securityGroupId],
     loadBalancerAttributes: [{ key: "load_balancing.cross_zone.enabled", value: "true" }],

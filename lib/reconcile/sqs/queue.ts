@@ -31,6 +31,8 @@ export interface FifoQueue {
 }
 
 const perRequest = 10;
+/** Requests on the way at once: keys need no order, and a resync or a garbage collection may have thousands. */
+const atOnce = 4;
 const tries = 4;
 const firstPause = 50;
 
@@ -59,10 +61,17 @@ export function sqsQueue(sqs: Pick<SQSClient, "send">, url: string, clock: Clock
   };
   return {
     async send(messages) {
-      const batches = Math.ceil(messages.length / perRequest);
-      for (let batch = 0; batch < batches; batch++) {
-        await sendTen(messages.slice(batch * perRequest, (batch + 1) * perRequest));
-      }
+      let next = 0;
+      const work = async (): Promise<void> => {
+        while (next < messages.length) {
+          const batch = messages.slice(next, next + perRequest);
+          next += perRequest;
+          await sendTen(batch);
+        }
+      };
+      // A function must not end while one of them is still on its way.
+      const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
+      for (const end of ends) if (end.status === "rejected") throw end.reason;
     },
     async receive() {
       const answer = await sqs.send(new ReceiveMessageCommand({ QueueUrl: url, MaxNumberOfMessages: perRequest }));
