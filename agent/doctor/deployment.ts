@@ -28,6 +28,8 @@ export interface Deployment {
   /** vCPU of services that always run on Fargate; whether pods may. */
   fargate: { services: number; pods: boolean };
   setsLoggingRole: boolean;
+  /** A policy opens something in it to everybody. */
+  hasPublicBucket: boolean;
   boundary?: string;
 }
 
@@ -89,6 +91,11 @@ export function readDeployment(folder: string): Deployment {
       services: templates.reduce((total, { Resources }) => total + servicesOf(Resources), 0),
       pods: mappings.some(([id]) => id.startsWith("Fargate")),
     },
+    hasPublicBucket: of("AWS::S3::Bucket").some(
+      ([, { Properties }]) =>
+        (Properties?.["PublicAccessBlockConfiguration"] as { BlockPublicPolicy?: boolean } | undefined)
+          ?.BlockPublicPolicy === false,
+    ),
     setsLoggingRole: of("AWS::ApiGateway::Account").length > 0,
     ...(boundary === undefined ? {} : { boundary }),
   };

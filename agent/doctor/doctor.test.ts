@@ -36,6 +36,9 @@ const sound = (): Answers => ({
       .join("")
       .replace(/^.*$/, (items) => `<instanceTypeSet>${items}</instanceTypeSet>`),
   GetServiceQuota: () => ({ Quota: { Value: 64 } }),
+  GetPublicAccessBlock: () => {
+    throw new AwsError("NoSuchPublicAccessBlockConfiguration", "there is none", 404);
+  },
   GetPolicy: ({ PolicyArn }) => `<Policy><Arn>${PolicyArn}</Arn></Policy>`,
 });
 
@@ -52,6 +55,7 @@ const resources = {
   Ecs: { Type: "AWS::ECS::Cluster", Properties: { ClusterName: "skiff-demo" } },
   Account: { Type: "AWS::ApiGateway::Account", Properties: {} },
   Role: { Type: "AWS::IAM::Role", Properties: { PermissionsBoundary: `arn:aws:iam::${account}:policy/boundary` } },
+  Issuer: { Type: "AWS::S3::Bucket", Properties: { PublicAccessBlockConfiguration: { BlockPublicPolicy: false } } },
   Task: { Type: "AWS::ECS::TaskDefinition", Properties: { Cpu: "256" } },
   Gateway: { Type: "AWS::ECS::Service", Properties: { LaunchType: "FARGATE", TaskDefinition: { Ref: "Task" } } },
   Group: {
@@ -127,6 +131,7 @@ test("an account that is fit, and nothing to do", async () => {
       "response streaming": "ok: API Gateway streams in eu-west-1",
       "EC2 vCPU": "ok: 64 standard vCPU in the account, 12 when all groups are at their maximum",
       "Fargate vCPU": "ok: 64 in the account: 0.25 for services",
+      "S3 block public access": "ok: the account allows public buckets",
       "permissions boundary": `ok: arn:aws:iam::${account}:policy/boundary`,
     },
   });
@@ -138,7 +143,7 @@ test("for people it is a line for each check", async () => {
   const out = { write: (line: string) => lines.push(line) };
   const code = await doctor({ templates, output: "text" }, out, { endpoint: aws.endpoint, credentials });
   expect(code).toBe(1);
-  expect(lines).toHaveLength(9);
+  expect(lines).toHaveLength(10);
   expect(lines).toContain(
     "FAILED   CDK bootstrap: there is no stack CDKToolkit in eu-west-1 -> " +
       `run \`npx cdk bootstrap aws://${account}/eu-west-1\`\n`,
@@ -348,5 +353,32 @@ describe("nothing can be asked", () => {
   test("without an assembly", async () => {
     rmSync(join(templates, "manifest.json"));
     await expect(failing()).rejects.toThrow("has no cloud assembly: run `npm run synth` first");
+  });
+});
+
+describe("S3 block public access", () => {
+  const name = "S3 block public access";
+  const setting = (policy: boolean, restrict: boolean) => (): string =>
+    `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><BlockPublicPolicy>${policy}` +
+    `</BlockPublicPolicy><RestrictPublicBuckets>${restrict}</RestrictPublicBuckets></PublicAccessBlockConfiguration>`;
+
+  test("of the account keeps the issuer's documents from everybody, and its policy from being taken", async () => {
+    aws.answers["GetPublicAccessBlock"] = setting(true, true);
+    const { code, found } = await examine();
+    expect(code).toBe(1);
+    expect(found[name]).toMatch(
+      /^failed: the account has BlockPublicPolicy and RestrictPublicBuckets on.*publicIssuer/,
+    );
+    aws.answers["GetPublicAccessBlock"] = setting(false, false);
+    expect((await examine()).found[name]).toBe("ok: the account allows public buckets");
+  });
+
+  test("is not asked about where nothing is public, and may be refused", async () => {
+    aws.answers["GetPublicAccessBlock"] = () => {
+      throw new AwsError("AccessDenied", "no", 403);
+    };
+    expect((await examine()).found[name]).toBe("unknown: not allowed to ask (s3:GetAccountPublicAccessBlock)");
+    assemble({ more: { Issuer: { Type: "AWS::S3::Bucket", Properties: {} } } });
+    expect((await examine()).found[name]).toBe("ok: the deployment has no public bucket");
   });
 });

@@ -4,6 +4,7 @@ import type { DoctorOptions } from "#cli";
 import { type Check, type CheckContext, type ClientSettings, type Finding, type Status, unknown } from "./check.ts";
 import { account, bootstrap, boundary, concurrency, loggingRole, streaming } from "./checks/account.ts";
 import { names } from "./checks/names.ts";
+import { publicAccess } from "./checks/public-access.ts";
 import { instances, tasks } from "./checks/quotas.ts";
 import { readDeployment } from "./deployment.ts";
 import { hopeless, isDenied } from "./errors.ts";
@@ -18,6 +19,7 @@ const checks: readonly Check[] = [
   instances,
   tasks,
   boundary,
+  publicAccess,
 ];
 
 /** What tests say differently: where AWS is. */

@@ -153,6 +153,9 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: [
       "node:fs",
       "node:path",
+      "@aws-crypto/sha256-js",
+      "@aws-sdk/credential-providers",
+      "@smithy/signature-v4",
       "@aws-sdk/client-api-gateway",
       "@aws-sdk/client-cloudformation",
       "@aws-sdk/client-cloudwatch-logs",

@@ -95,6 +95,10 @@ async function read(request: IncomingMessage): Promise<Asked> {
   const query = new URL(request.url ?? "/", "http://s3").searchParams;
   if (query.has("list-type")) return { action: "ListObjectsV2", input: { Bucket: path.slice(1) }, protocol: "s3" };
   if (query.has("delete")) return { action: "DeleteObjects", input: { Bucket: path.slice(1), body }, protocol: "s3" };
+  if (path === "/v20180820/configuration/publicAccessBlock") {
+    const input = { AccountId: String(request.headers["x-amz-account-id"]) };
+    return { action: "GetPublicAccessBlock", input, protocol: "s3" };
+  }
   const form = Object.fromEntries(new URLSearchParams(body));
   return { action: form["Action"] ?? "", input: form, protocol: "xml" };
 }

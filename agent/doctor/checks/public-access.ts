@@ -1,0 +1,56 @@
+import { Sha256 } from "@aws-crypto/sha256-js";
+import { fromNodeProviderChain } from "@aws-sdk/credential-providers";
+import { SignatureV4 } from "@smithy/signature-v4";
+import { type Check, type ClientSettings, failed, ok } from "../check.ts";
+
+/** S3's words for an account that has said nothing of it. */
+const nothingSaid = "NoSuchPublicAccessBlockConfiguration";
+
+/**
+ * The issuer's two documents are public; an account may forbid that for all its buckets. Asked by hand: the client for
+ * this one question would be among the largest.
+ */
+export const publicAccess: Check = {
+  name: "S3 block public access",
+  asks: ["s3:GetAccountPublicAccessBlock"],
+  async run({ deployment, aws, account }) {
+    if (!deployment.hasPublicBucket) return [ok("the deployment has no public bucket")];
+    const { status, body } = await ask(aws, account);
+    if (status !== 200) {
+      const code = /<Code>(\w+)<\/Code>/.exec(body)?.[1] ?? `status ${status}`;
+      if (code === nothingSaid) return [ok("the account allows public buckets")];
+      throw Object.assign(new Error(/<Message>([^<]*)<\/Message>/.exec(body)?.[1] ?? code), { name: code });
+    }
+    const on = ["BlockPublicPolicy", "RestrictPublicBuckets"].filter((name) =>
+      new RegExp(`<${name}>\\s*true\\s*</${name}>`, "i").test(body),
+    );
+    if (on.length === 0) return [ok("the account allows public buckets")];
+    return [
+      failed(
+        `the account has ${on.join(" and ")} on, and the issuer's bucket has two public documents`,
+        'set "publicIssuer": false (pods can take no IAM roles then), or turn it off for the account',
+      ),
+    ];
+  },
+};
+
+async function ask({ region, endpoint, credentials, requestHandler }: ClientSettings, account: string) {
+  const suffix = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  const host = `https://${account}.s3-control.${region}.${suffix}`;
+  const url = new URL("/v20180820/configuration/publicAccessBlock", endpoint ?? host);
+  const signer = new SignatureV4({
+    service: "s3",
+    region,
+    credentials: credentials ?? fromNodeProviderChain({ clientConfig: { region } }),
+    sha256: Sha256,
+  });
+  const { headers } = await signer.sign({
+    method: "GET",
+    protocol: url.protocol,
+    hostname: url.hostname,
+    path: url.pathname,
+    headers: { host: url.host, "x-amz-account-id": account },
+  });
+  const answer = await fetch(url, { headers, signal: AbortSignal.timeout(requestHandler.requestTimeout) });
+  return { status: answer.status, body: await answer.text() };
+}
