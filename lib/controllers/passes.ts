@@ -19,7 +19,8 @@ export async function inOnePass<T>(
   let reached = false;
   let failures: unknown[] = [];
   const work = async (): Promise<void> => {
-    while (!reached && failures.length === 0 && clock.now() < end) {
+    // Each does one at the least: where reading alone takes all the time, no pass would ever do anything.
+    for (let isFirst = true; !reached && failures.length === 0 && (isFirst || clock.now() < end); isFirst = false) {
       const next = await iterator.next();
       if (next.done) reached = true;
       else await act(next.value);
