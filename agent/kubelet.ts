@@ -15,6 +15,7 @@ import {
   type NodeFacts,
   noVolumes,
   type PodApi,
+  type PodsContext,
   podManager,
   podTokens,
   podVolumes,
@@ -64,6 +65,8 @@ export interface KubeletOptions {
   /** Real containers with volumes on the disk and a network to reach them by; false for played ones. */
   real: boolean;
   labels?: Record<string, string>;
+  /** What the node itself pulls images with, where pods bring nothing. */
+  registryCredentials?: NonNullable<PodsContext["registryCredentials"]>;
 }
 
 /** One node at work: its registration, its pods, its link to the server. */
@@ -123,6 +126,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     random,
     log,
+    ...(options.registryCredentials ? { registryCredentials: options.registryCredentials } : {}),
     record: (pod, type, reason, message, fieldPath) =>
       record({ kind: pods, object: pod, ...(fieldPath === undefined ? {} : { fieldPath }) }, type, reason, message),
   });

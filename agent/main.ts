@@ -69,7 +69,8 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
     const ship = (runtime: Runtime, folder: string) =>
       group === undefined ? undefined : shipLogs({ runtime, region, group, folder, clock: systemClock, log });
     const way = aws.gateway ? { gateway: aws.gateway } : {};
-    return { clients: [aws.client], alive: aws.alive, relayed: aws.serve, ...way, ship, close: aws.stop };
+    const { client, alive, serve: relayed, registryCredentials, stop: close } = aws;
+    return { clients: [client], alive, relayed, ...way, registryCredentials, ship, close };
   }
   const clients = config.nodes.map(({ certificate }) =>
     httpClient({ server, ...ca, ...(certificate ? { certificate } : {}), userAgent: "skiff-agent" }),
@@ -81,7 +82,7 @@ async function reach(config: AgentConfig, log: Log): Promise<Reached> {
 }
 
 async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promise<void> {
-  const { clients, alive, relayed, gateway, ship, close } = await reach(config, log);
+  const { clients, alive, relayed, gateway, registryCredentials, ship, close } = await reach(config, log);
   const [first] = clients;
   if (!first) return;
   // One view of the services for all nodes of the process.
@@ -119,6 +120,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
       ...(alive ? { alive } : {}),
       ...(relayed ? { relayed } : {}),
       ...(gateway ? { gateway } : {}),
+      ...(registryCredentials ? { registryCredentials } : {}),
       real: config.runtime !== "fake",
     });
     kubelets.push(kubelet);
@@ -148,6 +150,7 @@ interface Reached {
   /** Says who serves what clients are allowed to ask of the node. */
   relayed?: KubeletOptions["relayed"];
   gateway?: KubeletOptions["gateway"];
+  registryCredentials?: NonNullable<KubeletOptions["registryCredentials"]>;
   /** Sends containers' logs to where the cluster's people read them, where that is not the node itself. */
   ship?: (runtime: Runtime, folder: string) => Stoppable | undefined;
   close(): Promise<void>;

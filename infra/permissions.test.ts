@@ -148,6 +148,22 @@ describe("what is allowed", () => {
     expect(list(own?.Resource).map((one) => JSON.stringify(one).match(/rtb-\w+/)?.[0])).toEqual(routeTables);
   });
 
+  test("instances pull what tasks pull: any image of this account and region", () => {
+    const pulls = (role: string) =>
+      statements(large)
+        .filter(({ of }) => of.startsWith(role))
+        .flatMap(({ Action, Resource }) => list(Action).map((action) => `${action} ${JSON.stringify(Resource)}`))
+        .filter((one) => one.startsWith("ecr:"))
+        .sort();
+    expect(pulls("NodePolicy")).toEqual([
+      expect.stringMatching(/^ecr:BatchCheckLayerAvailability .*:repository\/\*/),
+      expect.stringMatching(/^ecr:BatchGetImage .*:repository\/\*/),
+      'ecr:GetAuthorizationToken "*"',
+      expect.stringMatching(/^ecr:GetDownloadUrlForLayer .*:repository\/\*/),
+    ]);
+    expect(pulls("NodePolicy")).toEqual(pulls("TaskExecutionRole"));
+  });
+
   test("only EC2 is a node", () => {
     const [node] = resources(large, "AWS::IAM::Role").filter(({ id }) => id.startsWith("NodeRole"));
     const trust = node?.Properties["AssumeRolePolicyDocument"].Statement[0];

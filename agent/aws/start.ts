@@ -1,8 +1,10 @@
+import type { RegistryCredentials } from "#agent/runtime";
 import type { Clock, Log, Random } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { followGateway, type GatewayPlace } from "./gateway.ts";
 import { hintedClient } from "./hinted.ts";
 import { startAwsLink } from "./link.ts";
+import { registryCredentials } from "./registry.ts";
 import type { Relays } from "./relays.ts";
 import { credentialsOf, requestSigner, type SignerOptions } from "./sign.ts";
 import { tokenMaker } from "./token.ts";
@@ -39,6 +41,8 @@ export interface AwsCluster {
   serve: Relays["serve"];
   /** Only where there may be one. */
   gateway?: GatewayWay;
+  /** What the machine's role pulls an image with: see `registryCredentials`. */
+  registryCredentials(reference: string): Promise<RegistryCredentials | undefined>;
   stop(): Promise<void>;
 }
 
@@ -67,6 +71,7 @@ export function startAws(options: AwsOptions): AwsCluster {
     ...(options.gateway ? { gateway: way(options.gateway) } : {}),
     alive: link.alive,
     serve: link.relays.serve,
+    registryCredentials: registryCredentials({ ...signing, clock }),
     async stop() {
       await link.stop();
       client.close();

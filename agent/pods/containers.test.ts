@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import { podVolumes } from "#agent/volumes";
+import { silentLog } from "#base";
 import { condition, makeCluster, makeContainer, makePod } from "./testing.ts";
 
 test("init containers run one after the other, sidecars stay", async () => {
@@ -86,6 +87,57 @@ test("images: pull errors and back-off, never, wrong names", async () => {
   broken = false;
   await cluster.clock.forward(11_000);
   expect(cluster.status("gone").phase).toBe("Running");
+  await cluster.manager.stop();
+});
+
+test("images: a pod's secrets come before the node's own credentials, which may fail", async () => {
+  const own = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+  const asked: string[] = [];
+  const warnings: unknown[] = [];
+  const cluster = makeCluster({
+    registryCredentials: async (reference) => {
+      asked.push(reference);
+      if (reference.includes("broken")) throw new Error("400 AccessDeniedException");
+      return reference.startsWith(own) ? { username: "AWS", password: "the node's" } : undefined;
+    },
+    log: { ...silentLog, warn: (message, fields) => warnings.push([message, fields]) },
+  });
+  const pull = vi.spyOn(cluster.runtime.images, "pull");
+  const secret = (name: string, registry: string) => {
+    const auths = JSON.stringify({ auths: { [registry]: { username: name, password: "a secret's" } } });
+    cluster.secrets.set(name, {
+      metadata: { name },
+      data: { ".dockerconfigjson": Buffer.from(auths).toString("base64") },
+    });
+  };
+  secret("fits", `https://${own}`);
+  secret("other", "registry.example.com");
+  for (const [name, image, ...secrets] of [
+    ["with", `${own}/app:1`, "other", "fits"],
+    ["without", `${own}/app:2`],
+    ["beside", `${own}/app:3`, "other", "absent"],
+    ["foreign", "nginx:1"],
+    ["failing", `${own}/broken:1`],
+  ] as const) {
+    const imagePullSecrets = secrets.map((each) => ({ name: each }));
+    cluster.create(makePod(name, { spec: { containers: [makeContainer("main", { image })], imagePullSecrets } }));
+  }
+  await cluster.settle();
+  expect(Object.fromEntries(pull.mock.calls.map(([reference, credentials]) => [reference, credentials]))).toEqual({
+    [`${own}/app:1`]: { username: "fits", password: "a secret's" },
+    [`${own}/app:2`]: { username: "AWS", password: "the node's" },
+    [`${own}/app:3`]: { username: "AWS", password: "the node's" },
+    "nginx:1": undefined,
+    [`${own}/broken:1`]: undefined,
+  });
+  expect(asked.toSorted()).toEqual([`${own}/app:2`, `${own}/app:3`, `${own}/broken:1`, "nginx:1"]);
+  expect(warnings).toEqual([
+    [
+      "an image is pulled without the node's credentials",
+      { image: `${own}/broken:1`, error: "400 AccessDeniedException" },
+    ],
+  ]);
+  expect(cluster.status("failing").phase).toBe("Running");
   await cluster.manager.stop();
 });
 

@@ -1,4 +1,4 @@
-import type { Runtime } from "#agent/runtime";
+import type { RegistryCredentials, Runtime } from "#agent/runtime";
 import type { PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Pod, Secret, Service } from "#api";
 import type { Clock, Log, Random } from "#base";
@@ -55,6 +55,8 @@ export interface PodsContext {
   random: Random;
   log: Log;
   record: PodRecorder;
+  /** What the node itself pulls an image with, where the pod's secrets say nothing of it; undefined: nothing. */
+  registryCredentials?: (reference: string) => Promise<RegistryCredentials | undefined>;
 }
 
 /** A container cannot be made yet: its reason and message are what its status shows while it waits. */

@@ -71,7 +71,8 @@ export class Images {
     record("Normal", "Pulling", `Pulling image "${shown}"`);
     const start = clock.now();
     try {
-      const image = await runtime.images.pull(reference, await this.#credentials(pod, reference), signal);
+      const credentials = (await this.#secretCredentials(pod, reference)) ?? (await this.#nodeCredentials(reference));
+      const image = await runtime.images.pull(reference, credentials, signal);
       const took = `${(clock.now() - start) / 1000}s`;
       const size = `Image size: ${image.size} bytes.`;
       record(
@@ -104,7 +105,7 @@ export class Images {
   }
 
   /** What the pod's imagePullSecrets say for the image's registry: the longest entry that fits. */
-  async #credentials(pod: Pod, reference: string): Promise<RegistryCredentials | undefined> {
+  async #secretCredentials(pod: Pod, reference: string): Promise<RegistryCredentials | undefined> {
     const [first = ""] = reference.split("/");
     const full = /[.:]|^localhost$/.test(first) && reference.includes("/") ? reference : `docker.io/${reference}`;
     let best: { length: number; credentials: RegistryCredentials } | undefined;
@@ -134,6 +135,17 @@ export class Images {
       }
     }
     return best?.credentials;
+  }
+
+  /** The node's own. Where they cannot be had the pull goes on without, as kubelet's does: the registry says the rest. */
+  async #nodeCredentials(reference: string): Promise<RegistryCredentials | undefined> {
+    const { registryCredentials, log } = this.#context;
+    try {
+      return await registryCredentials?.(reference);
+    } catch (error) {
+      log.warn("an image is pulled without the node's credentials", { image: reference, error: messageOf(error) });
+      return undefined;
+    }
   }
 }
 

@@ -2,8 +2,8 @@ import type { Runtime } from "#agent/runtime";
 import { behaviour, type FakeRuntime, fakeRuntime } from "#agent/runtime/fake";
 import { noVolumes, type PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Container, Pod, PodStatus, Secret, Service } from "#api";
-import { type Clock, clone, conflict, deepEqual, notFound, silentLog, systemClock } from "#base";
-import { type NodeFacts, type PodApi, type PodManager, podManager } from "./index.ts";
+import { type Clock, clone, conflict, deepEqual, type Log, notFound, silentLog, systemClock } from "#base";
+import { type NodeFacts, type PodApi, type PodManager, type PodsContext, podManager } from "./index.ts";
 
 export { behaviour };
 
@@ -71,6 +71,8 @@ export interface ClusterOptions {
   node?: Partial<NodeFacts>;
   volumes?: (api: PodApi) => PodVolumes;
   pullError?: Parameters<typeof fakeRuntime>[0]["pullError"];
+  registryCredentials?: NonNullable<PodsContext["registryCredentials"]>;
+  log?: Log;
 }
 
 /** A node over the fake runtime and an API of a few maps. */
@@ -147,7 +149,8 @@ export function makeCluster(options: ClusterOptions = {}): Cluster {
       api,
       clock: options.runtime ? systemClock : clock,
       random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 },
-      log: silentLog,
+      log: options.log ?? silentLog,
+      ...(options.registryCredentials ? { registryCredentials: options.registryCredentials } : {}),
       record: (_pod, type, reason, message) => events.push(`${type} ${reason} ${message}`),
     });
   let manager = open();

@@ -58,6 +58,8 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
     { actions: ["execute-api:Invoke"], resources: [api.connectArn] },
     writeLogs(`${partOf(parts.arns, "podLogs")}:*`),
     { actions: ["s3:GetObject"], resources: [archive] },
+    // Its agent asks ECR for what private images are pulled with.
+    ...pullImages(repositoriesOf(stack)),
     ...(config.agentService ? ecsHostPermissions(stack, cluster) : []),
   ]);
   const shared: Shared = {
@@ -130,17 +132,20 @@ function reachable(stack: Stack, parts: Parts, { vpc, routeTables, balancers }: 
   } satisfies Parts["arns"]);
 }
 
+/** Of this account and region: pods' images may be in any. */
+const repositoriesOf = (stack: Stack): string =>
+  stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" });
+
 function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, securityGroup }: Network): EcsCluster {
   const clusterName = `skiff-${config.cluster}`;
   // No capacity providers: tasks say their launch type, and where an account's first ECS cluster names some, ECS fails
   // for want of the role that it is just making.
   const cluster = new ecs.CfnCluster(stack, "Ecs", { clusterName });
   acknowledge(cluster, { ECS4: "Container Insights costs more than the tasks; pods tell their own status" });
-  const repositories = stack.formatArn({ service: "ecr", resource: "repository", resourceName: "*" });
   const execution = role(stack, "TaskExecutionRole", {
     by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
     description: `Skiff ${config.cluster}: how ECS starts a pod's task`,
-    may: [...pullImages(repositories), writeLogs(`${partOf(parts.arns, "podLogs")}:*`)],
+    may: [...pullImages(repositoriesOf(stack)), writeLogs(`${partOf(parts.arns, "podLogs")}:*`)],
   });
   Object.assign(parts.environment, {
     SKIFF_ECS_CLUSTER: cluster.ref,
