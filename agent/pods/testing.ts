@@ -79,7 +79,7 @@ export interface ClusterOptions {
 export function makeCluster(options: ClusterOptions = {}): Cluster {
   const settle = async (): Promise<void> => {
     // Quiet for a few turns, or stuck for many: then it waits for the clock.
-    for (let turn = 0, quiet = 0; turn < 40 && quiet < 4; turn++) {
+    for (let turn = 0, quiet = 0; turn < 160 && quiet < 4; turn++) {
       await new Promise((resolve) => setTimeout(resolve, manager.busy > 0 ? 1 : 0));
       quiet = manager.busy > 0 ? 0 : quiet + 1;
     }
