@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { Sha256 } from "@aws-crypto/sha256-js";
@@ -27,17 +27,18 @@ async function openEcr() {
   const state: { refusal?: { status: number; body: string }; life?: number | undefined; silent?: boolean } = {
     life: 12 * hour,
   };
-  const server = createServer(async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url: path, headers } = request;
     asked.push({ method, path, headers, body: await text(request) });
     if (state.silent) return;
-    if (state.refusal) return response.writeHead(state.refusal.status).end(state.refusal.body);
+    if (state.refusal) return void response.writeHead(state.refusal.status).end(state.refusal.body);
     const authorizationToken = Buffer.from(`AWS:password:${asked.length}`).toString("base64");
     const expiresAt = state.life === undefined ? undefined : (clock.now() + state.life) / 1000;
     const proxyEndpoint = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     response.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
-    return response.end(JSON.stringify({ authorizationData: [{ authorizationToken, expiresAt, proxyEndpoint }] }));
-  }).listen(0, "127.0.0.1");
+    response.end(JSON.stringify({ authorizationData: [{ authorizationToken, expiresAt, proxyEndpoint }] }));
+  };
+  const server = createServer((request, response) => void serve(request, response)).listen(0, "127.0.0.1");
   await once(server, "listening");
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const make = (changes: { credentials?: () => Promise<typeof credentials> } = {}) =>
