@@ -5,16 +5,19 @@ const atOnce = 8;
 /** A third of the time that a function has, in milliseconds: what takes longer than its function starts over. */
 const passLength = 20_000;
 
+/** When a pass that begins now is over: one reconcile has one, however many lists it goes through. */
+export const passEnd = (clock: Clock): number => clock.now() + passLength;
+
 /**
- * Does something to each object, several at once, for the length of one pass. Resolves with whether all were reached;
- * where they were not, the key must come again. The first failure ends the pass and is thrown.
+ * Does something to each object, several at once, until a pass is over. Resolves with whether all were reached; where
+ * they were not, the key must come again. The first failure ends the pass and is thrown.
  */
 export async function inOnePass<T>(
   clock: Clock,
   objects: Iterable<T> | AsyncIterable<T>,
   act: (object: T) => Promise<unknown>,
+  end = passEnd(clock),
 ): Promise<boolean> {
-  const end = clock.now() + passLength;
   const iterator = Symbol.asyncIterator in objects ? objects[Symbol.asyncIterator]() : objects[Symbol.iterator]();
   let reached = false;
   let failures: unknown[] = [];

@@ -51,6 +51,10 @@ async function ask({ region, endpoint, credentials, requestHandler }: ClientSett
     path: url.pathname,
     headers: { host: url.host, "x-amz-account-id": account },
   });
-  const answer = await fetch(url, { headers, signal: AbortSignal.timeout(requestHandler.requestTimeout) });
+  const signal = AbortSignal.timeout(requestHandler.requestTimeout);
+  const answer = await fetch(url, { headers, signal }).catch((error: Error) => {
+    // Only the cause says why.
+    throw error.cause ?? error;
+  });
   return { status: answer.status, body: await answer.text() };
 }

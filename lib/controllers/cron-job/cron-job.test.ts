@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type CronJob, cronJob as cronJobs, type Job, job as jobs } from "#api";
-import { jobController } from "../job/index.ts";
-import { type Death, minute, openStage, type Stage, second, start } from "../job/testing/stage.ts";
+import { minute, openStage, type Stage, second, start } from "../job/testing/stage.ts";
 import { cronJobController } from "./index.ts";
+import { cronObject, finishOn, key, minutesOf, nameAt } from "./testing/cron.ts";
 
 let stage: Stage;
 beforeEach(async () => {
@@ -11,36 +11,13 @@ beforeEach(async () => {
 afterEach(() => stage.close());
 
 const hour = 60 * minute;
-const key = { namespace: "default", name: "tick" };
-const cronObject = (spec: Record<string, unknown> = {}) => ({
-  apiVersion: "batch/v1",
-  kind: "CronJob",
-  metadata: { name: "tick", namespace: "default" },
-  spec: {
-    schedule: "*/10 * * * *",
-    jobTemplate: {
-      metadata: { labels: { team: "red" }, annotations: { note: "kept" } },
-      spec: { template: { spec: { restartPolicy: "Never", containers: [{ name: "main", image: "busybox" }] } } },
-    },
-    ...spec,
-  },
-});
 const look = () => stage.settle(cronJobController, "tick");
 const cron = () => stage.client.get(cronJobs, key);
 const children = async () =>
   (await stage.client.list(jobs)).items.sort((a, b) => (a.metadata.name! < b.metadata.name! ? -1 : 1));
 const names = async () => (await children()).map(({ metadata }) => metadata.name);
 const change = (spec: object) => stage.client.patch(cronJobs, key, { spec }, { type: "merge" });
-const minutesOf = (time: string) => Date.parse(time) / minute;
-const nameAt = (time: string) => `tick-${minutesOf(`2026-03-01T${time}:00Z`)}`;
-
-/** Runs a job to its end, as its controller and a node do. */
-async function finish(name: string, exitCode = 0, on = stage): Promise<void> {
-  await on.settle(jobController, name);
-  const pod = (await on.active()).find(({ metadata }) => metadata.generateName === `${name}-`);
-  await on.finish(pod!, exitCode);
-  await on.settle(jobController, name);
-}
+const finish = (name: string, exitCode = 0) => finishOn(stage, name, exitCode);
 
 test("a job is made at its time, named after it and told of in the status (syncCronJob)", async () => {
   await stage.make(cronObject());
@@ -343,79 +320,4 @@ test("a cron job that is being deleted starts nothing", async () => {
   stage.clock.move(10 * minute);
   expect(await look()).toBeUndefined();
   expect(await names()).toEqual([]);
-});
-
-/** A cron job whose controller dies when it has made its first job and has not told so. */
-async function openForgetful(spec: Record<string, unknown>): Promise<void> {
-  await stage.close();
-  stage = await openStage({ write: 1, when: "after" });
-  await stage.make(cronObject(spec));
-  stage.clock.move(10 * minute);
-  await stage.look(cronJobController, "tick");
-  expect((await cron()).status?.lastScheduleTime).toBeUndefined();
-  expect(await names()).toEqual([nameAt("12:10")]);
-}
-
-test("a job that was made before a death still runs alone when the next time comes (Forbid)", async () => {
-  await openForgetful({ concurrencyPolicy: "Forbid" });
-  stage.clock.move(10 * minute);
-  await look();
-  expect(await names()).toEqual([nameAt("12:10")]);
-  expect((await cron()).status).toMatchObject({
-    lastScheduleTime: "2026-03-01T12:10:00Z",
-    active: [{ name: nameAt("12:10") }],
-  });
-});
-
-test("a job that was made before a death and has ended meanwhile is not made again", async () => {
-  await openForgetful({ successfulJobsHistoryLimit: 0, timeZone: "Asia/Kolkata" });
-  await finish(nameAt("12:10"));
-  await look();
-  expect(await names()).toEqual([]);
-  expect((await cron()).status).toEqual({
-    lastScheduleTime: "2026-03-01T12:10:00Z",
-    lastSuccessfulTime: "2026-03-01T12:10:00Z",
-  });
-});
-
-/** Four times: a success, a failure, one that is replaced, a success; no bad job is kept, and so many good ones. */
-async function tell(kept: number, death?: Death) {
-  const on = await openStage(death);
-  try {
-    await on.make(
-      cronObject({ successfulJobsHistoryLimit: kept, failedJobsHistoryLimit: 0, concurrencyPolicy: "Replace" }),
-    );
-    const list = async () => (await on.client.list(jobs)).items.map(({ metadata }) => metadata.name ?? "").sort();
-    for (const code of [0, 1, undefined, 0]) {
-      on.clock.move(10 * minute);
-      await on.settle(cronJobController, "tick");
-      on.clock.move(minute);
-      if (code !== undefined) {
-        const name = (await list()).at(-1)!;
-        await on.client.patch(jobs, { namespace: "default", name }, { spec: { backoffLimit: 0 } }, { type: "merge" });
-        await finish(name, code, on);
-      }
-      await on.settle(cronJobController, "tick");
-      on.clock.move(-minute);
-    }
-    return { status: (await on.client.get(cronJobs, key)).status, jobs: await list(), writes: on.writes };
-  } finally {
-    await on.close();
-  }
-}
-
-test.each([0, 1])("with %i kept, the same end wherever the controller dies", { timeout: 60_000 }, async (kept) => {
-  const undisturbed = await tell(kept);
-  expect(undisturbed.status).toEqual({
-    lastScheduleTime: "2026-03-01T12:40:00Z",
-    lastSuccessfulTime: "2026-03-01T12:41:00Z",
-  });
-  expect(undisturbed.jobs).toEqual([nameAt("12:40")].slice(0, kept));
-  for (let write = 1; write <= undisturbed.writes; write++) {
-    for (const when of ["before", "after"] as const) {
-      const { status, jobs: left } = await tell(kept, { write, when });
-      const { status: wanted, jobs: rest } = undisturbed;
-      expect({ status, left }, `dies ${when} write ${write}`).toEqual({ status: wanted, left: rest });
-    }
-  }
 });

@@ -2,6 +2,7 @@
 import {
   catalog,
   type Kind,
+  type KubernetesObject,
   type Namespace,
   type NamespaceCondition,
   namespace as namespaces,
@@ -10,7 +11,7 @@ import {
 import { clone, deepEqual, formatTime, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 import { ignoring } from "../ownership.ts";
-import { inOnePass } from "../passes.ts";
+import { inOnePass, passEnd } from "../passes.ts";
 
 const finalizer = "kubernetes";
 /** How soon to look again at what is still there, in milliseconds: the longer it takes, the less often. */
@@ -50,10 +51,11 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   const namespace = await ignoring(["NotFound"], client.get(namespaces, key));
   if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return undefined;
   const since = clock.now() - parseTime(namespace.metadata.deletionTimestamp);
+  const end = passEnd(clock);
   const left: Left[] = [];
   const failures: string[] = [];
   for (const kind of contents()) {
-    const remaining = await empty(context, kind, key.name).catch((error: unknown) => {
+    const remaining = await empty(context, kind, key.name, end).catch((error: unknown) => {
       failures.push(messageOf(error));
       return undefined;
     });
@@ -77,11 +79,16 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
  * Deletes the objects of a kind, as many as one pass has time for; what still stands after that waits for finalizers,
  * for its grace, or for the next pass.
  */
-async function empty({ client, clock }: ControllerContext, kind: Kind, namespace: string): Promise<Left | undefined> {
+async function empty(
+  { client, clock }: ControllerContext,
+  kind: Kind,
+  namespace: string,
+  end: number,
+): Promise<Left | undefined> {
   const { items } = await client.list(kind, { namespace });
   let count = items.length;
   const finalizers = new Map<string, number>();
-  const everyOne = await inOnePass(clock, items, async ({ metadata }) => {
+  const remove = async ({ metadata }: KubernetesObject): Promise<void> => {
     const { name = "", uid } = metadata;
     const stays = metadata.deletionTimestamp
       ? await ignoring(["NotFound"], client.get(kind, { namespace, name }))
@@ -91,7 +98,8 @@ async function empty({ client, clock }: ControllerContext, kind: Kind, namespace
         );
     if (!stays) count--;
     for (const each of stays?.metadata.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);
-  });
+  };
+  const everyOne = await inOnePass(clock, items, remove, end);
   return count > 0 ? { kind, count, finalizers, isCut: !everyOne } : undefined;
 }
 

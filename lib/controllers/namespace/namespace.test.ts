@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { configMap as configMaps, namespace as namespaces, type Pod, pod as pods } from "#api";
+import {
+  serviceAccount as accounts,
+  configMap as configMaps,
+  type Kind,
+  namespace as namespaces,
+  type Pod,
+  pod as pods,
+  secret as secrets,
+} from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock, make } from "#test/make";
 import { namespaceController } from "./index.ts";
@@ -77,6 +85,11 @@ test("what takes longer than a pass is told and goes on in the next, whoever has
   await asleep.client.create(namespaces, make.namespace({}));
   for (let number = 0; number < 60; number++)
     await asleep.client.create(configMaps, make.configMap({ metadata: at(`one-${number}`) }));
+  // Of other kinds too: a pass is that of the namespace, and not of each kind.
+  for (let number = 0; number < 15; number++) {
+    await asleep.client.create(secrets, { metadata: at(`one-${number}`) });
+    await asleep.client.create(accounts, { metadata: at(`one-${number}`) });
+  }
   await asleep.ask("DELETE", "/api/v1/namespaces/team");
   const { context } = asleep.plane.onDemand();
   const removals: number[] = [];
@@ -89,7 +102,12 @@ test("what takes longer than a pass is told and goes on in the next, whoever has
       return context.client.remove(...words);
     },
   };
-  const left = async () => (await asleep.client.list(configMaps, { namespace: "team" })).items.length;
+  const left = async () => {
+    const lists = [configMaps, secrets, accounts].map((kind) =>
+      asleep.client.list(kind as Kind, { namespace: "team" }),
+    );
+    return (await Promise.all(lists)).flatMap(({ items }) => items).length;
+  };
   const told: (string | undefined)[] = [];
   for (;;) {
     removals.push(0);
