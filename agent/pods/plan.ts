@@ -47,7 +47,7 @@ export function restarts(pod: Pod, container: Container, ended: Running, isInit:
 /** What the plan asks about running containers. */
 export interface Judgement {
   /** Startup is over: the startup probe has succeeded, or there is none. */
-  started(container: Running): boolean;
+  started(container: Running, spec: Container): boolean;
   /** Why a running container has to go, if it has to. */
   condemned(container: Running, spec: Container): { message: string; graceSeconds?: number } | undefined;
 }
@@ -128,7 +128,7 @@ function planInits(
       return false;
     }
     if (condemn(plan, there, container, judge)) return initialized;
-    if (isSidecar(container) && judge.started(there)) continue;
+    if (isSidecar(container) && judge.started(there, container)) continue;
     if (initialized) continue;
     return false;
   }

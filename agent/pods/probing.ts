@@ -16,6 +16,8 @@ export class Probing {
   readonly #running = new Map<string, Probes>();
   /** Containers whose postStart hook is over, or that have none. */
   readonly #begun = new Set<string>();
+  /** What the API said of containers that an earlier process started, as it stood before this process wrote a status. */
+  readonly #past = new Map<string, Past>();
 
   constructor(context: PodsContext, wake: () => void) {
     this.#context = context;
@@ -27,13 +29,26 @@ export class Probing {
     this.#begun.add(containerId);
   }
 
-  started(container: Running): boolean {
+  /** Containers that an earlier process started: `pod` is as the API had it before this process wrote its status. */
+  adopt(pod: Pod, containers: { spec: Container; running: Running }[]): void {
+    for (const { spec, running } of containers) {
+      this.#begun.add(running.id);
+      this.#past.set(running.id, pastOf(pod, spec, running, this.#context.node.runtimeName));
+    }
+  }
+
+  /** Startup is over: the startup probe has succeeded, or there is none (upstream's isContainerStarted). */
+  started(container: Running, spec: Container): boolean {
+    if (!this.#begun.has(container.id)) return false;
+    if (!spec.startupProbe) return true;
     const startup = this.#running.get(container.id)?.Startup;
-    return this.#begun.has(container.id) && (startup === undefined || startup.result === true);
+    return (startup ? startup.result : this.#past.get(container.id)?.Startup) === true;
   }
 
   ready(container: Running, spec: Container): boolean {
-    return !spec.readinessProbe || this.#running.get(container.id)?.Readiness?.result === true;
+    if (!spec.readinessProbe) return true;
+    const readiness = this.#running.get(container.id)?.Readiness;
+    return (readiness ? readiness.result : this.#past.get(container.id)?.Readiness) === true;
   }
 
   /** A probe that has failed for good, if there is one. */
@@ -48,6 +63,7 @@ export class Probing {
     const alive = new Set(containers.map(({ running }) => running.id));
     for (const id of this.#running.keys()) if (!alive.has(id)) this.#end(id);
     for (const id of this.#begun) if (!alive.has(id)) this.#begun.delete(id);
+    for (const id of this.#past.keys()) if (!alive.has(id)) this.#past.delete(id);
     for (const { spec, running } of containers) {
       if (this.#running.has(running.id) || !this.#begun.has(running.id)) continue;
       this.#running.set(running.id, this.#start(pod, ip, spec, running));
@@ -80,7 +96,7 @@ export class Probing {
       run: (command, timeout) => runtime.streams.run(running.id, command, timeout),
       reachable: node.reachable,
     };
-    const before = earlierOf(pod, spec, running, node.runtimeName);
+    const past = this.#past.get(running.id);
     for (const type of ["Startup", "Liveness", "Readiness"] as const) {
       const probe = probeOf(spec, type);
       if (!probe) continue;
@@ -88,7 +104,7 @@ export class Probing {
         type,
         probe,
         startedAt: running.startedAt ?? clock.now(),
-        initial: type === "Liveness" ? undefined : before[type],
+        initial: type === "Liveness" ? undefined : past?.[type],
         clock,
         random,
         check: (timeout) => check(probe, timeout, target),
@@ -109,8 +125,14 @@ export class Probing {
   }
 }
 
-/** What the API already says of this very container: a restarted agent must not call it unready meanwhile. */
-function earlierOf(pod: Pod, spec: Container, running: Running, runtimeName: string) {
+/** Results of an earlier process's probes; only successes are carried over. */
+interface Past {
+  Startup: true | undefined;
+  Readiness: true | undefined;
+}
+
+/** What the API says of this very container: a restarted agent must not call it unready meanwhile. */
+function pastOf(pod: Pod, spec: Container, running: Running, runtimeName: string): Past {
   const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
   const known = all.find(({ containerID }) => containerID === `${runtimeName}://${running.id}`);
   return {

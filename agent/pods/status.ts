@@ -19,7 +19,7 @@ import type { View } from "./plan.ts";
 export interface Memory {
   /** Why a container waits, from the last try to start it. */
   waiting(name: string): { reason: string; message: string } | undefined;
-  started(container: Running): boolean;
+  started(container: Running, spec: Container): boolean;
   ready(container: Running, spec: Container): boolean;
   terminationMessage(container: Running): string | undefined;
   /** The pod was ended by the node itself. */
@@ -76,7 +76,7 @@ function isInitialized(pod: Pod, view: View, memory: Memory): boolean {
   if ((pod.spec?.containers ?? []).some(({ name }) => view.now(name))) return true;
   return ((pod.spec?.initContainers ?? []) as Container[]).every((container) => {
     const there = view.now(container.name);
-    if (isSidecar(container)) return there?.state === "running" && memory.started(there);
+    if (isSidecar(container)) return there?.state === "running" && memory.started(there, container);
     return there?.state === "exited" && there.exitCode === 0;
   });
 }
@@ -119,12 +119,15 @@ function containerStatus({ pod, container, view, memory, node, waiting, isInit }
     name: container.name,
     state,
     lastState,
-    ready: isInit && !isSidecar(container) ? done : running && memory.started(last) && memory.ready(last, container),
+    ready:
+      isInit && !isSidecar(container)
+        ? done
+        : running && memory.started(last, container) && memory.ready(last, container),
     restartCount: last?.attempt ?? 0,
     image: last?.image || container.image || "",
     imageID: last?.imageId ?? "",
     ...(last ? { containerID: `${node.runtimeName}://${last.id}` } : {}),
-    started: running && memory.started(last),
+    started: running && memory.started(last, container),
     ...(resources?.requests ? { allocatedResources: resources.requests } : {}),
     ...(resources && running ? { resources: { ...resources } } : {}),
     ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),

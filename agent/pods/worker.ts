@@ -1,5 +1,4 @@
 import { isRuntimeError, type Sandbox } from "#agent/runtime";
-import { type Mounted, VolumeError } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { isReason, messageOf, parseTime, type Timer } from "#base";
 import { rejection } from "./admission.ts";
@@ -8,6 +7,7 @@ import { fieldPathOf, type PodsContext } from "./context.ts";
 import { type Ending, endContainers } from "./ending.ts";
 import type { Images } from "./images.ts";
 import { readLastWords } from "./last-words.ts";
+import { Mounting } from "./mounting.ts";
 import { planFor, type View, viewOf } from "./plan.ts";
 import { condemnation, Probing } from "./probing.ts";
 import { Resizing } from "./resizing.ts";
@@ -17,7 +17,6 @@ import { isOver, type Memory, statusOf } from "./status.ts";
 import { asksTheSame, type StatusWriter } from "./status-writer.ts";
 import { removeTraces } from "./traces.ts";
 
-const volumeRefreshMilliseconds = 60_000;
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 60_000;
 
@@ -29,19 +28,18 @@ export class PodWorker {
   readonly #probing: Probing;
   readonly #starter: Starter;
   readonly #resizing: Resizing;
+  readonly #mounting: Mounting;
   readonly #lastWords = new Map<string, string>();
   readonly #startTime: number;
   readonly #gone: (uid: string) => void;
   #pod: Pod;
+  #adopted = false;
   /** The API no longer has it: it ends, and nobody needs to be told. */
   #removed = false;
   #failure: { reason: string; message: string } | undefined;
   #ending: Ending | undefined;
   #grace = Number.POSITIVE_INFINITY;
-  #volumes: Record<string, Mounted> | undefined;
-  #refreshedAt = 0;
   #retryDelay = firstRetryMilliseconds;
-  #mountDelay = firstRetryMilliseconds;
   #dirty = false;
   #running = false;
   #stopped = false;
@@ -57,6 +55,7 @@ export class PodWorker {
     this.#probing = new Probing(context, () => this.wake());
     this.#starter = new Starter(context, images);
     this.#resizing = new Resizing(context.runtime, context.log, context.node.memoryBytes);
+    this.#mounting = new Mounting(context);
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     if (pod.status?.phase === "Failed" && pod.status.reason) {
@@ -147,6 +146,7 @@ export class PodWorker {
     const pod = this.#pod;
     this.#abort = new AbortController();
     let view = await this.#view();
+    this.#adopt(view);
     if (this.#removed || pod.metadata.deletionTimestamp !== undefined) return this.#end(view);
     if (isOver(pod.status?.phase) && !this.#failure) return this.#settle(view);
     const deadline = this.#deadline();
@@ -159,11 +159,11 @@ export class PodWorker {
     }
     if (!this.#failure && view.sandboxes.length === 0) this.#admit();
     if (this.#failure) return this.#settle(view);
-    this.#adopt(view);
+    this.#resume(view);
     let plan = planFor(pod, view, this.#judge());
     if (plan.finished) return this.#settle(view);
     await this.#tell(view, false);
-    if (!(await this.#mount())) return this.#context.clock.now() + this.#mountDelay;
+    if (!(await this.#mounting.follow(pod))) return this.#mounting.due;
     if (plan.sandbox) {
       await this.#makeSandbox(view);
       view = await this.#view();
@@ -184,7 +184,7 @@ export class PodWorker {
     ) {
       this.#dirty = true;
     }
-    const times = [deadline, this.#starter.retryAt, this.#refreshedAt + volumeRefreshMilliseconds];
+    const times = [deadline, this.#starter.retryAt, this.#mounting.due];
     return Math.min(...times.filter((time) => time !== undefined));
   }
 
@@ -196,8 +196,15 @@ export class PodWorker {
     this.#failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
   }
 
-  /** Containers that an earlier process started are under way: their hooks are over. */
+  /** What runs before this worker has started anything was started by an earlier process: its hooks are over. */
   #adopt(view: View): void {
+    if (this.#adopted) return;
+    this.#adopted = true;
+    this.#probing.adopt(this.#pod, this.#live(view));
+  }
+
+  /** What runs is probed; it has no hook under way, since starts are waited for. */
+  #resume(view: View): void {
     for (const { running } of this.#live(view)) this.#probing.begin(running.id);
     this.#follow(view);
   }
@@ -217,7 +224,7 @@ export class PodWorker {
 
   #judge(): Parameters<typeof planFor>[2] {
     return {
-      started: (container) => this.#probing.started(container),
+      started: (container, spec) => this.#probing.started(container, spec),
       condemned: (container, spec) => {
         const type = this.#probing.failed(container);
         if (type) {
@@ -241,28 +248,6 @@ export class PodWorker {
     return seconds === undefined ? undefined : this.#startTime + Number(seconds) * 1000;
   }
 
-  /** Volumes are there, and what they show is not old. False where one could not be had. */
-  async #mount(): Promise<boolean> {
-    const { clock, volumes, record } = this.#context;
-    try {
-      if (!this.#volumes) {
-        this.#volumes = await volumes.mount(this.#pod);
-        this.#refreshedAt = clock.now();
-      } else if (clock.now() - this.#refreshedAt >= volumeRefreshMilliseconds) {
-        this.#refreshedAt = clock.now();
-        await volumes.refresh(this.#pod);
-      }
-      return true;
-    } catch (error) {
-      if (!(error instanceof VolumeError)) throw error;
-      record(this.#pod, "Warning", "FailedMount", error.message);
-      // What is mounted already goes on with what it shows.
-      if (this.#volumes) return true;
-      this.#mountDelay = Math.min(this.#mountDelay * 2, lastRetryMilliseconds);
-      return false;
-    }
-  }
-
   async #makeSandbox(view: View): Promise<void> {
     const { runtime, record, node } = this.#context;
     const attempt = view.current ? view.current.attempt + 1 : 0;
@@ -283,15 +268,18 @@ export class PodWorker {
 
   async #start(containers: Container[], view: View): Promise<void> {
     const sandbox: Sandbox | undefined = view.current;
-    const volumes = this.#volumes;
+    const { volumes } = this.#mounting;
     if (!sandbox || !volumes) return;
     for (const [index, container] of containers.entries()) {
       const { signal } = this.#abort;
       if (signal.aborted) return;
       const id = await this.#starter.start(container, { pod: this.#pod, view, sandbox, volumes, signal });
       if (id !== undefined) this.#probing.begin(id);
-      // The next one may be pulled for minutes; what runs is told before.
-      if (index < containers.length - 1) await this.#tell(await this.#view(), false);
+      if (index === containers.length - 1) continue;
+      // The next one may be pulled for minutes: what runs is probed and reported before that.
+      const now = await this.#view();
+      this.#follow(now);
+      await this.#tell(now, false);
     }
   }
 
@@ -383,7 +371,7 @@ export class PodWorker {
     }
     const memory: Memory = {
       waiting: (name) => this.#starter.waiting(name),
-      started: (container) => this.#probing.started(container),
+      started: (container, spec) => this.#probing.started(container, spec),
       ready: (container, spec) => this.#probing.ready(container, spec),
       terminationMessage: (container) => this.#lastWords.get(container.id),
       failure: this.#failure,

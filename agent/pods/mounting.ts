@@ -1,0 +1,51 @@
+import { type Mounted, VolumeError } from "#agent/volumes";
+import type { Pod } from "#api";
+import type { PodsContext } from "./context.ts";
+
+const refreshMilliseconds = 60_000;
+const firstRetryMilliseconds = 500;
+const lastRetryMilliseconds = 60_000;
+
+/** One pod's volumes: mounted once, then refreshed while the pod runs. */
+export class Mounting {
+  readonly #context: PodsContext;
+  #volumes: Record<string, Mounted> | undefined;
+  #refreshedAt = 0;
+  #delay = firstRetryMilliseconds;
+
+  constructor(context: PodsContext) {
+    this.#context = context;
+  }
+
+  /** Volumes by name, once all of them are mounted. */
+  get volumes(): Record<string, Mounted> | undefined {
+    return this.#volumes;
+  }
+
+  /** When the next look makes sense, in milliseconds since the epoch. */
+  get due(): number {
+    return this.#volumes ? this.#refreshedAt + refreshMilliseconds : this.#context.clock.now() + this.#delay;
+  }
+
+  /** Mounts volumes, or refreshes what they show when that is old. False where one could not be mounted. */
+  async follow(pod: Pod): Promise<boolean> {
+    const { clock, volumes, record } = this.#context;
+    try {
+      if (!this.#volumes) {
+        this.#volumes = await volumes.mount(pod);
+        this.#refreshedAt = clock.now();
+      } else if (clock.now() - this.#refreshedAt >= refreshMilliseconds) {
+        this.#refreshedAt = clock.now();
+        await volumes.refresh(pod);
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof VolumeError)) throw error;
+      record(pod, "Warning", "FailedMount", error.message);
+      // What is mounted already goes on with what it shows.
+      if (this.#volumes) return true;
+      this.#delay = Math.min(this.#delay * 2, lastRetryMilliseconds);
+      return false;
+    }
+  }
+}
