@@ -94,9 +94,8 @@ function patched(
   let after: Json;
   if (type === "json") after = jsonPatch(before, patch);
   else if (type === "merge") after = mergePatch(before, patch);
-  else after = strategicMerge(messageShapeOf(kind.schema), before, patch);
-  const raw = { json: after, apiVersion: "", kind: "", duplicates: [] };
-  return receive(kind, raw, "Ignore").object as unknown as KubernetesObject;
+  else after = strategicMerge(messageShapeOf(kind.schema), before, patch as JsonObject);
+  return receive(kind, { json: after, strict: [] }, "Ignore").object as unknown as KubernetesObject;
 }
 
 async function listed(

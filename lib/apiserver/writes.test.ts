@@ -257,6 +257,26 @@ test("a JSON patch whose test fails is 422 in upstream's words", async () => {
   });
 });
 
+test("what a strict decoder says of a JSON patch is a warning, or refuses it", async () => {
+  await ask("POST", maps, { metadata: { name: "members" }, data: { x: "1" } });
+  const operations = [{ op: "add", path: "/data/y", value: "2", extra: true }];
+  const json = { "content-type": "application/json-patch+json" };
+  // As v1.37.2 answers (apiserver's patch.go, applyPatchToCurrentObject).
+  const warned = await ask("PATCH", `${maps}/members`, operations, json);
+  expect([warned.status, warned.headers["warning"]]).toEqual([
+    200,
+    ['299 - "json patch unknown field \\"[0].extra\\""'],
+  ]);
+  const { json: refused } = await ask("PATCH", `${maps}/members?fieldValidation=Strict`, operations, json);
+  expect([refused.code, refused.reason, refused.details.causes.length]).toEqual([422, "Invalid", 1]);
+  expect(refused.message).toMatch(
+    /^ "" is invalid: patch: Invalid value: "\{.*\}": strict decoding error: json patch unknown field "\[0\]\.extra"$/,
+  );
+  expect(refused.details.causes[0]).toMatchObject({ reason: "FieldValueInvalid", field: "patch" });
+  const ignored = await ask("PATCH", `${maps}/members?fieldValidation=Ignore`, operations, json);
+  expect([ignored.status, ignored.headers["warning"]]).toEqual([200, undefined]);
+});
+
 test("a create in protobuf", async () => {
   const type = { apiVersion: "v1", kind: "ConfigMap" };
   const { encodeEnvelope } = await protobuf();
@@ -313,15 +333,27 @@ test("a pod's resources change through pods/resize, read and patched there", asy
 
 test("a patch makes no other object of an object", async () => {
   await ask("POST", maps, { metadata: { name: "kept" } });
-  for (const patch of [
-    { kind: "Pod" },
-    { apiVersion: "v2" },
-    { metadata: { name: "other" } },
-    { metadata: { namespace: "other" } },
-    { data: { x: 5 } },
-    [],
+  // As v1.37.2 answers.
+  for (const [patch, code] of [
+    [{ kind: "Pod" }, 422],
+    [{ apiVersion: "v2" }, 422],
+    [{ metadata: { name: "other" } }, 400],
+    [{ metadata: { namespace: "other" } }, 400],
+    [{ data: { x: 5 } }, 422],
+    [[], 400],
+    [null, 400],
+    ["x", 400],
   ]) {
-    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, merge)).json.code]).toEqual([patch, 400]);
+    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, merge)).json.code]).toEqual([patch, code]);
+  }
+  for (const [patch, code] of [
+    [{ kind: "Pod", apiVersion: "v2" }, undefined],
+    [null, undefined],
+    [[], 400],
+    [{ data: { x: 5 } }, 422],
+  ]) {
+    const strategic = { "content-type": "application/strategic-merge-patch+json" };
+    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, strategic)).json.code]).toEqual([patch, code]);
   }
   expect((await ask("PATCH", `${maps}/kept`, { metadata: { uid: "x" } }, merge)).json.code).toBe(409);
 });

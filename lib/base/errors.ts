@@ -57,7 +57,7 @@ export const resourceName = ({ group, resource }: ResourceName): string =>
 const detailsOf = ({ group, resource }: ResourceName, name: string): StatusDetails => ({
   ...(name === "" ? {} : { name }),
   ...(group === "" ? {} : { group }),
-  kind: resource,
+  ...(resource === "" ? {} : { kind: resource }),
 });
 
 export const isApiError = (error: unknown): error is ApiError => error instanceof ApiError;

@@ -17,8 +17,7 @@ const isDirective = (key: string): boolean => key.startsWith("$");
  * patch may carry directives ($patch, $retainKeys, $setElementOrder/…, $deleteFromPrimitiveList/…). Neither argument
  * is changed. Throws ApiError 400 where a directive or a merge key is malformed.
  */
-export function strategicMerge(shape: MessageShape, object: JsonObject, patch: Json): JsonObject {
-  if (!isObject(patch)) throw badRequest("error decoding patch: the patch is not a JSON object");
+export function strategicMerge(shape: MessageShape, object: JsonObject, patch: JsonObject): JsonObject {
   return mergeMap(shape, object, patch);
 }
 

@@ -23,11 +23,12 @@ export interface RawBody {
   json: Json;
   apiVersion: string;
   kind: string;
-  /** Members hidden by duplicates; found only when asked for. */
-  duplicates: string[];
+  /** What a strict decoder says of the text, such as `duplicate field "data.a"`; found only when asked for. */
+  strict: string[];
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+// A byte order mark is no JSON, as in Go.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The text of a body; throws ApiError 400 when it is not UTF-8 or nests too deep. */
 export function textOf(body: Uint8Array): string {
@@ -50,18 +51,21 @@ export function parseJsonBody(text: string): Json {
   }
 }
 
-/** Reads a JSON body, or one in YAML, for which more is loaded. `duplicates`: whether to look for duplicate keys. */
-export async function readText(body: Uint8Array, mediaType: string, duplicates: boolean): Promise<RawBody> {
+/** Reads a JSON body, or one in YAML, for which more is loaded. `strict`: whether to look for duplicate keys. */
+export async function readText(body: Uint8Array, mediaType: string, strict: boolean): Promise<RawBody> {
   const text = textOf(body);
   if (mediaType === bodyTypes.yaml || mediaType === "text/yaml" || mediaType === "application/x-yaml") {
     const { parseYaml } = await import("./yaml.ts");
     const parsed = parseYaml(text);
-    return { json: parsed.json, duplicates: parsed.duplicates, ...typeMeta(parsed.json) };
+    return { json: parsed.json, strict: parsed.duplicates.map(duplicateField), ...typeMeta(parsed.json) };
   }
   if (mediaType !== bodyTypes.json) throw unsupportedMediaType(Object.values(bodyTypes));
   const json = parseJsonBody(text);
-  return { json, duplicates: duplicates ? duplicateKeys(text) : [], ...typeMeta(json) };
+  return { json, strict: strict ? duplicateKeys(text).map(duplicateField) : [], ...typeMeta(json) };
 }
+
+/** How upstream's strict JSON decoder names a member that a later one hides. */
+export const duplicateField = (path: string): string => `duplicate field "${path}"`;
 
 /** What an object says of its own type; "" where it says nothing. */
 export function typeMeta(json: Json): { apiVersion: string; kind: string } {
@@ -76,23 +80,27 @@ export interface Received {
   warnings: string[];
 }
 
-/** Makes a kind's object of parsed JSON and treats what does not fit as `validation` says. */
-export function receive(kind: Kind, raw: RawBody, validation: FieldValidation): Received {
-  const complaint = (error: unknown): ApiError =>
-    badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${messageOf(error)}`);
+/**
+ * Makes a kind's object of parsed JSON and treats what does not fit as `validation` says. `refuse` makes the error of
+ * the reason; 400 by default.
+ */
+export function receive(
+  kind: Kind,
+  raw: Pick<RawBody, "json" | "strict">,
+  validation: FieldValidation,
+  refuse: (why: string) => ApiError = (why) =>
+    badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`),
+): Received {
   let decoded: ReturnType<typeof decode>;
   try {
     decoded = decode(messageShapeOf(kind.schema), raw.json);
   } catch (error) {
-    if (error instanceof ApiError) throw complaint(error);
+    if (error instanceof ApiError) throw refuse(messageOf(error));
     throw error;
   }
   if (validation === "Ignore") return { object: decoded.object, warnings: [] };
-  const found = [
-    ...raw.duplicates.map((path) => `duplicate field "${path}"`),
-    ...decoded.unknown.map((path) => `unknown field "${path}"`),
-  ];
-  if (found.length > 0 && validation === "Strict") throw complaint(`strict decoding error: ${found.join(", ")}`);
+  const found = [...raw.strict, ...decoded.unknown.map((path) => `unknown field "${path}"`)];
+  if (found.length > 0 && validation === "Strict") throw refuse(`strict decoding error: ${found.join(", ")}`);
   return { object: decoded.object, warnings: found };
 }
 
@@ -119,15 +127,17 @@ export async function readObject(
 }
 
 /** The place decides the kind: a body may leave it out, one that names another is refused in upstream's words. */
-export function checkType(kind: Kind, sent: { apiVersion: string; kind: string }): void {
+export function checkType(
+  kind: Kind,
+  sent: { apiVersion: string; kind: string },
+  refuse: (why: string) => ApiError = badRequest,
+): void {
   const expected = apiVersionOf(kind);
   const apiVersion = sent.apiVersion === "" ? expected : sent.apiVersion;
   if (apiVersion !== expected) {
-    throw badRequest(
-      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
-    );
+    throw refuse(`the API version in the data (${apiVersion}) does not match the expected API version (${expected})`);
   }
   if (sent.kind === "" || sent.kind === kind.kind) return;
   const why = `converting (${expected}.${sent.kind}) to (${expected}.${kind.kind}): unknown conversion`;
-  throw badRequest(`${sent.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
+  throw refuse(`${sent.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
 }

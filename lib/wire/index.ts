@@ -5,6 +5,7 @@
 export {
   bodyTypes,
   checkType,
+  duplicateField,
   type FieldValidation,
   mediaTypeOf,
   parseJsonBody,

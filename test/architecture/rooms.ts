@@ -16,7 +16,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/base": { sees: [] },
   "lib/api": { sees: ["lib/base"], uses: ["zod"] },
   "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
-  "lib/patch": { sees: ["lib/base", "lib/api"], uses: ["rfc6902"] },
+  "lib/patch": { sees: ["lib/base", "lib/api"] },
   "lib/store": { sees: ["lib/base"] },
   "lib/store/conformance": { sees: drivers, uses: ["vitest"] },
   "lib/store/model": {

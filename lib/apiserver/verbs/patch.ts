@@ -1,12 +1,22 @@
-import { type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
-import { type Json, type JsonObject, unsupported, unsupportedMediaType } from "#base";
-import { jsonPatch, mergePatch, patchTypes, strategicMerge } from "#patch";
+import { invalidValue, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
+import {
+  type ApiError,
+  badRequest,
+  invalid,
+  type Json,
+  type JsonObject,
+  parseJson,
+  stringifyJson,
+  unsupported,
+  unsupportedMediaType,
+} from "#base";
+import { cannotUnmarshal, jsonPatch, mergePatch, patchTypes, strategicMerge, unknownInJsonPatch } from "#patch";
 import {
   checkType,
+  duplicateField,
   duplicateKeys,
   type FieldValidation,
   mediaTypeOf,
-  parseJsonBody,
   receive,
   textOf,
   typeMeta,
@@ -28,20 +38,68 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
   const known: string[] = [patchTypes.json, patchTypes.merge, patchTypes.strategic];
   if (!known.includes(type)) throw unsupportedMediaType(known);
   const text = textOf(body);
-  const patch = parseJsonBody(text);
-  const duplicates = validation === "Ignore" ? [] : duplicateKeys(text);
+  const patch = parsePatch(text);
+  const strict = validation === "Ignore" ? [] : strictErrors(type, text, patch);
   return (kind, current) => {
     const before = typed(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
-    checkType(kind, typeMeta(after));
-    const { object, warnings } = receive(kind, { json: after, apiVersion: "", kind: "", duplicates }, validation);
+    const refuse = refusal(type === patchTypes.strategic ? goText(patch) : stringifyJson(after));
+    // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.
+    if (type !== patchTypes.strategic) checkType(kind, typeMeta(after), refuse);
+    const { object, warnings } = receive(kind, { json: after, strict }, validation, refuse);
     return { object: object as unknown as KubernetesObject, warnings };
   };
 }
 
+/** Upstream's words for a patch that is no JSON (`validateAndTranscodePatch`). */
+function parsePatch(text: string): Json {
+  try {
+    return parseJson(text);
+  } catch {
+    throw badRequest("invalid JSON patch");
+  }
+}
+
+/** What is wrong with a patch itself by a strict decoder; throws ApiError 400 where it has a wrong type. */
+function strictErrors(type: string, text: string, patch: Json): string[] {
+  const duplicates = duplicateKeys(text).map(duplicateField);
+  if (type === patchTypes.strategic) return duplicates;
+  if (type === patchTypes.merge) {
+    if (!isMap(patch)) throw badRequest(`error decoding patch: ${notMap(patch)}`);
+    return duplicates;
+  }
+  const unknown = unknownInJsonPatch(patch).map((path) => `unknown field "${path}"`);
+  return [...unknown, ...duplicates].map((error) => `json patch ${error}`);
+}
+
+/** The answer to a patch whose result is no object of the kind: a cause without a name, as upstream makes it. */
+const refusal =
+  (shown: string) =>
+  (why: string): ApiError =>
+    invalid({ group: "", kind: "" }, "", [invalidValue("patch", shown, why)]);
+
+/** How Go prints a decoded JSON value with `%+v`: maps sorted by their keys, and strings bare. */
+function goText(json: Json): string {
+  if (json === null) return "<nil>";
+  if (typeof json !== "object") return String(json);
+  if (Array.isArray(json)) return `[${json.map(goText).join(" ")}]`;
+  const members = Object.keys(json)
+    .sort()
+    .map((key) => `${key}:${goText(json[key]!)}`);
+  return `map[${members.join(" ")}]`;
+}
+
+const isMap = (patch: Json): patch is JsonObject | null => typeof patch === "object" && !Array.isArray(patch);
+const notMap = (patch: Json): string => cannotUnmarshal(patch, "value of type map[string]interface {}");
+
 function applied(kind: Kind, type: string, before: JsonObject, patch: Json): Json {
   if (type === patchTypes.json) return jsonPatch(before, patch);
-  if (type === patchTypes.strategic) return strategicMerge(messageShapeOf(kind.schema), before, patch);
+  if (type === patchTypes.strategic) {
+    if (!isMap(patch)) throw badRequest(notMap(patch));
+    return strategicMerge(messageShapeOf(kind.schema), before, patch ?? {});
+  }
+  // ErrBadJSONPatch of upstream's library; a list is taken, and is no object of any kind afterwards.
+  if (patch === null || typeof patch !== "object") throw badRequest("Invalid JSON Patch");
   return mergePatch(before, patch);
 }
 

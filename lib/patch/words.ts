@@ -1,0 +1,11 @@
+import type { Json } from "#base";
+
+/** How Go's JSON decoder says that a value does not fit; `where` is `value of type T` or `struct field S.f of type T`. */
+export const cannotUnmarshal = (json: Json, where: string): string =>
+  `json: cannot unmarshal ${goKind(json)} into Go ${where}`;
+
+function goKind(json: Json): string {
+  if (Array.isArray(json)) return "array";
+  if (typeof json === "boolean") return "bool";
+  return typeof json === "bigint" ? "number" : typeof json;
+}
