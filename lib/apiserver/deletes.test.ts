@@ -118,7 +118,7 @@ test("propagation: Foreground and Orphan leave work to the garbage collector, in
   expect((await ask("DELETE", path, { propagationPolicy: "Later" })).json).toMatchObject({
     code: 422,
     message:
-      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Later": supported values: "Background", "Foreground", "Orphan"',
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Later": supported values: "Foreground", "Background", "Orphan", "nil"',
   });
   const both = await ask("DELETE", path, { propagationPolicy: "Orphan", orphanDependents: true });
   expect(both.json.message).toContain("orphanDependents and deletionPropagation cannot be both set");
@@ -132,7 +132,7 @@ test("a dry run deletes nothing", async () => {
   expect((await ask("DELETE", `${maps}?dryRun=All&labelSelector=none`)).status).toBe(200);
   expect((await ask("GET", path)).json.metadata.deletionTimestamp).toBeUndefined();
   const wrong = await ask("DELETE", `${path}?dryRun=Some`);
-  expect(wrong.json.message).toContain('dryRun: Unsupported value: "Some": supported values: "All"');
+  expect(wrong.json.message).toContain('dryRun: Unsupported value: ["Some"]: supported values: "All"');
 });
 
 test("a bound pod goes in two steps; a shorter grace may follow, a longer one or none changes nothing", async () => {

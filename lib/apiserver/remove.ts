@@ -1,29 +1,10 @@
 import type { Kind, KubernetesObject } from "#api/meta";
-import {
-  clone,
-  conflict,
-  formatTime,
-  invalid,
-  notFound,
-  parseTime,
-  type Status,
-  type StatusCause,
-  serverTimeout,
-} from "#base";
+import { clone, conflict, formatTime, notFound, parseTime, type Status, serverTimeout } from "#base";
 import { Conflict, type Entry } from "#store";
 import { keyOf, objectAs } from "./objects.ts";
+import type { Propagation, RemoveOptions } from "./options.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, validate } from "./server.ts";
 import { contentOf, mayGo } from "./write.ts";
-
-export type Propagation = "Background" | "Foreground" | "Orphan";
-
-/** DeleteOptions, checked. */
-export interface RemoveOptions {
-  gracePeriodSeconds?: number | undefined;
-  propagation?: Propagation | undefined;
-  uid?: string | undefined;
-  revision?: string | undefined;
-}
 
 /** What a delete did: the object's last state, and whether it is gone. */
 export interface Removed {
@@ -147,61 +128,6 @@ function markDeleted(
   if (metadata.generation !== undefined) metadata.generation = Number(metadata.generation) + 1;
   kind.prepareForDelete?.(next, { now });
   return "stays";
-}
-
-/** Reads DeleteOptions from a body and the query, the query's word first where both speak. */
-export function removeOptions(
-  body: DeleteBody | undefined,
-  query: URLSearchParams,
-): RemoveOptions & { dryRun: boolean; cascades: boolean } {
-  const causes: StatusCause[] = [];
-  const grace = query.get("gracePeriodSeconds") ?? undefined;
-  const seconds = grace === undefined ? body?.gracePeriodSeconds : Number(grace);
-  const policy = query.get("propagationPolicy") ?? body?.propagationPolicy;
-  const orphans = query.get("orphanDependents") ?? body?.orphanDependents;
-  const dryRun = [...query.getAll("dryRun"), ...(body?.dryRun ?? [])].filter((item) => item !== "");
-  const fault = (reason: string, field: string, message: string) => causes.push({ reason, field, message });
-  if (seconds !== undefined && !Number.isInteger(Number(seconds))) {
-    fault("FieldValueInvalid", "gracePeriodSeconds", `Invalid value: "${seconds}": must be an integer`);
-  }
-  if (policy !== undefined && orphans !== undefined && orphans !== null) {
-    fault(
-      "FieldValueInvalid",
-      "propagationPolicy",
-      `Invalid value: "${policy}": orphanDependents and deletionPropagation cannot be both set`,
-    );
-  } else if (policy !== undefined && !["Background", "Foreground", "Orphan"].includes(policy)) {
-    fault(
-      "FieldValueNotSupported",
-      "propagationPolicy",
-      `Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`,
-    );
-  }
-  for (const value of dryRun) {
-    if (value !== "All")
-      fault("FieldValueNotSupported", "dryRun", `Unsupported value: "${value}": supported values: "All"`);
-  }
-  if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "DeleteOptions" }, "", causes);
-  const legacy =
-    orphans === undefined || orphans === null ? undefined : String(orphans) === "true" ? "Orphan" : "Background";
-  return {
-    // A negative grace is the shortest that is none at once, as upstream has it.
-    gracePeriodSeconds: seconds === undefined ? undefined : Number(seconds) < 0 ? 1 : Number(seconds),
-    propagation: (policy ?? legacy) as Propagation | undefined,
-    uid: body?.preconditions?.uid,
-    revision: body?.preconditions?.resourceVersion,
-    dryRun: dryRun.length > 0,
-    cascades: policy === undefined && legacy === "Background",
-  };
-}
-
-/** The members of meta/v1 DeleteOptions that are read. */
-export interface DeleteBody {
-  gracePeriodSeconds?: number | undefined;
-  propagationPolicy?: string | undefined;
-  orphanDependents?: boolean | undefined;
-  dryRun?: string[] | undefined;
-  preconditions?: { uid?: string | undefined; resourceVersion?: string | undefined } | undefined;
 }
 
 /** The answer where the object itself is not shown. */

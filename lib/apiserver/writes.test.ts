@@ -182,7 +182,53 @@ test("a dry run answers as the write would and keeps nothing", async () => {
   expect((await ask("GET", `${leases}/dry`)).status).toBe(404);
   const wrong = await ask("POST", `${maps}?dryRun=Most`, { metadata: { name: "x" } });
   expect(wrong.json.message).toBe(
-    'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Most": supported values: "All"',
+    'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Most"]: supported values: "All"',
+  );
+});
+
+// Seen on v1.37.2: an empty value is no "All", and a list is refused for one wrong item (ValidateDryRun).
+test.each([
+  ["dryRun=", '[""]'],
+  ["dryRun=All&dryRun=", '["All",""]'],
+])("a write with ?%s is refused and keeps nothing", async (query, shown) => {
+  const path = `${maps}/empty`;
+  const expected = (kind: string) =>
+    `${kind}.meta.k8s.io "" is invalid: dryRun: Unsupported value: ${shown}: supported values: "All"`;
+  const made = await ask("POST", `${maps}?${query}`, { metadata: { name: "empty" } });
+  expect([made.status, made.json.message]).toEqual([422, expected("CreateOptions")]);
+  expect((await ask("GET", path)).status).toBe(404);
+  await ask("POST", maps, { metadata: { name: "empty" } });
+  const put = await ask("PUT", `${path}?${query}`, { metadata: { name: "empty" }, data: { x: "1" } });
+  expect([put.status, put.json.message]).toEqual([422, expected("UpdateOptions")]);
+  const patched = await ask("PATCH", `${path}?${query}`, { data: { x: "1" } }, merge);
+  expect([patched.status, patched.json.message]).toEqual([422, expected("PatchOptions")]);
+  const removed = await ask("DELETE", `${path}?${query}`);
+  expect([removed.status, removed.json.message]).toEqual([422, expected("DeleteOptions")]);
+  const { json } = await ask("GET", path);
+  expect([json.data, json.metadata.deletionTimestamp]).toEqual([undefined, undefined]);
+  await ask("DELETE", path);
+});
+
+// Follows ValidateCreateOptions, ValidatePatchOptions and the conversion of URL values of v1.37.2.
+test("every option of a write is checked", async () => {
+  const refusal = async (method: string, query: string) => {
+    const body = { metadata: { name: "x" } };
+    const { status, json } = await ask(method, `${maps}${method === "POST" ? "" : "/x"}?${query}`, body, merge);
+    return [status, json.message];
+  };
+  expect((await ask("POST", `${maps}?fieldValidation=Some`, {})).json.message).toBe(
+    'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Some": supported values: "", "Ignore", "Strict", "Warn"',
+  );
+  expect(await refusal("PATCH", "force=true")).toEqual([
+    422,
+    'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+  ]);
+  expect((await ask("DELETE", `${maps}/x?gracePeriodSeconds=abc`)).json).toMatchObject({
+    code: 400,
+    message: 'strconv.ParseInt: parsing "abc": invalid syntax',
+  });
+  expect((await ask("DELETE", `${maps}/x?gracePeriodSeconds=99999999999999999999`)).json.message).toBe(
+    'strconv.ParseInt: parsing "99999999999999999999": value out of range',
   );
 });
 

@@ -4,14 +4,8 @@ import { badRequest, isReason } from "#base";
 import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
 import { json, listKind, objectAnswer, warningHeader } from "../answer.ts";
 import { typed } from "../objects.ts";
-import {
-  type DeleteBody,
-  type Removed,
-  type RemoveOptions,
-  removedStatus,
-  removeObject,
-  removeOptions,
-} from "../remove.ts";
+import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.ts";
+import { type Removed, removedStatus, removeObject } from "../remove.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { selectionOf } from "../selection.ts";
 import { type Call, kindOf } from "../server.ts";

@@ -3,6 +3,7 @@ import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store"
 import { columnDefinitions, partialMetadata, table, tableRow } from "#wire";
 import { formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
 import { bytesAs, objectAs } from "../objects.ts";
+import { booleanOption, integerOption } from "../query.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Selection, selectionOf } from "../selection.ts";
 import { type Call, readPage, type Server } from "../server.ts";
@@ -27,7 +28,9 @@ export function listParameters(query: URLSearchParams, watching = false): ListPa
   const revision = query.get("resourceVersion") ?? "";
   const match = query.get("resourceVersionMatch") ?? "";
   const token = query.get("continue") ?? "";
-  const initial = query.get("sendInitialEvents");
+  const initial = booleanOption(query, "sendInitialEvents") ?? null;
+  const limit = Math.max(0, integerOption(query, "limit") ?? 0);
+  integerOption(query, "timeoutSeconds");
   const unsupported = (values: readonly string[]) => {
     const message = `Unsupported value: "${match}": supported values: ${values.map((value) => `"${value}"`).join(", ")}`;
     causes.push({ reason: "FieldValueNotSupported", message, field: "resourceVersionMatch" });
@@ -52,7 +55,6 @@ export function listParameters(query: URLSearchParams, watching = false): ListPa
   if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
   if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", causes);
   const number = revisionOf(revision);
-  const limit = limitOf(query.get("limit"));
   if (token !== "") {
     if (number > 0) throw badRequest("specifying resource version is not allowed when using continue");
     return { limit, ...decodeContinue(token) };
@@ -70,12 +72,6 @@ export function revisionOf(text: string): number {
     ]);
   }
   return Number(text);
-}
-
-function limitOf(text: string | null): number {
-  if (text === null || text === "") return 0;
-  if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
-  return Math.max(0, Number(text));
 }
 
 interface Token {

@@ -5,7 +5,8 @@ import { columnDefinitions, type Format, type IncludeObject, negotiate, partialM
 import { includeObject, jsonType, statusOf } from "../answer.ts";
 import { follow } from "../feed.ts";
 import { atRevision, bytesAs, objectAs, prefixOf } from "../objects.ts";
-import { type ApiRequest, type ApiResponse, isTrue } from "../request.ts";
+import { booleanOption, integerOption } from "../query.ts";
+import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Seen, type Selection, seen, selectionOf } from "../selection.ts";
 import type { Call } from "../server.ts";
 import { find, listParameters, revisionOf } from "./list.ts";
@@ -25,16 +26,16 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   const selection = selectionOf(resource.kind, call.namespace, query);
   listParameters(query, true);
   const revision = revisionOf(query.get("resourceVersion") ?? "");
-  const initial = query.get("sendInitialEvents");
-  const bookmarks = isTrue(query.get("allowWatchBookmarks"));
+  const initial = booleanOption(query, "sendInitialEvents");
+  const bookmarks = booleanOption(query, "allowWatchBookmarks") ?? false;
   if (server.load.watches >= server.limits.watches)
     throw tooManyRequests("too many watches, please try again later", 5);
-  const timeout = timeoutOf(query.get("timeoutSeconds"), call);
+  const timeout = timeoutOf(integerOption(query, "timeoutSeconds") ?? 0, call);
   const encode = encoderOf(call, format, includeObject(request));
   const place = await server.watchPlaces?.take(timeout);
   const stream = new WatchStream(call, selection, encode);
   // Upstream reads a watch from nowhere as one that wants the initial events.
-  const withObjects = initial === null ? revision === 0 : isTrue(initial);
+  const withObjects = initial ?? revision === 0;
   server.load.watches++;
   try {
     if (withObjects) {
@@ -65,8 +66,7 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
 /** Timers know no longer time, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 
-function timeoutOf(text: string | null, { server }: Call): number {
-  const asked = Number(text ?? 0);
+function timeoutOf(asked: number, { server }: Call): number {
   if (asked > 0) return Math.min(asked * 1000, longestTimer);
   return server.limits.watchTimeout * (1 + server.random.fraction());
 }
