@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { silentLog } from "#base";
 import { memoryStore } from "#store/memory";
 import { bareServer } from "./testing/bare-server.ts";
 
@@ -101,4 +102,28 @@ test("bad requests are answered with a Status that names what is wrong", async (
     (await ask("POST", maps, `{"metadata":{"name":"a"},"data":${"[".repeat(10_000)}${"]".repeat(10_000)}}`)).json.code,
   ).toBe(400);
   expect((await ask("GET", "/apis/nothing/v1/things")).status).toBe(404);
+});
+
+test("a failure of the server answers its own request with 500, and is logged with where it came from", async () => {
+  const store = memoryStore();
+  const lines: unknown[] = [];
+  const log = { ...silentLog, error: (message: string, fields?: object) => lines.push({ message, ...fields }) };
+  const { ask } = bareServer(
+    { ...store, list: () => Promise.reject(new TypeError("x is not iterable")) },
+    {},
+    undefined,
+    log,
+  );
+  const [broken, made] = await Promise.all([ask("GET", maps), ask("POST", maps, config("a"))]);
+  expect([broken.status, broken.json.reason, made.status]).toEqual([500, "InternalError", 201]);
+  expect(lines).toEqual([
+    {
+      message: "a request failed",
+      method: "GET",
+      path: maps,
+      error: "x is not iterable",
+      stack: expect.stringContaining("api-server.test.ts"),
+    },
+  ]);
+  expect((await ask("GET", `${maps}/a`)).status).toBe(200);
 });

@@ -1,6 +1,6 @@
 import type { Kind } from "#api/meta";
 import type { User } from "#auth";
-import { messageOf } from "#base";
+import { isApiError, messageOf } from "#base";
 import type { Client } from "#client";
 import type { Change } from "#store";
 import { refusal, statusOf } from "./answer.ts";
@@ -22,6 +22,12 @@ export interface ApiServer {
   client(user: User): Client;
   /** What a change of a kind's storage means to those who watch the kind. */
   event(kind: Kind, change: Change): ReturnType<typeof eventOf>;
+}
+
+/** Where an error that is none of the API's came from: without it a fault of the server cannot be found. */
+function causeOf(error: unknown): { stack?: string; cause?: string } {
+  if (isApiError(error)) return error.cause === undefined ? {} : { cause: messageOf(error.cause) };
+  return error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
 }
 
 const self: User = { name: "system:apiserver", groups: ["system:masters"] };
@@ -67,23 +73,28 @@ export function apiServer(options: ServerOptions): ApiServer {
     return (await health(server, request)) ?? discovery(options.registry, request);
   };
 
+  /** Answers what was thrown on the way of one request, and logs what was meant for no client. */
+  const failed = (request: ApiRequest, error: unknown): ApiResponse => {
+    const response = refusal(error);
+    if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
+      const { method, path } = request;
+      server.log.error("a request failed", { method, path, error: messageOf(error), ...causeOf(error) });
+    }
+    return response;
+  };
+
   return {
     async handle(request) {
-      const info = requestInfo(request, isPart);
       const trail: Trail = { receivedAt: options.clock.now() };
       try {
-        return audit(server, { request, info, trail }, await answer(request, info, trail));
-      } catch (error) {
-        const response = refusal(error);
-        trail.refused = statusOf(error);
-        if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
-          options.log.error("a request failed", {
-            method: request.method,
-            path: request.path,
-            error: messageOf(error),
-          });
-        }
+        const info = requestInfo(request, isPart);
+        const response = await answer(request, info, trail).catch((error: unknown) => {
+          trail.refused = statusOf(error);
+          return failed(request, error);
+        });
         return audit(server, { request, info, trail }, response);
+      } catch (error) {
+        return failed(request, error);
       }
     },
     client: (user) => localClient(server, user),

@@ -1,7 +1,7 @@
 /** A server with nothing around it, for tests: no cache, no admission, no controllers, over a store that the test has. */
 import { catalog } from "#api";
 import { clientCertificates, masters, openPaths, union } from "#auth";
-import { silentLog, systemClock, systemRandom } from "#base";
+import { type Log, silentLog, systemClock, systemRandom } from "#base";
 import type { Store } from "#store";
 import { apiServer } from "../api-server.ts";
 import type { AuditSink } from "../audit.ts";
@@ -38,14 +38,19 @@ export interface BareServer {
   ): Promise<ApiResponse & { json: any }>;
 }
 
-export function bareServer(store: Store, limits: Partial<Limits> = {}, audit?: AuditSink): BareServer {
+export function bareServer(
+  store: Store,
+  limits: Partial<Limits> = {},
+  audit?: AuditSink,
+  log: Log = silentLog,
+): BareServer {
   const server = apiServer({
     store,
     limits,
     registry: createRegistry(catalog),
     clock: systemClock,
     random: systemRandom,
-    log: silentLog,
+    log,
     version,
     authenticators: [clientCertificates],
     authorize: union(masters, openPaths),
