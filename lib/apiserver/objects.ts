@@ -1,4 +1,12 @@
-import { apiVersionOf, applyDefaults, type Kind, type KubernetesObject, messageShapeOf, type Shape } from "#api/meta";
+import {
+  apiVersionOf,
+  applyDefaults,
+  fillZeros,
+  type Kind,
+  type KubernetesObject,
+  messageShapeOf,
+  type Shape,
+} from "#api/meta";
 import { parseJson, stringifyJson } from "#base";
 import type { Entry, Index } from "#store";
 
@@ -63,6 +71,7 @@ export function objectAs(kind: Kind, storageKind: Kind, entry: Entry): Kubernete
   let object = objectOf(entry);
   if (entry.schema !== schemaOf(storageKind)) {
     object = structuredClone(object);
+    fillZeros(messageShapeOf(storageKind.schema), object);
     applyDefaults(messageShapeOf(storageKind.schema), object);
     storageKind.defaults?.(object);
   }
@@ -105,7 +114,7 @@ export function schemaOf(kind: Kind): string {
   return schema;
 }
 
-/** FNV-1a over every field and default below a shape: equal schemas have equal fingerprints. */
+/** FNV-1a over every field, default and zero value below a shape: equal schemas have equal fingerprints. */
 function fingerprint(shape: Shape): string {
   let hash = 0x811c9dc5;
   const add = (text: string) => {
@@ -121,7 +130,7 @@ function fingerprint(shape: Shape): string {
       if (seen.has(at)) return;
       seen.add(at);
       for (const [name, field] of at.fields) {
-        add(`${name}=${String(field.facts.default)}`);
+        add(`${name}${field.required ? "!" : ""}=${String(field.facts.default)}`);
         walk(field.shape);
       }
     }

@@ -1,4 +1,4 @@
-import { apiVersionOf, decode, type Kind, messageShapeOf } from "#api/meta";
+import { apiVersionOf, decode, fillZeros, type Kind, messageShapeOf } from "#api/meta";
 import { ApiError, badRequest, type Json, type JsonObject, messageOf, parseJson, unsupportedMediaType } from "#base";
 import { isEnvelope } from "./magic.ts";
 import { checkDepth, duplicateKeys } from "./scan.ts";
@@ -119,7 +119,9 @@ export async function readObject(
     const { decodeEnvelope } = await import("./protobuf.ts");
     const envelope = decodeEnvelope(body);
     checkType(kind, envelope);
-    return { object: envelope.decode(messageShapeOf(kind.schema)), warnings: [] };
+    const object = envelope.decode(messageShapeOf(kind.schema));
+    fillZeros(messageShapeOf(kind.schema), object);
+    return { object, warnings: [] };
   }
   const raw = await readText(body, mediaType, validation !== "Ignore");
   checkType(kind, raw);

@@ -50,7 +50,49 @@ function decodeMessage(shape: MessageShape, json: JsonObject, at: Place, unknown
     if (isLeftOut(field, decoded) || (!field.required && isEmptyCollection(field, decoded))) continue;
     object[key] = decoded;
   }
+  fillRequired(shape, object);
   return object;
+}
+
+/**
+ * Gives the required fields of a message that are absent their zero values, as Go's structs have them: whatever reads
+ * a decoded object may rely on its required lists, maps, texts, numbers and messages. Times have no zero value in JSON,
+ * and what is a pointer upstream (`keepsZero`) stays absent.
+ */
+function fillRequired(shape: MessageShape, object: JsonObject): void {
+  for (const [name, field] of requiredOf(shape)) {
+    if (object[name] !== undefined) continue;
+    const value = zero(field.shape);
+    if (value === undefined) continue;
+    if (field.shape.type === "message") fillRequired(field.shape, value as JsonObject);
+    object[name] = value;
+  }
+}
+
+const requiredFields = new WeakMap<MessageShape, [string, FieldShape][]>();
+
+function requiredOf(shape: MessageShape): [string, FieldShape][] {
+  let fields = requiredFields.get(shape);
+  if (!fields) {
+    fields = [...shape.fields].filter(([, { required, facts }]) => required && !facts.keepsZero);
+    requiredFields.set(shape, fields);
+  }
+  return fields;
+}
+
+/** Does in place for an object from elsewhere what `decode` does: zero values for required fields, at every depth. */
+export function fillZeros(shape: Shape, value: unknown): void {
+  if (value === undefined || value === null || shape.type === "scalar") return;
+  if (shape.type === "list") for (const item of value as unknown[]) fillZeros(shape.item, item);
+  else if (shape.type === "map") for (const item of Object.values(value as object)) fillZeros(shape.value, item);
+  else {
+    const object = value as JsonObject;
+    fillRequired(shape, object);
+    for (const name in object) {
+      const field = shape.fields.get(name);
+      if (field) fillZeros(field.shape, object[name]);
+    }
+  }
 }
 
 /** Go leaves out empty lists and maps; an empty message is a pointer there and stays. */
@@ -70,25 +112,32 @@ function decodeValue(shape: Shape, json: Json, at: Place, unknown: string[]): Js
     if (!Array.isArray(json)) throw mismatch(json, at, shape);
     // An item may be null in JSON; Go makes the item's zero value of it.
     return json.map((item, index) =>
-      decodeValue(shape.item, item ?? zero(shape.item), { owner: at.owner, path: `${at.path}[${index}]` }, unknown),
+      decodeValue(
+        shape.item,
+        item ?? zero(shape.item) ?? "",
+        { owner: at.owner, path: `${at.path}[${index}]` },
+        unknown,
+      ),
     );
   }
   if (!isObject(json)) throw mismatch(json, at, shape);
   const object: JsonObject = {};
   for (const key in json) {
     const path = `${at.path}.${key}`;
-    const value = decodeValue(shape.value, json[key] ?? zero(shape.value), { owner: at.owner, path }, unknown);
+    const value = decodeValue(shape.value, json[key] ?? zero(shape.value) ?? "", { owner: at.owner, path }, unknown);
     if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true });
     else object[key] = value;
   }
   return object;
 }
 
-function zero(shape: Shape): Json {
+/** Undefined: JSON has no zero value for it. */
+function zero(shape: Shape): Json | undefined {
   if (shape.type === "list") return [];
   if (shape.type !== "scalar") return {};
   if (shape.scalar === "boolean") return false;
   if (shape.scalar === "quantity") return "0";
+  if (shape.scalar === "time" || shape.scalar === "microTime" || shape.scalar === "raw") return undefined;
   return ["int32", "int64", "double", "intOrString"].includes(shape.scalar) ? 0 : "";
 }
 

@@ -19,7 +19,10 @@ export interface FieldFacts {
   retainKeys?: true;
   /** The value that an absent field gets, where no other field decides it. */
   default?: string | number | boolean;
-  /** An optional field in which "", 0 or false is not the same as none (a pointer upstream); elsewhere they are left out. */
+  /**
+   * A pointer upstream: an optional field in which "", 0 or false is not the same as none, where they are left out
+   * elsewhere; a required message that stays absent where others are made empty by the decoder.
+   */
   keepsZero?: true;
   /** The allowed values, where the API fixes them. */
   values?: readonly string[];

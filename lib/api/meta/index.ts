@@ -5,7 +5,7 @@
 export type * from "./access.ts";
 export * from "./check.ts";
 export * from "./columns.ts";
-export { applyDefaults, type Decoded, decode } from "./decode.ts";
+export { applyDefaults, type Decoded, decode, fillZeros } from "./decode.ts";
 export * from "./field.ts";
 export * from "./field-error.ts";
 export * from "./ip.ts";

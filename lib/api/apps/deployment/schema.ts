@@ -33,7 +33,7 @@ export type DeploymentStrategy = z.infer<typeof DeploymentStrategy>;
 
 export const DeploymentSpec = message("io.k8s.api.apps.v1.DeploymentSpec", () => ({
   replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
-  selector: required(2, LabelSelector, "Which pods belong to the deployment; for good."),
+  selector: required(2, LabelSelector, "Which pods belong to the deployment; for good.", { keepsZero: true }),
   template: required(3, PodTemplateSpec, "What the pods are made from."),
   strategy: optional(4, DeploymentStrategy, "How old pods are replaced.", { retainKeys: true }),
   minReadySeconds: optional(5, int32, "How long a pod must be ready to count as available."),

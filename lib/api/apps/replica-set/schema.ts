@@ -15,7 +15,7 @@ import {
 
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
   replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
-  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good."),
+  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good.", { keepsZero: true }),
   template: optional(3, PodTemplateSpec, "What the pods are made from."),
   minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
 }));

@@ -144,7 +144,7 @@ export type RBDVolumeSource = z.infer<typeof RBDVolumeSource>;
 export const ScaleIOVolumeSource = message("io.k8s.api.core.v1.ScaleIOVolumeSource", () => ({
   gateway: required(1, string, "Address of the gateway."),
   system: required(2, string, "Name of the system."),
-  secretRef: required(3, LocalObjectReference, "The secret with what the driver needs to log in."),
+  secretRef: required(3, LocalObjectReference, "The secret with what the driver needs to log in.", { keepsZero: true }),
   sslEnabled: optional(4, boolean, "Whether to speak TLS with the gateway."),
   protectionDomain: optional(5, string, "Name of the protection domain."),
   storagePool: optional(6, string, "Name of the pool."),
