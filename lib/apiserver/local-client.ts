@@ -1,6 +1,17 @@
 import { type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
 import type { User } from "#auth";
-import { clone, type Deferred, deferred, expired, type Json, type JsonObject, notFound } from "#base";
+import {
+  clone,
+  type Deferred,
+  deferred,
+  expired,
+  internalError,
+  isApiError,
+  type Json,
+  type JsonObject,
+  messageOf,
+  notFound,
+} from "#base";
 import type { Client, ListRequest, ObjectName, WatchEvent, WatchRequest, WriteRequest } from "#client";
 import { jsonPatch, mergePatch, strategicMerge } from "#patch";
 import { type Change, Compacted, type Entry, type Index } from "#store";
@@ -20,6 +31,31 @@ import { updateObject } from "./update-object.ts";
  * without authorization. `user` is who admission sees.
  */
 export function localClient(server: Server, user: User): Client {
+  return withApiErrors(bareClient(server, user));
+}
+
+/** The port promises ApiErrors alone: what a store or a fault in the code throws becomes InternalError. */
+function withApiErrors(client: Client): Client {
+  const answer = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw isApiError(error) ? error : internalError(messageOf(error), error);
+    }
+  };
+  return {
+    get: (kind, name) => answer(() => client.get(kind, name)),
+    list: (kind, request) => answer(() => client.list(kind, request)),
+    create: (kind, object, request) => answer(() => client.create(kind, object, request)),
+    update: (kind, object, request) => answer(() => client.update(kind, object, request)),
+    patch: (kind, name, patch, request) => answer(() => client.patch(kind, name, patch, request)),
+    remove: (kind, name, request) => answer(() => client.remove(kind, name, request)),
+    act: (kind, name, subresource, body) => answer(() => client.act(kind, name, subresource, body)),
+    watch: (kind, request) => client.watch(kind, request),
+  };
+}
+
+function bareClient(server: Server, user: User): Client {
   const callOf = (kind: Kind, name: ObjectName, request: WriteRequest = {}): Call => ({
     server,
     resource: server.registry.of(kind),

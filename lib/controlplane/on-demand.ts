@@ -74,7 +74,9 @@ export function onDemand(options: OnDemandOptions): OnDemand {
       for (const resource of registry.resources) {
         const all = resource.type === type ? (routes.get(resource.kind) ?? []) : [];
         const wanted = how === "quick" ? all.filter(({ plain }) => plain) : all;
-        if (wanted.length > 0) work.push(...(await workOf(wanted, server.event(resource.kind, change))));
+        if (wanted.length > 0) {
+          work.push(...(await workOf(wanted, server.event(resource.kind, change), resource.kind, context)));
+        }
       }
       return work;
     },
@@ -96,7 +98,7 @@ export function onDemand(options: OnDemandOptions): OnDemand {
       for (const [kind, wanted] of routes) {
         const { items } = await managing.list(kind);
         for (const object of items) {
-          for (const each of await workOf(wanted, { type: "ADDED", object })) {
+          for (const each of await workOf(wanted, { type: "ADDED", object }, kind, context)) {
             work.set(`${each.controller} ${encodeKey(each.key)}`, each);
           }
         }

@@ -1,6 +1,7 @@
 import type { Kind, KubernetesObject } from "#api/meta";
-import type { Clock, Log, Random } from "#base";
+import { type Clock, isApiError, type Log, messageOf, type Random } from "#base";
 import type { Client, ObjectName } from "#client";
+import { RetryAfter, Terminal } from "./errors.ts";
 
 /** The name of the object that is to be looked at, and nothing else: what happened does not count, only what is. */
 export type Key = ObjectName;
@@ -70,7 +71,10 @@ export interface Controller<T extends KubernetesObject = KubernetesObject> {
   reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> | Promise<void>;
 }
 
-/** Runs a controller for one key; what it tells, it tells under its own name. */
+/**
+ * Runs a controller for one key; its events name it as their source. An error that the API has not answered with is
+ * also an event about the object: it is a fault in the controller or in what it calls, and the user cannot see logs.
+ */
 export async function reconcileKey(
   controller: AnyController,
   context: ControllerContext,
@@ -78,7 +82,28 @@ export async function reconcileKey(
 ): Promise<Result | undefined> {
   const { name, component = `${name}-controller` } = controller;
   const record: Recorder = (about, type, reason, message) => context.record(about, type, reason, message, component);
-  return (await controller.reconcile({ ...context, record }, key)) ?? undefined;
+  const own = { ...context, record };
+  try {
+    return (await controller.reconcile(own, key)) ?? undefined;
+  } catch (error) {
+    if (!isExpected(error) && !context.signal.aborted) await recordFailure(controller, own, key, error);
+    throw error;
+  }
+}
+
+const isExpected = (error: unknown): boolean =>
+  isApiError(error) || error instanceof RetryAfter || error instanceof Terminal;
+
+async function recordFailure(
+  { name, for: kind }: AnyController,
+  { client, record }: ControllerContext,
+  key: Key,
+  error: unknown,
+): Promise<void> {
+  // Some keys name no object of the controller's kind, and an object may have gone: then the log has to do.
+  const object = await client.get(kind as Kind, key).catch(() => undefined);
+  if (!object) return;
+  record({ kind, object }, "Warning", "ReconcileError", `the controller ${name} failed: ${messageOf(error)}`);
 }
 
 /** A controller of any kind, as lists hold it. */

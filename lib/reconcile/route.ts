@@ -1,5 +1,6 @@
 import type { Kind, KubernetesObject } from "#api/meta";
 import { apiVersionOf } from "#api/meta";
+import { isApiError, messageOf } from "#base";
 import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
 
 /** A key for one controller. */
@@ -53,11 +54,41 @@ export function routesOf(controllers: readonly AnyController[], context: Control
   return routes;
 }
 
+/**
+ * The keys that a change means to one controller. Where the controller's own code throws on an object, that object is
+ * passed over, which a log line and an event say: every other object is seen as before. Throws what the client throws:
+ * then the change must come again.
+ */
+export async function keysOf(
+  { controller, keys }: Route,
+  seen: Seen<KubernetesObject>,
+  kind: Kind,
+  { log, record }: Pick<ControllerContext, "log" | "record">,
+): Promise<Iterable<Key>> {
+  try {
+    return await keys(seen);
+  } catch (error) {
+    if (isApiError(error)) throw error;
+    const { namespace, name } = seen.object.metadata;
+    const fields = { controller: controller.name, kind: kind.kind, namespace, name, error: messageOf(error) };
+    log.error("a controller could not take an object in", fields);
+    const message = `the controller ${controller.name} could not take this object in: ${messageOf(error)}`;
+    record({ kind, object: seen.object }, "Warning", "ControllerError", message);
+    return [];
+  }
+}
+
 /** The work that one change makes, each key once. */
-export async function workOf(routes: readonly Route[], seen: Seen<KubernetesObject>): Promise<Work[]> {
+export async function workOf(
+  routes: readonly Route[],
+  seen: Seen<KubernetesObject>,
+  kind: Kind,
+  context: Pick<ControllerContext, "log" | "record">,
+): Promise<Work[]> {
   const work = new Map<string, Work>();
-  for (const { controller, keys } of routes) {
-    for (const key of await keys(seen)) {
+  for (const route of routes) {
+    const { controller } = route;
+    for (const key of await keysOf(route, seen, kind, context)) {
       work.set(`${controller.name}${separator}${encodeKey(key)}`, { controller: controller.name, key });
     }
   }

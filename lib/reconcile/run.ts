@@ -4,7 +4,7 @@ import { followKind } from "#client";
 import { type AnyController, type ControllerContext, reconcileKey } from "./controller.ts";
 import { RetryAfter, Terminal } from "./errors.ts";
 import { createQueue, type Queue } from "./queue.ts";
-import { decodeKey, encodeKey, type Route, routesOf } from "./route.ts";
+import { decodeKey, encodeKey, keysOf, type Route, routesOf } from "./route.ts";
 
 /** Controllers at work. */
 export interface Engine {
@@ -72,7 +72,7 @@ function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], conte
     whole: seenWhole.resolve,
     changed: async (event) => {
       for (const { queue, route } of list) {
-        for (const key of await route.keys(event)) queue.add(encodeKey(key));
+        for (const key of await keysOf(route, event, kind, context)) queue.add(encodeKey(key));
       }
     },
   });

@@ -4,12 +4,23 @@ import {
   highestScore,
   type NodeInfo,
   type Plugin,
+  PluginFailure,
   type PodInfo,
   type Rejection,
 } from "./framework/index.ts";
 
+/** Why a pod goes nowhere. */
+export interface Failure {
+  node: undefined;
+  /** The reason in the pod's condition: no node is fit, or the attempt itself failed. */
+  reason: "Unschedulable" | "SchedulerError";
+  message: string;
+  /** Names of the plugins that said no: their hints decide when the pod is tried again; none means after a pause. */
+  rejectedBy: ReadonlySet<string>;
+}
+
 /** Where a pod goes, or why nowhere. */
-export type Outcome = { node: NodeInfo } | { node: undefined; message: string; rejectedBy: ReadonlySet<string> };
+export type Outcome = { node: NodeInfo } | Failure;
 
 /** Below so many nodes all are looked at; above, the share shrinks (upstream's adaptive percentageOfNodesToScore). */
 const alwaysLookAt = 100;
@@ -25,7 +36,19 @@ export interface Rotation {
   next: number;
 }
 
-/** One scheduling cycle: filters the nodes, scores those that are left, and picks one of the best by chance. */
+/** Runs one extension point of a plugin; whatever it throws becomes a PluginFailure that names both. */
+function run<T>(where: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw new PluginFailure(where, error);
+  }
+}
+
+/**
+ * One scheduling cycle: filters the nodes, scores those that are left, and picks one of the best by chance. Throws
+ * PluginFailure where a plugin does.
+ */
 export function schedule(
   plugins: readonly Plugin[],
   pod: PodInfo,
@@ -33,8 +56,7 @@ export function schedule(
   rotation: Rotation,
   random: Random,
 ): Outcome {
-  if (nodes.length === 0)
-    return { node: undefined, message: "no nodes available to schedule pods", rejectedBy: everything(plugins) };
+  if (nodes.length === 0) return nowhere("no nodes available to schedule pods", everything(plugins));
   const state: CycleState = new Map();
   const rejections = new Map<string, number>();
   const rejectedBy = new Set<string>();
@@ -44,18 +66,25 @@ export function schedule(
   };
   let only: ReadonlySet<string> | undefined;
   for (const plugin of plugins) {
-    const answer = plugin.preFilter?.(pod, state);
+    const answer = run(`running PreFilter plugin "${plugin.name}"`, () => plugin.preFilter?.(pod, state));
     if (answer?.rejection) {
       reject(plugin, answer.rejection, nodes.length);
-      return { node: undefined, message: explain(nodes.length, rejections), rejectedBy };
+      return nowhere(explain(nodes.length, rejections), rejectedBy);
     }
     if (answer?.only) only = only ? new Set([...only].filter((name) => answer.only!.has(name))) : answer.only;
   }
   const feasible = filter(plugins, pod, nodes, only, rotation, state, reject);
-  if (feasible.length === 0) return { node: undefined, message: explain(nodes.length, rejections), rejectedBy };
+  if (feasible.length === 0) return nowhere(explain(nodes.length, rejections), rejectedBy);
   if (feasible.length === 1) return { node: feasible[0]! };
   return { node: best(plugins, pod, feasible, state, random) };
 }
+
+const nowhere = (message: string, rejectedBy: ReadonlySet<string>): Failure => ({
+  node: undefined,
+  reason: "Unschedulable",
+  message,
+  rejectedBy,
+});
 
 /** With no nodes at all, any node that comes may do: every plugin's hint counts. */
 const everything = (plugins: readonly Plugin[]): ReadonlySet<string> => new Set(plugins.map(({ name }) => name));
@@ -76,18 +105,32 @@ function filter(
   for (; looked < nodes.length && feasible.length < wanted; looked++) {
     const node = nodes[(rotation.next + looked) % nodes.length]!;
     if (only && !only.has(node.name)) continue;
-    let fits = true;
-    for (const plugin of filters) {
-      const rejection = plugin.filter!(pod, node, state);
-      if (!rejection) continue;
-      reject(plugin, rejection);
-      fits = false;
-      break;
-    }
-    if (fits) feasible.push(node);
+    const refusal = firstRefusal(filters, pod, node, state);
+    if (refusal) reject(refusal.plugin, refusal.rejection);
+    else feasible.push(node);
   }
   rotation.next = (rotation.next + looked) % nodes.length;
   return feasible;
+}
+
+/** The first plugin that does not let a pod go to a node, and why. */
+function firstRefusal(
+  filters: readonly Plugin[],
+  pod: PodInfo,
+  node: NodeInfo,
+  state: CycleState,
+): { plugin: Plugin; rejection: Rejection } | undefined {
+  let asked: Plugin | undefined;
+  try {
+    for (const plugin of filters) {
+      asked = plugin;
+      const rejection = plugin.filter!(pod, node, state);
+      if (rejection) return { plugin, rejection };
+    }
+  } catch (error) {
+    throw new PluginFailure(`running "${asked?.name}" filter plugin`, error);
+  }
+  return undefined;
 }
 
 function best(
@@ -99,9 +142,13 @@ function best(
 ): NodeInfo {
   const totals = nodes.map(() => 0);
   for (const plugin of plugins) {
-    if (!plugin.score || plugin.preScore?.(pod, state) === "skip") continue;
-    const raw = nodes.map((node) => plugin.score!(pod, node, state));
-    const scores = plugin.normalize ? plugin.normalize(raw) : raw;
+    if (!plugin.score) continue;
+    const verdict = run(`running PreScore plugin "${plugin.name}"`, () => plugin.preScore?.(pod, state));
+    if (verdict === "skip") continue;
+    const scores = run(`running Score plugins: plugin "${plugin.name}" failed with`, () => {
+      const raw = nodes.map((node) => plugin.score!(pod, node, state));
+      return plugin.normalize ? plugin.normalize(raw) : raw;
+    });
     for (const [index, score] of scores.entries()) {
       totals[index] = totals[index]! + Math.min(highestScore, Math.max(0, score)) * (plugin.weight ?? 1);
     }

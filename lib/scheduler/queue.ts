@@ -33,6 +33,7 @@ export class SchedulingQueue {
   readonly #clock: Clock;
   readonly #plugins: readonly Plugin[];
   readonly #wake: () => void;
+  readonly #hintFailed: (plugin: Plugin, info: PodInfo, error: unknown) => void;
   /** A binary heap: the pod to be tried next is first. */
   readonly #active: Queued[] = [];
   readonly #backoff = new Map<string, { queued: Queued; timer: Timer }>();
@@ -43,10 +44,17 @@ export class SchedulingQueue {
   #flush: Timer | undefined;
   #closed = false;
 
-  constructor(clock: Clock, plugins: readonly Plugin[], wake: () => void) {
+  /** `hintFailed` reports a hint that throws; the pod is tried again as if the hint had said yes. */
+  constructor(
+    clock: Clock,
+    plugins: readonly Plugin[],
+    wake: () => void,
+    hintFailed: (plugin: Plugin, info: PodInfo, error: unknown) => void,
+  ) {
     this.#clock = clock;
     this.#plugins = plugins;
     this.#wake = wake;
+    this.#hintFailed = hintFailed;
   }
 
   get size(): number {
@@ -123,7 +131,17 @@ export class SchedulingQueue {
   }
 
   #concerns({ info, rejectedBy }: Queued, event: ClusterEvent): boolean {
-    return this.#plugins.some((plugin) => rejectedBy.has(plugin.name) && plugin.hint?.(event, info));
+    return this.#plugins.some((plugin) => rejectedBy.has(plugin.name) && this.#hint(plugin, event, info));
+  }
+
+  /** As upstream, a hint that fails counts as one that says yes. */
+  #hint(plugin: Plugin, event: ClusterEvent, info: PodInfo): boolean {
+    try {
+      return plugin.hint?.(event, info) ?? false;
+    } catch (error) {
+      this.#hintFailed(plugin, info, error);
+      return true;
+    }
   }
 
   #move(queued: Queued, event: ClusterEvent): void {

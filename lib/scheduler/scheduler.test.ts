@@ -167,7 +167,15 @@ test("init containers count by the most that one of them asks, sidecars beside",
 describe("the queue", () => {
   const open = () => {
     const clock = handClock();
-    return { clock, queue: new SchedulingQueue(clock, plugins, () => {}) };
+    return {
+      clock,
+      queue: new SchedulingQueue(
+        clock,
+        plugins,
+        () => {},
+        () => {},
+      ),
+    };
   };
 
   test("the higher priority goes first, then the older", () => {

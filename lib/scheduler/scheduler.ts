@@ -1,9 +1,10 @@
 import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import type { Kind, KubernetesObject } from "#api/meta";
 import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";
 import type { Recorder } from "#reconcile";
 import { nodeDiffers, podEnded } from "./concerns.ts";
-import { schedule } from "./cycle.ts";
+import { type Failure, type Outcome, schedule } from "./cycle.ts";
 import { type Plugin, podInfo } from "./framework/index.ts";
 import { plugins as defaultPlugins } from "./plugins/index.ts";
 import { type Queued, SchedulingQueue } from "./queue.ts";
@@ -68,15 +69,43 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       }
     });
   };
-  const queue = new SchedulingQueue(clock, plugins, turn);
+  const queue = new SchedulingQueue(clock, plugins, turn, (plugin, { pod }, error) =>
+    reportFailure(pods, pod, `the hint of plugin ${plugin.name} failed`, error),
+  );
+
+  /** A failing plugin costs the pod this attempt: as upstream it is tried again after a pause. */
+  const tryToSchedule = (queued: Queued): Outcome => {
+    try {
+      return schedule(plugins, queued.info, snapshot.nodes, rotation, random);
+    } catch (error) {
+      const { namespace, name: podName } = queued.info.pod.metadata;
+      log.error("a pod could not be scheduled", { pod: `${namespace}/${podName}`, error: messageOf(error) });
+      return { node: undefined, reason: "SchedulerError", message: messageOf(error), rejectedBy: new Set() };
+    }
+  };
+
+  const reportFailure = (kind: Kind, object: KubernetesObject, what: string, error: unknown): void => {
+    const { namespace, name: objectName } = object.metadata;
+    log.error(what, { kind: kind.kind, namespace, name: objectName, error: messageOf(error) });
+    record({ kind, object }, "Warning", "SchedulerError", `${what}: ${messageOf(error)}`);
+  };
+
+  /** What goes wrong with one object stays with it: the others are seen, queued and placed as before. */
+  const contained = (kind: Kind, object: KubernetesObject, what: string, call: () => void): void => {
+    try {
+      call();
+    } catch (error) {
+      reportFailure(kind, object, what, error);
+    }
+  };
 
   const place = (queued: Queued, permitted: Promise<void>): void => {
-    const outcome = schedule(plugins, queued.info, snapshot.nodes, rotation, random);
+    const outcome = tryToSchedule(queued);
     if (!outcome.node) {
       // Where nothing can be bound nobody waits for the fence.
       permitted.catch(() => {});
       telling++;
-      void unschedulable(queued, outcome.message, outcome.rejectedBy).finally(() => {
+      void unschedulable(queued, outcome).finally(() => {
         telling--;
       });
       return;
@@ -118,18 +147,18 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     }
   };
 
-  const unschedulable = async (queued: Queued, message: string, rejectedBy: ReadonlySet<string>): Promise<void> => {
+  const unschedulable = async (queued: Queued, { reason, message, rejectedBy }: Failure): Promise<void> => {
     queue.failed(queued, rejectedBy);
     const { pod } = queued.info;
     record({ kind: pods, object: pod }, "Warning", "FailedScheduling", message);
-    await markUnschedulable(pod, message).catch((error: unknown) => {
+    await markUnschedulable(pod, reason, message).catch((error: unknown) => {
       if (!isReason(error, "NotFound")) log.warn("a pod's condition could not be written", { error: messageOf(error) });
     });
   };
 
-  const markUnschedulable = async (pod: Pod, message: string): Promise<void> => {
+  const markUnschedulable = async (pod: Pod, reason: string, message: string): Promise<void> => {
     const before = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
-    const told = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+    const told = { type: "PodScheduled", status: "False", reason, message };
     if (before && deepEqual({ ...before, ...told }, before)) return;
     const since = before?.status === "False" ? before.lastTransitionTime : undefined;
     const generation =
@@ -181,7 +210,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       followKind<Node>({
         ...told,
         kind: nodes,
-        changed: ({ type, object, previous }) => nodeChanged(type, object, previous),
+        changed: ({ type, object, previous }) =>
+          contained(nodes, object, "a node could not be taken in", () => nodeChanged(type, object, previous)),
         whole: seen.nodes.resolve,
       }).finally(seen.nodes.resolve),
       // Pods count on nodes: these are seen first, or nothing would fit at the start.
@@ -190,7 +220,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
           followKind<Pod>({
             ...told,
             kind: pods,
-            changed: ({ type, object, previous }) => podChanged(type, object, previous),
+            changed: ({ type, object, previous }) =>
+              contained(pods, object, "a pod could not be taken in", () => podChanged(type, object, previous)),
             whole: seen.pods.resolve,
           }),
         )

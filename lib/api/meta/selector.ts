@@ -16,6 +16,15 @@ export type Selector = readonly Requirement[];
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
+const int64 = { least: -(2n ** 63n), greatest: 2n ** 63n - 1n };
+
+/** A decimal integer of 64 bits, as Go's strconv.ParseInt reads it; undefined for every other text. */
+function parseInt64(text: string | undefined): bigint | undefined {
+  if (text === undefined || !/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return value < int64.least || value > int64.greatest ? undefined : value;
+}
+
 const holds = ({ key, operator, values }: Requirement, labels: Labels): boolean => {
   const value = labels && Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
@@ -29,10 +38,12 @@ const holds = ({ key, operator, values }: Requirement, labels: Labels): boolean 
       return value === undefined;
     case "Gt":
     case "Lt": {
-      if (value === undefined || !/^[+-]?\d+$/.test(value)) return false;
-      const [left, right] = [BigInt(value), BigInt(values[0] ?? "0")];
+      const [left, right] = [parseInt64(value), values.length === 1 ? parseInt64(values[0]) : undefined];
+      if (left === undefined || right === undefined) return false;
       return operator === "Gt" ? left > right : left < right;
     }
+    default:
+      return false;
   }
 };
 
@@ -141,25 +152,49 @@ function parseRequirement(
   return { key, operator: operator === "in" ? "In" : "NotIn", values };
 }
 
-function checked(requirement: Requirement): Requirement {
-  const { key, operator, values } = requirement;
+/** What is wrong with a part of a requirement: upstream's field.Invalid without the path before it. */
+export interface RequirementError {
+  /** `key`, `values` or `values[0]`. */
+  part: string;
+  value: string;
+  message: string;
+}
+
+/** What keeps a requirement from being used (upstream's labels.NewRequirement); empty where nothing does. */
+export function requirementErrors({ key, operator, values }: Requirement): RequirementError[] {
+  const errors: RequirementError[] = [];
   const [keyError] = labelKeyErrors(key);
-  if (keyError) throw badRequest(`unable to parse requirement: key: Invalid value: "${key}": ${keyError}`);
+  if (keyError) errors.push({ part: "key", value: JSON.stringify(key), message: keyError });
+  const wrongCount = countError(operator, values);
+  if (wrongCount)
+    errors.push({ part: "values", value: `[${values.map((v) => JSON.stringify(v)).join(",")}]`, message: wrongCount });
   for (const [index, value] of values.entries()) {
-    if (operator === "Gt" || operator === "Lt") {
-      if (/^[+-]?\d+$/.test(value)) continue;
-      throw badRequest(
-        `unable to parse requirement: values[${index}][${key}]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
-      );
+    const at = { part: `values[${index}]`, value: JSON.stringify(value) };
+    const compares = operator === "Gt" || operator === "Lt";
+    if (compares && parseInt64(value) === undefined) {
+      errors.push({ ...at, message: "for 'Gt', 'Lt' operators, the value must be an integer" });
     }
     const [valueError] = labelValueErrors(value);
-    if (valueError) {
-      throw badRequest(
-        `unable to parse requirement: values[${index}][${key}]: Invalid value: "${value}": ${valueError}`,
-      );
-    }
+    if (valueError) errors.push({ ...at, message: valueError });
   }
-  return requirement;
+  return errors;
+}
+
+function countError(operator: LabelOperator, values: readonly string[]): string | undefined {
+  if (operator === "In" || operator === "NotIn") {
+    return values.length === 0 ? "for 'in', 'notin' operators, values set can't be empty" : undefined;
+  }
+  if (operator === "Gt" || operator === "Lt") {
+    return values.length === 1 ? undefined : "for 'Gt', 'Lt' operators, exactly one value is required";
+  }
+  return values.length === 0 ? undefined : "values set must be empty for exists and does not exist";
+}
+
+function checked(requirement: Requirement): Requirement {
+  const [error] = requirementErrors(requirement);
+  if (!error) return requirement;
+  const at = error.part === "key" ? "key" : `${error.part}[${requirement.key}]`;
+  throw badRequest(`unable to parse requirement: ${at}: Invalid value: ${error.value}: ${error.message}`);
 }
 
 /** One term of a field selector. */

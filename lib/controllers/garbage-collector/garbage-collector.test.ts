@@ -1,8 +1,17 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { configMap as configMaps, deployment as deployments, pod as pods, replicaSet as replicaSets } from "#api";
-import { isReason } from "#base";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  catalog,
+  configMap as configMaps,
+  deployment as deployments,
+  namespace as namespaces,
+  pod as pods,
+  replicaSet as replicaSets,
+} from "#api";
+import { isReason, silentLog, systemClock, systemRandom } from "#base";
+import type { ControllerContext } from "#reconcile";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
+import { garbageCollectorOf } from "./index.ts";
 
 let cluster: TestCluster;
 beforeEach(async () => {
@@ -148,4 +157,39 @@ test("an orphaning deletion that was cut short is finished by the next start", a
   } finally {
     await next.close();
   }
+});
+
+describe("a key outlives the version of the program that made it", () => {
+  const signal = new AbortController().signal;
+  const contextOf = (client: TestCluster["client"]): ControllerContext => ({
+    client,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    record: () => {},
+    signal,
+  });
+
+  test("whatever kinds come before its own in the catalog", async () => {
+    const asleep = await openCluster({ asleep: true });
+    const context = contextOf(asleep.client);
+    await asleep.client.create(namespaces, { metadata: { name: namespace } });
+    const lost = await asleep.client.create(configMaps, owned("lost", reference("gone", "gone")));
+    const before = garbageCollectorOf(catalog);
+    const after = garbageCollectorOf([...catalog].reverse());
+    const watched = before.watches!.find(({ kind }) => kind.kind === "ConfigMap")!;
+    const keys = [...(await watched.keys({ type: "ADDED", object: lost }, context))];
+    expect(keys).toEqual([{ namespace, name: "v1/ConfigMap:lost" }]);
+    for (const key of keys) await after.reconcile(context, key);
+    expect(await gone(asleep.client.get(configMaps, { namespace, name: "lost" }))).toBe(true);
+    await asleep.close();
+  });
+
+  test("a key of a kind that is not known yet is tried again, not dropped", async () => {
+    const reconciled = garbageCollectorOf(catalog).reconcile(contextOf(cluster.client), {
+      namespace,
+      name: "example.com/v1/Thing:one",
+    });
+    await expect(reconciled).rejects.toThrow("example.com/v1/Thing:one is not known to this version");
+  });
 });

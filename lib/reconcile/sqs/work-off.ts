@@ -47,11 +47,16 @@ async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]>
   const { controllers, context, later } = options;
   const messages = group.flatMap(({ body }) => decodeMessage(body) ?? []);
   const [message] = messages;
-  const controller = controllers.find(({ name }) => name === message?.controller);
-  if (!message || !controller) {
-    // Nobody will ever know what to do with it: a version that is gone may have sent it.
-    context.log.error("a message is not for any controller", { body: group[0]!.body.slice(0, 200) });
+  if (!message) {
+    context.log.error("a message cannot be read", { body: group[0]!.body.slice(0, 200) });
     return [];
+  }
+  const controller = controllers.find(({ name }) => name === message.controller);
+  if (!controller) {
+    // While a new version is rolled out, keys of its new controllers reach the old one: they wait for the new one. A
+    // controller that is gone for good ends among the dead letters, where the tick drops them.
+    context.log.warn("a message is for a controller that this version does not have", about(message));
+    return handBack(group, options.queue, context.log);
   }
   const hops = Math.max(...messages.map((each) => each.hops));
   if (hops >= mostHops) {

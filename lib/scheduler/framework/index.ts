@@ -6,6 +6,7 @@ export {
   highestScore,
   normalizeByHighest,
   type Plugin,
+  PluginFailure,
   type Rejection,
 } from "./plugin.ts";
 export { type Amounts, add, amountsOf, requestsOfPod } from "./resources.ts";

@@ -28,8 +28,14 @@ export interface NodeInfo {
   pods: Map<string, PodInfo>;
 }
 
+/** Containers that run for as long as their pod: sidecars, then the others (upstream's GetHostPorts). */
+const lasting = ({ spec }: Pod) => [
+  ...(spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always"),
+  ...(spec?.containers ?? []),
+];
+
 export function podInfo(pod: Pod): PodInfo {
-  const ports = (pod.spec?.containers ?? []).flatMap(({ ports }) =>
+  const ports = lasting(pod).flatMap(({ ports }) =>
     (ports ?? []).flatMap(({ hostPort, hostIP, protocol }) =>
       hostPort ? [{ ip: hostIP || "0.0.0.0", protocol: protocol ?? "TCP", port: hostPort }] : [],
     ),

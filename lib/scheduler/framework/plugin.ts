@@ -1,4 +1,5 @@
 import type { Node, Pod } from "#api";
+import { messageOf } from "#base";
 import type { NodeInfo, PodInfo } from "./node-info.ts";
 
 /** Why a node does not take a pod. */
@@ -21,6 +22,14 @@ export type ClusterEvent =
 
 /** What plugins keep for each other and for themselves during one cycle. */
 export type CycleState = Map<string, unknown>;
+
+/** A plugin threw: its message is upstream's for a failing plugin, and the pod is tried again after a pause. */
+export class PluginFailure extends Error {
+  constructor(where: string, cause: unknown) {
+    super(`${where}: ${messageOf(cause)}`, { cause });
+    this.name = "PluginFailure";
+  }
+}
 
 /**
  * A scheduler plugin: any of the framework's extension points, each optional. Pure and synchronous: it looks at the

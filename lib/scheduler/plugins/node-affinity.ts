@@ -1,17 +1,40 @@
-import { type LabelOperator, matches, type Node, type NodeSelectorTerm, type Pod, requirementsOf } from "#api";
+import {
+  type LabelOperator,
+  matches,
+  type Node,
+  type NodeSelectorTerm,
+  type Pod,
+  type Requirement,
+  requirementErrors,
+  requirementsOf,
+  type Selector,
+} from "#api";
 import { normalizeByHighest, type Plugin } from "../framework/index.ts";
 
-/** One term of a node selector; an empty one matches nothing. */
-function matchesTerm({ matchExpressions, matchFields }: NodeSelectorTerm, node: Node): boolean {
-  if (!matchExpressions?.length && !matchFields?.length) return false;
-  const selector = (list: typeof matchExpressions) =>
-    (list ?? []).map(({ key, operator, values }) => ({
-      key,
-      operator: operator as LabelOperator,
-      values: values ?? [],
-    }));
-  if (!matches(selector(matchExpressions), node.metadata.labels)) return false;
-  return matches(selector(matchFields), { "metadata.name": node.metadata.name ?? "" });
+type Expressions = NodeSelectorTerm["matchExpressions"];
+
+const requirements = (list: Expressions): Requirement[] =>
+  (list ?? []).map(({ key, operator, values }) => ({ key, operator: operator as LabelOperator, values: values ?? [] }));
+
+const isEmpty = ({ matchExpressions, matchFields }: NodeSelectorTerm): boolean =>
+  !matchExpressions?.length && !matchFields?.length;
+
+/** A term as selectors; undefined where it is empty or cannot be parsed: such a term matches nothing. */
+function parse(term: NodeSelectorTerm): { labels: Selector; fields: Selector } | undefined {
+  if (isEmpty(term)) return undefined;
+  const labels = requirements(term.matchExpressions);
+  if (labels.some((requirement) => requirementErrors(requirement).length > 0)) return undefined;
+  return { labels, fields: requirements(term.matchFields) };
+}
+
+/** Terms belong to stored objects, which never change: each is parsed once, not once for each node. */
+const parsed = new WeakMap<NodeSelectorTerm, ReturnType<typeof parse>>();
+
+function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
+  if (!parsed.has(term)) parsed.set(term, parse(term));
+  const selectors = parsed.get(term);
+  if (!selectors || !matches(selectors.labels, node.metadata.labels)) return false;
+  return matches(selectors.fields, { "metadata.name": node.metadata.name ?? "" });
 }
 
 /** Whether a node is what a pod's nodeSelector and required affinity ask for. */
@@ -25,15 +48,34 @@ export function matchesNode({ spec }: Pod, node: Node): boolean {
 const preferred = ({ spec }: Pod) =>
   spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
 
+/** What keeps the preferred terms from being used, as upstream's NewPreferredSchedulingTerms says it. */
+function preferenceErrors(pod: Pod): string[] {
+  return preferred(pod).flatMap(({ weight, preference }, term) => {
+    if (weight === 0 || isEmpty(preference)) return [];
+    return requirements(preference.matchExpressions).flatMap((requirement, index) =>
+      requirementErrors(requirement).map(
+        ({ part, value, message }) =>
+          `[${term}].matchExpressions[${index}].${part}: Invalid value: ${value}: ${message}`,
+      ),
+    );
+  });
+}
+
 /** Pods go to nodes with the labels that they require, and rather to those that they prefer. */
 export const nodeAffinity: Plugin = {
   name: "NodeAffinity",
   weight: 2,
   filter({ pod }, { node }) {
+    // As upstream, a required term that cannot be parsed matches no node; only preferred ones are an error.
     if (matchesNode(pod, node)) return undefined;
     return { reasons: ["node(s) didn't match Pod's node affinity/selector"], resolvable: false };
   },
-  preScore: ({ pod }) => (preferred(pod).length === 0 ? "skip" : undefined),
+  preScore({ pod }) {
+    if (preferred(pod).length === 0) return "skip";
+    const errors = preferenceErrors(pod);
+    if (errors.length > 0) throw new Error(errors.length === 1 ? errors[0] : `[${errors.join(", ")}]`);
+    return undefined;
+  },
   score: ({ pod }, { node }) =>
     preferred(pod).reduce((sum, { weight, preference }) => sum + (matchesTerm(preference, node) ? weight : 0), 0),
   normalize: (scores) => normalizeByHighest(scores, false),

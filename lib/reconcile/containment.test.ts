@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { configMap as configMaps, secret as secrets } from "#api";
+import type { KubernetesObject } from "#api/meta";
+import { type Log, silentLog, systemClock, systemRandom } from "#base";
+import { openCluster, type TestCluster } from "#test/cluster";
+import { type AnyController, defineController, type Engine, runControllers, watching } from "./index.ts";
+
+const namespace = "default";
+let cluster: TestCluster;
+let engine: Engine | undefined;
+let lines: string[];
+let reconciled: string[];
+let recorded: [name: string | undefined, type: string, message: string][];
+beforeEach(async () => {
+  cluster = await openCluster();
+  lines = [];
+  reconciled = [];
+  recorded = [];
+});
+afterEach(async () => {
+  await engine?.stop();
+  await cluster.close();
+});
+
+const isCursed = ({ metadata }: KubernetesObject): boolean => metadata.name === "cursed";
+const fail = (): never => {
+  throw new Error("planted");
+};
+const keyOf = ({ metadata }: KubernetesObject) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
+
+async function start(controller: AnyController): Promise<void> {
+  const write = (text: string, fields?: object) => void lines.push(`${text} ${JSON.stringify(fields)}`);
+  const log: Log = { ...silentLog, error: write, warn: write };
+  const { client } = cluster;
+  const given = { client, clock: systemClock, random: systemRandom, log };
+  engine = runControllers([controller], {
+    ...given,
+    record: ({ object }, type, _reason, message) => void recorded.push([object.metadata.name, type, message]),
+  });
+  await engine.ready;
+}
+
+const reconcile: AnyController["reconcile"] = async (_, { name }) => void reconciled.push(name);
+
+/** Where a controller throws on the object `cursed`. */
+const places: [string, Partial<AnyController>][] = [
+  ["concerns", { concerns: ({ object }) => !isCursed(object) || fail(), reconcile }],
+  [
+    "the keys of a watched kind",
+    { watches: [watching(secrets, ({ object }) => (isCursed(object) ? fail() : [keyOf(object)]))], reconcile },
+  ],
+  [
+    "reconcile",
+    {
+      async reconcile(context, key) {
+        if (key.name === "cursed") fail();
+        await reconcile(context, key);
+      },
+    },
+  ],
+];
+
+test.each(places)("a controller that throws in %s costs that object alone", async (_place, planted) => {
+  await start(defineController({ name: "planted", for: configMaps, ...planted } as AnyController));
+  const kind = planted.watches ? secrets : configMaps;
+  for (const name of ["cursed", "plain"]) await cluster.client.create(kind, { metadata: { namespace, name } } as never);
+  await cluster.until(async () => reconciled.includes("plain"));
+  expect(reconciled).not.toContain("cursed");
+  expect(lines.join("\n")).toContain("planted");
+  const event = ["cursed", "Warning", expect.stringContaining("planted")];
+  await cluster.until(async () => recorded.length > 0);
+  expect(recorded[0]).toEqual(event);
+});
+
+test("what the API answers while keys are found makes the change come again", async () => {
+  let tries = 0;
+  await start(
+    defineController({
+      name: "patient",
+      for: configMaps,
+      watches: [
+        watching(secrets, async ({ object }, { client }) => {
+          if (isCursed(object) && tries++ === 0) await client.get(secrets, { namespace, name: "absent" });
+          return [keyOf(object)];
+        }),
+      ],
+      reconcile,
+    } as AnyController),
+  );
+  await cluster.client.create(secrets, { metadata: { namespace, name: "cursed" } });
+  await cluster.until(async () => reconciled.includes("cursed"));
+  expect(tries).toBe(2);
+});
