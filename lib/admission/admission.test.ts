@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAccount as accounts, type Pod, pod as pods } from "#api";
+import { serviceAccount as accounts, node as nodes, type Pod, pod as pods } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -105,4 +105,30 @@ test("an agent makes mirror pods of its own that name nothing it might then read
     'node "one" cannot update labels through pod status',
   );
   await agent.patch(pods, { namespace, name }, { status: { phase: "Running" } }, how);
+});
+
+// Right values: kube-apiserver v1.37.2, plugin/pkg/admission/noderestriction.
+test("an agent sets only the labels of Kubernetes' own that kubelets set", async () => {
+  const agent = cluster.plane.server.client({ name: "system:node:labelled", groups: ["system:nodes"] });
+  const make = (labels: Record<string, string>) => agent.create(nodes, { metadata: { name: "labelled", labels } });
+  await expect(make({ "node-role.kubernetes.io/control-plane": "", "x.k8s.io/y": "", mine: "" })).rejects.toThrow(
+    'nodes "labelled" is forbidden: node "labelled" is not allowed to set the following labels: node-role.kubernetes.io/control-plane, x.k8s.io/y',
+  );
+  await make({
+    "kubernetes.io/hostname": "labelled",
+    "topology.kubernetes.io/zone": "a",
+    "my.node.kubernetes.io/kind": "b",
+    "kubelet.kubernetes.io/x": "c",
+    "example.com/role": "d",
+    plain: "e",
+  });
+  const patch = (metadata: object) => agent.patch(nodes, { name: "labelled" }, { metadata }, { type: "merge" });
+  for (const key of ["pod-security.kubernetes.io/enforce", "k8s.io/a", "a.node-restriction.kubernetes.io/b"]) {
+    await expect(patch({ labels: { [key]: "x" } })).rejects.toThrow(
+      `nodes "labelled" is forbidden: is not allowed to modify labels: ${key}`,
+    );
+  }
+  await patch({ labels: { "kubernetes.io/arch": "arm64", "example.com/role": null } });
+  const ownerReferences = [{ apiVersion: "v1", kind: "Node", name: "labelled", uid: "u" }];
+  await expect(patch({ ownerReferences })).rejects.toThrow('node "labelled" is not allowed to modify ownerReferences');
 });

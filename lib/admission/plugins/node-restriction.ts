@@ -1,6 +1,7 @@
 import {
   serviceAccount as accounts,
   lease as leases,
+  type Node,
   node as nodes,
   type Pod,
   pod as pods,
@@ -98,16 +99,58 @@ function checkNode(request: AdmissionRequest, node: string): void {
   if (target !== node) throw refuse(`node "${node}" is not allowed to modify node "${target}"`);
   if (operation === "DELETE") throw refuse(`node "${node}" cannot delete itself`);
   const labels = object?.metadata.labels ?? {};
-  const before = previous?.metadata.labels ?? {};
-  const changed = [...new Set([...Object.keys(labels), ...Object.keys(before)])].filter(
-    (key) => labels[key] !== before[key],
+  if (operation === "CREATE") {
+    const refused = forbiddenLabels(labels, {});
+    if (refused === "") return;
+    throw refuse(`node "${node}" is not allowed to set the following labels: ${refused}`);
+  }
+  const taints = (value: unknown) => (value as Node | undefined)?.spec?.taints ?? [];
+  if (!deepEqual(taints(object), taints(previous))) throw refuse(`node "${node}" is not allowed to modify taints`);
+  const owners = (value: typeof object) => value?.metadata.ownerReferences ?? [];
+  if (!deepEqual(owners(object), owners(previous))) {
+    throw refuse(`node "${node}" is not allowed to modify ownerReferences`);
+  }
+  const refused = forbiddenLabels(labels, previous?.metadata.labels ?? {});
+  if (refused !== "") throw refuse(`is not allowed to modify labels: ${refused}`);
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Labels of Kubernetes' own that a kubelet sets on its node (upstream's kubelet/pkg/apis KubeletLabels). */
+const kubeletLabels: ReadonlySet<string> = new Set([
+  "kubernetes.io/hostname",
+  "kubernetes.io/os",
+  "kubernetes.io/arch",
+  "beta.kubernetes.io/os",
+  "beta.kubernetes.io/arch",
+  "topology.kubernetes.io/zone",
+  "topology.kubernetes.io/region",
+  "failure-domain.beta.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region",
+  "node.kubernetes.io/instance-type",
+  "beta.kubernetes.io/instance-type",
+]);
+
+/** Whether a prefix is a domain or lies below it. */
+const isWithin = (prefix: string, ...domains: string[]): boolean =>
+  domains.some((domain) => prefix === domain || prefix.endsWith(`.${domain}`));
+
+/**
+ * Changed labels that a node may not touch, since they steer pods to it: node-restriction's, and those of Kubernetes
+ * that kubelets do not set. Sorted and joined; "" where there are none.
+ */
+function forbiddenLabels(after: Labels, before: Labels): string {
+  const changed = [...new Set([...Object.keys(after), ...Object.keys(before)])].filter(
+    (key) => after[key] !== before[key],
   );
-  const reserved = changed.filter((key) => /^(?:.*\.)?node-restriction\.kubernetes\.io\//.test(key));
-  if (reserved.length > 0) throw refuse(`is not allowed to modify labels: ${reserved.sort().join(", ")}`);
-  if (operation !== "UPDATE") return;
-  const taints = (value: unknown) =>
-    JSON.stringify((value as { spec?: { taints?: unknown } } | undefined)?.spec?.taints ?? []);
-  if (taints(object) !== taints(previous)) throw refuse(`node "${node}" is not allowed to modify taints`);
+  const isForbidden = (key: string): boolean => {
+    const slash = key.indexOf("/");
+    const prefix = slash < 0 ? "" : key.slice(0, slash);
+    if (isWithin(prefix, "node-restriction.kubernetes.io")) return true;
+    if (!isWithin(prefix, "kubernetes.io", "k8s.io") || kubeletLabels.has(key)) return false;
+    return !isWithin(prefix, "kubelet.kubernetes.io", "node.kubernetes.io");
+  };
+  return changed.filter(isForbidden).sort().join(", ");
 }
 
 /** A token for a pod that runs here, and for nobody but whom the pod's volumes name. */

@@ -1,5 +1,7 @@
 import type * as z from "zod";
+import { deepEqual, forbidden } from "#base";
 import {
+  type AccessContext,
   ageColumn,
   defineKind,
   type FieldError,
@@ -30,6 +32,26 @@ export type AccessEntry = z.infer<typeof AccessEntry>;
 
 const principal = /^arn:[\w-]+:iam::\d{12}:(role|user)\/[!-~]+$/;
 
+const assumed = /^arn:([\w-]+):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/([\w+=,.@-]+)$/;
+const lasting = /^arn:([\w-]+):iam::(\d{12}):(role|user)\/(?:[!-~]+\/)?([\w+=,.@-]+)$/;
+const root = /^arn:([\w-]+):iam::(\d{12}):root$/;
+
+/**
+ * One name for a principal, however its ARN is written: a session becomes its role, the path of a role goes. Undefined
+ * for what is no role, user or root, such as a federated session.
+ */
+export function canonicalArn(arn: string): string | undefined {
+  const session = assumed.exec(arn);
+  if (session) return `arn:${session[1]}:iam::${session[2]}:role/${session[3]}`;
+  const own = lasting.exec(arn);
+  if (own?.[3] === "role") return `arn:${own[1]}:iam::${own[2]}:role/${own[4]}`;
+  return own || root.test(arn) ? arn : undefined;
+}
+
+/** The user name that an entry gives its principal. */
+const usernameOf = ({ principalArn, username }: AccessEntrySpec): string =>
+  username || canonicalArn(principalArn) || principalArn;
+
 /** Lets a principal of AWS IAM in as a user with groups; what it may do, role bindings say. */
 export const accessEntry = defineKind<AccessEntry>({
   group: "skiff.dev",
@@ -39,6 +61,7 @@ export const accessEntry = defineKind<AccessEntry>({
   singular: "accessentry",
   scope: "Cluster",
   schema: AccessEntry,
+  guard,
   validate: ({ spec }) => validateSpec(spec),
   validateUpdate: (next, previous) =>
     validateImmutable(next.spec?.principalArn, previous.spec?.principalArn, "spec.principalArn"),
@@ -50,6 +73,30 @@ export const accessEntry = defineKind<AccessEntry>({
     ageColumn,
   ],
 });
+
+/**
+ * A writer hands out only identities that it may take itself: the verb `impersonate` on the user and on each group, and
+ * system:masters only as a member of it. A change that leaves the spec alone hands out nothing.
+ */
+async function guard(next: AccessEntry, previous: AccessEntry | undefined, context: AccessContext): Promise<void> {
+  const { spec } = next;
+  if (!spec || (previous && deepEqual(spec, previous.spec)) || context.user.groups.includes(masters)) return;
+  const refuse = (why: string) =>
+    forbidden({ group: accessEntry.group, resource: accessEntry.plural }, next.metadata.name ?? "", why);
+  if (spec.groups?.includes(masters)) throw refuse(`only a member of ${masters} can give that group to a principal`);
+  const asked: [plural: string, name: string][] = [
+    ["users", usernameOf(spec)],
+    ...(spec.groups ?? []).map((group): [string, string] => ["groups", group]),
+  ];
+  for (const [plural, name] of asked) {
+    const resource = { group: "", version: "v1", plural, subresource: "", namespace: "", name };
+    const decision = await context.authorize({ user: context.user, verb: "impersonate", resource, path: "" });
+    if (decision?.allowed) continue;
+    throw refuse(`user ${JSON.stringify(context.user.name)} cannot impersonate ${plural} ${JSON.stringify(name)}`);
+  }
+}
+
+const masters = "system:masters";
 
 const groupsOf = (spec: AccessEntrySpec | undefined): string => spec?.groups?.join(",") || "<none>";
 
@@ -67,10 +114,13 @@ function validateSpec(spec: AccessEntrySpec | undefined): FieldError[] {
       invalidValue("spec.username", username, "must not begin with system:, which is kept for the cluster's own"),
     );
   }
+  if (username.startsWith("arn:") && username !== canonicalArn(principalArn)) {
+    errors.push(invalidValue("spec.username", username, "must not be the ARN of another principal"));
+  }
   for (const [place, group] of groups.entries()) {
     const path = `spec.groups[${place}]`;
     if (group === "") errors.push(requiredValue(path));
-    else if (group.startsWith("system:") && group !== "system:masters") {
+    else if (group.startsWith("system:") && group !== masters) {
       errors.push(invalidValue(path, group, "must not begin with system: except for system:masters"));
     }
   }

@@ -4,9 +4,10 @@ import type { AddressInfo } from "node:net";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { describe, expect, test } from "vitest";
+import { canonicalArn } from "#api";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { askSts, canonicalArn, type Sts, signedRequests, stsHosts, stsTokens, userOf } from "./index.ts";
+import { askSts, type Sts, signedRequests, stsHosts, stsTokens, userOf } from "./index.ts";
 import { readToken } from "./token.ts";
 
 const now = Date.parse("2030-01-01T12:00:00Z");

@@ -1,3 +1,4 @@
+import { canonicalArn } from "#api";
 import type { User } from "#auth";
 
 /** Who a principal is in the cluster. */
@@ -27,21 +28,6 @@ export interface Principal {
 }
 
 const assumed = /^arn:([\w-]+):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/([\w+=,.@-]+)$/;
-const lasting = /^arn:([\w-]+):iam::(\d{12}):(role|user)\/(?:[!-~]+\/)?([\w+=,.@-]+)$/;
-const root = /^arn:([\w-]+):iam::(\d{12}):root$/;
-
-/**
- * One name for a principal, however it was written: sessions become their role, paths of roles go. Undefined for what
- * is no role, user or root, such as a federated session.
- */
-export function canonicalArn(arn: string): string | undefined {
-  const session = assumed.exec(arn);
-  if (session) return `arn:${session[1]}:iam::${session[2]}:role/${session[3]}`;
-  const own = lasting.exec(arn);
-  if (own?.[3] === "role") return `arn:${own[1]}:iam::${own[2]}:role/${own[4]}`;
-  return own || root.test(arn) ? arn : undefined;
-}
-
 const instance = /^i-[0-9a-f]{8,17}$/;
 
 /** Maps a principal to a user; undefined for one that nothing was said of. */
