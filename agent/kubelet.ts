@@ -157,7 +157,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     },
   });
   const find = (namespace: string, pod: string) =>
-    informer.get({ namespace, name: pod }) ?? manager.find(namespace, pod);
+    manager.find(namespace, pod) ?? informer.get({ namespace, name: pod });
   const linked = { node: name, runtime, find, clock, log };
   const link: Link | undefined = options.link && startLink({ ...options.link, ...linked });
   const gateway = options.gateway && gatewayLink(options.gateway, linked);

@@ -48,8 +48,10 @@ async function start(name: string, command: string[], more = {}): Promise<void> 
     ...{ devices: [], resources: {}, security: defaultSecurity(), tty: false, stdin: false, stdinOnce: false },
     ...{ logPath: "", labels: {}, annotations: {}, ...more },
   };
-  await runtime.pods.startContainer({ sandboxId, sandbox, container });
-  pods.set(name, { metadata: { name, namespace: "default", uid }, spec: { containers: [{ name: "main" }] } } as Pod);
+  const id = await runtime.pods.startContainer({ sandboxId, sandbox, container });
+  const status = { containerStatuses: [{ name: "main", state: { running: {} }, containerID: `fake://${id}` }] };
+  const metadata = { name, namespace: "default", uid };
+  pods.set(name, { metadata, spec: { containers: [{ name: "main" }] }, status } as unknown as Pod);
 }
 
 beforeAll(async () => {
@@ -115,6 +117,13 @@ test("logs: all, a part, what is not there", async () => {
   const previous = await get("/containerLogs/default/shell/main?previous=true");
   expect(previous.status).toBe(400);
   expect(previous.body).toContain('previous terminated container \\"main\\" in pod \\"shell\\" not found');
+  const waiting = { waiting: { reason: "CreateContainerError", message: "no such device" } };
+  const metadata = { name: "stuck", namespace: "default", uid: "uid-stuck" };
+  pods.set("stuck", { metadata, status: { containerStatuses: [{ name: "main", state: waiting }] } } as unknown as Pod);
+  // In upstream's words (validateContainerLogStatus, v1.37.2), which speak of images only for ErrImagePull and its back-off.
+  expect((await get("/containerLogs/default/stuck/main")).body).toContain(
+    'container \\"main\\" in pod \\"stuck\\" is waiting to start: CreateContainerError',
+  );
   expect((await get("/nothing")).status).toBe(404);
 });
 

@@ -1,12 +1,12 @@
 import type { Container, Runtime, Sandbox } from "#agent/runtime";
-import type { Pod } from "#api";
-import { ApiError, badRequest, notFound } from "#base";
+import { loggedRun, type Pod } from "#api";
+import { ApiError, notFound } from "#base";
 
 /** What the link knows of a node. */
 export interface LinkedPods {
   node: string;
   runtime: Runtime;
-  /** A pod that is on this node. */
+  /** A pod that is on this node, with the newest status that the node knows. */
   find(namespace: string, name: string): Pod | undefined;
 }
 
@@ -37,39 +37,15 @@ export async function runningContainer(
   throw new ApiError(500, "InternalError", `container not found ("${container}")`);
 }
 
-/** The container whose log is asked for. Throws BadRequest in upstream's words where there is none yet. */
-export async function loggedContainer(
+/** The container whose log is asked for. Throws BadRequest in upstream's words where there is none. */
+export function loggedContainer(
   pods: LinkedPods,
   namespace: string,
   name: string,
   { container, previous }: { container: string; previous: boolean },
-): Promise<Container> {
-  const { pod, sandboxes } = await lookUp(pods, namespace, name);
-  const all = sandboxes
-    .flatMap(({ containers }) => containers)
-    .filter((one) => one.name === container)
-    .sort((a, b) => a.attempt - b.attempt);
-  const status = [
-    ...(pod.status?.containerStatuses ?? []),
-    ...(pod.status?.initContainerStatuses ?? []),
-    ...(pod.status?.ephemeralContainerStatuses ?? []),
-  ].find((one) => one.name === container);
-  if (previous) {
-    const ended = all.filter(({ state }) => state === "exited");
-    const last = all.at(-1);
-    const found = last?.state === "exited" && status?.state?.waiting ? last : ended.findLast((one) => one !== last);
-    if (found) return found;
-    throw badRequest(`previous terminated container "${container}" in pod "${name}" not found`);
-  }
-  const found = all.findLast(({ state }) => state !== "created");
-  if (found) return found;
-  const waiting = status?.state?.waiting?.reason;
-  if (waiting === undefined || /^(ContainerCreating|PodInitializing)$/.test(waiting)) {
-    throw badRequest(
-      `container "${container}" in pod "${name}" is waiting to start: ${waiting ?? "ContainerCreating"}`,
-    );
-  }
-  const failing = /Err|Error|Invalid|BackOff/.test(waiting);
-  const why = failing && waiting !== "CreateContainerConfigError" ? "trying and failing to pull image" : waiting;
-  throw badRequest(`container "${container}" in pod "${name}" is waiting to start: ${why}`);
+): { id: string } {
+  const pod = pods.find(namespace, name);
+  if (!pod) throw notFound({ group: "", resource: "pods" }, name);
+  const { containerID } = loggedRun(pod, container, previous);
+  return { id: containerID.slice(containerID.indexOf("://") + 3) };
 }

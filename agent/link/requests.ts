@@ -44,7 +44,7 @@ async function logs(
   [namespace, name, container]: [string, string, string],
   query: URLSearchParams,
 ): Promise<void> {
-  const found = await loggedContainer(options, namespace, name, {
+  const found = loggedContainer(options, namespace, name, {
     container,
     previous: query.get("previous") === "true",
   });

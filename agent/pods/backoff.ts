@@ -1,5 +1,9 @@
+import type { Random } from "#base";
+
 const first = 10_000;
 const most = 300_000;
+/** A key that has been quiet for so long begins again. */
+const forgotten = 600_000;
 
 interface Entry {
   delay: number;
@@ -7,30 +11,37 @@ interface Entry {
   at: number;
 }
 
-/** Growing delays by key: ten seconds, doubled each time up to five minutes, forgotten after ten minutes of quiet. */
+/**
+ * Growing delays by key: ten seconds, doubled each time up to five minutes, begun again after ten minutes without a
+ * failure (client-go's flowcontrol.Backoff with the kubelet's numbers). Times are milliseconds since the epoch.
+ */
 export class Backoff {
   readonly #entries = new Map<string, Entry>();
 
-  /** Milliseconds still to wait, counted from `since`; 0 when there is nothing to wait for. */
+  /** Milliseconds still to wait for what failed at `since`; 0 when there is nothing to wait for. */
   left(key: string, since: number, now: number): number {
     const entry = this.#entries.get(key);
-    if (!entry || now - since > 2 * most) return 0;
+    if (!entry || since - entry.at > forgotten) return 0;
     return Math.max(0, entry.delay - (now - since));
+  }
+
+  /** Milliseconds still to wait since the delay was raised last. */
+  leftSinceRaised(key: string, now: number): number {
+    return this.left(key, this.#entries.get(key)?.at ?? now, now);
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
   }
 
   delay(key: string): number {
     return this.#entries.get(key)?.delay ?? 0;
   }
 
-  /** When the delay was last raised; 0 if never. */
-  raisedAt(key: string): number {
-    return this.#entries.get(key)?.at ?? 0;
-  }
-
-  /** One more failure: the next delay is longer, unless all was quiet for long before `since`. */
-  raise(key: string, now: number): void {
+  /** The next delay is longer, unless what fails had been well for long before it failed at `since`. */
+  raise(key: string, since: number, now: number): void {
     const entry = this.#entries.get(key);
-    const fresh = !entry || now - entry.at > 2 * most;
+    const fresh = !entry || since - entry.at > forgotten;
     this.#entries.set(key, { delay: fresh ? first : Math.min(entry.delay * 2, most), at: now });
   }
 
@@ -38,6 +49,9 @@ export class Backoff {
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.#entries.delete(key);
   }
 }
+
+/** How long a pod waits after a step that failed: upstream's pod workers take ten seconds and up to half as much again. */
+export const retryDelay = (random: Random): number => 10_000 * (1 + random.fraction() / 2);
 
 /** A delay as Go prints it: `10s`, `1m20s`, `5m0s`. */
 export function goDuration(milliseconds: number): string {

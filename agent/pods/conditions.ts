@@ -33,10 +33,10 @@ export function readinessConditions(pod: Pod, statuses: ContainerStatus[], phase
 type Verdict = Omit<PodCondition, "type">;
 
 function containersReady(statuses: ContainerStatus[], phase: string): Verdict {
-  const unready = statuses.filter(({ ready }) => !ready);
-  if (unready.length === 0) return { status: "True" };
   if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
   if (phase === "Failed") return { status: "False", reason: "PodFailed" };
+  const unready = statuses.filter(({ ready }) => !ready);
+  if (unready.length === 0) return { status: "True" };
   return {
     status: "False",
     reason: "ContainersNotReady",
@@ -56,6 +56,5 @@ function podReady(pod: Pod, containers: PodCondition): Verdict {
     }
   }
   if (missing.length === 0) return verdict;
-  const message = missing.length === 1 ? missing[0] : `[${missing.join(", ")}]`;
-  return { status: "False", reason: "ReadinessGatesNotReady", message };
+  return { status: "False", reason: "ReadinessGatesNotReady", message: missing.join(", ") };
 }

@@ -62,9 +62,12 @@ export interface PodsContext {
 /** A container cannot be made yet: its reason and message are what its status shows while it waits. */
 export class StartError extends Error {
   readonly reason: string;
-  constructor(reason: string, message: string, options?: ErrorOptions) {
+  /** The next look follows in a moment, as after an event of the runtime. */
+  readonly soon: boolean;
+  constructor(reason: string, message: string, options: ErrorOptions & { soon?: boolean } = {}) {
     super(message, options);
     this.reason = reason;
+    this.soon = options.soon === true;
   }
 }
 

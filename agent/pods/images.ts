@@ -1,4 +1,4 @@
-import { type Image, isRuntimeError, type RegistryCredentials } from "#agent/runtime";
+import type { Image, RegistryCredentials } from "#agent/runtime";
 import { type Container, imageTag, type Pod } from "#api";
 import { messageOf } from "#base";
 import { Backoff } from "./backoff.ts";
@@ -22,9 +22,9 @@ export class Images {
     this.#context = context;
   }
 
-  /** The image, pulled where the policy says so. Throws StartError; `retryAt` tells when another try makes sense. */
+  /** The image, pulled where the policy says so. Throws StartError. */
   async ensure(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
-    const { runtime, clock } = this.#context;
+    const { clock } = this.#context;
     const path = fieldPathOf(pod, container.name);
     const shown = container.image ?? "";
     const record = (type: "Normal" | "Warning", reason: string, message: string): void =>
@@ -36,10 +36,11 @@ export class Images {
       throw new StartError("InvalidImageName", why);
     }
     const reference = withTag(shown, tag);
-    const there = await runtime.images.find(reference);
     const policy = container.imagePullPolicy ?? (tag === "latest" ? "Always" : "IfNotPresent");
-    if (there && policy !== "Always") {
-      record("Normal", "Pulled", `Container image "${shown}" already present on machine`);
+    const there = policy === "Always" ? undefined : await this.#find(shown, reference, record);
+    if (there) {
+      const text = `Container image "${shown}" already present on machine and can be accessed by the pod`;
+      record("Normal", "Pulled", text);
       return there;
     }
     if (policy === "Never") {
@@ -48,13 +49,27 @@ export class Images {
       throw new StartError("ErrImageNeverPull", why);
     }
     const key = `${pod.metadata.uid}/${shown}`;
-    if (this.#backoff.left(key, this.#backoff.raisedAt(key), clock.now()) > 0) {
+    if (this.#backoff.leftSinceRaised(key, clock.now()) > 0) {
       const why = `Back-off pulling image "${shown}"`;
       record("Normal", "BackOff", why);
       const last = this.#lastErrors.get(key);
-      throw new StartError("ImagePullBackOff", last === undefined ? why : `${why}: ErrImagePull: ${last}`);
+      throw new StartError("ImagePullBackOff", last === undefined ? why : `${why}: ${last}`);
     }
     return this.#pull(pod, shown, reference, { key, record, signal });
+  }
+
+  async #find(
+    shown: string,
+    reference: string,
+    record: (type: "Normal" | "Warning", reason: string, message: string) => void,
+  ): Promise<Image | undefined> {
+    try {
+      return await this.#context.runtime.images.find(reference);
+    } catch (error) {
+      const why = `Failed to inspect image "${shown}": ${messageOf(error)}`;
+      record("Warning", "InspectFailed", why);
+      throw new StartError("ImageInspectError", why, { cause: error });
+    }
   }
 
   async #pull(
@@ -85,18 +100,13 @@ export class Images {
     } catch (error) {
       if (signal.aborted) throw error;
       const why = messageOf(error);
-      this.#backoff.raise(key, clock.now());
-      this.#lastErrors.set(key, why);
+      const isFirst = !this.#backoff.has(key);
+      this.#backoff.raise(key, clock.now(), clock.now());
+      const { reason, message } = pullFailure(shown, why);
+      this.#lastErrors.set(key, `${reason}: ${message}`);
       record("Warning", "Failed", `Failed to pull image "${shown}": ${why}`);
-      const reason = isRuntimeError(error, "unavailable") ? "RegistryUnavailable" : "ErrImagePull";
-      throw new StartError(reason, why, { cause: error });
+      throw new StartError(reason, message, { cause: error, soon: isFirst });
     }
-  }
-
-  /** Milliseconds until a pull of this image may be tried again. */
-  left(pod: Pod, image: string): number {
-    const key = `${pod.metadata.uid}/${image}`;
-    return this.#backoff.left(key, this.#backoff.raisedAt(key), this.#context.clock.now());
   }
 
   forget(uid: string): void {
@@ -147,6 +157,18 @@ export class Images {
       return undefined;
     }
   }
+}
+
+/** Some runtimes name a cause in front of their message; upstream's evalCRIPullErr makes a reason of it. */
+function pullFailure(image: string, why: string): { reason: string; message: string } {
+  for (const [reason, text] of [
+    ["RegistryUnavailable", "the registry is unavailable"],
+    ["SignatureValidationFailed", "the signature validation failed"],
+  ] as const) {
+    if (!why.startsWith(reason)) continue;
+    return { reason, message: `image pull failed for ${image} because ${text}${why.slice(reason.length)}` };
+  }
+  return { reason: "ErrImagePull", message: why };
 }
 
 /** A secret that holds no JSON gives no credentials; the pull then says what is missing. */

@@ -17,6 +17,7 @@ export interface PodManager {
   synced(): void;
   /** Pods as last told, those that are ending too. */
   list(): Pod[];
+  /** With the newest status that this node knows, which the API may not have yet. */
   find(namespace: string, name: string): Pod | undefined;
   /** Pods that are being worked on right now, and statuses that are still to be written. */
   readonly busy: number;
@@ -87,9 +88,14 @@ export function podManager(context: PodsContext): PodManager {
     delete: (uid) => workers.get(uid)?.remove(),
     synced: () => void clean(),
     list: () => [...workers.values()].map(({ pod }) => pod),
-    find: (namespace, name) =>
-      [...workers.values()].find(({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name)
-        ?.pod,
+    find: (namespace, name) => {
+      // Of two pods of one name the older one is ending.
+      const pod = [...workers.values()]
+        .map((worker) => worker.pod)
+        .findLast(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
+      const status = pod && writer.latest(pod.metadata.uid ?? "");
+      return pod && status ? { ...pod, status: { ...pod.status, ...status } } : pod;
+    },
     get busy() {
       return [...workers.values()].filter((worker) => worker.busy).length + writer.busy;
     },

@@ -32,7 +32,12 @@ export function viewOf(sandboxes: Sandbox[]): View {
 }
 
 /** Whether a container that ended is started again, by its own policy or the pod's. */
-export function restarts(pod: Pod, container: Container, ended: Running, isInit: boolean): boolean {
+export function restarts(
+  pod: Pod,
+  container: Container,
+  ended: { exitCode?: number | undefined },
+  isInit: boolean,
+): boolean {
   // The container's own rules come first; the only thing that they can ask for is a restart.
   for (const { action, exitCodes } of container.restartPolicyRules ?? []) {
     const listed = (exitCodes?.values ?? []).includes(ended.exitCode ?? 137);

@@ -41,8 +41,8 @@ test("a pod comes up: status, conditions, events; nothing is written twice", asy
   expect(cluster.events).toEqual([
     'Normal Pulling Pulling image "nginx:1"',
     'Normal Pulled Successfully pulled image "nginx:1" in 0s (0s including waiting). Image size: 1000000 bytes.',
-    "Normal Created Created container: main",
-    "Normal Started Started container main",
+    "Normal Created Container created",
+    "Normal Started Container started",
   ]);
   const writes = cluster.writes();
   await cluster.clock.forward(600_000);

@@ -2,7 +2,7 @@ import { isRuntimeError, type Container as Running, type Sandbox } from "#agent/
 import type { Mounted } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { messageOf, parseTime } from "#base";
-import { Backoff, goDuration } from "./backoff.ts";
+import { Backoff, goDuration, retryDelay } from "./backoff.ts";
 import { containerSpecOf } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.ts";
 import { runHook } from "./hooks.ts";
@@ -10,8 +10,8 @@ import type { Images } from "./images.ts";
 import type { View } from "./plan.ts";
 import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
 
-/** How long a container that could not be started waits for the next look at it. */
-const retryMilliseconds = 10_000;
+/** Upstream's kubelet looks at the runtime once a second, and again at a pod in which something has changed. */
+const soonMilliseconds = 1000;
 
 interface Starting {
   pod: Pod;
@@ -53,29 +53,25 @@ export class Starter {
     const { clock, record } = this.#context;
     const path = fieldPathOf(pod, container.name);
     const key = `${container.name}/${containerHash(container)}`;
-    const last = view.of(container.name).at(-1);
     const waits = this.#waiting.get(container.name);
     // Other things wake the pod too; only time or another definition makes a new try worth while.
     if (waits && waits.hash === containerHash(container) && waits.retryAt > clock.now()) return undefined;
     try {
-      if (last?.finishedAt !== undefined) {
-        const left = this.#backoff.left(key, last.finishedAt, clock.now());
+      const ended = view.of(container.name).findLast(({ state }) => state === "exited")?.finishedAt;
+      if (ended !== undefined) {
+        const left = this.#backoff.left(key, ended, clock.now());
         if (left > 0) {
           const delay = goDuration(this.#backoff.delay(key));
-          record(
-            pod,
-            "Warning",
-            "BackOff",
-            `Back-off restarting failed container ${container.name} in pod ${podLabel(pod)}`,
-            path,
-          );
+          const whose = `failed container ${container.name} in pod ${podLabel(pod)}`;
+          record(pod, "Warning", "BackOff", `Back-off restarting ${whose}`, path);
           const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
           this.#wait(container, "CrashLoopBackOff", message, left);
           return undefined;
         }
+        // Before the try, as upstream does: a try that fails counts.
+        this.#backoff.raise(key, ended, clock.now());
       }
       const id = await this.#run(container, starting, path);
-      if (last?.finishedAt !== undefined) this.#backoff.raise(key, clock.now());
       this.#waiting.delete(container.name);
       return id;
     } catch (error) {
@@ -90,25 +86,22 @@ export class Starter {
     this.#waiting.set(container.name, { reason, message, retryAt, hash: containerHash(container) });
   }
 
+  /** Notes why the container did not start. Upstream's startContainer gives the reasons and the events. */
   #note(pod: Pod, container: Container, error: unknown, path: string): void {
-    const { record } = this.#context;
+    const { record, random } = this.#context;
     const message = messageOf(error);
     if (error instanceof StartError) {
-      const said = error.reason === "CreateContainerConfigError" ? message : error.reason;
-      // What is wrong with an image has had its own event.
-      if (error.reason !== "InvalidImageName") record(pod, "Warning", "Failed", `Error: ${said}`, path);
-      const pulling = Math.max(this.#images.left(pod, container.image ?? ""), 1000);
-      this.#wait(
-        container,
-        error.reason,
-        message,
-        /Image/.test(error.reason) ? Math.min(pulling, retryMilliseconds) : retryMilliseconds,
-      );
+      const { reason } = error;
+      if (reason !== "PostStartHookError") {
+        record(pod, "Warning", "Failed", `Error: ${reason === "CreateContainerConfigError" ? message : reason}`, path);
+      }
+      this.#wait(container, reason, message, error.soon ? soonMilliseconds : retryDelay(random));
       return;
     }
-    const reason = isRuntimeError(error, "start") ? "RunContainerError" : "CreateContainerError";
     record(pod, "Warning", "Failed", `Error: ${message}`, path);
-    this.#wait(container, reason, message, retryMilliseconds);
+    // A container that was made and did not start has ended: its back-off says when it may be tried again.
+    if (isRuntimeError(error, "start")) this.#wait(container, "RunContainerError", message, soonMilliseconds);
+    else this.#wait(container, "CreateContainerError", message, retryDelay(random));
   }
 
   async #run(container: Container, starting: Starting, path: string): Promise<string> {
@@ -133,8 +126,8 @@ export class Starter {
     signal.throwIfAborted();
     const sandboxSpec = await sandboxSpecOf(pod, sandbox.attempt, node);
     const id = await runtime.pods.startContainer({ sandboxId: sandbox.id, sandbox: sandboxSpec, container: spec });
-    record(pod, "Normal", "Created", `Created container: ${container.name}`, path);
-    record(pod, "Normal", "Started", `Started container ${container.name}`, path);
+    record(pod, "Normal", "Created", "Container created", path);
+    record(pod, "Normal", "Started", "Container started", path);
     // The last dead one stays for its log and its last state; those before it go.
     for (const old of before.slice(0, -1)) await runtime.pods.removeContainer(old.id);
     const postStart = container.lifecycle?.postStart;
@@ -161,7 +154,7 @@ export class Starter {
       record(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", path);
       record(pod, "Normal", "Killing", "FailedPostStartHook", path);
       await runtime.pods.stopContainer(id, Number(pod.spec?.terminationGracePeriodSeconds ?? 30));
-      throw new StartError("PostStartHookError", messageOf(error), { cause: error });
+      throw new StartError("PostStartHookError", messageOf(error), { cause: error, soon: true });
     }
   }
 }

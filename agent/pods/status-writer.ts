@@ -77,6 +77,11 @@ export class StatusWriter {
     this.#pump();
   }
 
+  /** What was last set for the pod, written or not. */
+  latest(uid: string): PodStatus | undefined {
+    return this.#wanted.get(uid);
+  }
+
   /** The API shows this pod now: what it says otherwise than it should is written again. */
   reconcile(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";

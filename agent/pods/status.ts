@@ -13,7 +13,9 @@ import {
 import { formatTime } from "#base";
 import { initializedCondition, readinessConditions } from "./conditions.ts";
 import type { NodeFacts } from "./context.ts";
-import type { View } from "./plan.ts";
+import { phaseOf } from "./phase.ts";
+import { restarts, type View } from "./plan.ts";
+import { endedStatuses } from "./terminal.ts";
 
 /** What the worker remembers of a pod beside what the runtime knows. */
 export interface Memory {
@@ -30,8 +32,6 @@ export interface Memory {
   startTime: number;
 }
 
-export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
-
 /** The status of a pod, every field that the kubelet owns. Transition times are set when it is written. */
 export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts): PodStatus {
   const inits = (pod.spec?.initContainers ?? []) as Container[];
@@ -40,9 +40,17 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
   const initializing = inits.length > 0 && !isInitialized(pod, view, memory);
   const show = (list: Container[], waiting: string, isInit: boolean): ContainerStatus[] =>
     list.map((container) => containerStatus({ pod, container, view, memory, node, waiting, isInit }));
-  const initStatuses = show(inits, "PodInitializing", true);
-  const statuses = show(mains, initializing ? "PodInitializing" : "ContainerCreating", false);
-  const phase = memory.failure ? "Failed" : phaseOf(pod, initStatuses, statuses, memory.terminal);
+  const shown = {
+    inits: show(inits, "PodInitializing", true),
+    mains: show(mains, initializing ? "PodInitializing" : "ContainerCreating", false),
+  };
+  const { inits: initStatuses, mains: statuses } = memory.terminal ? endedStatuses(pod, shown) : shown;
+  const initialized = mains.some(({ name }) => isStarted(view.now(name)));
+  const reached = phaseOf({ pod, ...shown, terminal: memory.terminal, initialized });
+  const phase = memory.failure ? "Failed" : reached;
+  // Conditions say at once that the pod ends. The phase says so when nothing can run any more: others take it for the end
+  // (upstream's mergePodStatus).
+  const isEnding = isOver(phase) && !memory.terminal && runsIn(view);
   const ips = pod.spec?.hostNetwork ? node.ips : (view.current?.ips ?? []);
   // A pod that has ended keeps showing the address that it had.
   const known = ips.length > 0 || !isOver(phase) ? ips : (pod.status?.podIPs ?? []).map(({ ip }) => ip);
@@ -56,9 +64,9 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
   ];
   return {
     ...observed,
-    phase,
+    phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
     conditions: conditions.map((condition) => ({ ...condition, ...observed })),
-    ...(memory.failure ?? {}),
+    ...(isEnding ? {} : memory.failure),
     hostIP: node.ips[0],
     hostIPs: node.ips.map((ip) => ({ ip })),
     ...(known.length > 0 ? { podIP: known[0], podIPs: known.map((ip) => ({ ip })) } : {}),
@@ -69,6 +77,11 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
   } as PodStatus;
 }
+
+const runsIn = (view: View): boolean =>
+  view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
+
+const isStarted = (container: Running | undefined): boolean => container !== undefined && container.state !== "created";
 
 export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
@@ -99,7 +112,7 @@ function containerStatus({ pod, container, view, memory, node, waiting, isInit }
     const known = lostStatus(pod, container.name, memory.terminal || isOver(pod.status?.phase));
     if (known) return known;
   }
-  const trouble = memory.waiting(container.name);
+  const trouble = startsAgain(pod, container, last, isInit) ? memory.waiting(container.name) : undefined;
   const inCurrent = last !== undefined && last.sandboxId === view.current?.id;
   let state: ContainerState;
   let lastState: ContainerState = {};
@@ -132,6 +145,12 @@ function containerStatus({ pod, container, view, memory, node, waiting, isInit }
     ...(resources && running ? { resources: { ...resources } } : {}),
     ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
   } as ContainerStatus;
+}
+
+/** Whether a container is to be started, for the first time or again (upstream's ShouldContainerBeRestarted). */
+function startsAgain(pod: Pod, container: Container, last: Running | undefined, isInit: boolean): boolean {
+  if (pod.metadata.deletionTimestamp !== undefined) return false;
+  return last?.state !== "running" && (last?.state !== "exited" || restarts(pod, container, last, isInit));
 }
 
 /** What the API says of a container that the runtime has lost, where nothing will take its place. */
@@ -174,48 +193,10 @@ function stateOf(container: Running, memory: Memory, node: NodeFacts): Container
       exitCode: container.exitCode ?? 137,
       reason: container.reason ?? (container.state === "unknown" ? "ContainerStatusUnknown" : "Error"),
       ...(message ? { message } : {}),
-      startedAt: time(container.startedAt),
+      // A container that could not be started shows the runtime's zero, as upstream's does.
+      startedAt: time(container.startedAt ?? (container.state === "exited" ? 0 : undefined)),
       finishedAt: time(container.finishedAt),
       containerID: `${node.runtimeName}://${container.id}`,
     },
   } as ContainerState;
-}
-
-/** The phase by upstream's rules. */
-function phaseOf(pod: Pod, inits: ContainerStatus[], mains: ContainerStatus[], terminal: boolean): Phase {
-  const policy = pod.spec?.restartPolicy ?? "Always";
-  let pending = 0;
-  let failed = 0;
-  for (const [index, status] of inits.entries()) {
-    const sidecar = isSidecar((pod.spec?.initContainers ?? [])[index] as Container);
-    const { state = {}, lastState = {} } = status;
-    if (sidecar) {
-      if (!status.started && !terminal && !state.terminated) pending++;
-    } else if (state.running) pending++;
-    else if (state.terminated) failed += state.terminated.exitCode === 0 ? 0 : 1;
-    else if (lastState.terminated) failed += lastState.terminated.exitCode === 0 ? 0 : 1;
-    else pending++;
-  }
-  const begun = mains.some(({ state, lastState }) => state?.running || state?.terminated || lastState?.terminated);
-  if (failed > 0 && policy === "Never") return "Failed";
-  let waiting = 0;
-  let running = 0;
-  let stopped = 0;
-  let succeeded = 0;
-  for (const { state = {}, lastState = {} } of mains) {
-    if (state.running) running++;
-    else if (state.terminated) {
-      stopped++;
-      if (state.terminated.exitCode === 0) succeeded++;
-    } else if (lastState.terminated) stopped++;
-    else waiting++;
-  }
-  if (terminal && waiting + running === 0) return stopped === succeeded ? "Succeeded" : "Failed";
-  if (terminal && running === 0) return "Failed";
-  if (!begun && (pending > 0 || failed > 0)) return "Pending";
-  if (waiting > 0) return "Pending";
-  if (running > 0) return "Running";
-  if (policy === "Always") return "Running";
-  if (stopped === succeeded) return "Succeeded";
-  return policy === "Never" ? "Failed" : "Running";
 }

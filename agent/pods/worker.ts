@@ -2,6 +2,7 @@ import { isRuntimeError, type Sandbox } from "#agent/runtime";
 import type { Container, Pod } from "#api";
 import { isReason, messageOf, parseTime, type Timer } from "#base";
 import { rejection } from "./admission.ts";
+import { retryDelay } from "./backoff.ts";
 import { hashAnnotation } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { type Ending, endContainers } from "./ending.ts";
@@ -16,6 +17,8 @@ import { Starter } from "./starting.ts";
 import { isOver, type Memory, statusOf } from "./status.ts";
 import { asksTheSame, type StatusWriter } from "./status-writer.ts";
 import { removeTraces } from "./traces.ts";
+
+const nextOf = (...times: (number | undefined)[]): number => Math.min(...times.filter((time) => time !== undefined));
 
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 60_000;
@@ -40,6 +43,8 @@ export class PodWorker {
   #ending: Ending | undefined;
   #grace = Number.POSITIVE_INFINITY;
   #retryDelay = firstRetryMilliseconds;
+  /** When a sandbox may be tried again, in milliseconds since the epoch. */
+  #sandboxDue = 0;
   #dirty = false;
   #running = false;
   #stopped = false;
@@ -163,9 +168,9 @@ export class PodWorker {
     let plan = planFor(pod, view, this.#judge());
     if (plan.finished) return this.#settle(view);
     await this.#tell(view, false);
-    if (!(await this.#mounting.follow(pod))) return this.#mounting.due;
+    if (!(await this.#mounting.follow(pod))) return nextOf(deadline, this.#mounting.due);
     if (plan.sandbox) {
-      await this.#makeSandbox(view);
+      if (!(await this.#makeSandbox(view))) return nextOf(deadline, this.#sandboxDue);
       view = await this.#view();
       await this.#tell(view, false);
       plan = planFor(pod, view, this.#judge());
@@ -184,8 +189,7 @@ export class PodWorker {
     ) {
       this.#dirty = true;
     }
-    const times = [deadline, this.#starter.retryAt, this.#mounting.due];
-    return Math.min(...times.filter((time) => time !== undefined));
+    return nextOf(deadline, this.#starter.retryAt, this.#mounting.due);
   }
 
   /** A pod of which nothing runs yet may be refused. */
@@ -248,8 +252,11 @@ export class PodWorker {
     return seconds === undefined ? undefined : this.#startTime + Number(seconds) * 1000;
   }
 
-  async #makeSandbox(view: View): Promise<void> {
-    const { runtime, record, node } = this.#context;
+  /** A ready sandbox in place of what there is. False where it could not be made, and until it is time for the next try. */
+  async #makeSandbox(view: View): Promise<boolean> {
+    const { runtime, record, node, clock, random } = this.#context;
+    // What a failed try changes in the runtime wakes the pod: only time makes the next try worth while.
+    if (clock.now() < this.#sandboxDue) return false;
     const attempt = view.current ? view.current.attempt + 1 : 0;
     if (view.current)
       record(this.#pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
@@ -259,10 +266,12 @@ export class PodWorker {
     }
     try {
       await runtime.pods.runSandbox(await sandboxSpecOf(this.#pod, attempt, node));
+      return true;
     } catch (error) {
       if (isRuntimeError(error, "unavailable")) throw error;
       record(this.#pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${messageOf(error)}`);
-      throw error;
+      this.#sandboxDue = clock.now() + retryDelay(random);
+      return false;
     }
   }
 

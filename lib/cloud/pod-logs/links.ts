@@ -1,6 +1,6 @@
-import { type ContainerStatus, type Pod, pod as pods } from "#api";
+import { type ContainerStatus, loggedRun, type Pod, pod as pods } from "#api";
 import type { NodeLinks } from "#apiserver";
-import { type ApiError, badRequest, type Clock, isReason, parseTime } from "#base";
+import { type ApiError, type Clock, isReason, parseTime } from "#base";
 import type { Client } from "#client";
 import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
 import { type LogQuery, readLog } from "./log-reader.ts";
@@ -62,24 +62,11 @@ const statusOf = ({ status }: Pod, container: string): ContainerStatus | undefin
 
 /** The run whose log is asked for. Throws BadRequest in the words of upstream's validateContainerLogStatus. */
 export function runOf(pod: Pod, container: string, previous: boolean): Run {
-  const { name = "" } = pod.metadata;
-  const status = statusOf(pod, container);
-  const what = `container "${container}" in pod "${name}"`;
-  if (!status) throw badRequest(`${what} is not available`);
-  const { state, lastState, restartCount = 0 } = status;
-  const ended = lastState?.terminated;
-  if (previous) {
-    if (!ended) throw badRequest(`previous terminated container "${container}" in pod "${name}" not found`);
-    return run(pod, container, state?.waiting ? restartCount : restartCount - 1, ended.containerID);
-  }
-  if (state?.running || state?.terminated)
-    return run(pod, container, restartCount, state.terminated?.containerID ?? status.containerID);
-  // It waits for its next start: what it said in the last is shown.
-  if (ended) return run(pod, container, restartCount, ended.containerID);
-  const reason = state?.waiting?.reason;
-  if (reason === "ErrImagePull") throw badRequest(`${what} is waiting to start: image can't be pulled`);
-  if (reason === "ImagePullBackOff") throw badRequest(`${what} is waiting to start: trying and failing to pull image`);
-  throw badRequest(reason ? `${what} is waiting to start: ${reason}` : `${what} is waiting to start - no logs yet`);
+  const { status, containerID, in: part } = loggedRun(pod, container, previous);
+  const { state, restartCount = 0 } = status;
+  // A waiting container counts only runs that have begun.
+  const attempt = part === "lastState" && !state?.waiting ? restartCount - 1 : restartCount;
+  return run(pod, container, attempt, containerID);
 }
 
 function run(pod: Pod, container: string, attempt: number, containerId: string | undefined): Run {

@@ -1,0 +1,81 @@
+import { type Container, type ContainerStatus, isSidecar, type Pod } from "#api";
+import { restarts } from "./plan.ts";
+
+export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
+
+export interface PhaseInput {
+  pod: Pod;
+  /** In the order of the pod's init containers. */
+  inits: ContainerStatus[];
+  /** In the order of the pod's containers. */
+  mains: ContainerStatus[];
+  /** Nothing runs any more, and nothing will. */
+  terminal: boolean;
+  /** A main container has been started in the current sandbox. */
+  initialized: boolean;
+}
+
+/** A pod's phase by upstream's getPhase, and TerminatePod's for a pod of which nothing runs any more. */
+export function phaseOf(input: PhaseInput): Phase {
+  const { pod, inits, mains, terminal, initialized } = input;
+  const phase = runningPhase(pod, inits, mains, terminal, initialized);
+  return terminal && (phase === "Pending" || phase === "Running") ? "Failed" : phase;
+}
+
+function runningPhase(
+  pod: Pod,
+  inits: ContainerStatus[],
+  mains: ContainerStatus[],
+  terminal: boolean,
+  initialized: boolean,
+): Phase {
+  const init = countInits(pod, inits);
+  const main = countMains(pod, mains);
+  if (init.failed > 0) return "Failed";
+  if (init.pending > 0 || (init.pendingSidecars > 0 && !initialized) || init.waitingSidecars + main.waiting > 0) {
+    return "Pending";
+  }
+  if (init.runningSidecars + main.running > 0) return "Running";
+  if (main.stopped === 0) return "Pending";
+  if (!terminal && main.restarting > 0) return "Running";
+  return main.stopped === main.succeeded ? "Succeeded" : "Failed";
+}
+
+/** How a container that is not running has ended last, also while it waits for its next start. */
+const endOf = ({ state, lastState }: ContainerStatus): number | undefined =>
+  (state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined))?.exitCode;
+
+function countInits(pod: Pod, statuses: ContainerStatus[]) {
+  const count = { pending: 0, failed: 0, pendingSidecars: 0, waitingSidecars: 0, runningSidecars: 0 };
+  for (const [index, status] of statuses.entries()) {
+    const container = (pod.spec?.initContainers ?? [])[index] as Container;
+    const exitCode = endOf(status);
+    if (isSidecar(container)) {
+      if (status.state?.running) {
+        count.runningSidecars++;
+        if (!status.started) count.pendingSidecars++;
+      } else if (exitCode === undefined) {
+        count.pendingSidecars++;
+        count.waitingSidecars++;
+      }
+    } else if (exitCode === undefined) count.pending++;
+    else if (exitCode !== 0 && !restarts(pod, container, { exitCode }, true)) count.failed++;
+  }
+  return count;
+}
+
+function countMains(pod: Pod, statuses: ContainerStatus[]) {
+  const count = { running: 0, waiting: 0, stopped: 0, restarting: 0, succeeded: 0 };
+  for (const [index, status] of statuses.entries()) {
+    const container = (pod.spec?.containers ?? [])[index] as Container;
+    const exitCode = endOf(status);
+    if (status.state?.running) count.running++;
+    else if (exitCode === undefined) count.waiting++;
+    else {
+      count.stopped++;
+      if (restarts(pod, container, { exitCode }, false)) count.restarting++;
+      if (status.state?.terminated && exitCode === 0) count.succeeded++;
+    }
+  }
+  return count;
+}

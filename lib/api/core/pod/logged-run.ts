@@ -1,0 +1,42 @@
+import { badRequest } from "#base";
+import type { ContainerStatus } from "./container-status.ts";
+import type { Pod } from "./spec.ts";
+
+/** One run of a container, as its status names it. */
+export interface LoggedRun {
+  status: ContainerStatus;
+  /** As the status spells it, `containerd://…`; "" where a running container has none. */
+  containerID: string;
+  /** Which part of the status it stands in. */
+  in: "state" | "lastState";
+}
+
+/**
+ * The run whose log a request means, by upstream's validateContainerLogStatus (kubelet_pods.go). Throws BadRequest in its
+ * words where there is none.
+ */
+export function loggedRun({ metadata, status }: Pod, container: string, previous: boolean): LoggedRun {
+  const found = [
+    ...(status?.containerStatuses ?? []),
+    ...(status?.initContainerStatuses ?? []),
+    ...(status?.ephemeralContainerStatuses ?? []),
+  ].find(({ name }) => name === container);
+  const what = `container "${container}" in pod "${metadata.name ?? ""}"`;
+  if (!found) throw badRequest(`${what} is not available`);
+  const { state = {}, lastState } = found;
+  const ended = lastState?.terminated;
+  const last = (missing: string): LoggedRun => {
+    if (!ended?.containerID) throw badRequest(missing);
+    return { status: found, containerID: ended.containerID, in: "lastState" };
+  };
+  if (previous) return last(`previous terminated ${what} not found`);
+  if (state.running) return { status: found, containerID: found.containerID ?? "", in: "state" };
+  if (state.terminated?.containerID) return { status: found, containerID: state.terminated.containerID, in: "state" };
+  // Its next run has not begun, or never will.
+  if (state.terminated || ended) return last(`${what} is terminated`);
+  const waiting = state.waiting?.reason;
+  if (!state.waiting) throw badRequest(`${what} is waiting to start - no logs yet`);
+  if (waiting === "ErrImagePull") throw badRequest(`${what} is waiting to start: image can't be pulled`);
+  if (waiting === "ImagePullBackOff") throw badRequest(`${what} is waiting to start: trying and failing to pull image`);
+  throw badRequest(`${what} is waiting to start: ${waiting ?? ""}`);
+}
