@@ -6,4 +6,4 @@ export { jsonPatch, unknownInJsonPatch } from "./json-patch.ts";
 export { mergePatch } from "./merge-patch.ts";
 export { patchTypes } from "./patch-types.ts";
 export { strategicMerge } from "./strategic-merge.ts";
-export { cannotUnmarshal } from "./words.ts";
+export { cannotUnmarshal, goText } from "./words.ts";

@@ -30,7 +30,13 @@ const rows: [string, object, object, object][] = [
     "a list of messages merges by its key",
     { containers: [{ name: "a", image: "1" }, { name: "b" }] },
     { containers: [{ name: "a", image: "2" }, { name: "c" }] },
-    { containers: [{ name: "a", image: "2" }, { name: "b" }, { name: "c" }] },
+    { containers: [{ name: "a", image: "2" }, { name: "c" }, { name: "b" }] },
+  ],
+  [
+    "new elements come before those that only the object has",
+    { containers: [{ name: "a" }, { name: "b" }] },
+    { containers: [{ name: "c" }] },
+    { containers: [{ name: "c" }, { name: "a" }, { name: "b" }] },
   ],
   [
     "lists inside merged messages merge too",
@@ -41,8 +47,8 @@ const rows: [string, object, object, object][] = [
         {
           name: "a",
           env: [
-            { name: "X", value: "1" },
             { name: "Y", value: "2" },
+            { name: "X", value: "1" },
           ],
         },
       ],
@@ -96,6 +102,7 @@ const rows: [string, object, object, object][] = [
     { "$setElementOrder/containers": [{ name: "b" }, { name: "a" }], containers: [{ name: "b", image: "2" }] },
     { containers: [{ name: "server" }, { name: "b", image: "2" }, { name: "a" }] },
   ],
+  ["a replacement of a map that is not there is dropped", {}, { labels: { $patch: "replace", a: "1" } }, {}],
   ["what is added carries no directives and no nulls", {}, { labels: { a: "1", b: null } }, { labels: { a: "1" } }],
 ];
 
@@ -107,7 +114,7 @@ test.each(rows)("%s", (_name, object, patch, expected) => {
 
 const refusals: [string, object, RegExp][] = [
   ["an element without its key", { containers: [{ image: "1" }] }, /does not contain declared merge key: name/],
-  ["an unknown directive", { labels: { $patch: "twist" } }, /unknown patch type: twist/],
+  ["an unknown directive", { strategy: { $patch: "twist" } }, /unknown patch type: twist/],
   ["retained keys that miss a member", { strategy: { $retainKeys: ["rolling"], type: "x" } }, /retainKeys/],
   [
     "an order that contradicts the list",

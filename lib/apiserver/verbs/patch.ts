@@ -10,7 +10,7 @@ import {
   unsupported,
   unsupportedMediaType,
 } from "#base";
-import { cannotUnmarshal, jsonPatch, mergePatch, patchTypes, strategicMerge, unknownInJsonPatch } from "#patch";
+import { cannotUnmarshal, goText, jsonPatch, mergePatch, patchTypes, strategicMerge, unknownInJsonPatch } from "#patch";
 import {
   checkType,
   duplicateField,
@@ -77,17 +77,6 @@ const refusal =
   (shown: string) =>
   (why: string): ApiError =>
     invalid({ group: "", kind: "" }, "", [invalidValue("patch", shown, why)]);
-
-/** How Go prints a decoded JSON value with `%+v`: maps sorted by their keys, and strings bare. */
-function goText(json: Json): string {
-  if (json === null) return "<nil>";
-  if (typeof json !== "object") return String(json);
-  if (Array.isArray(json)) return `[${json.map(goText).join(" ")}]`;
-  const members = Object.keys(json)
-    .sort()
-    .map((key) => `${key}:${goText(json[key]!)}`);
-  return `map[${members.join(" ")}]`;
-}
 
 const isMap = (patch: Json): patch is JsonObject | null => typeof patch === "object" && !Array.isArray(patch);
 const notMap = (patch: Json): string => cannotUnmarshal(patch, "value of type map[string]interface {}");
