@@ -1,7 +1,9 @@
-import { type CheckTarget, check, type ProbeType, type RunningProbe, runProbe } from "#agent/probes";
+import { type CheckResult, type CheckTarget, check, type ProbeType, type RunningProbe, runProbe } from "#agent/probes";
 import type { Container as Running } from "#agent/runtime";
 import type { Container, Pod, Probe } from "#api";
+import { messageOf } from "#base";
 import { fieldPathOf, type PodsContext } from "./context.ts";
+import { expand } from "./env.ts";
 import { restarts } from "./plan.ts";
 
 type Probes = Partial<Record<ProbeType, RunningProbe>>;
@@ -90,10 +92,13 @@ export class Probing {
   #start(pod: Pod, ip: string, spec: Container, running: Running): Probes {
     const { clock, random, runtime, node } = this.#context;
     const probes: Probes = {};
+    // Only what the container's definition says literally, as upstream's ExpandContainerCommandOnlyStatic.
+    const plain = Object.fromEntries((spec.env ?? []).map(({ name, value = "" }) => [name, value]));
+    const expanded = (word: string): string => expand(word, plain);
     const target: CheckTarget = {
       container: spec,
       ip,
-      run: (command, timeout) => runtime.streams.run(running.id, command, timeout),
+      run: (command, timeout) => runtime.streams.run(running.id, command.map(expanded), timeout),
       reachable: node.reachable,
     };
     const past = this.#past.get(running.id);
@@ -109,7 +114,11 @@ export class Probing {
         random,
         check: (timeout) => check(probe, timeout, target),
         active: () => type === "Startup" || probes.Startup === undefined || probes.Startup.result === true,
-        failed: (output) => this.#unhealthy(pod, spec, type, output),
+        reported: (result) => this.#report(pod, spec, type, result),
+        crashed: (error) => {
+          const fields = { pod: pod.metadata.name, container: spec.name, error: messageOf(error) };
+          this.#context.log.error(`a ${type.toLowerCase()} probe failed by a fault of the agent`, fields);
+        },
         changed: (result) => {
           if (type === "Startup" && result) probes.Readiness?.soon();
           this.#wake();
@@ -119,9 +128,12 @@ export class Probing {
     return probes;
   }
 
-  #unhealthy(pod: Pod, spec: Container, type: ProbeType, output: string): void {
-    const path = fieldPathOf(pod, spec.name);
-    this.#context.record(pod, "Warning", "Unhealthy", `${type} probe failed: ${output}`, path);
+  #report(pod: Pod, spec: Container, type: ProbeType, { outcome, output }: CheckResult): void {
+    const say = (reason: string, message: string): void =>
+      this.#context.record(pod, "Warning", reason, message, fieldPathOf(pod, spec.name));
+    if (outcome === "warning") say("ProbeWarning", `${type} probe warning: ${output}`);
+    else if (outcome === "unknown") say("Unhealthy", `${type} probe errored and resulted in unknown state: ${output}`);
+    else say("Unhealthy", `${type} probe failed: ${output}`);
   }
 }
 

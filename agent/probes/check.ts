@@ -3,6 +3,9 @@ import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { type CommandResult, isRuntimeError } from "#agent/runtime";
 import type { Container, LifecycleHandler, Probe } from "#api";
+import { messageOf } from "#base";
+import { grpcCheck } from "./grpc.ts";
+import { type CheckResult, failure, success } from "./result.ts";
 
 /** What a probe and a lifecycle hook have in common. */
 export type Handler = Pick<Probe, "exec" | "httpGet" | "tcpSocket" | "grpc"> & Pick<LifecycleHandler, "sleep">;
@@ -13,42 +16,34 @@ export interface CheckTarget {
   ip: string;
   /** Runs a command in the container; throws `timeout`. */
   run(command: string[], timeoutSeconds: number): Promise<CommandResult>;
-  /** False where pods have no network that could be reached: then HTTP and TCP checks find everything well. */
+  /** False where pods have no network that could be reached: then checks over it find everything well. */
   reachable: boolean;
-}
-
-export interface CheckResult {
-  ok: boolean;
-  /** What events say. */
-  output: string;
 }
 
 /** Upstream shows at most this much of an answer. */
 const maxOutput = 10 * 1024;
 
-/**
- * One check. Anything that is not a clear success is a failure with its reason in `output`; what this agent cannot
- * do at all is one too, by name.
- */
+/** One check, by the rules of upstream's probers. Never rejects: what keeps it from being made is in `output`. */
 export async function check(handler: Handler, timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   try {
     if (handler.exec) return await execCheck(handler.exec.command ?? [], timeoutSeconds, target);
     if (handler.httpGet) return await httpCheck(handler.httpGet, timeoutSeconds, target);
     if (handler.tcpSocket) return await tcpCheck(handler.tcpSocket, timeoutSeconds, target);
-    if (handler.grpc) return { ok: false, output: "gRPC probes are not supported by this node" };
-    return { ok: false, output: "missing probe handler" };
+    if (handler.grpc) return target.reachable ? await grpcCheck(handler.grpc, target.ip, timeoutSeconds) : success("");
+    return { outcome: "unknown", output: "missing probe handler" };
   } catch (error) {
-    return { ok: false, output: error instanceof Error ? error.message : String(error) };
+    return { outcome: "unknown", output: messageOf(error) };
   }
 }
 
 async function execCheck(command: string[], timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   try {
     const { exitCode, stdout, stderr } = await target.run(command, timeoutSeconds);
-    return { ok: exitCode === 0, output: Buffer.concat([stdout, stderr]).subarray(0, maxOutput).toString() };
+    const output = Buffer.concat([stdout, stderr]).subarray(0, maxOutput).toString();
+    return exitCode === 0 ? success(output) : failure(output);
   } catch (error) {
     if (!isRuntimeError(error, "timeout")) throw error;
-    return { ok: false, output: `command timed out: "${command.join(" ")}" timed out after ${timeoutSeconds}s` };
+    return failure(`command timed out: "${command.join(" ")}" timed out after ${timeoutSeconds}s`);
   }
 }
 
@@ -62,51 +57,72 @@ function portOf(port: number | string, { container }: CheckTarget): number {
 
 type HttpGet = NonNullable<Probe["httpGet"]>;
 
+/** How many redirects within the host are followed, as upstream's client does. */
+const maxRedirects = 10;
+
 async function httpCheck(get: HttpGet, timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   const port = portOf(get.port, target);
-  if (!target.reachable) return { ok: true, output: "" };
-  const secure = get.scheme === "HTTPS";
+  if (!target.reachable) return success("");
   const host = get.host || target.ip;
   const path = get.path?.startsWith("/") ? get.path : `/${get.path ?? ""}`;
   const shownHost = host.includes(":") ? `[${host}]` : host;
-  const url = `${secure ? "https" : "http"}://${shownHost}:${port}${path}`;
-  const headers: Record<string, string | string[]> = { "User-Agent": "kube-probe/1.36", Accept: "*/*" };
-  for (const { name, value } of get.httpHeaders ?? []) {
+  const first = `${get.scheme === "HTTPS" ? "https" : "http"}://${shownHost}:${port}${path}`;
+  const headers = headersOf(get);
+  const signal = AbortSignal.timeout(timeoutSeconds * 1000);
+  let url = first;
+  for (let redirects = 0; ; redirects++) {
+    const answer = await fetchOnce(url, headers, signal);
+    if ("error" in answer) {
+      const timedOut = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+      const why = answer.inBody
+        ? "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
+        : dialWords(answer.error, shownHost, port, timedOut);
+      return failure(`Get "${url}": ${why}`);
+    }
+    const { status, body, location } = answer;
+    if (status < 200 || status >= 400) return failure(`HTTP probe failed with statuscode: ${status}`);
+    if (status < 300 || location === undefined) return status < 300 ? success(body) : redirected(body);
+    const next = new URL(location, url);
+    if (next.hostname !== new URL(first).hostname) return redirected(body);
+    if (redirects >= maxRedirects) return failure(`Get "${next}": stopped after ${maxRedirects} redirects`);
+    url = next.toString();
+  }
+}
+
+/** A redirect that is not followed counts as a success, with a warning. */
+const redirected = (body: string): CheckResult => ({
+  outcome: "warning",
+  output: `Probe terminated redirects, Response body: ${body}`,
+});
+
+function headersOf({ httpHeaders = [] }: HttpGet): Record<string, string> {
+  const headers: Record<string, string> = { "User-Agent": "kube-probe/1.36", Accept: "*/*" };
+  for (const { name, value } of httpHeaders) {
     const key = Object.keys(headers).find((known) => known.toLowerCase() === name.toLowerCase()) ?? name;
     // An empty value takes a header of ours away.
     if (value === "") delete headers[key];
     else headers[key] = value;
   }
-  return new Promise((resolve) => {
-    const fail = (why: string): void => resolve({ ok: false, output: `Get "${url}": ${why}` });
-    const options = {
-      headers,
-      rejectUnauthorized: false,
-      agent: false,
-      signal: AbortSignal.timeout(timeoutSeconds * 1000),
-    };
-    const outgoing = (secure ? httpsRequest : httpRequest)(url, options, (answer) => {
-      const status = answer.statusCode ?? 0;
+  return headers;
+}
+
+type Fetched = { status: number; body: string; location: string | undefined } | { error: Error; inBody: boolean };
+
+/** One request. Rejects where it cannot be made at all. */
+const fetchOnce = (url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Fetched> =>
+  new Promise((resolve) => {
+    const options = { headers, rejectUnauthorized: false, agent: false, signal };
+    const outgoing = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, options, (answer) => {
       let body = "";
       answer.on("data", (part: Buffer) => {
         if (body.length < maxOutput) body += part.toString();
       });
-      answer.on("error", () =>
-        fail("context deadline exceeded (Client.Timeout or context cancellation while reading body)"),
-      );
-      answer.on("end", () => {
-        const ok = status >= 200 && status < 400;
-        resolve({ ok, output: ok ? body : `HTTP probe failed with statuscode: ${status}` });
-      });
+      answer.on("error", (error) => resolve({ error, inBody: true }));
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body, location: answer.headers.location }));
     });
-    outgoing.on("error", (error) =>
-      fail(
-        dialWords(error, shownHost, port, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
-      ),
-    );
+    outgoing.on("error", (error) => resolve({ error, inBody: false }));
     outgoing.end();
   });
-}
 
 /** A connection's failure as Go says it. */
 function dialWords(error: Error, host: string, port: number, timedOut: string): string {
@@ -126,7 +142,7 @@ type TcpSocket = NonNullable<Probe["tcpSocket"]>;
 
 async function tcpCheck(socket: TcpSocket, timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   const port = portOf(socket.port, target);
-  if (!target.reachable) return { ok: true, output: "" };
+  if (!target.reachable) return success("");
   const host = socket.host || target.ip;
   return new Promise((resolve) => {
     const connection = connect({ host, port, timeout: timeoutSeconds * 1000 });
@@ -134,8 +150,8 @@ async function tcpCheck(socket: TcpSocket, timeoutSeconds: number, target: Check
       connection.destroy();
       resolve(result);
     };
-    connection.on("connect", () => end({ ok: true, output: "" }));
-    connection.on("timeout", () => end({ ok: false, output: `dial tcp ${host}:${port}: i/o timeout` }));
-    connection.on("error", (error) => end({ ok: false, output: dialWords(error, host, port, "i/o timeout") }));
+    connection.on("connect", () => end(success("")));
+    connection.on("timeout", () => end(failure(`dial tcp ${host}:${port}: i/o timeout`)));
+    connection.on("error", (error) => end(failure(dialWords(error, host, port, "i/o timeout"))));
   });
 }

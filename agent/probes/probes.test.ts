@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import type { Probe } from "#api";
@@ -13,7 +14,10 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     seen = { url: request.url, agent: request.headers["user-agent"], custom: request.headers["x-custom"] };
     const status = Number(/\/(\d+)/.exec(request.url ?? "")?.[1] ?? 200);
-    if (request.url !== "/hang") response.writeHead(status).end("body");
+    const to = /^\/to\/(.*)/.exec(request.url ?? "")?.[1];
+    if (to !== undefined) response.writeHead(302, { location: to === "to" ? "/to/to" : `/${to}` }).end();
+    else if (request.url === "/away") response.writeHead(301, { location: "http://elsewhere.example/" }).end();
+    else if (request.url !== "/hang") response.writeHead(status).end("body");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as AddressInfo).port;
@@ -37,24 +41,37 @@ const target = (changes: Partial<CheckTarget> = {}): CheckTarget => ({
 
 test("HTTP: status, headers, named ports, what goes wrong", async () => {
   const get = (path: string, more = {}) => check({ httpGet: { path, port: "web", ...more } }, 1, target());
-  expect(await get("/ok", { httpHeaders: [{ name: "X-Custom", value: "yes" }] })).toEqual({ ok: true, output: "body" });
+  expect(await get("/ok", { httpHeaders: [{ name: "X-Custom", value: "yes" }] })).toEqual({
+    outcome: "success",
+    output: "body",
+  });
   expect(seen).toEqual({ url: "/ok", agent: "kube-probe/1.36", custom: "yes" });
-  expect((await get("/302")).ok).toBe(true);
-  expect(await get("/500")).toEqual({ ok: false, output: "HTTP probe failed with statuscode: 500" });
+  expect(await get("/302")).toEqual({
+    outcome: "warning",
+    output: "Probe terminated redirects, Response body: body",
+  });
+  expect(await get("/500")).toEqual({ outcome: "failure", output: "HTTP probe failed with statuscode: 500" });
+  // Within the host a redirect is followed (upstream's RedirectChecker), elsewhere it is not.
+  expect((await get("/to/500")).output).toBe("HTTP probe failed with statuscode: 500");
+  expect((await get("/away")).outcome).toBe("warning");
+  expect((await get("/to/to")).output).toMatch(/stopped after 10 redirects$/);
   expect((await get("/hang")).output).toContain("Client.Timeout exceeded while awaiting headers");
-  expect((await check({ httpGet: { port: "other" } }, 1, target())).output).toBe(`couldn't find port: "other"`);
+  expect(await check({ httpGet: { port: "other" } }, 1, target())).toEqual({
+    outcome: "unknown",
+    output: `couldn't find port: "other"`,
+  });
   const refused = await check({ httpGet: { port: 1, path: "/x" } }, 1, target());
   expect(refused.output).toBe('Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused');
 });
 
 test("TCP, exec, and what is refused by name", async () => {
-  expect((await check({ tcpSocket: { port } }, 1, target())).ok).toBe(true);
+  expect((await check({ tcpSocket: { port } }, 1, target())).outcome).toBe("success");
   expect(await check({ tcpSocket: { port: 1 } }, 1, target())).toEqual({
-    ok: false,
+    outcome: "failure",
     output: "dial tcp 127.0.0.1:1: connect: connection refused",
   });
-  expect(await check({ exec: { command: ["good"] } }, 1, target())).toEqual({ ok: true, output: "out err" });
-  expect((await check({ exec: { command: ["bad"] } }, 1, target())).ok).toBe(false);
+  expect(await check({ exec: { command: ["good"] } }, 1, target())).toEqual({ outcome: "success", output: "out err" });
+  expect((await check({ exec: { command: ["bad"] } }, 1, target())).outcome).toBe("failure");
   const slow = target({
     run: async () => {
       throw new RuntimeError("timeout", "too long");
@@ -63,8 +80,80 @@ test("TCP, exec, and what is refused by name", async () => {
   expect((await check({ exec: { command: ["a", "b"] } }, 2, slow)).output).toBe(
     'command timed out: "a b" timed out after 2s',
   );
-  expect((await check({ grpc: { port: 1 } }, 1, target())).output).toContain("gRPC probes are not supported");
-  expect((await check({ tcpSocket: { port: 1 } }, 1, target({ reachable: false }))).ok).toBe(true);
+  const down = target({
+    run: async () => {
+      throw new RuntimeError("unavailable", "connection refused");
+    },
+  });
+  expect(await check({ exec: { command: ["a"] } }, 1, down)).toEqual({
+    outcome: "unknown",
+    output: "connection refused",
+  });
+  expect((await check({ tcpSocket: { port: 1 } }, 1, target({ reachable: false }))).outcome).toBe("success");
+  expect(await check({}, 1, target())).toEqual({ outcome: "unknown", output: "missing probe handler" });
+});
+
+interface Asked {
+  service: string;
+}
+
+/** grpc.health.v1.Health over the named services; `hang` never answers. */
+async function healthServer(implemented = true): Promise<{ port: number; seen: string[]; stop(): void }> {
+  const seen: string[] = [];
+  const health = new grpc.Server();
+  const answers: Record<string, number> = { "": 1, web: 1, sick: 2, odd: 0 };
+  const definition = {
+    path: "/grpc.health.v1.Health/Check",
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: ({ service }: Asked) => Buffer.from(service),
+    requestDeserialize: (bytes: Buffer): Asked => ({ service: bytes.subarray(2).toString() }),
+    responseSerialize: (status: number) => Buffer.from([8, status]),
+    responseDeserialize: (bytes: Buffer) => bytes[1] ?? 0,
+  };
+  const Check: grpc.handleUnaryCall<Asked, number> = ({ request: { service }, metadata }, answer) => {
+    seen.push(`${service} ${metadata.get("user-agent")[0]?.toString().split(" ")[0]}`);
+    const status = answers[service];
+    if (status !== undefined) answer(null, status);
+    else if (service !== "hang") answer({ code: grpc.status.NOT_FOUND, details: "unknown service" });
+  };
+  if (implemented) health.addService({ Check: definition }, { Check });
+  const bound = await new Promise<number>((resolve, reject) =>
+    health.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, number) =>
+      error ? reject(error) : resolve(number),
+    ),
+  );
+  return { port: bound, seen, stop: () => health.forceShutdown() };
+}
+
+// Words of upstream's pkg/probe/grpc, v1.37.2.
+test("gRPC asks the health service, by name where there is one", async () => {
+  const health = await healthServer();
+  const ask = (service?: string, number = health.port) =>
+    check({ grpc: { port: number, ...(service === undefined ? {} : { service }) } }, 1, target());
+  expect(await ask()).toEqual({ outcome: "success", output: "service healthy" });
+  expect(await ask("web")).toEqual({ outcome: "success", output: "service healthy" });
+  expect(health.seen).toEqual([" kube-probe/1.36", "web kube-probe/1.36"]);
+  expect(await ask("sick")).toEqual({
+    outcome: "failure",
+    output: 'service unhealthy (responded with "NOT_SERVING")',
+  });
+  expect((await ask("odd")).output).toBe('service unhealthy (responded with "UNKNOWN")');
+  expect((await ask("absent")).output).toBe(
+    "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service",
+  );
+  expect((await ask("hang")).output).toBe("timeout: health rpc did not complete within 1s");
+  expect(await ask("", 1)).toEqual({
+    outcome: "failure",
+    output: 'timeout: failed to connect service "127.0.0.1:1" within 1s: context deadline exceeded',
+  });
+  health.stop();
+  const other = await healthServer(false);
+  expect((await ask("", other.port)).output).toMatch(
+    /^error: this server does not implement the grpc health protocol \(grpc\.health\.v1\.Health\): /,
+  );
+  other.stop();
+  expect((await check({ grpc: { port: 1 } }, 1, target({ reachable: false }))).outcome).toBe("success");
 });
 
 /** A clock whose timers run when the test says so. */
@@ -96,7 +185,15 @@ function handClock() {
 
 function probing(type: ProbeType, probe: Probe, initial?: boolean) {
   const { clock, forward, timers } = handClock();
-  const state = { ok: true, active: true, checks: 0, failures: [] as string[], changes: [] as boolean[] };
+  const state = {
+    ok: true as boolean | undefined,
+    active: true,
+    checks: 0,
+    failures: [] as string[],
+    changes: [] as boolean[],
+    crashes: [] as unknown[],
+    fault: undefined as Error | undefined,
+  };
   const running = runProbe({
     type,
     probe,
@@ -106,10 +203,13 @@ function probing(type: ProbeType, probe: Probe, initial?: boolean) {
     random: { bytes: (length) => new Uint8Array(length), fraction: () => 0.5 },
     check: async () => {
       state.checks++;
-      return { ok: state.ok, output: state.ok ? "" : "why" };
+      if (state.fault) throw state.fault;
+      const outcome = state.ok === undefined ? "unknown" : state.ok ? "success" : "failure";
+      return { outcome, output: state.ok ? "" : "why" };
     },
     active: () => state.active,
-    failed: (output) => state.failures.push(output),
+    reported: ({ output }) => state.failures.push(output),
+    crashed: (error) => state.crashes.push(error),
     changed: (result) => state.changes.push(result),
   });
   return { state, forward, running, timers };
@@ -159,4 +259,30 @@ test("a container that was found running keeps its result and is checked within 
   expect(state.checks).toBe(0);
   await forward(1);
   expect(state).toMatchObject({ checks: 1, changes: [] });
+});
+
+test("a check that cannot be made is tried three times and counts for nothing", async () => {
+  const { state, forward, running } = probing("Liveness", { periodSeconds: 1, failureThreshold: 2 });
+  state.ok = false;
+  await forward(0);
+  state.ok = undefined;
+  await forward(10_000);
+  // Once a period it is reported, after upstream's maxProbeRetries.
+  expect(state).toMatchObject({ checks: 31, changes: [] });
+  expect(state.failures.length).toBe(11);
+  expect(running.result).toBe(true);
+  state.ok = false;
+  await forward(1000);
+  expect(state.changes).toEqual([false]);
+});
+
+test("a fault in a check ends neither the probe nor the process", async () => {
+  const { state, forward, running } = probing("Readiness", { periodSeconds: 1 });
+  state.fault = new Error("a fault");
+  await forward(2000);
+  expect(state.crashes.length).toBe(3);
+  state.fault = undefined;
+  await forward(1000);
+  expect(state.changes).toEqual([true]);
+  running.stop();
 });

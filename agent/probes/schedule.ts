@@ -1,6 +1,6 @@
 import type { Probe } from "#api";
 import type { Clock, Random, Timer } from "#base";
-import type { CheckResult } from "./check.ts";
+import type { CheckResult } from "./result.ts";
 
 export type ProbeType = "Startup" | "Liveness" | "Readiness";
 
@@ -13,14 +13,25 @@ export interface ProbeOptions {
   initial: boolean | undefined;
   clock: Clock;
   random: Random;
-  /** One check; never rejects. */
+  /** One check. */
   check(timeoutSeconds: number): Promise<CheckResult>;
   /** False holds the probe back, as while the startup probe has not succeeded. */
   active(): boolean;
-  /** Every single failure, with what it said. */
-  failed(output: string): void;
+  /** Every single check that was no plain success. */
+  reported(result: CheckResult): void;
+  /** A fault in a check or in what it leads to; the probe goes on. */
+  crashed(error: unknown): void;
   /** The result has changed: a threshold was reached. */
   changed(result: boolean): void;
+}
+
+/** A check that cannot be made is tried so often before that counts (upstream's maxProbeRetries). */
+const tries = 3;
+
+async function tried({ check }: ProbeOptions, timeoutSeconds: number): Promise<CheckResult> {
+  let checked = await check(timeoutSeconds);
+  for (let again = 1; again < tries && checked.outcome === "unknown"; again++) checked = await check(timeoutSeconds);
+  return checked;
 }
 
 export interface RunningProbe {
@@ -33,7 +44,7 @@ export interface RunningProbe {
 
 /**
  * Checks a container again and again: after its initial delay each period, for `failureThreshold` failures or
- * `successThreshold` successes in a row. A startup probe ends with its first success, a liveness or startup probe
+ * `successThreshold` successes in a row. A check that could not be made counts for neither. A startup probe ends with its first success, a liveness or startup probe
  * with its failure.
  */
 export function runProbe(options: ProbeOptions): RunningProbe {
@@ -50,26 +61,31 @@ export function runProbe(options: ProbeOptions): RunningProbe {
 
   const round = async (): Promise<void> => {
     if (clock.now() < due || !options.active()) return;
-    const outcome = await options.check(timeout);
+    const checked = await tried(options, timeout);
     if (stopped) return;
-    if (!outcome.ok) options.failed(outcome.output);
-    inRow = last === outcome.ok ? inRow + 1 : 1;
-    last = outcome.ok;
-    const threshold = outcome.ok ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);
-    if (inRow < threshold || result === outcome.ok) return;
-    result = outcome.ok;
-    if (type !== "Readiness" && (!outcome.ok || type === "Startup")) stop();
-    options.changed(outcome.ok);
+    if (checked.outcome !== "success") options.reported(checked);
+    // It says nothing of the container: as if it had not been made.
+    if (checked.outcome === "unknown") return;
+    const ok = checked.outcome !== "failure";
+    inRow = last === ok ? inRow + 1 : 1;
+    last = ok;
+    const threshold = ok ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);
+    if (inRow < threshold || result === ok) return;
+    result = ok;
+    if (type !== "Readiness" && (!ok || type === "Startup")) stop();
+    options.changed(ok);
   };
   const next = (milliseconds: number): void => {
     if (stopped) return;
     timer?.cancel();
     timer = clock.timer(milliseconds, () => {
       checking = true;
-      void round().finally(() => {
-        checking = false;
-        next(period);
-      });
+      void round()
+        .catch((error: unknown) => options.crashed(error))
+        .finally(() => {
+          checking = false;
+          next(period);
+        });
     });
   };
   const stop = (): void => {

@@ -205,7 +205,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "@grpc/grpc-js", "protobufjs"],
   },
   "agent/volumes": { sees: [...agentParts], uses: ["node:*"] },
-  "agent/probes": { sees: [...agentParts, "agent/runtime"], uses: ["node:*"] },
+  "agent/probes": {
+    sees: [...agentParts, "agent/runtime"],
+    uses: ["node:*", "@grpc/grpc-js", "protobufjs/minimal.js"],
+  },
   "agent/pods": {
     sees: [...agentParts, "lib/client", "agent/runtime", "agent/probes", "agent/volumes"],
     uses: ["node:*"],
