@@ -1,5 +1,5 @@
 import { apiVersionOf, type Kind, type KubernetesObject } from "#api/meta";
-import { type ApiError, isApiError, messageOf, type Status, stringifyJson } from "#base";
+import { isApiError, messageOf, type Status, stringifyJson } from "#base";
 import type { Entry } from "#store";
 import {
   columnDefinitions,
@@ -46,11 +46,22 @@ export function statusOf(error: unknown): Status {
   };
 }
 
-/** A refusal as an answer. */
-export function refusal(error: ApiError | unknown): ApiResponse {
+/** A refusal as an answer, in the encoding that the client asked for, with what it is warned of besides. */
+export function refusal(error: unknown, request?: ApiRequest, warnings: readonly string[] = []): ApiResponse {
   const status = statusOf(error);
   const retry = status.details?.retryAfterSeconds;
-  return json(status.code ?? 500, status, retry === undefined ? {} : { "retry-after": String(retry) });
+  const headers = { ...(retry === undefined ? {} : { "retry-after": String(retry) }), ...warningHeader(warnings) };
+  return printed(status.code ?? 500, request ? refusalFormat(request) : { encoding: "json" }, status, headers);
+}
+
+/** A refusal is a Status whatever form of an object was asked for; JSON where nothing fits. */
+function refusalFormat(request: ApiRequest): Format {
+  try {
+    const { encoding, pretty } = formatOf(request);
+    return { encoding, ...(pretty ? { pretty } : {}) };
+  } catch {
+    return { encoding: "json" };
+  }
 }
 
 /** Warnings in the form of the Warning header (RFC 7234), as upstream prints them. */

@@ -6,9 +6,9 @@ import type { Change } from "#store";
 import { refusal, statusOf } from "./answer.ts";
 import { audit, type Trail } from "./audit.ts";
 import { discovery } from "./discovery.ts";
-import { dispatch, pageNotFound } from "./dispatch.ts";
+import { dispatch, methodNotAllowed, pageNotFound } from "./dispatch.ts";
 import { admit, authenticate, authorize, impersonate } from "./filters.ts";
-import { health } from "./health.ts";
+import { health, rootPaths, version } from "./health.ts";
 import { eventOf, localClient } from "./local-client.ts";
 import { openapi } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
@@ -54,7 +54,7 @@ export function apiServer(options: ServerOptions): ApiServer {
     await authorize(server, request, info, user, trail);
     const leave = admit(server, request, info);
     try {
-      if (info.resource) return await dispatch(server, request, info, user);
+      if (info.resource) return await dispatch(server, request, info, user, trail.warnings);
       return (await nonResource(request)) ?? pageNotFound();
     } finally {
       leave();
@@ -65,17 +65,22 @@ export function apiServer(options: ServerOptions): ApiServer {
     if (link !== undefined && request.headers["upgrade"] !== undefined) {
       return { status: 101, headers: {}, body: new Uint8Array(), link };
     }
-    if (request.method !== "GET" && request.method !== "HEAD") return undefined;
-    if (request.path.startsWith("/openapi/v3")) return documents(request.path);
-    if (request.path === "/openapi/v2") return older(request);
-    const document = await server.tokens?.document(request.path);
+    if (request.path === "/") return rootPaths(options.registry, server.checks);
+    const healthy = await health(server, request);
+    if (healthy) return healthy;
+    const reads = request.method === "GET" || request.method === "HEAD";
+    if (reads && request.path.startsWith("/openapi/v3")) return documents(request);
+    if (reads && request.path === "/openapi/v2") return older(request);
+    const document = reads ? await server.tokens?.document(request.path) : undefined;
     if (document) return { status: 200, headers: document.headers, body: new TextEncoder().encode(document.body) };
-    return (await health(server, request)) ?? discovery(options.registry, request);
+    const found = version(server, request) ?? discovery(options.registry, request);
+    if (found && request.method !== "GET") throw methodNotAllowed();
+    return found;
   };
 
   /** Answers what was thrown on the way of one request, and logs what was meant for no client. */
-  const failed = (request: ApiRequest, error: unknown): ApiResponse => {
-    const response = refusal(error);
+  const failed = (request: ApiRequest, error: unknown, warnings: readonly string[]): ApiResponse => {
+    const response = refusal(error, request, warnings);
     if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
       const { method, path } = request;
       server.log.error("a request failed", { method, path, error: messageOf(error), ...causeOf(error) });
@@ -85,16 +90,16 @@ export function apiServer(options: ServerOptions): ApiServer {
 
   return {
     async handle(request) {
-      const trail: Trail = { receivedAt: options.clock.now() };
+      const trail: Trail = { receivedAt: options.clock.now(), warnings: [] };
       try {
         const info = requestInfo(request, isPart);
         const response = await answer(request, info, trail).catch((error: unknown) => {
           trail.refused = statusOf(error);
-          return failed(request, error);
+          return failed(request, error, trail.warnings);
         });
         return audit(server, { request, info, trail }, response);
       } catch (error) {
-        return failed(request, error);
+        return failed(request, error, []);
       }
     },
     client: (user) => localClient(server, user),

@@ -49,6 +49,8 @@ export type AuditSink = (event: AuditEvent) => void;
 /** What is learned of a request on its way through the filters. */
 export interface Trail {
   receivedAt: number;
+  /** What the client is warned of, in answers and refusals alike. */
+  warnings: string[];
   user?: User;
   impersonated?: User;
   decision?: NonNullable<AccessDecision>;

@@ -1,6 +1,7 @@
 import { apiVersionOf, type GroupVersionKind, type Kind } from "#api/meta";
 import { parseAccept } from "#wire";
 import { json } from "./answer.ts";
+import { resourceNotFound } from "./dispatch.ts";
 import { type Registry, subresourceVerbs, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 
@@ -115,9 +116,13 @@ function wantsAggregated(request: ApiRequest): boolean {
   return false;
 }
 
-/** Answers below /api and /apis where no resource is named; undefined where there is nothing. */
+/**
+ * Answers below /api and /apis where no resource is named; undefined where there is nothing. Throws ApiError 404 for a
+ * version that a group lacks.
+ */
 export function discovery(registry: Registry, request: ApiRequest): ApiResponse | undefined {
-  const parts = request.path.split("/").filter((part) => part !== "");
+  const parts = request.path.replace(/^\/|\/+$/g, "").split("/");
+  if (parts.includes("")) return undefined;
   const [root, first, second] = parts;
   const vary = { vary: "Accept" };
   if (root === "api" && parts.length === 1) {
@@ -141,4 +146,7 @@ export function discovery(registry: Registry, request: ApiRequest): ApiResponse 
   return parts.length === 3 ? found(resourceList(registry, first!, second!)) : undefined;
 }
 
-const found = (value: object | undefined): ApiResponse | undefined => (value ? json(200, value) : undefined);
+function found(value: object | undefined): ApiResponse {
+  if (!value) throw resourceNotFound();
+  return json(200, value);
+}

@@ -1,10 +1,10 @@
 import type { Verb } from "#api/meta";
 import type { User } from "#auth";
-import { badRequest, methodNotSupported } from "#base";
+import { ApiError, badRequest } from "#base";
 import { text } from "./answer.ts";
 import { subresourceVerbs, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
-import { type Call, named, type Server } from "./server.ts";
+import type { Call, Server } from "./server.ts";
 import { action } from "./subresources/action.ts";
 import { connect } from "./subresources/connect.ts";
 import { question } from "./subresources/question.ts";
@@ -32,15 +32,24 @@ const handlers: Record<Verb, Handler> = {
 
 export const pageNotFound = (): ApiResponse => text(404, "404 page not found\n");
 
+/** What upstream's router says of paths below a group that it serves. */
+export const resourceNotFound = (): ApiError =>
+  new ApiError(404, "NotFound", "the server could not find the requested resource", {});
+/** And of methods that a path does not take. */
+export const methodNotAllowed = (): ApiError =>
+  new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
+
 /** Answers a request for a resource: finds what it names and gives it to the verb or the subresource. */
 export async function dispatch(
   server: Server,
   request: ApiRequest,
   info: RequestInfo,
   user: User,
+  warnings: string[],
 ): Promise<ApiResponse> {
+  if (!serves(server, info.group)) return pageNotFound();
   const resource = server.registry.find(info.group, info.version, info.plural);
-  if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) return pageNotFound();
+  if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) throw resourceNotFound();
   const { kind } = resource;
   const cluster = kind.scope === "Cluster";
   const call: Call = {
@@ -51,22 +60,31 @@ export async function dispatch(
     name: info.name,
     subresource: info.subresource,
     dryRun: false,
-    warnings: [],
+    warnings,
   };
   const inside = cluster && info.namespace !== "" && info.name !== info.namespace;
-  if (inside) return pageNotFound();
-  if (!cluster && info.namespace === "") {
-    // Across all namespaces there is only reading: nobody deletes them all by leaving one out.
-    if (info.name !== "") return pageNotFound();
-    if (info.verb !== "list" && info.verb !== "watch") throw methodNotSupported(named(kind), info.verb);
-  }
+  if (inside) throw resourceNotFound();
+  if (!cluster && info.namespace === "") acrossNamespaces(request, info);
   if (info.subresource !== "") return subresource(call, request);
   const verb = info.verb as Verb;
   const handler = verbsOf(kind).includes(verb) ? handlers[verb] : undefined;
-  if (!handler || (info.name !== "" && verb === "create")) throw methodNotSupported(named(kind), info.verb);
+  if (info.name !== "" && !verbsOf(kind).some((known) => byName.includes(known))) throw resourceNotFound();
+  if (!handler || request.method === "HEAD" || (info.name !== "" && verb === "create")) throw methodNotAllowed();
   if (verb === "watch" && info.name !== "") request.query.set("fieldSelector", onlyName(request, info.name));
-  if ((verb === "update" || verb === "patch") && info.name === "") throw methodNotSupported(named(kind), info.verb);
+  if ((verb === "update" || verb === "patch") && info.name === "") throw methodNotAllowed();
   return handler(call, request);
+}
+
+const byName: readonly Verb[] = ["get", "update", "patch", "delete"];
+
+const serves = ({ registry }: Server, group: string): boolean =>
+  registry.resources.some(({ kind }) => !kind.internal && kind.group === group && verbsOf(kind).length > 0);
+
+/** Across all namespaces there is only reading: nobody deletes them all by leaving one out. */
+function acrossNamespaces(request: ApiRequest, info: RequestInfo): void {
+  if (info.verb === "list" || info.verb === "watch") return;
+  if (/\/namespaces\/\//.test(request.path)) throw badRequest("Namespace parameter required.");
+  throw info.name === "" ? methodNotAllowed() : resourceNotFound();
 }
 
 /** A watch of one object by its path is a watch of the collection with its name selected. */
@@ -74,20 +92,19 @@ function onlyName(request: ApiRequest, name: string): string {
   const asked = request.query.get("fieldSelector");
   const own = `metadata.name=${name}`;
   if (asked !== null && asked !== "" && asked !== own)
-    throw badRequest("a watch of one object takes no other field selector");
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
   return own;
 }
 
-const partVerbs: Record<string, Verb> = { GET: "get", HEAD: "get", PUT: "update", PATCH: "patch" };
+const partVerbs: Record<string, Verb> = { GET: "get", PUT: "update", PATCH: "patch" };
 
 async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { kind } = call.resource;
   const part = kind.subresources?.[call.subresource];
-  if (!part || call.name === "") return pageNotFound();
+  if (!part || call.name === "") throw resourceNotFound();
   const { method } = request;
   const verb = partVerbs[method];
-  const refused = () =>
-    methodNotSupported({ group: kind.group, resource: `${kind.plural}/${call.subresource}` }, method.toLowerCase());
+  const refused = methodNotAllowed;
   if (part.type === "connect") {
     if (verb !== "get" && !(method === "POST" && part.verbs.includes("post"))) throw refused();
     return connect(call, request, part);

@@ -2,7 +2,8 @@ import { type AccessAttributes, parseFieldSelector, pathSegmentErrors } from "#a
 import { isOpen, type User } from "#auth";
 import { ApiError, badRequest, forbidden, tooManyRequests, unauthorized } from "#base";
 import type { Trail } from "./audit.ts";
-import { type ApiRequest, isTrue, type RequestInfo, valuesOf } from "./request.ts";
+import { booleanOption } from "./query.ts";
+import { type ApiRequest, type RequestInfo, valuesOf } from "./request.ts";
 import type { Server } from "./server.ts";
 
 const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
@@ -148,7 +149,8 @@ function refused({ user, verb, resource, path }: AccessAttributes, reason = ""):
 
 /** Takes a place among the requests at work; watches and connections do not count. Returns how to give it back. */
 export function admit(server: Server, request: ApiRequest, info: RequestInfo): () => void {
-  const long = info.verb === "watch" || isTrue(request.query.get("follow")) || request.headers["upgrade"] !== undefined;
+  const long =
+    info.verb === "watch" || booleanOption(request.query, "follow") || request.headers["upgrade"] !== undefined;
   if (long) return () => {};
   if (server.load.inFlight >= server.limits.inFlight) {
     throw tooManyRequests("the server has received too many requests and has asked us to try again later", 1);

@@ -86,7 +86,9 @@ function bareClient(server: Server, user: User): Client {
     async update<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
       const { namespace, name = "" } = object.metadata;
       const call = callOf(kind as Kind, { namespace, name }, request);
-      return (await updateObject(call, { next: () => clone<KubernetesObject>(object) })).object as T;
+      return (
+        await updateObject(call, { next: () => clone<KubernetesObject>(object), uid: object.metadata.uid || undefined })
+      ).object as T;
     },
     async patch<T extends KubernetesObject>(
       kind: Kind<T>,

@@ -11,7 +11,7 @@ import {
 import { stringifyJson } from "#base";
 import { jsonType } from "./answer.ts";
 import { type Registry, verbsOf } from "./registry.ts";
-import type { ApiResponse } from "./request.ts";
+import type { ApiRequest, ApiResponse } from "./request.ts";
 
 type Schema = Record<string, unknown>;
 
@@ -192,8 +192,11 @@ export function openapiDocument(
   };
 }
 
-/** Documents made once per server, when first asked for. */
-export function openapi(registry: Registry, gitVersion: string): (path: string) => Promise<ApiResponse | undefined> {
+/** Documents made once per server, when first asked for. One that is asked for by another hash is a redirect to today's. */
+export function openapi(
+  registry: Registry,
+  gitVersion: string,
+): (request: ApiRequest) => Promise<ApiResponse | undefined> {
   const documents = new Map<string, Promise<{ bytes: Uint8Array; hash: string }>>();
   const groups = registry.groups().flatMap(({ group, versions }) => versions.map((version) => ({ group, version })));
   const nameOfGroup = ({ group, version }: { group: string; version: string }) =>
@@ -210,8 +213,8 @@ export function openapi(registry: Registry, gitVersion: string): (path: string) 
     const digest = await crypto.subtle.digest("SHA-512", bytes);
     return { bytes, hash: Buffer.from(digest).toString("hex").toUpperCase() };
   };
-  return async (path) => {
-    if (path === "/openapi/v3" || path === "/openapi/v3/") {
+  return async ({ path, query }) => {
+    if (path === "/openapi/v3") {
       const paths: Record<string, object> = {};
       for (const at of groups) {
         const name = nameOfGroup(at);
@@ -222,7 +225,15 @@ export function openapi(registry: Registry, gitVersion: string): (path: string) 
     }
     const found = await document(path.slice("/openapi/v3/".length));
     if (!found) return undefined;
-    const headers = { "content-type": jsonType, etag: `"${found.hash}"`, "cache-control": "public, immutable" };
-    return { status: 200, headers, body: found.bytes };
+    const asked = query.get("hash") ?? "";
+    if (asked !== "" && asked !== found.hash) {
+      return { status: 301, headers: { location: `${path}?hash=${found.hash}` }, body: new Uint8Array() };
+    }
+    const forever = asked === "" ? {} : { "cache-control": "public, immutable", vary: "Accept" };
+    return {
+      status: 200,
+      headers: { "content-type": jsonType, etag: `"${found.hash}"`, ...forever },
+      body: found.bytes,
+    };
   };
 }

@@ -1,4 +1,5 @@
 import type { Credentials, User } from "#auth";
+import { booleanOption } from "./query.ts";
 
 /** A request as the server sees it, whatever host took it. */
 export interface ApiRequest {
@@ -60,14 +61,16 @@ export interface Authenticated {
 const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
 
 /**
- * Reads a path as upstream's RequestInfo does. `isPart` tells whether a word after a namespace's name is a
+ * Reads a path as upstream's RequestInfo does: an empty part stands for nothing, but for a namespace that was left out. `isPart` tells whether a word after a namespace's name is a
  * subresource of namespaces themselves rather than a resource inside it.
  */
 export function requestInfo(request: ApiRequest, isPart: (version: string, word: string) => boolean): RequestInfo {
-  const parts = request.path
-    .split("/")
-    .filter((part) => part !== "")
-    .map(decoded);
+  const parts = request.path.startsWith("//")
+    ? []
+    : request.path
+        .replace(/^\/+|\/+$/g, "")
+        .split("/")
+        .map(decoded);
   const info: RequestInfo = {
     resource: false,
     verb: request.method.toLowerCase(),
@@ -80,11 +83,13 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
     name: "",
   };
   const legacy = parts[0] === "api";
-  const rest = legacy ? parts.slice(2) : parts.slice(3);
+  let rest = legacy ? parts.slice(2) : parts.slice(3);
   if ((!legacy && parts[0] !== "apis") || rest.length === 0) return info;
   info.resource = true;
   info.group = legacy ? "" : parts[1]!;
   info.version = (legacy ? parts[1] : parts[2])!;
+  const watches = rest[0] === "watch" && rest.length > 1;
+  if (watches) rest = rest.slice(1);
   let place = rest;
   if (rest[0] === "namespaces" && rest.length > 1) {
     info.namespace = rest[1]!;
@@ -93,15 +98,14 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
   info.plural = place[0]!;
   info.name = place[1] ?? "";
   info.subresource = place.slice(2).join("/");
-  info.verb = verbOf(request, info);
+  info.verb = watches && request.method === "GET" ? "watch" : verbOf(request, info);
   return info;
 }
 
 function verbOf(request: ApiRequest, info: RequestInfo): string {
   if (request.method === "GET" || request.method === "HEAD") {
-    const watching = isTrue(request.query.get("watch")) && info.subresource === "";
-    if (watching) return "watch";
-    return info.name === "" ? "list" : "get";
+    if (info.name !== "") return "get";
+    return booleanOption(request.query, "watch") ? "watch" : "list";
   }
   if (request.method === "DELETE") return info.name === "" ? "deletecollection" : "delete";
   return verbs[request.method] ?? request.method.toLowerCase();
@@ -112,9 +116,6 @@ export function valuesOf({ headers, repeated }: ApiRequest, name: string): reado
   const value = headers[name];
   return repeated?.[name] ?? (value === undefined ? [] : [value]);
 }
-
-/** A boolean query parameter as Go reads it. */
-export const isTrue = (value: string | null): boolean => value !== null && value !== "false" && value !== "0";
 
 function decoded(part: string): string {
   try {

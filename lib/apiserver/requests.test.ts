@@ -13,43 +13,140 @@ afterAll(() => cluster.close());
 
 const maps = "/api/v1/namespaces/default/configmaps";
 
-test("HEAD is answered as GET is; unknown methods are 405 with a Status", async () => {
-  expect((await ask("HEAD", `${maps}/a`)).status).toBe(200);
-  expect((await ask("HEAD", `${maps}/none`)).status).toBe(404);
-  expect((await ask("HEAD", "/api")).status).toBe(200);
-  for (const method of ["OPTIONS", "TRACE", "FOO"]) {
-    expect((await ask(method, `${maps}/a`)).json).toMatchObject({
-      kind: "Status",
-      code: 405,
-      reason: "MethodNotAllowed",
-    });
-  }
-  expect((await ask("POST", `${maps}/a`, {})).json).toMatchObject({
-    code: 405,
-    message: 'create is not supported on resources of kind "configmaps"',
-    details: { kind: "configmaps" },
-  });
-  expect((await ask("PUT", maps, {})).json.code).toBe(405);
-  expect((await ask("PATCH", maps, {})).json.code).toBe(405);
-  expect((await ask("POST", "/api/v1/configmaps", {})).json.code).toBe(405);
+const notAllowed = {
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  message: "the server does not allow this method on the requested resource",
+  reason: "MethodNotAllowed",
+  details: {},
+  code: 405,
+};
+
+// Seen on v1.37.2.
+test.each([
+  ["HEAD", maps],
+  ["HEAD", `${maps}/a`],
+  ["HEAD", "/api"],
+  ["POST", "/api"],
+  ["DELETE", "/version"],
+  ["OPTIONS", maps],
+  ["TRACE", `${maps}/a`],
+  ["FOO", `${maps}/a`],
+  ["POST", `${maps}/a`],
+  ["PUT", maps],
+  ["PATCH", maps],
+  ["POST", "/api/v1/configmaps"],
+  ["DELETE", "/api/v1/configmaps"],
+  ["POST", "/api/v1/namespaces/default/pods/x/status"],
+  ["GET", "/api/v1/namespaces/default/pods/x/binding"],
+  ["GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"],
+])("%s %s is not allowed", async (method, path) => {
+  expect((await ask(method, path)).json).toEqual(notAllowed);
 });
 
-test("what has no place is a page that was not found", async () => {
+// Seen on v1.37.2: text beyond the groups that are served, a Status within.
+test("what has no place is not found", async () => {
   for (const path of [
     "/nothing",
     "/apis/nothing.io/v1/things",
-    "/api/v1/nothings",
-    "/api/v2/pods",
-    `${maps}/a/status`,
-    `${maps}/a/nothing`,
-    "/api/v1/configmaps/a",
-    "/api/v1/namespaces/default/nodes",
-    "/apis/apps/v1/namespaces/default/deployments/a/scale/more",
+    "/apis/nothing.io",
+    "//api/v1/namespaces",
+    "/healthz/",
   ]) {
     const { status, json, headers } = await ask("GET", path);
     expect([path, status, json]).toEqual([path, 404, "404 page not found\n"]);
     expect(headers).toMatchObject({ "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" });
   }
+  for (const path of [
+    "/api/v1/nothings",
+    "/api/v2/pods",
+    "/api/v2",
+    "/apis/apps/v2",
+    `${maps}/a/status`,
+    `${maps}/a/nothing`,
+    `${maps}//a`,
+    "/api/v1//namespaces",
+    "/api//v1/namespaces",
+    "/api/v1/configmaps/a",
+    "/api/v1/namespaces/default/nodes",
+    "/apis/apps/v1/namespaces/default/deployments/a/scale/more",
+    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x",
+  ]) {
+    const { json } = await ask("GET", path);
+    const message = "the server could not find the requested resource";
+    expect([path, json]).toEqual([path, { ...notAllowed, message, reason: "NotFound", code: 404 }]);
+  }
+});
+
+// Seen on v1.37.2: fabric8 and others build paths with an empty namespace.
+test("an empty namespace in a path stands for all namespaces where objects are read together", async () => {
+  const all = await ask("GET", "/api/v1/namespaces//configmaps");
+  expect([all.status, all.json.items.length]).toEqual([
+    200,
+    (await ask("GET", "/api/v1/configmaps")).json.items.length,
+  ]);
+  for (const [method, path] of [
+    ["GET", "/a"],
+    ["DELETE", ""],
+  ] as const) {
+    const { status, json } = await ask(method, `/api/v1/namespaces//configmaps${path}`);
+    expect([status, json.message]).toEqual([400, "Namespace parameter required."]);
+  }
+  for (const path of [`${maps}/`, `${maps}/a/`, "/api/v1/namespaces/", "/apis/apps/v1/", "/apis/apps/", "/version/"]) {
+    expect([path, (await ask("GET", path)).status]).toEqual([path, 200]);
+  }
+});
+
+test("/ lists the paths; each check of health has one", async () => {
+  const { paths } = (await ask("GET", "/")).json;
+  expect(paths).toEqual([...paths].sort());
+  for (const path of ["/api/v1", "/apis/apps/v1", "/healthz/etcd", "/openapi/v3", "/version"]) {
+    expect(paths).toContain(path);
+  }
+  for (const path of paths.filter((path: string) => /^\/(healthz|livez|readyz)/.test(path))) {
+    expect([path, (await ask("GET", path)).json]).toEqual([path, "ok"]);
+  }
+});
+
+test("health says what it has looked at", async () => {
+  const response = await cluster.plane.server.handle({
+    method: "GET",
+    path: "/healthz",
+    query: new URLSearchParams("verbose&exclude=log"),
+    headers: {},
+    body: async () => new Uint8Array(),
+    signal: new AbortController().signal,
+  });
+  expect(new TextDecoder().decode(response.body as Uint8Array)).toBe(
+    "[+]ping ok\n[+]log excluded: ok\n[+]etcd ok\nhealthz check passed\n",
+  );
+});
+
+test("a refusal is YAML for a client that asks for YAML", async () => {
+  const { status, headers, body } = await ask("GET", `${maps}/none`, undefined, { accept: "application/yaml" });
+  expect([status, headers["content-type"]]).toEqual([404, "application/yaml"]);
+  expect(await readAll(body as AsyncIterable<Uint8Array>)).toMatch(/^reason: NotFound$/m);
+  const table = await ask("GET", `${maps}/none`, undefined, { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" });
+  expect(table.json).toMatchObject({ kind: "Status", code: 404 });
+});
+
+// Seen on v1.37.2.
+test("an OpenAPI document that is asked for by another hash is a redirect to today's", async () => {
+  const { headers } = await ask("GET", "/openapi/v3/api/v1");
+  const url = `/openapi/v3/api/v1?hash=${JSON.parse(headers["etag"] as string)}`;
+  const old = await ask("GET", "/openapi/v3/api/v1?hash=ABC");
+  expect([old.status, old.headers["location"]]).toEqual([301, url]);
+  expect((await ask("GET", url)).headers["cache-control"]).toBe("public, immutable");
+  expect(headers["cache-control"]).toBeUndefined();
+});
+
+// Seen on v1.37.2.
+test("a warning is sent with a refusal too", async () => {
+  await ask("POST", maps, { metadata: { name: "taken" } });
+  const { status, headers } = await ask("POST", maps, { metadata: { name: "taken" }, foo: 1 });
+  expect([status, headers["warning"]]).toEqual([409, ['299 - "unknown field \\"foo\\""']]);
 });
 
 test("media types: what cannot be read is 415, what cannot be given 406, both with what can", async () => {

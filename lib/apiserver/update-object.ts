@@ -1,5 +1,5 @@
 import { type Kind, type KubernetesObject, type ObjectMeta, validateObjectMetaUpdate } from "#api/meta";
-import { badRequest, clone, conflict, deepEqual, invalid, notFound, serverTimeout } from "#base";
+import { type ApiError, badRequest, clone, conflict, deepEqual, invalid, notFound, serverTimeout } from "#base";
 import { Conflict, type Entry } from "#store";
 import { accessContext } from "./access.ts";
 import { createObject } from "./create-object.ts";
@@ -19,21 +19,19 @@ import {
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again";
 
-/** Metadata that only the server sets: whatever was sent, the stored values stand. */
+/**
+ * Metadata that only the server sets, as upstream's BeforeUpdate: some fields stand whatever was sent, others where
+ * they were left out. Another value of the latter is refused by validation.
+ */
 function keepSystemFields(metadata: ObjectMeta, previous: ObjectMeta): void {
-  const fields = [
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "selfLink",
-    "managedFields",
-    "generateName",
-  ] as const;
-  for (const field of fields) {
+  for (const field of ["creationTimestamp", "generation", "selfLink", "managedFields"] as const) {
     if (previous[field] === undefined) delete metadata[field];
     else Object.assign(metadata, { [field]: previous[field] });
+  }
+  if (previous.uid !== undefined) metadata.uid ||= previous.uid;
+  if (previous.deletionTimestamp !== undefined) metadata.deletionTimestamp = previous.deletionTimestamp;
+  if (previous.deletionGracePeriodSeconds !== undefined) {
+    metadata.deletionGracePeriodSeconds ??= previous.deletionGracePeriodSeconds;
   }
   metadata.name = previous.name;
   if (previous.namespace !== undefined) metadata.namespace = previous.namespace;
@@ -45,7 +43,7 @@ export interface UpdateOptions {
   next(current: KubernetesObject): Promise<KubernetesObject> | KubernetesObject;
   /** Given when PUT may create what is not there. */
   create?: () => KubernetesObject;
-  /** Preconditions besides those that the object itself carries. */
+  /** The uid that the stored object must have; any where it is undefined. */
   uid?: string | undefined;
   /**
    * Where the standard strategy does not apply the object comes as it should be: by a `scale` it is checked like any
@@ -76,9 +74,7 @@ export async function updateObject(call: Call, options: UpdateOptions): Promise<
 
 /** PUT of what is not there: under the name of the path, and never in place of an object that is known by its uid. */
 async function createByUpdate(call: Call, object: KubernetesObject): Promise<Written> {
-  object.metadata ??= {};
   const { metadata } = object;
-  checkName(call, metadata);
   if (metadata.uid) {
     const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: `;
     throw conflict(named(kindOf(call)), call.name, why);
@@ -122,20 +118,31 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
   }
 }
 
-function checkName(call: Call, { name }: ObjectMeta): void {
-  if (!name || name === call.name) return;
-  throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
+/**
+ * What was sent must carry the name that the request names, and its namespace where it has one. Throws ApiError 400 in
+ * upstream's words: an object without a name is one whose metadata was lost on its way.
+ */
+export function checkSent(call: Call, object: { metadata?: ObjectMeta }): void {
+  object.metadata ??= {};
+  const { metadata } = object;
+  if (!metadata.name) throw nameless(call.name);
+  if (metadata.name !== call.name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
+  }
+  place(call, { metadata });
 }
+
+/** Upstream's words for an object in which there is no name. */
+export const nameless = (name: string): ApiError =>
+  badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 
 /** The object that was sent must be the one that the request names, at the revision that it carries. */
 function checkIdentity(call: Call, next: KubernetesObject, current: KubernetesObject, options: UpdateOptions): void {
   const kind = kindOf(call);
   const resource = named(kind);
-  next.metadata ??= {};
+  checkSent(call, next);
   const { metadata } = next;
-  checkName(call, metadata);
-  place(call, next);
-  const uid = options.uid ?? (metadata.uid || undefined);
+  const { uid } = options;
   if (uid !== undefined && uid !== current.metadata.uid) {
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
     throw conflict(resource, call.name, why);
@@ -194,8 +201,11 @@ function keepAllButStatus(next: WithStatus, current: WithStatus): void {
   for (const member of new Set([...Object.keys(next), ...Object.keys(current)])) {
     if (member !== "status" && member !== "metadata") copyMember(next, current, member);
   }
-  const { labels, annotations, finalizers } = next.metadata;
+  const { labels, annotations, finalizers, uid, deletionTimestamp } = next.metadata;
   next.metadata = clone(current.metadata);
+  // Validation refuses other values of these.
+  if (uid !== undefined) next.metadata.uid = uid;
+  if (deletionTimestamp !== undefined) next.metadata.deletionTimestamp = deletionTimestamp;
   for (const [member, value] of Object.entries({ labels, annotations, finalizers })) {
     if (value === undefined) delete next.metadata[member as "labels"];
     else Object.assign(next.metadata, { [member]: value });

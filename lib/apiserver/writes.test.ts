@@ -109,8 +109,8 @@ test("PUT of a lease needs a revision, and creates what is not there", async () 
   });
   expect((await ask("PUT", `${leases}/m`, { metadata: { name: "n" } })).json.code).toBe(400);
   expect((await ask("PUT", `${leases}/m`, { metadata: { name: "m", uid: "x" } })).json.code).toBe(409);
-  const unnamed = await ask("PUT", `${leases}/m`, { spec: { holderIdentity: "a" } });
-  expect([unnamed.status, unnamed.json.metadata.name]).toEqual([201, "m"]);
+  const named = await ask("PUT", `${leases}/m`, { metadata: { name: "m" }, spec: { holderIdentity: "a" } });
+  expect([named.status, named.json.metadata.name]).toEqual([201, "m"]);
 });
 
 test("a write that changes nothing keeps the revision", async () => {
@@ -401,5 +401,75 @@ test("a patch makes no other object of an object", async () => {
     const strategic = { "content-type": "application/strategic-merge-patch+json" };
     expect([patch, (await ask("PATCH", `${maps}/kept`, patch, strategic)).json.code]).toEqual([patch, code]);
   }
-  expect((await ask("PATCH", `${maps}/kept`, { metadata: { uid: "x" } }, merge)).json.code).toBe(409);
+  expect((await ask("PATCH", `${maps}/kept`, { metadata: { uid: "x" } }, merge)).json.code).toBe(422);
+});
+
+const undeterminable = (name: string) =>
+  `the name of the object (${name} based on URL) was undeterminable: name must be provided`;
+
+// Seen on v1.37.2.
+test("an object without its name is refused and keeps what it had", async () => {
+  const path = `${maps}/nameless`;
+  const before = await ask("POST", maps, {
+    metadata: { name: "nameless", labels: { a: "b" }, finalizers: ["ex.io/f"] },
+    data: { k: "v" },
+  });
+  const patches = [
+    [{ metadata: null }, merge],
+    [{ metadata: null }, { "content-type": "application/strategic-merge-patch+json" }],
+    [[{ op: "remove", path: "/metadata" }], { "content-type": "application/json-patch+json" }],
+    [{ metadata: { name: null } }, merge],
+    [{ apiVersion: null }, merge],
+  ] as const;
+  for (const [patch, type] of patches) {
+    const { status, json } = await ask("PATCH", path, patch, type);
+    expect([patch, status, json.message]).toEqual([patch, 400, undeterminable("nameless")]);
+  }
+  for (const sent of [{}, { metadata: {} }, { metadata: null }]) {
+    const { status, json } = await ask("PUT", path, sent);
+    expect([sent, status, json.message]).toEqual([sent, 400, undeterminable("nameless")]);
+    expect((await ask("PUT", `${maps}/none`, sent)).json.message).toBe(undeterminable("none"));
+  }
+  expect((await ask("GET", path)).json).toEqual(before.json);
+});
+
+// Seen on v1.37.2: BeforeUpdate takes some of these from the stored object, and ValidateObjectMetaUpdate refuses others.
+test("metadata that is the server's is kept or refused", async () => {
+  const path = `${maps}/system`;
+  const { uid, creationTimestamp } = (await ask("POST", maps, { metadata: { name: "system" } })).json.metadata;
+  const immutable = async (metadata: object) => (await ask("PATCH", path, { metadata }, merge)).json.message;
+  const time = "2020-01-01T00:00:00Z";
+  const refusal = (field: string, value: string) =>
+    `ConfigMap "system" is invalid: metadata.${field}: Invalid value: ${value}: field is immutable`;
+  expect(await immutable({ uid: "x" })).toBe(refusal("uid", '"x"'));
+  expect(await immutable({ deletionTimestamp: time })).toBe(refusal("deletionTimestamp", `"${time}"`));
+  expect(await immutable({ deletionGracePeriodSeconds: 5 })).toBe(refusal("deletionGracePeriodSeconds", "5"));
+  const put = await ask("PUT", path, { metadata: { name: "system", deletionTimestamp: time } });
+  expect([put.status, put.json.message]).toEqual([422, refusal("deletionTimestamp", `"${time}"`)]);
+  const kept = { creationTimestamp: time, generation: 7, selfLink: "x", uid: null, generateName: "x-" };
+  const patched = await ask("PATCH", path, { metadata: kept }, merge);
+  const { resourceVersion: _revision, ...metadata } = patched.json.metadata;
+  expect(metadata).toEqual({ name: "system", namespace: "default", uid, creationTimestamp, generateName: "x-" });
+});
+
+// Seen on v1.37.2.
+test("a scale carries the name, the namespace and the uid of what is scaled", async () => {
+  await ask("POST", deployments, deployment("scaled"));
+  const path = `${deployments}/scaled/scale`;
+  const put = async (metadata: object | undefined) => {
+    const { status, json } = await ask("PUT", path, { ...(metadata ? { metadata } : {}), spec: { replicas: 7 } });
+    return [status, json.message];
+  };
+  expect(await put({ name: "other" })).toEqual([
+    400,
+    "the name of the object (other) does not match the name on the URL (scaled)",
+  ]);
+  expect(await put({ name: "scaled", namespace: "other" })).toEqual([
+    400,
+    "the namespace of the provided object does not match the namespace sent on the request",
+  ]);
+  expect(await put(undefined)).toEqual([400, undeterminable("scaled")]);
+  expect((await put({ name: "scaled", uid: "x" }))[0]).toBe(409);
+  expect((await ask("PATCH", path, { metadata: null }, merge)).json.message).toBe(undeterminable("scaled"));
+  expect((await ask("GET", `${deployments}/scaled`)).json.spec.replicas).toBe(0);
 });

@@ -7,8 +7,8 @@ import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf, named, readEntry } from "../server.ts";
-import { updateObject } from "../update-object.ts";
-import { readPatch } from "../verbs/patch.ts";
+import { checkSent, updateObject } from "../update-object.ts";
+import { patchOptions, readPatch } from "../verbs/patch.ts";
 
 interface ScaleObject extends KubernetesObject {
   spec?: { replicas?: number };
@@ -53,6 +53,8 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
     whole: "scale",
     next(current) {
       const asked = wanted(current);
+      checkSent(call, asked);
+      checkUid(call, asked, current);
       const revision = asked.metadata?.resourceVersion;
       if (revision && revision !== current.metadata.resourceVersion) {
         const why = "the object has been modified; please apply your changes to the latest version and try again";
@@ -64,6 +66,13 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
     },
   });
   return answer(written.object);
+}
+
+/** A scale with the uid of another object is for that one. */
+function checkUid(call: Call, { metadata: { uid } }: ScaleObject, { metadata }: KubernetesObject): void {
+  if (!uid || uid === metadata.uid) return;
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
+  throw conflict(named(kindOf(call)), call.name, why);
 }
 
 async function wantedScale(
@@ -80,12 +89,12 @@ async function wantedScale(
     call.warnings.push(...sent.warnings);
     return () => sent.object as unknown as ScaleObject;
   }
-  const options = writeOptions(request.query, "PatchOptions");
+  const options = patchOptions(request);
   call.dryRun = options.dryRun;
   const apply = readPatch(body, request.headers["content-type"], options.fieldValidation);
   return (current) => {
     const { object, warnings } = apply(form.kind, scaleOf(part, current));
-    call.warnings = warnings;
+    call.warnings.splice(0, call.warnings.length, ...warnings);
     return object as ScaleObject;
   };
 }

@@ -23,18 +23,24 @@ import {
 } from "#wire";
 import { objectAnswer } from "../answer.ts";
 import { typed } from "../objects.ts";
-import { writeOptions } from "../options.ts";
+import { type WriteOptions, writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf } from "../server.ts";
-import { updateObject } from "../update-object.ts";
+import { nameless, updateObject } from "../update-object.ts";
 
 /** A patch that has been read: makes the wanted object of the stored one. */
 export type Patch = (kind: Kind, current: KubernetesObject) => { object: KubernetesObject; warnings: string[] };
 
-/** Chooses the patch by the media type. Throws ApiError 415 for another one, 501 for server-side apply. */
+/** Reads the options of a patch. Throws ApiError 501 for server-side apply, whose options are others. */
+export function patchOptions(request: ApiRequest): WriteOptions {
+  const applies = mediaTypeOf(request.headers["content-type"]) === patchTypes.apply;
+  if (applies) throw unsupported("server-side apply (application/apply-patch+yaml)");
+  return writeOptions(request.query, "PatchOptions");
+}
+
+/** Chooses the patch by the media type. Throws ApiError 415 for another one. */
 export function readPatch(body: Uint8Array, contentType: string | undefined, validation: FieldValidation): Patch {
   const type = mediaTypeOf(contentType);
-  if (type === patchTypes.apply) throw unsupported("server-side apply (application/apply-patch+yaml)");
   const known: string[] = [patchTypes.json, patchTypes.merge, patchTypes.strategic];
   if (!known.includes(type)) throw unsupportedMediaType(known);
   const text = textOf(body);
@@ -45,7 +51,12 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
     const after = applied(kind, type, before, patch);
     const refuse = refusal(type === patchTypes.strategic ? goText(patch) : stringifyJson(after));
     // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.
-    if (type !== patchTypes.strategic) checkType(kind, typeMeta(after), refuse);
+    if (type !== patchTypes.strategic) {
+      const sent = typeMeta(after);
+      // Upstream reads an object that lacks its version as one without any members.
+      if (sent.apiVersion === "" && isMap(after)) throw nameless(current.metadata.name ?? "");
+      checkType(kind, sent, refuse);
+    }
     const { object, warnings } = receive(kind, { json: after, strict }, validation, refuse);
     return { object: object as unknown as KubernetesObject, warnings };
   };
@@ -94,13 +105,13 @@ function applied(kind: Kind, type: string, before: JsonObject, patch: Json): Jso
 
 /** PATCH of an object, or of its status or another part of it. */
 export async function patch(call: Call, request: ApiRequest): Promise<ApiResponse> {
-  const options = writeOptions(request.query, "PatchOptions");
+  const options = patchOptions(request);
   const apply = readPatch(await request.body(), request.headers["content-type"], options.fieldValidation);
   call.dryRun = options.dryRun;
   const written = await updateObject(call, {
     next(current) {
       const { object, warnings } = apply(kindOf(call), current);
-      call.warnings = warnings;
+      call.warnings.splice(0, call.warnings.length, ...warnings);
       return object;
     },
   });

@@ -5,7 +5,7 @@ import { objectAnswer } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf } from "../server.ts";
-import { updateObject } from "../update-object.ts";
+import { checkSent, updateObject } from "../update-object.ts";
 
 /** PUT of an object, or of its status or another part of it. */
 export async function update(call: Call, request: ApiRequest): Promise<ApiResponse> {
@@ -15,6 +15,11 @@ export async function update(call: Call, request: ApiRequest): Promise<ApiRespon
   call.warnings.push(...received.warnings);
   call.dryRun = options.dryRun;
   const sent = received.object as unknown as KubernetesObject;
-  const written = await updateObject(call, { next: () => clone(sent), create: () => clone(sent) });
+  checkSent(call, sent);
+  const written = await updateObject(call, {
+    next: () => clone(sent),
+    create: () => clone(sent),
+    uid: sent.metadata.uid || undefined,
+  });
   return objectAnswer(call, request, written.created ? 201 : 200, written);
 }
