@@ -88,6 +88,17 @@ test("a rolling update never has fewer or more pods than its limits allow", asyn
   expect(done.metadata).toMatchObject({ generation: 2, annotations: { [revision]: "2" } });
 });
 
+// Seen on v1.37.2: the count is written when it is zero, unlike the others.
+test("pods that are ending are counted, and none of them as 0", async () => {
+  await open({ spec: { replicas: 2 } });
+  expect((await settled("web:1", 2)).status?.terminatingReplicas).toBe(0);
+  expect((await setOf("web:1"))?.status?.terminatingReplicas).toBe(0);
+  await change({ spec: { replicas: 1 } });
+  await cluster.until(async () => (await get()).status?.terminatingReplicas === 1);
+  await settled("web:1", 1);
+  await cluster.until(async () => (await get()).status?.terminatingReplicas === 0);
+});
+
 test("going back to an older template gives its set the newest revision and a history", async () => {
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);

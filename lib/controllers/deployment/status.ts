@@ -9,10 +9,19 @@ import { replicasOf } from "./scale.ts";
 
 type Status = NonNullable<Deployment["status"]>;
 
-const sum = (
-  sets: readonly ReplicaSet[],
-  field: "replicas" | "readyReplicas" | "availableReplicas" | "terminatingReplicas",
-): number => sets.reduce((total, set) => total + (set.status?.[field] ?? 0), 0);
+const sum = (sets: readonly ReplicaSet[], field: "replicas" | "readyReplicas" | "availableReplicas"): number =>
+  sets.reduce((total, set) => total + (set.status?.[field] ?? 0), 0);
+
+/**
+ * Pods that are ending, over all sets; absent as long as a set that has been looked at does not say how many it has
+ * (upstream's GetTerminatingReplicaCountForReplicaSets). Unlike the other counts it is written when it is zero.
+ */
+function terminating(sets: readonly ReplicaSet[]): Pick<Status, "terminatingReplicas"> {
+  const isSilent = ({ status }: ReplicaSet): boolean =>
+    Boolean(Number(status?.observedGeneration ?? 0)) && status?.terminatingReplicas === undefined;
+  if (sets.some(isSilent)) return {};
+  return { terminatingReplicas: sets.reduce((total, { status }) => total + (status?.terminatingReplicas ?? 0), 0) };
+}
 
 /** Whether every wanted replica is new and available and nothing old is left. */
 export function isComplete({ spec, metadata, status }: Deployment, { set, old }: Found): boolean {
@@ -51,7 +60,7 @@ export async function writeStatus(
     ...nonZero("readyReplicas", sum(seen, "readyReplicas")),
     ...nonZero("availableReplicas", available),
     ...nonZero("unavailableReplicas", Math.max(0, replicasOf(seen) - available)),
-    ...nonZero("terminatingReplicas", sum(seen, "terminatingReplicas")),
+    ...terminating(seen),
     ...(rest.collisionCount === undefined ? {} : { collisionCount: rest.collisionCount }),
   };
   status.conditions = conditions(deployment, found, status, now, only);

@@ -95,7 +95,7 @@ async function writeStatus(
     ...nonZero("fullyLabeledReplicas", active.filter((pod) => labelled(template, pod)).length),
     ...nonZero("readyReplicas", active.filter(isReady).length),
     ...nonZero("availableReplicas", waits.filter((wait) => wait === 0).length),
-    ...nonZero("terminatingReplicas", terminating),
+    terminatingReplicas: terminating,
     observedGeneration: Number(set.metadata.generation ?? 0),
     ...conditionsOf(set, failure, active.length, now),
   };
