@@ -1,6 +1,5 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
-import { SignatureV4 } from "@smithy/signature-v4";
 import type { RegistryCredentials } from "#agent/runtime";
+import { partitions, signatureV4 } from "#aws";
 import { abortable, type Clock, messageOf } from "#base";
 import { credentialsOf, type SignerOptions } from "./sign.ts";
 
@@ -24,19 +23,20 @@ interface Token {
   staleAt: number;
 }
 
-/** Names of private registries, of each partition, as kubelet's credential provider for ECR and ECR's own know them. */
-const privateHost = new RegExp(
-  `^\\d{12}\\.dkr[.-]ecr(?<fips>-fips)?\\.(?<region>[a-z0-9][a-z0-9-]*)\\.(?<suffix>${[
-    ...["amazonaws\\.com", "amazonaws\\.com\\.cn", "amazonaws\\.eu", "on\\.aws", "on\\.amazonwebservices\\.com\\.cn"],
-    ...["sc2s\\.sgov\\.gov", "c2s\\.ic\\.gov", "cloud\\.adc-e\\.uk", "csp\\.hci\\.ic\\.gov"],
-  ].join("|")})$`,
+/** The domain of a partition's services, by each domain that its private registries have. */
+const domains: ReadonlyMap<string, string> = new Map(
+  partitions.flatMap(({ suffix, registrySuffix }) => [
+    [suffix, suffix] as const,
+    ...(registrySuffix === undefined ? [] : [[registrySuffix, suffix] as const]),
+  ]),
 );
 
-/** Registries that are reached over IPv6 as well have a domain of their own; their API need not be asked there. */
-const suffixes: Record<string, string> = {
-  "on.aws": "amazonaws.com",
-  "on.amazonwebservices.com.cn": "amazonaws.com.cn",
-};
+/** Names of private registries, of each partition, as kubelet's credential provider for ECR and ECR's own know them. */
+const privateHost = new RegExp(
+  `^\\d{12}\\.dkr[.-]ecr(?<fips>-fips)?\\.(?<region>[a-z0-9][a-z0-9-]*)\\.(?<domain>${[...domains.keys()]
+    .map((domain) => domain.replaceAll(".", "\\."))
+    .join("|")})$`,
+);
 
 const target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
 const body = "{}";
@@ -58,7 +58,7 @@ export function registryCredentials(
 
   const ask = async ({ region, api }: Registry, signal: AbortSignal): Promise<Token> => {
     const url = new URL(endpoint ?? `https://${api}/`);
-    const signer = new SignatureV4({ service: "ecr", region, credentials: own, sha256: Sha256 });
+    const signer = signatureV4({ service: "ecr", region, credentials: own });
     const { headers } = await signer.sign(
       {
         method: "POST",
@@ -104,9 +104,9 @@ export function registryCredentials(
 /** Undefined where it is no private registry of ECR. */
 function registryOf(reference: string): Registry | undefined {
   const [host = "", ...path] = reference.split("/");
-  const { fips, region = "", suffix = "" } = (path.length > 0 && privateHost.exec(host)?.groups) || {};
+  const { fips, region = "", domain = "" } = (path.length > 0 && privateHost.exec(host)?.groups) || {};
   if (region === "") return undefined;
-  return { region, api: `${fips ? "ecr-fips" : "api.ecr"}.${region}.${suffixes[suffix] ?? suffix}` };
+  return { region, api: `${fips ? "ecr-fips" : "api.ecr"}.${region}.${domains.get(domain)}` };
 }
 
 /** The token that ECR has answered with, at `now`. Throws when there is none; of an answer only a refusal's words are shown. */

@@ -1,6 +1,5 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
 import { fromNodeProviderChain } from "@aws-sdk/credential-providers";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { type Credentials, signatureV4 } from "#aws";
 
 /** What is signed of a request. `body` is "" where there is none. */
 export interface Signable {
@@ -11,8 +10,6 @@ export interface Signable {
 
 /** The headers that say who sends a request, and when. */
 export type Signer = (request: Signable) => Promise<Record<string, string>>;
-
-type Credentials = ConstructorParameters<typeof SignatureV4>[0]["credentials"];
 
 export interface SignerOptions {
   region: string;
@@ -27,12 +24,7 @@ export const credentialsOf = ({ region, credentials }: SignerOptions): Credentia
 /** Signs requests to API Gateway by Signature Version 4. Rejects when the machine has no credentials. */
 export function requestSigner(options: SignerOptions): Signer {
   const { region } = options;
-  const signer = new SignatureV4({
-    service: "execute-api",
-    region,
-    credentials: credentialsOf(options),
-    sha256: Sha256,
-  });
+  const signer = signatureV4({ service: "execute-api", region, credentials: credentialsOf(options) });
   return async ({ method, url, body }) => {
     const query: Record<string, string[]> = {};
     for (const [name, value] of url.searchParams) query[name] = [...(query[name] ?? []), value];

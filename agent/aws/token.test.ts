@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Sts, stsHosts, stsTokens } from "#auth/aws-iam";
+import { type Sts, stsTokens } from "#auth/aws-iam";
+import { stsHosts } from "#aws";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
 import { tokenMaker } from "./token.ts";

@@ -1,5 +1,4 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { hostOf, signatureV4 } from "#aws";
 import type { Clock } from "#base";
 import { credentialsOf, type SignerOptions } from "./sign.ts";
 
@@ -13,18 +12,14 @@ const clusterHeader = "x-k8s-aws-id";
 /** What `aws eks get-token` writes; STS goes by the date alone, which it takes for fifteen minutes. */
 const expiresIn = 60;
 
-/** Where regions of other partitions have their services. */
-const suffixes: Record<string, string> = { cn: "amazonaws.com.cn", eusc: "amazonaws.eu" };
-const stsOf = (region: string): string => `sts.${region}.${suffixes[region.split("-")[0]!] ?? "amazonaws.com"}`;
-
 /**
  * Makes bearer tokens that say which principal of AWS this is, of the form that `aws eks get-token` gives: a presigned
  * GetCallerIdentity of STS, which is asked by whoever is shown the token. Rejects when the machine has no credentials.
  */
 export function tokenMaker({ clusterId, clock, ...signing }: TokenOptions): () => Promise<string> {
   const { region } = signing;
-  const signer = new SignatureV4({ service: "sts", region, credentials: credentialsOf(signing), sha256: Sha256 });
-  const hostname = stsOf(region);
+  const signer = signatureV4({ service: "sts", region, credentials: credentialsOf(signing) });
+  const hostname = hostOf("sts", region);
   const request = {
     method: "GET",
     protocol: "https:",

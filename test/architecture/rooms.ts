@@ -17,6 +17,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/api": { sees: ["lib/base"], uses: ["zod"] },
   "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
   "lib/patch": { sees: ["lib/base", "lib/api"] },
+  "lib/aws": { sees: [], uses: ["@smithy/signature-v4", "node:crypto"] },
   "lib/store": { sees: ["lib/base"] },
   "lib/store/conformance": { sees: drivers, uses: ["vitest"] },
   "lib/store/model": {
@@ -30,7 +31,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth/aws-iam": {
-    sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
+    sees: ["lib/base", "lib/api", "lib/client", "lib/auth", "lib/aws"],
     uses: ["node:crypto", "node:http", "node:https"],
   },
   "lib/auth/service-account": {
@@ -51,8 +52,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/cloud/conformance": { sees: ["lib/cloud", "lib/reconcile"], uses: ["vitest"] },
   "lib/cloud/fake": { sees: ["lib/cloud", "lib/reconcile"] },
   "lib/cloud/aws": {
-    sees: ["lib/base", "lib/cloud", "lib/reconcile"],
-    uses: ["@aws-sdk/client-elastic-load-balancing-v2", "@smithy/signature-v4", "node:crypto"],
+    sees: ["lib/aws", "lib/base", "lib/cloud", "lib/reconcile"],
+    uses: ["@aws-sdk/client-elastic-load-balancing-v2", "node:crypto"],
   },
   "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/reconcile"] },
   "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
@@ -149,13 +150,11 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   "agent/doctor": {
-    sees: ["lib/base", "lib/cli"],
+    sees: ["lib/aws", "lib/base", "lib/cli"],
     uses: [
       "node:fs",
       "node:path",
-      "@aws-crypto/sha256-js",
       "@aws-sdk/credential-providers",
-      "@smithy/signature-v4",
       "@aws-sdk/client-api-gateway",
       "@aws-sdk/client-cloudformation",
       "@aws-sdk/client-cloudwatch-logs",
@@ -216,15 +215,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": { sees: [...agentParts, "agent/runtime", "agent/runtime/logs", "agent/pods"], uses: ["node:*", "ws"] },
   "agent/aws": {
-    sees: [...agentParts, "lib/client", "lib/relay", "agent/runtime"],
-    uses: [
-      "node:*",
-      "ws",
-      "@aws-crypto/sha256-js",
-      "@aws-sdk/client-cloudwatch-logs",
-      "@aws-sdk/credential-providers",
-      "@smithy/signature-v4",
-    ],
+    sees: [...agentParts, "lib/aws", "lib/client", "lib/relay", "agent/runtime"],
+    uses: ["node:*", "ws", "@aws-sdk/client-cloudwatch-logs", "@aws-sdk/credential-providers"],
   },
   "agent/proxy": {
     sees: ["lib/base", "lib/cli", "lib/relay", "lib/auth/certificates", "agent/aws"],
@@ -280,6 +272,7 @@ export const testsAlsoSee = [
   "lib/store/*",
   "lib/cloud/*",
   "lib/auth/*",
+  "lib/aws",
   "agent/*",
   "lib/client",
   "lib/api",

@@ -1,6 +1,5 @@
-import { Sha256 } from "@aws-crypto/sha256-js";
 import { fromNodeProviderChain } from "@aws-sdk/credential-providers";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { hostOf, signatureV4 } from "#aws";
 import { type Check, type ClientSettings, failed, ok } from "../check.ts";
 
 /** S3's words for an account that has said nothing of it. */
@@ -35,15 +34,10 @@ export const publicAccess: Check = {
 };
 
 async function ask({ region, endpoint, credentials, requestHandler }: ClientSettings, account: string) {
-  const suffix = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  const host = `https://${account}.s3-control.${region}.${suffix}`;
+  const host = `https://${account}.${hostOf("s3-control", region)}`;
   const url = new URL("/v20180820/configuration/publicAccessBlock", endpoint ?? host);
-  const signer = new SignatureV4({
-    service: "s3",
-    region,
-    credentials: credentials ?? fromNodeProviderChain({ clientConfig: { region } }),
-    sha256: Sha256,
-  });
+  const own = credentials ?? fromNodeProviderChain({ clientConfig: { region } });
+  const signer = signatureV4({ service: "s3", region, credentials: own });
   const { headers } = await signer.sign({
     method: "GET",
     protocol: url.protocol,

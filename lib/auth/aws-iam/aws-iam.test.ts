@@ -5,9 +5,10 @@ import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { describe, expect, test } from "vitest";
 import { canonicalArn } from "#api";
+import { stsHosts } from "#aws";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { askSts, type Sts, signedRequests, stsHosts, stsTokens, userOf } from "./index.ts";
+import { askSts, type Sts, signedRequests, stsTokens, userOf } from "./index.ts";
 import { readToken } from "./token.ts";
 
 const now = Date.parse("2030-01-01T12:00:00Z");

@@ -1,9 +1,9 @@
 import { accessEntry as entries } from "#api";
 import type { Authenticator } from "#auth";
+import { stsHosts } from "#aws";
 import type { Clock, Log } from "#base";
 import type { Client } from "#client";
 import { type Sts, stsTokens } from "./authenticator.ts";
-import { stsHosts } from "./partitions.ts";
 import type { AccessRow, PrincipalOptions } from "./principals.ts";
 import { signedRequests } from "./signed-requests.ts";
 

@@ -5,7 +5,6 @@
  */
 export { type Sts, type StsTokenOptions, stsTokens } from "./authenticator.ts";
 export { type IdentityOptions, identity } from "./identity.ts";
-export { stsHosts } from "./partitions.ts";
 export { type AccessRow, type Principal, type PrincipalOptions, userOf } from "./principals.ts";
 export { signedRequests } from "./signed-requests.ts";
 export { askSts } from "./sts.ts";

@@ -1,5 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { hostOf, signatureV4 } from "#aws";
 import { readXml, textAt, type Xml } from "./xml.ts";
 
 /** Values of a call; lists are counted from 1, as Query services want them. */
@@ -19,37 +18,13 @@ export interface Ec2Options {
 const version = "2016-11-15";
 const patience = 10_000;
 
-class Sha256 {
-  readonly #hash;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", bytesOf(secret));
-  }
-  update(data: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(bytesOf(data));
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-  reset(): void {
-    throw new Error("a hash is used once");
-  }
-}
-
-function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === "string") return Buffer.from(data);
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
-}
-
 /**
  * EC2 by its Query protocol, for the few actions that are used here: the SDK's client keeps the schemas of all its
  * actions in one module, 553 KB of a bundle even when a single one is called.
  */
 export function ec2Query({ region, credentials, endpoint, fetch: send = fetch }: Ec2Options): Ec2 {
-  const suffix = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  const url = new URL(endpoint ?? `https://ec2.${region}.${suffix}`);
-  const signer = new SignatureV4({ service: "ec2", region, credentials, sha256: Sha256, applyChecksum: true });
+  const url = new URL(endpoint ?? `https://${hostOf("ec2", region)}`);
+  const signer = signatureV4({ service: "ec2", region, credentials });
   return async (action, input = {}) => {
     const body = new URLSearchParams([["Action", action], ["Version", version], ...flatten(input)]).toString();
     const signed = await signer.sign({

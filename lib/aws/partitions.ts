@@ -1,9 +1,15 @@
-/** AWS's partitions as far as their STS endpoints go. A region that is not here is not trusted: add it. */
+/** One of AWS's partitions: regions that share accounts, names and domains. */
 export interface Partition {
   name: string;
+  /** What names of its regions look like, of those to come too (the SDK's partitions.js). */
+  regionPattern: RegExp;
+  /** The domain of its services' endpoints. */
   suffix: string;
   /** For IPv6 and IPv4 alike. */
   dualStackSuffix: string;
+  /** The domain of private registries that answer over IPv6 as well; not every partition has them. */
+  registrySuffix?: string;
+  /** The regions that its STS is trusted in: one that is not here is not, until it is added. */
   regions: readonly string[];
   /** Regions with a FIPS endpoint of their own. */
   fips: readonly string[];
@@ -14,8 +20,10 @@ export interface Partition {
 export const partitions: readonly Partition[] = [
   {
     name: "aws",
+    regionPattern: /^(?:us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$/,
     suffix: "amazonaws.com",
     dualStackSuffix: "api.aws",
+    registrySuffix: "on.aws",
     regions: [
       "af-south-1",
       "ap-east-1",
@@ -57,26 +65,70 @@ export const partitions: readonly Partition[] = [
   },
   {
     name: "aws-us-gov",
+    regionPattern: /^us-gov-\w+-\d+$/,
     suffix: "amazonaws.com",
     dualStackSuffix: "api.aws",
+    registrySuffix: "on.aws",
     regions: ["us-gov-east-1", "us-gov-west-1"],
     fips: ["us-gov-east-1", "us-gov-west-1"],
   },
   {
     name: "aws-cn",
+    regionPattern: /^cn-\w+-\d+$/,
     suffix: "amazonaws.com.cn",
     dualStackSuffix: "api.amazonwebservices.com.cn",
+    registrySuffix: "on.amazonwebservices.com.cn",
     regions: ["cn-north-1", "cn-northwest-1"],
     fips: [],
   },
   {
     name: "aws-eusc",
+    regionPattern: /^eusc-de-\w+-\d+$/,
     suffix: "amazonaws.eu",
     dualStackSuffix: "api.amazonwebservices.eu",
     regions: ["eusc-de-east-1"],
     fips: [],
   },
+  {
+    name: "aws-iso",
+    regionPattern: /^us-iso-\w+-\d+$/,
+    suffix: "c2s.ic.gov",
+    dualStackSuffix: "api.aws.ic.gov",
+    regions: ["us-iso-east-1", "us-iso-west-1"],
+    fips: [],
+  },
+  {
+    name: "aws-iso-b",
+    regionPattern: /^us-isob-\w+-\d+$/,
+    suffix: "sc2s.sgov.gov",
+    dualStackSuffix: "api.aws.scloud",
+    regions: ["us-isob-east-1", "us-isob-west-1"],
+    fips: [],
+  },
+  {
+    name: "aws-iso-e",
+    regionPattern: /^eu-isoe-\w+-\d+$/,
+    suffix: "cloud.adc-e.uk",
+    dualStackSuffix: "api.cloud-aws.adc-e.uk",
+    regions: ["eu-isoe-west-1"],
+    fips: [],
+  },
+  {
+    name: "aws-iso-f",
+    regionPattern: /^us-isof-\w+-\d+$/,
+    suffix: "csp.hci.ic.gov",
+    dualStackSuffix: "api.aws.hci.ic.gov",
+    regions: ["us-isof-east-1", "us-isof-south-1"],
+    fips: [],
+  },
 ];
+
+/** The partition of a region; AWS's first for a region of no known form, as the SDK has it. */
+export const partitionOf = (region: string): Partition =>
+  partitions.find(({ regionPattern }) => regionPattern.test(region)) ?? partitions[0]!;
+
+/** The host of a service in a region, such as `ec2.eu-west-1.amazonaws.com`. */
+export const hostOf = (service: string, region: string): string => `${service}.${region}.${partitionOf(region).suffix}`;
 
 /** Every host at which STS of a partition answers. Throws for a partition that is not known. */
 export function stsHosts(name: string): ReadonlySet<string> {
