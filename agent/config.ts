@@ -26,6 +26,8 @@ const AgentConfig = z
     /** The cluster's pod addresses, of which each node gets a part. Without them, the node is given its part. */
     podCidr: cidr.optional(),
     serviceCidr: cidr.optional(),
+    /** What the cluster has for itself on a machine that may have several; named after the node without it. */
+    network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),
     registryMirrors: z.array(z.string()).default([]),
     verbose: z.boolean().default(false),
     /** The agent ends when this process has gone. */

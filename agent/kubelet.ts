@@ -62,6 +62,10 @@ export interface KubeletOptions {
   relayed?: (take: Upgrades["take"]) => void;
   /** Whether the cluster hears in another way than by its lease that the node lives. */
   alive?: () => boolean;
+  /** Looks after the pods' network, and says how it is; absent where something else does. */
+  networkState?: NonNullable<NodeOptions["networkState"]>;
+  /** Where pods' cgroups lie; `/kubepods` without it. */
+  cgroupRoot?: string;
   /** Real containers with volumes on the disk and a network to reach them by; false for played ones. */
   real: boolean;
   labels?: Record<string, string>;
@@ -102,7 +106,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     memoryBytes: facts.memoryBytes,
     runtimeName: info.name,
     cgroupDriver: info.cgroupDriver,
-    cgroupRoot: info.cgroupDriver === "systemd" ? "kubepods" : "/kubepods",
+    cgroupRoot: rootFor(info.cgroupDriver, options.cgroupRoot ?? "/kubepods"),
     logFolder: join(folder, "logs"),
     reachable: real,
   };
@@ -141,6 +145,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
     ...(options.range ? { range: options.range } : {}),
     ...(options.alive ? { alive: options.alive } : {}),
+    ...(options.networkState ? { networkState: options.networkState } : {}),
     ...(options.labels ? { labels: options.labels } : {}),
     // What is played does not change.
     ...(real ? {} : { facts: async () => facts }),
@@ -184,6 +189,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     },
   };
 }
+
+/** systemd spells a tree as one name. */
+const rootFor = (driver: NodeFacts["cgroupDriver"], root: string): string =>
+  driver === "systemd" ? root.slice(1) : root;
 
 /** A link to where the gateway is. */
 function gatewayLink(

@@ -4,7 +4,13 @@ import { parseArgs } from "node:util";
 import { nodeRange } from "#agent/node";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
-import { keepPrivate, parseMirrors, startPrivate } from "#agent/runtime/containerd/private";
+import {
+  keepPrivate,
+  lookAfterBridge,
+  namedAfter,
+  parseMirrors,
+  startPrivate,
+} from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Service, service as services } from "#api";
 import { type Log, type LogFields, messageOf, plainFields, sleep, systemClock, systemRandom } from "#base";
@@ -39,21 +45,29 @@ async function openRuntime(
   podCidr: string,
   log: Log,
   stopping: AbortSignal,
-): Promise<Runtime> {
-  if (config.runtime === "fake") return fakeRuntime({ clock: systemClock, podCidr });
+): Promise<Opened> {
+  if (config.runtime === "fake") return { runtime: fakeRuntime({ clock: systemClock, podCidr }) };
   const { name = "" } = config.nodes[index] ?? {};
-  let socket = config.containerdSocket;
-  if (socket === undefined) {
-    const options = {
-      folder: join(config.dataDir, "containerd"),
-      network: { node: name, podCidr, masquerade: true },
-      mirrors: parseMirrors(config.registryMirrors),
-      log,
-    };
-    ({ socket } = await startPrivate(options));
-    void keepPrivate(options, systemClock, stopping);
-  }
-  return containerdRuntime({ socket, owner: name, clock: systemClock, log });
+  const open = (socket: string): Runtime => containerdRuntime({ socket, owner: name, clock: systemClock, log });
+  if (config.containerdSocket !== undefined) return { runtime: open(config.containerdSocket) };
+  const own = config.network ?? namedAfter(name);
+  const network = { name: own.name, bridge: own.bridge, podCidr, masquerade: true };
+  const options = {
+    folder: join(config.dataDir, "containerd"),
+    network,
+    mirrors: parseMirrors(config.registryMirrors),
+    log,
+  };
+  const { socket } = await startPrivate(options);
+  void keepPrivate(options, systemClock, stopping);
+  // On AWS the cluster's routes are what a node's network depends on, and their controller reports them.
+  const networkState = config.network ? () => lookAfterBridge(network, log) : undefined;
+  return { runtime: open(socket), ...(networkState ? { networkState } : {}) };
+}
+
+interface Opened {
+  runtime: Runtime;
+  networkState?: NonNullable<KubeletOptions["networkState"]>;
 }
 
 /** How this process reaches its cluster: a client for each node, and on AWS what takes the lease's place. */
@@ -105,7 +119,7 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
     const podCidr =
       config.podCidr === undefined ? await nodeRange({ ...place, signal: stopping }) : podCidrOf(config.podCidr, index);
     if (podCidr === undefined) return;
-    const runtime = await openRuntime(config, index, podCidr, log, stopping);
+    const { runtime, networkState } = await openRuntime(config, index, podCidr, log, stopping);
     runtimes.push(runtime);
     if (stopping.aborted) return;
     const shipped = ship?.(runtime, folder);
@@ -118,6 +132,8 @@ async function run(config: AgentConfig, log: Log, stopping: AbortSignal): Promis
       services: servicesOf,
       ...(certificate ? { link: { server: config.server, tls: { ca: config.ca ?? "", ...certificate } } } : {}),
       ...(alive ? { alive } : {}),
+      ...(networkState ? { networkState } : {}),
+      ...(config.network ? { cgroupRoot: config.network.cgroupRoot } : {}),
       ...(relayed ? { relayed } : {}),
       ...(gateway ? { gateway } : {}),
       ...(registryCredentials ? { registryCredentials } : {}),

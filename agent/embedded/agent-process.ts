@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { type Log, sleep, systemClock } from "#base";
 import type { UpOptions } from "#cli";
 import type { DataFolder } from "./data-folder.ts";
+import { type ClusterNetwork, defaultBlock } from "./network.ts";
 import type { Pki } from "./pki.ts";
 import type { RuntimeName } from "./runtime.ts";
 
@@ -26,6 +27,8 @@ export interface AgentStart {
   server: string;
   names: readonly string[];
   runtime: RuntimeName;
+  /** Absent where the cluster makes no network on this machine. */
+  network: ClusterNetwork | undefined;
   log: Log;
   /** Hears of each process that is started, the first included. */
   launched(pid: number): void;
@@ -108,7 +111,7 @@ function launch(program: string, config: string, output: string): ChildProcess {
 }
 
 /** The agent's settings and identities, in a file that only the owner reads. */
-async function writeConfig({ options, folder, pki, server, names, runtime }: AgentStart): Promise<string> {
+async function writeConfig({ options, folder, pki, server, names, runtime, network }: AgentStart): Promise<string> {
   const home = join(folder.agents, runtime);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const nodes = await Promise.all(
@@ -127,7 +130,8 @@ async function writeConfig({ options, folder, pki, server, names, runtime }: Age
     runtime,
     ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
     dataDir: home,
-    podCidr: options.podCidr,
+    podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
+    ...(network ? { network: { name: network.name, bridge: network.bridge, cgroupRoot: network.cgroupRoot } } : {}),
     serviceCidr: options.serviceCidr,
     registryMirrors: options.registryMirror,
     verbose: options.verbose,

@@ -4,7 +4,6 @@ import { stopPrivate } from "#agent/runtime/containerd/private";
 import { sleep, systemClock } from "#base";
 import { createProgress } from "#cli";
 import { dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
-import { nodeName } from "./node-name.ts";
 
 const patience = 20_000;
 
@@ -28,7 +27,7 @@ export async function down({ dataDir }: { dataDir: string }): Promise<number> {
     const home = join(folder.agents, "containerd");
     if (existsSync(home)) {
       progress.step("removing containers");
-      for (const node of running?.nodes ?? [nodeName()]) await stopPrivate(join(home, "containerd"), node);
+      await stopPrivate(join(home, "containerd"));
       progress.done();
     }
   } finally {

@@ -51,6 +51,9 @@ describe("bad words end with one clear line and a code other than 0", () => {
     ["a port that is none", ["up", "--port", "99999"], /'99999' is invalid.*0 to 65535/],
     ["a block that is none", ["up", "--pod-cidr", "10.0.0.0"], /'10\.0\.0\.0' is invalid.*IPv4 block/],
     ["a mirror that is none", ["up", "--registry-mirror", "x"], /'x' is invalid.*REGISTRY=URL/],
+    ["no data folder", ["up", "--data-dir", ""], /'' is invalid.*path of a folder/],
+    ["no data folder for down", ["down", "--data-dir", " "], /path of a folder/],
+    ["a node's name that is none", ["up", "--node-name", "A_B"], /'A_B' is invalid.*a node's name/],
     ["an unknown option", ["up", "--fast"], /unknown option '--fast'/],
     ["an unknown command", ["upp"], /unknown command 'upp'/],
   ])("%s", async (_name, words, expected) => {
@@ -69,6 +72,14 @@ describe("bad words end with one clear line and a code other than 0", () => {
     const { code, err } = await skiff(["up", "--nodes", "3", "--runtime", "containerd", "--data-dir", folder()]);
     expect(code).toBe(1);
     expect(err).toMatch(/--nodes 3 needs --runtime fake/);
+  });
+
+  test("addresses of pods that are services' too", async () => {
+    const blocks = ["--pod-cidr", "10.96.128.0/17", "--service-cidr", "10.96.0.0/16"];
+    const { code, err } = await skiff(["up", "--runtime", "fake", "--data-dir", folder(), ...blocks]);
+    expect(code).toBe(1);
+    expect(lines(err)).toHaveLength(1);
+    expect(err).toMatch(/--pod-cidr 10\.96\.128\.0\/17 and --service-cidr 10\.96\.0\.0\/16 overlap/);
   });
 
   test("a folder that cannot be one", async () => {

@@ -13,6 +13,7 @@ import { openAuditLog } from "./audit-log.ts";
 import { type DataFolder, dataFolder, lockFolder, Refusal } from "./data-folder.ts";
 import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
+import { checkBlocks, claimNetwork } from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import { openPki, type Pki } from "./pki.ts";
 import { chooseRuntime } from "./runtime.ts";
@@ -58,6 +59,9 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     opened.push(() => lock.release());
     progress.done(folder.root);
     const runtime = await chooseRuntime(options, progress);
+    // Another containerd has a network of its own, and played pods have none.
+    const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
+    const network = isOwn ? claimNetwork(folder, options) : undefined;
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
     const { plane, pki, server } = await startControlPlane(options, folder, log, progress, opened);
@@ -72,6 +76,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
       server,
       names,
       runtime,
+      network,
       log,
       launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
     });
@@ -88,13 +93,14 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
   }
 }
 
-function checkOptions({ nodes: count, runtime }: UpOptions): void {
+function checkOptions({ nodes: count, runtime, podCidr, serviceCidr }: UpOptions): void {
+  checkBlocks({ podCidr, serviceCidr });
   if (count > 1 && runtime !== "fake")
     throw new Refusal(`--nodes ${count} needs --runtime fake: one machine is one node`);
 }
 
-function nodeNames({ nodes: count }: UpOptions): string[] {
-  const own = nodeName();
+function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
+  const own = given ?? nodeName();
   if (count === 1) return [own];
   return Array.from({ length: count }, (_, index) => `${own}-${index}`);
 }

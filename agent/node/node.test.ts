@@ -151,6 +151,19 @@ test("a node registers, is ready, and holds its lease", async () => {
   await agent.stop();
 });
 
+test("the pods' network is reported as it is, where the node looks after it", async () => {
+  let network = { ok: true, message: "bridge b is up" };
+  const { agent, nodes, forward } = start({ networkState: async () => network });
+  const shown = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "NetworkUnavailable");
+  await forward(0);
+  await agent.ready;
+  expect(shown()).toMatchObject({ status: "False", reason: "BridgeIsUp", message: "bridge b is up" });
+  network = { ok: false, message: "bridge b is not usable" };
+  await forward(10_000);
+  expect(shown()).toMatchObject({ status: "True", reason: "BridgeIsDown", message: "bridge b is not usable" });
+  await agent.stop();
+});
+
 test("a lease is renewed only while nothing else tells that the node lives", async () => {
   let alive = true;
   const { agent, leases, log, forward } = start({ alive: () => alive });

@@ -23,6 +23,8 @@ export interface NodeOptions {
   version: string;
   /** Whether the cluster hears in another way that the node lives: its lease is not renewed then. */
   alive?: () => boolean;
+  /** How the pods' network is; absent where another component reports it. */
+  networkState?: () => Promise<{ ok: boolean; message: string }>;
   /** Instead of what the machine has: for nodes that are only played. */
   facts?: () => Promise<HostFacts>;
 }
@@ -93,6 +95,7 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
       heard = info;
       heardAt = clock.now();
     }
+    const network = await options.networkState?.();
     const images = info ? await runtime.images.list().catch(() => []) : [];
     const input = {
       name,
@@ -100,6 +103,7 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
       info,
       runtimeError,
       images,
+      ...(network ? { network } : {}),
       pods: options.pods ?? 110,
       version: options.version,
       port: 10250,

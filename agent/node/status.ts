@@ -9,6 +9,8 @@ export interface StatusInput {
   info: RuntimeInfo | undefined;
   runtimeError: string;
   images: Image[];
+  /** Absent where another component reports it. */
+  network?: { ok: boolean; message: string };
   /** How many pods it takes. */
   pods: number;
   version: string;
@@ -59,7 +61,7 @@ export function nodeStatus(input: StatusInput): NodeStatus {
   } as NodeStatus;
 }
 
-function conditions({ facts, info, runtimeError }: StatusInput): NodeCondition[] {
+function conditions({ facts, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
   const shortMemory = facts.memoryAvailableBytes < reservedMemory;
   const shortDisk = facts.disk.freeBytes < facts.disk.bytes * leastFreeDisk;
   const say = (type: string, is: boolean, yes: [string, string], no: [string, string]): NodeCondition => {
@@ -73,7 +75,9 @@ function conditions({ facts, info, runtimeError }: StatusInput): NodeCondition[]
     : network
       ? `container runtime network not ready: NetworkReady=false reason:${network.reason} message:${network.message}`
       : down.map(({ type, reason, message }) => `${type}=false reason:${reason} message:${message}`).join(", ");
+  const { ok = true, message = "" } = pods ?? {};
   return [
+    ...(pods ? [say("NetworkUnavailable", !ok, ["BridgeIsDown", message], ["BridgeIsUp", message])] : []),
     say(
       "MemoryPressure",
       shortMemory,

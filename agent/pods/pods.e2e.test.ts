@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime, importImage } from "#agent/runtime/containerd";
-import { startPrivate, stopPrivate } from "#agent/runtime/containerd/private";
+import { namedAfter, startPrivate, stopPrivate } from "#agent/runtime/containerd/private";
 import { standInImages } from "#agent/runtime/oci";
 import { podVolumes } from "#agent/volumes";
 import { silentLog, systemClock } from "#base";
@@ -17,7 +17,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   folder = await mkdtemp("/tmp/skiff-");
-  const network = { node, podCidr: "10.203.0.0/24", masquerade: false };
+  const network = { ...namedAfter(node), podCidr: "10.203.0.0/24", masquerade: false };
   ({ socket } = await startPrivate({ folder: `${folder}/containerd`, network, mirrors: {}, log: silentLog }));
   for (const [name, image] of Object.entries(await standInImages())) {
     await importImage(socket, `docker.io/library/${name}`, image);
@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.manager.stop();
   await runtime.close();
-  await stopPrivate(`${folder}/containerd`, node);
+  await stopPrivate(`${folder}/containerd`);
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { parseCidr } from "#api/meta";
+import { isDnsSubdomain, parseCidr } from "#api/meta";
 
 export interface UpOptions {
   dataDir: string;
@@ -9,7 +9,10 @@ export interface UpOptions {
   containerdSocket?: string;
   installRuntime: boolean;
   nodes: number;
-  podCidr: string;
+  /** The machine's host name without it. */
+  nodeName?: string;
+  /** A block that is free on the machine without it. */
+  podCidr?: string;
   serviceCidr: string;
   registryMirror: string[];
   auditLog?: string;
@@ -120,6 +123,19 @@ function cidr(text: string): string {
   return text;
 }
 
+function name(text: string): string {
+  if (!isDnsSubdomain(text) || text.length > 63) {
+    throw new InvalidArgumentError("a node's name is lower-case letters, digits, dashes and dots, such as node-1.");
+  }
+  return text;
+}
+
+/** A folder's path: an empty one would be the folder that the command happens to run in. */
+function folder(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("it takes the path of a folder.");
+  return text;
+}
+
 function mirror(text: string, previous: string[] = []): string[] {
   if (!/^[^=\s]+=https?:\/\/\S+$/.test(text)) {
     throw new InvalidArgumentError("it takes REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
@@ -146,7 +162,8 @@ const option = (flags: string, description: string): Option => {
  */
 export async function parseCommand(words: readonly string[], commands: Commands, home: string): Promise<number> {
   let code = 0;
-  const dataDir = () => option("--data-dir <folder>", "where the cluster keeps everything").default(`${home}/.skiff`);
+  const dataDir = () =>
+    option("--data-dir <folder>", "where the cluster keeps everything").argParser(folder).default(`${home}/.skiff`);
   const program = new Command("skiff")
     .description("Kubernetes without servers")
     .version("0.1.0")
@@ -168,7 +185,12 @@ export async function parseCommand(words: readonly string[], commands: Commands,
         .argParser(count)
         .default(1),
     )
-    .addOption(option("--pod-cidr <block>", "addresses of pods").argParser(cidr).default("10.244.0.0/16"))
+    .addOption(option("--node-name <name>", "name of the node (default: the machine's host name)").argParser(name))
+    .addOption(
+      option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a block that is free)").argParser(
+        cidr,
+      ),
+    )
     .addOption(option("--service-cidr <block>", "addresses of services").argParser(cidr).default("10.96.0.0/16"))
     .addOption(
       option("--registry-mirror <registry=url>", "pull images of a registry from here (can be given again)")

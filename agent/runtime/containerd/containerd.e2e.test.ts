@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { importImage } from "#agent/runtime/containerd";
-import { startPrivate, stopPrivate } from "#agent/runtime/containerd/private";
+import { namedAfter, startPrivate, stopPrivate } from "#agent/runtime/containerd/private";
 import { buildImage } from "#agent/runtime/oci";
 import { silentLog, systemClock } from "#base";
 import { runtimeConformance } from "../conformance.ts";
@@ -11,7 +11,7 @@ const applets = "sh echo cat sleep env hostname pwd seq nc tar ls true false id 
 runtimeConformance("containerd", async () => {
   // Unix socket paths are short.
   const folder = await mkdtemp("/tmp/skiff-");
-  const network = { node: "conformance", podCidr: "10.201.0.0/24", masquerade: false };
+  const network = { ...namedAfter("conformance"), podCidr: "10.201.0.0/24", masquerade: false };
   const { socket } = await startPrivate({ folder, network, mirrors: {}, log: silentLog });
   const image = buildImage({
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
@@ -39,7 +39,7 @@ runtimeConformance("containerd", async () => {
     reopen: async () => open(),
     close: async () => {
       await runtime.close();
-      await stopPrivate(folder, network.node);
+      await stopPrivate(folder);
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { cri } from "./cri.ts";
 import { native } from "./native.ts";
-import { bridgeName, mirrorFiles, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
+import { mirrorFiles, namedAfter, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
 import { compileServices } from "./wire/codec.ts";
 
 test("the tables compile, and a message survives the wire", () => {
@@ -62,14 +62,15 @@ test("mirrors become containerd's files", () => {
 });
 
 test("a node's network has a bridge of its own with a short enough name", () => {
-  const network = { node: "a-node-with-a-long-name", podCidr: "10.1.2.0/24", masquerade: true, folder: "/f" };
+  const names = namedAfter("a-node-with-a-long-name");
+  const network = { ...names, podCidr: "10.1.2.0/24", masquerade: true, folder: "/f" };
   const config = JSON.parse(podNetworkConfig(network));
   expect(config.plugins[0]).toMatchObject({
     type: "bridge",
-    bridge: bridgeName(network.node),
+    bridge: names.bridge,
     ipMasq: true,
     ipam: { type: "host-local", ranges: [[{ subnet: "10.1.2.0/24" }]], dataDir: "/f" },
   });
-  expect(bridgeName(network.node).length).toBeLessThanOrEqual(15);
-  expect(bridgeName("other")).not.toBe(bridgeName(network.node));
+  expect(names.bridge.length).toBeLessThanOrEqual(15);
+  expect(namedAfter("other").bridge).not.toBe(names.bridge);
 });

@@ -93,8 +93,10 @@ export function mirrorFiles(mirrors: RegistryMirrors): Record<string, string> {
 }
 
 export interface PodNetwork {
-  /** The node's name: its bridge and its address leases are its own. */
-  node: string;
+  /** The CNI network's name. */
+  name: string;
+  /** The bridge that the node's pods are connected to; no other cluster of the machine has it. */
+  bridge: string;
   podCidr: string;
   /** Gives traffic that leaves the pod network the host's address. */
   masquerade: boolean;
@@ -102,21 +104,23 @@ export interface PodNetwork {
   folder: string;
 }
 
-/** Linux names network interfaces with at most 15 characters. */
-export const bridgeName = (node: string): string =>
-  `skiff-${createHash("sha256").update(node).digest("hex").slice(0, 8)}`;
+/** Names after a node, for a machine that has one cluster. Linux names interfaces with at most 15 characters. */
+export const namedAfter = (node: string): { name: string; bridge: string } => ({
+  name: `skiff-${node}`,
+  bridge: `skiff-${createHash("sha256").update(node).digest("hex").slice(0, 8)}`,
+});
 
 /** The CNI configuration of a node: one bridge with the node's pod addresses, and host ports. */
-export function podNetworkConfig({ node, podCidr, masquerade, folder }: PodNetwork): string {
+export function podNetworkConfig({ name, bridge, podCidr, masquerade, folder }: PodNetwork): string {
   const ipv6 = podCidr.includes(":");
   return JSON.stringify(
     {
       cniVersion: "0.4.0",
-      name: `skiff-${node}`,
+      name,
       plugins: [
         {
           type: "bridge",
-          bridge: bridgeName(node),
+          bridge,
           isGateway: true,
           ipMasq: masquerade,
           hairpinMode: true,

@@ -3,9 +3,10 @@
  * detached so that containers outlive the agent, found again by the next one, ended by `skiff down`. It never
  * touches the system's containerd.
  */
+export { type BridgeState, lookAfterBridge } from "./bridge.ts";
 export {
-  bridgeName,
   mirrorFiles,
+  namedAfter,
   type PodNetwork,
   parseMirrors,
   podNetworkConfig,

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { type Clock, type Log, messageOf, sleep } from "#base";
@@ -8,7 +8,6 @@ import { importImage } from "../import.ts";
 import type { SandboxItem } from "../pods.ts";
 import { openChannel } from "../wire/channel.ts";
 import {
-  bridgeName,
   containerdConfig,
   mirrorFiles,
   type PodNetwork,
@@ -22,6 +21,8 @@ import { endProcess, findProcess, startProcess, waitUntilReady } from "./process
 import { sandboxImage, sandboxImageName } from "./sandbox-image.ts";
 
 const run = promisify(execFile);
+
+const networkFile = "10-skiff.conflist";
 
 export interface PrivateOptions {
   /** Everything lies here; the socket's path must fit into 108 bytes. */
@@ -52,7 +53,7 @@ export async function startPrivate(options: PrivateOptions): Promise<PrivateCont
     await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeMirrors(paths, options.mirrors);
   const network = { ...options.network, folder: join(paths.folder, "addresses") };
-  await writeIfNew(join(paths.network, "10-skiff.conflist"), podNetworkConfig(network));
+  await writeIfNew(join(paths.network, networkFile), podNetworkConfig(network));
   const config = containerdConfig(paths, {
     pluginFolder: await findPluginFolder(),
     snapshotter: await chooseSnapshotter(paths.folder),
@@ -90,8 +91,8 @@ export async function keepPrivate(options: PrivateOptions, clock: Clock, signal:
   }
 }
 
-/** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. */
-export async function stopPrivate(folder: string, node: string): Promise<void> {
+/** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. Repeatable. */
+export async function stopPrivate(folder: string): Promise<void> {
   const paths = privatePaths(folder);
   const pid = await findProcess(paths.config);
   if (pid !== undefined) {
@@ -102,9 +103,18 @@ export async function stopPrivate(folder: string, node: string): Promise<void> {
   // Inner mounts stand later in the list than what they are mounted on.
   for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse())
     await run("umount", ["-l", mount]);
-  await run("ip", ["link", "delete", bridgeName(node)]).catch(() => {
-    // No pod has had an address: there is no bridge.
-  });
+  await removeBridge(paths);
+}
+
+/** The bridge that the network's configuration names, unless interfaces of others are in it. */
+async function removeBridge(paths: PrivatePaths): Promise<void> {
+  const text = await readFile(join(paths.network, networkFile), "utf8").catch(() => undefined);
+  if (text === undefined) return;
+  const { plugins } = JSON.parse(text) as { plugins: [{ bridge: string }] };
+  const { bridge } = plugins[0];
+  const ports = await readdir(`/sys/class/net/${bridge}/brif`).catch(() => undefined);
+  // Pods of ours have none any more: what is left belongs to another cluster that an earlier version started.
+  if (ports?.length === 0) await run("ip", ["link", "delete", bridge]);
 }
 
 async function removeAllPods(socket: string): Promise<void> {

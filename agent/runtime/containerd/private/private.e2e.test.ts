@@ -5,7 +5,7 @@ import { containerdRuntime } from "#agent/runtime/containerd";
 import { pushStandIns } from "#agent/runtime/oci";
 import { plainContainer, plainSandbox } from "#agent/runtime/testing";
 import { silentLog, systemClock } from "#base";
-import { parseMirrors, sandboxImageName, startPrivate, stopPrivate } from "./index.ts";
+import { namedAfter, parseMirrors, sandboxImageName, startPrivate, stopPrivate } from "./index.ts";
 import { findProcess } from "./process.ts";
 
 const answering = async (url: string): Promise<void> => {
@@ -30,7 +30,7 @@ test("images come from a mirror; containers outlive containerd, which is found a
   try {
     await answering(`${registry}/v2/`);
     await pushStandIns(registry);
-    const network = { node: "private-test", podCidr: "10.202.0.0/24", masquerade: true };
+    const network = { ...namedAfter("private-test"), podCidr: "10.202.0.0/24", masquerade: true };
     const options = { folder, network, mirrors: parseMirrors([registry]), log: silentLog };
     const first = await startPrivate(options);
     expect(first.adopted).toBe(false);
@@ -65,12 +65,12 @@ test("images come from a mirror; containers outlive containerd, which is found a
     expect(await next.pods.list()).toMatchObject([{ id: sandboxId, ips, containers: [{ id, state: "running" }] }]);
     await next.close();
 
-    await stopPrivate(folder, "private-test");
+    await stopPrivate(folder);
     expect(await findProcess(`${folder}/config.toml`)).toBeUndefined();
     expect(await readFile("/proc/mounts", "utf8")).not.toContain(folder);
   } finally {
     child.kill();
-    await stopPrivate(folder, "private-test");
+    await stopPrivate(folder);
     await rm(folder, { recursive: true, force: true });
   }
 });

@@ -1,0 +1,111 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type DataFolder, dataFolder } from "./data-folder.ts";
+import { checkBlocks, claimNetwork, type Machine, overlaps, readNetwork } from "./network.ts";
+
+let root: string;
+let machine: Machine;
+let routes: { cidr: string; device: string }[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "skiff-network-"));
+  routes = [];
+  machine = { clusters: join(root, "clusters"), routes: () => routes };
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const folder = (name: string): DataFolder => {
+  const made = dataFolder(join(root, name));
+  mkdirSync(made.root, { recursive: true });
+  return made;
+};
+const serviceCidr = "10.96.0.0/16";
+const claim = (name: string, podCidr?: string) => claimNetwork(folder(name), { podCidr, serviceCidr }, machine);
+
+test("blocks that share an address overlap", () => {
+  expect(overlaps("10.244.0.0/16", "10.244.0.0/16")).toBe(true);
+  expect(overlaps("10.0.0.0/8", "10.244.3.0/24")).toBe(true);
+  expect(overlaps("10.244.255.255/32", "10.244.0.0/16")).toBe(true);
+  expect(overlaps("10.244.0.0/16", "10.245.0.0/16")).toBe(false);
+  expect(overlaps("10.244.0.0/16", "fd00::/8")).toBe(false);
+  expect(() => checkBlocks({ podCidr: "10.96.0.0/24", serviceCidr })).toThrow(
+    "--pod-cidr 10.96.0.0/24 and --service-cidr 10.96.0.0/16 overlap",
+  );
+  expect(() => checkBlocks({ podCidr: serviceCidr, serviceCidr })).toThrow("overlap");
+  expect(() => checkBlocks({ podCidr: undefined, serviceCidr })).not.toThrow();
+});
+
+test("each data folder has a bridge, a block and cgroups of its own, and keeps them", () => {
+  const [one, two] = [claim("one"), claim("two")];
+  expect([one.podCidr, two.podCidr]).toEqual(["10.244.0.0/16", "10.245.0.0/16"]);
+  expect(one.bridge).not.toBe(two.bridge);
+  expect(one.cgroupRoot).not.toBe(two.cgroupRoot);
+  expect(one.bridge.length).toBeLessThanOrEqual(15);
+  // Its own route is there while its pods run on.
+  routes = [{ cidr: "10.244.0.0/24", device: one.bridge }];
+  expect(claim("one")).toEqual(one);
+  expect(readNetwork(folder("one"))).toEqual(one);
+  // A folder that has gone gives its block back.
+  rmSync(join(root, "two"), { recursive: true });
+  routes = [];
+  expect(claim("three").podCidr).toBe("10.245.0.0/16");
+  expect(readdirSync(machine.clusters).filter((name) => name.endsWith(".json")).length).toBe(2);
+});
+
+test("a block that is taken is not chosen, and refused by name where it is asked for", () => {
+  routes = [
+    { cidr: "10.244.7.0/24", device: "docker0" },
+    { cidr: "10.245.0.1/32", device: "wg0" },
+  ];
+  expect(claim("one").podCidr).toBe("10.246.0.0/16");
+  expect(() => claim("two", "10.244.0.0/16")).toThrow(
+    "--pod-cidr 10.244.0.0/16 overlaps the route to 10.244.7.0/24 on docker0: choose another --pod-cidr",
+  );
+  expect(() => claim("two", "10.246.128.0/17")).toThrow(
+    `--pod-cidr 10.246.128.0/17 overlaps 10.246.0.0/16 of the cluster in ${join(root, "one")}`,
+  );
+  expect(() => claimNetwork(folder("two"), { podCidr: "10.96.3.0/24", serviceCidr }, machine)).toThrow("overlap");
+  expect(claim("two", "192.168.64.0/20").podCidr).toBe("192.168.64.0/20");
+  // What it was given is kept as well.
+  expect(claim("two").podCidr).toBe("192.168.64.0/20");
+  // A chosen block never touches the services'.
+  expect(claimNetwork(folder("four"), { serviceCidr: "10.247.0.0/16" }, machine).podCidr).toBe("10.248.0.0/16");
+});
+
+test("a kept block that something took meanwhile is refused by name", () => {
+  claim("one");
+  routes = [{ cidr: "10.244.0.0/16", device: "docker0" }];
+  expect(() => claim("one")).toThrow(
+    "the pod addresses 10.244.0.0/16 of this cluster overlap the route to 10.244.0.0/16 on docker0",
+  );
+  expect(claim("one", "10.250.0.0/16").podCidr).toBe("10.250.0.0/16");
+});
+
+test("a folder of an earlier version keeps its bridge and its block", () => {
+  const list = (name: string, subnet: string) => {
+    const path = join(folder(name).agents, "containerd", "containerd", "net.d");
+    mkdirSync(path, { recursive: true });
+    const ranges = [[{ subnet }]];
+    const plugins = [{ type: "bridge", bridge: "skiff-5bce98f7", ipam: { ranges } }, { type: "portmap" }];
+    writeFileSync(join(path, "10-skiff.conflist"), JSON.stringify({ name: "skiff-vm", plugins }));
+  };
+  list("old", "10.244.0.0/24");
+  routes = [{ cidr: "10.244.0.0/24", device: "skiff-5bce98f7" }];
+  const old = { name: "skiff-vm", bridge: "skiff-5bce98f7", podCidr: "10.244.0.0/16", cgroupRoot: "/kubepods" };
+  expect(claim("old")).toEqual(old);
+  expect(claim("old")).toEqual(old);
+  // Of two with the same bridge the first to start again has it.
+  list("other", "10.244.0.0/24");
+  expect(claim("other").bridge).not.toBe("skiff-5bce98f7");
+  list("elsewhere", "10.9.0.0/24");
+  rmSync(join(root, "old"), { recursive: true });
+  expect(claim("elsewhere")).toMatchObject({ bridge: "skiff-5bce98f7", podCidr: "10.9.0.0/24" });
+});
+
+test("a claim without its data folder's word counts for nothing: its start died in between", () => {
+  const { bridge } = claim("one");
+  rmSync(join(root, "one", "network.json"));
+  expect(claim("two").podCidr).toBe("10.244.0.0/16");
+  expect(readdirSync(machine.clusters)).not.toContain(`${bridge}.json`);
+});

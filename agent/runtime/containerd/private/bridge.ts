@@ -1,0 +1,120 @@
+import { execFile } from "node:child_process";
+import { access, readdir, readFile, writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Log, messageOf } from "#base";
+import type { PodNetwork } from "./config.ts";
+
+const run = promisify(execFile);
+
+/** Whether pods have a network. `message` says what is wrong where they have none. */
+export interface BridgeState {
+  ok: boolean;
+  message: string;
+}
+
+const interfaces = "/sys/class/net";
+const forwarding = "/proc/sys/net/ipv4/ip_forward";
+/** Where libcni keeps what it has given to pods. */
+const results = "/var/lib/cni/results";
+const isUpFlag = 1;
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The bridge's own address: the first of the node's block, as the bridge plugin takes it. IPv4 only. */
+export function gatewayOf(podCidr: string): { address: string; prefix: string } {
+  const [base = "", prefix = "24"] = podCidr.split("/");
+  const first = base.split(".").reduce((total, part) => total * 256 + Number(part), 0) + 1;
+  const address = [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join(".");
+  return { address, prefix };
+}
+
+/**
+ * Looks whether the node's bridge is there, up, with its address and with the pods' interfaces in it, and puts right what
+ * is not. Never rejects.
+ */
+export async function lookAfterBridge(network: Omit<PodNetwork, "folder">, log: Log): Promise<BridgeState> {
+  const { bridge } = network;
+  try {
+    const mended = await mend(network);
+    if (mended.length > 0) log.warn("the pod network was put right", { bridge, what: mended.join(", ") });
+    return { ok: true, message: `bridge ${bridge} is up` };
+  } catch (error) {
+    return { ok: false, message: `bridge ${bridge} is not usable: ${messageOf(error)}` };
+  }
+}
+
+async function mend({ bridge, podCidr, name }: Omit<PodNetwork, "folder">): Promise<string[]> {
+  // Nodes with IPv6 pods leave their bridge to the plugin.
+  if (podCidr.includes(":")) return [];
+  const mended: string[] = [];
+  const folder = join(interfaces, bridge);
+  if (!(await exists(folder))) {
+    await ip("link", "add", bridge, "type", "bridge");
+    mended.push("the bridge was missing");
+  } else if (!(await exists(join(folder, "bridge")))) throw new Error("an interface of this name is no bridge");
+  const { address, prefix } = gatewayOf(podCidr);
+  if (!(networkInterfaces()[bridge] ?? []).some((one) => one.address === address)) {
+    // Addresses of a bridge that is down are not listed.
+    await ip("address", "replace", `${address}/${prefix}`, "dev", bridge);
+    if (mended.length === 0) mended.push(`the address ${address} was missing`);
+  }
+  const flags = Number((await readFile(join(folder, "flags"), "utf8")).trim());
+  if ((flags & isUpFlag) === 0) {
+    await ip("link", "set", bridge, "up");
+    if (mended.length === 0) mended.push("the bridge was down");
+  }
+  for (const port of await loosePorts(name)) {
+    await ip("link", "set", port, "master", bridge);
+    await ip("link", "set", port, "type", "bridge_slave", "hairpin", "on");
+    mended.push(`${port} was not in it`);
+  }
+  if ((await readFile(forwarding, "utf8")).trim() === "0") {
+    await writeFile(forwarding, "1");
+    mended.push("packets were not forwarded");
+  }
+  return mended;
+}
+
+const ip = async (...words: string[]): Promise<void> => {
+  try {
+    await run("ip", words);
+  } catch (error) {
+    const { stderr } = error as { stderr?: string };
+    throw new Error(`ip ${words.join(" ")}: ${stderr?.trim() || messageOf(error)}`, { cause: error });
+  }
+};
+
+/** The host's ends of pods' interfaces that are in no bridge: they lost theirs. */
+async function loosePorts(network: string): Promise<string[]> {
+  const files = await readdir(results).catch(() => [] as string[]);
+  const loose: string[] = [];
+  for (const file of files.filter((one) => one.startsWith(`${network}-`))) {
+    for (const port of await portsOf(join(results, file))) {
+      const folder = join(interfaces, port);
+      if ((await exists(folder)) && !(await exists(join(folder, "master")))) loose.push(port);
+    }
+  }
+  return loose;
+}
+
+/** A result lists the bridge, the host's end, and the pod's end with its namespace. */
+async function portsOf(path: string): Promise<string[]> {
+  interface Result {
+    result?: { interfaces?: { name: string; sandbox?: string }[] };
+  }
+  try {
+    const { result } = JSON.parse(await readFile(path, "utf8")) as Result;
+    return (result?.interfaces ?? [])
+      .filter((one) => !one.sandbox && one.name.startsWith("veth"))
+      .map((one) => one.name);
+  } catch {
+    // Removed or being written.
+    return [];
+  }
+}
