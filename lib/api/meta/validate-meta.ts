@@ -6,7 +6,7 @@ import { dnsLabelErrors, labelKeyErrors, labelValueErrors, nameErrors, patternEr
 import type { Condition, LabelSelector, ManagedFieldsEntry, ObjectMeta, OwnerReference } from "./object-meta.ts";
 
 /** All annotations of an object together, keys and values, in bytes. */
-const maximumAnnotations = 256 * 1024;
+export const maximumAnnotations = 256 * 1024;
 const immutable = "field is immutable";
 const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
@@ -131,18 +131,20 @@ export function validateLabels(labels: Readonly<Record<string, string>> | undefi
   return errors;
 }
 
+/** How much annotations take, in bytes. */
+export const sizeOfAnnotations = (annotations: Readonly<Record<string, string>>): number =>
+  Object.entries(annotations).reduce((size, [key, value]) => size + byteLength(key) + byteLength(value), 0);
+
 /** Annotations: keys as labels' but in either case, and 256 KiB for all. */
 export function validateAnnotations(
   annotations: Readonly<Record<string, string>> | undefined,
   path: string,
 ): FieldError[] {
   const errors: FieldError[] = [];
-  let size = 0;
   for (const key of Object.keys(annotations ?? {}).sort()) {
     for (const message of labelKeyErrors(key.toLowerCase())) errors.push(invalidValue(path, key, message));
-    size += byteLength(key) + byteLength(annotations![key]!);
   }
-  if (size > maximumAnnotations) errors.push(tooLong(path, maximumAnnotations));
+  if (sizeOfAnnotations(annotations ?? {}) > maximumAnnotations) errors.push(tooLong(path, maximumAnnotations));
   return errors;
 }
 

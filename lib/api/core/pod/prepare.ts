@@ -9,18 +9,12 @@ import type { PodCondition, PodStatus } from "./status.ts";
 import { validateAppArmor } from "./validate-security.ts";
 import { containersOf } from "./visit.ts";
 
-/** Drops fields that v1.36 has but leaves off unless a feature gate is set. */
+/** Drops fields that upstream leaves off unless a feature gate is set, and that others of its rules look at. */
 export function dropDisabled(spec: PodSpec, previous?: PodSpec): void {
   if (!previous?.schedulingGroup) delete spec.schedulingGroup;
   const before = previous ? [...containersOf(previous)] : [];
   if (!before.some(([{ lifecycle }]) => lifecycle?.stopSignal !== undefined)) {
     for (const [container] of containersOf(spec)) dropStopSignal(container);
-  }
-  for (const { projected } of spec.volumes ?? []) {
-    for (const source of projected?.sources ?? []) {
-      delete source.clusterTrustBundle;
-      delete source.podCertificate;
-    }
   }
 }
 

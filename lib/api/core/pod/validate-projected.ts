@@ -2,6 +2,7 @@
 import { type FieldError, forbiddenValue, invalidValue, requiredValue, requireText } from "../../meta/index.ts";
 import { checkKeyToPath, checkLocalPath, checkMode } from "./paths.ts";
 import type { ProjectedVolumeSource, VolumeProjection } from "./projected-volume.ts";
+import { validatePodCertificate, validateTrustBundle } from "./validate-certificates.ts";
 import { validateFieldRef, validateResourceRef, volumeFields } from "./validate-env.ts";
 import type { DownwardAPIVolumeFile } from "./volume-file.ts";
 
@@ -47,7 +48,7 @@ function claim({ path, taken }: Place, file: string, shown: string): FieldError[
 }
 
 function validateSource(source: VolumeProjection, place: Place): FieldError[] {
-  const { secret, configMap, downwardAPI, serviceAccountToken } = source;
+  const { secret, configMap, downwardAPI, serviceAccountToken, clusterTrustBundle, podCertificate } = source;
   const errors: FieldError[] = [];
   if (secret) errors.push(...validateItems(secret, `${place.at}.secret`, place));
   if (configMap) errors.push(...validateItems(configMap, `${place.at}.configMap`, place));
@@ -56,6 +57,11 @@ function validateSource(source: VolumeProjection, place: Place): FieldError[] {
     if (file.path) errors.push(...claim(place, file.path, file.path));
   }
   if (serviceAccountToken) errors.push(...validateToken(serviceAccountToken, place));
+  const claims = (file: string) => claim(place, file, file);
+  if (clusterTrustBundle) {
+    errors.push(...validateTrustBundle(clusterTrustBundle, `${place.at}.clusterTrustBundle`, claims));
+  }
+  if (podCertificate) errors.push(...validatePodCertificate(podCertificate, `${place.at}.podCertificate`, claims));
   return errors;
 }
 

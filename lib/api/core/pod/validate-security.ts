@@ -108,7 +108,7 @@ export function validatePodSecurity(spec: PodSpec, path: string): FieldError[] {
   errors.push(...validateWindowsOptions(context.windowsOptions, `${path}.windowsOptions`));
   errors.push(...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`));
   errors.push(...checkOneOf(`${path}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ["Merge", "Strict"]));
-  errors.push(...checkOneOf(`${path}.seLinuxChangePolicy`, context.seLinuxChangePolicy, ["Recursive"]));
+  errors.push(...checkOneOf(`${path}.seLinuxChangePolicy`, context.seLinuxChangePolicy, ["MountOption", "Recursive"]));
   return errors;
 }
 
