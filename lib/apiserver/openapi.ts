@@ -2,6 +2,7 @@ import {
   apiVersionOf,
   type FieldShape,
   type Kind,
+  ListMeta,
   type MessageShape,
   messageShapeOf,
   type Scalar,
@@ -15,26 +16,62 @@ import type { ApiRequest, ApiResponse } from "./request.ts";
 
 type Schema = Record<string, unknown>;
 
-const scalarSchemas: Record<Scalar, Schema> = {
+/** Scalars that are types of their own: clients print the names of these (`kubectl explain`). */
+const namedScalars: Partial<Record<Scalar, { name: string; schema: Schema }>> = {
+  time: {
+    name: "io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+    schema: { description: "A time in RFC 3339, to the second.", type: "string", format: "date-time" },
+  },
+  microTime: {
+    name: "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+    schema: { description: "A time in RFC 3339, to the microsecond.", type: "string", format: "date-time" },
+  },
+  quantity: {
+    name: "io.k8s.apimachinery.pkg.api.resource.Quantity",
+    schema: {
+      description: "An amount: a number with a suffix such as m, k, Mi or e3.",
+      oneOf: [{ type: "string" }, { type: "number" }],
+    },
+  },
+  intOrString: {
+    name: "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+    schema: {
+      description: "A number, or a text such as a percentage or a name.",
+      format: "int-or-string",
+      oneOf: [{ type: "integer" }, { type: "string" }],
+    },
+  },
+  fieldsV1: {
+    name: "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
+    schema: { description: "A set of fields, as a tree of their names.", type: "object" },
+  },
+  raw: {
+    name: "io.k8s.apimachinery.pkg.runtime.RawExtension",
+    schema: { description: "Any JSON object.", type: "object" },
+  },
+};
+
+const plainScalars: Partial<Record<Scalar, Schema>> = {
   string: { type: "string" },
   boolean: { type: "boolean" },
   int32: { type: "integer", format: "int32" },
   int64: { type: "integer", format: "int64" },
   double: { type: "number", format: "double" },
   bytes: { type: "string", format: "byte" },
-  time: { type: "string", format: "date-time" },
-  microTime: { type: "string", format: "date-time" },
-  quantity: { type: "string", oneOf: [{ type: "string" }, { type: "number" }] },
-  intOrString: { format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] },
   duration: { type: "string" },
-  fieldsV1: { type: "object" },
-  raw: { type: "object" },
 };
 
 const reference = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
+function scalarSchema(scalar: Scalar, into: Map<string, Schema>): Schema {
+  const named = namedScalars[scalar];
+  if (!named) return plainScalars[scalar] ?? {};
+  into.set(named.name, named.schema);
+  return reference(named.name);
+}
+
 function schemaOf(shape: Shape, into: Map<string, Schema>): Schema {
-  if (shape.type === "scalar") return scalarSchemas[shape.scalar];
+  if (shape.type === "scalar") return scalarSchema(shape.scalar, into);
   if (shape.type === "list") return { type: "array", items: schemaOf(shape.item, into) };
   if (shape.type === "map") return { type: "object", additionalProperties: schemaOf(shape.value, into) };
   define(shape, into);
@@ -63,12 +100,13 @@ function property({ shape, facts }: FieldShape, into: Map<string, Schema>): Sche
   const extensions: Schema = {
     ...(facts.doc === undefined ? {} : { description: facts.doc }),
     ...(facts.default === undefined ? {} : { default: facts.default }),
-    ...(facts.values ? { enum: facts.values } : {}),
+    ...(facts.values && shape.type !== "list" ? { enum: facts.values } : {}),
     ...(facts.list ? { "x-kubernetes-list-type": facts.list } : {}),
     ...(facts.keys ? { "x-kubernetes-list-map-keys": facts.keys } : {}),
     ...(facts.atomic ? { "x-kubernetes-map-type": "atomic" } : {}),
     ...patchExtensions(facts),
   };
+  if (shape.type === "list" && facts.values) own["items"] = { ...(own["items"] as Schema), enum: facts.values };
   // A reference takes no siblings in OpenAPI 3.0.
   if ("$ref" in own) return { allOf: [own], ...extensions };
   return { ...own, ...extensions };
@@ -104,7 +142,7 @@ function defineKind(kind: Kind, into: Map<string, Schema>): void {
     properties: {
       ...typeMeta,
       items: { type: "array", items: reference(nameOf(kind)) },
-      metadata: { type: "object" },
+      metadata: { allOf: [schemaOf(messageShapeOf(ListMeta), into)] },
     },
     required: ["items"],
     "x-kubernetes-group-version-kind": [{ group, version, kind: `${kind.kind}List` }],

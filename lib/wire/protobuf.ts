@@ -90,8 +90,8 @@ function layoutOf(shape: MessageShape): Layout {
   const layout = emptyLayout();
   layouts.set(shape, layout);
   for (const [name, field] of shape.fields) {
-    const { n, proto } = field.facts;
-    if (n === undefined) continue;
+    const { n, proto, gated } = field.facts;
+    if (n === undefined || gated) continue;
     let home = layout;
     if (proto) {
       home = layout.nested.get(proto.n) ?? emptyLayout();

@@ -32,7 +32,7 @@ export const NamespaceCondition = message("io.k8s.api.core.v1.NamespaceCondition
 export type NamespaceCondition = z.infer<typeof NamespaceCondition>;
 
 export const NamespaceStatus = message("io.k8s.api.core.v1.NamespaceStatus", () => ({
-  phase: optional(1, string, "Active or Terminating.", { default: "Active" }),
+  phase: optional(1, string, "Active or Terminating.", { default: "Active", values: ["Active", "Terminating"] }),
   conditions: optional(2, list(NamespaceCondition), "What is known of the namespace's deletion.", {
     list: "map",
     keys: ["type"],

@@ -3,7 +3,9 @@ import { int64, list, message, optional, required, string, time } from "../meta/
 
 export const NodeSelectorRequirement = message("io.k8s.api.core.v1.NodeSelectorRequirement", () => ({
   key: required(1, string, "The node label that is looked at."),
-  operator: required(2, string, "In, NotIn, Exists, DoesNotExist, Gt or Lt."),
+  operator: required(2, string, "In, NotIn, Exists, DoesNotExist, Gt or Lt.", {
+    values: ["DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn"],
+  }),
   values: optional(
     3,
     list(string),
@@ -42,7 +44,9 @@ export type NodeSelector = z.infer<typeof NodeSelector>;
 export const Taint = message("io.k8s.api.core.v1.Taint", () => ({
   key: required(1, string, "The taint's key, a qualified name."),
   value: optional(2, string, "The taint's value."),
-  effect: required(3, string, "What befalls pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute."),
+  effect: required(3, string, "What befalls pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute.", {
+    values: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
+  }),
   timeAdded: optional(4, time, "When a NoExecute taint was put on the node."),
 }));
 export type Taint = z.infer<typeof Taint>;
@@ -53,9 +57,12 @@ export const Toleration = message("io.k8s.api.core.v1.Toleration", () => ({
     2,
     string,
     "Equal (the default) compares the value, Exists tolerates any value, Gt and Lt compare integers.",
+    { values: ["Equal", "Exists", "Gt", "Lt"] },
   ),
   value: optional(3, string, "The taint value that is tolerated."),
-  effect: optional(4, string, "The effect that is tolerated; empty tolerates every effect."),
+  effect: optional(4, string, "The effect that is tolerated; empty tolerates every effect.", {
+    values: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
+  }),
   tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated; absent means for ever.", {
     keepsZero: true,
   }),

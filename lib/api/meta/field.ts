@@ -24,8 +24,10 @@ export interface FieldFacts {
    * elsewhere; a required message that stays absent where others are made empty by the decoder.
    */
   keepsZero?: true;
-  /** The allowed values, where the API fixes them. */
+  /** The allowed values, where the API fixes them; of a list its items'. */
   values?: readonly string[];
+  /** Its feature gate is off upstream: a client may send the field, and it is dropped. */
+  gated?: true;
   /** The message that holds this field in protobuf, where JSON inlines what protobuf nests. */
   proto?: ProtoPlace;
 }

@@ -23,8 +23,12 @@ export interface FieldShape {
   facts: FieldFacts;
 }
 
-/** Whether a field with this value counts as absent: upstream leaves out zero values of what is no pointer there. */
+/**
+ * Whether a field with this value counts as absent: upstream leaves out zero values of what is no pointer there, and
+ * fields that are gated off.
+ */
 export function isLeftOut({ shape, required, facts }: FieldShape, value: unknown): boolean {
+  if (facts.gated) return true;
   if (required || facts.keepsZero || shape.type !== "scalar") return false;
   if (value === "") return shape.scalar !== "intOrString";
   if (value === false) return true;

@@ -26,7 +26,7 @@ export const RollingUpdateDeployment = message("io.k8s.api.apps.v1.RollingUpdate
 export type RollingUpdateDeployment = z.infer<typeof RollingUpdateDeployment>;
 
 export const DeploymentStrategy = message("io.k8s.api.apps.v1.DeploymentStrategy", () => ({
-  type: optional(1, string, "RollingUpdate or Recreate."),
+  type: optional(1, string, "RollingUpdate or Recreate.", { values: ["Recreate", "RollingUpdate"] }),
   rollingUpdate: optional(2, RollingUpdateDeployment, "Settings of a rolling update."),
 }));
 export type DeploymentStrategy = z.infer<typeof DeploymentStrategy>;

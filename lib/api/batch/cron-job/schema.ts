@@ -26,6 +26,7 @@ export const CronJobSpec = message("io.k8s.api.batch.v1.CronJobSpec", () => ({
   startingDeadlineSeconds: optional(2, int64, "How late a job may still be started, in seconds.", { keepsZero: true }),
   concurrencyPolicy: optional(3, string, "What a job does that would run beside an earlier one.", {
     default: "Allow",
+    values: ["Allow", "Forbid", "Replace"],
   }),
   suspend: optional(4, boolean, "Whether no jobs are started for now.", { default: false, keepsZero: true }),
   jobTemplate: required(5, JobTemplateSpec, "What the jobs are made from."),

@@ -9,6 +9,7 @@ import {
   message,
   metadataField,
   optional,
+  raw,
   required,
   string,
   time,
@@ -18,7 +19,7 @@ export const PodFailurePolicyOnExitCodesRequirement = message(
   "io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement",
   () => ({
     containerName: optional(1, string, "Only this container counts; all of them unless told.", { keepsZero: true }),
-    operator: required(2, string, "In or NotIn."),
+    operator: required(2, string, "In or NotIn.", { values: ["In", "NotIn"] }),
     values: required(3, list(int32), "Exit codes, in rising order.", { list: "set" }),
   }),
 );
@@ -34,7 +35,9 @@ export const PodFailurePolicyOnPodConditionsPattern = message(
 export type PodFailurePolicyOnPodConditionsPattern = z.infer<typeof PodFailurePolicyOnPodConditionsPattern>;
 
 export const PodFailurePolicyRule = message("io.k8s.api.batch.v1.PodFailurePolicyRule", () => ({
-  action: required(1, string, "What follows: FailJob, FailIndex, Ignore or Count."),
+  action: required(1, string, "What follows: FailJob, FailIndex, Ignore or Count.", {
+    values: ["Count", "FailIndex", "FailJob", "Ignore"],
+  }),
   onExitCodes: optional(2, PodFailurePolicyOnExitCodesRequirement, "Exit codes that the rule is about."),
   onPodConditions: optional(3, list(PodFailurePolicyOnPodConditionsPattern), "Conditions that the rule is about.", {
     list: "atomic",
@@ -64,6 +67,15 @@ export const SuccessPolicy = message("io.k8s.api.batch.v1.SuccessPolicy", () => 
 }));
 export type SuccessPolicy = z.infer<typeof SuccessPolicy>;
 
+/** Its members are of scheduling.k8s.io, and are passed over with it. */
+export const JobSchedulingConfiguration = message("io.k8s.api.batch.v1.JobSchedulingConfiguration", () => ({
+  schedulingPolicy: optional(1, raw, "How many pods must find a place at once."),
+  schedulingConstraints: optional(2, raw, "Where they may find it."),
+  disruptionMode: optional(3, raw, "Whether they may be displaced one by one."),
+  resourceClaims: optional(4, list(raw), "Resource claims that they share."),
+}));
+export type JobSchedulingConfiguration = z.infer<typeof JobSchedulingConfiguration>;
+
 export const JobSpec = message("io.k8s.api.batch.v1.JobSpec", () => ({
   parallelism: optional(1, int32, "How many pods may run at once.", { keepsZero: true }),
   completions: optional(2, int32, "How many pods must succeed; without it one success ends the job.", {
@@ -77,6 +89,7 @@ export const JobSpec = message("io.k8s.api.batch.v1.JobSpec", () => ({
   ttlSecondsAfterFinished: optional(8, int32, "How long the job stays after its end, in seconds.", { keepsZero: true }),
   completionMode: optional(9, string, "NonIndexed, or Indexed: each pod works on an index of its own.", {
     keepsZero: true,
+    values: ["Indexed", "NonIndexed"],
   }),
   suspend: optional(10, boolean, "Whether the job rests: it has no pods then.", { keepsZero: true }),
   podFailurePolicy: optional(11, PodFailurePolicy, "What follows from which failures."),
@@ -84,9 +97,11 @@ export const JobSpec = message("io.k8s.api.batch.v1.JobSpec", () => ({
   maxFailedIndexes: optional(13, int32, "How many indexes may fail before the job does.", { keepsZero: true }),
   podReplacementPolicy: optional(14, string, "When a pod is replaced: TerminatingOrFailed, or Failed.", {
     keepsZero: true,
+    values: ["Failed", "TerminatingOrFailed"],
   }),
   managedBy: optional(15, string, "Who looks after the job; for good.", { keepsZero: true }),
   successPolicy: optional(16, SuccessPolicy, "When the job has succeeded before all of it has."),
+  scheduling: optional(17, JobSchedulingConfiguration, "How the pods are scheduled together.", { gated: true }),
 }));
 export type JobSpec = z.infer<typeof JobSpec>;
 

@@ -19,7 +19,7 @@ export const EndpointPort = message(
   () => ({
     name: optional(1, string, "Name of the port, as the service has it."),
     port: required(2, int32, "Number of the port."),
-    protocol: optional(3, string, "TCP, UDP or SCTP.", { default: "TCP" }),
+    protocol: optional(3, string, "TCP, UDP or SCTP.", { default: "TCP", values: ["SCTP", "TCP", "UDP"] }),
     appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
   }),
   { atomic: true },

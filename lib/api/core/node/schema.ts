@@ -29,6 +29,11 @@ export const NodeConfigSource = message("io.k8s.api.core.v1.NodeConfigSource", (
 }));
 export type NodeConfigSource = z.infer<typeof NodeConfigSource>;
 
+export const NodePodPreemptionPolicy = message("io.k8s.api.core.v1.NodePodPreemptionPolicy", () => ({
+  disableResizePreemption: optional(1, list(string), "Resources for which a resize displaces no pod.", { list: "set" }),
+}));
+export type NodePodPreemptionPolicy = z.infer<typeof NodePodPreemptionPolicy>;
+
 export const NodeSpec = message("io.k8s.api.core.v1.NodeSpec", () => ({
   podCIDR: optional(1, string, "The block that the node's pods get addresses from; the first of podCIDRs."),
   externalID: optional(2, string, "No longer used."),
@@ -42,6 +47,9 @@ export const NodeSpec = message("io.k8s.api.core.v1.NodeSpec", () => ({
     "The blocks that the node's pods get addresses from, at most one for each IP version.",
     { list: "set", merge: true },
   ),
+  podPreemptionPolicy: optional(8, NodePodPreemptionPolicy, "What pods on the node may displace others for.", {
+    gated: true,
+  }),
 }));
 export type NodeSpec = z.infer<typeof NodeSpec>;
 
@@ -88,6 +96,9 @@ export const NodeSystemInfo = message("io.k8s.api.core.v1.NodeSystemInfo", () =>
   operatingSystem: required(9, string, "linux or windows."),
   architecture: required(10, string, "The processor: amd64, arm64 and so on."),
   swap: optional(11, NodeSwapStatus, "Swap space of the node."),
+  runningInUserNamespace: optional(12, boolean, "Whether the kubelet runs in a user namespace.", {
+    keepsZero: true,
+  }),
 }));
 export type NodeSystemInfo = z.infer<typeof NodeSystemInfo>;
 
@@ -138,7 +149,7 @@ export type NodeFeatures = z.infer<typeof NodeFeatures>;
 export const NodeStatus = message("io.k8s.api.core.v1.NodeStatus", () => ({
   capacity: optional(1, map(quantity), "All that the node has, by resource."),
   allocatable: optional(2, map(quantity), "What pods may use of it."),
-  phase: optional(3, string, "No longer used."),
+  phase: optional(3, string, "No longer used.", { values: ["Pending", "Running", "Terminated"] }),
   conditions: optional(4, list(NodeCondition), "What the kubelet and the node controller observe.", {
     list: "map",
     keys: ["type"],

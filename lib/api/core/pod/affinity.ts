@@ -81,13 +81,19 @@ export type Affinity = z.infer<typeof Affinity>;
 export const TopologySpreadConstraint = message("io.k8s.api.core.v1.TopologySpreadConstraint", () => ({
   maxSkew: required(1, int32, "How uneven the pods may be spread."),
   topologyKey: required(2, string, "The node label that makes nodes one place."),
-  whenUnsatisfiable: required(3, string, "DoNotSchedule or ScheduleAnyway."),
+  whenUnsatisfiable: required(3, string, "DoNotSchedule or ScheduleAnyway.", {
+    values: ["DoNotSchedule", "ScheduleAnyway"],
+  }),
   labelSelector: optional(4, LabelSelector, "The pods that are counted."),
   minDomains: optional(5, int32, "How many places there should be at least.", { keepsZero: true }),
   nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore.", {
     keepsZero: true,
+    values: ["Honor", "Ignore"],
   }),
-  nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore.", { keepsZero: true }),
+  nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore.", {
+    keepsZero: true,
+    values: ["Honor", "Ignore"],
+  }),
   matchLabelKeys: optional(8, list(string), "Labels that counted pods share with this one.", { list: "atomic" }),
 }));
 export type TopologySpreadConstraint = z.infer<typeof TopologySpreadConstraint>;

@@ -13,6 +13,7 @@ import {
   time,
 } from "../../meta/index.ts";
 import { ResourceRequirements } from "./resources.ts";
+import { signals } from "./signals.ts";
 
 export const ContainerStateWaiting = message("io.k8s.api.core.v1.ContainerStateWaiting", () => ({
   reason: optional(1, string, "Why, as one word for programs."),
@@ -110,6 +111,6 @@ export const ContainerStatus = message("io.k8s.api.core.v1.ContainerStatus", () 
     keys: ["name"],
     mergeKey: "name",
   }),
-  stopSignal: optional(15, string, "The signal that tells it to end.", { keepsZero: true }),
+  stopSignal: optional(15, string, "The signal that tells it to end.", { keepsZero: true, values: signals }),
 }));
 export type ContainerStatus = z.infer<typeof ContainerStatus>;

@@ -9,7 +9,7 @@ export const ContainerPort = message("io.k8s.api.core.v1.ContainerPort", () => (
   name: optional(1, string, "Name by which services can refer to the port."),
   hostPort: optional(2, int32, "The port on the node."),
   containerPort: required(3, int32, "The port in the container."),
-  protocol: optional(4, string, "TCP, UDP or SCTP.", { default: "TCP" }),
+  protocol: optional(4, string, "TCP, UDP or SCTP.", { default: "TCP", values: ["SCTP", "TCP", "UDP"] }),
   hostIP: optional(5, string, "The node's address that the port is bound to."),
 }));
 export type ContainerPort = z.infer<typeof ContainerPort>;
@@ -23,12 +23,13 @@ export const VolumeMount = message("io.k8s.api.core.v1.VolumeMount", () => ({
     5,
     string,
     "How mounts pass between node and container: None, HostToContainer or Bidirectional.",
-    { keepsZero: true },
+    { keepsZero: true, values: ["Bidirectional", "HostToContainer", "None"] },
   ),
   subPathExpr: optional(6, string, "As subPath, with variables of the container."),
   recursiveReadOnly: optional(7, string, "Whether mounts below are read-only too: Disabled, IfPossible or Enabled.", {
     keepsZero: true,
   }),
+  bindMountOptions: optional(8, list(string), "Options of the bind mount.", { list: "set", gated: true }),
 }));
 export type VolumeMount = z.infer<typeof VolumeMount>;
 
@@ -74,7 +75,9 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
   terminationMessagePath: optional(13, string, "The file whose text is shown when the container has ended.", {
     default: "/dev/termination-log",
   }),
-  imagePullPolicy: optional(14, string, "Always, IfNotPresent or Never."),
+  imagePullPolicy: optional(14, string, "Always, IfNotPresent or Never.", {
+    values: ["Always", "IfNotPresent", "Never"],
+  }),
   securityContext: optional(15, SecurityContext, "Rights of the container."),
   stdin: optional(16, boolean, "Whether there is standard input."),
   stdinOnce: optional(17, boolean, "Whether standard input ends with its first client."),
@@ -82,6 +85,7 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
   envFrom: optional(19, list(EnvFromSource), "Where further environment variables come from.", { list: "atomic" }),
   terminationMessagePolicy: optional(20, string, "File, or FallbackToLogsOnError to show the log's end.", {
     default: "File",
+    values: ["FallbackToLogsOnError", "File"],
   }),
   volumeDevices: optional(21, list(VolumeDevice), "Volumes as block devices.", {
     list: "map",

@@ -13,10 +13,18 @@ export type AWSElasticBlockStoreVolumeSource = z.infer<typeof AWSElasticBlockSto
 export const AzureDiskVolumeSource = message("io.k8s.api.core.v1.AzureDiskVolumeSource", () => ({
   diskName: required(1, string, "Name of the disk."),
   diskURI: required(2, string, "URI of the disk."),
-  cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", { default: "ReadWrite", keepsZero: true }),
+  cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", {
+    default: "ReadWrite",
+    keepsZero: true,
+    values: ["None", "ReadOnly", "ReadWrite"],
+  }),
   fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4", keepsZero: true }),
   readOnly: optional(5, boolean, "Whether it can only be read.", { default: false, keepsZero: true }),
-  kind: optional(6, string, "Shared, Dedicated or Managed.", { default: "Shared", keepsZero: true }),
+  kind: optional(6, string, "Shared, Dedicated or Managed.", {
+    default: "Shared",
+    keepsZero: true,
+    values: ["Dedicated", "Managed", "Shared"],
+  }),
 }));
 export type AzureDiskVolumeSource = z.infer<typeof AzureDiskVolumeSource>;
 

@@ -59,7 +59,10 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
     default: "/dev/termination-log",
     proto: ephemeralContainerPlace,
   }),
-  imagePullPolicy: optional(14, string, "Always, IfNotPresent or Never.", { proto: ephemeralContainerPlace }),
+  imagePullPolicy: optional(14, string, "Always, IfNotPresent or Never.", {
+    proto: ephemeralContainerPlace,
+    values: ["Always", "IfNotPresent", "Never"],
+  }),
   securityContext: optional(15, SecurityContext, "Rights of the container.", { proto: ephemeralContainerPlace }),
   stdin: optional(16, boolean, "Whether there is standard input.", { proto: ephemeralContainerPlace }),
   stdinOnce: optional(17, boolean, "Whether standard input ends with its first client.", {
@@ -73,6 +76,7 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
   terminationMessagePolicy: optional(20, string, "File, or FallbackToLogsOnError to show the log's end.", {
     default: "File",
     proto: ephemeralContainerPlace,
+    values: ["FallbackToLogsOnError", "File"],
   }),
   volumeDevices: optional(21, list(VolumeDevice), "Volumes as block devices.", {
     list: "map",

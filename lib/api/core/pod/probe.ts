@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { int32, int64, intOrString, list, message, optional, required, string } from "../../meta/index.ts";
+import { signals } from "./signals.ts";
 
 export const ExecAction = message("io.k8s.api.core.v1.ExecAction", () => ({
   command: optional(1, list(string), "Program and arguments; no shell is involved.", { list: "atomic" }),
@@ -16,8 +17,9 @@ export const HTTPGetAction = message("io.k8s.api.core.v1.HTTPGetAction", () => (
   path: optional(1, string, "The path that is asked for.", { default: "/" }),
   port: required(2, intOrString, "The port, by number or by name."),
   host: optional(3, string, "The host; the pod's address when absent."),
-  scheme: optional(4, string, "HTTP or HTTPS.", { default: "HTTP" }),
+  scheme: optional(4, string, "HTTP or HTTPS.", { default: "HTTP", values: ["HTTP", "HTTPS"] }),
   httpHeaders: optional(5, list(HTTPHeader), "Headers to send.", { list: "atomic" }),
+  protocol: optional(6, string, "The version of HTTP.", { keepsZero: true, gated: true, values: ["HTTP1", "HTTP2"] }),
 }));
 export type HTTPGetAction = z.infer<typeof HTTPGetAction>;
 
@@ -30,6 +32,11 @@ export type TCPSocketAction = z.infer<typeof TCPSocketAction>;
 export const GRPCAction = message("io.k8s.api.core.v1.GRPCAction", () => ({
   port: required(1, int32, "Number of the port."),
   service: optional(2, string, "The service whose health is asked for.", { default: "", keepsZero: true }),
+  mode: optional(3, string, "Whether the connection is encrypted.", {
+    keepsZero: true,
+    gated: true,
+    values: ["Plaintext", "TLS"],
+  }),
 }));
 export type GRPCAction = z.infer<typeof GRPCAction>;
 
@@ -49,7 +56,7 @@ export type LifecycleHandler = z.infer<typeof LifecycleHandler>;
 export const Lifecycle = message("io.k8s.api.core.v1.Lifecycle", () => ({
   postStart: optional(1, LifecycleHandler, "Done right after the container has started."),
   preStop: optional(2, LifecycleHandler, "Done before the container is told to end."),
-  stopSignal: optional(3, string, "The signal that tells the container to end.", { keepsZero: true }),
+  stopSignal: optional(3, string, "The signal that tells the container to end.", { keepsZero: true, values: signals }),
 }));
 export type Lifecycle = z.infer<typeof Lifecycle>;
 

@@ -43,6 +43,7 @@ export const ServiceAccountTokenProjection = message("io.k8s.api.core.v1.Service
     keepsZero: true,
   }),
   path: required(3, string, "Path of the file, relative to the volume."),
+  user: optional(4, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type ServiceAccountTokenProjection = z.infer<typeof ServiceAccountTokenProjection>;
 
@@ -52,6 +53,7 @@ export const ClusterTrustBundleProjection = message("io.k8s.api.core.v1.ClusterT
   labelSelector: optional(3, LabelSelector, "The signer's bundles that are meant."),
   path: required(4, string, "Path of the file, relative to the volume."),
   optional: optional(5, boolean, "Whether it may be missing.", { keepsZero: true }),
+  user: optional(6, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type ClusterTrustBundleProjection = z.infer<typeof ClusterTrustBundleProjection>;
 
@@ -63,6 +65,7 @@ export const PodCertificateProjection = message("io.k8s.api.core.v1.PodCertifica
   keyPath: optional(5, string, "Path of a file with the key."),
   certificateChainPath: optional(6, string, "Path of a file with the certificates."),
   userAnnotations: optional(7, map(string), "Notes for the signer."),
+  user: optional(8, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type PodCertificateProjection = z.infer<typeof PodCertificateProjection>;
 
@@ -82,5 +85,6 @@ export const ProjectedVolumeSource = message("io.k8s.api.core.v1.ProjectedVolume
     default: 420,
     keepsZero: true,
   }),
+  defaultUser: optional(3, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type ProjectedVolumeSource = z.infer<typeof ProjectedVolumeSource>;

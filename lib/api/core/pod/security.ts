@@ -24,13 +24,17 @@ export const WindowsSecurityContextOptions = message("io.k8s.api.core.v1.Windows
 export type WindowsSecurityContextOptions = z.infer<typeof WindowsSecurityContextOptions>;
 
 export const SeccompProfile = message("io.k8s.api.core.v1.SeccompProfile", () => ({
-  type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
+  type: required(1, string, "Localhost, RuntimeDefault or Unconfined.", {
+    values: ["Localhost", "RuntimeDefault", "Unconfined"],
+  }),
   localhostProfile: optional(2, string, "The profile's file on the node, for type Localhost.", { keepsZero: true }),
 }));
 export type SeccompProfile = z.infer<typeof SeccompProfile>;
 
 export const AppArmorProfile = message("io.k8s.api.core.v1.AppArmorProfile", () => ({
-  type: required(1, string, "Localhost, RuntimeDefault or Unconfined."),
+  type: required(1, string, "Localhost, RuntimeDefault or Unconfined.", {
+    values: ["Localhost", "RuntimeDefault", "Unconfined"],
+  }),
   localhostProfile: optional(2, string, "The profile's name on the node, for type Localhost.", { keepsZero: true }),
 }));
 export type AppArmorProfile = z.infer<typeof AppArmorProfile>;
@@ -46,7 +50,10 @@ export const SecurityContext = message("io.k8s.api.core.v1.SecurityContext", () 
     keepsZero: true,
   }),
   runAsGroup: optional(8, int64, "Group id of the program.", { keepsZero: true }),
-  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked.", { keepsZero: true }),
+  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked.", {
+    keepsZero: true,
+    values: ["Default", "Unmasked"],
+  }),
   windowsOptions: optional(10, WindowsSecurityContextOptions, "What only Windows knows."),
   seccompProfile: optional(11, SeccompProfile, "Which system calls are allowed."),
   appArmorProfile: optional(12, AppArmorProfile, "AppArmor profile of the container."),
@@ -70,11 +77,13 @@ export const PodSecurityContext = message("io.k8s.api.core.v1.PodSecurityContext
   windowsOptions: optional(8, WindowsSecurityContextOptions, "What only Windows knows."),
   fsGroupChangePolicy: optional(9, string, "When volumes change their owner: Always or OnRootMismatch.", {
     keepsZero: true,
+    values: ["Always", "OnRootMismatch"],
   }),
   seccompProfile: optional(10, SeccompProfile, "Which system calls are allowed."),
   appArmorProfile: optional(11, AppArmorProfile, "AppArmor profile of all containers."),
   supplementalGroupsPolicy: optional(12, string, "Whether groups of the image count too: Merge or Strict.", {
     keepsZero: true,
+    values: ["Merge", "Strict"],
   }),
   seLinuxChangePolicy: optional(13, string, "How volumes get their SELinux label: MountOption or Recursive.", {
     keepsZero: true,

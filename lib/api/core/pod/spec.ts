@@ -62,6 +62,12 @@ export const PodSchedulingGroup = message("io.k8s.api.core.v1.PodSchedulingGroup
 }));
 export type PodSchedulingGroup = z.infer<typeof PodSchedulingGroup>;
 
+export const EvictionResponder = message("io.k8s.api.core.v1.EvictionResponder", () => ({
+  name: required(1, string, "Name of the responder."),
+  priority: required(2, int32, "Responders of a higher priority come first."),
+}));
+export type EvictionResponder = z.infer<typeof EvictionResponder>;
+
 export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   volumes: optional(1, list(Volume), "Volumes that containers can mount.", {
     list: "map",
@@ -76,6 +82,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   }),
   restartPolicy: optional(3, string, "When containers are started again: Always, OnFailure or Never.", {
     default: "Always",
+    values: ["Always", "Never", "OnFailure"],
   }),
   terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", {
     default: 30,
@@ -86,6 +93,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   }),
   dnsPolicy: optional(6, string, "ClusterFirst, ClusterFirstWithHostNet, Default or None.", {
     default: "ClusterFirst",
+    values: ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"],
   }),
   nodeSelector: optional(7, map(string), "Labels that the node must have.", { atomic: true }),
   serviceAccountName: optional(8, string, "The service account that the pod acts as."),
@@ -130,6 +138,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables.", { keepsZero: true }),
   preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never.", {
     keepsZero: true,
+    values: ["Never", "PreemptLowerPriority"],
   }),
   overhead: optional(32, map(quantity), "What running the pod costs beside its containers."),
   topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), "How to spread pods over places.", {
@@ -161,6 +170,12 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   resources: optional(40, ResourceRequirements, "What the pod as a whole asks for and may use."),
   hostnameOverride: optional(41, string, "Host name of the pod, as it stands.", { keepsZero: true }),
   schedulingGroup: optional(43, PodSchedulingGroup, "Pods that are scheduled together with this one."),
+  evictionResponders: optional(44, list(EvictionResponder), "Who answers requests to evict the pod.", {
+    list: "map",
+    keys: ["name"],
+    mergeKey: "name",
+    gated: true,
+  }),
 }));
 export type PodSpec = z.infer<typeof PodSpec>;
 

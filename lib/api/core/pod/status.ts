@@ -48,18 +48,60 @@ export const PodExtendedResourceClaimStatus = message("io.k8s.api.core.v1.PodExt
 }));
 export type PodExtendedResourceClaimStatus = z.infer<typeof PodExtendedResourceClaimStatus>;
 
+export const NodeAllocatableMappedResources = message("io.k8s.api.core.v1.NodeAllocatableMappedResources", () => ({
+  name: required(1, string, "Name of the resource."),
+  quantity: required(2, quantity, "How much of it.", { keepsZero: true }),
+}));
+export type NodeAllocatableMappedResources = z.infer<typeof NodeAllocatableMappedResources>;
+
+export const NodeAllocatableOverheadResources = message("io.k8s.api.core.v1.NodeAllocatableOverheadResources", () => ({
+  name: required(1, string, "Name of the resource."),
+  perPod: optional(2, quantity, "How much of it for the pod."),
+  perContainer: optional(3, quantity, "How much of it for each container."),
+}));
+export type NodeAllocatableOverheadResources = z.infer<typeof NodeAllocatableOverheadResources>;
+
+export const VolumeHealthCondition = message("io.k8s.api.core.v1.VolumeHealthCondition", () => ({
+  status: required(1, string, "What is wrong.", { values: ["DataLoss", "Degraded", "Inaccessible"] }),
+  reason: required(2, string, "Why, as one word for programs."),
+  message: optional(3, string, "Why, as a sentence for people."),
+}));
+export type VolumeHealthCondition = z.infer<typeof VolumeHealthCondition>;
+
+export const PodVolumeHealth = message("io.k8s.api.core.v1.PodVolumeHealth", () => ({
+  name: required(1, string, "The volume."),
+  healthConditions: optional(2, list(VolumeHealthCondition), "What is wrong with it.", {
+    list: "map",
+    keys: ["status", "reason"],
+    mergeKey: "status",
+  }),
+  lastTransitionTime: optional(3, time, "When that last changed."),
+}));
+export type PodVolumeHealth = z.infer<typeof PodVolumeHealth>;
+
 export const NodeAllocatableResourceClaimStatus = message(
   "io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus",
   () => ({
     resourceClaimName: required(1, string, "The ResourceClaim."),
     containers: optional(2, list(string), "Containers that use it.", { list: "set" }),
-    resources: required(3, map(quantity), "What it takes of the node."),
+    mapping: optional(4, list(NodeAllocatableMappedResources), "What its devices take of the node.", {
+      list: "map",
+      keys: ["name"],
+      mergeKey: "name",
+    }),
+    overhead: optional(5, list(NodeAllocatableOverheadResources), "What its devices cost besides.", {
+      list: "map",
+      keys: ["name"],
+      mergeKey: "name",
+    }),
   }),
 );
 export type NodeAllocatableResourceClaimStatus = z.infer<typeof NodeAllocatableResourceClaimStatus>;
 
 export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
-  phase: optional(1, string, "Pending, Running, Succeeded, Failed or Unknown."),
+  phase: optional(1, string, "Pending, Running, Succeeded, Failed or Unknown.", {
+    values: ["Failed", "Pending", "Running", "Succeeded", "Unknown"],
+  }),
   conditions: optional(2, list(PodCondition), "What is known of the pod.", {
     list: "map",
     keys: ["type"],
@@ -71,7 +113,9 @@ export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
   podIP: optional(6, string, "Address of the pod; the first of podIPs."),
   startTime: optional(7, time, "When the kubelet took the pod."),
   containerStatuses: optional(8, list(ContainerStatus), "State of the containers.", { list: "atomic" }),
-  qosClass: optional(9, string, "Guaranteed, Burstable or BestEffort."),
+  qosClass: optional(9, string, "Guaranteed, Burstable or BestEffort.", {
+    values: ["BestEffort", "Burstable", "Guaranteed"],
+  }),
   initContainerStatuses: optional(10, list(ContainerStatus), "State of the init containers.", { list: "atomic" }),
   nominatedNodeName: optional(11, string, "The node that room is being made on."),
   podIPs: optional(12, list(PodIP), "Addresses of the pod, at most one for each IP version.", {
@@ -102,7 +146,12 @@ export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
     21,
     list(NodeAllocatableResourceClaimStatus),
     "What claims take of the node.",
-    { list: "atomic" },
+    { list: "map", keys: ["resourceClaimName"], mergeKey: "resourceClaimName", gated: true },
   ),
+  volumeHealth: optional(22, list(PodVolumeHealth), "The health of the volumes.", {
+    list: "map",
+    keys: ["name"],
+    gated: true,
+  }),
 }));
 export type PodStatus = z.infer<typeof PodStatus>;

@@ -2,6 +2,7 @@ import type * as z from "zod";
 import {
   boolean,
   int32,
+  int64,
   LabelSelector,
   list,
   map,
@@ -42,6 +43,7 @@ export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSo
   type: optional(2, string, "What must be there: Directory, File, Socket and so on; empty asks nothing.", {
     default: "",
     keepsZero: true,
+    values: ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"],
   }),
 }));
 export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
@@ -49,6 +51,7 @@ export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
 export const EmptyDirVolumeSource = message("io.k8s.api.core.v1.EmptyDirVolumeSource", () => ({
   medium: optional(1, string, "Where it lies: empty for the disk, Memory, or HugePages."),
   sizeLimit: optional(2, quantity, "The most that it may hold."),
+  mode: optional(3, int32, "Permissions of the directory.", { keepsZero: true, gated: true }),
 }));
 export type EmptyDirVolumeSource = z.infer<typeof EmptyDirVolumeSource>;
 
@@ -60,6 +63,7 @@ export const SecretVolumeSource = message("io.k8s.api.core.v1.SecretVolumeSource
     keepsZero: true,
   }),
   optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
+  defaultUser: optional(5, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type SecretVolumeSource = z.infer<typeof SecretVolumeSource>;
 
@@ -73,6 +77,7 @@ export const ConfigMapVolumeSource = message("io.k8s.api.core.v1.ConfigMapVolume
     keepsZero: true,
   }),
   optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
+  defaultUser: optional(5, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type ConfigMapVolumeSource = z.infer<typeof ConfigMapVolumeSource>;
 
@@ -82,6 +87,7 @@ export const DownwardAPIVolumeSource = message("io.k8s.api.core.v1.DownwardAPIVo
     default: 420,
     keepsZero: true,
   }),
+  defaultUser: optional(3, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
 }));
 export type DownwardAPIVolumeSource = z.infer<typeof DownwardAPIVolumeSource>;
 
@@ -112,7 +118,7 @@ export type CSIVolumeSource = z.infer<typeof CSIVolumeSource>;
 
 export const ImageVolumeSource = message("io.k8s.api.core.v1.ImageVolumeSource", () => ({
   reference: optional(1, string, "The image whose files are shown."),
-  pullPolicy: optional(2, string, "Always, IfNotPresent or Never."),
+  pullPolicy: optional(2, string, "Always, IfNotPresent or Never.", { values: ["Always", "IfNotPresent", "Never"] }),
 }));
 export type ImageVolumeSource = z.infer<typeof ImageVolumeSource>;
 
@@ -127,7 +133,7 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
     1,
     list(string),
     "How it is used: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod.",
-    { list: "atomic" },
+    { list: "atomic", values: ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] },
   ),
   resources: optional(2, VolumeResourceRequirements, "How large it must be."),
   volumeName: optional(3, string, "The volume that it is bound to."),
@@ -135,7 +141,11 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
   storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one.", {
     keepsZero: true,
   }),
-  volumeMode: optional(6, string, "Filesystem or Block.", { default: "Filesystem", keepsZero: true }),
+  volumeMode: optional(6, string, "Filesystem or Block.", {
+    default: "Filesystem",
+    keepsZero: true,
+    values: ["Block", "Filesystem"],
+  }),
   dataSource: optional(7, TypedLocalObjectReference, "What the volume is filled from."),
   dataSourceRef: optional(8, TypedObjectReference, "What the volume is filled from, of any kind."),
   volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later.", {

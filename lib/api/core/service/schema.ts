@@ -15,7 +15,7 @@ import {
 
 export const ServicePort = message("io.k8s.api.core.v1.ServicePort", () => ({
   name: optional(1, string, "Name of the port; needed when there are several."),
-  protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP" }),
+  protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP", values: ["SCTP", "TCP", "UDP"] }),
   port: required(3, int32, "The port at which the service answers."),
   targetPort: optional(4, intOrString, "The pods' port, by number or by name; `port` when absent."),
   nodePort: optional(5, int32, "The port on every node, for types NodePort and LoadBalancer."),
@@ -46,11 +46,17 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
     { atomic: true },
   ),
   clusterIP: optional(3, string, "The service's address; None for a headless service."),
-  type: optional(4, string, "ClusterIP, NodePort, LoadBalancer or ExternalName.", { default: "ClusterIP" }),
+  type: optional(4, string, "ClusterIP, NodePort, LoadBalancer or ExternalName.", {
+    default: "ClusterIP",
+    values: ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+  }),
   externalIPs: optional(5, list(string), "Further addresses at which nodes take traffic for the service.", {
     list: "atomic",
   }),
-  sessionAffinity: optional(7, string, "None, or ClientIP to keep a client at its pod.", { default: "None" }),
+  sessionAffinity: optional(7, string, "None, or ClientIP to keep a client at its pod.", {
+    default: "None",
+    values: ["ClientIP", "None"],
+  }),
   loadBalancerIP: optional(8, string, "The address that the load balancer should have; not every cloud heeds it."),
   loadBalancerSourceRanges: optional(9, list(string), "Blocks of addresses that may reach the load balancer.", {
     list: "atomic",
@@ -60,6 +66,7 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
     11,
     string,
     "Cluster, or Local to stay on the node that traffic came to from outside.",
+    { values: ["Cluster", "Local"] },
   ),
   healthCheckNodePort: optional(
     12,
@@ -68,11 +75,17 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   ),
   publishNotReadyAddresses: optional(13, boolean, "Whether pods that are not ready count as ready."),
   sessionAffinityConfig: optional(14, SessionAffinityConfig, "Settings for session affinity."),
-  ipFamilyPolicy: optional(17, string, "SingleStack, PreferDualStack or RequireDualStack.", { keepsZero: true }),
+  ipFamilyPolicy: optional(17, string, "SingleStack, PreferDualStack or RequireDualStack.", {
+    keepsZero: true,
+    values: ["PreferDualStack", "RequireDualStack", "SingleStack"],
+  }),
   clusterIPs: optional(18, list(string), "The service's addresses, at most one for each IP version.", {
     list: "atomic",
   }),
-  ipFamilies: optional(19, list(string), "IPv4, IPv6 or both, in the order of clusterIPs.", { list: "atomic" }),
+  ipFamilies: optional(19, list(string), "IPv4, IPv6 or both, in the order of clusterIPs.", {
+    list: "atomic",
+    values: ["", "IPv4", "IPv6"],
+  }),
   allocateLoadBalancerNodePorts: optional(20, boolean, "Whether a LoadBalancer also gets node ports.", {
     keepsZero: true,
   }),
@@ -81,6 +94,7 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   }),
   internalTrafficPolicy: optional(22, string, "Cluster, or Local to stay on the node that traffic came from.", {
     keepsZero: true,
+    values: ["Cluster", "Local"],
   }),
   trafficDistribution: optional(
     23,
@@ -93,7 +107,7 @@ export type ServiceSpec = z.infer<typeof ServiceSpec>;
 
 export const PortStatus = message("io.k8s.api.core.v1.PortStatus", () => ({
   port: required(1, int32, "The port."),
-  protocol: required(2, string, "TCP, UDP or SCTP."),
+  protocol: required(2, string, "TCP, UDP or SCTP.", { values: ["SCTP", "TCP", "UDP"] }),
   error: optional(3, string, "Why the port could not be had.", { keepsZero: true }),
 }));
 export type PortStatus = z.infer<typeof PortStatus>;

@@ -43,7 +43,11 @@ export const EndpointSlicePort = message(
   "io.k8s.api.discovery.v1.EndpointPort",
   () => ({
     name: optional(1, string, "Name of the port, as the service has it.", { keepsZero: true }),
-    protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP", keepsZero: true }),
+    protocol: optional(2, string, "TCP, UDP or SCTP.", {
+      default: "TCP",
+      keepsZero: true,
+      values: ["SCTP", "TCP", "UDP"],
+    }),
     port: optional(3, int32, "Number of the port.", { keepsZero: true }),
     appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
   }),
@@ -55,6 +59,6 @@ export const EndpointSlice = message("io.k8s.api.discovery.v1.EndpointSlice", ()
   metadata: metadataField(),
   endpoints: optional(2, list(Endpoint), "The endpoints, at most 1000.", { list: "atomic" }),
   ports: optional(3, list(EndpointSlicePort), "Ports that all endpoints offer, at most 20000.", { list: "atomic" }),
-  addressType: required(4, string, "IPv4, IPv6 or FQDN; for good."),
+  addressType: required(4, string, "IPv4, IPv6 or FQDN; for good.", { values: ["FQDN", "IPv4", "IPv6"] }),
 }));
 export type EndpointSlice = z.infer<typeof EndpointSlice>;
