@@ -208,7 +208,7 @@ test("a body of another kind or version is refused, one that names none is taken
     code: 400,
     message: "the API version in the data (v2) does not match the expected API version (v1)",
   });
-  for (const body of ["[]", "1", "null", '"x"', "{", ""]) {
+  for (const body of ["[]", "1", '"x"', "{", ""]) {
     expect([body, (await ask("POST", maps, body)).json.code]).toEqual([body, 400]);
   }
   expect((await ask("POST", maps, { metadata: { name: "bare" } })).status).toBe(201);

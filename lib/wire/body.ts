@@ -1,7 +1,17 @@
-import { apiVersionOf, decode, fillZeros, type Kind, messageShapeOf } from "#api/meta";
-import { ApiError, badRequest, type Json, type JsonObject, messageOf, parseJson, unsupportedMediaType } from "#base";
+import { apiVersionOf, decode, fillZeros, type Kind, messageShapeOf, type Shape } from "#api/meta";
+import {
+  ApiError,
+  badRequest,
+  isApiError,
+  type Json,
+  type JsonObject,
+  messageOf,
+  parseJson,
+  unsupportedMediaType,
+} from "#base";
 import { isEnvelope } from "./magic.ts";
-import { checkDepth, duplicateKeys } from "./scan.ts";
+import { checkDepth, duplicateKeys, type FractionalNumber, fractionalNumbers } from "./scan.ts";
+import { utf8Text, validUtf8Text } from "./utf8.ts";
 
 /** What a client says about members that the server does not know (`fieldValidation`). */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
@@ -12,11 +22,20 @@ export const bodyTypes = {
   protobuf: "application/vnd.kubernetes.protobuf",
 } as const;
 
-/** The media type without its parameters, in lower case; JSON when the client says nothing. */
+/**
+ * The media type without its parameters, in lower case; JSON when the client says nothing. "" where the parameters are
+ * none, which Go's mime.ParseMediaType takes for no media type at all.
+ */
 export function mediaTypeOf(contentType: string | undefined): string {
-  const type = contentType?.split(";")[0]?.trim().toLowerCase();
-  return type === undefined || type === "" ? bodyTypes.json : type;
+  if (contentType === undefined || contentType === "") return bodyTypes.json;
+  const [type = "", ...parameters] = contentType.split(";");
+  const sound = parameters.every(
+    (parameter, index) => parameterOf.test(parameter) || (index === parameters.length - 1 && parameter.trim() === ""),
+  );
+  return sound ? type.trim().toLowerCase() : "";
 }
+
+const parameterOf = /^\s*[^\s=]+=(?:"[^"]*"|[^\s"]+)\s*$/;
 
 /** A body turned into JSON, before anything is known of its kind. */
 export interface RawBody {
@@ -25,53 +44,86 @@ export interface RawBody {
   kind: string;
   /** What a strict decoder says of the text, such as `duplicate field "data.a"`; found only when asked for. */
   strict: string[];
+  /** Numbers with a fraction or an exponent, which fit no integer. YAML has none: it reads their values. */
+  fractions?: FractionalNumber[];
 }
 
-// A byte order mark is no JSON, as in Go.
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The text of a body; throws ApiError 400 when it is not UTF-8 or nests too deep. */
+/** The text of a JSON body: what is not UTF-8 becomes U+FFFD. Throws ApiError 400 when it nests too deep. */
 export function textOf(body: Uint8Array): string {
-  let text: string;
-  try {
-    text = utf8.decode(body);
-  } catch {
-    throw badRequest("the body of the request is not valid UTF-8");
-  }
+  const text = utf8Text(body);
   checkDepth(text);
   return text;
 }
 
-/** Parses JSON text of a request; throws ApiError 400 naming what is wrong. */
-export function parseJsonBody(text: string): Json {
+/** An escape that may be half of a character; Go puts U+FFFD in its place, and so does UTF-8 at the latest. */
+const loneSurrogate = /\\u[dD][89a-fA-F]/;
+
+function wellFormed(json: Json): Json {
+  if (typeof json === "string") return json.toWellFormed();
+  if (Array.isArray(json)) return json.map(wellFormed);
+  if (typeof json !== "object" || json === null) return json;
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key.toWellFormed(), wellFormed(value)]));
+}
+
+/** Parses JSON text of a request; throws ApiError 400 in the words of Go's parser. */
+export async function parseJsonBody(text: string): Promise<Json> {
   try {
-    return parseJson(text);
-  } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${messageOf(error)}`);
+    const json = parseJson(text);
+    return loneSurrogate.test(text) ? wellFormed(json) : json;
+  } catch {
+    const { jsonSyntaxError } = await import("./json-words.ts");
+    throw badRequest(`couldn't get version/kind; json parse error: ${jsonSyntaxError(text)}`);
   }
 }
 
-/** Reads a JSON body, or one in YAML, for which more is loaded. `strict`: whether to look for duplicate keys. */
+/**
+ * Reads a JSON body, or one in YAML, for which more is loaded. `strict`: whether to look for duplicate keys. Throws
+ * ApiError 415 for another media type, and 400 in upstream's words for text that cannot be read.
+ */
 export async function readText(body: Uint8Array, mediaType: string, strict: boolean): Promise<RawBody> {
-  const text = textOf(body);
-  if (mediaType === bodyTypes.yaml || mediaType === "text/yaml" || mediaType === "application/x-yaml") {
+  if (mediaType === bodyTypes.yaml) {
     const { parseYaml } = await import("./yaml.ts");
-    const parsed = parseYaml(text);
-    return { json: parsed.json, strict: parsed.duplicates.map(duplicateField), ...typeMeta(parsed.json) };
+    const parsed = parseYaml(validUtf8Text(body));
+    return { ...parsed, ...typeMeta(parsed.json) };
   }
   if (mediaType !== bodyTypes.json) throw unsupportedMediaType(Object.values(bodyTypes));
-  const json = parseJsonBody(text);
-  return { json, strict: strict ? duplicateKeys(text).map(duplicateField) : [], ...typeMeta(json) };
+  const text = textOf(body);
+  const json = await parseJsonBody(text);
+  const duplicates = strict ? duplicateKeys(text).map(duplicateField) : [];
+  return { json, strict: duplicates, fractions: fractionalNumbers(text), ...typeMeta(json) };
 }
 
 /** How upstream's strict JSON decoder names a member that a later one hides. */
 export const duplicateField = (path: string): string => `duplicate field "${path}"`;
 
-/** What an object says of its own type; "" where it says nothing. */
-export function typeMeta(json: Json): { apiVersion: string; kind: string } {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return { apiVersion: "", kind: "" };
-  const { apiVersion, kind } = json;
-  return { apiVersion: typeof apiVersion === "string" ? apiVersion : "", kind: typeof kind === "string" ? kind : "" };
+const metaType =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+
+/**
+ * What an object says of its own type; "" where it says nothing. Throws the error that `refuse` makes, 400 by default,
+ * where it is no object or these members are no text.
+ */
+export function typeMeta(
+  json: Json,
+  refuse: (why: string) => ApiError = badRequest,
+): { apiVersion: string; kind: string } {
+  const fail = (value: Json, where: string) =>
+    refuse(`couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(value)} into Go ${where}`);
+  if (json === null) return { apiVersion: "", kind: "" };
+  if (typeof json !== "object" || Array.isArray(json)) throw fail(json, `value of type ${metaType}`);
+  const textAt = (member: "apiVersion" | "kind"): string => {
+    const value = Object.hasOwn(json, member) ? (json[member] ?? "") : "";
+    if (typeof value !== "string") throw fail(value, `struct field .${member} of type string`);
+    return value;
+  };
+  return { apiVersion: textAt("apiVersion"), kind: textAt("kind") };
+}
+
+/** What Go's decoder calls a value. */
+function jsonType(json: Json): string {
+  if (Array.isArray(json)) return "array";
+  if (typeof json === "boolean") return "bool";
+  return typeof json === "bigint" ? "number" : typeof json;
 }
 
 /** An object as it was sent, and what to tell the client about it. */
@@ -86,14 +138,15 @@ export interface Received {
  */
 export function receive(
   kind: Kind,
-  raw: Pick<RawBody, "json" | "strict">,
+  raw: Pick<RawBody, "json" | "strict" | "fractions">,
   validation: FieldValidation,
   refuse: (why: string) => ApiError = (why) =>
     badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`),
 ): Received {
+  for (const fraction of raw.fractions ?? []) settleFraction(kind, raw.json, fraction, refuse);
   let decoded: ReturnType<typeof decode>;
   try {
-    decoded = decode(messageShapeOf(kind.schema), raw.json);
+    decoded = decode(messageShapeOf(kind.schema), raw.json ?? {});
   } catch (error) {
     if (error instanceof ApiError) throw refuse(messageOf(error));
     throw error;
@@ -101,7 +154,40 @@ export function receive(
   if (validation === "Ignore") return { object: decoded.object, warnings: [] };
   const found = [...raw.strict, ...decoded.unknown.map((path) => `unknown field "${path}"`)];
   if (found.length > 0 && validation === "Strict") throw refuse(`strict decoding error: ${found.join(", ")}`);
-  return { object: decoded.object, warnings: found };
+  return { object: decoded.object, warnings: found.flatMap(warningsOf) };
+}
+
+/** Refuses a number that its field cannot hold; a quantity keeps the form in which it was sent. */
+function settleFraction(
+  kind: Kind,
+  json: Json,
+  { path, source }: FractionalNumber,
+  refuse: (why: string) => ApiError,
+): void {
+  let shape: Shape | undefined = messageShapeOf(kind.schema);
+  let owner = "";
+  let holder: Json = json;
+  for (const [index, step] of path.entries()) {
+    if (shape?.type === "message") {
+      owner = shape.name.split(".").at(-1)!;
+      shape = shape.fields.get(String(step))?.shape;
+    } else if (shape?.type === "list") shape = shape.item;
+    else if (shape?.type === "map") shape = shape.value;
+    else return;
+    if (index < path.length - 1) holder = (holder as JsonObject)[step]!;
+  }
+  if (shape?.type !== "scalar") return;
+  if (shape.scalar === "quantity") (holder as JsonObject)[path.at(-1)!] = source;
+  const integer = { int32: "int32", int64: "int64", intOrString: "int32" }[shape.scalar as string];
+  if (integer === undefined) return;
+  const field = path.filter((step) => typeof step === "string").join(".");
+  throw refuse(`json: cannot unmarshal number ${source} into Go struct field ${owner}.${field} of type ${integer}`);
+}
+
+/** A YAML parser's complaint has a line for each member that is set twice; each is a warning of its own. */
+function warningsOf(complaint: string): string[] {
+  const [head, ...lines] = complaint.split("\n");
+  return lines.length === 0 ? [head!] : lines.map((line) => line.trim());
 }
 
 /**
@@ -123,9 +209,25 @@ export async function readObject(
     fillZeros(messageShapeOf(kind.schema), object);
     return { object, warnings: [] };
   }
-  const raw = await readText(body, mediaType, validation !== "Ignore");
+  const raw = await readText(body, mediaType, validation !== "Ignore").catch((error: unknown) => {
+    throw isApiError(error) && error.code === 400 ? unrecognized(kind, error.message, body) : error;
+  });
   checkType(kind, raw);
   return receive(kind, raw, validation);
+}
+
+/** A body that says nothing of its kind since it cannot be read: with its beginning, in hex where it is no JSON object. */
+function unrecognized(kind: Kind, why: string, body: Uint8Array): ApiError {
+  return badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body)})`);
+}
+
+function summary(body: Uint8Array): string {
+  const shown = 30;
+  if (body.length === 0) return "<empty>";
+  const head = body.subarray(0, shown);
+  const object = body[0] === "{".charCodeAt(0);
+  const text = object ? utf8Text(head) : [...head].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return body.length > shown ? `${text} ...` : text;
 }
 
 /** The place decides the kind: a body may leave it out, one that names another is refused in upstream's words. */

@@ -52,6 +52,45 @@ export function checkDepth(text: string): void {
   }
 }
 
+/** A number of JSON text that is written with a fraction or an exponent. */
+export interface FractionalNumber {
+  path: (string | number)[];
+  /** As it was sent, such as `3.0`. */
+  source: string;
+}
+
+/** May match inside text, too: that only costs time. */
+const mayBeFractional = /[:[,]\s*-?\d+[.eE]/;
+const numberHere = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
+
+/** Finds the numbers that Go reads into no integer, whatever their value. The text must be valid JSON. */
+export function fractionalNumbers(text: string): FractionalNumber[] {
+  if (!mayBeFractional.test(text)) return [];
+  const found: FractionalNumber[] = [];
+  const path: (string | number)[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === openBrace) path.push("");
+    else if (code === openBracket) path.push(0);
+    else if (code === closeBrace || code === closeBracket) path.pop();
+    else if (code === comma) {
+      const last = path.at(-1);
+      if (typeof last === "number") path[path.length - 1] = last + 1;
+    } else if (code === quote) {
+      const end = endOfString(text, at);
+      const isName = typeof path.at(-1) === "string" && isKey(text, end);
+      if (isName) path[path.length - 1] = JSON.parse(text.slice(at, end + 1)) as string;
+      at = end;
+    } else if (code === minus || (code >= zero && code <= nine)) {
+      numberHere.lastIndex = at;
+      const source = numberHere.exec(text)![0];
+      if (/[.eE]/.test(source)) found.push({ path: [...path], source });
+      at += source.length - 1;
+    }
+  }
+  return found;
+}
+
 interface Level {
   object: boolean;
   keys: Set<string> | undefined;
@@ -60,6 +99,7 @@ interface Level {
 }
 
 const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
+const [minus, zero, nine] = [0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 function endOfString(text: string, start: number): number {

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { catalog, type Kind, messageShapeOf, pod as pods } from "#api";
 import { duplicateKeys, negotiate, readObject } from "./index.ts";
 import { decodeEnvelope, encodeEnvelope } from "./protobuf.ts";
-import { parseYaml } from "./yaml.ts";
 
 const config = catalog.find(({ plural }) => plural === "configmaps") as Kind;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -64,7 +63,7 @@ test("JSON is refused with one clear error each", async () => {
   ];
   for (const [text, expected] of rows)
     await expect(readObject(config, bytes(text), undefined, "Strict"), text).rejects.toThrow(expected);
-  await expect(readObject(config, Uint8Array.of(0xff, 0xfe), undefined, "Strict")).rejects.toThrow(/UTF-8/);
+  await expect(readObject(config, Uint8Array.of(0xff, 0xfe), "application/yaml", "Strict")).rejects.toThrow(/UTF-8/);
   await expect(readObject(config, bytes("{}"), "text/html", "Strict")).rejects.toThrow(/accepted media types include/);
 });
 
@@ -79,12 +78,6 @@ test("unknown and duplicate members are reported by their paths", async () => {
     warnings: ['duplicate field "data.a"', 'unknown field "metadata.zzz"', 'unknown field "list"'],
   });
   expect((await readObject(config, bytes(text), undefined, "Ignore")).warnings).toEqual([]);
-});
-
-test("YAML reads as JSON does, and says on which line it does not", () => {
-  expect(parseYaml("a: 1\nb: [x, yes]\n").json).toEqual({ a: 1, b: ["x", true] });
-  expect(parseYaml("a: 1\nb:\n  c: 1\n  c: 2\n").duplicates).toEqual(["b.c"]);
-  expect(() => parseYaml("a: [1\nb: 2")).toThrow(/error converting YAML to JSON: yaml: line \d+/);
 });
 
 test("the Accept header decides", () => {

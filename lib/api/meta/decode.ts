@@ -194,9 +194,15 @@ function convert(run: () => string): string {
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** A whole text that something follows. */
+const paddedBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)(?=.)/;
+
 function canonicalBase64(text: string): string {
   const packed = text.replace(/[\r\n]/g, "");
-  if (base64.test(packed)) return packed;
+  // Bits beyond the last byte may be set in the last letters; they mean nothing and are not kept.
+  if (base64.test(packed)) return packed.endsWith("=") ? packed.slice(0, -4) + btoa(atob(packed.slice(-4))) : packed;
+  const padded = paddedBase64.exec(packed);
+  if (padded) throw badRequest(`illegal base64 data at input byte ${padded[0].length}`);
   const wrong = packed.search(/[^A-Za-z0-9+/=]|=(?!=?$)/);
   throw badRequest(`illegal base64 data at input byte ${wrong < 0 ? packed.length - (packed.length % 4) : wrong}`);
 }

@@ -52,7 +52,7 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
     const refuse = refusal(type === patchTypes.strategic ? goText(patch) : stringifyJson(after));
     // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.
     if (type !== patchTypes.strategic) {
-      const sent = typeMeta(after);
+      const sent = typeMeta(after, refuse);
       // Upstream reads an object that lacks its version as one without any members.
       if (sent.apiVersion === "" && isMap(after)) throw nameless(current.metadata.name ?? "");
       checkType(kind, sent, refuse);

@@ -1,0 +1,134 @@
+import { expect, test } from "vitest";
+import { configMap, secret } from "#api";
+import { deployment } from "#api/apps";
+import { mediaTypeOf, readObject } from "./index.ts";
+import { utf8Text } from "./utf8.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const sent = (kind: Parameters<typeof readObject>[0], text: string, type = "application/json") =>
+  readObject(kind, bytes(text), type, "Warn");
+
+// All of these as v1.37.2 answers.
+test.each([
+  ["", "unexpected end of JSON input (<empty>)"],
+  ["{", "unexpected end of JSON input ({)"],
+  ['{"a":1,', 'unexpected end of JSON input ({"a":1,)'],
+  ['{"a":1,}', `invalid character '}' looking for beginning of object key string ({"a":1,})`],
+  ["{a:1}", "invalid character 'a' looking for beginning of object key string ({a:1})"],
+  ['{"a":tru}', `invalid character '}' in literal true (expecting 'e') ({"a":tru})`],
+  ['{"a":01}', `invalid character '1' after object key:value pair ({"a":01})`],
+  ['{"a":1.}', `invalid character '}' after decimal point in numeric literal ({"a":1.})`],
+  ['{"a":1ex}', `invalid character 'x' in exponent of numeric literal ({"a":1ex})`],
+  ['{"a":-}', `invalid character '}' in numeric literal ({"a":-})`],
+  ['{"a":"\u0001"}', `invalid character '\\x01' in string literal ({"a":"\u0001"})`],
+  ['{"a":"\\q"}', `invalid character 'q' in string escape code ({"a":"\\q"})`],
+  ['{"a":"\\u12x4"}', `invalid character 'x' in \\u hexadecimal character escape ({"a":"\\u12x4"})`],
+  ["{} x", "invalid character 'x' after top-level value ({} x)"],
+  ['{"a":1 "b":2}', `invalid character '"' after object key:value pair ({"a":1 "b":2})`],
+  ["[1 2]", "invalid character '2' after array element (5b3120325d)"],
+  ["{'a':1}", "invalid character '\\'' looking for beginning of object key string ({'a':1})"],
+  ["\ufeff{}", "invalid character 'ï' looking for beginning of value (efbbbf7b7d)"],
+  [
+    '{"metadata":{"name":"q"}} {"x":1}',
+    `invalid character '{' after top-level value ({"metadata":{"name":"q"}} {"x" ...)`,
+  ],
+  [
+    '{"apiVersion":5}',
+    'json: cannot unmarshal number into Go struct field .apiVersion of type string ({"apiVersion":5})',
+  ],
+  ['{"kind":["x"]}', 'json: cannot unmarshal array into Go struct field .kind of type string ({"kind":["x"]})'],
+  [
+    "5",
+    'json: cannot unmarshal number into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" } (35)',
+  ],
+])("%j cannot be read", async (text, words) => {
+  const message = `the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: ${words}`;
+  await expect(sent(configMap, text)).rejects.toMatchObject({ code: 400, message });
+});
+
+test("null is an object without members", async () => {
+  expect((await sent(configMap, "null")).object).toEqual((await sent(configMap, "{}")).object);
+  expect((await sent(configMap, "", "application/yaml")).object).toEqual((await sent(configMap, "{}")).object);
+});
+
+test("a number with a fraction or an exponent is no integer", async () => {
+  for (const source of ["3.0", "1e3", "0.0", "1E400", "3.5"]) {
+    await expect(sent(deployment, `{"spec":{"replicas":${source}}}`)).rejects.toMatchObject({
+      code: 400,
+      message: `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number ${source} into Go struct field DeploymentSpec.spec.replicas of type int32`,
+    });
+  }
+  const port = '{"spec":{"template":{"spec":{"containers":[{"name":"a:1.0,2e5"},{"ports":[{"containerPort":1.0}]}]}}}}';
+  await expect(sent(deployment, port)).rejects.toThrow(
+    /number 1\.0 into Go struct field ContainerPort\.spec\.template\.spec\.containers\.ports\.containerPort of type int32$/,
+  );
+  const surge = '{"spec":{"strategy":{"rollingUpdate":{"maxSurge": 3.0}}}}';
+  await expect(sent(deployment, surge)).rejects.toThrow(
+    /number 3\.0 into Go struct field RollingUpdateDeployment\.spec\.strategy\.rollingUpdate\.maxSurge of type int32$/,
+  );
+  const { object } = await sent(deployment, '{"spec":{"replicas":-0}}');
+  expect(Number((object as { spec: { replicas: number } }).spec.replicas)).toBeCloseTo(0);
+});
+
+test("a quantity keeps the form of its number", async () => {
+  const cpu = '{"spec":{"template":{"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":1e3,"x":1.0}}}]}}}}';
+  expect((await sent(deployment, cpu)).object).toMatchObject({
+    spec: { template: { spec: { containers: [{ resources: { limits: { cpu: "1e3", x: "1" } } }] } } },
+  });
+});
+
+test("base64 is stored in its one form", async () => {
+  const { object } = await sent(secret, '{"data":{"a":"aGl=","b":"YR==","c":"aG\\nk="}}');
+  expect(object).toMatchObject({ data: { a: "aGk=", b: "YQ==", c: "aGk=" } });
+  await expect(sent(secret, '{"data":{"a":"YQ==YQ=="}}')).rejects.toThrow(/illegal base64 data at input byte 4$/);
+});
+
+test("bytes that are no character, and halves of characters, become U+FFFD", async () => {
+  const odd = [0x22, 0xff, 0xe2, 0x82, 0x78, 0xc0, 0xaf, 0xed, 0xa0, 0x80, 0xf0, 0x9f, 0x98, 0xc3, 0xa9, 0x22];
+  expect(JSON.parse(utf8Text(Uint8Array.from(odd)))).toBe(
+    "\ufffd\ufffd\ufffdx\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffdé",
+  );
+  const { object } = await sent(configMap, '{"data":{"a":"\\ud83d","b":"\\ud83d\\ude00"}}');
+  expect(object).toMatchObject({ data: { a: "\ufffd", b: "😀" } });
+  await expect(readObject(configMap, Uint8Array.of(0x61, 0xff), "application/yaml", "Warn")).rejects.toMatchObject({
+    code: 400,
+  });
+});
+
+test("media types are those that upstream knows", async () => {
+  for (const type of ["application/x-yaml", "text/yaml", "text/plain", "application/json;x", "; x", "*/*"]) {
+    await expect(sent(configMap, "{}", type)).rejects.toMatchObject({ code: 415 });
+  }
+  for (const type of [
+    "application/json; charset=utf-8",
+    "APPLICATION/JSON",
+    'application/json; a="b c"',
+    "application/json;",
+  ]) {
+    expect(mediaTypeOf(type)).toBe("application/json");
+  }
+});
+
+test("YAML: each member that is set twice is a warning, and all together are one error", async () => {
+  const text = "metadata:\n  name: a\n  name: b\ndata:\n  k: '1'\n  k: '2'\nfoo: 1\n";
+  const { object, warnings } = await sent(configMap, text, "application/yaml");
+  expect(object).toMatchObject({ metadata: { name: "b" }, data: { k: "2" } });
+  expect(warnings).toEqual([
+    'line 3: key "name" already set in map',
+    'line 6: key "k" already set in map',
+    'unknown field "foo"',
+  ]);
+  await expect(readObject(configMap, bytes(text), "application/yaml", "Strict")).rejects.toThrow(
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key "name" already set in map\n  line 6: key "k" already set in map, unknown field "foo"',
+  );
+  await expect(sent(configMap, "data: {a: *nope}", "application/yaml")).rejects.toThrow(
+    "the object provided is unrecognized (must be of type ConfigMap): yaml: unknown anchor 'nope' referenced (646174613a207b613a202a6e6f70657d)",
+  );
+});
+
+test("text that costs much to read is refused soon", async () => {
+  const dear = ["- ".repeat(200_000), "[".repeat(200_000), "? ".repeat(200_000), "{a: ".repeat(200_000)];
+  for (const text of dear) {
+    await expect(sent(configMap, text, "application/yaml")).rejects.toMatchObject({ code: 400 });
+  }
+});
