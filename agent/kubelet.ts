@@ -115,6 +115,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const volumes = real
     ? podVolumes({
         folder: join(folder, "pods"),
+        memory: true,
         configMap: api.configMap,
         secret: api.secret,
         host: { ips: facts.ips },

@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { stopPrivate } from "#agent/runtime/containerd/private";
+import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
+import { dropMemory } from "#agent/volumes";
 import { sleep, systemClock } from "#base";
 import { createProgress } from "#cli";
 import { dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
+import { readNetwork } from "./network.ts";
 
 const patience = 20_000;
 
@@ -28,6 +30,9 @@ export async function down({ dataDir }: { dataDir: string }): Promise<number> {
     if (existsSync(home)) {
       progress.step("removing containers");
       await stopPrivate(join(home, "containerd"));
+      await dropMemory(join(home, "pods"));
+      const network = readNetwork(folder);
+      if (network) await removeCgroup(network.cgroupRoot);
       progress.done();
     }
   } finally {

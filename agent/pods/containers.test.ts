@@ -212,7 +212,14 @@ test("volumes that cannot be had hold the pod back; termination messages come fr
   const folder = await mkdtemp(join(tmpdir(), "skiff-pods-"));
   const cluster = makeCluster({
     volumes: (api) =>
-      podVolumes({ folder, configMap: api.configMap, secret: api.secret, host: { ips: [] }, allocatable: {} }),
+      podVolumes({
+        folder,
+        memory: false,
+        configMap: api.configMap,
+        secret: api.secret,
+        host: { ips: [] },
+        allocatable: {},
+      }),
   });
   const main = makeContainer("main", {
     command: ["sh", "-c", "cat /etc/settings/a > /dev/termination-log; exit 2"],

@@ -36,6 +36,7 @@ beforeAll(async () => {
     volumes: (api) =>
       podVolumes({
         folder: `${folder}/pods`,
+        memory: true,
         configMap: api.configMap,
         secret: api.secret,
         host: { ips: ["192.168.0.1"] },

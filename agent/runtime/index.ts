@@ -3,6 +3,9 @@
  * Drivers live in folders beside this file, each behind a door of its own. Nothing here knows a Kubernetes object
  * or decides when something runs: that is pods/.
  */
+
+export { removeCgroup } from "./cgroups.ts";
+export { isMountPoint, mountMemory, mountsBelow, unmountBelow } from "./mounts.ts";
 export {
   type AttachRequest,
   type CommandResult,

@@ -1,20 +1,20 @@
-import { execFile } from "node:child_process";
-import { chmod, chown, lstat, mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { isMountPoint, mountMemory, unmountBelow } from "#agent/runtime";
 import { type Pod, quantityValue, type Volume } from "#api";
 import { atomicWrite } from "./atomic.ts";
 import { VolumeError } from "./error.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { type PayloadSource, payloadOf } from "./payload.ts";
+import { plugins } from "./plugins.ts";
 
 export { VolumeError } from "./error.ts";
-
-const run = promisify(execFile);
 
 export interface VolumesOptions extends PayloadSource {
   /** Pods' folders lie below it, by uid. */
   folder: string;
+  /** Volumes with secrets or tokens are mounted in memory, which needs root. */
+  memory: boolean;
 }
 
 /** Where a volume lies on the host. */
@@ -40,28 +40,27 @@ export interface PodVolumes {
   list(): Promise<string[]>;
 }
 
+/** Whether it shows what must not lie on a disk. */
+const isSecret = ({ secret, projected }: Volume): boolean =>
+  secret !== undefined ||
+  (projected?.sources ?? []).some((source) => source.secret !== undefined || source.serviceAccountToken !== undefined);
+
 const shown = (volume: Volume): boolean =>
   !!(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
-
-/** Upstream's names of volume plugins, which are also names of folders. */
-const plugins: Record<string, string> = {
-  emptyDir: "kubernetes.io~empty-dir",
-  configMap: "kubernetes.io~configmap",
-  secret: "kubernetes.io~secret",
-  downwardAPI: "kubernetes.io~downward-api",
-  projected: "kubernetes.io~projected",
-};
 
 /** Volumes on this machine's disk. Memory-backed ones need root. */
 export function podVolumes(options: VolumesOptions): PodVolumes {
   const podFolder = (uid: string): string => join(options.folder, uid);
   const pathOf = (pod: Pod, volume: Volume): string => {
-    const kind = Object.keys(plugins).find((key) => volume[key as keyof Volume]) ?? "emptyDir";
-    return join(podFolder(pod.metadata.uid ?? ""), "volumes", plugins[kind] ?? "", volume.name);
+    const kinds = Object.keys(plugins) as (keyof typeof plugins)[];
+    const kind = kinds.find((key) => volume[key]) ?? "emptyDir";
+    return join(podFolder(pod.metadata.uid ?? ""), "volumes", plugins[kind], volume.name);
   };
   const show = async (pod: Pod, volume: Volume): Promise<void> => {
     const payload = await payloadOf(pod, volume, options);
-    await atomicWrite(pathOf(pod, volume), payload, pod.spec?.securityContext?.fsGroup);
+    const path = pathOf(pod, volume);
+    if (options.memory && isSecret(volume)) await inMemory(path);
+    await atomicWrite(path, payload, pod.spec?.securityContext?.fsGroup);
   };
 
   const mountOne = async (pod: Pod, volume: Volume): Promise<Mounted> => {
@@ -105,9 +104,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
     refresh: (pod) => each(pod, async (volume) => (shown(volume) ? show(pod, volume) : undefined)),
     unmount: async (uid) => {
       const folder = podFolder(uid);
-      const mounts = (await readFile("/proc/mounts", "utf8").catch(() => "")).split("\n");
-      const below = mounts.map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${folder}/`));
-      for (const path of below.reverse()) await run("umount", [path]);
+      await unmountBelow(folder);
       await rm(folder, { recursive: true, force: true });
       options.tokens?.forget(uid);
     },
@@ -115,16 +112,24 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
   };
 }
 
+/** Has the folder in memory. One that an earlier version filled on the disk stays there: containers may have it. */
+async function inMemory(path: string): Promise<void> {
+  if (await isMountPoint(path)) return;
+  await mkdir(path, { recursive: true, mode: 0o755 });
+  if ((await readdir(path)).length > 0) return;
+  await mountMemory(path, ["mode=0755"]);
+}
+
 async function mountEmptyDir(path: string, { emptyDir = {} }: Volume, group: number | undefined): Promise<void> {
   const { medium = "", sizeLimit } = emptyDir;
   if (medium !== "" && medium !== "Memory") {
     throw new VolumeError(`emptyDir medium ${medium} is not supported by this node`);
   }
-  if (await lstat(path).catch(() => undefined)) return;
+  // What lay in memory does not outlive the machine's next start, but its folder does.
+  if ((await lstat(path).catch(() => undefined)) && (medium === "" || (await isMountPoint(path)))) return;
   await mkdir(path, { recursive: true });
   if (medium === "Memory") {
-    const size = sizeLimit === undefined ? [] : ["-o", `size=${quantityValue(sizeLimit)}`];
-    await run("mount", ["-t", "tmpfs", ...size, "tmpfs", path]);
+    await mountMemory(path, sizeLimit === undefined ? [] : [`size=${quantityValue(sizeLimit)}`]);
   }
   await chmod(path, group === undefined ? 0o777 : 0o2777);
   if (group !== undefined) await chown(path, -1, group);

@@ -40,6 +40,7 @@ function setting() {
   });
   const volumes = podVolumes({
     folder: join(folder, "pods"),
+    memory: false,
     configMap: async (namespace, name) => configMaps[`${namespace}/${name}`],
     secret: async (namespace, name) => secrets[`${namespace}/${name}`],
     host: { ips: ["10.0.0.1"] },

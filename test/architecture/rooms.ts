@@ -131,6 +131,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/auth/service-account",
       "agent/host",
       "agent/runtime/containerd",
+      "agent/volumes",
     ],
     uses: ["node:*"],
   },
@@ -203,7 +204,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: ["lib/base", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
     uses: ["node:*", "@grpc/grpc-js", "protobufjs"],
   },
-  "agent/volumes": { sees: [...agentParts], uses: ["node:*"] },
+  "agent/volumes": { sees: [...agentParts, "agent/runtime"], uses: ["node:*"] },
   "agent/probes": {
     sees: [...agentParts, "agent/runtime"],
     uses: ["node:*", "@grpc/grpc-js", "protobufjs/minimal.js"],

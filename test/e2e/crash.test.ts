@@ -1,11 +1,9 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { configMap as configMaps, type Pod, pod as pods } from "#api";
 import { isReason } from "#base";
-import { type HttpClient, httpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { connect, isReady, until } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
 import { skiffDown } from "./skiff.ts";
 
@@ -25,30 +23,10 @@ afterAll(async () => {
 const start = (dataDir?: string) =>
   startSkiff(["--runtime", "containerd", "--registry-mirror", `docker.io=http://${registry.address}`], dataDir);
 
-function connect(): HttpClient {
-  const read = (file: string) => readFileSync(join(skiff.dataDir, "pki", file), "utf8");
-  const { server } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { server: string };
-  return httpClient({ server, ca: read("ca.crt"), certificate: { cert: read("admin.crt"), key: read("admin.key") } });
-}
-
-async function until<T>(what: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-const runs = ({ status }: Pod) =>
-  status?.phase === "Running" &&
-  status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
-
 test("kill -9 under a thousand creates loses nothing that was acknowledged and disturbs no pod", {
   timeout: 120_000,
 }, async () => {
-  let client = connect();
+  let client = connect(skiff.dataDir);
   const spec = {
     containers: [{ name: "main", image: "busybox", command: ["sleep", "100000"] }],
     terminationGracePeriodSeconds: 1,
@@ -58,7 +36,7 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
   );
   const before = await until(async () => {
     const pod = await client.get(pods, { namespace: "default", name: "steady" });
-    return runs(pod) && pod;
+    return isReady(pod) && pod;
   });
   const { revision } = await client.list(configMaps, { namespace: "default" });
 
@@ -79,7 +57,7 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
   expect(acknowledged.size).toBeLessThan(1000);
 
   skiff = await start(skiff.dataDir);
-  client = connect();
+  client = connect(skiff.dataDir);
   const { items } = await client.list(configMaps, { namespace: "default" });
   const there = new Map(items.map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
   for (const [name, at] of acknowledged) expect(there.get(name), name).toBe(at);
@@ -100,7 +78,7 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
 
   const after = await until(async () => {
     const pod = await client.get(pods, { namespace: "default", name: "steady" });
-    return runs(pod) && pod;
+    return isReady(pod) && pod;
   });
   expect(after.status?.containerStatuses?.map(({ containerID, restartCount }) => [containerID, restartCount])).toEqual(
     before.status?.containerStatuses?.map(({ containerID, restartCount }) => [containerID, restartCount]),

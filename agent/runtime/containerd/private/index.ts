@@ -3,6 +3,8 @@
  * detached so that containers outlive the agent, found again by the next one, ended by `skiff down`. It never
  * touches the system's containerd.
  */
+
+export { removeCgroup } from "#agent/runtime";
 export { type BridgeState, lookAfterBridge } from "./bridge.ts";
 export {
   mirrorFiles,

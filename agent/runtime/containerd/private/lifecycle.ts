@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { unmountBelow } from "#agent/runtime";
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import { criClient } from "../cri-client.ts";
 import { importImage } from "../import.ts";
@@ -94,16 +95,24 @@ export async function keepPrivate(options: PrivateOptions, clock: Clock, signal:
 /** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. Repeatable. */
 export async function stopPrivate(folder: string): Promise<void> {
   const paths = privatePaths(folder);
-  const pid = await findProcess(paths.config);
+  const pid = await runningProcess(paths);
   if (pid !== undefined) {
     await removeAllPods(paths.socket);
     await endProcess(pid);
   }
-  const mounts = (await readFile("/proc/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
-  // Inner mounts stand later in the list than what they are mounted on.
-  for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse())
-    await run("umount", ["-l", mount]);
+  await unmountBelow(folder, true);
   await removeBridge(paths);
+}
+
+/** The containerd of this folder. One that has fallen is started again: without it its containers would run on. */
+async function runningProcess(paths: PrivatePaths): Promise<number | undefined> {
+  const pid = await findProcess(paths.config);
+  if (pid !== undefined) return pid;
+  const hasPods = await readdir(`${paths.folder}/state/io.containerd.runtime.v2.task/k8s.io`).catch(() => []);
+  if (hasPods.length === 0) return undefined;
+  const started = await startProcess(paths.config, paths.log);
+  await waitUntilReady(paths.socket, started, paths.log);
+  return started;
 }
 
 /** The bridge that the network's configuration names, unless interfaces of others are in it. */

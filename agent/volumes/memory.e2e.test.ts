@@ -1,0 +1,78 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, statfs, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { mountsBelow } from "#agent/runtime";
+import type { Pod, Volume } from "#api";
+import { dropMemory, type PodVolumes, podVolumes } from "./index.ts";
+
+/** What statfs(2) calls tmpfs. */
+const tmpfs = 0x01021994;
+
+let folder = "";
+let volumes: PodVolumes;
+beforeEach(async () => {
+  // A blank, since /proc/mounts spells it in another way.
+  folder = await mkdtemp(join(tmpdir(), "skiff memory-"));
+  const secret = { metadata: { name: "s" }, data: { word: Buffer.from("hush").toString("base64") } };
+  volumes = podVolumes({
+    folder: join(folder, "pods"),
+    memory: true,
+    configMap: async (_namespace, name) => ({ metadata: { name }, data: { plain: "text" } }),
+    secret: async () => secret,
+    host: { ips: [] },
+    allocatable: {},
+    tokens: { get: async () => "a token", forget: () => {} },
+  });
+});
+afterEach(async () => {
+  for (const path of await mountsBelow(folder)) execFileSync("umount", [path]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+const all: Volume[] = [
+  { name: "secret", secret: { secretName: "s" } },
+  { name: "token", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } },
+  { name: "mixed", projected: { sources: [{ configMap: { name: "c" } }, { secret: { name: "s" } }] } },
+  { name: "memory", emptyDir: { medium: "Memory" } },
+  { name: "config", configMap: { name: "c" } },
+  { name: "plain", projected: { sources: [{ configMap: { name: "c" } }] } },
+  { name: "scratch", emptyDir: {} },
+];
+const pod: Pod = { metadata: { name: "p", namespace: "n", uid: "u1" }, spec: { containers: [], volumes: all } };
+
+const inMemory = async (mounted: Record<string, { path: string }>): Promise<string[]> => {
+  const names: string[] = [];
+  for (const [name, { path }] of Object.entries(mounted)) if ((await statfs(path)).type === tmpfs) names.push(name);
+  return names;
+};
+
+test("secrets and tokens lie in memory, and come again after the machine's next start", async () => {
+  const mounted = await volumes.mount(pod);
+  const expected = ["secret", "token", "mixed", "memory"];
+  expect(await inMemory(mounted)).toEqual(expected);
+  expect(await readFile(join(mounted["secret"]!.path, "word"), "utf8")).toBe("hush");
+  await writeFile(join(mounted["memory"]!.path, "file"), "x");
+  await volumes.refresh(pod);
+  await volumes.mount(pod);
+  expect((await mountsBelow(folder)).length).toBe(4);
+  expect(await readFile(join(mounted["memory"]!.path, "file"), "utf8")).toBe("x");
+  // The machine starts again: folders stay, what was mounted is gone.
+  for (const path of await mountsBelow(folder)) execFileSync("umount", [path]);
+  expect(spawnSync("grep", ["-rq", "hush", folder]).status).toBe(1);
+  expect(await inMemory(await volumes.mount(pod))).toEqual(expected);
+  expect(await readFile(join(mounted["secret"]!.path, "word"), "utf8")).toBe("hush");
+  await volumes.unmount("u1");
+  expect(await mountsBelow(folder)).toEqual([]);
+});
+
+test("what an earlier version kept on the disk stays while it is used, and goes with the cluster", async () => {
+  const old = join(folder, "pods", "u1", "volumes", "kubernetes.io~secret", "secret");
+  await mkdir(old, { recursive: true });
+  await writeFile(join(old, "..data"), "");
+  await volumes.mount({ ...pod, spec: { containers: [], volumes: [all[3]!] } });
+  await dropMemory(join(folder, "pods"));
+  expect(await mountsBelow(folder)).toEqual([]);
+  expect(await inMemory(await volumes.mount(pod))).toContain("secret");
+});

@@ -1,0 +1,8 @@
+/** Upstream's names of volume plugins, which are also names of folders. */
+export const plugins = {
+  emptyDir: "kubernetes.io~empty-dir",
+  configMap: "kubernetes.io~configmap",
+  secret: "kubernetes.io~secret",
+  downwardAPI: "kubernetes.io~downward-api",
+  projected: "kubernetes.io~projected",
+} as const;
