@@ -46,11 +46,11 @@ export function statusOf(error: unknown): Status {
   };
 }
 
-/** A refusal as an answer, in the encoding that the client asked for, with what it is warned of besides. */
-export function refusal(error: unknown, request?: ApiRequest, warnings: readonly string[] = []): ApiResponse {
+/** A refusal as an answer, in the encoding that the client asked for. */
+export function refusal(error: unknown, request?: ApiRequest): ApiResponse {
   const status = statusOf(error);
   const retry = status.details?.retryAfterSeconds;
-  const headers = { ...(retry === undefined ? {} : { "retry-after": String(retry) }), ...warningHeader(warnings) };
+  const headers: ApiResponse["headers"] = retry === undefined ? {} : { "retry-after": String(retry) };
   return printed(status.code ?? 500, request ? refusalFormat(request) : { encoding: "json" }, status, headers);
 }
 
@@ -64,13 +64,33 @@ function refusalFormat(request: ApiRequest): Format {
   }
 }
 
-/** Warnings in the form of the Warning header (RFC 7234), as upstream prints them. */
-export const warningHeader = (warnings: readonly string[]): ApiResponse["headers"] =>
-  warnings.length === 0
-    ? {}
-    : {
-        warning: [...new Set(warnings)].map((text) => `299 - "${text.replace(/[\\"]/g, "\\$&").replace(/\s+/g, " ")}"`),
-      };
+/** Characters of all warnings together, beyond which each is cut to the second number and the last are left out. */
+const mostWarned = 4096;
+const mostEach = 256;
+
+/** An answer with warnings in the form of the Warning header (RFC 7234), each once, as upstream prints them. */
+export function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiResponse {
+  if (warnings.length === 0) return response;
+  const texts = [...new Set(warnings)];
+  const warning = withinLimits(texts).map(
+    (text) => `299 - "${text.replace(/[\\"]/g, "\\$&").replace(/\p{Cc}+/gu, " ")}"`,
+  );
+  return { ...response, headers: { ...response.headers, warning } };
+}
+
+function withinLimits(texts: readonly string[]): string[] {
+  const characters = texts.map((text) => [...text]);
+  if (characters.reduce((sum, { length }) => sum + length, 0) <= mostWarned) return [...texts];
+  let written = 0;
+  const kept: string[] = [];
+  for (const text of characters) {
+    if (written >= mostWarned) break;
+    const cut = text.slice(0, mostEach);
+    written += cut.length;
+    kept.push(cut.join(""));
+  }
+  return kept;
+}
 
 async function* yamlOf(value: unknown): AsyncGenerator<Uint8Array> {
   const { printYaml } = await yaml();
@@ -126,13 +146,12 @@ export function objectAnswer(
 ): ApiResponse {
   const { kind, storageKind } = call.resource;
   const format = formatOf(request);
-  const headers = warningHeader(call.warnings);
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
     const body = served(kind, bytesAs(kind, storageKind, found.entry));
-    return { status, headers: { "content-type": jsonType, ...headers }, body };
+    return { status, headers: { "content-type": jsonType }, body };
   }
   const object = found.object ?? objectAs(kind, storageKind, found.entry!);
-  return printed(status, format, shown(kind, object, format, request, call.server.clock.now()), headers);
+  return printed(status, format, shown(kind, object, format, request, call.server.clock.now()));
 }
 
 /** The name of a list's kind. */

@@ -3,7 +3,7 @@ import type { User } from "#auth";
 import { isApiError, messageOf } from "#base";
 import type { Client } from "#client";
 import type { Change } from "#store";
-import { refusal, statusOf } from "./answer.ts";
+import { refusal, statusOf, withWarnings } from "./answer.ts";
 import { audit, type Trail } from "./audit.ts";
 import { discovery } from "./discovery.ts";
 import { dispatch, methodNotAllowed, pageNotFound } from "./dispatch.ts";
@@ -79,8 +79,8 @@ export function apiServer(options: ServerOptions): ApiServer {
   };
 
   /** Answers what was thrown on the way of one request, and logs what was meant for no client. */
-  const failed = (request: ApiRequest, error: unknown, warnings: readonly string[]): ApiResponse => {
-    const response = refusal(error, request, warnings);
+  const failed = (request: ApiRequest, error: unknown): ApiResponse => {
+    const response = refusal(error, request);
     if (response.status >= 500 && response.status !== 501 && response.status !== 504) {
       const { method, path } = request;
       server.log.error("a request failed", { method, path, error: messageOf(error), ...causeOf(error) });
@@ -95,11 +95,11 @@ export function apiServer(options: ServerOptions): ApiServer {
         const info = requestInfo(request, isPart);
         const response = await answer(request, info, trail).catch((error: unknown) => {
           trail.refused = statusOf(error);
-          return failed(request, error, trail.warnings);
+          return failed(request, error);
         });
-        return audit(server, { request, info, trail }, response);
+        return audit(server, { request, info, trail }, withWarnings(response, trail.warnings));
       } catch (error) {
-        return failed(request, error, []);
+        return failed(request, error);
       }
     },
     client: (user) => localClient(server, user),

@@ -4,7 +4,17 @@ import { Exists } from "#store";
 import { accessContext, answerQuestion } from "./access.ts";
 import { keyOf, objectAs } from "./objects.ts";
 import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
-import { atRevision, commit, contentOf, place, refuse, setDefaults, type WithStatus, type Written } from "./write.ts";
+import {
+  atRevision,
+  commit,
+  contentOf,
+  dedupOwners,
+  place,
+  refuse,
+  setDefaults,
+  type WithStatus,
+  type Written,
+} from "./write.ts";
 
 const nameAttempts = 8;
 const longestBase = 58;
@@ -21,6 +31,7 @@ export async function createObject(call: Call, object: KubernetesObject): Promis
     throw badRequest("resourceVersion should not be set on objects to be created");
   }
   place(call, object);
+  dedupOwners(call, object, "");
   systemFields(call, object);
   const status = kind.subresources?.["status"];
   if (status?.type === "status" && !kind.keepsStatusOnCreate) delete (object as WithStatus).status;
@@ -53,10 +64,14 @@ async function createNamed(call: Call, object: KubernetesObject, access: AccessC
   const name = object.metadata.name ?? "";
   const request = admissionRequest(call, "CREATE", { object });
   await mutate(server, request);
+  dedupOwners(call, object, "admission");
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
     await kind.guard?.(object, undefined, access);
-    kind.prepareForCreate?.(object, { now: server.clock.now() });
+    kind.prepareForCreate?.(object, {
+      now: server.clock.now(),
+      warn: (text) => call.warnings.push(text),
+    });
     const errors = [...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])];
     refuse(kind, name, [...validateObjectMeta(kind, object.metadata), ...errors]);
     call.warnings.push(...(kind.warnings?.(object, undefined) ?? []));

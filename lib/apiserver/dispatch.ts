@@ -51,6 +51,7 @@ export async function dispatch(
   const resource = server.registry.find(info.group, info.version, info.plural);
   if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) throw resourceNotFound();
   const { kind } = resource;
+  if (kind.deprecation !== undefined) warnings.push(kind.deprecation);
   const cluster = kind.scope === "Cluster";
   const call: Call = {
     server,

@@ -107,6 +107,12 @@ export interface Call {
   warnings: string[];
 }
 
+/** A patch that is applied again after a lost race warns again: what it said before goes. */
+export function replaceWarnings(call: Call, warnings: readonly string[]): void {
+  const { deprecation } = call.resource.kind;
+  call.warnings.splice(0, call.warnings.length, ...(deprecation === undefined ? [] : [deprecation]), ...warnings);
+}
+
 export const kindOf = (call: Call): Kind => call.resource.kind;
 export const named = (kind: Kind): { group: string; resource: string } => ({
   group: kind.group,

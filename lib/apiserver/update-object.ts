@@ -9,6 +9,7 @@ import {
   atRevision,
   commit,
   contentOf,
+  dedupOwners,
   mayGo,
   place,
   refuse,
@@ -45,6 +46,8 @@ export interface UpdateOptions {
   create?: () => KubernetesObject;
   /** The uid that the stored object must have; any where it is undefined. */
   uid?: string | undefined;
+  /** What is wanted was made of the stored object by a patch, not sent whole. */
+  patches?: true;
   /**
    * Where the standard strategy does not apply the object comes as it should be: by a `scale` it is checked like any
    * update, by an `action` the action has checked it.
@@ -90,9 +93,11 @@ async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Pro
   const current = objectAs(kind, resource.storageKind, entry);
   const next = await options.next(current);
   checkIdentity(call, next, current, options);
+  if (!options.patches) dedupOwners(call, next, "");
   prepareUpdate(call, next, current, options);
   const request = admissionRequest(call, "UPDATE", { object: next, previous: current });
   await mutate(server, request);
+  dedupOwners(call, next, "admission");
   // What was prepared is taken back only when the write surely does not stand; repair finds the rest.
   let outcome: "refused" | "unknown" | "stands" = "refused";
   try {
@@ -224,5 +229,6 @@ function checkUpdate(call: Call, next: KubernetesObject, current: KubernetesObje
   if (part?.type === "status" || part?.type === "part") errors.push(...(part.validate?.(next, current) ?? []));
   else errors.push(...(kind.validate?.(next) ?? []), ...(kind.validateUpdate?.(next, current) ?? []));
   refuse(kind, call.name, errors);
-  call.warnings.push(...(kind.warnings?.(next, current) ?? []));
+  if (part?.type === "status") call.warnings.push(...(part.warnings?.(next) ?? []));
+  else if (part?.type !== "part") call.warnings.push(...(kind.warnings?.(next, current) ?? []));
 }

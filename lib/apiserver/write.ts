@@ -1,5 +1,5 @@
 import { applyDefaults, type FieldError, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
-import { badRequest, invalid } from "#base";
+import { badRequest, invalid, stringifyJson } from "#base";
 import type { Conflict, Entry, Exists, Write } from "#store";
 import { bodyOf, indexOf, schemaOf } from "./objects.ts";
 import { type Call, kindOf } from "./server.ts";
@@ -39,6 +39,29 @@ export function place(call: Call, object: KubernetesObject): void {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
   metadata.namespace = call.namespace;
+}
+
+/**
+ * Leaves of equal owner references one, and warns of the others in upstream's words: `when` is "" for what was sent,
+ * or says after what they were seen.
+ */
+export function dedupOwners(call: Call, { metadata }: KubernetesObject, when: "" | "admission"): void {
+  const { ownerReferences: owners } = metadata;
+  if (!owners || owners.length < 2) return;
+  const known = new Set<string>();
+  const extra: string[] = [];
+  const kept = owners.filter((owner) => {
+    const { apiVersion, kind, name, uid, controller, blockOwnerDeletion } = owner;
+    const whole = stringifyJson([apiVersion, kind, name, uid, controller ?? null, blockOwnerDeletion ?? null]);
+    if (known.has(whole)) extra.push(uid);
+    return known.size < known.add(whole).size;
+  });
+  if (extra.length === 0) return;
+  const seen = when === "" ? "" : " after mutating admission happens";
+  call.warnings.push(
+    `.metadata.ownerReferences contains duplicate entries${seen}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${extra.join(", ")}`,
+  );
+  metadata.ownerReferences = kept;
 }
 
 /** Puts an object's body into a write. */

@@ -1,6 +1,6 @@
 /** What Deployments and ReplicaSets ask of a selector and a pod template. */
 import type { PodTemplateSpec } from "../core/index.ts";
-import { validatePodTemplate } from "../core/pod/index.ts";
+import { podWarnings, validatePodTemplate } from "../core/pod/index.ts";
 import {
   dnsLabelErrors,
   type FieldError,
@@ -9,6 +9,7 @@ import {
   type LabelSelector,
   matches,
   notSupported,
+  type ObjectMeta,
   requiredValue,
   requirementsOf,
   validateLabelSelector,
@@ -48,8 +49,23 @@ export function validateTemplate(
   return [...errors, forbiddenValue(`${path}.spec.activeDeadlineSeconds`, why)];
 }
 
+/** Warnings about a new object's name and about a template that is new; what does not raise the generation has none. */
+export function templateWarnings(object: Templated, previous: Templated | undefined): string[] {
+  const { metadata, spec } = object;
+  const isNew = !previous || metadata.generation !== previous.metadata.generation;
+  return [
+    ...(previous ? [] : hostnameWarnings(metadata.name)),
+    ...(isNew && spec?.template ? podWarnings(spec.template, "spec.template") : []),
+  ];
+}
+
+interface Templated {
+  metadata: ObjectMeta;
+  spec?: { template?: PodTemplateSpec | undefined } | undefined;
+}
+
 /** A warning for names that pods' host names are made from. */
-export function hostnameWarnings(name: string | undefined): string[] {
+function hostnameWarnings(name: string | undefined): string[] {
   const wrong = dnsLabelErrors(name ?? "");
   if (wrong.length === 0) return [];
   const why = "this is used in Pod names and hostnames, which can result in surprising behavior";

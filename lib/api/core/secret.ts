@@ -38,6 +38,7 @@ export const secret = defineKind<Secret>({
   scope: "Namespaced",
   schema: Secret,
   defaults: takeStringData,
+  warnings: ({ type, data }) => (type === "kubernetes.io/tls" ? tlsWarnings(data) : []),
   validate,
   validateUpdate(next, previous) {
     const errors = validateImmutable(next.type, previous.type, "type");
@@ -112,4 +113,38 @@ function validateJson(data: Readonly<Record<string, string>>, key: string): Fiel
   } catch (error) {
     return [invalidValue(`data[${key}]`, "<secret contents redacted>", messageOf(error))];
   }
+}
+
+/** The types of the PEM blocks in a text. */
+const blocksOf = (text: string): string[] =>
+  [...text.matchAll(/^-----BEGIN ([^-\r\n]+)-----\r?$[\s\S]*?^-----END \1-----\r?$/gm)].map(([, type]) => type!);
+
+/**
+ * What crypto/tls says of a certificate and a key that cannot be used for their form. Whether they parse and belong
+ * together is not looked at here.
+ */
+function tlsWarnings(data: Readonly<Record<string, string>> = {}): string[] {
+  const certificates = blocksOf(fromBase64(data["tls.crt"] ?? ""));
+  const keys = blocksOf(fromBase64(data["tls.key"] ?? ""));
+  const isKey = (type: string) => type === "PRIVATE KEY" || type.endsWith(" PRIVATE KEY");
+  if (certificates.length === 0) return ["tls: failed to find any PEM data in certificate input"];
+  if (!certificates.includes("CERTIFICATE")) {
+    if (certificates.length === 1 && certificates[0]!.endsWith("PRIVATE KEY")) {
+      return [
+        "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched",
+      ];
+    }
+    const skipped = `[${certificates.join(" ")}]`;
+    return [
+      `tls: failed to find "CERTIFICATE" PEM block in certificate input after skipping PEM blocks of the following types: ${skipped}`,
+    ];
+  }
+  if (keys.length === 0) return ["tls: failed to find any PEM data in key input"];
+  if (keys.some(isKey)) return [];
+  if (keys.length === 1 && keys[0] === "CERTIFICATE") {
+    return ["tls: found a certificate rather than a key in the PEM for the private key"];
+  }
+  return [
+    `tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of the following types: [${keys.join(" ")}]`,
+  ];
 }

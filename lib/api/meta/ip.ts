@@ -94,6 +94,29 @@ export function canonicalIp(text: string): string | undefined {
   return found && formatIp(found);
 }
 
+/** A warning where an address is valid but not as others would write it; none for what is no address. */
+export function ipWarnings(field: string, value: string): string[] {
+  const ip = parseIp(value);
+  if (!ip || formatIp(ip) === value) return [];
+  const shown = `"${value}"`;
+  if (ip.version === 4) return [`${field}: non-standard IP address ${shown} is invalid: use "${formatIp(ip)}"`];
+  return [`${field}: IPv6 address ${shown} should be in RFC 5952 canonical format ("${formatIp(ip)}")`];
+}
+
+/** As ipWarnings, for blocks, and where there are bits beyond the prefix. */
+export function cidrWarnings(field: string, value: string): string[] {
+  const cidr = parseCidr(value);
+  if (!cidr) return [];
+  const block = formatCidr({ ...cidr, value: maskedBy(cidr, cidr.prefix) });
+  if (cidr.value !== maskedBy(cidr, cidr.prefix)) {
+    const single = `${formatIp(cidr)}/${bitsOf(cidr.version)}`;
+    return [`${field}: CIDR value "${value}" is ambiguous in this context (should be "${block}" or "${single}"?)`];
+  }
+  if (block === value) return [];
+  if (cidr.version === 4) return [`${field}: non-standard CIDR value "${value}" is invalid: use "${block}"`];
+  return [`${field}: IPv6 CIDR value "${value}" should be in RFC 5952 canonical format ("${block}")`];
+}
+
 const bitsOf = (version: 4 | 6): number => (version === 4 ? 32 : 128);
 const maskedBy = ({ version, value }: Ip, prefix: number): bigint => {
   const rest = BigInt(bitsOf(version) - prefix);

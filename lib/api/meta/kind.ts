@@ -30,6 +30,8 @@ export interface Column<T> {
 export interface HookContext {
   /** Milliseconds. */
   now: number;
+  /** Warns the client. */
+  warn?: (text: string) => void;
 }
 
 /** The status subresource: writes to it keep everything else of the stored object, writes to the object keep the status. */
@@ -38,6 +40,8 @@ export interface StatusSubresource<T> {
   /** After the stored object's spec has been put back: what else a status write may not change. */
   prepare?(next: T, previous: T): void;
   validate?(next: T, previous: T): FieldError[];
+  /** As those of the kind, for a status write. */
+  warnings?(next: T): string[];
 }
 
 /** The scale subresource, autoscaling/v1 Scale in and out. */
@@ -134,8 +138,10 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   name?: NameRule;
   /** Fills absent fields. Static defaults are facts of the fields (`default`) and are applied before this runs. */
   defaults?(object: T): void;
-  /** Warnings for the client, each at most 120 characters, without a prefix. */
+  /** Warnings for the client, without a prefix. `previous` is absent for a new object. */
   warnings?(object: T, previous: T | undefined): string[];
+  /** A warning for all that is asked of the kind, as it is deprecated. */
+  deprecation?: string;
   validate?(object: T): FieldError[];
   /** What only a new object must fulfil; `validate` has already run. */
   validateCreate?(object: T): FieldError[];

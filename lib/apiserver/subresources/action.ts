@@ -1,7 +1,7 @@
 import type { ActionSubresource, KubernetesObject } from "#api/meta";
 import { badRequest, clone, internalError } from "#base";
 import { readObject } from "#wire";
-import { json, warningHeader } from "../answer.ts";
+import { json } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Call } from "../server.ts";
@@ -47,5 +47,5 @@ export async function action(
   call.warnings.push(...sent.warnings);
   await act(call, part, sent.object as unknown as KubernetesObject);
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
-  return json(201, status, warningHeader(call.warnings));
+  return json(201, status);
 }

@@ -2,7 +2,7 @@ import type { KubernetesObject, QuestionSubresource } from "#api/meta";
 import { internalError, notFound } from "#base";
 import { readObject } from "#wire";
 import { accessContext } from "../access.ts";
-import { formatOf, printed, shown, warningHeader } from "../answer.ts";
+import { formatOf, printed, shown } from "../answer.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
@@ -48,5 +48,5 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
   const format = formatOf(request);
   const body = shown(kind, answer, format, request, call.server.clock.now());
-  return printed(201, format, body, warningHeader(call.warnings));
+  return printed(201, format, body);
 }

@@ -1,12 +1,12 @@
 import type { KubernetesObject, ScaleSubresource } from "#api/meta";
 import { clone, conflict, internalError, notFound } from "#base";
 import { readObject } from "#wire";
-import { formatOf, printed, shown, warningHeader } from "../answer.ts";
+import { formatOf, printed, shown } from "../answer.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf, named, readEntry } from "../server.ts";
+import { type Call, kindOf, named, readEntry, replaceWarnings } from "../server.ts";
 import { checkSent, updateObject } from "../update-object.ts";
 import { patchOptions, readPatch } from "../verbs/patch.ts";
 
@@ -41,7 +41,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
   const answer = (object: KubernetesObject) => {
     const format = formatOf(request);
     const body = shown(form.kind, scaleOf(part, object), format, request, call.server.clock.now());
-    return printed(200, format, body, warningHeader(call.warnings));
+    return printed(200, format, body);
   };
   if (request.method === "GET" || request.method === "HEAD") {
     const entry = await readEntry(call.server, call.resource.type, keyOf(call.namespace, call.name));
@@ -94,7 +94,7 @@ async function wantedScale(
   const apply = readPatch(body, request.headers["content-type"], options.fieldValidation);
   return (current) => {
     const { object, warnings } = apply(form.kind, scaleOf(part, current));
-    call.warnings.splice(0, call.warnings.length, ...warnings);
+    replaceWarnings(call, warnings);
     return object as ScaleObject;
   };
 }

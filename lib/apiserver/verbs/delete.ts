@@ -2,7 +2,7 @@ import { decode, type Kind, messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
-import { json, listKind, objectAnswer, warningHeader } from "../answer.ts";
+import { json, listKind, objectAnswer } from "../answer.ts";
 import { typed } from "../objects.ts";
 import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.ts";
 import { type Removed, removedStatus, removeObject } from "../remove.ts";
@@ -39,8 +39,7 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   const removed = await removeObject(call, options);
   const kind = kindOf(call);
   call.warnings.push(...deleteWarnings(kind, options));
-  if (removed.gone && !kind.deleteReturnsObject)
-    return json(200, removedStatus(kind, removed.object), warningHeader(call.warnings));
+  if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
   // Upstream's rule: accepted where the client has asked for its dependents to be waited for, or for the old form of it.
   const accepted = !removed.gone && (options.propagation === "Foreground" || options.cascades);
   return objectAnswer(call, request, accepted ? 202 : 200, removed.gone ? { object: removed.object } : removed);
@@ -74,8 +73,8 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   const items = removed.flatMap((one) => (one ? [typed(resource.kind, one.object)] : []));
-  const headers = warningHeader(deleteWarnings(resource.kind, options));
-  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items }, headers);
+  call.warnings.push(...deleteWarnings(resource.kind, options));
+  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items });
 }
 
 /** Somebody else may have deleted it meanwhile; that is as good. */

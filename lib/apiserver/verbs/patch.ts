@@ -25,7 +25,7 @@ import { objectAnswer } from "../answer.ts";
 import { typed } from "../objects.ts";
 import { type WriteOptions, writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf } from "../server.ts";
+import { type Call, kindOf, replaceWarnings } from "../server.ts";
 import { nameless, updateObject } from "../update-object.ts";
 
 /** A patch that has been read: makes the wanted object of the stored one. */
@@ -109,9 +109,10 @@ export async function patch(call: Call, request: ApiRequest): Promise<ApiRespons
   const apply = readPatch(await request.body(), request.headers["content-type"], options.fieldValidation);
   call.dryRun = options.dryRun;
   const written = await updateObject(call, {
+    patches: true,
     next(current) {
       const { object, warnings } = apply(kindOf(call), current);
-      call.warnings.splice(0, call.warnings.length, ...warnings);
+      replaceWarnings(call, warnings);
       return object;
     },
   });

@@ -13,7 +13,7 @@ import {
   percentErrors,
   validateImmutable,
 } from "../../meta/index.ts";
-import { checkCounts, hostnameWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
+import { checkCounts, templateWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
 import { templateColumns } from "../template-columns.ts";
 import { Deployment, type DeploymentSpec, type DeploymentStrategy } from "./schema.ts";
 
@@ -37,7 +37,7 @@ export const deployment = defineKind<Deployment>({
   prepareForUpdate(next, previous) {
     if (next.spec?.template?.spec) dropDisabled(next.spec.template.spec, previous.spec?.template?.spec);
   },
-  warnings: ({ metadata }, previous) => (previous ? [] : hostnameWarnings(metadata.name)),
+  warnings: templateWarnings,
   validate: ({ spec }) => validateSpec(spec ?? ({} as DeploymentSpec)),
   validateUpdate: (next, previous) => validateImmutable(next.spec?.selector, previous.spec?.selector, "spec.selector"),
   subresources: {

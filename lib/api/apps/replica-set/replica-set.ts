@@ -8,7 +8,7 @@ import {
   nameColumn,
   validateImmutable,
 } from "../../meta/index.ts";
-import { checkCounts, hostnameWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
+import { checkCounts, templateWarnings, validateSelector, validateTemplate } from "../pod-template.ts";
 import { templateColumns } from "../template-columns.ts";
 import { ReplicaSet } from "./schema.ts";
 
@@ -34,7 +34,7 @@ export const replicaSet = defineKind<ReplicaSet>({
   prepareForUpdate(next, previous) {
     if (next.spec?.template?.spec) dropDisabled(next.spec.template.spec, previous.spec?.template?.spec);
   },
-  warnings: ({ metadata }, previous) => (previous ? [] : hostnameWarnings(metadata.name)),
+  warnings: templateWarnings,
   validate({ spec }) {
     const errors = checkNonNegative("spec.replicas", spec?.replicas);
     errors.push(...checkNonNegative("spec.minReadySeconds", spec?.minReadySeconds));

@@ -1,6 +1,6 @@
 import { deepEqual, parseTime } from "#base";
 import type { PodTemplateSpec } from "../../core/index.ts";
-import { applySpecDefaults, dropDisabled } from "../../core/pod/index.ts";
+import { applySpecDefaults, dropDisabled, podWarnings } from "../../core/pod/index.ts";
 import {
   ageColumn,
   type Column,
@@ -108,11 +108,11 @@ export function hostnameWarnings(name: string | undefined): string[] {
 }
 
 export function specWarnings(spec: JobSpec | undefined, path: string): string[] {
-  if (!spec || !isIndexed(spec)) return [];
-  if ((spec.completions ?? 0) <= 100_000 || (spec.parallelism ?? 0) <= 10_000) return [];
+  if (!spec) return [];
+  const isVast = isIndexed(spec) && (spec.completions ?? 0) > 100_000 && (spec.parallelism ?? 0) > 10_000;
   const when = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4";
   const what = "Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
-  return [`${path}: ${when}, ${what}`];
+  return [...(isVast ? [`${path}: ${when}, ${what}`] : []), ...podWarnings(spec.template ?? {}, `${path}.template`)];
 }
 
 function statusText({ metadata, status }: Job): string {

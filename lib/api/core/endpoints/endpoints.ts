@@ -6,6 +6,7 @@ import {
   dnsSubdomainErrors,
   type FieldError,
   invalidAll,
+  ipWarnings,
   labelKeyErrors,
   legacyIpErrors,
   nameColumn,
@@ -26,7 +27,16 @@ export const endpoints = defineKind<Endpoints>({
   schema: Endpoints,
   createOnUpdate: true,
   validate: ({ subsets = [] }) => subsets.flatMap((subset, index) => validateSubset(subset, `subsets[${index}]`)),
-  warnings: () => ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"],
+  deprecation: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+  warnings: ({ metadata, subsets = [] }) =>
+    // The controller writes canonical addresses alone.
+    metadata.labels?.["endpoints.kubernetes.io/managed-by"] === "endpoint-controller"
+      ? []
+      : subsets.flatMap((subset, index) =>
+          (["addresses", "notReadyAddresses"] as const).flatMap((part) =>
+            (subset[part] ?? []).flatMap(({ ip }, place) => ipWarnings(`subsets[${index}].${part}[${place}].ip`, ip)),
+          ),
+        ),
   columns: [
     nameColumn,
     { name: "Endpoints", type: "string", doc: "Addresses with ports.", value: endpointsText },

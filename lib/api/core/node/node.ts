@@ -1,4 +1,4 @@
-import { ageColumn, defineKind, nameColumn } from "../../meta/index.ts";
+import { ageColumn, cidrWarnings, defineKind, nameColumn } from "../../meta/index.ts";
 import { Node } from "./schema.ts";
 import { validateNode, validateNodeStatus, validateNodeUpdate } from "./validate.ts";
 
@@ -32,6 +32,9 @@ export const node = defineKind<Node>({
     if (spec?.configSource) warnings.push("spec.configSource: the feature is removed");
     if (spec?.externalID) {
       warnings.push("spec.externalID: this field is deprecated, and is unused by Kubernetes");
+    }
+    for (const [index, cidr] of (spec?.podCIDRs ?? []).entries()) {
+      warnings.push(...cidrWarnings(`spec.podCIDRs[${index}]`, cidr));
     }
     return warnings;
   },

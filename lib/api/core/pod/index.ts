@@ -24,3 +24,4 @@ export { isSidecar, totalOf } from "./totals.ts";
 export { validatePodTemplate } from "./validate-spec.ts";
 export * from "./volume.ts";
 export * from "./volume-file.ts";
+export { podWarnings } from "./warnings.ts";

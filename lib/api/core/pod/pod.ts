@@ -7,6 +7,7 @@ import { Pod } from "./spec.ts";
 import { attach, binding, ephemeralContainers, exec, log, portforward, status } from "./subresources.ts";
 import { validateNewPod, validatePod } from "./validate-spec.ts";
 import { validatePodUpdate } from "./validate-update.ts";
+import { podWarnings } from "./warnings.ts";
 
 export const pod = defineKind<Pod>({
   group: "",
@@ -19,12 +20,12 @@ export const pod = defineKind<Pod>({
   scope: "Namespaced",
   schema: Pod,
   defaults: applyPodDefaults,
-  warnings({ metadata }, previous) {
+  warnings({ metadata, spec }, previous) {
     if (previous) return [];
     const wrong = dnsLabelErrors(metadata.name ?? "");
-    if (wrong.length === 0) return [];
     const why = "this is used in the Pod's hostname, which can result in surprising behavior";
-    return [`metadata.name: ${why}; a DNS label is recommended: [${wrong.join(" ")}]`];
+    const name = `metadata.name: ${why}; a DNS label is recommended: [${wrong.join(" ")}]`;
+    return [...(wrong.length > 0 ? [name] : []), ...podWarnings({ metadata, spec })];
   },
   validate: validatePod,
   validateCreate: validateNewPod,

@@ -24,7 +24,7 @@ function dropStopSignal(container: Container): void {
   if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
 }
 
-export function prepareForCreate(pod: Pod, { now }: HookContext): void {
+export function prepareForCreate(pod: Pod, { now, warn = () => {} }: HookContext): void {
   // The quality of service follows from defaulted requests, so the defaults come first.
   applyDefaults(messageShapeOf(Pod), pod);
   applyPodDefaults(pod);
@@ -40,7 +40,7 @@ export function prepareForCreate(pod: Pod, { now }: HookContext): void {
     });
   }
   mergeLabelKeys(pod);
-  takeAppArmorAnnotations(pod);
+  takeAppArmorAnnotations(pod, warn);
 }
 
 export function prepareForUpdate(next: Pod, previous: Pod): void {
@@ -87,20 +87,23 @@ function mergeLabelKeys({ metadata, spec }: Pod): void {
   }
 }
 
-/** AppArmor was once asked for by annotation; kubelets read the field alone. */
-function takeAppArmorAnnotations({ metadata, spec }: Pod): void {
+/** AppArmor was once asked for by annotation; kubelets read the field alone. Follows applyAppArmorVersionSkew. */
+function takeAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: string) => void): void {
   if (!spec || spec.os?.name === "windows") return;
   for (const [container] of containersOf(spec)) {
-    const text = metadata.annotations?.[`container.apparmor.security.beta.kubernetes.io/${container.name}`];
+    const key = `container.apparmor.security.beta.kubernetes.io/${container.name}`;
+    const text = metadata.annotations?.[key];
     if (text === undefined || container.securityContext?.appArmorProfile) continue;
     const profile = appArmorOf(text);
-    if (!profile || validateAppArmor(profile, "").length > 0) continue;
-    if (deepEqual(profile, spec.securityContext?.appArmorProfile)) continue;
-    container.securityContext = { ...container.securityContext, appArmorProfile: profile };
+    const usable = profile !== undefined && validateAppArmor(profile, "").length === 0;
+    if (usable && deepEqual(profile, spec.securityContext?.appArmorProfile)) continue;
+    warn(`metadata.annotations[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`);
+    if (usable) container.securityContext = { ...container.securityContext, appArmorProfile: profile };
   }
 }
 
-function appArmorOf(text: string) {
+/** The profile that an annotation stands for; undefined where it is none. */
+export function appArmorOf(text: string) {
   if (text === "unconfined") return { type: "Unconfined" };
   if (text === "runtime/default") return { type: "RuntimeDefault" };
   const localhostProfile = /^localhost\/(.+)$/.exec(text)?.[1];

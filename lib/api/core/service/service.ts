@@ -1,4 +1,4 @@
-import { ageColumn, defineKind, nameColumn } from "../../meta/index.ts";
+import { ageColumn, cidrWarnings, defineKind, ipWarnings, nameColumn } from "../../meta/index.ts";
 import { applyDefaults, prepareForCreate, prepareForUpdate, setIpModes } from "./prepare.ts";
 import { isHeadless } from "./rules.ts";
 import { Service, type ServicePort } from "./schema.ts";
@@ -84,13 +84,21 @@ function warnings(object: Service): string[] {
   const external = !!spec.externalIPs?.length;
   const named = spec.type === "ExternalName";
   say(metadata.annotations?.[hints] !== undefined, `annotation ${hints} is deprecated, please use ${mode} instead`);
+  const addresses = (list: readonly string[] | undefined, field: string) =>
+    found.push(...(list ?? []).flatMap((ip, index) => ipWarnings(`spec.${field}[${index}]`, ip)));
+  if (spec.clusterIP && spec.clusterIP !== "None") addresses(spec.clusterIPs, "clusterIPs");
   if (headless) {
     say(spec.loadBalancerIP, "spec.loadBalancerIP is ignored for headless services");
     say(external, "spec.externalIPs is ignored for headless services");
     say(spec.sessionAffinity !== "None", "spec.SessionAffinity is ignored for headless services");
   }
   const old = "spec.externalIPs is deprecated and may no longer be implemented in some clusters";
+  addresses(spec.externalIPs, "externalIPs");
   say(external && !headless && !named, old);
+  if (spec.loadBalancerIP) found.push(...ipWarnings("spec.loadBalancerIP", spec.loadBalancerIP));
+  for (const [index, cidr] of (spec.loadBalancerSourceRanges ?? []).entries()) {
+    found.push(...cidrWarnings(`spec.loadBalancerSourceRanges[${index}]`, cidr));
+  }
   say(named && external, 'spec.externalIPs is ignored when spec.type is "ExternalName"');
   say(!named && spec.externalName, 'spec.externalName is ignored when spec.type is not "ExternalName"');
   const close = 'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"';

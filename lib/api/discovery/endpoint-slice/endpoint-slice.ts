@@ -12,6 +12,7 @@ import {
   invalidAll,
   invalidValue,
   ipErrors,
+  ipWarnings,
   labelKeyErrors,
   labelValueErrors,
   legacyIpErrors,
@@ -45,8 +46,10 @@ export const endpointSlice = defineKind<EndpointSlice>({
   prepareForUpdate(next, previous) {
     if (!deepEqual(next.endpoints, previous.endpoints)) dropTopology(next);
   },
-  warnings: ({ addressType }, previous) =>
-    addressType === "FQDN" && !previous ? ["spec.addressType: FQDN endpoints are deprecated"] : [],
+  warnings: (slice, previous) => [
+    ...(slice.addressType === "FQDN" && !previous ? ["spec.addressType: FQDN endpoints are deprecated"] : []),
+    ...addressWarnings(slice),
+  ],
   validate: validateSlice,
   validateUpdate: (next, previous) =>
     validateImmutable(next.addressType ?? "", previous.addressType ?? "", "addressType"),
@@ -156,4 +159,15 @@ function validateHints({ forZones = [], forNodes = [] }: NonNullable<Endpoint["h
     }
   }
   return errors;
+}
+
+/** Controllers write canonical addresses alone. */
+const controllers = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
+
+function addressWarnings({ metadata, addressType, endpoints }: EndpointSlice): string[] {
+  const manager = metadata.labels?.["endpointslice.kubernetes.io/managed-by"] ?? "";
+  if (addressType === "FQDN" || controllers.includes(manager)) return [];
+  return (endpoints ?? []).flatMap(({ addresses }, index) =>
+    addresses.flatMap((ip, place) => ipWarnings(`endpoints[${index}].addresses[${place}]`, ip)),
+  );
 }
