@@ -1,5 +1,5 @@
 /**
- * The API server on node:https: sockets to plain requests and plain responses to sockets, and the server's side of
+ * The API server on node:https and node:http2: sockets to plain requests and plain responses to sockets, and the server's side of
  * the agents' links. It decides nothing about a request.
  */
 export { createLinks, type Links } from "./links.ts";

@@ -1,13 +1,15 @@
 import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
-import { createServer } from "node:https";
+import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, ApiServer } from "#apiserver";
-import { type Log, messageOf, requestEntityTooLarge } from "#base";
+import { type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
+import { endBody, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+import { Http2Connections } from "./http2.ts";
 import type { Links } from "./links.ts";
 
 export interface HostOptions {
@@ -32,8 +34,6 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** Bytes that a request may carry; upstream's limit. */
-const largestBody = 3 * 1024 * 1024;
 /** What is still open so long after close() began is cut, in milliseconds. */
 const closeGrace = 2000;
 
@@ -45,19 +45,22 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     ...tls,
     requestCert: tls.ca !== undefined,
     rejectUnauthorized: false,
-    ALPNProtocols: ["http/1.1"],
+    ALPNProtocols: ["h2", "http/1.1"],
     keepAliveTimeout: 90_000,
     // A client that has gone without a word is noticed, and a quiet watch stays open on its way.
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
   });
+  const respond = async (request: ApiRequest) => compressed(request, await server.handle(request));
+  const http2 = new Http2Connections({ answer: respond, log, stopping: stopping.signal });
+  divide(host, http2);
   const agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
   host.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
   host.on("request", (incoming, outgoing) => {
-    void answer(server, incoming, outgoing, stopping.signal).catch((error: unknown) => {
+    void answer(respond, incoming, outgoing, stopping.signal).catch((error: unknown) => {
       log.debug("an answer could not be sent", { path: incoming.url, error: messageOf(error) });
       outgoing.destroy();
     });
@@ -74,7 +77,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   const upgrade = async (incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const left = new AbortController();
     socket.once("close", () => left.abort());
-    const response = await server.handle(requestOf(incoming, left.signal));
+    const response = await server.handle(requestOf(sentRequest(incoming), left.signal));
     if (response.status !== 101) {
       await endBody(response);
       return refuse(socket, response);
@@ -113,6 +116,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
       const closed = once(host, "close");
       host.close();
       host.closeIdleConnections();
+      http2.close();
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, closeGrace);
@@ -123,67 +127,27 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   };
 }
 
-/** The identity that a connection has shown; worked out once per connection. */
-const peers = new WeakMap<object, ApiRequest["peer"]>();
-
-function peerOf(socket: TLSSocket): ApiRequest["peer"] {
-  const known = peers.get(socket);
-  if (known) return known;
-  // IPv4 in its own form, also where the socket takes both.
-  const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
-  let peer: ApiRequest["peer"] = address === undefined ? {} : { address };
-  if (socket.authorized) {
-    const { subject } = socket.getPeerCertificate();
-    const organizations = subject?.O === undefined ? [] : [subject.O].flat();
-    const commonName = [subject?.CN ?? ""].flat()[0] ?? "";
-    peer = { ...peer, certificate: { commonName, organizations } };
-  }
-  peers.set(socket, peer);
-  return peer;
+/** Gives a connection to HTTP/2 where its client has chosen that; upgrades (exec and the like) come by HTTP/1.1 alone. */
+function divide(host: Server, http2: Http2Connections): void {
+  const [http1] = host.listeners("secureConnection");
+  host.removeAllListeners("secureConnection");
+  host.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol === "h2") http2.accept(socket);
+    else http1!.call(host, socket);
+  });
 }
 
-function requestOf(incoming: IncomingMessage, signal: AbortSignal): ApiRequest {
-  const url = incoming.url ?? "/";
-  const mark = url.indexOf("?");
-  const headers: Record<string, string | undefined> = {};
-  let repeated: Record<string, readonly string[]> | undefined;
-  for (const name in incoming.headers) {
-    const value = incoming.headers[name];
-    headers[name] = Array.isArray(value) ? value.join(",") : value;
-    // Each value is a group or the like of its own, and may hold the comma that joins them.
-    if (name.startsWith("impersonate-")) {
-      repeated ??= {};
-      repeated[name] = incoming.headersDistinct[name] ?? [];
-    }
-  }
-  const peer = peerOf(incoming.socket as TLSSocket);
-  return {
-    method: incoming.method ?? "GET",
-    path: mark < 0 ? url : url.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
-    headers,
-    ...(repeated ? { repeated } : {}),
-    body: () => readBody(incoming),
-    signal,
-    ...(peer ? { peer } : {}),
-  };
-}
-
-async function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
-  const tooLarge = () => requestEntityTooLarge(`limit is ${largestBody}`);
-  if (Number(incoming.headers["content-length"] ?? 0) > largestBody) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > largestBody) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-}
+const sentRequest = (incoming: IncomingMessage): SentRequest => ({
+  method: incoming.method ?? "GET",
+  url: incoming.url ?? "/",
+  headers: incoming.headers,
+  valuesOf: (name) => incoming.headersDistinct[name] ?? [],
+  socket: incoming.socket as TLSSocket,
+  body: () => readBody(incoming, incoming.headers["content-length"]),
+});
 
 async function answer(
-  server: ApiServer,
+  respond: (request: ApiRequest) => Promise<ApiResponse>,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   stopping: AbortSignal,
@@ -193,8 +157,7 @@ async function answer(
   outgoing.once("close", leave);
   stopping.addEventListener("abort", leave, { once: true });
   try {
-    const request = requestOf(incoming, left.signal);
-    const response = await compressed(request, await server.handle(request));
+    const response = await respond(requestOf(sentRequest(incoming), left.signal));
     if (outgoing.destroyed) return void endBody(response);
     // A body that was refused unread would be taken for the next request.
     if (!incoming.complete) response.headers["connection"] = "close";
@@ -203,10 +166,6 @@ async function answer(
     outgoing.off("close", leave);
     stopping.removeEventListener("abort", leave);
   }
-}
-
-async function endBody({ body }: ApiResponse): Promise<void> {
-  if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();
 }
 
 async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody: boolean): Promise<void> {
@@ -222,25 +181,7 @@ async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody
     return endBody(response);
   }
   outgoing.flushHeaders();
-  for await (const chunk of body) {
-    if (outgoing.destroyed) break;
-    if (!outgoing.write(chunk)) await drained(outgoing);
-  }
-  outgoing.end();
-}
-
-/** Resolves when the client has taken what was written, or has gone. */
-function drained(outgoing: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      outgoing.off("drain", done);
-      outgoing.off("close", done);
-      resolve();
-    };
-    outgoing.on("drain", done);
-    outgoing.on("close", done);
-    if (outgoing.destroyed) done();
-  });
+  await writeBody(body, outgoing);
 }
 
 /** The client's request as the agent's HTTP/1.1 server reads it, at the agent's own path. */

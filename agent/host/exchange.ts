@@ -1,0 +1,114 @@
+import type { Readable, Writable } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { ApiRequest, ApiResponse } from "#apiserver";
+import { requestEntityTooLarge } from "#base";
+
+/** A request as either version of HTTP brings it. */
+export interface SentRequest {
+  method: string;
+  /** The path and the query. */
+  url: string;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Each value of a header that came several times. */
+  valuesOf(name: string): readonly string[];
+  socket: TLSSocket;
+  body(): Promise<Uint8Array>;
+}
+
+/** Bytes that a request may carry; upstream's limit. */
+const largestBody = 3 * 1024 * 1024;
+
+/** Makes a plain request. `signal` aborts when its client has gone. */
+export function requestOf(sent: SentRequest, signal: AbortSignal): ApiRequest {
+  const { url } = sent;
+  const mark = url.indexOf("?");
+  const headers: Record<string, string | undefined> = {};
+  let repeated: Record<string, readonly string[]> | undefined;
+  for (const name in sent.headers) {
+    const value = sent.headers[name];
+    headers[name] = Array.isArray(value) ? value.join(",") : value;
+    // Each value is a group or the like of its own, and may hold the comma that joins them.
+    if (name.startsWith("impersonate-")) {
+      repeated ??= {};
+      repeated[name] = sent.valuesOf(name);
+    }
+  }
+  const peer = peerOf(sent.socket);
+  return {
+    method: sent.method,
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
+    headers,
+    ...(repeated ? { repeated } : {}),
+    body: sent.body,
+    signal,
+    ...(peer ? { peer } : {}),
+  };
+}
+
+/** The identity that a connection has shown; worked out once per connection. */
+const peers = new WeakMap<object, ApiRequest["peer"]>();
+
+function peerOf(socket: TLSSocket): ApiRequest["peer"] {
+  const known = peers.get(socket);
+  if (known) return known;
+  // IPv4 in its own form, also where the socket takes both.
+  const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
+  let peer: ApiRequest["peer"] = address === undefined ? {} : { address };
+  if (socket.authorized) {
+    const { subject } = socket.getPeerCertificate();
+    const organizations = subject?.O === undefined ? [] : [subject.O].flat();
+    const commonName = [subject?.CN ?? ""].flat()[0] ?? "";
+    peer = { ...peer, certificate: { commonName, organizations } };
+  }
+  peers.set(socket, peer);
+  return peer;
+}
+
+/** Reads the whole body of a request. Throws ApiError 413 beyond the limit. */
+export async function readBody(incoming: Readable, length: string | string[] | undefined): Promise<Uint8Array> {
+  const tooLarge = () => requestEntityTooLarge(`limit is ${largestBody}`);
+  if (Number(length ?? 0) > largestBody) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // A body that is left unread must not end the exchange: the refusal still goes out on it.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > largestBody) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+/** Ends a body that nobody is going to read. */
+export async function endBody({ body }: ApiResponse): Promise<void> {
+  if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();
+}
+
+/** Writes a body to its end, as fast as the client takes it. */
+export async function writeBody(body: ApiResponse["body"], outgoing: Writable): Promise<void> {
+  if (body instanceof Uint8Array) {
+    outgoing.end(body);
+    return;
+  }
+  for await (const chunk of body) {
+    if (outgoing.destroyed) break;
+    if (!outgoing.write(chunk)) await drained(outgoing);
+  }
+  outgoing.end();
+}
+
+/** Resolves when the client has taken what was written, or has gone. */
+function drained(outgoing: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      outgoing.off("drain", done);
+      outgoing.off("close", done);
+      resolve();
+    };
+    outgoing.on("drain", done);
+    outgoing.on("close", done);
+    if (outgoing.destroyed) done();
+  });
+}

@@ -1,0 +1,122 @@
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import type { ApiRequest, ApiResponse } from "#apiserver";
+import { type Log, messageOf } from "#base";
+import { endBody, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+
+/** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
+const maximumStreams = 100;
+/** How much of a request's body may arrive before it is read, in bytes; upstream's values. */
+const streamWindow = 256 * 1024;
+const connectionWindow = streamWindow * maximumStreams;
+/** A connection without a request for so long is closed, in milliseconds. */
+const idleTimeout = 90_000;
+
+export interface Http2Options {
+  answer(request: ApiRequest): Promise<ApiResponse>;
+  log: Log;
+  /** Aborts when the host stops: watches end, and no more requests are taken. */
+  stopping: AbortSignal;
+}
+
+/**
+ * Connections that speak HTTP/2. Each stream has a window of its own, so a watcher that does not read holds back its own
+ * events alone: at most a window and one chunk of them are kept here.
+ */
+export class Http2Connections {
+  readonly #options: Http2Options;
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(options: Http2Options) {
+    this.#options = options;
+  }
+
+  /** Takes over a connection whose client has chosen h2. */
+  accept(socket: TLSSocket): void {
+    const session = performServerHandshake(socket, {
+      settings: { maxConcurrentStreams: maximumStreams, initialWindowSize: streamWindow, enablePush: false },
+    });
+    this.#sessions.add(session);
+    session.setLocalWindowSize(connectionWindow);
+    let open = 0;
+    session.on("error", (error) => this.#options.log.debug("an HTTP/2 connection failed", { error: error.message }));
+    session.once("close", () => this.#sessions.delete(session));
+    session.setTimeout(idleTimeout, () => {
+      if (open === 0) session.close();
+    });
+    session.on("stream", (stream, headers, _flags, rawHeaders) => {
+      open++;
+      stream.once("close", () => open--);
+      stream.on("error", (error) => this.#options.log.debug("an HTTP/2 request failed", { error: error.message }));
+      // A reset without an error code leaves the stream to a writer that waits for its client.
+      stream.once("aborted", () => stream.destroy());
+      // A stream may have been reset before it is seen here.
+      if (stream.destroyed) return;
+      void this.#serve(stream, sentRequest(stream, socket, headers, rawHeaders)).catch((error: unknown) => {
+        this.#options.log.debug("an answer could not be sent", { path: headers[":path"], error: messageOf(error) });
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      });
+    });
+    if (this.#options.stopping.aborted) session.close();
+  }
+
+  /** Tells every client to go elsewhere (GOAWAY); a connection closes when its last stream has ended. */
+  close(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  async #serve(stream: ServerHttp2Stream, sent: SentRequest): Promise<void> {
+    const { stopping } = this.#options;
+    const left = new AbortController();
+    const leave = () => left.abort();
+    stream.once("close", leave);
+    stopping.addEventListener("abort", leave, { once: true });
+    try {
+      const response = await this.#options.answer(requestOf(sent, left.signal));
+      if (stream.destroyed || stream.closed) return void (await endBody(response));
+      await send(response, stream, sent.method === "HEAD");
+    } finally {
+      stream.off("close", leave);
+      stopping.removeEventListener("abort", leave);
+    }
+  }
+}
+
+type ReceivedHeaders = Record<string, string | string[] | undefined>;
+
+function sentRequest(
+  stream: ServerHttp2Stream,
+  socket: TLSSocket,
+  received: ReceivedHeaders,
+  rawHeaders: readonly string[],
+): SentRequest {
+  const headers: Record<string, string | string[] | undefined> = {};
+  for (const name in received) if (!name.startsWith(":")) headers[name] = received[name];
+  if (headers["host"] === undefined) headers["host"] = received[":authority"];
+  if (headers["expect"] === "100-continue") stream.additionalHeaders({ ":status": 100 });
+  return {
+    method: String(received[":method"] ?? "GET"),
+    url: String(received[":path"] ?? "/"),
+    headers,
+    valuesOf: (name) => rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1] === name),
+    socket,
+    body: () => readBody(stream, headers["content-length"]),
+  };
+}
+
+/** Headers that belong to a connection of HTTP/1.1. */
+const ofConnections = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"]);
+
+async function send(response: ApiResponse, stream: ServerHttp2Stream, withoutBody: boolean): Promise<void> {
+  const { body } = response;
+  const headers: Record<string, string | string[] | number> = { ":status": response.status };
+  for (const [name, value] of Object.entries(response.headers)) {
+    if (!ofConnections.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
+  }
+  if (body instanceof Uint8Array) headers["content-length"] = body.length;
+  stream.respond(headers, { endStream: withoutBody });
+  if (withoutBody) return endBody(response);
+  await writeBody(body, stream);
+  // What the client still sends is not wanted: the answer is complete.
+  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+}
