@@ -132,3 +132,75 @@ test("an agent sets only the labels of Kubernetes' own that kubelets set", async
   const ownerReferences = [{ apiVersion: "v1", kind: "Node", name: "labelled", uid: "u" }];
   await expect(patch({ ownerReferences })).rejects.toThrow('node "labelled" is not allowed to modify ownerReferences');
 });
+
+// Seen on v1.37.2: a pod that asks for a sandbox must not run without it.
+test("a pod with a RuntimeClass or an overhead is refused where no class gives it", async () => {
+  expect((await create("sandboxed", { runtimeClassName: "gvisor" })).json).toMatchObject({
+    code: 403,
+    message: 'pods "sandboxed" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+  });
+  expect((await create("heavy", { overhead: { cpu: "1" } })).json).toMatchObject({
+    code: 403,
+    message:
+      'pods "heavy" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead',
+  });
+});
+
+// Seen on v1.37.2.
+test("a node is registered with the taint that keeps pods away until it has been looked at", async () => {
+  const register = async (taints: object[]) => {
+    const node = { metadata: { name: "new" }, spec: { taints } };
+    return (await cluster.ask("POST", "/api/v1/nodes?dryRun=All", node)).json.spec.taints;
+  };
+  const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
+  const own = { key: "mine", effect: "NoExecute" };
+  expect(await register([])).toEqual([notReady]);
+  expect(await register([own])).toEqual([own, notReady]);
+  expect(await register([{ ...notReady, value: "x" }])).toEqual([{ ...notReady, value: "x" }]);
+});
+
+// Seen on v1.37.2, on a cluster of one family.
+test.each([
+  [{}, ["IPv4", "IPv6"], "RequireDualStack"],
+  [{ ipFamilyPolicy: "SingleStack" }, ["IPv4"], "SingleStack"],
+  [{ ipFamilyPolicy: "PreferDualStack" }, ["IPv4", "IPv6"], "PreferDualStack"],
+  [{ ipFamilies: ["IPv6"] }, ["IPv6", "IPv4"], "RequireDualStack"],
+  [{ selector: { a: "b" } }, ["IPv4"], "SingleStack"],
+  [{ selector: { a: "b" }, ipFamilyPolicy: "PreferDualStack" }, ["IPv4"], "PreferDualStack"],
+])("a headless service of %j has the families %j", async (spec, families, policy) => {
+  const services = "/api/v1/namespaces/default/services?dryRun=All";
+  const made = await cluster.ask("POST", services, { metadata: { name: "h" }, spec: { clusterIP: "None", ...spec } });
+  expect([made.status, made.json.spec.ipFamilies, made.json.spec.ipFamilyPolicy]).toEqual([201, families, policy]);
+});
+
+// Upstream answers the same words with 500; a client's mistake is no failure here.
+test("a pod is bound to a node whose name can be one", async () => {
+  await create("bindable", { schedulerName: "none" });
+  const bind = async (body: object) => {
+    const { status, json } = await cluster.ask("POST", `${path}/bindable/binding`, body);
+    return [status, json.message];
+  };
+  const metadata = { name: "bindable" };
+  expect(await bind({ metadata, target: { name: "bad name" } })).toEqual([
+    422,
+    expect.stringContaining('target.name: Invalid value: "bad name": a lowercase RFC 1123 subdomain'),
+  ]);
+  expect(await bind({ metadata, target: {} })).toEqual([422, expect.stringContaining("target.name: Required value")]);
+  expect(await bind({ metadata, target: { kind: "Pod", name: "x" } })).toEqual([
+    422,
+    expect.stringContaining('target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"'),
+  ]);
+  const unnamed = "name in URL does not match name in Binding object";
+  expect(await bind({ target: { kind: "Node", name: "x" } })).toEqual([400, unnamed]);
+  expect(await bind({ metadata: { name: "other" }, target: { kind: "Node", name: "x" } })).toEqual([400, unnamed]);
+  expect((await cluster.ask("GET", `${path}/bindable`)).json.spec.nodeName).toBeUndefined();
+});
+
+// Seen on v1.37.2.
+test("a request for a token may say nothing", async () => {
+  const token = "/api/v1/namespaces/default/serviceaccounts/default/token";
+  for (const body of [{}, { spec: null }]) {
+    const { status, json } = await cluster.ask("POST", token, body);
+    expect([status, json.spec.expirationSeconds, typeof json.status.token]).toEqual([201, 3600, "string"]);
+  }
+});

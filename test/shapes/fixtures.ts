@@ -61,10 +61,10 @@ export const fixtures: Readonly<Record<string, JsonObject>> = {
 
 /** What is posted to or put at a subresource of an object: by `kind/subresource`. */
 export const partFixtures: Readonly<Record<string, { form: string; body: JsonObject }>> = {
-  "Pod/binding": { form: "Binding", body: { metadata: { name: "a" }, target: { kind: "Node", name: "a" } } },
+  "Pod/binding": { form: "Binding", body: { metadata: { name: "part" }, target: { kind: "Node", name: "a" } } },
   "ServiceAccount/token": { form: "TokenRequest", body: { spec: { audiences: [], expirationSeconds: 3600 } } },
-  "Deployment/scale": { form: "Scale", body: { metadata, spec: { replicas: 1 } } },
-  "ReplicaSet/scale": { form: "Scale", body: { metadata, spec: { replicas: 1 } } },
+  "Deployment/scale": { form: "Scale", body: { metadata: { ...metadata, name: "part" }, spec: { replicas: 1 } } },
+  "ReplicaSet/scale": { form: "Scale", body: { metadata: { ...metadata, name: "part" }, spec: { replicas: 1 } } },
 };
 
 export const statuses: Readonly<Record<string, JsonObject>> = {

@@ -10,6 +10,7 @@ import {
   nodePortAllocation as ports,
   serviceCidr as ranges,
   type Service,
+  type ServiceSpec,
   service as services,
 } from "#api";
 import { type ApiError, internalError, invalid, isReason, type Random } from "#base";
@@ -131,13 +132,14 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   const spec = service.spec!;
   if (!hasAddress(service)) return;
   const asked = spec.clusterIP || spec.clusterIPs?.[0] || "";
-  spec.ipFamilyPolicy ??= "SingleStack";
-  spec.ipFamilies ??= [asked.includes(":") ? "IPv6" : "IPv4"];
-  if (asked === none) {
+  const isHeadless = asked === none;
+  if (isHeadless) {
     spec.clusterIP = none;
     spec.clusterIPs ??= [none];
-    return;
+    if (Object.keys(spec.selector ?? {}).length === 0) return setFreeFamilies(spec, before?.spec);
   }
+  spec.ipFamilyPolicy ??= before?.spec?.ipFamilyPolicy ?? "SingleStack";
+  spec.ipFamilies ??= [asked.includes(":") ? "IPv6" : "IPv4"];
   if (
     spec.ipFamilyPolicy === "RequireDualStack" ||
     (spec.ipFamilies.length > 1 && spec.ipFamilyPolicy !== "PreferDualStack")
@@ -153,6 +155,7 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   const foreign = spec.ipFamilies.indexOf("IPv6");
   if (foreign >= 0)
     throw refuse(take, [invalidValue(`spec.ipFamilies[${foreign}]`, "IPv6", "not configured on this cluster")]);
+  if (isHeadless) return;
   if (asked === "") {
     const ip = await anyAddress(take);
     spec.clusterIP = ip;
@@ -171,6 +174,17 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   }
   if (!(await takeOne(addresses, asked, addressSpec(take.owner), take)))
     throw wrong("provided IP is already allocated");
+}
+
+/**
+ * The families of a service that has neither an address nor pods of its own: somebody else says where it leads, in both
+ * families on any cluster, unless the client wants one (upstream's initIPFamilyFields).
+ */
+function setFreeFamilies(spec: ServiceSpec, before: ServiceSpec | undefined): void {
+  spec.ipFamilyPolicy ??= before?.ipFamilyPolicy ?? "RequireDualStack";
+  const families = spec.ipFamilies?.length ? spec.ipFamilies : ["IPv4"];
+  const both = spec.ipFamilyPolicy !== "SingleStack" && families.length < 2;
+  spec.ipFamilies = both ? [...families, families[0] === "IPv4" ? "IPv6" : "IPv4"] : families;
 }
 
 type Cidr = NonNullable<ReturnType<typeof parseCidr>>;

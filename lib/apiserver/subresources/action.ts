@@ -1,11 +1,12 @@
 import type { ActionSubresource, KubernetesObject } from "#api/meta";
-import { badRequest, clone, internalError } from "#base";
+import { clone, internalError } from "#base";
 import { readObject } from "#wire";
 import { json } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Call } from "../server.ts";
 import { updateObject } from "../update-object.ts";
+import { place } from "../write.ts";
 
 /** Lets a posted body act on the object. */
 export async function act(
@@ -13,10 +14,8 @@ export async function act(
   part: ActionSubresource<KubernetesObject>,
   body: KubernetesObject,
 ): Promise<void> {
-  const name = body.metadata?.name;
-  if (name && name !== call.name) {
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
-  }
+  body.metadata ??= {};
+  place(call, body);
   await updateObject(call, {
     whole: "action",
     uid: body.metadata?.uid || undefined,

@@ -15,6 +15,7 @@ import type { ContainerStatus } from "./container-status.ts";
 import type { Pod, PodSpec } from "./spec.ts";
 import type { PodStatus } from "./status.ts";
 import { validateAnnotationChanges, validatePodAnnotations } from "./validate-annotations.ts";
+import { validateContainerStatuses } from "./validate-container-status.ts";
 
 const ownConditions = ["PodScheduled", "Ready", "Initialized"];
 
@@ -37,7 +38,7 @@ export function validatePodStatus(next: Pod, previous: Pod): FieldError[] {
   ] as const) {
     errors.push(...validateTransitions(after[field] ?? [], before[field] ?? [], `status.${field}`, containers, spec));
   }
-  errors.push(...validateClaims(after, spec));
+  errors.push(...validateClaims(after, spec), ...validateContainerStatuses(after, spec));
   errors.push(...validateAddresses(after.podIPs, before.podIPs, "status.podIPs"));
   const hosts = after.hostIPs;
   if (hosts?.length && (after.hostIP ?? "") !== hosts[0]!.ip) {

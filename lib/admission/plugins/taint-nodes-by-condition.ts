@@ -1,0 +1,20 @@
+import { type Node, node as nodes, type Taint } from "#api";
+import type { Plugin } from "../port.ts";
+
+const notReady: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
+
+/**
+ * A node that is registered takes no pods until its conditions have been looked at: the taint goes when the node is
+ * seen to be ready (upstream's TaintNodesByCondition).
+ */
+export const taintNodesByCondition: Plugin = {
+  name: "TaintNodesByCondition",
+  mutate({ operation, kind, subresource, object }) {
+    if (operation !== "CREATE" || kind !== nodes || subresource !== "") return;
+    const node = object as Node;
+    node.spec ??= {};
+    const { taints = [] } = node.spec;
+    if (taints.some(({ key, effect }) => key === notReady.key && effect === notReady.effect)) return;
+    node.spec.taints = [...taints, { ...notReady }];
+  },
+};
