@@ -1,7 +1,8 @@
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { WebSocket } from "ws";
 import { spdyOver } from "#agent/runtime/spdy";
-import type { Asked, Channels } from "./session.ts";
+import { type ChannelCodec, codecOf } from "./codec.ts";
+import type { Asked, Channels, SessionStatus } from "./session.ts";
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
@@ -17,15 +18,26 @@ function sizeOf(text: string): Size | undefined {
 }
 
 /** An output of a socket: each piece behind its channel's number, no faster than the socket takes it. */
-const outlet = (socket: WebSocket, number: number): Writable =>
+const outlet = (socket: WebSocket, codec: ChannelCodec, number: number): Writable =>
   new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      socket.send(Buffer.concat([Buffer.from([number]), chunk]), (error) => done(error));
-    },
+    write: (chunk: Buffer, _encoding, done) => codec.send(socket, number, chunk, (error) => done(error)),
   });
 
-/** `v4.channel.k8s.io` and `v5.channel.k8s.io`: messages that begin with their channel's number. */
+/**
+ * What the error channel says at the end. Before v4 it carried text, and nothing after a success
+ * (`v1WriteStatusFunc` of the kubelet's remotecommand).
+ */
+function lastWords(protocol: string, status: SessionStatus): string {
+  if (/^v[45]\./.test(protocol)) return JSON.stringify(status);
+  return status.status === "Success" ? "" : (status.message ?? "");
+}
+
+/**
+ * The channels of a session over the subprotocols `channel.k8s.io` and `base64.channel.k8s.io` with their versions, or
+ * over none (""), which is the first. Only v5 can say that standard input has ended.
+ */
 export function webSocketChannels(socket: WebSocket, protocol: string, asked: Asked): Channels {
+  const codec = codecOf(protocol);
   const stdin = new Readable({ read: () => socket.resume() });
   let onSize: (size: Size) => void = () => {};
   let lastSize: Size | undefined;
@@ -33,14 +45,14 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
     if (!stdin.readableEnded && !stdin.destroyed) stdin.push(null);
   };
   let ended = false;
-  socket.on("message", (data: Buffer) => {
-    const bytes = data.subarray(1);
-    if (data[0] === channel.stdin && !ended && bytes.length > 0 && !stdin.push(bytes)) socket.pause();
-    if (data[0] === channel.resize) {
+  socket.on("message", (data) => {
+    const { channel: number = -1, bytes = Buffer.alloc(0) } = codec.read(data) ?? {};
+    if (number === channel.stdin && !ended && bytes.length > 0 && !stdin.push(bytes)) socket.pause();
+    if (number === channel.resize) {
       lastSize = sizeOf(bytes.toString()) ?? lastSize;
       if (lastSize) onSize(lastSize);
     }
-    if (protocol.startsWith("v5") && data[0] === channel.close && bytes[0] === channel.stdin && !ended) {
+    if (protocol.startsWith("v5") && number === channel.close && bytes[0] === channel.stdin && !ended) {
       ended = true;
       end();
     }
@@ -50,10 +62,12 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
     ended = true;
   });
   socket.on("error", () => socket.terminate());
+  // Clients take an empty message on the lowest channel for the sign that the session stands.
+  codec.send(socket, asked.stdout ? channel.stdout : asked.stderr ? channel.stderr : channel.error, Buffer.alloc(0));
   return {
     ...(asked.stdin ? { stdin } : {}),
-    ...(asked.stdout ? { stdout: outlet(socket, channel.stdout) } : {}),
-    ...(asked.stderr ? { stderr: outlet(socket, channel.stderr) } : {}),
+    ...(asked.stdout ? { stdout: outlet(socket, codec, channel.stdout) } : {}),
+    ...(asked.stderr ? { stderr: outlet(socket, codec, channel.stderr) } : {}),
     onResize: (listener) => {
       onSize = listener;
       if (lastSize) listener(lastSize);
@@ -63,9 +77,9 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
       new Promise((resolve) => {
         socket.once("close", () => resolve());
         if (socket.readyState !== socket.OPEN) return resolve();
-        socket.send(Buffer.concat([Buffer.from([channel.error]), Buffer.from(JSON.stringify(status))]), () =>
-          socket.close(1000),
-        );
+        const words = lastWords(protocol, status);
+        if (words === "") return socket.close(1000);
+        codec.send(socket, channel.error, Buffer.from(words), () => socket.close(1000));
       }),
   };
 }
@@ -73,10 +87,18 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
 /** How long a client may take to open the streams that it asked for. */
 const patience = 30_000;
 
+export interface SpdyClient {
+  socket: Duplex;
+  /** What came behind the request. */
+  head: Uint8Array;
+  /** A version of `channel.k8s.io`; "" is the first. Sizes of a terminal came with v3. */
+  protocol: string;
+}
+
 /** The same over SPDY: a stream for each, told apart by its `streamtype`. Resolves when all are open. */
-export function spdyChannels(socket: Duplex, head: Uint8Array, asked: Asked): Promise<Channels> {
+export function spdyChannels({ socket, head, protocol }: SpdyClient, asked: Asked): Promise<Channels> {
   const wanted = ["error", ...(["stdin", "stdout", "stderr"] as const).filter((name) => asked[name])];
-  if (asked.tty) wanted.push("resize");
+  if (asked.tty && /^v[345]\./.test(protocol)) wanted.push("resize");
   const streams = new Map<string, Duplex>();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -90,14 +112,14 @@ export function spdyChannels(socket: Duplex, head: Uint8Array, asked: Asked): Pr
         streams.set(streamtype, stream);
         if (!wanted.every((name) => streams.has(name))) return;
         clearTimeout(timer);
-        resolve(over(streams, socket, () => connection.close()));
+        resolve(over(streams, protocol, socket, () => connection.close()));
       },
     });
     socket.on("close", () => clearTimeout(timer));
   });
 }
 
-function over(streams: Map<string, Duplex>, socket: Duplex, close: () => void): Channels {
+function over(streams: Map<string, Duplex>, protocol: string, socket: Duplex, close: () => void): Channels {
   const [stdin, stdout, stderr] = ["stdin", "stdout", "stderr"].map((name) => streams.get(name));
   for (const name of ["error", "stdout", "stderr"]) streams.get(name)?.resume();
   const resize = streams.get("resize");
@@ -122,7 +144,7 @@ function over(streams: Map<string, Duplex>, socket: Duplex, close: () => void): 
       const error = streams.get("error")!;
       await new Promise<void>((resolve) => {
         error.on("close", resolve);
-        error.end(JSON.stringify(status), () => resolve());
+        error.end(lastWords(protocol, status), () => resolve());
       });
       for (const stream of streams.values()) if (!stream.writableEnded) stream.end();
       // The last frames go out before the connection does.

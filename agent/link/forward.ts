@@ -3,6 +3,7 @@ import type { WebSocket } from "ws";
 import type { StreamPort } from "#agent/runtime";
 import { spdyOver } from "#agent/runtime/spdy";
 import { messageOf } from "#base";
+import { codecOf } from "./codec.ts";
 
 export interface Place {
   streams: StreamPort;
@@ -59,19 +60,29 @@ function join(outside: Duplex, inside: Duplex): Promise<void> {
   });
 }
 
+/** A client of plain WebSocket channels, and what it has asked for. */
+export interface ChannelClient {
+  socket: WebSocket;
+  protocol: string;
+  ports: number[];
+}
+
 /**
  * Port-forward over plain WebSocket channels: two for each port, data and error, each of which begins with the port
  * in two bytes, the lower first. One connection to each port.
  */
-export async function forwardOverWebSocket(socket: WebSocket, ports: number[], place: Place): Promise<void> {
+export async function forwardOverWebSocket(client: ChannelClient, place: Place): Promise<void> {
+  const { socket, ports } = client;
+  const codec = codecOf(client.protocol);
   const send = (channel: number, bytes: Uint8Array): void => {
-    if (socket.readyState === socket.OPEN) socket.send(Buffer.concat([Buffer.from([channel]), bytes]));
+    if (socket.readyState === socket.OPEN) codec.send(socket, channel, bytes);
   };
   const insides = new Map<number, Duplex>();
   const waiting = new Map<number, Buffer[]>();
-  socket.on("message", (message: Buffer) => {
-    const channel = message[0] ?? 0;
-    const bytes = message.subarray(1);
+  socket.on("message", (data) => {
+    const message = codec.read(data);
+    if (!message) return;
+    const { channel, bytes } = message;
     const inside = insides.get(channel);
     if (inside) inside.write(bytes);
     else waiting.set(channel, [...(waiting.get(channel) ?? []), bytes]);

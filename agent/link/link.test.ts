@@ -201,11 +201,57 @@ test("exec over WebSocket: output, errors, exit code, stdin to its end", async (
 test("exec that cannot be: refused before the upgrade, or told on the error channel", async () => {
   const refused = channels("/exec/default/none/main?output=1&command=true", "v5.channel.k8s.io");
   await expect(refused).rejects.toThrow("Unexpected server response: 404");
-  await expect(channels(exec("output=1", "true"), "v9.channel.k8s.io")).rejects.toThrow("400");
+  await expect(channels(exec("output=1", "true"), "v9.channel.k8s.io")).rejects.toThrow("403");
   await expect(channels(exec("", "true"), "v5.channel.k8s.io")).rejects.toThrow("400");
   const unknown = await channels(exec("output=1&error=1", "curl"), "v5.channel.k8s.io");
   expect(unknown.err).toContain('exec: "curl"');
   expect(unknown.status.details?.causes[0]?.message).toBe("127");
+});
+
+/** A client of the older forms: what came on each channel, in order, as the codec of the protocol has it. */
+function olderClient(path: string, protocol: string | undefined, input = ""): Promise<Record<number, string>> {
+  const encoded = protocol?.includes("base64") ?? false;
+  const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol);
+  const heard: Record<number, string> = {};
+  socket.on("open", () => {
+    expect(socket.protocol).toBe(protocol ?? "");
+    if (input === "") return;
+    socket.send(encoded ? `0${Buffer.from(input).toString("base64")}` : Buffer.from(`\0${input}`));
+  });
+  socket.on("message", (data: Buffer, isBinary) => {
+    expect(isBinary).toBe(!encoded);
+    const channel = data[0]! - (encoded ? 48 : 0);
+    const rest = data.subarray(1).toString();
+    heard[channel] = (heard[channel] ?? "") + (encoded ? Buffer.from(rest, "base64").toString() : rest);
+    // Standard input cannot be ended: a client that is done goes.
+    if (input !== "" && heard[1] === input) socket.close();
+  });
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("close", () => resolve(heard));
+  });
+}
+
+// cri-streaming's remotecommand/websocket.go: before v4 the error channel carries text, and nothing after a success.
+test("exec over the older WebSocket protocols, in base64, and over none", async () => {
+  const script = exec("output=1&error=1", "sh", "-c", "echo out; echo err >&2; exit 3");
+  const failed = "command terminated with non-zero exit code: exit status 3";
+  for (const protocol of [undefined, "channel.k8s.io", "base64.channel.k8s.io"]) {
+    expect(await olderClient(script, protocol)).toEqual({ 1: "out\n", 2: "err\n", 3: failed });
+    expect(await olderClient(exec("input=1&output=1", "cat"), protocol, "hello")).toEqual({ 1: "hello" });
+    expect(await olderClient(exec("output=1", "true"), protocol)).toEqual({ 1: "" });
+  }
+  const { 3: status, ...rest } = await olderClient(script, "v4.base64.channel.k8s.io");
+  expect(rest).toEqual({ 1: "out\n", 2: "err\n" });
+  expect(JSON.parse(status!)).toMatchObject({ status: "Failure", message: failed });
+  const several = new WebSocket(`${url.replace("http", "ws")}${script}`, [
+    "v9.x",
+    "base64.channel.k8s.io",
+    "v5.channel.k8s.io",
+  ]);
+  await new Promise((resolve) => several.once("open", resolve));
+  expect(several.protocol).toBe("base64.channel.k8s.io");
+  several.close();
 });
 
 test("attach joins the first process", async () => {
@@ -275,6 +321,31 @@ test("port-forward over SPDY, bare and inside WebSocket", async () => {
   Object.assign(inner, { _isServer: false });
   inner.setSocket(socket, Buffer.alloc(0), { maxPayload: 1e8, allowSynchronousEvents: true, skipUTF8Validation: true });
   expect(await throughSpdy(spdyOver(createWebSocketStream(inner)), "80")).toEqual({ data: "ping", error: "" });
+});
+
+test("exec over SPDY before v4", async () => {
+  for (const protocol of ["channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io"]) {
+    const path = exec("output=1&error=1", "sh", "-c", "echo out; exit 3");
+    const connection = await spdyClient(path, protocol);
+    const [error, stdout, stderr] = ["error", "stdout", "stderr"].map((streamtype) => connection.open({ streamtype }));
+    stderr!.resume();
+    expect(await text(stdout!)).toBe("out\n");
+    expect(await text(error!)).toBe("command terminated with non-zero exit code: exit status 3");
+    connection.close();
+  }
+});
+
+test("port-forward over WebSocket in base64", async () => {
+  const path = `${url.replace("http", "ws")}/portForward/default/echo?port=80`;
+  const socket = new WebSocket(path, "v4.base64.channel.k8s.io");
+  const heard: string[] = [];
+  socket.on("message", (data: Buffer) => heard.push(data.toString()));
+  await new Promise((resolve) => socket.once("open", resolve));
+  socket.send(`0${Buffer.from("ping").toString("base64")}`);
+  await until(() => heard.length >= 3);
+  const port = Buffer.from([80, 0]).toString("base64");
+  expect(heard).toEqual([`0${port}`, `1${port}`, `0${Buffer.from("ping").toString("base64")}`]);
+  socket.close();
 });
 
 test("port-forward over WebSocket channels", async () => {

@@ -5,6 +5,12 @@ import { asStatus } from "./requests.ts";
 
 export type Asked = Omit<ExecRequest, "containerId" | "command">;
 
+/** The part of a Status that every protocol can tell. */
+export interface SessionStatus {
+  status?: string | undefined;
+  message?: string | undefined;
+}
+
 /** A client's end of an exec or attach, in whatever protocol. */
 export interface Channels {
   stdin?: Readable;
@@ -13,7 +19,7 @@ export interface Channels {
   /** Sizes of the client's terminal. */
   onResize(listener: (size: { width: number; height: number }) => void): void;
   /** Tells how it ended, as a Status, and ends the connection in order. */
-  finish(status: object): Promise<void>;
+  finish(status: SessionStatus): Promise<void>;
   /** The client has gone. */
   onClose(listener: () => void): void;
 }
@@ -26,7 +32,7 @@ export function openSession(streams: StreamPort, containerId: string, command: s
 const success = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" };
 
 /** Upstream's Status for a command that ended badly: the code stands among the causes. */
-const failure = (exitCode: number): object => ({
+const failure = (exitCode: number) => ({
   kind: "Status",
   apiVersion: "v1",
   metadata: {},

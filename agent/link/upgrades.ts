@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
-import { badRequest, type Log, messageOf } from "#base";
+import { ApiError, badRequest, type Log, messageOf } from "#base";
 import { spdyChannels, webSocketChannels } from "./channels.ts";
 import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
 import { type LinkedPods, lookUp, runningContainer } from "./pods.ts";
@@ -29,8 +29,22 @@ interface Target {
 
 /** Kubernetes's own name for port-forward over WebSocket: SPDY frames inside. The slash is legal to nobody else. */
 const tunnelled = "SPDY/3.1+portforward.k8s.io";
-const sessionProtocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
-const forwardProtocols = [tunnelled, "v4.channel.k8s.io", "portforward.k8s.io"];
+/** What the kubelet and, for v5, the API server take; "" is a client that names none. */
+const sessionProtocols = {
+  webSocket: [
+    "",
+    "channel.k8s.io",
+    "base64.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
+    "v5.channel.k8s.io",
+  ],
+  spdy: ["", "channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io", "v4.channel.k8s.io", "v5.channel.k8s.io"],
+};
+const forwardProtocols = {
+  webSocket: [tunnelled, "", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "portforward.k8s.io"],
+  spdy: ["", "portforward.k8s.io"],
+};
 
 /**
  * Takes clients' connections: each is HTTP/1.1 from its request line on, and wants to be upgraded. What it wants is
@@ -105,10 +119,12 @@ const offered = (header: string | string[] | undefined): string[] =>
     .map((name) => name.trim())
     .filter(Boolean);
 
+/** The first that the client offers and the server knows. Throws ApiError 403, as upstream answers, without one. */
 function choose(known: string[], from: string[]): string {
-  const found = known.find((name) => from.includes(name));
-  if (found) return found;
-  throw badRequest(`unable to upgrade: none of the protocols ${from.join(", ")} is supported (${known.join(", ")})`);
+  const found = (from.length === 0 ? [""] : from).find((name) => known.includes(name));
+  if (found !== undefined) return found;
+  const why = `requested protocol(s) are not supported: [${from.join(" ")}]; supports [${known.join(" ")}]`;
+  throw new ApiError(403, "Forbidden", `unable to upgrade: ${why}`);
 }
 
 const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === "websocket";
@@ -124,7 +140,8 @@ function webSocket({ sockets, request, socket, head }: Upgrade, chosen: string) 
 /** Answers the SPDY handshake. */
 function spdySwitch({ socket }: Upgrade, chosen: string): void {
   const lines = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: SPDY/3.1"];
-  socket.write([...lines, `X-Stream-Protocol-Version: ${chosen}`, "", ""].join("\r\n"));
+  if (chosen !== "") lines.push(`X-Stream-Protocol-Version: ${chosen}`);
+  socket.write([...lines, "", ""].join("\r\n"));
 }
 
 async function session(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
@@ -143,13 +160,14 @@ async function session(options: UpgradeOptions, target: Target, upgrade: Upgrade
   const command = target.route === "exec" ? query.getAll("command") : undefined;
   const open = () => openSession(options.runtime.streams, id, command, asked);
   if (isWebSocket(upgrade.request)) {
-    const chosen = choose(sessionProtocols, offered(upgrade.request.headers["sec-websocket-protocol"]));
+    const chosen = choose(sessionProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
     const channels = webSocketChannels(await webSocket(upgrade, chosen), chosen, asked);
     return runSession(open, channels);
   }
-  const chosen = choose(sessionProtocols, offered(upgrade.request.headers["x-stream-protocol-version"]));
+  const chosen = choose(sessionProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);
-  return runSession(open, await spdyChannels(upgrade.socket, upgrade.head, asked));
+  const client = { socket: upgrade.socket, head: upgrade.head, protocol: chosen };
+  return runSession(open, await spdyChannels(client, asked));
 }
 
 async function forward(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
@@ -162,16 +180,16 @@ async function forward(options: UpgradeOptions, target: Target, upgrade: Upgrade
     label: `${target.pod}_${target.namespace}, uid ${pod.metadata.uid}`,
   };
   if (isWebSocket(upgrade.request)) {
-    const chosen = choose(forwardProtocols, offered(upgrade.request.headers["sec-websocket-protocol"]));
+    const chosen = choose(forwardProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
     const socket = await webSocket(upgrade, chosen);
     if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, place);
     const ports = target.query
       .getAll("port")
       .flatMap((text) => text.split(","))
       .map(Number);
-    return forwardOverWebSocket(socket, ports, place);
+    return forwardOverWebSocket({ socket, protocol: chosen, ports }, place);
   }
-  const chosen = choose(["portforward.k8s.io"], offered(upgrade.request.headers["x-stream-protocol-version"]));
+  const chosen = choose(forwardProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);
   return forwardOverSpdy(upgrade.socket, upgrade.head, place);
 }

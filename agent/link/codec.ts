@@ -1,0 +1,31 @@
+import type { RawData, WebSocket } from "ws";
+
+/** How the messages of a WebSocket carry channels: one in front of each, as a byte or as a digit before base64. */
+export interface ChannelCodec {
+  /** Undefined for a message that carries nothing. */
+  read(data: RawData): { channel: number; bytes: Buffer } | undefined;
+  send(socket: WebSocket, channel: number, bytes: Uint8Array, done?: (error?: Error) => void): void;
+}
+
+const zero = "0".charCodeAt(0);
+
+const binary: ChannelCodec = {
+  read: (data) => {
+    const message = data as Buffer;
+    return message.length === 0 ? undefined : { channel: message[0]!, bytes: message.subarray(1) };
+  },
+  send: (socket, channel, bytes, done) => socket.send(Buffer.concat([Buffer.of(channel), bytes]), done),
+};
+
+const base64: ChannelCodec = {
+  read: (data) => {
+    const text = (data as Buffer).toString("latin1");
+    if (text === "") return undefined;
+    return { channel: text.charCodeAt(0) - zero, bytes: Buffer.from(text.slice(1), "base64") };
+  },
+  send: (socket, channel, bytes, done) =>
+    socket.send(String.fromCharCode(zero + channel) + Buffer.from(bytes).toString("base64"), done),
+};
+
+/** The form that a subprotocol of Kubernetes has; "" stands for a client that named none. */
+export const codecOf = (protocol: string): ChannelCodec => (protocol.includes("base64") ? base64 : binary);
