@@ -1,16 +1,18 @@
 import { once } from "node:events";
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, ApiServer } from "#apiserver";
-import { type Log, messageOf } from "#base";
+import { isApiError, type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
 import { endBody, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
 import { Http2Connections } from "./http2.ts";
 import type { Links } from "./links.ts";
+import { joinTunnel, refuse, statusResponse } from "./tunnel.ts";
+import { AnswerSockets, isWebSocket, takeBearerProtocol } from "./websocket.ts";
 
 export interface HostOptions {
   server: ApiServer;
@@ -54,6 +56,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   const respond = async (request: ApiRequest) => compressed(request, await server.handle(request));
   const http2 = new Http2Connections({ answer: respond, log, stopping: stopping.signal });
   divide(host, http2);
+  const answers = new AnswerSockets();
   const agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
   host.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -69,19 +72,21 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     socket.on("error", () => socket.destroy());
     void upgrade(incoming, socket, head).catch((error: unknown) => {
       log.debug("an upgrade failed", { path: incoming.url, error: messageOf(error) });
-      socket.destroy();
+      if (isApiError(error)) refuse(socket, statusResponse(error));
+      else socket.destroy();
     });
   });
   host.on("clientError", (_error, socket) => socket.destroy());
 
   const upgrade = async (incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const left = new AbortController();
-    socket.once("close", () => left.abort());
+    const leave = () => left.abort();
+    socket.once("close", leave);
+    stopping.signal.addEventListener("abort", leave, { once: true });
+    socket.once("close", () => stopping.signal.removeEventListener("abort", leave));
+    const asked = isWebSocket(incoming);
+    if (asked) takeBearerProtocol(incoming);
     const response = await server.handle(requestOf(sentRequest(incoming), left.signal));
-    if (response.status !== 101) {
-      await endBody(response);
-      return refuse(socket, response);
-    }
     if (response.link !== undefined) {
       const node = response.link;
       agents.handleUpgrade(incoming, socket, head, (webSocket) => {
@@ -90,15 +95,12 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
       });
       return;
     }
-    if (!response.tunnel) return refuse(socket, response);
-    const stream = links.tunnel(response.tunnel.node, response.tunnel.path);
-    stream.on("error", () => socket.destroy());
-    stream.write(requestText(incoming, response.tunnel.path));
-    if (head.length > 0) stream.write(head);
-    stream.pipe(socket);
-    socket.pipe(stream);
-    socket.once("close", () => stream.destroy());
-    stream.once("close", () => socket.end());
+    if (response.tunnel) return joinTunnel({ links, ...response.tunnel, incoming, socket, head });
+    if (asked && response.messages !== undefined && response.status === 200) {
+      return answers.send(incoming, socket, head, response);
+    }
+    await endBody(response);
+    refuse(socket, response);
   };
 
   host.listen(port, bind);
@@ -182,30 +184,4 @@ async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody
   }
   outgoing.flushHeaders();
   await writeBody(body, outgoing);
-}
-
-/** The client's request as the agent's HTTP/1.1 server reads it, at the agent's own path. */
-function requestText(incoming: IncomingMessage, path: string): string {
-  const lines = [`${incoming.method} ${path} HTTP/1.1`];
-  const { rawHeaders } = incoming;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]!.toLowerCase() !== "authorization") lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
-  }
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-function refuse(socket: Duplex, { status, headers, body }: ApiResponse): void {
-  const bytes = body instanceof Uint8Array ? body : new Uint8Array();
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${[value].flat().join(", ")}`);
-  socket.write(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
-      ...lines,
-      `content-length: ${bytes.length}`,
-      "connection: close",
-      "",
-      "",
-    ].join("\r\n"),
-  );
-  socket.end(bytes);
 }

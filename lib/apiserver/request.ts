@@ -32,6 +32,8 @@ export interface ApiResponse {
   body: Uint8Array | AsyncIterable<Uint8Array>;
   /** The name of the object that was made, where the path names none. */
   made?: string;
+  /** What the body is to a client that asks for a WebSocket: events, each a line, or plain bytes. Others get it as it is. */
+  messages?: "events" | "bytes";
   /** With status 101: the host joins the client's connection to this path of the node's agent. */
   tunnel?: { node: string; path: string };
   /** With status 101: the connection becomes the link of this node's agent. */

@@ -14,7 +14,8 @@ export async function connect(
 ): Promise<ApiResponse> {
   const { server, resource } = call;
   // A WebSocket begins with GET. What acts on the object takes the right to do so, not only to read.
-  if (request.method !== "POST" && part.verbs.includes("post")) await demandCreate(call, request);
+  const acts = part.verbs.includes("post");
+  if (request.method !== "POST" && acts) await demandCreate(call, request);
   const entry = await readEntry(server, resource.type, keyOf(call.namespace, call.name));
   if (!entry) throw notFound(named(kindOf(call)), call.name);
   const object = objectAs(kindOf(call), resource.storageKind, entry);
@@ -22,13 +23,14 @@ export async function connect(
   await mutate(server, admission);
   await validate(server, admission);
   const { node, path } = part.target(object, request.query);
-  if (request.headers["upgrade"] !== undefined) {
+  if (acts && request.headers["upgrade"] !== undefined) {
     return { status: 101, headers: {}, body: new Uint8Array(), tunnel: { node, path } };
   }
   // Nobody runs it yet: there is nothing to show.
   if (node === "") return text(200, "");
   if (!server.links) throw serviceUnavailable("this server has no way to the nodes");
-  return server.links.request(node, path, request.signal);
+  const answer = await server.links.request(node, path, request.signal);
+  return acts ? answer : { ...answer, messages: "bytes" };
 }
 
 /** Upstream's ensureAuthorizedForVerb (pkg/registry/core/pod/rest/authorize.go). */

@@ -60,6 +60,7 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
       "cache-control": "no-cache, private",
     },
     body: stream.open(request.signal, place?.milliseconds ?? timeout, bookmarks, closed),
+    messages: "events",
   };
 }
 
