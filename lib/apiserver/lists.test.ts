@@ -146,7 +146,7 @@ test("one object by its name is the whole answer, whatever else begins like it",
     apiVersion: "v1",
     metadata: {},
     status: "Failure",
-    message: "field label not supported: spec.a",
+    message: '"spec.a" is not a known field selector: only "metadata.name", "metadata.namespace"',
     reason: "BadRequest",
     code: 400,
   });

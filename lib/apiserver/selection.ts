@@ -46,7 +46,11 @@ function canonical(kind: Kind, field: string): string {
   const name = kind.fieldAliases?.[field] ?? field;
   if (name === nameField || (name === namespaceField && kind.scope === "Namespaced")) return name;
   if (kind.fields && Object.hasOwn(kind.fields, name)) return name;
-  throw badRequest(`field label not supported: ${field}`);
+  // Upstream's words differ between kinds that know labels of their own and others.
+  if (kind.fields || kind.fieldAliases) throw badRequest(`field label not supported: ${field}`);
+  throw badRequest(
+    `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+  );
 }
 
 function fieldHolds({ field, equal, value }: FieldTerm, key: string, index: Index): boolean {

@@ -30,6 +30,8 @@ interface Place {
   /** The message that holds the field, for Go's words. */
   owner: string;
   path: string;
+  /** The path of the map that holds the value, which Go names in place of the key. */
+  map?: string;
 }
 
 const isObject = (json: Json | undefined): json is JsonObject =>
@@ -124,7 +126,8 @@ function decodeValue(shape: Shape, json: Json, at: Place, unknown: string[]): Js
   const object: JsonObject = {};
   for (const key in json) {
     const path = `${at.path}.${key}`;
-    const value = decodeValue(shape.value, json[key] ?? zero(shape.value) ?? "", { owner: at.owner, path }, unknown);
+    const place = { owner: at.owner, path, map: at.path };
+    const value = decodeValue(shape.value, json[key] ?? zero(shape.value) ?? "", place, unknown);
     if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true });
     else object[key] = value;
   }
@@ -214,8 +217,8 @@ const goScalars: Partial<Record<Scalar, string>> = {
   boolean: "bool",
   double: "float64",
   bytes: "[]uint8",
-  time: "time.Time",
-  microTime: "time.Time",
+  time: "string",
+  microTime: "string",
   quantity: "resource.Quantity",
   intOrString: "intstr.IntOrString",
   duration: "string",
@@ -249,7 +252,8 @@ function mismatch(json: Json, at: Place, shape: Shape): Error {
   const numeric = shape.type === "scalar" && ["int32", "int64"].includes(shape.scalar) && typeof json === "number";
   const what = numeric ? `number ${json}` : jsonType(json);
   const owner = at.owner.split(".").at(-1);
-  const where = at.path === "" ? "value" : `struct field ${owner}.${at.path.replace(/\[\d+\]/g, "")}`;
+  const path = (at.map ?? at.path).replace(/\[\d+\]/g, "");
+  const where = at.path === "" ? "value" : `struct field ${owner}.${path}`;
   return badRequest(`json: cannot unmarshal ${what} into Go ${where} of type ${goType(shape)}`);
 }
 

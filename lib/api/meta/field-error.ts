@@ -4,7 +4,36 @@ import { type StatusCause, stringifyJson } from "#base";
 export type FieldError = Required<StatusCause>;
 
 const error = (reason: string, field: string, message: string): FieldError => ({ reason, message, field });
-const show = (value: unknown): string => (value === undefined ? "null" : stringifyJson(value));
+function show(value: unknown): string {
+  if (typeof value === "string") return goQuote(value);
+  return value === undefined ? "null" : stringifyJson(value);
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  "\u0007": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+
+/** A text as Go's %q prints it: what cannot be printed is escaped. */
+function goQuote(text: string): string {
+  const body = text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character) => {
+    const known = escapes[character];
+    if (known !== undefined) return known;
+    const code = character.codePointAt(0)!;
+    const hex = (digits: number) => code.toString(16).padStart(digits, "0");
+    if (code < 0x20 || code === 0x7f) return `\\x${hex(2)}`;
+    return code < 0x10000 ? `\\u${hex(4)}` : `\\U${hex(8)}`;
+  });
+  return `"${body}"`;
+}
+
 const withDetail = (head: string, detail: string): string => (detail === "" ? head : `${head}: ${detail}`);
 
 export const requiredValue = (field: string, detail = ""): FieldError =>

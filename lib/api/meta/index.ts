@@ -14,6 +14,7 @@ export * from "./names.ts";
 export * from "./object-meta.ts";
 export * from "./quantity.ts";
 export * from "./selector.ts";
+export { parseSelector } from "./selector-parser.ts";
 export * from "./selector-text.ts";
 export * from "./shape.ts";
 export * from "./time.ts";

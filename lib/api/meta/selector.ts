@@ -88,70 +88,6 @@ export function formatSelector(selector: Selector): string {
     .join(",");
 }
 
-const symbols = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
-
-function tokens(text: string): string[] {
-  const found: string[] = [];
-  for (let at = 0; at < text.length; ) {
-    if (/\s/.test(text[at]!)) {
-      at++;
-      continue;
-    }
-    const symbol = symbols.find((candidate) => text.startsWith(candidate, at));
-    const token = symbol ?? /^[^\s=!(),<>]+/.exec(text.slice(at))![0];
-    found.push(token);
-    at += token.length;
-  }
-  return found;
-}
-
-const isSymbol = (token: string | undefined): boolean => token === undefined || symbols.includes(token);
-
-/**
- * Parses the `labelSelector` parameter: equality (`a=b`, `a==b`, `a!=b`), sets (`a in (x,y)`, `a notin (x)`),
- * existence (`a`, `!a`) and comparison (`a>1`, `a<1`). Throws ApiError 400 in upstream's words.
- */
-export function parseSelector(text: string): Selector {
-  const queue = tokens(text);
-  const requirements: Requirement[] = [];
-  if (queue.length === 0) return requirements;
-  const fail = (found: string | undefined, expected: string): never => {
-    throw badRequest(`unable to parse requirement: found '${found ?? ""}', expected: ${expected}`);
-  };
-  const value = (): string => (isSymbol(queue[0]) ? "" : queue.shift()!);
-  for (;;) {
-    requirements.push(checked(parseRequirement(queue, value, fail)));
-    const next = queue.shift();
-    if (next === undefined) return requirements;
-    if (next !== ",") fail(next, "',' or 'end of string'");
-    if (queue.length === 0) fail("", "identifier after ','");
-  }
-}
-
-function parseRequirement(
-  queue: string[],
-  value: () => string,
-  fail: (found: string | undefined, expected: string) => never,
-): Requirement {
-  const negated = queue[0] === "!" && queue.shift() !== undefined;
-  const key = isSymbol(queue[0]) ? fail(queue[0], "!, identifier, or 'end of string'") : queue.shift()!;
-  if (negated) return { key, operator: "DoesNotExist", values: [] };
-  const operator = queue[0];
-  if (operator === undefined || operator === ",") return { key, operator: "Exists", values: [] };
-  queue.shift();
-  if (operator === "=" || operator === "==") return { key, operator: "In", values: [value()] };
-  if (operator === "!=") return { key, operator: "NotIn", values: [value()] };
-  if (operator === ">" || operator === "<") return { key, operator: operator === ">" ? "Gt" : "Lt", values: [value()] };
-  if (operator !== "in" && operator !== "notin") return fail(operator, "in, notin, =, ==, !=, gt, lt");
-  if (queue.shift() !== "(") return fail(queue[0], "'('");
-  const values = [value()];
-  for (let next = queue.shift(); next !== ")"; next = queue.shift()) {
-    if (next !== ",") return fail(next, "',' or ')'");
-    values.push(value());
-  }
-  return { key, operator: operator === "in" ? "In" : "NotIn", values };
-}
-
 /** What is wrong with a part of a requirement: upstream's field.Invalid without the path before it. */
 export interface RequirementError {
   /** `key`, `values` or `values[0]`. */
@@ -190,13 +126,6 @@ function countError(operator: LabelOperator, values: readonly string[]): string 
   return values.length === 0 ? undefined : "values set must be empty for exists and does not exist";
 }
 
-function checked(requirement: Requirement): Requirement {
-  const [error] = requirementErrors(requirement);
-  if (!error) return requirement;
-  const at = error.part === "key" ? "key" : `${error.part}[${requirement.key}]`;
-  throw badRequest(`unable to parse requirement: ${at}: Invalid value: ${error.value}: ${error.message}`);
-}
-
 /** One term of a field selector. */
 export interface FieldTerm {
   field: string;
@@ -209,14 +138,23 @@ export function parseFieldSelector(text: string): FieldTerm[] {
   return splitUnescaped(text)
     .filter((part) => part !== "")
     .map((part) => {
-      const found = /^((?:\\.|[^\\=!])*)(!=|==|=)(.*)$/s.exec(part);
+      const found = /^(.*?)(!=|==|=)(.*)$/s.exec(part);
       if (!found) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
-      const value = found[3]!;
-      if (/(?:^|[^\\])(?:\\\\)*=/.test(value)) {
-        throw badRequest(`invalid field selector: invalid escape sequence in value: ${value}`);
-      }
-      return { field: found[1]!, equal: found[2] !== "!=", value: value.replace(/\\(.)/gs, "$1") };
-    });
+      return { field: found[1]!, equal: found[2] !== "!=", value: unescaped(found[3]!) };
+    })
+    .filter(({ field, value }) => field !== "" || value !== "");
+}
+
+function unescaped(text: string): string {
+  const wrong = (why: string) => badRequest(`invalid field selector: ${why}`);
+  const value = text.replace(/\\(.)|[,=\\]/gsu, (found, escaped: string | undefined) => {
+    if (escaped === undefined && found !== "\\") {
+      throw wrong(`unescaped character in value: ${found.codePointAt(0)}`);
+    }
+    if (escaped === undefined || !"\\,=".includes(escaped)) throw wrong(`invalid escape sequence: ${found}`);
+    return escaped;
+  });
+  return value;
 }
 
 function splitUnescaped(text: string): string[] {

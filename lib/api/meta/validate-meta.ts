@@ -151,8 +151,8 @@ export function validateAnnotations(
 function validateOwnerReferences(references: readonly OwnerReference[] | undefined, path: string): FieldError[] {
   const errors: FieldError[] = [];
   let controller: string | undefined;
-  for (const reference of references ?? []) {
-    errors.push(...validateOwnerReference(reference, path));
+  for (const [index, reference] of (references ?? []).entries()) {
+    errors.push(...validateOwnerReference(reference, `${path}[${index}]`));
     if (!reference.controller) continue;
     const name = `${reference.kind ?? ""}/${reference.name ?? ""}`;
     if (controller === undefined) controller = name;
@@ -167,11 +167,14 @@ function validateOwnerReferences(references: readonly OwnerReference[] | undefin
 function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const { apiVersion = "", kind, name, uid } = reference;
-  const version = apiVersion.split("/").length > 2 ? "" : apiVersion.slice(apiVersion.indexOf("/") + 1);
-  if (!version) errors.push(invalidValue(`${path}.apiVersion`, apiVersion, "version must not be empty"));
-  if (!kind) errors.push(invalidValue(`${path}.kind`, kind ?? "", "must not be empty"));
-  if (!name) errors.push(invalidValue(`${path}.name`, name ?? "", "must not be empty"));
-  if (!uid) errors.push(invalidValue(`${path}.uid`, uid ?? "", "must not be empty"));
+  const required = "must not be empty";
+  if (!apiVersion) errors.push(requiredValue(`${path}.apiVersion`, required));
+  else if (apiVersion.split("/").length > 2 || apiVersion.endsWith("/") || apiVersion.startsWith("/")) {
+    errors.push(invalidValue(`${path}.apiVersion`, apiVersion, "must be <group>/<version> or <version>"));
+  }
+  if (!kind) errors.push(requiredValue(`${path}.kind`, required));
+  if (!name) errors.push(requiredValue(`${path}.name`, required));
+  if (!uid) errors.push(requiredValue(`${path}.uid`, required));
   if (apiVersion === "v1" && kind === "Event") {
     errors.push(invalidValue(path, reference, "/v1, Kind=Event is disallowed from being an owner"));
   }
