@@ -9,6 +9,7 @@ import {
   type Upgrades,
   upgradeServer,
 } from "#agent/link";
+import { kubeletMetrics } from "#agent/metrics";
 import { type HostFacts, hostFacts, type NodeAgent, type NodeOptions, startNode } from "#agent/node";
 import {
   collectImages,
@@ -95,7 +96,9 @@ const playedFacts = async (folder: string): Promise<HostFacts> => ({
 });
 
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { name, client, runtime, clock, random, log, folder, real } = options;
+  const { name, client, clock, random, log, folder, real } = options;
+  const metrics = kubeletMetrics(name, options.runtime, clock);
+  const { runtime } = metrics;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const facts = real ? await hostFacts(folder) : await playedFacts(folder);
   const info = await runtime.info();
@@ -164,7 +167,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   const find = (namespace: string, pod: string) =>
     manager.find(namespace, pod) ?? informer.get({ namespace, name: pod });
-  const linked = { node: name, runtime, find, clock, log };
+  const linked = { node: name, runtime, find, clock, log, metrics: metrics.text };
   const link: Link | undefined = options.link && startLink({ ...options.link, ...linked });
   const gateway = options.gateway && gatewayLink(options.gateway, linked);
   const upgrades = options.relayed && upgradeServer({ node: name, runtime, find, log });

@@ -1,12 +1,14 @@
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createLinks, type Host, serve } from "#agent/host";
+import { processMetrics } from "#agent/metrics";
 import { node as nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, sleep, systemClock, systemRandom } from "#base";
 import { createProgress, type Progress, type UpOptions } from "#cli";
 import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
+import { MetricRegistry } from "#metrics";
 import { sqliteStore } from "#store/sqlite";
 import { type AgentProcess, startAgent } from "./agent-process.ts";
 import { openAuditLog } from "./audit-log.ts";
@@ -121,7 +123,10 @@ async function startControlPlane(
   if (audit) opened.push(() => audit.close());
   const links = createLinks(log, systemClock);
   const address = reachable(options.bind);
+  const metrics = new MetricRegistry();
+  processMetrics(metrics);
   const plane = controlPlane({
+    metrics,
     store,
     clock: systemClock,
     random: systemRandom,

@@ -1,4 +1,5 @@
 import { createLinks, type Links, serve } from "#agent/host";
+import { processMetrics } from "#agent/metrics";
 import { pod as pods } from "#api";
 import { type ApiServer, refusal } from "#apiserver";
 import { askSts, identity } from "#auth/aws-iam";
@@ -7,6 +8,7 @@ import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as ra
 import { fargateWork, type PodEvents } from "#cloud/fargate";
 import { logLinks, podLogs } from "#cloud/pod-logs";
 import { type ControlPlane, controlPlane, isRoutine } from "#controlplane";
+import { MetricRegistry } from "#metrics";
 import { announcer } from "#reconcile/sqs";
 import { ownAddress } from "./address.ts";
 import { services } from "./aws.ts";
@@ -42,8 +44,10 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
     refuse: notLinked,
     clock,
   });
+  const metrics = new MetricRegistry();
+  processMetrics(metrics);
   const plane: ControlPlane = controlPlane({
-    ...{ store: aws.store, clock, random, log },
+    ...{ store: aws.store, clock, random, log, metrics },
     serviceCidr: told.SKIFF_SERVICE_CIDR,
     podCidr: told.SKIFF_POD_CIDR,
     // Only controllers hand it out, and none runs here.

@@ -16,6 +16,8 @@ export interface LinkOptions extends LinkedPods {
   longestBackoff?: number;
   clock: Clock;
   log: Log;
+  /** The node's metrics, as text for Prometheus; none without. */
+  metrics?: () => Promise<string>;
 }
 
 export interface Link {

@@ -85,6 +85,7 @@ beforeAll(async () => {
     find: (_namespace, name) => pods.get(name),
     clock: systemClock,
     log: silentLog,
+    metrics: async () => "kubelet_running_pods 3\n",
   });
   await until(() => links.has("node-1"));
   await start("shell", ["sh", "-c", "echo one; echo two; sleep 1000"]);
@@ -196,6 +197,10 @@ test("exec over WebSocket: output, errors, exit code, stdin to its end", async (
   const through = await channels(exec("input=1&output=1", "cat"), "v5.channel.k8s.io", big);
   expect(through.out === big).toBe(true);
   expect(through.status.status).toBe("Success");
+});
+
+test("metrics are text for Prometheus", async () => {
+  expect(await get("/metrics")).toEqual({ status: 200, body: "kubelet_running_pods 3\n" });
 });
 
 test("exec that cannot be: refused before the upgrade, or told on the error channel", async () => {

@@ -5,7 +5,7 @@ import type { LinkOptions } from "./dial.ts";
 import { loggedContainer } from "./pods.ts";
 import { summary } from "./stats.ts";
 
-/** Answers a plain request: `/containerLogs/<namespace>/<pod>/<container>`, `/stats/summary`, `/healthz`. */
+/** Answers a plain request: `/containerLogs/<namespace>/<pod>/<container>`, `/stats/summary`, `/metrics`, `/healthz`. */
 export async function answer(options: LinkOptions, stream: ServerHttp2Stream, target: string): Promise<void> {
   try {
     const url = new URL(target, "http://agent");
@@ -13,6 +13,7 @@ export async function answer(options: LinkOptions, stream: ServerHttp2Stream, ta
     if (route === "containerLogs" && rest.length === 3)
       return await logs(options, stream, rest as [string, string, string], url.searchParams);
     if (route === "stats" && rest[0] === "summary") return json(stream, 200, await summary(options));
+    if (route === "metrics" && options.metrics) return plain(stream, await options.metrics());
     if (route === "healthz") return json(stream, 200, { ok: true });
     throw new ApiError(404, "NotFound", "the server could not find the requested resource");
   } catch (error) {
@@ -24,6 +25,12 @@ function json(stream: ServerHttp2Stream, status: number, body: unknown): void {
   if (stream.destroyed || stream.headersSent) return void stream.destroy();
   stream.respond({ ":status": status, "content-type": "application/json" });
   stream.end(JSON.stringify(body));
+}
+
+function plain(stream: ServerHttp2Stream, body: string): void {
+  if (stream.destroyed || stream.headersSent) return void stream.destroy();
+  stream.respond({ ":status": 200, "content-type": "text/plain; version=0.0.4; charset=utf-8" });
+  stream.end(body);
 }
 
 /** Whatever went wrong, as a Status. */

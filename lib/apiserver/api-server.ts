@@ -10,6 +10,7 @@ import { dispatch, methodNotAllowed, pageNotFound } from "./dispatch.ts";
 import { admit, authenticate, authorize, impersonate } from "./filters.ts";
 import { health, rootPaths, version } from "./health.ts";
 import { eventOf, localClient } from "./local-client.ts";
+import { RequestMetrics } from "./metrics.ts";
 import { openapi } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
 import { type ApiRequest, type ApiResponse, type RequestInfo, requestInfo } from "./request.ts";
@@ -34,8 +35,10 @@ const self: User = { name: "system:apiserver", groups: ["system:masters"] };
 
 /** Makes the API server of its parts. */
 export function apiServer(options: ServerOptions): ApiServer {
+  const { metrics, ...rest } = options;
   const server: Server = {
-    ...options,
+    ...rest,
+    ...(metrics ? { metrics: new RequestMetrics({ ...options, metrics }) } : {}),
     limits: { ...defaultLimits, ...options.limits },
     load: { inFlight: 0, watches: 0 },
     admissionContext: undefined as never,
@@ -65,8 +68,8 @@ export function apiServer(options: ServerOptions): ApiServer {
     if (link !== undefined && request.headers["upgrade"] !== undefined) {
       return { status: 101, headers: {}, body: new Uint8Array(), link };
     }
-    if (request.path === "/") return rootPaths(options.registry, server.checks);
-    const healthy = await health(server, request);
+    if (request.path === "/") return rootPaths(options.registry, server);
+    const healthy = (await health(server, request)) ?? server.metrics?.answer(request);
     if (healthy) return healthy;
     const reads = request.method === "GET" || request.method === "HEAD";
     if (reads && request.path.startsWith("/openapi/v3")) return documents(request);
@@ -93,10 +96,12 @@ export function apiServer(options: ServerOptions): ApiServer {
       const trail: Trail = { receivedAt: options.clock.now(), warnings: [] };
       try {
         const info = requestInfo(request, isPart);
+        const counted = server.metrics?.begin(request, info);
         const response = await answer(request, info, trail).catch((error: unknown) => {
           trail.refused = statusOf(error);
           return failed(request, error);
         });
+        counted?.(response.status);
         return audit(server, { request, info, trail }, withWarnings(response, trail.warnings));
       } catch (error) {
         return failed(request, error);

@@ -60,6 +60,7 @@ export async function dispatch(
     namespace: cluster ? "" : info.namespace,
     name: info.name,
     subresource: info.subresource,
+    rest: info.rest,
     dryRun: false,
     warnings,
   };

@@ -60,7 +60,10 @@ export const version = (server: Server, { path }: ApiRequest): ApiResponse | und
   path === "/version" || path === "/version/" ? json(200, server.version) : undefined;
 
 /** `/`: the paths that the server knows, without those of resources; sorted, as upstream's index. */
-export function rootPaths(registry: Registry, checks: Checks = {}): ApiResponse {
+export function rootPaths(
+  registry: Registry,
+  { checks = {}, metrics }: Pick<Server, "checks" | "metrics">,
+): ApiResponse {
   const paths = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/version"];
   for (const { kind } of registry.resources) {
     if (kind.internal || kind.group === "" || verbsOf(kind).length === 0) continue;
@@ -70,6 +73,7 @@ export function rootPaths(registry: Registry, checks: Checks = {}): ApiResponse 
     const names = ["ping", "log", "etcd", ...(root === "readyz" ? Object.keys(checks) : [])];
     paths.push(`/${root}`, ...names.map((name) => `/${root}/${name}`));
   }
+  if (metrics) paths.push("/metrics");
   paths.push("/openapi/v2", "/openapi/v3", "/openid/v1/jwks");
   return json(200, { paths: [...new Set(paths)].sort() });
 }

@@ -51,6 +51,8 @@ export interface RequestInfo {
   namespace: string;
   plural: string;
   subresource: string;
+  /** What follows the subresource `proxy`, with its slash; "" elsewhere. */
+  rest: string;
   name: string;
 }
 
@@ -82,6 +84,7 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
     namespace: "",
     plural: "",
     subresource: "",
+    rest: "",
     name: "",
   };
   const legacy = parts[0] === "api";
@@ -99,7 +102,13 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
   }
   info.plural = place[0]!;
   info.name = place[1] ?? "";
-  info.subresource = place.slice(2).join("/");
+  const proxied = place[2] === "proxy";
+  info.subresource = proxied ? "proxy" : place.slice(2).join("/");
+  if (proxied)
+    info.rest = place
+      .slice(3)
+      .map((part) => `/${part}`)
+      .join("");
   info.verb = watches && request.method === "GET" ? "watch" : verbOf(request, info);
   return info;
 }

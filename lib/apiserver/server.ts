@@ -2,8 +2,10 @@ import type { AdmissionContext, AdmissionRequest, Plugin } from "#admission";
 import type { Kind } from "#api/meta";
 import type { Authenticator, Authorizer, RuleResolver, TokenAuthority, User } from "#auth";
 import type { Clock, Log, Random } from "#base";
+import type { MetricRegistry } from "#metrics";
 import type { Cache, Entry, Page, Store } from "#store";
 import type { AuditSink } from "./audit.ts";
+import type { RequestMetrics } from "./metrics.ts";
 import type { Registry, Resource } from "./registry.ts";
 
 /** The way to the agents, which dial in; the host gives it. */
@@ -59,6 +61,8 @@ export interface ServerOptions {
   watchPlaces?: WatchPlaces;
   /** Hears of every request but health checks, when it has been answered; never of what this process does itself. */
   audit?: AuditSink;
+  /** Where the server counts its requests; /metrics shows all that is in it. Without it there is no such path. */
+  metrics?: MetricRegistry;
   /** Named checks of /readyz beside the server's own; each throws or rejects with what is wrong. */
   checks?: Readonly<Record<string, () => Promise<void> | void>>;
 }
@@ -85,8 +89,9 @@ export const defaultLimits: Limits = {
 };
 
 /** What every verb works with. */
-export interface Server extends Omit<ServerOptions, "limits"> {
+export interface Server extends Omit<ServerOptions, "limits" | "metrics"> {
   limits: Limits;
+  metrics?: RequestMetrics;
   /** Whoever works inside the server (admission plugins) uses the API as this. */
   admissionContext: AdmissionContext;
   /** What is going on now. */
@@ -102,6 +107,8 @@ export interface Call {
   namespace: string;
   name: string;
   subresource: string;
+  /** What follows the subresource `proxy` in the path. */
+  rest?: string;
   dryRun: boolean;
   /** Told to the client as Warning headers. */
   warnings: string[];

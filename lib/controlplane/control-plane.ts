@@ -25,6 +25,7 @@ import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
+import { type MetricRegistry, meteredStore, queueMetrics } from "#metrics";
 import { type Engine, runControllers } from "#reconcile";
 import { type Scheduler, startScheduler } from "#scheduler";
 import { type Cache, openCache, type Store } from "#store";
@@ -46,6 +47,8 @@ export interface ControlPlaneOptions {
   /** Places for watches, where more than one process hands them out. */
   watchPlaces?: WatchPlaces;
   limits?: Partial<Limits>;
+  /** Where requests, the store and the controllers' queues are counted; shown at /metrics. */
+  metrics?: MetricRegistry;
   /** Hears of every request but health checks; controllers and the scheduler make none. */
   audit?: AuditSink;
   /** Where cluster IPs come from, such as `10.96.0.0/16`. */
@@ -112,7 +115,8 @@ const noticed = (store: Store, written: (type: string) => Promise<void>): Store 
 
 /** Assembles a control plane. Nothing runs before `start`. */
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { store, clock, random, log } = options;
+  const { clock, random, log, metrics } = options;
+  const store = metrics ? meteredStore(options.store, metrics, clock) : options.store;
   const registry = createRegistry(catalog);
   const caches = new Map<string, Promise<Cache>>();
   const cache = (type: string): Promise<Cache> => {
@@ -173,6 +177,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.watchPlaces ? { watchPlaces: options.watchPlaces } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.audit ? { audit: options.audit } : {}),
+    ...(metrics ? { metrics } : {}),
   });
   const client = server.client(component("apiserver"));
   const managing = server.client(component("kube-controller-manager"));
@@ -213,6 +218,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         random,
         log,
         record: recorderFor(managing, "controller-manager"),
+        ...(metrics ? { metrics: queueMetrics(metrics, clock) } : {}),
       });
       const record = recorderFor(scheduling, "default-scheduler");
       scheduler = startScheduler({ client: scheduling, clock, random, log, record });

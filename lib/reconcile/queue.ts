@@ -20,7 +20,16 @@ export interface Queue {
 const firstDelay = 5;
 const longestDelay = 1_000_000;
 
-export function createQueue(clock: Clock): Queue {
+/** Hears what a queue does, for those who count it. */
+export interface QueueObserver {
+  added(key: string): void;
+  retried(key: string): void;
+  started(key: string): void;
+}
+
+const unheard: QueueObserver = { added() {}, retried() {}, started() {} };
+
+export function createQueue(clock: Clock, observer: QueueObserver = unheard): Queue {
   /** Every waiting key is in `dirty` and in `order`, unless it is being processed: then it is only in `dirty`. */
   const dirty = new Set<string>();
   const processing = new Set<string>();
@@ -33,15 +42,19 @@ export function createQueue(clock: Clock): Queue {
   const hand = (key: string) => {
     dirty.delete(key);
     processing.add(key);
+    observer.started(key);
     return key;
+  };
+  const enqueue = (key: string) => {
+    const taker = takers.shift();
+    if (taker) taker(hand(key));
+    else order.push(key);
   };
   const add = (key: string) => {
     if (closed || dirty.has(key)) return;
     dirty.add(key);
-    if (processing.has(key)) return;
-    const taker = takers.shift();
-    if (taker) taker(hand(key));
-    else order.push(key);
+    observer.added(key);
+    if (!processing.has(key)) enqueue(key);
   };
   const addAfter = (key: string, milliseconds: number) => {
     if (closed) return;
@@ -65,6 +78,7 @@ export function createQueue(clock: Clock): Queue {
     addFailed(key) {
       const count = failures.get(key) ?? 0;
       failures.set(key, count + 1);
+      observer.retried(key);
       addAfter(key, Math.min(firstDelay * 2 ** count, longestDelay));
     },
     forget: (key) => void failures.delete(key),
@@ -77,9 +91,8 @@ export function createQueue(clock: Clock): Queue {
     done(key) {
       processing.delete(key);
       if (!dirty.has(key) || closed) return;
-      // It was added while it was worked on: back to the end of the line.
-      dirty.delete(key);
-      add(key);
+      // It was added while it was worked on: to the end of the line.
+      enqueue(key);
     },
     close() {
       closed = true;

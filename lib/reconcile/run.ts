@@ -1,9 +1,10 @@
 import type { Kind, KubernetesObject } from "#api/meta";
 import { messageOf } from "#base";
 import { followKind } from "#client";
+import type { QueueMetrics } from "#metrics";
 import { type AnyController, type ControllerContext, reconcileKey } from "./controller.ts";
 import { RetryAfter, Terminal } from "./errors.ts";
-import { createQueue, type Queue } from "./queue.ts";
+import { createQueue, type Queue, type QueueObserver } from "./queue.ts";
 import { decodeKey, encodeKey, keysOf, type Route, routesOf } from "./route.ts";
 
 /** Controllers at work. */
@@ -19,16 +20,26 @@ export interface Engine {
 interface Running {
   controller: AnyController;
   queue: Queue;
+  metrics?: QueueMetrics;
 }
+
+const countedBy = (metrics: QueueMetrics, name: string): QueueObserver => ({
+  added: (key) => metrics.added(name, key),
+  retried: () => metrics.retried(name),
+  started: (key) => metrics.started(name, key),
+});
 
 /** Runs controllers in this process: one watch per kind serves them all, each has a queue and workers of its own. */
 export function runControllers(
   controllers: readonly AnyController[],
-  context: Omit<ControllerContext, "signal">,
+  { metrics, ...context }: Omit<ControllerContext, "signal"> & { metrics?: QueueMetrics },
 ): Engine {
   const stopped = new AbortController();
   const full: ControllerContext = { ...context, signal: stopped.signal };
-  const running: Running[] = controllers.map((controller) => ({ controller, queue: createQueue(context.clock) }));
+  const running: Running[] = controllers.map((controller) => {
+    const counted = metrics ? countedBy(metrics, controller.name) : undefined;
+    return { controller, queue: createQueue(context.clock, counted), ...(metrics ? { metrics } : {}) };
+  });
   const queues = new Map(running.map(({ controller, queue }) => [controller, queue]));
   const feeds = [...routesOf(controllers, full)].map(([kind, routes]) =>
     feed(
@@ -79,15 +90,18 @@ function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], conte
   return { ready: seenWhole.promise, done: done.finally(seenWhole.resolve) };
 }
 
-async function work({ controller, queue }: Running, context: ControllerContext): Promise<void> {
+async function work({ controller, queue, metrics }: Running, context: ControllerContext): Promise<void> {
   for (let text = await queue.take(); text !== undefined; text = await queue.take()) {
+    let failed = false;
     try {
       const result = await reconcileKey(controller, context, decodeKey(text));
       queue.forget(text);
       if (result?.requeueAfter !== undefined) queue.addAfter(text, result.requeueAfter);
     } catch (error) {
+      failed = true;
       settleFailure(controller, queue, text, error, context);
     } finally {
+      metrics?.finished(controller.name, text, failed);
       queue.done(text);
     }
   }

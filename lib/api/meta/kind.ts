@@ -78,8 +78,11 @@ export interface ConnectSubresource<T> {
   verbs: ("get" | "post")[];
   /** What discovery says that it takes. */
   accepts: GroupVersionKind;
-  /** The node to ask and what to ask it; throws an ApiError where the object is not there yet. */
-  target(object: T, query: URLSearchParams): { node: string; path: string };
+  /**
+   * The node to ask and what to ask it; throws an ApiError where the object is not there yet. `rest` is what follows
+   * `proxy` in the path, with its slash; "" for other subresources.
+   */
+  target(object: T, query: URLSearchParams, rest: string): { node: string; path: string };
 }
 
 /** A subresource to which another kind is posted as a question about the object, such as serviceaccounts/token. */

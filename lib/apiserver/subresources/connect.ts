@@ -22,7 +22,7 @@ export async function connect(
   const admission = admissionRequest(call, "CONNECT", { previous: object });
   await mutate(server, admission);
   await validate(server, admission);
-  const { node, path } = part.target(object, request.query);
+  const { node, path } = part.target(object, request.query, call.rest ?? "");
   if (acts && request.headers["upgrade"] !== undefined) {
     return { status: 101, headers: {}, body: new Uint8Array(), tunnel: { node, path } };
   }

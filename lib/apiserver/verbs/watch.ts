@@ -49,8 +49,10 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
     await place?.leave();
     throw error;
   }
+  const counted = server.metrics?.watching(resource.kind, call.namespace);
   const closed = (): Promise<void> | undefined => {
     server.load.watches--;
+    counted?.();
     return place?.leave();
   };
   return {

@@ -1,6 +1,10 @@
+import { ApiError } from "#base";
 import { ageColumn, cidrWarnings, defineKind, nameColumn } from "../../meta/index.ts";
 import { Node } from "./schema.ts";
 import { validateNode, validateNodeStatus, validateNodeUpdate } from "./validate.ts";
+
+/** Paths of the kubelet that `nodes/proxy` passes on. */
+const readable = new Set(["/healthz", "/metrics", "/stats/summary"]);
 
 export const node = defineKind<Node>({
   group: "",
@@ -47,6 +51,18 @@ export const node = defineKind<Node>({
         if (!previous.status?.config) delete next.status?.config;
       },
       validate: validateNodeStatus,
+    },
+    // Only what tells of the node: all else that a kubelet does goes through pods, where rights are asked for it.
+    proxy: {
+      type: "connect",
+      verbs: ["get"],
+      accepts: { group: "", version: "v1", kind: "NodeProxyOptions" },
+      target(object, _query, rest) {
+        const path = rest.replace(/\/$/, "");
+        if (!readable.has(path))
+          throw new ApiError(404, "NotFound", "the server could not find the requested resource", {});
+        return { node: object.metadata.name ?? "", path };
+      },
     },
   },
   fields: { "spec.unschedulable": ({ spec }) => String(spec?.unschedulable ?? false) },

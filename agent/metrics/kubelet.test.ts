@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { systemClock } from "#base";
+import { kubeletMetrics } from "./index.ts";
+
+test("a node tells what its runtime was asked, what failed, and of its process", async () => {
+  const { runtime, text } = kubeletMetrics("node-1", fakeRuntime({ clock: systemClock }), systemClock);
+  await runtime.images.pull("busybox");
+  await runtime.pods.list();
+  const start = { sandboxId: "none", sandbox: {}, container: { image: "none" } };
+  await expect(runtime.pods.startContainer(start as never)).rejects.toThrow();
+  const said = await text();
+  for (const line of [
+    'kubelet_node_name{node="node-1"} 1',
+    "kubelet_running_pods 0",
+    'kubelet_runtime_operations_total{operation_type="pull_image"} 1',
+    'kubelet_runtime_operations_total{operation_type="list_podsandbox"} 1',
+    'kubelet_runtime_operations_errors_total{operation_type="start_container"} 1',
+  ]) {
+    expect(said.split("\n")).toContain(line);
+  }
+  for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds"]) {
+    expect(said).toMatch(new RegExp(`^${name} [0-9.]+$`, "m"));
+  }
+});
