@@ -214,10 +214,10 @@ describe("a running cluster", () => {
   });
 
   test("nobody is let in without an identity, but health and version answer", async () => {
-    expect(await ask("/api/v1/pods", { identity: false })).toMatchObject({ status: 401 });
+    expect(await ask("/api/v1/pods", { identity: false })).toMatchObject({ status: 403 });
     expect(JSON.parse((await ask("/apis", { identity: false })).body)).toMatchObject({
       kind: "Status",
-      reason: "Unauthorized",
+      reason: "Forbidden",
     });
     for (const path of ["/healthz", "/livez", "/readyz"])
       expect(await ask(path, { identity: false })).toEqual({ status: 200, body: "ok" });

@@ -62,6 +62,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
         longest: shared.longestToken,
         ...{ client, clock, random },
       }),
+    anonymous: "open-paths",
     authenticators: identity({
       client: () => plane.client,
       clusterId: told.SKIFF_CLUSTER_ID,

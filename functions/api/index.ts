@@ -25,6 +25,7 @@ const open = (): ControlPlane => {
         longest: shared.longestToken,
         ...{ client, clock, random },
       }),
+    anonymous: "open-paths",
     authenticators: identity({
       client: () => plane.client,
       clusterId: told("SKIFF_CLUSTER_ID"),

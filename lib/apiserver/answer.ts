@@ -1,5 +1,5 @@
 import { apiVersionOf, type Kind, type KubernetesObject } from "#api/meta";
-import { isApiError, messageOf, type Status, stringifyJson } from "#base";
+import { ApiError, badRequest, isApiError, messageOf, type Status, stringifyJson } from "#base";
 import type { Entry } from "#store";
 import {
   columnDefinitions,
@@ -123,9 +123,27 @@ export function formatOf(request: ApiRequest): Format {
 }
 
 const includes = ["None", "Metadata", "Object"];
+/** Throws ApiError 400 for what rows cannot carry. */
 export function includeObject(request: ApiRequest): IncludeObject {
-  const asked = request.query.get("includeObject");
-  return asked !== null && includes.includes(asked) ? (asked as IncludeObject) : "Metadata";
+  const asked = request.query.get("includeObject") ?? "";
+  if (asked === "") return "Metadata";
+  if (includes.includes(asked)) return asked as IncludeObject;
+  const why = `includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`;
+  throw badRequest(`Unable to convert to Table as requested: ${why}`);
+}
+
+/** Metadata alone is asked for by one name for objects and another for lists; ApiError 406 for the wrong one. */
+export function checkMetadataForm({ as, ofList }: Format, kind: Kind, isList: boolean): void {
+  if (as !== "PartialObjectMetadata" || (ofList ?? false) === isList) return;
+  // Upstream names its internal type.
+  const type = `*${kind.group === "" || kind.group === "events.k8s.io" ? "core" : kind.group.split(".")[0]}.${kind.kind}`;
+  throw new ApiError(
+    406,
+    "NotAcceptable",
+    isList
+      ? `you requested PartialObjectMetadata, but the requested object is a list (${type}List)`
+      : `you requested PartialObjectMetadataList, but the requested object is not a list (${type})`,
+  );
 }
 
 /** One object in any form, as a part of an answer: a table of one row, its metadata, or itself. */
@@ -150,6 +168,7 @@ export function objectAnswer(
     const body = served(kind, bytesAs(kind, storageKind, found.entry));
     return { status, headers: { "content-type": jsonType }, body };
   }
+  checkMetadataForm(format, kind, false);
   const object = found.object ?? objectAs(kind, storageKind, found.entry!);
   return printed(status, format, shown(kind, object, format, request, call.server.clock.now()));
 }

@@ -7,7 +7,7 @@ import { refusal, statusOf, withWarnings } from "./answer.ts";
 import { audit, type Trail } from "./audit.ts";
 import { discovery } from "./discovery.ts";
 import { dispatch, methodNotAllowed, pageNotFound } from "./dispatch.ts";
-import { admit, authenticate, authorize, impersonate } from "./filters.ts";
+import { admit, authenticate, authorize, checkTimeout, impersonate } from "./filters.ts";
 import { health, rootPaths, version } from "./health.ts";
 import { eventOf, localClient } from "./local-client.ts";
 import { RequestMetrics } from "./metrics.ts";
@@ -51,6 +51,7 @@ export function apiServer(options: ServerOptions): ApiServer {
 
   /** The filters, in the order in which a request meets them. */
   const answer = async (request: ApiRequest, info: RequestInfo, trail: Trail): Promise<ApiResponse> => {
+    if (info.verb !== "watch") checkTimeout(request);
     trail.user = await authenticate(server, request);
     const user = await impersonate(server, request, trail.user);
     if (user !== trail.user) trail.impersonated = user;

@@ -71,9 +71,13 @@ test("who was impersonated, who may not, and who is nobody", async () => {
   await ask("GET", "/api/v1/namespaces/default/secrets/gone");
   expect(events[1]).toMatchObject({ responseStatus: { code: 404, message: 'secrets "gone" not found' } });
   const nobody = await get("/apis", "", { headers: {}, ...({ peer: { address: "192.0.2.7" } } as object) });
-  expect(nobody.status).toBe(401);
-  expect(events[2]).toMatchObject({ user: {}, sourceIPs: ["192.0.2.7"], responseStatus: { code: 401 } });
-  expect(events[2]).not.toHaveProperty("annotations");
+  expect(nobody.status).toBe(403);
+  const user = { username: "system:anonymous", groups: ["system:unauthenticated"] };
+  expect(events[2]).toMatchObject({ user, sourceIPs: ["192.0.2.7"], responseStatus: { code: 403 } });
+  const unknown = await get("/apis", "", { headers: { authorization: "Bearer x" }, ...({ peer: {} } as object) });
+  expect(unknown.status).toBe(401);
+  expect(events[3]).toMatchObject({ user: {}, responseStatus: { code: 401 } });
+  expect(events[3]).not.toHaveProperty("annotations");
   expect(events[2]).not.toHaveProperty("objectRef");
 });
 

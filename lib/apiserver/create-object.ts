@@ -45,8 +45,8 @@ export async function createObject(call: Call, object: KubernetesObject): Promis
       const named = { ...call, name: metadata.name ?? "" };
       return await createNamed(named, wanted ? object : clone(object), accessContext(call));
     } catch (error) {
-      if (wanted || !metadata.generateName || !isReason(error, "AlreadyExists")) throw error;
-      if (attempt === nameAttempts) throw noNameLeft(kind, metadata.name ?? "");
+      if (!metadata.generateName || !isReason(error, "AlreadyExists")) throw error;
+      if (wanted || attempt === nameAttempts) throw noNameLeft(kind, metadata.name ?? "");
     }
   }
 }
@@ -115,7 +115,6 @@ function systemFields(call: Call, object: KubernetesObject): void {
     "resourceVersion",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
-    "generation",
     "selfLink",
     "managedFields",
   ] as const) {

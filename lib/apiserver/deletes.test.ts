@@ -107,7 +107,7 @@ test("preconditions: another uid or another revision is a conflict, and nothing 
 test("propagation: Foreground and Orphan leave work to the garbage collector, in the body or in the query", async () => {
   const held = { finalizers: ["ex.io/f"] };
   const foreground = await ask("DELETE", await make(held), { propagationPolicy: "Foreground" });
-  expect([foreground.status, foreground.json.metadata.finalizers]).toEqual([202, ["ex.io/f", "foregroundDeletion"]]);
+  expect([foreground.status, foreground.json.metadata.finalizers]).toEqual([200, ["ex.io/f", "foregroundDeletion"]]);
   const orphan = await ask("DELETE", `${await make(held)}?propagationPolicy=Orphan`);
   expect([orphan.status, orphan.json.metadata.finalizers]).toEqual([200, ["ex.io/f", "orphan"]]);
   const background = await ask("DELETE", await make(held), { propagationPolicy: "Background" });

@@ -64,6 +64,8 @@ export async function dispatch(
     dryRun: false,
     warnings,
   };
+  checkPathName(info.name);
+  if ((info.rest !== "" && info.subresource !== "proxy") || info.name.includes("/")) throw resourceNotFound();
   const inside = cluster && info.namespace !== "" && info.name !== info.namespace;
   if (inside) throw resourceNotFound();
   if (!cluster && info.namespace === "") acrossNamespaces(request, info);
@@ -75,6 +77,12 @@ export async function dispatch(
   if (verb === "watch" && info.name !== "") request.query.set("fieldSelector", onlyName(request, info.name));
   if ((verb === "update" || verb === "patch") && info.name === "") throw methodNotAllowed();
   return handler(call, request);
+}
+
+/** Names that no path can carry (upstream's IsValidPathSegmentName, as far as paths get here). */
+function checkPathName(name: string): void {
+  if (name !== "." && name !== "..") return;
+  throw badRequest(`Name parameter invalid: "${name}": may not be '${name}'`);
 }
 
 const byName: readonly Verb[] = ["get", "update", "patch", "delete"];

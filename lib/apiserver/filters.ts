@@ -8,7 +8,11 @@ import type { Server } from "./server.ts";
 
 const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 
-/** Finds out who asks. Throws ApiError 401 when nobody vouches for the sender and the path is not open to all. */
+/**
+ * Finds out who asks: without a token that somebody should know, the sender is anonymous, and may do what roles give to
+ * `system:unauthenticated`. Throws ApiError 401 for a token that is not known, and where only open paths have anonymous
+ * askers.
+ */
 export async function authenticate(server: Server, request: ApiRequest): Promise<User> {
   const credentials = {
     headers: request.headers,
@@ -19,7 +23,8 @@ export async function authenticate(server: Server, request: ApiRequest): Promise
     const user = await authenticator(credentials);
     if (user) return user;
   }
-  if (isOpen(request.path) && request.headers["authorization"] === undefined) return anonymous;
+  const hasToken = /^bearer +\S/i.test(request.headers["authorization"] ?? "");
+  if (!hasToken && (server.anonymous !== "open-paths" || isOpen(request.path))) return anonymous;
   throw unauthorized();
 }
 
@@ -145,6 +150,24 @@ function refused({ user, verb, resource, path }: AccessAttributes, reason = ""):
   const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
   const why = `User ${who} cannot ${verb} resource "${what}" in API group "${group}" ${scope}`;
   return forbidden({ group, resource: plural }, name, clean(why));
+}
+
+const units = "ns|us|\u00b5s|\u03bcs|ms|s|m|h";
+const durations = new RegExp(`^[+-]?(?:0|(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:${units}))+)$`);
+
+/**
+ * Checks the `timeout` that a client asks for; how long an answer takes is up to the host. Throws ApiError 400 in the words of
+ * Go's time.ParseDuration.
+ */
+export function checkTimeout({ query }: ApiRequest): void {
+  const text = query.get("timeout") ?? "";
+  if (text === "" || durations.test(text)) return;
+  const shown = JSON.stringify(text);
+  const [, unit] = /^[+-]?(?:\d+\.?\d*|\.\d+)([^\d.]*)/.exec(text) ?? [];
+  let why = `invalid duration ${shown}`;
+  if (unit === "") why = `missing unit in duration ${shown}`;
+  else if (unit !== undefined) why = `unknown unit ${JSON.stringify(unit)} in duration ${shown}`;
+  throw badRequest(`invalid timeout specified in the request URL - time: ${why}`);
 }
 
 /** Takes a place among the requests at work; watches and connections do not count. Returns how to give it back. */

@@ -57,6 +57,8 @@ export interface RemoveOptions {
   propagation?: Propagation | undefined;
   uid?: string | undefined;
   revision?: string | undefined;
+  /** Asks for what cannot be read to go as well; upstream refuses it for what can. */
+  unsafe?: boolean | undefined;
 }
 
 /** The members of meta/v1 DeleteOptions that are read. */
@@ -101,6 +103,7 @@ export function removeOptions(
     propagation: (policy ?? legacy) as Propagation | undefined,
     uid: given.preconditions?.uid,
     revision: given.preconditions?.resourceVersion,
+    unsafe: given[unsafe],
     dryRun: dryRun.length > 0,
     cascades: policy === undefined && legacy === "Background",
   };

@@ -51,7 +51,7 @@ export interface RequestInfo {
   namespace: string;
   plural: string;
   subresource: string;
-  /** What follows the subresource `proxy`, with its slash; "" elsewhere. */
+  /** What follows the subresource, with its slash: the path that is asked of what a proxy leads to. */
   rest: string;
   name: string;
 }
@@ -102,13 +102,11 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
   }
   info.plural = place[0]!;
   info.name = place[1] ?? "";
-  const proxied = place[2] === "proxy";
-  info.subresource = proxied ? "proxy" : place.slice(2).join("/");
-  if (proxied)
-    info.rest = place
-      .slice(3)
-      .map((part) => `/${part}`)
-      .join("");
+  info.subresource = place[2] ?? "";
+  info.rest = place
+    .slice(3)
+    .map((part) => `/${part}`)
+    .join("");
   info.verb = watches && request.method === "GET" ? "watch" : verbOf(request, info);
   return info;
 }
@@ -119,7 +117,7 @@ function verbOf(request: ApiRequest, info: RequestInfo): string {
     return booleanOption(request.query, "watch") ? "watch" : "list";
   }
   if (request.method === "DELETE") return info.name === "" ? "deletecollection" : "delete";
-  return verbs[request.method] ?? request.method.toLowerCase();
+  return verbs[request.method] ?? "";
 }
 
 /** The values of a header that may come several times. A value is never taken apart: a group's name may hold commas. */

@@ -46,6 +46,8 @@ export interface ServerOptions {
   random: Random;
   log: Log;
   authenticators: readonly Authenticator[];
+  /** Where a request without credentials is taken for one of `system:anonymous`; `everywhere` unless given. */
+  anonymous?: "everywhere" | "open-paths";
   authorize: Authorizer;
   /** What is known of people's rights, for kinds that ask; nobody has any unless given. */
   rules?: RuleResolver;

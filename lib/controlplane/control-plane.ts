@@ -41,6 +41,8 @@ export interface ControlPlaneOptions {
   log: Log;
   /** Besides client certificates, which are always understood. */
   authenticators?: readonly Authenticator[];
+  /** `open-paths` where each request that reads roles costs something. */
+  anonymous?: "everywhere" | "open-paths";
   /** Makes and checks service accounts' tokens, with the cluster's own client; without it there are none. */
   tokens?: (client: () => Client) => TokenAuthority;
   links?: NodeLinks;
@@ -156,6 +158,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       ...(options.authenticators ?? []),
       ...(tokens ? [bearerTokens(tokens, log)] : []),
     ],
+    ...(options.anonymous ? { anonymous: options.anonymous } : {}),
     authorize: union(
       masters,
       openPaths,

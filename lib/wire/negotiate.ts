@@ -6,6 +6,8 @@ export interface Format {
   encoding: "json" | "yaml" | "protobuf";
   /** What to make of the object or list: a table, or only its metadata. */
   as?: "Table" | "PartialObjectMetadata";
+  /** The metadata is wanted of a list and of no single object. */
+  ofList?: true;
   /** Version of meta.k8s.io for `as`. */
   version?: "v1" | "v1beta1";
   /** Spread JSON over lines, for people with curl. */
@@ -37,7 +39,6 @@ const encodings: Record<string, Format["encoding"]> = {
   "application/json": "json",
   "application/yaml": "yaml",
   "*/*": "json",
-  "application/*": "json",
 };
 
 const targets: Record<string, NonNullable<Format["as"]>> = {
@@ -58,9 +59,9 @@ export function negotiate(accept: string | undefined, only: readonly Format["enc
   const cacheKey = `${only.join()} ${accept}`;
   const cached = known.get(cacheKey);
   if (cached) return cached;
-  for (const { type, parameters, quality } of parseAccept(accept)) {
+  for (const { type, parameters } of parseAccept(accept)) {
     const encoding = encodings[type];
-    if (!encoding || !only.includes(encoding) || quality === 0) continue;
+    if (!encoding || !only.includes(encoding)) continue;
     const as = parameters.get("as");
     const format: Format = { encoding };
     if (parameters.get("pretty") === "1") format.pretty = true;
@@ -70,7 +71,8 @@ export function negotiate(accept: string | undefined, only: readonly Format["enc
       if (!target || parameters.get("g") !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
       format.as = target;
       format.version = version;
-    }
+      if (as === "PartialObjectMetadataList") format.ofList = true;
+    } else if (parameters.has("v") || parameters.has("g")) continue;
     if (known.size < 256) known.set(cacheKey, format);
     return format;
   }

@@ -51,9 +51,11 @@ export function tableRow(
   version: string,
 ): object {
   const cells = columnsOf(kind).map((column) => column.value(object, now));
-  if (include === "None") return { cells, object: null };
-  if (include === "Object") return { cells, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };
-  return { cells, object: partialMetadata(object, version) };
+  const conditions = kind.rowConditions?.(object) ?? [];
+  const row = { cells, ...(conditions.length > 0 ? { conditions } : {}) };
+  if (include === "None") return { ...row, object: null };
+  if (include === "Object") return { ...row, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };
+  return { ...row, object: partialMetadata(object, version) };
 }
 
 /** The metadata of an object alone (meta/v1 PartialObjectMetadata). */

@@ -70,13 +70,9 @@ const orNull = (attributes: NonResourceAttributes | undefined) =>
 /** Upstream's checks that are common to all questions about access. */
 export function validateAsked({ resourceAttributes, nonResourceAttributes }: Asked): FieldError[] {
   const errors: FieldError[] = [];
-  if (resourceAttributes && nonResourceAttributes) {
-    const why = "cannot be specified in combination with resourceAttributes";
-    errors.push(invalidValue("spec.nonResourceAttributes", orNull(nonResourceAttributes), why));
-  }
-  if (!resourceAttributes && !nonResourceAttributes) {
+  if ((resourceAttributes === undefined) === (nonResourceAttributes === undefined)) {
     const why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-    errors.push(invalidValue("spec.resourceAttributes", undefined, why));
+    errors.push(invalidValue("spec", orNull(nonResourceAttributes), why));
   }
   if (!resourceAttributes) return errors;
   const { fieldSelector, labelSelector } = resourceAttributes;

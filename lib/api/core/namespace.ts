@@ -81,6 +81,8 @@ export const namespace = defineKind<Namespace>({
   },
   prepareForDelete(object) {
     object.status = { ...object.status, phase: "Terminating" };
+    // Upstream's namespaces have no grace.
+    delete object.metadata.deletionGracePeriodSeconds;
   },
   mayGo: ({ spec }) => !spec?.finalizers?.length,
   deleteReturnsObject: true,

@@ -26,6 +26,14 @@ export interface Column<T> {
   value(object: T, now: number): string | number | boolean | null;
 }
 
+/** A condition of a row (meta/v1 TableRowCondition). */
+export interface RowCondition {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+}
+
 /** What a hook may know beyond the object. */
 export interface HookContext {
   /** Milliseconds. */
@@ -185,6 +193,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   deleteWarning?: string;
   subresources?: Readonly<Record<string, Subresource<T>>>;
   columns?: readonly Column<T>[];
+  /** What a row of the table says of the object as a whole, such as that it is done; clients leave such rows out. */
+  rowConditions?(object: T): RowCondition[];
   /** Selectable fields beyond metadata.name and metadata.namespace. Kept in the store's index. */
   fields?: Readonly<Record<string, FieldValue<T>>>;
   /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`. */

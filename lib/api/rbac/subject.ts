@@ -94,7 +94,7 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
 export function validateSameRole({ roleRef: next }: AnyBinding, { roleRef: previous }: AnyBinding): FieldError[] {
   const { apiGroup = "", kind = "", name = "" } = next ?? {};
   if (apiGroup === previous?.apiGroup && kind === previous.kind && name === previous.name) return [];
-  return [invalidValue("roleRef", { APIGroup: apiGroup, Kind: kind, Name: name }, "cannot change roleRef")];
+  return [invalidValue("roleRef", { APIGroup: apiGroup, Kind: kind, Name: name }, "field is immutable")];
 }
 
 const subjectColumn = (name: string, kind: string, text: (subject: Subject) => string): Column<AnyBinding> => ({

@@ -3,7 +3,6 @@ import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
 import { json, listKind, objectAnswer } from "../answer.ts";
-import { typed } from "../objects.ts";
 import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.ts";
 import { type Removed, removedStatus, removeObject } from "../remove.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
@@ -40,8 +39,8 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   const kind = kindOf(call);
   call.warnings.push(...deleteWarnings(kind, options));
   if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
-  // Upstream's rule: accepted where the client has asked for its dependents to be waited for, or for the old form of it.
-  const accepted = !removed.gone && (options.propagation === "Foreground" || options.cascades);
+  // Upstream's rule: accepted where the client has asked for its dependents to go by the older option.
+  const accepted = !removed.gone && options.cascades;
   return objectAnswer(call, request, accepted ? 202 : 200, removed.gone ? { object: removed.object } : removed);
 }
 
@@ -55,7 +54,13 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
   const options = await optionsOf(request);
   const { server, resource } = call;
   const selection = selectionOf(resource.kind, call.namespace, request.query);
-  const found = await find(server, resource.type, selection, listParameters(request.query), request.signal);
+  const found = await find(
+    server,
+    resource.type,
+    selection,
+    listParameters(request.query, selection.prefix),
+    request.signal,
+  );
   const removed: (Removed | undefined)[] = [];
   let next = 0;
   const work = async () => {
@@ -72,7 +77,7 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  const items = removed.flatMap((one) => (one ? [typed(resource.kind, one.object)] : []));
+  const items = removed.flatMap((one) => (one ? [one.object] : []));
   call.warnings.push(...deleteWarnings(resource.kind, options));
   return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items });
 }

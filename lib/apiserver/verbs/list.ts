@@ -1,7 +1,7 @@
 import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
 import { columnDefinitions, partialMetadata, table, tableRow } from "#wire";
-import { formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
+import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
 import { bytesAs, objectAs } from "../objects.ts";
 import { booleanOption, integerOption } from "../query.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
@@ -21,7 +21,8 @@ export interface ListParameters {
 
 const encoder = new TextEncoder();
 
-export function listParameters(query: URLSearchParams, watching = false): ListParameters {
+/** Reads ListOptions; `prefix` is that of the keys in the list. Throws ApiError 400 or 422 naming what is wrong. */
+export function listParameters(query: URLSearchParams, prefix: string, watching = false): ListParameters {
   const causes: StatusCause[] = [];
   const forbid = (field: string, message: string) =>
     causes.push({ reason: "FieldValueForbidden", message: `Forbidden: ${message}`, field });
@@ -55,21 +56,22 @@ export function listParameters(query: URLSearchParams, watching = false): ListPa
   if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
   if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", causes);
   const number = revisionOf(revision);
-  if (token !== "") {
+  if (token !== "" && !watching) {
     if (number > 0) throw badRequest("specifying resource version is not allowed when using continue");
-    return { limit, ...decodeContinue(token) };
+    return { limit: revision === "0" ? 0 : limit, ...decodeContinue(token, prefix) };
   }
+  // Upstream serves this from its cache, whole.
+  if (revision === "0") return { limit: 0 };
   if (match === "Exact") return { limit, at: number };
   return number > 0 ? { limit, notOlderThan: number } : { limit };
 }
 
+/** A revision that a read asks for; 0 where it asks for none. Throws ApiError 400 for what is no revision. */
 export function revisionOf(text: string): number {
   if (text === "") return 0;
   if (!/^\d+$/.test(text)) {
-    const message = `Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`;
-    throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
-      { reason: "FieldValueInvalid", field: "resourceVersion", message },
-    ]);
+    const why = `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
+    throw badRequest(`invalid resource version: resourceVersion: ${why}`);
   }
   return Number(text);
 }
@@ -80,23 +82,29 @@ interface Token {
   start: string;
 }
 
-const encodeContinue = (rv: number, start: string): string => {
-  const token: Token = { v: "meta.k8s.io/v1", rv, start };
+/** The key after `key` where the list goes on, without the prefix of the list, as upstream's tokens have it. */
+const encodeContinue = (rv: number, key: string, prefix: string): string => {
+  const token: Token = { v: "meta.k8s.io/v1", rv, start: `${key.slice(prefix.length)}\u0000` };
   return Buffer.from(stringifyJson(token)).toString("base64url");
 };
 
-function decodeContinue(text: string): { at?: number; after: string } {
+function decodeContinue(text: string, prefix: string): { at?: number; after: string } {
+  const refuse = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
   let token: Partial<Token>;
   try {
     token = JSON.parse(Buffer.from(text, "base64url").toString()) as Partial<Token>;
   } catch {
-    throw badRequest("continue key is not valid: the token cannot be decoded");
+    throw refuse("it is no JSON in base64");
   }
-  if (token.v !== "meta.k8s.io/v1" || typeof token.start !== "string" || typeof token.rv !== "number") {
-    throw badRequest("continue key is not valid: incorrect encoded version or content");
+  const { v = "", rv = 0, start = "" } = token ?? {};
+  if (v !== "meta.k8s.io/v1") throw refuse(`server does not recognize this encoded version ${v}`);
+  if (rv === 0) throw refuse("incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
+  if (typeof rv !== "number" || typeof start !== "string" || start === "") {
+    throw refuse("encoded start key empty (version meta.k8s.io/v1)");
   }
+  const after = `${prefix}${start.endsWith("\u0000") ? start.slice(0, -1) : start}`;
   // -1: the newest objects after the key, for a client that goes on after its snapshot has expired.
-  return token.rv < 0 ? { after: token.start } : { at: token.rv, after: token.start };
+  return rv < 0 ? { after } : { at: rv, after };
 }
 
 /** Entries of one snapshot that a request is about. */
@@ -150,7 +158,7 @@ export async function find(
     for (const entry of page.entries) {
       if (selection.key !== undefined && entry.key !== selection.key) break;
       if (limit > 0 && found.entries.length === limit) {
-        return { ...found, continue: encodeContinue(page.revision, found.entries.at(-1)!.key) };
+        return { ...found, continue: encodeContinue(page.revision, found.entries.at(-1)!.key, selection.prefix) };
       }
       if (selection.matches(entry.key, entry.index)) found.entries.push(entry);
     }
@@ -161,7 +169,7 @@ export async function find(
     if (!page.more || !last) return found;
     after = last.key;
     if (limit > 0 && found.entries.length === limit) {
-      found.continue = encodeContinue(page.revision, found.entries.at(-1)!.key);
+      found.continue = encodeContinue(page.revision, found.entries.at(-1)!.key, selection.prefix);
       if (selection.everything && page.remaining !== undefined) found.remaining = page.remaining;
       return found;
     }
@@ -180,14 +188,14 @@ async function snapshot(
     const cache = await server.cache?.(type);
     return cache?.listAt(at, options) ?? (await server.store.list(type, { ...options, at }));
   } catch (error) {
-    if (error instanceof Compacted) throw await tooOld(after, error);
+    if (error instanceof Compacted) throw await tooOld(after, options.prefix ?? "", error);
     if (error instanceof FutureRevision) throw tooLarge(at ?? 0, error.head);
     throw error;
   }
 }
 
 /** An expired snapshot: a client that pages may go on with the newest objects, by the token in the Status. */
-async function tooOld(after: string | undefined, cause: Error): Promise<Error> {
+async function tooOld(after: string | undefined, prefix: string, cause: Error): Promise<Error> {
   const error = expired(
     after === undefined
       ? "The resourceVersion for the provided list is too old."
@@ -197,7 +205,7 @@ async function tooOld(after: string | undefined, cause: Error): Promise<Error> {
           "deleted between the time the first chunk was returned and now may show up in the list.",
   );
   error.cause = cause;
-  if (after !== undefined) error.status.metadata = { continue: encodeContinue(-1, after) };
+  if (after !== undefined) error.status.metadata = { continue: encodeContinue(-1, after, prefix) };
   return error;
 }
 
@@ -213,8 +221,15 @@ export async function list(call: Call, request: ApiRequest): Promise<ApiResponse
   const { server, resource } = call;
   const { kind, storageKind } = resource;
   const format = formatOf(request);
+  checkMetadataForm(format, kind, true);
   const selected = selectionOf(kind, call.namespace, request.query);
-  const found = await find(server, resource.type, selected, listParameters(request.query), request.signal);
+  const found = await find(
+    server,
+    resource.type,
+    selected,
+    listParameters(request.query, selected.prefix),
+    request.signal,
+  );
   const metadata = listMetadata(found);
   const version = format.version ?? "v1";
   if (format.as === "Table") {

@@ -1,6 +1,6 @@
 import { invalidValue, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
 import {
-  type ApiError,
+  ApiError,
   badRequest,
   invalid,
   type Json,
@@ -8,7 +8,6 @@ import {
   parseJson,
   stringifyJson,
   unsupported,
-  unsupportedMediaType,
 } from "#base";
 import { cannotUnmarshal, goText, jsonPatch, mergePatch, patchTypes, strategicMerge, unknownInJsonPatch } from "#patch";
 import {
@@ -42,7 +41,7 @@ export function patchOptions(request: ApiRequest): WriteOptions {
 export function readPatch(body: Uint8Array, contentType: string | undefined, validation: FieldValidation): Patch {
   const type = mediaTypeOf(contentType);
   const known: string[] = [patchTypes.json, patchTypes.merge, patchTypes.strategic];
-  if (!known.includes(type)) throw unsupportedMediaType(known);
+  if (!known.includes(type)) throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
   const text = textOf(body);
   const patch = parsePatch(text);
   const strict = validation === "Ignore" ? [] : strictErrors(type, text, patch);

@@ -24,7 +24,7 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   const { server, resource } = call;
   const format = negotiate(request.headers["accept"], ["json"]);
   const selection = selectionOf(resource.kind, call.namespace, query);
-  listParameters(query, true);
+  listParameters(query, selection.prefix, true);
   const revision = revisionOf(query.get("resourceVersion") ?? "");
   const initial = booleanOption(query, "sendInitialEvents");
   const bookmarks = booleanOption(query, "allowWatchBookmarks") ?? false;
@@ -58,7 +58,7 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   return {
     status: 200,
     headers: {
-      "content-type": format.as ? `${jsonType};stream=watch` : jsonType,
+      "content-type": jsonType,
       "cache-control": "no-cache, private",
     },
     body: stream.open(request.signal, place?.milliseconds ?? timeout, bookmarks, closed),

@@ -42,6 +42,14 @@ export const pod = defineKind<Pod>({
   deleteReturnsObject: true,
   subresources: { status, ephemeralcontainers: ephemeralContainers, resize, binding, log, exec, attach, portforward },
   columns: podColumns,
+  rowConditions({ status: state }) {
+    const ends: Record<string, string> = {
+      Succeeded: "The pod has completed successfully.",
+      Failed: "The pod failed.",
+    };
+    const message = ends[state?.phase ?? ""];
+    return message === undefined ? [] : [{ type: "Completed", status: "True", reason: state!.phase!, message }];
+  },
   shards: 4,
   fields: {
     "spec.nodeName": ({ spec }) => spec?.nodeName ?? "",
