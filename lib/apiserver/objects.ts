@@ -68,14 +68,24 @@ export function objectOf(entry: Entry): KubernetesObject {
 
 /** The entry's object as `kind` shows it: converted and given newer defaults where it was stored otherwise. */
 export function objectAs(kind: Kind, storageKind: Kind, entry: Entry): KubernetesObject {
-  let object = objectOf(entry);
-  if (entry.schema !== schemaOf(storageKind)) {
-    object = structuredClone(object);
-    fillZeros(messageShapeOf(storageKind.schema), object);
-    applyDefaults(messageShapeOf(storageKind.schema), object);
-    storageKind.defaults?.(object);
-  }
+  const object = entry.schema === schemaOf(storageKind) ? objectOf(entry) : withDefaults(storageKind, objectOf(entry));
   return kind.stored ? kind.stored.from(structuredClone(object)) : object;
+}
+
+/**
+ * A copy with today's defaults. An older validation may have let values in that today's defaults cannot read: such an
+ * object is shown as it was written, since a list or a watch must not fail for one of its objects.
+ */
+function withDefaults(kind: Kind, older: KubernetesObject): KubernetesObject {
+  const object = structuredClone(older);
+  try {
+    fillZeros(messageShapeOf(kind.schema), object);
+    applyDefaults(messageShapeOf(kind.schema), object);
+    kind.defaults?.(object);
+    return object;
+  } catch {
+    return older;
+  }
 }
 
 /** The entry's bytes as `kind` shows it; nothing is parsed where they stand as they are served. */

@@ -11,11 +11,23 @@ export interface Clock {
   timer(milliseconds: number, run: () => void): Timer;
 }
 
-/** The machine's own clock. Its timers keep the process alive, so whoever sets one must cancel it. */
+/** The longest time that setTimeout keeps, some 25 days: what is longer it takes for 1 ms. */
+const longestTimeout = 2 ** 31 - 1;
+
+/**
+ * The machine's own clock. Its timers keep the process alive, so the setter of one must cancel it. A timer may be of
+ * any length; one of no number throws RangeError.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   timer: (milliseconds, run) => {
-    const handle = setTimeout(run, milliseconds);
+    if (Number.isNaN(milliseconds)) throw new RangeError("a timer needs a number of milliseconds");
+    let handle: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      const step = Math.min(left, longestTimeout);
+      handle = setTimeout(() => (left > step ? wait(left - step) : run()), step);
+    };
+    wait(milliseconds);
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -84,7 +84,10 @@ export async function reconcileKey(
   const record: Recorder = (about, type, reason, message) => context.record(about, type, reason, message, component);
   const own = { ...context, record };
   try {
-    return (await controller.reconcile(own, key)) ?? undefined;
+    const result = (await controller.reconcile(own, key)) ?? undefined;
+    // Of an object with a time that cannot be read: without this the key would come again at once, for ever.
+    if (Number.isNaN(result?.requeueAfter)) throw new Error("requeueAfter is not a number");
+    return result;
   } catch (error) {
     if (!isExpected(error) && !context.signal.aborted) await recordFailure(controller, own, key, error);
     throw error;

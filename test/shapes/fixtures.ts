@@ -1,4 +1,5 @@
 /** One valid object of every kind that clients may write, as small as the kind allows. */
+import type { Kind } from "#api";
 import type { JsonObject } from "#base";
 
 const metadata = { name: "a", namespace: "default" };
@@ -77,3 +78,7 @@ export const statuses: Readonly<Record<string, JsonObject>> = {
   Service: { loadBalancer: { ingress: [{ ip: "10.0.0.1" }] } },
   Job: { active: 1, startTime: now },
 };
+
+/** The valid object of a kind; undefined for a kind that clients do not write. */
+export const fixtureOf = (kind: Kind): JsonObject | undefined =>
+  fixtures[`${kind.group}/${kind.kind}`] ?? fixtures[kind.kind];

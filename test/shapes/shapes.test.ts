@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { apiVersionOf, catalog, type Kind, messageShapeOf, type Shape } from "#api";
+import { apiVersionOf, catalog, type Kind, messageShapeOf } from "#api";
 import type { Json, JsonObject } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
-import { fixtures, partFixtures, statuses } from "./fixtures.ts";
+import { fixtureOf, partFixtures, statuses } from "./fixtures.ts";
+import { fieldsOf, type Path, withValue } from "./walk.ts";
 
 /*
  * Whatever a client puts into any field of any kind is answered by a refusal or an object, never by a failure of the
@@ -12,40 +13,6 @@ import { fixtures, partFixtures, statuses } from "./fixtures.ts";
  */
 
 const values: readonly Json[] = [null, "", "x", 0, -1, true, [], [null], [{}], {}, { a: null }];
-const everywhere = process.env["SKIFF_EVERY_FIELD"] === "1";
-
-type Path = readonly string[];
-
-/** The path of every field below a shape; a type inside itself is not entered. */
-function fieldsOf(shape: Shape): Path[] {
-  const paths: Path[] = [];
-  const met = new Set<string>();
-  const walk = (at: Shape, path: Path, inside: readonly string[]): void => {
-    if (at.type === "list") walk(at.item, [...path, "0"], inside);
-    else if (at.type === "map") {
-      paths.push([...path, "a"]);
-      walk(at.value, [...path, "a"], inside);
-    } else if (at.type === "message" && !inside.includes(at.name) && (everywhere || !met.has(at.name))) {
-      met.add(at.name);
-      for (const [name, { shape: below }] of at.fields) {
-        paths.push([...path, name]);
-        walk(below, [...path, name], [...inside, at.name]);
-      }
-    }
-  };
-  walk(shape, [], []);
-  return paths;
-}
-
-/** A copy of an object with another value at a path; what is missing on the way is made, and lists are of one item. */
-function withValue(object: Json, [step, ...rest]: Path, value: Json): Json {
-  if (step === undefined) return value;
-  const below = (there: Json | undefined) => withValue(there ?? (rest[0] === "0" ? [] : {}), rest, value);
-  if (step === "0") return [below((object as Json[])[0]), ...(object as Json[]).slice(1)];
-  return { ...(object as JsonObject), [step]: below((object as JsonObject)[step]) };
-}
-
-const fixtureOf = (kind: Kind): JsonObject | undefined => fixtures[`${kind.group}/${kind.kind}`] ?? fixtures[kind.kind];
 
 function placeOf(kind: Kind): string {
   const root = kind.group === "" ? "/api/v1" : `/apis/${apiVersionOf(kind)}`;
