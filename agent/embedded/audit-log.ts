@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, openSync } from "node:fs";
+import { closeSync, createWriteStream, openSync, type WriteStream } from "node:fs";
 import type { AuditSink } from "#apiserver";
 import { type Log, messageOf } from "#base";
 import { Refusal } from "./data-folder.ts";
@@ -18,16 +18,25 @@ export function openAuditLog(path: string, log: Log): AuditLog {
   } catch (error) {
     throw new Refusal(`the audit log ${path} cannot be written: ${messageOf(error)}`);
   }
-  const stream = createWriteStream(path, { flags: "a", mode: 0o600 });
+  let stream: WriteStream | undefined;
   let failed = false;
-  stream.on("error", (error) => {
-    if (!failed) log.error("the audit log cannot be written", { path, error });
-    failed = true;
-  });
+  const open = (): WriteStream => {
+    const made = createWriteStream(path, { flags: "a", mode: 0o600 });
+    made.on("error", (error) => {
+      if (!failed) log.error("the audit log cannot be written: events are lost until it can", { path, error });
+      failed = true;
+      if (stream === made) stream = undefined;
+    });
+    return made;
+  };
+  stream = open();
   return {
     write: (event) => {
-      if (!failed) stream.write(`${JSON.stringify(event)}\n`);
+      stream ??= open();
+      stream.write(`${JSON.stringify(event)}\n`, (error) => {
+        if (!error) failed = false;
+      });
     },
-    close: () => (failed ? Promise.resolve() : new Promise((resolve) => stream.end(() => resolve()))),
+    close: () => new Promise((resolve) => (stream ? stream.end(() => resolve()) : resolve())),
   };
 }

@@ -1,5 +1,15 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "#base";
 
@@ -54,6 +64,31 @@ export function readRunning(folder: DataFolder): Running | undefined {
   }
 }
 
+/** What people know these failures by: of files, and of SQLite by its primary and its extended codes. */
+const troubles: Record<string, string> = {
+  ENOSPC: "the disk that holds it is full",
+  EDQUOT: "the disk's quota is used up",
+  EROFS: "its file system is read-only",
+  EACCES: "it may not be written by this user",
+  EPERM: "its file system does not let it be written",
+  ENOTDIR: "it, or a part of its path, is a file",
+  8: "its file system is read-only",
+  13: "the disk that holds it is full",
+  14: "its file system cannot hold it",
+  // Of disk I/O: SHMLOCK, LOCK, RDLOCK, UNLOCK, CHECKRESERVEDLOCK, and the protocol of locks.
+  ...Object.fromEntries([5130, 3850, 2314, 2058, 3594, 15].map((code) => [code, "its file system has no file locks"])),
+};
+
+/** Why a data folder cannot be used, in one line that names it. */
+export function unusable({ root }: DataFolder, error: unknown): Refusal {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const { code = "", errcode = 0 } = each as NodeJS.ErrnoException & { errcode?: number };
+    const known = troubles[code] ?? troubles[errcode] ?? troubles[errcode % 256];
+    if (known) return new Refusal(`the data folder ${root} cannot be used: ${known} (${messageOf(each)})`);
+  }
+  return new Refusal(`the data folder ${root} cannot be used: ${messageOf(error)}`);
+}
+
 export interface Lock {
   /** Tells who runs here. */
   tell(running: Running): void;
@@ -71,7 +106,7 @@ export function lockFolder(folder: DataFolder): Lock {
       mkdirSync(path, { recursive: true, mode: 0o700 });
     chmodSync(folder.root, 0o700);
   } catch (error) {
-    throw new Refusal(`the data folder ${folder.root} cannot be used: ${messageOf(error)}`);
+    throw unusable(folder, causeOf(folder.root, error));
   }
   const lock = hold(folder);
   return {
@@ -87,6 +122,19 @@ export function lockFolder(folder: DataFolder): Lock {
   };
 }
 
+/** Making a folder with its parents answers ENOENT on a read-only file system: the parent that there is knows better. */
+function causeOf(root: string, error: unknown): unknown {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") return error;
+  let parent = dirname(root);
+  while (!existsSync(parent)) parent = dirname(parent);
+  try {
+    accessSync(parent, constants.W_OK);
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}
+
 function hold(folder: DataFolder): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
@@ -96,7 +144,7 @@ function hold(folder: DataFolder): DatabaseSync {
   } catch (error) {
     database?.close();
     if (!/locked|busy/i.test(messageOf(error))) {
-      throw new Refusal(`the data folder ${folder.root} cannot be used: ${messageOf(error)}`);
+      throw unusable(folder, error);
     }
     const other = readRunning(folder);
     const who = other ? ` (process ${other.pid}, ${other.server})` : "";

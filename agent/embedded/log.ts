@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, renameSync, statSync } from "node:fs";
+import { createWriteStream, existsSync, renameSync, statSync, type WriteStream } from "node:fs";
 import { join } from "node:path";
 import { type Log, type LogFields, plainFields, systemClock } from "#base";
 
@@ -9,14 +9,21 @@ const largest = 16 * 1024 * 1024;
 export function fileLog(folder: string, name: string, verbose: boolean): Log & { close(): Promise<void> } {
   const path = join(folder, `${name}.log`);
   if (existsSync(path) && statSync(path).size > largest) renameSync(path, `${path}.1`);
-  const stream = createWriteStream(path, { flags: "a", mode: 0o600 });
-  // A log that cannot be written must not bring down what it tells about.
-  stream.on("error", () => {});
+  // A log that cannot be written, as on a full disk, must not bring down what it reports on, and goes on later.
+  let stream: WriteStream | undefined;
+  const open = (): WriteStream => {
+    const made = createWriteStream(path, { flags: "a", mode: 0o600 });
+    made.on("error", () => {
+      if (stream === made) stream = undefined;
+    });
+    return made;
+  };
   const write =
     (level: string) =>
     (message: string, fields: LogFields = {}) => {
       const plain = plainFields(fields);
       const time = new Date(systemClock.now()).toISOString();
+      stream ??= open();
       stream.write(`${JSON.stringify({ time, level, message, ...plain })}\n`);
       if (verbose && level !== "debug") process.stderr.write(`${level}: ${message} ${JSON.stringify(plain)}\n`);
     };
@@ -25,6 +32,6 @@ export function fileLog(folder: string, name: string, verbose: boolean): Log & {
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
-    close: () => new Promise((resolve) => stream.end(resolve)),
+    close: () => new Promise((resolve) => (stream ? stream.end(() => resolve()) : resolve())),
   };
 }

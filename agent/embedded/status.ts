@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { get } from "node:https";
 import { join } from "node:path";
 import { node as nodes, pod as pods } from "#api";
 import { messageOf } from "#base";
@@ -45,11 +46,8 @@ async function askServer(root: string, pki: string, server: string): Promise<Par
       throw new Refusal(`the certificates in ${root} cannot be read: ${messageOf(error)}`);
     }
   };
-  const client = httpClient({
-    server,
-    ca: read("ca.crt"),
-    certificate: { cert: read("admin.crt"), key: read("admin.key") },
-  });
+  const identity = { ca: read("ca.crt"), cert: read("admin.crt"), key: read("admin.key") };
+  const client = httpClient({ server, ca: identity.ca, certificate: identity });
   try {
     const [nodeList, podList] = [await client.list(nodes), await client.list(pods)];
     const ready = nodeList.items.filter(({ status: state }) =>
@@ -58,6 +56,7 @@ async function askServer(root: string, pki: string, server: string): Promise<Par
     const runningPods = podList.items.filter(({ status: state }) => state?.phase === "Running");
     return [
       { name: "api", ok: true, detail: "answers" },
+      ...(await failingChecks(server, identity)),
       {
         name: "nodes",
         ok: ready.length === nodeList.items.length && ready.length > 0,
@@ -70,4 +69,24 @@ async function askServer(root: string, pki: string, server: string): Promise<Par
   } finally {
     client.close();
   }
+}
+
+/** A part for each check of /readyz that fails. */
+async function failingChecks(server: string, identity: { ca: string; cert: string; key: string }): Promise<Part[]> {
+  const body = await new Promise<string>((resolve, reject) => {
+    const asked = get(`${server}/readyz?verbose`, { ...identity, agent: false }, (answer) => {
+      let said = "";
+      answer.on("data", (chunk) => {
+        said += chunk;
+      });
+      answer.on("end", () => resolve(said));
+      answer.on("error", reject);
+    });
+    asked.on("error", reject);
+  });
+  return [...body.matchAll(/^\[-\](\S+) failed: (.*)$/gm)].map(([, name = "", detail = ""]) => ({
+    name,
+    ok: false,
+    detail,
+  }));
 }

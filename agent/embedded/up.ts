@@ -1,10 +1,11 @@
+import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createLinks, type Host, serve } from "#agent/host";
 import { processMetrics } from "#agent/metrics";
 import { node as nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
-import { type Log, messageOf, sleep, systemClock, systemRandom } from "#base";
+import { type Log, messageOf, sleep, systemClock, systemRandom, type Timer } from "#base";
 import { createProgress, type Progress, type UpOptions } from "#cli";
 import type { Client } from "#client";
 import { type ControlPlane, controlPlane } from "#controlplane";
@@ -12,7 +13,8 @@ import { MetricRegistry } from "#metrics";
 import { sqliteStore } from "#store/sqlite";
 import { type AgentProcess, startAgent } from "./agent-process.ts";
 import { openAuditLog } from "./audit-log.ts";
-import { type DataFolder, dataFolder, lockFolder, Refusal } from "./data-folder.ts";
+import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./data-folder.ts";
+import { Disk, isFullDisk } from "./disk.ts";
 import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
 import { checkBlocks, claimNetwork } from "./network.ts";
@@ -31,21 +33,58 @@ const patience = 60_000;
 export async function up(options: UpOptions, program: string): Promise<number> {
   const progress = createProgress(process.stderr);
   const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  const release = endBySignal(stopping);
   try {
     await run(options, program, progress, stopping.signal);
     return 0;
   } catch (error) {
     if (stopping.signal.aborted) return 0;
-    progress.fail(error instanceof Refusal ? error.message : messageOf(error));
+    progress.fail(textOf(error, options));
     if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
     return 1;
   } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    release();
   }
+}
+
+/** What an end in order may take before the process ends without it, in milliseconds. */
+const longestEnd = 30_000;
+
+/** Signals abort; a step of the start that does not notice delays the end, and does not prevent it. Answers how to let go. */
+function endBySignal(stopping: AbortController): () => void {
+  // Under nohup a hang-up is ignored, and stays so.
+  const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((name) => name !== "SIGHUP" || !hangUpIgnored());
+  let cut: Timer | undefined;
+  const stop = () => {
+    stopping.abort();
+    cut = systemClock.timer(longestEnd, () => process.exit(1));
+  };
+  for (const name of signals) process.once(name, stop);
+  // A terminal that has gone takes no more words.
+  const ignore = () => {};
+  for (const output of [process.stdout, process.stderr]) output.on("error", ignore);
+  return () => {
+    cut?.cancel();
+    for (const name of signals) process.off(name, stop);
+    for (const output of [process.stdout, process.stderr]) output.off("error", ignore);
+  };
+}
+
+/** Whether this process was started with SIGHUP ignored, as by nohup. */
+function hangUpIgnored(): boolean {
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+    return (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
+}
+
+/** One line that says what to do about it. */
+function textOf(error: unknown, { dataDir }: UpOptions): string {
+  if (error instanceof Refusal) return error.message;
+  if (isFullDisk(error)) return unusable(dataFolder(dataDir), error).message;
+  return messageOf(error);
 }
 
 /** What must be taken down again, last first. */
@@ -59,14 +98,19 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     progress.step("opening the data folder");
     const lock = lockFolder(folder);
     opened.push(() => lock.release());
+    const disk = new Disk(folder);
     progress.done(folder.root);
+    if (disk.full) progress.note(`  ${disk.trouble}`);
     const runtime = await chooseRuntime(options, progress);
     // Another containerd has a network of its own, and played pods have none.
     const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
     const network = isOwn ? claimNetwork(folder, options) : undefined;
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
-    const { plane, pki, server } = await startControlPlane(options, folder, log, progress, opened);
+    disk.reportTo(log);
+    if (signal.aborted) return;
+    const { plane, pki, server } = await startControlPlane({ options, folder, disk, log }, progress, opened);
+    if (signal.aborted) return;
     const names = nodeNames(options);
     progress.step(`starting the agent (${runtime})`);
     const since = new Date(systemClock.now()).toISOString();
@@ -107,17 +151,22 @@ function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
   return Array.from({ length: count }, (_, index) => `${own}-${index}`);
 }
 
+interface PlaneStart {
+  options: UpOptions;
+  folder: DataFolder;
+  disk: Disk;
+  log: Log;
+}
+
 async function startControlPlane(
-  options: UpOptions,
-  folder: DataFolder,
-  log: Log,
+  { options, folder, disk, log }: PlaneStart,
   progress: Progress,
   opened: Stack,
 ): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
   progress.step("starting the control plane");
   const pki = await openPki(folder.pki);
   const keys = signingKeys(folder.pki);
-  const store = sqliteStore({ path: folder.store, exclusive: true });
+  const store = sqliteStore({ path: folder.store, exclusive: true, room: disk.room() });
   opened.push(() => store.close());
   const audit = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, log);
   if (audit) opened.push(() => audit.close());
@@ -134,6 +183,11 @@ async function startControlPlane(
     links,
     serviceCidr: options.serviceCidr,
     ca: pki.ca,
+    checks: {
+      disk: () => {
+        if (disk.full) throw new Error(disk.trouble);
+      },
+    },
     tokens: (client) => tokenAuthority({ keys, issuer, client, clock: systemClock, random: systemRandom }),
     caching: "live",
     ...(audit ? { audit: audit.write } : {}),

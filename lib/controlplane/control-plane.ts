@@ -43,6 +43,8 @@ export interface ControlPlaneOptions {
   authenticators?: readonly Authenticator[];
   /** `open-paths` where each request that reads roles costs something. */
   anonymous?: "everywhere" | "open-paths";
+  /** Named checks of /readyz beside the control plane's own; each throws with what is wrong. */
+  checks?: Readonly<Record<string, () => void>>;
   /** Makes and checks service accounts' tokens, with the cluster's own client; without it there are none. */
   tokens?: (client: () => Client) => TokenAuthority;
   links?: NodeLinks;
@@ -173,6 +175,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         ready ||= (await store.get(lastMade.type, lastMade.key)) !== undefined;
         if (!ready) throw new Error("not finished");
       },
+      ...options.checks,
     },
     ...(tokens ? { tokens } : {}),
     ...(options.caching === "none" ? {} : { cache }),

@@ -52,3 +52,9 @@ function prepareFile(database: DatabaseSync): void {
     COMMIT;
   `);
 }
+
+/** Moves the write-ahead log into the database before it grows beyond this many bytes, where that is less than usual. */
+export function limitLog(database: DatabaseSync, bytes: number): void {
+  const pages = Math.max(100, Math.min(4000, Math.floor(bytes / 4096)));
+  database.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
+}

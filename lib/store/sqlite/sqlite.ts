@@ -12,7 +12,8 @@ import {
   Wakeups,
   type Write,
 } from "#store";
-import { openFile } from "./file.ts";
+import { limitLog, openFile } from "./file.ts";
+import { isFullError, Room, type RoomOptions } from "./room.ts";
 import { createTable, findTable, type Position, type Table, tableOf } from "./table.ts";
 import { Tail } from "./tail.ts";
 
@@ -24,6 +25,8 @@ export interface SqliteOptions {
    * known without asking. A second opener is refused.
    */
   exclusive?: boolean;
+  /** What is done about a full disk; without it a write that finds no room just fails. Only for an exclusive store. */
+  room?: Omit<RoomOptions, "path">;
 }
 
 interface Asked {
@@ -53,8 +56,11 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
  * Opens the store in a file. Throws an Error that names the file when it cannot be used. Commits that are asked for
  * in one turn of the event loop share one transaction, and thereby one wait for the disk.
  */
-export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
+export function sqliteStore({ path, exclusive = false, room: options }: SqliteOptions): Store {
   const database = openFile(path, exclusive);
+  const room = options && new Room(database, { path, ...options });
+  // A quarter of the reserve: what is left of it after the log was moved into the database is for deletions.
+  if (options) limitLog(database, options.reserve.bytes / 4);
   /** Types that are known to have no log yet; only an exclusive store can know. */
   const absent = new Set<string>();
   const logs = new Map<string, Log>();
@@ -90,16 +96,56 @@ export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
       inTransaction(database, () => createTable(database, type)),
     );
 
+  /** Makes the jobs' writes in one transaction. */
+  const write = (jobs: Asked[]): Map<string, Touched> => {
+    const touched = new Map<string, Touched>();
+    for (const { type } of jobs) makeLog(type);
+    inTransaction(database, () => {
+      for (const job of jobs) run(job, touchedOf(touched, job.type, logOf(job.type)!), room);
+      for (const { log, position } of touched.values()) log.table.setCounter(position.counter);
+    });
+    return touched;
+  };
+  /** As `write`, and once more on what a full disk has kept for it. */
+  const writeOrFill = (jobs: Asked[]): Map<string, Touched> => {
+    try {
+      return write(jobs);
+    } catch (error) {
+      if (!room || !isFullError(error)) throw error;
+      room.fill();
+      free(true);
+      return write(jobs);
+    }
+  };
+  /** On a full disk the past goes at once: bodies that nothing shows any more are all that can be freed. */
+  const free = (everything: boolean): void => {
+    if (!room?.full) return;
+    const names = database.prepare("SELECT name FROM types").all() as unknown as { name: string }[];
+    const types = everything ? names.map(({ name }) => name) : [...logs.keys()];
+    for (const type of types) {
+      const log = logOf(type);
+      while (log && raise(log, Number.POSITIVE_INFINITY));
+    }
+    room.look();
+  };
+  /** Raises a log's floor by a step, at most to `before`. Says whether there may be more. */
+  const raise = (log: Log, before: number): boolean => {
+    log.known = undefined;
+    return inTransaction(database, () => {
+      const { counter, floor } = log.table.position();
+      const target = Math.min(before, counter);
+      if (floor >= target) return false;
+      log.table.raiseFloor(floor, Math.min(target, floor + compactStep));
+      return true;
+    });
+  };
+
   const flush = (): void => {
     const jobs = queue;
     queue = [];
-    const touched = new Map<string, Touched>();
+    let touched: Map<string, Touched>;
     try {
-      for (const { type } of jobs) makeLog(type);
-      inTransaction(database, () => {
-        for (const job of jobs) run(job, touchedOf(touched, job.type, logOf(job.type)!));
-        for (const { log, position } of touched.values()) log.table.setCounter(position.counter);
-      });
+      touched = writeOrFill(jobs);
     } catch (error) {
       for (const job of jobs) job.error = refused(error);
       done.push(...jobs);
@@ -111,6 +157,16 @@ export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
       wakeups.announce(type, position.counter);
     }
     done.push(...jobs);
+    // After those that are woken have read: they need what lies above the old floor.
+    if (room?.full) setImmediate(freeSafely);
+  };
+  const freeSafely = (): void => {
+    try {
+      if (database.isOpen) free(false);
+    } catch (error) {
+      // There was no room for it either; the next write tries again.
+      if (!isFullError(error)) throw error;
+    }
   };
 
   const acknowledge = (): void => {
@@ -171,18 +227,7 @@ export function sqliteStore({ path, exclusive = false }: SqliteOptions): Store {
     compact: async (type, before) => {
       const log = logOf(type);
       if (!log) return;
-      for (;;) {
-        log.known = undefined;
-        const more = inTransaction(database, () => {
-          const { counter, floor } = log.table.position();
-          const target = Math.min(before, counter);
-          if (floor >= target) return false;
-          log.table.raiseFloor(floor, Math.min(target, floor + compactStep));
-          return true;
-        });
-        if (!more) return;
-        await nextTurn();
-      }
+      while (raise(log, before)) await nextTurn();
     },
     close: async () => {
       if (!database.isOpen) return;
@@ -219,7 +264,7 @@ function checkRevision({ counter, floor }: Position, revision: number): void {
 }
 
 /** Makes a job's writes. A body that throws ends the job before its first row, and only this job. */
-function run(job: Asked, touched: Touched): void {
+function run(job: Asked, touched: Touched, room: Room | undefined): void {
   const { table } = touched.log;
   const planned: Change[] = [];
   let counter = touched.position.counter;
@@ -229,6 +274,8 @@ function run(job: Asked, touched: Touched): void {
       const previous = table.get(key);
       const refused = refusal(write, previous);
       if (refused) return refused;
+      const full = room?.refusal(write, previous);
+      if (full) throw full;
       const revision = counter + 1;
       const entry: Entry = { key, revision, body: write.body(revision), schema, index };
       counter = revision;
