@@ -23,6 +23,9 @@ import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet.ts";
  * parent has gone; containers run on and are found again by the next one.
  */
 
+// The output is a file on a disk that may be full: what cannot be written is lost, and nothing else.
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
+
 /** One line of JSON for each message, on the standard output. */
 function lineLog(verbose: boolean): Log {
   const write =
@@ -200,7 +203,10 @@ const config = await readConfig(values.config).catch((error: unknown) => {
 });
 const log = lineLog(config.verbose === true);
 const stop = new AbortController();
-for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stop.abort());
+/** What an end in order may take: a step of the start may not notice that it is not wanted any more. Milliseconds. */
+const longestEnd = 9000;
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.once(signal, () => stop.abort());
+stop.signal.addEventListener("abort", () => systemClock.timer(longestEnd, () => process.exit(1)), { once: true });
 if (config.parent !== undefined) void watchParent(config.parent, stop);
 try {
   await run(config, log, stop.signal);

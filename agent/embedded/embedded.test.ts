@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -131,6 +131,30 @@ describe("bad words end with one clear line and a code other than 0", () => {
   });
 });
 
+describe("a signal ends the start, wherever it is", () => {
+  const marks = ["opening the data folder", "starting the control plane", "starting the agent", "Skiff is ready"];
+  const cases = marks.flatMap((mark) => (["SIGTERM", "SIGHUP"] as const).map((signal) => [signal, mark] as const));
+  test.each(cases)("%s at: %s", async (signal, mark) => {
+    const dataDir = folder();
+    const words = [program, "up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.on("data", (chunk) => {
+      const before = said.includes(mark);
+      said += chunk;
+      if (!before && said.includes(mark)) child.kill(signal);
+    });
+    const [code] = await once(child, "close");
+    expect(code).toBe(0);
+    const { agent } = existsSync(join(dataDir, "running.json"))
+      ? (JSON.parse(readFileSync(join(dataDir, "running.json"), "utf8")) as { agent?: number })
+      : {};
+    expect(agent).toBeUndefined();
+    // The folder is free again.
+    expect((await skiff(["down", "--data-dir", dataDir])).code).toBe(0);
+  });
+});
+
 describe("a running cluster", () => {
   let dataDir: string;
   let child: ReturnType<typeof spawn>;
@@ -186,7 +210,8 @@ describe("a running cluster", () => {
           response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
         },
       );
-      sent.on("error", reject);
+      // A refused body may be cut off while it is still being sent; the answer counts.
+      sent.on("error", (error) => setTimeout(reject, 1000, error));
       sent.end(options.body);
     });
   };
