@@ -323,6 +323,25 @@ test("what a strict decoder says of a JSON patch is a warning, or refuses it", a
   expect([ignored.status, ignored.headers["warning"]]).toEqual([200, undefined]);
 });
 
+// As v1.37.2 answers: a strategic merge goes by the value, the others by how it is written.
+test("a number with a fraction is no integer in a patch either", async () => {
+  await ask("POST", deployments, deployment("fractions"));
+  const json = { "content-type": "application/json-patch+json" };
+  const strategic = { "content-type": "application/strategic-merge-patch+json" };
+  const answer = async (patch: string, type: Record<string, string>) => {
+    const { status, json: body } = await ask("PATCH", `${deployments}/fractions?dryRun=All`, patch, type);
+    return status === 200
+      ? body.spec.replicas
+      : [status, /number \S+ into \S+ struct field (\S+)/.exec(body.message)?.[1]];
+  };
+  const refused = [422, "DeploymentSpec.spec.replicas"];
+  expect(await answer('{"spec":{"replicas":3.0}}', merge)).toEqual(refused);
+  expect(await answer('[{"op":"replace","path":"/spec/replicas","value":3.0}]', json)).toEqual(refused);
+  expect(await answer('[{"op":"add","path":"/spec","value":{"replicas":1e3}}]', json)).toEqual(refused);
+  expect(await answer('{"spec":{"replicas":3.0}}', strategic)).toBe(3);
+  expect(await answer('{"spec":{"replicas":3}}', merge)).toBe(3);
+});
+
 test("a create in protobuf", async () => {
   const type = { apiVersion: "v1", kind: "ConfigMap" };
   const { encodeEnvelope } = await protobuf();

@@ -180,6 +180,18 @@ function setMember(object: JsonObject, key: string, value: Json): void {
   } else object[key] = value;
 }
 
+/**
+ * Where in the object a place in a patch ends up, such as `["spec", "replicas"]` for `[0, "value"]`; undefined where the
+ * place is not within what an operation adds. Indexes are text.
+ */
+export function placeInObject(patch: Json, place: readonly (string | number)[]): (string | number)[] | undefined {
+  const [index, member, ...rest] = place;
+  const operation = Array.isArray(patch) && typeof index === "number" ? patch[index] : undefined;
+  if (member !== "value" || !isObject(operation) || typeof operation["path"] !== "string") return undefined;
+  if (operation["op"] !== "add" && operation["op"] !== "replace") return undefined;
+  return [...operation["path"].split("/").slice(1).map(unescaped), ...rest];
+}
+
 /** Members of an operation as upstream's strict decoder knows them (`jsonPatchOp`). */
 const members = new Set(["op", "path", "from", "value"]);
 

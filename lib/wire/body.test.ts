@@ -70,6 +70,16 @@ test("a number with a fraction or an exponent is no integer", async () => {
   expect(Number((object as { spec: { replicas: number } }).spec.replicas)).toBeCloseTo(0);
 });
 
+test("a number that a later member hides is looked for in vain", async () => {
+  const limits = '"resources":{"limits":{"cpu":1.0}}';
+  const hidden = `{"spec":{"template":{"spec":{"containers":[{"name":"c",${limits},"resources":null}]}}}}`;
+  expect((await sent(deployment, hidden)).warnings).toHaveLength(1);
+  const gone = `{"spec":{"template":{"spec":{"containers":[{${limits}}]}}},"spec":null}`;
+  for (const text of [gone, '{"spec":{"x":1.0},"spec":5}']) {
+    await sent(deployment, text).catch((error) => expect(error.code).toBe(400));
+  }
+});
+
 test("a quantity keeps the form of its number", async () => {
   const cpu = '{"spec":{"template":{"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":1e3,"x":1.0}}}]}}}}';
   expect((await sent(deployment, cpu)).object).toMatchObject({

@@ -166,22 +166,36 @@ function settleFraction(
 ): void {
   let shape: Shape | undefined = messageShapeOf(kind.schema);
   let owner = "";
-  let holder: Json = json;
-  for (const [index, step] of path.entries()) {
+  const field: string[] = [];
+  for (const step of path) {
+    if (shape?.type !== "list") field.push(String(step));
     if (shape?.type === "message") {
       owner = shape.name.split(".").at(-1)!;
       shape = shape.fields.get(String(step))?.shape;
     } else if (shape?.type === "list") shape = shape.item;
     else if (shape?.type === "map") shape = shape.value;
     else return;
-    if (index < path.length - 1) holder = (holder as JsonObject)[step]!;
   }
   if (shape?.type !== "scalar") return;
-  if (shape.scalar === "quantity") (holder as JsonObject)[path.at(-1)!] = source;
+  if (shape.scalar === "quantity") keepForm(json, path, source);
   const integer = { int32: "int32", int64: "int64", intOrString: "int32" }[shape.scalar as string];
   if (integer === undefined) return;
-  const field = path.filter((step) => typeof step === "string").join(".");
-  throw refuse(`json: cannot unmarshal number ${source} into Go struct field ${owner}.${field} of type ${integer}`);
+  throw refuse(
+    `json: cannot unmarshal number ${source} into Go struct field ${owner}.${field.join(".")} of type ${integer}`,
+  );
+}
+
+/** Puts the text of a number in its place, where it still is: a member that is set again hides it. */
+function keepForm(json: Json, path: readonly (string | number)[], source: string): void {
+  let holder: Json | undefined = json;
+  for (const step of path.slice(0, -1)) {
+    if (typeof holder !== "object" || holder === null || !Object.hasOwn(holder, step)) return;
+    holder = (holder as JsonObject)[step];
+  }
+  if (typeof holder !== "object" || holder === null) return;
+  const last = path.at(-1)!;
+  if (Object.hasOwn(holder, last) && typeof (holder as JsonObject)[last] === "number")
+    (holder as JsonObject)[last] = source;
 }
 
 /** A YAML parser's complaint has a line for each member that is set twice; each is a warning of its own. */

@@ -19,7 +19,7 @@ export {
 } from "./body.ts";
 export { type Format, negotiate, parseAccept } from "./negotiate.ts";
 export { type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
-export { duplicateKeys, maximumDepth } from "./scan.ts";
+export { duplicateKeys, type FractionalNumber, fractionalNumbers, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
 /** Protobuf in both directions, loaded when it is asked for. */
 export const protobuf = (): Promise<typeof import("./protobuf.ts")> => import("./protobuf.ts");

@@ -9,12 +9,23 @@ import {
   stringifyJson,
   unsupported,
 } from "#base";
-import { cannotUnmarshal, goText, jsonPatch, mergePatch, patchTypes, strategicMerge, unknownInJsonPatch } from "#patch";
+import {
+  cannotUnmarshal,
+  goText,
+  jsonPatch,
+  mergePatch,
+  patchTypes,
+  placeInObject,
+  strategicMerge,
+  unknownInJsonPatch,
+} from "#patch";
 import {
   checkType,
   duplicateField,
   duplicateKeys,
   type FieldValidation,
+  type FractionalNumber,
+  fractionalNumbers,
   mediaTypeOf,
   receive,
   textOf,
@@ -45,6 +56,7 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
   const text = textOf(body);
   const patch = parsePatch(text);
   const strict = validation === "Ignore" ? [] : strictErrors(type, text, patch);
+  const fractions = fractionsIn(type, text, patch);
   return (kind, current) => {
     const before = typed(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
@@ -56,9 +68,20 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
       if (sent.apiVersion === "" && isMap(after)) throw nameless(current.metadata.name ?? "");
       checkType(kind, sent, refuse);
     }
-    const { object, warnings } = receive(kind, { json: after, strict }, validation, refuse);
+    const { object, warnings } = receive(kind, { json: after, strict, fractions }, validation, refuse);
     return { object: object as unknown as KubernetesObject, warnings };
   };
+}
+
+/** Numbers of a patch that fit no integer. Upstream's strategic merge goes by their value. */
+function fractionsIn(type: string, text: string, patch: Json): FractionalNumber[] {
+  if (type === patchTypes.strategic) return [];
+  const found = fractionalNumbers(text);
+  if (type === patchTypes.merge) return found;
+  return found.flatMap(({ path, source }) => {
+    const place = placeInObject(patch, path);
+    return place ? [{ path: place, source }] : [];
+  });
 }
 
 /** Upstream's words for a patch that is no JSON (`validateAndTranscodePatch`). */
