@@ -25,7 +25,7 @@ import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
-import { type MetricRegistry, meteredStore, queueMetrics } from "#metrics";
+import { type MetricRegistry, meteredStore, queueMetrics, schedulingMetrics } from "#metrics";
 import { type Engine, runControllers } from "#reconcile";
 import { type Scheduler, startScheduler } from "#scheduler";
 import { type Cache, openCache, type Store } from "#store";
@@ -227,7 +227,14 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         ...(metrics ? { metrics: queueMetrics(metrics, clock) } : {}),
       });
       const record = recorderFor(scheduling, "default-scheduler");
-      scheduler = startScheduler({ client: scheduling, clock, random, log, record });
+      scheduler = startScheduler({
+        client: scheduling,
+        clock,
+        random,
+        log,
+        record,
+        ...(metrics ? { metrics: schedulingMetrics(metrics) } : {}),
+      });
       // A host that lives long keeps the logs short; elsewhere the clock's tick does.
       if (options.caching === "live") {
         stopCompaction = startCompaction({ store, types, clock, log });

@@ -9,6 +9,8 @@ export interface QueueMetrics {
   /** A worker has taken a key. */
   started(queue: string, key: string): void;
   finished(queue: string, key: string, failed: boolean): void;
+  /** The controller's own code threw on an object, which was passed over. */
+  panicked(controller: string): void;
 }
 
 /** The work queues' metrics of client-go, and controller-runtime's of what became of the keys. */
@@ -32,6 +34,11 @@ export function queueMetrics(registry: MetricRegistry, clock: Clock): QueueMetri
   const errors = registry.counter({
     name: "controller_runtime_reconcile_errors_total",
     help: "Total number of reconciliation errors per controller",
+    labels: ["controller"],
+  });
+  const panics = registry.counter({
+    name: "controller_runtime_reconcile_panics_total",
+    help: "Total number of reconciliation panics per controller",
     labels: ["controller"],
   });
   const waiting = new Map<string, Map<string, number>>();
@@ -58,6 +65,7 @@ export function queueMetrics(registry: MetricRegistry, clock: Clock): QueueMetri
       results.add([queue, failed ? "error" : "success"]);
       if (failed) errors.add([queue]);
     },
+    panicked: (controller) => panics.add([controller]),
   };
 }
 

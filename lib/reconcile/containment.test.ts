@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { configMap as configMaps, secret as secrets } from "#api";
 import type { KubernetesObject } from "#api/meta";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
+import { MetricRegistry, queueMetrics } from "#metrics";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type AnyController, defineController, type Engine, runControllers, watching } from "./index.ts";
 
@@ -10,6 +11,7 @@ let cluster: TestCluster;
 let engine: Engine | undefined;
 let lines: string[];
 let reconciled: string[];
+let counted: MetricRegistry;
 let recorded: [name: string | undefined, type: string, message: string][];
 beforeEach(async () => {
   cluster = await openCluster();
@@ -33,8 +35,10 @@ async function start(controller: AnyController): Promise<void> {
   const log: Log = { ...silentLog, error: write, warn: write };
   const { client } = cluster;
   const given = { client, clock: systemClock, random: systemRandom, log };
+  counted = new MetricRegistry();
   engine = runControllers([controller], {
     ...given,
+    metrics: queueMetrics(counted, systemClock),
     record: ({ object }, type, _reason, message) => void recorded.push([object.metadata.name, type, message]),
   });
   await engine.ready;
@@ -70,6 +74,9 @@ test.each(places)("a controller that throws in %s costs that object alone", asyn
   const event = ["cursed", "Warning", expect.stringContaining("planted")];
   await cluster.until(async () => recorded.length > 0);
   expect(recorded[0]).toEqual(event);
+  expect(counted.text()).toMatch(
+    /^controller_runtime_reconcile_(?:panics|errors)_total\{controller="planted"\} [1-9]/m,
+  );
 });
 
 test("what the API answers while keys are found makes the change come again", async () => {

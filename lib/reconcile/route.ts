@@ -63,7 +63,7 @@ export async function keysOf(
   { controller, keys }: Route,
   seen: Seen<KubernetesObject>,
   kind: Kind,
-  { log, record }: Pick<ControllerContext, "log" | "record">,
+  { log, record, panicked }: Pick<ControllerContext, "log" | "record"> & { panicked?: (controller: string) => void },
 ): Promise<Iterable<Key>> {
   try {
     return await keys(seen);
@@ -72,6 +72,7 @@ export async function keysOf(
     const { namespace, name } = seen.object.metadata;
     const fields = { controller: controller.name, kind: kind.kind, namespace, name, error: messageOf(error) };
     log.error("a controller could not take an object in", fields);
+    panicked?.(controller.name);
     const message = `the controller ${controller.name} could not take this object in: ${messageOf(error)}`;
     record({ kind, object: seen.object }, "Warning", "ControllerError", message);
     return [];

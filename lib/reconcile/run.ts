@@ -45,7 +45,7 @@ export function runControllers(
     feed(
       kind,
       routes.map((route) => ({ queue: queues.get(route.controller)!, route })),
-      full,
+      metrics ? { ...full, panicked: metrics.panicked } : full,
     ),
   );
   const workers = running.flatMap((one) => Array.from({ length: one.controller.workers ?? 4 }, () => work(one, full)));
@@ -70,7 +70,11 @@ function essence(object: KubernetesObject & { spec?: unknown }): KubernetesObjec
 }
 
 /** Follows a kind for as long as the engine runs and puts the keys that its changes concern into the queues. */
-function feed(kind: Kind, list: readonly { queue: Queue; route: Route }[], context: ControllerContext) {
+function feed(
+  kind: Kind,
+  list: readonly { queue: Queue; route: Route }[],
+  context: ControllerContext & Partial<Pick<QueueMetrics, "panicked">>,
+) {
   const { client, clock, log, signal } = context;
   const seenWhole = Promise.withResolvers<void>();
   const done = followKind({

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Pod, pod as pods } from "#api";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
+import { MetricRegistry, schedulingMetrics } from "#metrics";
 import { openCluster, type TestCluster } from "#test/cluster";
 import type { Plugin, PodInfo } from "./framework/index.ts";
 import { plugins } from "./plugins/index.ts";
@@ -18,6 +19,7 @@ const fail = (info: PodInfo): undefined => {
 let cluster: TestCluster;
 let scheduler: Scheduler;
 let errors: string[];
+let counted: MetricRegistry;
 let recorded: [name: string | undefined, type: string, message: string][];
 beforeEach(async () => {
   cluster = await openCluster();
@@ -33,8 +35,10 @@ function start(more: readonly Plugin[] = []): void {
   const { client } = cluster;
   const log: Log = { ...silentLog, error: (text, fields) => errors.push(`${text} ${JSON.stringify(fields)}`) };
   const given = { client, clock: systemClock, random: systemRandom, log };
+  counted = new MetricRegistry();
   scheduler = startScheduler({
     ...given,
+    metrics: schedulingMetrics(counted),
     record: ({ object }, type, _reason, message) => void recorded.push([object.metadata.name, type, message]),
     plugins: [...plugins, ...more],
     name: schedulerName,
@@ -71,6 +75,9 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
     expect(await bound("plain")).toBeDefined();
     expect(await scheduled("cursed")).toMatchObject({ status: "False", reason: "SchedulerError", message });
     await cluster.until(async () => messages("cursed").includes(message));
+    expect(counted.text()).toMatch(
+      /^scheduler_schedule_attempts_total\{profile="default-scheduler",result="error"\} [1-9]/m,
+    );
     expect(errors.join("\n")).toContain("planted");
   });
 
@@ -84,6 +91,7 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
     await add("plain");
     expect(await bound("plain")).toBe("one");
     await cluster.until(async () => messages("cursed")[0]?.includes("planted"));
+    expect(counted.text()).toMatch(/^skiff_scheduler_contained_failures_total\{profile="default-scheduler"\} 1$/m);
     expect((await get("cursed")).spec?.nodeName).toBeUndefined();
   });
 

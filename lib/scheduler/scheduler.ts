@@ -2,6 +2,7 @@ import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#
 import type { Kind, KubernetesObject } from "#api/meta";
 import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";
+import type { SchedulingMetrics } from "#metrics";
 import type { Recorder } from "#reconcile";
 import { nodeDiffers, podEnded } from "./concerns.ts";
 import { type Failure, type Outcome, schedule } from "./cycle.ts";
@@ -16,6 +17,7 @@ export interface SchedulerOptions {
   random: Random;
   log: Log;
   record: Recorder;
+  metrics?: SchedulingMetrics;
   plugins?: readonly Plugin[];
   /** The pods that name this scheduler are its own. */
   name?: string;
@@ -41,7 +43,7 @@ const bindsAtOnce = 256;
 
 /** Starts the scheduler in this process. */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const { client, clock, random, log, record, plugins = defaultPlugins, name = "default-scheduler" } = options;
+  const { client, clock, random, log, record, metrics, plugins = defaultPlugins, name = "default-scheduler" } = options;
   const stopped = new AbortController();
   const { signal } = stopped;
   const snapshot = new Snapshot();
@@ -87,6 +89,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const reportFailure = (kind: Kind, object: KubernetesObject, what: string, error: unknown): void => {
     const { namespace, name: objectName } = object.metadata;
     log.error(what, { kind: kind.kind, namespace, name: objectName, error: messageOf(error) });
+    metrics?.panicked();
     record({ kind, object }, "Warning", "SchedulerError", `${what}: ${messageOf(error)}`);
   };
 
@@ -101,6 +104,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 
   const place = (queued: Queued, permitted: Promise<void>): void => {
     const outcome = tryToSchedule(queued);
+    metrics?.attempted(outcome.node ? "scheduled" : outcome.reason === "SchedulerError" ? "error" : "unschedulable");
     if (!outcome.node) {
       // Where nothing can be bound nobody waits for the fence.
       permitted.catch(() => {});

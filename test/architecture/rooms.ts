@@ -67,7 +67,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["@aws-sdk/client-elastic-load-balancing-v2", "node:crypto"],
   },
   "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/reconcile"] },
-  "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
+  "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/metrics", "lib/reconcile"] },
   "lib/controlplane": {
     sees: [
       "lib/base",
