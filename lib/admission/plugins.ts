@@ -6,10 +6,16 @@ import { runtimeClass } from "./plugins/runtime-class.ts";
 import { serviceAccounts } from "./plugins/service-account.ts";
 import { type AllocationRanges, serviceAllocation } from "./plugins/service-allocation.ts";
 import { taintNodesByCondition } from "./plugins/taint-nodes-by-condition.ts";
+import { tokenSecrets } from "./plugins/token-secret.ts";
 import type { Plugin } from "./port.ts";
 
+export interface AdmissionOptions extends AllocationRanges {
+  /** The certificate authority in PEM, for secrets with tokens. */
+  ca: string;
+}
+
 /** The chain in the order in which it runs. */
-export const admissionPlugins = (ranges: AllocationRanges): Plugin[] => [
+export const admissionPlugins = (options: AdmissionOptions): Plugin[] => [
   namespaceLifecycle,
   nodeRestriction,
   taintNodesByCondition,
@@ -17,5 +23,6 @@ export const admissionPlugins = (ranges: AllocationRanges): Plugin[] => [
   priority,
   defaultTolerationSeconds,
   runtimeClass,
-  serviceAllocation(ranges),
+  tokenSecrets(options.ca),
+  serviceAllocation(options),
 ];

@@ -23,6 +23,8 @@ export interface AdmissionContext {
   client: Client;
   clock: Clock;
   random: Random;
+  /** Makes tokens; absent where the process holds no keys. */
+  tokens?: { issueLegacy(account: KubernetesObject, secretName: string): Promise<string> };
 }
 
 /** One admission plugin. Throws an ApiError to refuse. */

@@ -43,7 +43,12 @@ export function apiServer(options: ServerOptions): ApiServer {
     load: { inFlight: 0, watches: 0 },
     admissionContext: undefined as never,
   };
-  server.admissionContext = { client: localClient(server, self), clock: options.clock, random: options.random };
+  server.admissionContext = {
+    client: localClient(server, self),
+    clock: options.clock,
+    random: options.random,
+    ...(options.tokens ? { tokens: options.tokens } : {}),
+  };
   const documents = openapi(options.registry, options.version.gitVersion);
   const older = openapiV2(options.registry, options.version.gitVersion);
   const isPart = (version: string, word: string): boolean =>

@@ -42,6 +42,11 @@ export interface TokenAuthority {
   readonly audience: string;
   /** Makes a token of an account that is there. Throws ApiError: NotFound, BadRequest, Conflict for what it is bound to. */
   issue(account: KubernetesObject, wish: TokenWish): Promise<IssuedToken>;
+  /**
+   * Makes a token that ends with a secret and not by time, for the secret of this name: upstream's legacy token. It is
+   * good for as long as the secret holds it.
+   */
+  issueLegacy(account: KubernetesObject, secretName: string): Promise<string>;
   /** Undefined: not one of mine. */
   review(token: string, audiences: readonly string[]): Promise<TokenVerdict | undefined>;
   /** The document of OIDC discovery at a path; undefined for every other path. */

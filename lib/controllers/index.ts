@@ -20,6 +20,7 @@ import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
 import { routeController } from "./route/index.ts";
 import { serviceAccountController } from "./service-account/index.ts";
+import { serviceAccountTokenController } from "./service-account-token/index.ts";
 import { serviceAllocationController } from "./service-allocation/index.ts";
 import { serviceLoadBalancerController } from "./service-load-balancer/index.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
@@ -48,6 +49,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   ttlAfterFinishedController,
   namespaceController,
   serviceAccountController,
+  serviceAccountTokenController,
   rootCaController(options),
   garbageCollector,
   nodeHealthController(options.nodes),

@@ -168,7 +168,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       roles.authorize,
     ),
     rules: withNodes(roles.rules),
-    admission: admissionPlugins({ nodePorts }),
+    admission: admissionPlugins({ nodePorts, ca: options.ca }),
     checks: {
       bootstrap: async () => {
         // Another process may have done it: then the last that it makes is there.

@@ -29,6 +29,9 @@ export const Secret = message("io.k8s.api.core.v1.Secret", () => ({
 }));
 export type Secret = z.infer<typeof Secret>;
 
+/** Secrets that hold a service account's token. */
+export const tokenSecretType = "kubernetes.io/service-account-token";
+
 export const secret = defineKind<Secret>({
   group: "",
   version: "v1",
@@ -78,7 +81,7 @@ function validate({ data = {}, type, metadata }: Secret): FieldError[] {
     size += base64Length(data[key]!);
   }
   if (size > maximumData) errors.push(tooLong("data", maximumData));
-  if (type === "kubernetes.io/service-account-token") {
+  if (type === tokenSecretType) {
     const key = "kubernetes.io/service-account.name";
     if (!metadata.annotations?.[key]) errors.push(requiredValue(`metadata.annotations[${key}]`));
   }

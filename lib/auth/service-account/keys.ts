@@ -18,8 +18,10 @@ export interface SigningKey extends PublicKey {
 export interface SigningKeys {
   /** The key that signs now. Throws ApiError 503 while there is none. */
   current(): Promise<SigningKey>;
-  /** The keys whose tokens may be good, oldest first; looked up anew where `kid` is given and none that is at hand. */
+  /** The keys whose tokens may be good, oldest first; looked up again where `kid` is given and none that is at hand. */
   public(kid?: string): Promise<readonly PublicKey[]>;
+  /** Keys that only tokens in secrets may still be signed by. */
+  retired(): Promise<readonly PublicKey[]>;
 }
 
 /** One key as it is kept. */
@@ -43,7 +45,20 @@ export function newKey(from?: number): KeptKey {
   return { kid: kidOf(publicKey), privateKey: pem, ...(from === undefined ? {} : { from }) };
 }
 
-export const ringText = (keys: readonly KeptKey[]): string => JSON.stringify({ keys }, null, 2);
+/** What is left of a key that signs no more and is not published: tokens that lie in secrets outlive it. */
+export interface RetiredKey {
+  kid: string;
+  /** SPKI, PEM. */
+  publicKey: string;
+}
+
+export const retire = (key: KeptKey): RetiredKey => ({
+  kid: key.kid,
+  publicKey: publicOf(key).publicKey.export({ type: "spki", format: "pem" }) as string,
+});
+
+export const ringText = (keys: readonly KeptKey[], retired: readonly RetiredKey[] = []): string =>
+  JSON.stringify({ keys, ...(retired.length > 0 ? { retired } : {}) }, null, 2);
 
 /** A ring of one key that signs from `now` (milliseconds) on. */
 export const newRingText = (now: number): string => ringText([newKey(now)]);
@@ -61,6 +76,12 @@ export function parseRing(text: string): KeptKey[] {
 }
 
 export const publicOf = ({ kid, privateKey }: KeptKey): PublicKey => ({ kid, publicKey: createPublicKey(privateKey) });
+
+/** The retired keys of a ring, oldest first. */
+export function parseRetired(text: string): RetiredKey[] {
+  if (!text.trimStart().startsWith("{")) return [];
+  return (JSON.parse(text) as { retired?: RetiredKey[] }).retired ?? [];
+}
 
 /** The key that signs at a time: the last one whose time has come. */
 export const signingAt = (keys: readonly KeptKey[], now: number): KeptKey | undefined =>
@@ -82,11 +103,13 @@ const readPause = 10_000;
 
 /** The keys of a ring that is kept elsewhere and may be changed there. */
 export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
-  let known: { at: number; ring: Promise<{ kept: KeptKey[]; keys: SigningKey[] }> } | undefined;
+  let known: { at: number; ring: Promise<{ kept: KeptKey[]; keys: SigningKey[]; retired: PublicKey[] }> } | undefined;
   const load = async () => {
-    const kept = parseRing(await read());
+    const text = await read();
+    const kept = parseRing(text);
     const keys = kept.map((key) => ({ ...publicOf(key), privateKey: createPrivateKey(key.privateKey) }));
-    return { kept, keys };
+    const retired = parseRetired(text).map(({ kid, publicKey }) => ({ kid, publicKey: createPublicKey(publicKey) }));
+    return { kept, keys, retired };
   };
   /** `unless` says whether what is at hand will do. */
   const ringOf = async (unless: (ring: { kept: KeptKey[] }) => boolean) => {
@@ -113,6 +136,9 @@ export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
     async public(wanted) {
       const ring = await ringOf(({ kept }) => wanted === undefined || kept.some(({ kid }) => kid === wanted));
       return ring.keys;
+    },
+    async retired() {
+      return (await ringOf(() => true)).retired;
     },
   } satisfies SigningKeys;
 }

@@ -73,6 +73,26 @@ test("a month of one key, a day's notice of the next, and the old one goes when 
   expect(keys().map(({ kid }) => kid)).toEqual([second]);
 });
 
+test("of a key that has gone the public half is kept, published nowhere, for tokens that lie in secrets", async () => {
+  const clock = handClock(start);
+  const { tend, kept, published } = world(clock);
+  await tend();
+  const [first] = published();
+  const text = () => kept.text;
+  const ring = ringKeys({ read: async () => text(), clock, maxAge: 0 });
+  const { publicKey } = await ring.current();
+  for (const step of [30 * day, day, 26 * hour, 30 * day, day, 26 * hour]) {
+    clock.move(step);
+    await tend();
+  }
+  expect(published()).not.toContain(first);
+  const retired = await ring.retired();
+  expect(retired.map(({ kid }) => kid)).toContain(first);
+  expect(retired[0]!.publicKey.equals(publicKey)).toBe(true);
+  expect((await ring.public(first)).map(({ kid }) => kid)).not.toContain(first);
+  expect(kept.text.split("PRIVATE KEY").length).toBe(1 + 2 * published().length);
+});
+
 test("whoever dies between any two writes leaves what the next one finishes", async () => {
   for (let deaths = 0; deaths < 5; deaths++) {
     const clock = handClock(start);

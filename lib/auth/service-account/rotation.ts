@@ -1,6 +1,6 @@
 import type { Clock } from "#base";
 import { type DiscoveryDocument, discoveryDocuments } from "./discovery.ts";
-import { type KeptKey, newKey, parseRing, publicOf, ringText } from "./keys.ts";
+import { type KeptKey, newKey, parseRetired, parseRing, publicOf, retire, ringText } from "./keys.ts";
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -43,9 +43,9 @@ function hasEnded(keys: readonly KeptKey[], key: KeptKey, now: number, life: num
 
 /**
  * Brings a ring of keys to where it should be, and publishes it: the first key, a new one each month, and away with
- * those whose tokens have all ended. Safe to run again after a death anywhere: a new key is kept first, then
- * published, and gets the time at which it begins to sign only after that; an old one is published no more before it
- * is forgotten. What should be published is published at every call. Throws what the store or `publish` throws.
+ * those whose tokens have all ended; of these the public half is kept for tokens in secrets, which do not end. Safe to
+ * run again after a death anywhere: a new key is kept first, then published, and gets the time at which it begins to
+ * sign only after that; an old one is published no more before it is retired. What should be published is published at every call. Throws what the store or `publish` throws.
  */
 export async function tendRing({ ring, publish, issuer, clock, longestToken }: RotationOptions): Promise<void> {
   const now = clock.now();
@@ -55,11 +55,13 @@ export async function tendRing({ ring, publish, issuer, clock, longestToken }: R
   let { version } = kept;
   if (needsKey(keys, now)) {
     keys.push(newKey());
-    version = await ring.write(ringText(keys), version);
+    version = await ring.write(ringText(keys, parseRetired(kept.text)), version);
   }
   const living = keys.filter((key) => !hasEnded(keys, key, now, longestToken * 1000));
+  const ended = keys.filter((key) => !living.includes(key)).map(retire);
+  const retired = [...parseRetired(kept.text), ...ended];
   await publish(await discoveryDocuments(issuer, living.map(publicOf)));
   const from = isFirst || living.length === 1 ? now : clock.now() + shownBefore;
   const settled = living.map((key) => ({ ...key, from: key.from ?? from }));
-  if (ringText(settled) !== ringText(keys)) await ring.write(ringText(settled), version);
+  if (ringText(settled) !== ringText(keys)) await ring.write(ringText(settled, retired), version);
 }

@@ -1,0 +1,37 @@
+import { serviceAccount as accounts, type Secret, secret as secrets, tokenSecretType } from "#api";
+import { isReason } from "#base";
+import type { Plugin } from "../port.ts";
+
+const nameAnnotation = "kubernetes.io/service-account.name";
+const uidAnnotation = "kubernetes.io/service-account.uid";
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+/**
+ * Fills a secret of type kubernetes.io/service-account-token with a token of the account that its annotation names, the
+ * cluster's authority and the namespace. Upstream's tokens controller does so a moment later; here it is done with the
+ * write, since the API server alone holds the keys that sign.
+ */
+export const tokenSecrets = (ca: string): Plugin => ({
+  name: "TokenSecrets",
+  async mutate({ operation, kind, subresource, object, namespace }, { client, tokens }) {
+    if ((operation !== "CREATE" && operation !== "UPDATE") || kind !== secrets || subresource !== "") return;
+    const secret = object as Secret;
+    const { annotations = {}, name: secretName } = secret.metadata;
+    const account = annotations[nameAnnotation];
+    // Without a name it is refused by validation; a generated name is not known before the write.
+    if (!tokens || secret.type !== tokenSecretType || !account || !secretName) return;
+    const data = secret.data ?? {};
+    if (data["token"] && data["namespace"] && data["ca.crt"] === base64(ca)) return;
+    const found = await client.get(accounts, { namespace, name: account }).catch((error: unknown) => {
+      if (isReason(error, "NotFound")) return undefined;
+      throw error;
+    });
+    const { uid = "", deletionTimestamp } = found?.metadata ?? {};
+    // The tokens controller removes what belongs to no account, or to an earlier one of the same name.
+    if (!found || deletionTimestamp || (annotations[uidAnnotation] ?? uid) !== uid) return;
+    const token = data["token"] || base64(await tokens.issueLegacy(found, secretName));
+    secret.data = { ...data, "ca.crt": base64(ca), namespace: data["namespace"] || base64(namespace), token };
+    secret.metadata.annotations = { ...annotations, [uidAnnotation]: uid };
+  },
+});
