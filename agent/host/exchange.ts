@@ -81,6 +81,20 @@ export async function readBody(incoming: Readable, length: string | string[] | u
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
+const plain = /^[\x20-\x7e]*$/;
+
+/** Headers as HTTP's writers take them: each character a byte. Text beyond ASCII goes as UTF-8, as Go writes it. */
+export function headerBytes(headers: ApiResponse["headers"]): ApiResponse["headers"] {
+  const written: ApiResponse["headers"] = {};
+  for (const name in headers) {
+    const value = headers[name]!;
+    written[name] = Array.isArray(value) ? value.map(asBytes) : asBytes(value);
+  }
+  return written;
+}
+
+const asBytes = (value: string): string => (plain.test(value) ? value : Buffer.from(value).toString("latin1"));
+
 /** Ends a body that nobody is going to read. */
 export async function endBody({ body }: ApiResponse): Promise<void> {
   if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();

@@ -95,6 +95,27 @@ test("both versions of HTTP are spoken on one port, as the client chooses", asyn
   answer.resume();
 });
 
+// Go writes what a header holds as UTF-8, and Node takes each character for a byte.
+test("a header beyond ASCII goes out as UTF-8 instead of ending the answer", async () => {
+  const warning = '299 - "unknown field \\"d\ufffdé😀\\""';
+  handle = async () => json({}, { warning: [warning], "x-one": "é" });
+  const read = (text: unknown) => Buffer.from(String(text), "latin1").toString();
+  const { status, headers } = await ask(await dial(), {});
+  expect([status, read(headers["warning"]), read(headers["x-one"])]).toEqual([200, warning, "é"]);
+  const old = requestHttps({ port: host.port, rejectUnauthorized: false }).end();
+  const [answer] = await once(old, "response");
+  expect([answer.statusCode, read(answer.headers.warning), read(answer.headers["x-one"])]).toEqual([200, warning, "é"]);
+  answer.resume();
+  const upgrading = requestHttps({
+    port: host.port,
+    rejectUnauthorized: false,
+    headers: { connection: "upgrade", upgrade: "websocket" },
+  }).end();
+  const [refused] = await once(upgrading, "response");
+  expect(read(refused.headers.warning)).toBe(warning);
+  refused.resume();
+});
+
 test("a body beyond the limit is refused, one that nobody reads is not waited for", async () => {
   handle = async (request) => {
     if (request.path === "/unread") return json({});

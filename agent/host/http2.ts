@@ -2,7 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { type Log, messageOf } from "#base";
-import { endBody, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+import { endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
 
 /** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
 const maximumStreams = 100;
@@ -110,7 +110,7 @@ const ofConnections = new Set(["connection", "keep-alive", "transfer-encoding", 
 async function send(response: ApiResponse, stream: ServerHttp2Stream, withoutBody: boolean): Promise<void> {
   const { body } = response;
   const headers: Record<string, string | string[] | number> = { ":status": response.status };
-  for (const [name, value] of Object.entries(response.headers)) {
+  for (const [name, value] of Object.entries(headerBytes(response.headers))) {
     if (!ofConnections.has(name.toLowerCase())) headers[name.toLowerCase()] = value;
   }
   if (body instanceof Uint8Array) headers["content-length"] = body.length;

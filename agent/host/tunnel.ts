@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ApiResponse } from "#apiserver";
 import { type ApiError, messageOf, serviceUnavailable } from "#base";
+import { headerBytes } from "./exchange.ts";
 import type { Links } from "./links.ts";
 
 export interface TunnelOptions {
@@ -71,7 +72,9 @@ export const statusResponse = ({ status, code }: ApiError): ApiResponse => ({
 export function refuse(socket: Duplex, { status, headers, body }: ApiResponse): void {
   if (socket.destroyed || socket.writableEnded) return;
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();
-  const lines = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}`));
+  const lines = Object.entries(headerBytes(headers)).flatMap(([name, value]) =>
+    [value].flat().map((one) => `${name}: ${one}`),
+  );
   socket.write(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
@@ -81,6 +84,7 @@ export function refuse(socket: Duplex, { status, headers, body }: ApiResponse): 
       "",
       "",
     ].join("\r\n"),
+    "latin1",
   );
   socket.end(bytes);
 }
