@@ -114,6 +114,11 @@ test.each(rows)("%s", (_name, object, patch, expected) => {
 
 const refusals: [string, object, RegExp][] = [
   ["an element without its key", { containers: [{ image: "1" }] }, /does not contain declared merge key: name/],
+  [
+    "an order of what is no field",
+    { "$setElementOrder/ports": [] },
+    /unable to find api field in struct Root for .* "ports"/,
+  ],
   ["an unknown directive", { strategy: { $patch: "twist" } }, /unknown patch type: twist/],
   ["retained keys that miss a member", { strategy: { $retainKeys: ["rolling"], type: "x" } }, /retainKeys/],
   [

@@ -199,6 +199,10 @@ function mergeOrdered(shape: Shape | undefined, result: JsonObject, patch: JsonO
     const asked = listOf(order);
     const before = Object.hasOwn(result, key) ? listOf(result[key]!) : undefined;
     const change = Object.hasOwn(patch, key) ? listOf(patch[key]!) : undefined;
+    if (shape?.type === "message" && !shape.fields.has(key)) {
+      const owner = shape.name.split(".").at(-1);
+      throw badRequest(`unable to find api field in struct ${owner} for the json field "${key}"`);
+    }
     const rule = ruleOf(shape, key);
     checkOrder(rule.key, change ?? [], asked);
     if (before === undefined && change === undefined) continue;
