@@ -202,6 +202,11 @@ const config = await readConfig(values.config).catch((error: unknown) => {
   process.exit(2);
 });
 const log = lineLog(config.verbose === true);
+// A promise that its owner has let go of costs what it was about, not the agent.
+process.on("unhandledRejection", (error) => {
+  const stack = error instanceof Error ? error.stack : "";
+  log.error("a fault of the agent was contained", { error: messageOf(error), stack });
+});
 const stop = new AbortController();
 /** What an end in order may take: a step of the start may not notice that it is not wanted any more. Milliseconds. */
 const longestEnd = 9000;

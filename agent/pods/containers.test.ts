@@ -374,7 +374,7 @@ test("what this node cannot do is refused by name", async () => {
   expect(cluster.status("windows").reason).toBe("PodOSNotSupported");
   expect(cluster.status("class").phase).toBe("Pending");
   expect(cluster.events).toContain(
-    'Warning FailedCreatePodSandBox Failed to create pod sandbox: runtime class "gvisor" is not supported by this node',
+    'Warning FailedCreatePodSandBox Failed to create pod sandbox: runtimeclass.node.k8s.io "gvisor" not found',
   );
   expect(cluster.status("block").containerStatuses![0]!.state!.waiting?.message).toContain("volumeDevices");
   // Nothing of them was ever started.

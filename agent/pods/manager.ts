@@ -1,6 +1,8 @@
+import type { Sandbox } from "#agent/runtime";
 import type { Pod } from "#api";
 import { messageOf, sleep } from "#base";
 import type { PodsContext } from "./context.ts";
+import { reportFault, withoutNulls } from "./faults.ts";
 import { Images } from "./images.ts";
 import { graceAnnotation } from "./sandbox-spec.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -47,43 +49,68 @@ export function podManager(context: PodsContext): PodManager {
   };
   const watching = watch();
 
-  const removeStrays = async (): Promise<void> => {
+  /** Ends a pod that the API does not know any more, by what the runtime knows of it. */
+  const endStray = async ({ id, name, namespace, annotations, containers }: Sandbox): Promise<void> => {
+    log.info("a pod that is not wanted any more is ended", { pod: `${namespace}/${name}` });
+    const asked = Number(annotations[graceAnnotation] ?? 30);
+    const grace = Number.isFinite(asked) ? asked : 30;
+    const running = containers.filter(({ state }) => state === "running");
+    await Promise.all(running.map((container) => runtime.pods.stopContainer(container.id, grace)));
+    await runtime.pods.removeSandbox(id);
+  };
+  /** Says whether nothing is left. What fails costs the others nothing. */
+  const removeStrays = async (): Promise<boolean> => {
     const strays = (await runtime.pods.list()).filter(({ uid }) => !workers.has(uid));
     const leftovers = (await context.volumes.list()).filter((uid) => !workers.has(uid));
-    await Promise.all(
-      strays.map(async ({ id, name, namespace, annotations, containers }) => {
-        log.info("a pod that is not wanted any more is ended", { pod: `${namespace}/${name}` });
-        const grace = Number(annotations[graceAnnotation] ?? 30);
-        const running = containers.filter(({ state }) => state === "running");
-        await Promise.all(running.map((container) => runtime.pods.stopContainer(container.id, grace)));
-        await runtime.pods.removeSandbox(id);
-      }),
-    );
-    for (const uid of new Set([...strays.map(({ uid }) => uid), ...leftovers])) {
-      if (workers.has(uid)) continue;
-      await context.volumes.unmount(uid);
-      await removeTraces(uid, context.node);
+    const left = new Set<string>();
+    const attempt = async (uid: string, act: () => Promise<void>): Promise<void> => {
+      try {
+        await act();
+      } catch (error) {
+        left.add(uid);
+        log.warn("a pod that is not wanted any more could not be ended", { uid, error: messageOf(error) });
+      }
+    };
+    await Promise.all(strays.map((stray) => attempt(stray.uid, () => endStray(stray))));
+    for (const uid of new Set([...strays.map((stray) => stray.uid), ...leftovers])) {
+      if (workers.has(uid) || left.has(uid)) continue;
+      await attempt(uid, async () => {
+        await context.volumes.unmount(uid);
+        await removeTraces(uid, context.node);
+      });
     }
+    return left.size === 0;
   };
   const clean = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
-        return await removeStrays();
+        if (await removeStrays()) return;
       } catch (error) {
-        log.warn("pods that are not wanted any more could not be ended", { error: messageOf(error) });
-        await sleep(clock, retryMilliseconds, stopping.signal);
+        log.warn("pods that are not wanted any more could not be listed", { error: messageOf(error) });
       }
+      await sleep(clock, retryMilliseconds, stopping.signal);
     }
+  };
+
+  const take = (pod: Pod): void => {
+    const uid = pod.metadata.uid ?? "";
+    const worker = workers.get(uid);
+    if (worker) {
+      worker.update(pod);
+      return;
+    }
+    const made = new PodWorker(context, images, writer, pod, (gone) => workers.delete(gone));
+    workers.set(uid, made);
+    made.wake();
   };
 
   return {
     set: (pod) => {
-      const uid = pod.metadata.uid ?? "";
-      const worker = workers.get(uid);
-      if (worker) return worker.update(pod);
-      const made = new PodWorker(context, images, writer, pod, (gone) => workers.delete(gone));
-      workers.set(uid, made);
-      made.wake();
+      try {
+        take(withoutNulls(pod));
+      } catch (error) {
+        reportFault(context, pod, error);
+      }
     },
     delete: (uid) => workers.get(uid)?.remove(),
     synced: () => void clean(),

@@ -3,8 +3,9 @@ import type { Pod } from "#api";
 import type { PodsContext } from "./context.ts";
 
 const refreshMilliseconds = 60_000;
+/** Upstream's exponentialbackoff between operations on a volume that fail. */
 const firstRetryMilliseconds = 500;
-const lastRetryMilliseconds = 60_000;
+const lastRetryMilliseconds = 122_000;
 
 /** One pod's volumes: mounted once, then refreshed while the pod runs. */
 export class Mounting {
@@ -12,6 +13,7 @@ export class Mounting {
   #volumes: Record<string, Mounted> | undefined;
   #refreshedAt = 0;
   #delay = firstRetryMilliseconds;
+  #retryAt = 0;
 
   constructor(context: PodsContext) {
     this.#context = context;
@@ -24,12 +26,14 @@ export class Mounting {
 
   /** When the next look makes sense, in milliseconds since the epoch. */
   get due(): number {
-    return this.#volumes ? this.#refreshedAt + refreshMilliseconds : this.#context.clock.now() + this.#delay;
+    return this.#volumes ? this.#refreshedAt + refreshMilliseconds : this.#retryAt;
   }
 
   /** Mounts volumes, or refreshes what they show when that is old. False where one could not be mounted. */
   async follow(pod: Pod): Promise<boolean> {
     const { clock, volumes, record } = this.#context;
+    // Other things wake the pod too: events come at the pace of upstream's operations.
+    if (!this.#volumes && clock.now() < this.#retryAt) return false;
     try {
       if (!this.#volumes) {
         this.#volumes = await volumes.mount(pod);
@@ -44,6 +48,7 @@ export class Mounting {
       record(pod, "Warning", "FailedMount", error.message);
       // What is mounted already goes on with what it shows.
       if (this.#volumes) return true;
+      this.#retryAt = clock.now() + this.#delay;
       this.#delay = Math.min(this.#delay * 2, lastRetryMilliseconds);
       return false;
     }

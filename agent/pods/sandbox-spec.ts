@@ -109,7 +109,8 @@ export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts):
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
   if (spec?.runtimeClassName) {
-    throw new RuntimeError("unsupported", `runtime class "${spec.runtimeClassName}" is not supported by this node`);
+    // In the words of upstream's lister: no RuntimeClass is known.
+    throw new RuntimeError("unsupported", `runtimeclass.node.k8s.io "${spec.runtimeClassName}" not found`);
   }
   const cgroupParent = cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot);
   return {

@@ -25,7 +25,9 @@ export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: nu
     const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
     return { ...condition, lastTransitionTime: since ?? formatTime(now) };
   });
-  merged["conditions"] = [...mine, ...before.filter(({ type }) => !ownedConditions.includes(type))];
+  const conditions = [...mine, ...before.filter(({ type }) => !ownedConditions.includes(type))];
+  if (conditions.length > 0) merged["conditions"] = conditions;
+  else delete merged["conditions"];
   return merged as PodStatus;
 }
 

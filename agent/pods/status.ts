@@ -78,6 +78,21 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
   } as PodStatus;
 }
 
+/** The status of a pod that the node did not take: nothing of it ever ran (upstream's rejectPod). */
+export const rejectedStatus = (
+  pod: Pod,
+  { reason, message }: { reason: string; message: string },
+  startTime: number,
+): PodStatus =>
+  ({
+    observedGeneration: pod.metadata.generation,
+    phase: "Failed",
+    reason,
+    message,
+    startTime: formatTime(startTime),
+    qosClass: qualityOf(pod.spec ?? { containers: [] }),
+  }) as PodStatus;
+
 const runsIn = (view: View): boolean =>
   view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
 

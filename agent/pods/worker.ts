@@ -1,20 +1,21 @@
-import { isRuntimeError, type Sandbox } from "#agent/runtime";
+import type { Sandbox } from "#agent/runtime";
 import type { Container, Pod } from "#api";
-import { isReason, messageOf, parseTime, type Timer } from "#base";
+import { isReason, parseTime, type Timer } from "#base";
 import { rejection } from "./admission.ts";
-import { retryDelay } from "./backoff.ts";
 import { hashAnnotation } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { type Ending, endContainers } from "./ending.ts";
+import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
 import { readLastWords } from "./last-words.ts";
 import { Mounting } from "./mounting.ts";
 import { planFor, type View, viewOf } from "./plan.ts";
 import { condemnation, Probing } from "./probing.ts";
 import { Resizing } from "./resizing.ts";
-import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
+import { containerHash } from "./sandbox-spec.ts";
+import { Sandboxing } from "./sandboxing.ts";
 import { Starter } from "./starting.ts";
-import { isOver, type Memory, statusOf } from "./status.ts";
+import { isOver, type Memory, rejectedStatus, statusOf } from "./status.ts";
 import { asksTheSame, type StatusWriter } from "./status-writer.ts";
 import { removeTraces } from "./traces.ts";
 
@@ -32,6 +33,7 @@ export class PodWorker {
   readonly #starter: Starter;
   readonly #resizing: Resizing;
   readonly #mounting: Mounting;
+  readonly #sandboxing: Sandboxing;
   readonly #lastWords = new Map<string, string>();
   readonly #startTime: number;
   readonly #gone: (uid: string) => void;
@@ -40,11 +42,11 @@ export class PodWorker {
   /** The API no longer has it: it ends, and nobody needs to be told. */
   #removed = false;
   #failure: { reason: string; message: string } | undefined;
+  /** It was refused before anything of it ran: it has no containers to report. */
+  #rejected = false;
   #ending: Ending | undefined;
   #grace = Number.POSITIVE_INFINITY;
   #retryDelay = firstRetryMilliseconds;
-  /** When a sandbox may be tried again, in milliseconds since the epoch. */
-  #sandboxDue = 0;
   #dirty = false;
   #running = false;
   #stopped = false;
@@ -61,10 +63,12 @@ export class PodWorker {
     this.#starter = new Starter(context, images);
     this.#resizing = new Resizing(context.runtime, context.log, context.node.memoryBytes);
     this.#mounting = new Mounting(context);
+    this.#sandboxing = new Sandboxing(context);
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     if (pod.status?.phase === "Failed" && pod.status.reason) {
       this.#failure = { reason: pod.status.reason, message: pod.status.message ?? "" };
+      this.#rejected = !pod.status.containerStatuses?.length;
     }
   }
 
@@ -103,7 +107,7 @@ export class PodWorker {
 
   wake(): void {
     this.#dirty = true;
-    if (!this.#running && !this.#stopped) void this.#loop();
+    if (!this.#running && !this.#stopped) void this.#loop().finally(() => this.#rest());
   }
 
   /** Lets go; containers run on. */
@@ -125,15 +129,16 @@ export class PodWorker {
         this.#wakeAt(next);
       } catch (error) {
         if (this.#stopped) break;
-        this.#context.log.warn("a pod could not be synchronized", {
-          pod: this.#pod.metadata.name,
-          error: messageOf(error),
-        });
         this.#wakeAt(this.#context.clock.now() + this.#retryDelay);
         this.#retryDelay = Math.min(this.#retryDelay * 2, lastRetryMilliseconds);
+        reportFault(this.#context, this.#pod, error);
       }
     }
+  }
+
+  #rest(): void {
     this.#running = false;
+    if (this.#dirty && !this.#stopped) this.wake();
   }
 
   #wakeAt(time: number | undefined): void {
@@ -170,7 +175,7 @@ export class PodWorker {
     await this.#tell(view, false);
     if (!(await this.#mounting.follow(pod))) return nextOf(deadline, this.#mounting.due);
     if (plan.sandbox) {
-      if (!(await this.#makeSandbox(view))) return nextOf(deadline, this.#sandboxDue);
+      if (!(await this.#sandboxing.make(pod, view))) return nextOf(deadline, this.#sandboxing.due);
       view = await this.#view();
       await this.#tell(view, false);
       plan = planFor(pod, view, this.#judge());
@@ -198,6 +203,7 @@ export class PodWorker {
     if (!refused) return;
     this.#context.record(this.#pod, "Warning", refused.reason, refused.message);
     this.#failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
+    this.#rejected = true;
   }
 
   /** What runs before this worker has started anything was started by an earlier process: its hooks are over. */
@@ -250,29 +256,6 @@ export class PodWorker {
   #deadline(): number | undefined {
     const seconds = this.#pod.spec?.activeDeadlineSeconds;
     return seconds === undefined ? undefined : this.#startTime + Number(seconds) * 1000;
-  }
-
-  /** A ready sandbox in place of what there is. False where it could not be made, and until it is time for the next try. */
-  async #makeSandbox(view: View): Promise<boolean> {
-    const { runtime, record, node, clock, random } = this.#context;
-    // What a failed try changes in the runtime wakes the pod: only time makes the next try worth while.
-    if (clock.now() < this.#sandboxDue) return false;
-    const attempt = view.current ? view.current.attempt + 1 : 0;
-    if (view.current)
-      record(this.#pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-    for (const old of view.sandboxes) {
-      await runtime.pods.stopSandbox(old.id);
-      if (old !== view.current) await runtime.pods.removeSandbox(old.id);
-    }
-    try {
-      await runtime.pods.runSandbox(await sandboxSpecOf(this.#pod, attempt, node));
-      return true;
-    } catch (error) {
-      if (isRuntimeError(error, "unavailable")) throw error;
-      record(this.#pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${messageOf(error)}`);
-      this.#sandboxDue = clock.now() + retryDelay(random);
-      return false;
-    }
   }
 
   async #start(containers: Container[], view: View): Promise<void> {
@@ -350,7 +333,8 @@ export class PodWorker {
       return;
     }
     this.#probing.stop();
-    await this.#tell(await this.#view(), true);
+    // A pod that makes no sense can be deleted all the same.
+    await this.#tell(await this.#view(), true).catch((error) => reportFault(this.#context, this.#pod, error));
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
     await volumes.unmount(this.uid);
@@ -371,6 +355,10 @@ export class PodWorker {
 
   async #tell(view: View, terminal: boolean): Promise<void> {
     if (this.#removed) return;
+    if (this.#rejected && this.#failure) {
+      this.#writer.set(this.#pod, rejectedStatus(this.#pod, this.#failure, this.#startTime));
+      return;
+    }
     const specs = [...(this.#pod.spec?.initContainers ?? []), ...(this.#pod.spec?.containers ?? [])];
     for (const spec of specs as Container[]) {
       for (const ended of view.of(spec.name)) {
