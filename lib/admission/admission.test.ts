@@ -204,3 +204,24 @@ test("a request for a token may say nothing", async () => {
     expect([status, json.spec.expirationSeconds, typeof json.status.token]).toEqual([201, 3600, "string"]);
   }
 });
+
+// Seen on v1.37.2.
+test("what is no address is refused for that, and addresses follow the first", async () => {
+  const services = "/api/v1/namespaces/default/services?dryRun=All";
+  const refusal = async (spec: object) => {
+    const body = { metadata: { name: "s" }, spec: { ports: [{ port: 80 }], ...spec } };
+    return (await cluster.ask("POST", services, body)).json.message;
+  };
+  const valid = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+  expect(await refusal({ clusterIP: "foo" })).toBe(
+    `Service "s" is invalid: spec.clusterIPs[0]: Invalid value: "foo": ${valid}`,
+  );
+  expect(await refusal({ clusterIPs: [""] })).toBe(
+    `Service "s" is invalid: [spec.clusterIPs: Invalid value: [""]: must be empty when \`clusterIP\` is not specified, spec.clusterIPs[0]: Invalid value: "": ${valid}]`,
+  );
+  const name = {
+    metadata: { name: "s" },
+    spec: { type: "ExternalName", externalName: "a.b", internalTrafficPolicy: "Cluster" },
+  };
+  expect((await cluster.ask("POST", services, name)).json.spec).not.toHaveProperty("internalTrafficPolicy");
+});

@@ -181,6 +181,7 @@ function prepareUpdate(call: Call, next: KubernetesObject, current: KubernetesOb
   }
   const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];
   if (part?.type === "status") {
+    setDefaults(kind, next);
     keepAllButStatus(next, current);
     part.prepare?.(next, current);
     return;

@@ -492,3 +492,12 @@ test("a scale carries the name, the namespace and the uid of what is scaled", as
   expect((await ask("PATCH", path, { metadata: null }, merge)).json.message).toBe(undeterminable("scaled"));
   expect((await ask("GET", `${deployments}/scaled`)).json.spec.replicas).toBe(0);
 });
+
+// Seen on v1.37.2: what is sent is defaulted before its status is taken.
+test("a status that says nothing is that of the defaults", async () => {
+  const path = "/api/v1/namespaces/default/status";
+  for (const status of [{}, { phase: "" }]) {
+    const { status: code, json } = await ask("PUT", path, { metadata: { name: "default" }, status });
+    expect([code, json.status?.phase]).toEqual([200, "Active"]);
+  }
+});

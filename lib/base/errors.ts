@@ -82,7 +82,9 @@ export const conflict = (resource: ResourceName, name: string, why: string): Api
 
 /** 422 with one cause per field; `kind` is the kind's name, as upstream puts it there. */
 export function invalid(kind: { group: string; kind: string }, name: string, causes: StatusCause[]): ApiError {
-  const lines = causes.map((cause) => (cause.field ? `${cause.field}: ${cause.message}` : (cause.message ?? "")));
+  // Upstream prints what two causes say alike once.
+  const all = causes.map((cause) => (cause.field ? `${cause.field}: ${cause.message}` : (cause.message ?? "")));
+  const lines = [...new Set(all)];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;
   return new ApiError(
     422,

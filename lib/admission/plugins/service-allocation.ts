@@ -12,6 +12,7 @@ import {
   type Service,
   type ServiceSpec,
   service as services,
+  validateClusterIps,
 } from "#api";
 import { type ApiError, internalError, invalid, isReason, type Random } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
@@ -131,7 +132,11 @@ const refuse = ({ owner }: Take, errors: FieldError[]): ApiError =>
 async function takeAddress(service: Service, before: Service | undefined, take: Take): Promise<void> {
   const spec = service.spec!;
   if (!hasAddress(service)) return;
-  const asked = spec.clusterIP || spec.clusterIPs?.[0] || "";
+  if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+  // What is no address is refused for that, before it is looked for in a range.
+  const wrong = validateClusterIps(service);
+  if (wrong.length > 0) throw refuse(take, wrong);
+  const asked = spec.clusterIP ?? "";
   const isHeadless = asked === none;
   if (isHeadless) {
     spec.clusterIP = none;
@@ -165,15 +170,15 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   spec.clusterIP = asked;
   spec.clusterIPs ??= [asked];
   if (held(before).addresses.has(asked)) return;
-  const wrong = (why: string) =>
+  const failed = (why: string) =>
     refuse(take, [invalidValue("spec.clusterIPs", spec.clusterIPs, `failed to allocate IP ${asked}: ${why}`)]);
   const { cidrs } = await pool(take.context);
   const address = parseIp(asked);
   if (!address || !cidrs.some((cidr) => inside(cidr, address.value))) {
-    throw wrong(`the provided IP (${asked}) is not in the valid range`);
+    throw failed(`the provided IP (${asked}) is not in the valid range`);
   }
   if (!(await takeOne(addresses, asked, addressSpec(take.owner), take)))
-    throw wrong("provided IP is already allocated");
+    throw failed("provided IP is already allocated");
 }
 
 /**

@@ -4,6 +4,9 @@ const domainName =
 const tagName = /^\w[\w.-]{0,127}$/;
 const digestName = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
 
+/** Characters of an image's name, its registry aside. */
+const longestName = 255;
+
 /**
  * The tag of an image: `latest` where neither tag nor digest is named, empty where only a digest is, undefined where
  * the text is no image's name.
@@ -22,7 +25,7 @@ export function imageTag(image: string): string | undefined {
     if (!domainName.test(first)) return undefined;
     parts.shift();
   }
-  if (!parts.every((part) => component.test(part))) return undefined;
+  if (!parts.every((part) => component.test(part)) || parts.join("/").length > longestName) return undefined;
   return tag ?? (digest === undefined ? "latest" : "");
 }
 

@@ -17,8 +17,10 @@ function collect(to: Amounts, from: Readonly<Amounts> | undefined): void {
  * BestEffort: nobody asks for anything. What the pod asks for as a whole stands for its containers.
  */
 export function qualityOf(spec: PodSpec): "Guaranteed" | "Burstable" | "BestEffort" {
-  const parts: (ResourceRequirements | undefined)[] = spec.resources
-    ? [spec.resources]
+  const whole = spec.resources;
+  const isWhole = Object.keys(whole?.limits ?? {}).length + Object.keys(whole?.requests ?? {}).length > 0;
+  const parts: (ResourceRequirements | undefined)[] = isWhole
+    ? [whole]
     : [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ resources }) => resources);
   const requests: Amounts = {};
   const limits: Amounts = {};
@@ -29,8 +31,8 @@ export function qualityOf(spec: PodSpec): "Guaranteed" | "Burstable" | "BestEffo
     collect(requests, part?.requests);
     collect(limits, part?.limits);
     // Upstream looks at the limits of the whole only where there are any.
-    const counts = !spec.resources || Object.keys(part?.limits ?? {}).length > 0;
-    if (counts && Object.keys(own).length < 2) isLimited = false;
+    const isAsked = !isWhole || Object.keys(part?.limits ?? {}).length > 0;
+    if (isAsked && Object.keys(own).length < 2) isLimited = false;
   }
   const asked = Object.keys(requests);
   if (asked.length === 0 && Object.keys(limits).length === 0) return "BestEffort";

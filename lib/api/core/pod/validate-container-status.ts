@@ -32,24 +32,7 @@ export function validateContainerStatuses(status: PodStatus, spec: PodSpec): Fie
       errors.push(...validateDevices(one, `status.${part}[${index}].allocatedResourcesStatus`, part, status, spec));
     }
   }
-  for (const part of parts) {
-    for (const [index, one] of (status[part] ?? []).entries()) {
-      errors.push(...validateMounts(one, `status.${part}[${index}].volumeMounts`));
-    }
-  }
   return errors;
-}
-
-const longestReference = 256;
-
-function validateMounts({ volumeMounts = [] }: ContainerStatus, path: string): FieldError[] {
-  return volumeMounts.flatMap(({ volumeStatus }, index) => {
-    const reference = volumeStatus?.image?.imageRef;
-    if (reference === undefined) return [];
-    const field = `${path}[${index}].volumeStatus.imageVolumeStatus.imageRef`;
-    if (reference === "") return [requiredValue(field, "imageRef must not be empty")];
-    return reference.length > longestReference ? [tooLong(field, longestReference)] : [];
-  });
 }
 
 /** What a user of Linux may be: runtimes know users that no spec may ask for. */

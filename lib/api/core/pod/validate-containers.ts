@@ -102,11 +102,16 @@ function validateResizePolicy(
   return errors;
 }
 
-function validateRestartPolicy({ restartPolicy, restartPolicyRules: rules = [] }: Container, at: string): FieldError[] {
+function validateRestartPolicy(
+  { restartPolicy, restartPolicyRules: rules = [] }: Container,
+  at: string,
+  isInit: boolean,
+): FieldError[] {
   const errors = checkOneOf(`${at}.restartPolicy`, restartPolicy, ["Always", "Never", "OnFailure"]);
   if (restartPolicy === undefined) {
     if (rules.length === 0) return errors;
     errors.push(requiredValue(`${at}.restartPolicy`, "must specify restartPolicy when restart rules are used"));
+    if (isInit) return errors;
   }
   if (rules.length > 20) errors.push(tooMany(`${at}.restartPolicyRules`, rules.length, 20));
   for (const [index, rule] of rules.entries()) {
@@ -152,7 +157,7 @@ export function validateContainers(context: ContainerContext, path: string): Fie
     errors.push(...checkUnique(`${at}.name`, container.name ?? "", names));
     errors.push(...validateLifecycle(container.lifecycle, graceOf(context), `${at}.lifecycle`));
     for (const name of probes) errors.push(...validateProbe(container[name], name, graceOf(context), at));
-    errors.push(...validateRestartPolicy(container, at));
+    errors.push(...validateRestartPolicy(container, at, false));
   }
   return [...errors, ...validateHostPorts(containers, path)];
 }
@@ -163,7 +168,7 @@ export function validateInitContainers(context: ContainerContext, path: string):
   const names = new Set(containers.map(({ name }) => name ?? ""));
   for (const [index, container] of initContainers.entries()) {
     const at = `${path}[${index}]`;
-    errors.push(...validateCommon(container, context, at), ...validateRestartPolicy(container, at));
+    errors.push(...validateCommon(container, context, at), ...validateRestartPolicy(container, at, true));
     const { name = "" } = container;
     if (names.has(name)) errors.push(duplicateValue(`${at}.name`, name));
     else if (name) names.add(name);

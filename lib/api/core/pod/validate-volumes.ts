@@ -51,11 +51,10 @@ const checks: Checks = {
     sizeLimit !== undefined && compareQuantities(sizeLimit, "0") < 0
       ? [forbiddenValue(`${path}.sizeLimit`, "SizeLimit field must be a valid resource quantity")]
       : [],
-  hostPath: ({ path: folder = "", type }, path) => [
-    ...requireText(`${path}.path`, folder),
-    ...checkNoBacksteps(`${path}.path`, folder),
-    ...checkOneOf(`${path}.type`, type, hostPathTypes),
-  ],
+  hostPath: ({ path: folder = "", type }, path) =>
+    folder === ""
+      ? [requiredValue(`${path}.path`)]
+      : [...checkNoBacksteps(`${path}.path`, folder), ...checkOneOf(`${path}.type`, type, hostPathTypes)],
   gitRepo: driverVolumes.gitRepo,
   gcePersistentDisk: driverVolumes.gcePersistentDisk,
   awsElasticBlockStore: driverVolumes.awsElasticBlockStore,

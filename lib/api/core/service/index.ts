@@ -2,3 +2,4 @@
 export * from "./rules.ts";
 export * from "./schema.ts";
 export * from "./service.ts";
+export { validateClusterIps } from "./validate-cluster-ips.ts";

@@ -16,6 +16,8 @@ export function applyDefaults(service: Service): void {
   for (const port of spec.ports ?? []) {
     if (!port.targetPort) port.targetPort = port.port;
   }
+  // Upstream takes it off whenever such a service is read.
+  if (spec.type === "ExternalName") delete spec.internalTrafficPolicy;
   if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= "Cluster";
   if (["ClusterIP", "NodePort", "LoadBalancer"].includes(spec.type ?? "")) spec.internalTrafficPolicy ??= "Cluster";
   if (spec.type !== "LoadBalancer") return;
