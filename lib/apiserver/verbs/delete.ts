@@ -28,7 +28,7 @@ async function deleteBody(body: Uint8Array, contentType: string | undefined): Pr
   if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
     throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
   }
-  return decode(messageShapeOf(DeleteOptions), raw.json).object as DeleteBody;
+  return decode(messageShapeOf(DeleteOptions), raw.json ?? {}).object as DeleteBody;
 }
 
 /** DELETE of one object. */
