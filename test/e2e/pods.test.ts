@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Pod } from "#api";
+import type { HttpClient } from "#client";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { check, findKubectls, type Setting } from "../kubectl/runner.ts";
+import { connect, createPod, getPod, readyPod, until } from "./client.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+import { skiffDown } from "./skiff.ts";
+
+let registry: Registry;
+let skiff: SkiffProcess;
+let client: HttpClient;
+let home: string;
+let setting: Setting;
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), "skiff-home-"));
+  registry = await startRegistry();
+  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
+  client = connect(skiff.dataDir);
+  const kubectl = findKubectls().at(-1) ?? "kubectl";
+  setting = { kubectl, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
+});
+afterAll(async () => {
+  client?.close();
+  if (skiff) await skiffDown(skiff);
+  await registry?.stop();
+  if (home) rmSync(home, { recursive: true, force: true });
+});
+
+const grace = { terminationGracePeriodSeconds: 1 };
+const busybox = (name: string, script: string, more: object = {}) => ({
+  ...{ name, image: "busybox", command: ["sh", "-c", script] },
+  ...more,
+});
+const first = ({ status }: Pod) => status?.containerStatuses?.[0];
+const source = "kubelet of v1.37.2";
+
+test("a command that is not there ends a pod that is not started again, with the runtime's own record", async () => {
+  const containers = [{ name: "main", image: "busybox", command: ["/bin/no-such-thing"] }];
+  await createPod(client, "typo", { ...grace, restartPolicy: "Never", containers });
+  await createPod(client, "again", { ...grace, restartPolicy: "Always", containers });
+  const ended = await until(async () => {
+    const pod = await getPod(client, "typo");
+    return pod.status?.phase === "Failed" && pod;
+  });
+  expect(first(ended)?.state?.terminated).toMatchObject({
+    exitCode: 128,
+    reason: "StartError",
+    startedAt: "1970-01-01T00:00:00Z",
+  });
+  expect(ended.spec?.nodeName).toBe("boat");
+  const waiting = await until(async () => {
+    const pod = await getPod(client, "again");
+    return first(pod)?.state?.waiting?.reason === "CrashLoopBackOff" && pod;
+  });
+  expect(first(waiting)?.lastState?.terminated).toMatchObject({ exitCode: 128, reason: "StartError" });
+});
+
+test("logs of what could not be made say why", async () => {
+  const missing = { envFrom: [{ configMapRef: { name: "absent" } }] };
+  await createPod(client, "config", { ...grace, containers: [busybox("main", "true", missing)] });
+  const never = { image: "absent:1", imagePullPolicy: "Never" };
+  await createPod(client, "never", { ...grace, containers: [busybox("main", "true", never)] });
+  for (const [name, reason] of [
+    ["config", "CreateContainerConfigError"],
+    ["never", "ErrImageNeverPull"],
+  ] as const) {
+    await until(async () => first(await getPod(client, name))?.state?.waiting?.reason === reason);
+    const err = new RegExp(`container "main" in pod "${name}" is waiting to start: ${reason}`);
+    await check(setting, { run: `logs ${name}`, source, code: 1, err });
+  }
+});
+
+test("a startup probe holds the first of two containers back", async () => {
+  const web = busybox("web", "sleep 4; touch /up; sleep 1000", {
+    startupProbe: { exec: { command: ["test", "-f", "/up"] }, periodSeconds: 1, failureThreshold: 60 },
+    livenessProbe: { exec: { command: ["test", "-f", "/up"] }, periodSeconds: 1, failureThreshold: 1 },
+  });
+  await createPod(client, "slow", { ...grace, containers: [web, busybox("other", "sleep 1000")] });
+  const seen = new Set<string>();
+  const pod = await until(async () => {
+    const now = await getPod(client, "slow");
+    const status = now.status?.containerStatuses?.find(({ name }) => name === "web");
+    if (status?.state?.running) seen.add(`${status.started} ${status.ready} ${status.restartCount}`);
+    return status?.ready && now;
+  });
+  expect([...seen]).toEqual(["false false 0", "true true 0"]);
+  expect(pod.status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
+});
+
+test("a container's token lies in memory", async () => {
+  await createPod(client, "token", { ...grace, containers: [busybox("main", "sleep 1000")] });
+  await readyPod(client, "token");
+  const out = /^tmpfs \/var\/run\/secrets\/kubernetes.io\/serviceaccount tmpfs /m;
+  await check(setting, { run: "exec token -- cat /proc/mounts", source, out });
+});
