@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pushImage, pushStandIns, standInImages } from "#agent/runtime/oci";
 
-/** A registry on this machine with small stand-ins for the images that the course's manifests name. */
+/** A registry on this machine. */
 export interface Registry {
   /** Such as `127.0.0.1:5000`. */
   address: string;
@@ -22,8 +22,19 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts Debian's docker-registry and fills it. */
+/** Starts Debian's docker-registry with the stand-ins for the course's manifests. */
 export async function startRegistry(): Promise<Registry> {
+  const registry = await openRegistry();
+  const url = `http://${registry.address}`;
+  await pushStandIns(url);
+  // The course's pod names an image of its reader's own.
+  const images = await standInImages();
+  await pushImage(url, "library/my-app-image", "latest", images["nginx:latest"]!);
+  return registry;
+}
+
+/** Starts Debian's docker-registry, empty, on the loopback. */
+export async function openRegistry(): Promise<Registry> {
   const folder = mkdtempSync(join(tmpdir(), "skiff-registry-"));
   const address = `127.0.0.1:${await freePort()}`;
   const config = join(folder, "config.yml");
@@ -50,11 +61,6 @@ export async function startRegistry(): Promise<Registry> {
     if (attempt > 100) throw new Error("docker-registry does not answer");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const url = `http://${address}`;
-  await pushStandIns(url);
-  // The course's pod names an image of its reader's own.
-  const images = await standInImages();
-  await pushImage(url, "library/my-app-image", "latest", images["nginx:latest"]!);
   return {
     address,
     async stop() {

@@ -2,10 +2,9 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { packTar, type TarMember } from "./tar.ts";
 
-export interface ImagePlan {
+/** What an image says besides its layers. */
+export interface ImageConfig {
   architecture: "amd64" | "arm64";
-  /** From the bottom up. */
-  layers: TarMember[][];
   entrypoint?: string[];
   command?: string[];
   env?: Record<string, string>;
@@ -13,6 +12,17 @@ export interface ImagePlan {
   user?: string;
   ports?: string[];
   labels?: Record<string, string>;
+}
+
+export interface ImagePlan extends ImageConfig {
+  /** From the bottom up. */
+  layers: TarMember[][];
+}
+
+/** A layer that images can share: its compressed blob, and the digest of the archive in it. */
+export interface Layer {
+  blob: Blob;
+  diffId: string;
 }
 
 export interface Blob {
@@ -36,10 +46,22 @@ const json = (mediaType: string, value: unknown): Blob => blob(mediaType, Buffer
 
 const describe = ({ mediaType, digest, bytes }: Blob) => ({ mediaType, digest, size: bytes.length });
 
+const layerType = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/** A layer of a tar archive that is compressed already. */
+export const layerOf = (compressed: Buffer, diffId: string): Layer => ({ blob: blob(layerType, compressed), diffId });
+
+/** Builds a layer in memory. */
+export function buildLayer(members: TarMember[]): Layer {
+  const archive = packTar(members);
+  return layerOf(gzipSync(archive), digestOf(archive));
+}
+
 /** Builds an image in memory. The same plan always makes the same digests: nothing in it depends on time. */
-export function buildImage(plan: ImagePlan): BuiltImage {
-  const archives = plan.layers.map(packTar);
-  const layers = archives.map((archive) => blob("application/vnd.oci.image.layer.v1.tar+gzip", gzipSync(archive)));
+export const buildImage = ({ layers, ...plan }: ImagePlan): BuiltImage => assembleImage(layers.map(buildLayer), plan);
+
+/** Puts an image together from layers, from the bottom up. */
+export function assembleImage(layers: readonly Layer[], plan: ImageConfig): BuiltImage {
   const config = json("application/vnd.oci.image.config.v1+json", {
     created: "1970-01-01T00:00:00Z",
     architecture: plan.architecture,
@@ -53,14 +75,14 @@ export function buildImage(plan: ImagePlan): BuiltImage {
       ...(plan.ports ? { ExposedPorts: Object.fromEntries(plan.ports.map((port) => [port, {}])) } : {}),
       ...(plan.labels ? { Labels: plan.labels } : {}),
     },
-    rootfs: { type: "layers", diff_ids: archives.map(digestOf) },
-    history: archives.map(() => ({ created: "1970-01-01T00:00:00Z" })),
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(() => ({ created: "1970-01-01T00:00:00Z" })),
   });
   const manifest = json("application/vnd.oci.image.manifest.v1+json", {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
     config: describe(config),
-    layers: layers.map(describe),
+    layers: layers.map(({ blob: each }) => describe(each)),
   });
-  return { manifest, config, layers };
+  return { manifest, config, layers: layers.map(({ blob: each }) => each) };
 }

@@ -1,0 +1,68 @@
+/** Which kind or part a test needs that is not there. */
+interface Reason {
+  test: RegExp;
+  needs: string;
+  /** It fails outside of its own test where the kind is missing, which ends the whole suite without a report. */
+  endsSuite?: true;
+}
+
+/**
+ * The first rule that fits a test's name counts. A rule goes with the kind or part that it names: what passes needs no
+ * rule, and a rule would hide its next failure.
+ */
+const reasons: readonly Reason[] = [
+  // Its set-up calls Failf on goroutines that nothing recovers (test/e2e/apimachinery/chunking.go).
+  { test: /Servers with support for API chunking/, needs: "PodTemplate", endsSuite: true },
+  { test: /PodTemplates/, needs: "PodTemplate" },
+  {
+    test: /CustomResource|AggregatedDiscovery .*CRDs|FieldValidation .* CR |custom resource/,
+    needs: "CustomResourceDefinition",
+  },
+  { test: /FieldValidation .*(?:CRD|embedded object)/, needs: "CustomResourceDefinition" },
+  { test: /AdmissionWebhook/, needs: "admission webhooks" },
+  { test: /ValidatingAdmissionPolicy/, needs: "ValidatingAdmissionPolicy" },
+  { test: /MutatingAdmissionPolicy/, needs: "MutatingAdmissionPolicy" },
+  { test: /API priority and fairness/, needs: "FlowSchema" },
+  { test: /Aggregator/, needs: "APIService" },
+  { test: /ResourceQuota/, needs: "ResourceQuota" },
+  { test: /LimitRange/, needs: "LimitRange" },
+  { test: /StorageVersionMigration/, needs: "StorageVersionMigration" },
+  { test: /ControllerRevision/, needs: "ControllerRevision" },
+  { test: /Daemon set/, needs: "DaemonSet" },
+  { test: /StatefulSet/, needs: "StatefulSet" },
+  { test: /DisruptionController|eviction|PodDisruptionBudget/, needs: "PodDisruptionBudget" },
+  {
+    test: /ReplicationController|replication controller|\brc\b|Guestbook|Update Demo/,
+    needs: "ReplicationController",
+  },
+  { test: /at least two untainted nodes/, needs: "a second node" },
+  { test: /PriorityClass|SchedulerPreemption|preempt/i, needs: "PriorityClass" },
+  { test: /RuntimeClass/, needs: "RuntimeClass" },
+  { test: /\[DRA\]|DeviceTaintRule|ResourceSlice/, needs: "resource.k8s.io" },
+  { test: /CSIStorageCapacity|CSIDriver|CSINodes?\b|CSI Mock|CSIInlineVolume/, needs: "CSIDriver" },
+  { test: /PersistentVolume|StorageClass|VolumeAttributesClass|VolumeAttachment/, needs: "PersistentVolume" },
+  { test: /IngressClass|Ingress API/, needs: "Ingress" },
+  { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },
+  { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
+  { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
+  { test: /\[sig-network\] DNS /, needs: "DNS on the node" },
+  { test: /Proxy version v1|through a service and a pod/, needs: "the proxy subresources" },
+  {
+    test: /Services should (?:be able to (?:change|create|switch)|have session affinity|serve)|secure master service/,
+    needs: "service rules on the node",
+  },
+  {
+    test: /Service endpoints latency|ServiceAccountIssuerDiscovery|InClusterConfig/,
+    needs: "service rules on the node",
+  },
+];
+
+/** The kind or part that a test needs and that is not there; undefined: its failure is a fault. */
+export const reasonFor = (name: string): string | undefined => reasons.find(({ test }) => test.test(name))?.needs;
+
+/** Whether a test is left out of every run, since it would end all others. */
+export const isNotRunnable = (name: string): boolean =>
+  reasons.some(({ test, endsSuite }) => endsSuite && test.test(name));
+
+/** Tests that cannot be run without ending all others, as regular expressions of Go. */
+export const notRunnable = (): string[] => reasons.filter(({ endsSuite }) => endsSuite).map(({ test }) => test.source);
