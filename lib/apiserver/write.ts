@@ -22,9 +22,9 @@ export function setDefaults(kind: Kind, object: KubernetesObject): void {
   kind.defaults?.(object);
 }
 
-/** Throws ApiError 422 where there is anything to say. */
+/** Throws ApiError 422, which speaks of the form that the object is kept in, where there is anything to say. */
 export function refuse(kind: Kind, name: string, errors: FieldError[]): void {
-  if (errors.length > 0) throw invalid(kind, name, errors);
+  if (errors.length > 0) throw invalid(kind.stored?.as ?? kind, name, errors);
 }
 
 /** The place of an object must be the place that the request names; what the object leaves out is filled in. */

@@ -134,6 +134,18 @@ function validateSeries(series: EventsEvent["series"]): FieldError[] {
   return errors;
 }
 
+/** What a field that is left out is equal to. */
+const zeros: Record<string, unknown> = {
+  reason: "",
+  message: "",
+  type: "",
+  action: "",
+  reportingComponent: "",
+  reportingInstance: "",
+  source: {},
+  count: 0,
+};
+
 /** Only the series of an event ever changes. */
 function validateChange(next: Event, previous: Event): FieldError[] {
   const errors = deepEqual(next.series, previous.series) ? [] : validateSeries(next.series as EventsEvent["series"]);
@@ -152,9 +164,8 @@ function validateChange(next: Event, previous: Event): FieldError[] {
     reportingComponent: "reportingController",
     reportingInstance: "reportingInstance",
   } as const;
-  const texts = ["reason", "message", "type", "action", "reportingComponent", "reportingInstance"];
   for (const [key, field] of Object.entries(fields)) {
-    const absent = texts.includes(key) ? "" : undefined;
+    const absent = zeros[key];
     errors.push(...validateImmutable(next[key as "reason"] ?? absent, previous[key as "reason"] ?? absent, field));
   }
   return errors;

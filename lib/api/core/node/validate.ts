@@ -64,8 +64,10 @@ export function validateNodeUpdate(next: Node, previous: Node): FieldError[] {
     const changed = before.length === after.length ? before.filter((block, index) => block !== after[index]) : [""];
     errors.push(...changed.map(() => change("podCIDRs")));
   }
-  if (previous.spec?.providerID && previous.spec.providerID !== next.spec?.providerID)
-    errors.push(change("providerID"));
+  if (previous.spec?.providerID && previous.spec.providerID !== next.spec?.providerID) {
+    const how = next.spec?.providerID ? "modified" : "cleared";
+    errors.push(invalidValue("spec.providerID", null, `field cannot be ${how} once set`));
+  }
   if ((next.spec?.externalID ?? "") !== (previous.spec?.externalID ?? "")) {
     errors.push(forbiddenValue("spec.externalID", "may not be updated"));
   }

@@ -1,6 +1,12 @@
 /** What the server fills in and takes away when a service is written. Addresses and node ports are given out elsewhere. */
 import { deepEqual } from "#base";
-import { isExternallyAccessible, needsClusterIp, needsHealthCheckPort, needsNodePort } from "./rules.ts";
+import {
+  isExternallyAccessible,
+  needsClusterIp,
+  needsHealthCheckPort,
+  needsNodePort,
+  trafficPolicies,
+} from "./rules.ts";
 import type { Service, ServicePort, ServiceSpec } from "./schema.ts";
 
 /** How long a client stays with its pod, in seconds. */
@@ -16,8 +22,10 @@ export function applyDefaults(service: Service): void {
   for (const port of spec.ports ?? []) {
     if (!port.targetPort) port.targetPort = port.port;
   }
-  // Upstream takes it off whenever such a service is read.
-  if (spec.type === "ExternalName") delete spec.internalTrafficPolicy;
+  // Upstream takes it off whenever such a service is read; what it refuses stays for validation to see.
+  if (spec.type === "ExternalName" && trafficPolicies.includes(spec.internalTrafficPolicy ?? "")) {
+    delete spec.internalTrafficPolicy;
+  }
   if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= "Cluster";
   if (["ClusterIP", "NodePort", "LoadBalancer"].includes(spec.type ?? "")) spec.internalTrafficPolicy ??= "Cluster";
   if (spec.type !== "LoadBalancer") return;

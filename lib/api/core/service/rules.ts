@@ -5,6 +5,8 @@ import type { Service } from "./schema.ts";
 export const isHeadless = ({ spec }: Service): boolean =>
   spec?.clusterIPs?.length === 1 && spec.clusterIPs[0] === "None";
 
+export const trafficPolicies = ["Cluster", "Local"];
+
 export const needsClusterIp = ({ spec }: Service): boolean => spec?.type !== "ExternalName";
 
 /** Whether the type has node ports; a load balancer may go without (allocateLoadBalancerNodePorts). */

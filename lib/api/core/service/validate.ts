@@ -19,7 +19,7 @@ import {
 } from "../../meta/index.ts";
 import { validateEndpointIp } from "../addresses.ts";
 import { validatePort } from "../pod/validate-probes.ts";
-import { isExternallyAccessible, isHeadless, needsHealthCheckPort } from "./rules.ts";
+import { isExternallyAccessible, isHeadless, needsHealthCheckPort, trafficPolicies } from "./rules.ts";
 import type { Service, ServicePort, ServiceSpec } from "./schema.ts";
 import { validateClusterIps } from "./validate-cluster-ips.ts";
 
@@ -69,10 +69,13 @@ function validateType(service: Service, spec: ServiceSpec): FieldError[] {
   }
   if (type !== "ExternalName") return [];
   const errors: FieldError[] = [];
-  for (const field of ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const) {
-    const value = spec[field];
-    if (value === undefined || value.length === 0) continue;
-    errors.push(forbiddenValue(`spec.${field}`, "may not be set for ExternalName services"));
+  const isSet = {
+    clusterIPs: spec.clusterIPs?.length,
+    ipFamilies: spec.ipFamilies?.length,
+    ipFamilyPolicy: spec.ipFamilyPolicy !== undefined,
+  };
+  for (const [field, set] of Object.entries(isSet)) {
+    if (set) errors.push(forbiddenValue(`spec.${field}`, "may not be set for ExternalName services"));
   }
   const name = (spec.externalName ?? "").replace(/\.$/, "");
   if (name === "") return [...errors, requiredValue("spec.externalName")];
@@ -192,7 +195,7 @@ function validateTraffic(service: Service): FieldError[] {
     const why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
     errors.push(invalidValue(health, healthCheckNodePort, why));
   }
-  errors.push(...checkOneOf("spec.internalTrafficPolicy", internalTrafficPolicy, ["Cluster", "Local"]));
+  errors.push(...checkOneOf("spec.internalTrafficPolicy", internalTrafficPolicy, trafficPolicies));
   const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
   return [...errors, ...checkOneOf("spec.trafficDistribution", trafficDistribution, distributions)];
 }
