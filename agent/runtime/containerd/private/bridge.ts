@@ -92,15 +92,15 @@ const ip = async (...words: string[]): Promise<void> => {
 
 /** The host's ends of pods' interfaces that are in no bridge: they lost theirs. */
 async function loosePorts(network: string): Promise<string[]> {
-  const files = await readdir(results).catch(() => [] as string[]);
-  const loose: string[] = [];
-  for (const file of files.filter((one) => one.startsWith(`${network}-`))) {
-    for (const port of await portsOf(join(results, file))) {
-      const folder = join(interfaces, port);
-      if ((await exists(folder)) && !(await exists(join(folder, "master")))) loose.push(port);
-    }
+  const loose = new Set<string>();
+  for (const name of await readdir(interfaces)) {
+    if (name.startsWith("veth") && !(await exists(join(interfaces, name, "master")))) loose.add(name);
   }
-  return loose;
+  // Usually there is none, and nothing to look up.
+  if (loose.size === 0) return [];
+  const files = (await readdir(results).catch(() => [] as string[])).filter((file) => file.startsWith(`${network}-`));
+  const own = await Promise.all(files.map((file) => portsOf(join(results, file))));
+  return own.flat().filter((port) => loose.has(port));
 }
 
 /** A result lists the bridge, the host's end, and the pod's end with its namespace. */

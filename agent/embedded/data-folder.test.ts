@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { dataFolder, unusable } from "./data-folder.ts";
+
+// Codes as node:fs and node:sqlite give them; SQLite's are extended ones.
+test.each([
+  [{ code: "ENOSPC" }, "the disk that holds it is full"],
+  [{ code: "EROFS" }, "its file system is read-only"],
+  [{ code: "EACCES" }, "it may not be written by this user"],
+  [{ errcode: 13 }, "the disk that holds it is full"],
+  [{ errcode: 1032 }, "its file system is read-only"],
+  [{ errcode: 14 }, "its file system cannot hold it"],
+  [{ errcode: 3850 }, "its file system has no file locks"],
+  [{ errcode: 5130 }, "its file system has no file locks"],
+])("a data folder that cannot be used is named with the reason: %o", (codes, reason) => {
+  const cause = Object.assign(new Error("the library's words"), codes);
+  const { message } = unusable(dataFolder("/srv/cluster"), new Error("wrapped", { cause }));
+  expect(message).toBe(`the data folder /srv/cluster cannot be used: ${reason} (the library's words)`);
+});
+
+test("what is not known is passed on in one line", () => {
+  expect(unusable(dataFolder("/srv/cluster"), new Error("odd")).message).toBe(
+    "the data folder /srv/cluster cannot be used: odd",
+  );
+});
