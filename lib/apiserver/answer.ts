@@ -11,9 +11,10 @@ import {
   tableRow,
   yaml,
 } from "#wire";
+import { columnFault } from "./contained.ts";
 import { bytesAs, objectAs, served, typed } from "./objects.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
-import type { Call } from "./server.ts";
+import type { Call, Server } from "./server.ts";
 
 const encoder = new TextEncoder();
 export const jsonType = "application/json";
@@ -147,11 +148,18 @@ export function checkMetadataForm({ as, ofList }: Format, kind: Kind, isList: bo
 }
 
 /** One object in any form, as a part of an answer: a table of one row, its metadata, or itself. */
-export function shown(kind: Kind, object: KubernetesObject, format: Format, request: ApiRequest, now: number): unknown {
+export function shown(
+  server: Server,
+  kind: Kind,
+  object: KubernetesObject,
+  format: Format,
+  request: ApiRequest,
+): unknown {
   const version = format.version ?? "v1";
   if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
   if (format.as !== "Table") return typed(kind, object);
-  const row = tableRow(kind, object, includeObject(request), now, version);
+  const failed = columnFault(server, kind, object);
+  const row = tableRow(kind, object, includeObject(request), server.clock.now(), version, failed);
   return table([row], { resourceVersion: object.metadata.resourceVersion }, version, columnDefinitions(kind));
 }
 
@@ -170,7 +178,7 @@ export function objectAnswer(
   }
   checkMetadataForm(format, kind, false);
   const object = found.object ?? objectAs(kind, storageKind, found.entry!);
-  return printed(status, format, shown(kind, object, format, request, call.server.clock.now()));
+  return printed(status, format, shown(call.server, kind, object, format, request));
 }
 
 /** The name of a list's kind. */

@@ -2,6 +2,7 @@ import type { Kind } from "#api/meta";
 import type { Clock } from "#base";
 import { buckets, type Counter, type Gauge, type Histogram, type MetricRegistry } from "#metrics";
 import { text } from "./answer.ts";
+import type { FaultPlace } from "./contained.ts";
 import { booleanOption } from "./query.ts";
 import type { Registry } from "./registry.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
@@ -22,6 +23,7 @@ export class RequestMetrics {
   readonly #total: Counter;
   readonly #took: Histogram;
   readonly #long: Gauge;
+  readonly #contained: Counter;
   readonly #inFlight = { mutating: 0, readOnly: 0 };
 
   constructor(options: RequestMetricsOptions) {
@@ -42,6 +44,11 @@ export class RequestMetrics {
       name: "apiserver_longrunning_requests",
       help: "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component.",
       labels: ["component", ...place],
+    });
+    this.#contained = metrics.counter({
+      name: "skiff_apiserver_contained_failures_total",
+      help: "Number of objects that were shown in part or passed over because the server's own code failed on them.",
+      labels: ["place"],
     });
     metrics.read(
       {
@@ -84,6 +91,11 @@ export class RequestMetrics {
     const values = [component, kind.group, kind.plural, scope, "", "WATCH", kind.version];
     this.#long.add(values, 1);
     return () => this.#long.add(values, -1);
+  }
+
+  /** One object cost the server's own code a failure, and nothing else did. */
+  contained(place: FaultPlace): void {
+    this.#contained.add([place]);
   }
 
   /** /metrics. Undefined for other requests. */

@@ -42,16 +42,31 @@ export const columnDefinitions = (kind: Kind): ColumnDefinition[] =>
     priority: priority ?? 0,
   }));
 
-/** One row: the cells, and as much of the object as was asked for. */
+/** What a cell shows whose column failed on the object, as upstream's printers show what they do not know. */
+const unknownCell = "<unknown>";
+
+/**
+ * One row: the cells, and as much of the object as was asked for. A column that throws costs its cell, not the table;
+ * `failed` reports it.
+ */
 export function tableRow(
   kind: Kind,
   object: KubernetesObject,
   include: IncludeObject,
   now: number,
   version: string,
+  failed: (column: string, error: unknown) => void,
 ): object {
-  const cells = columnsOf(kind).map((column) => column.value(object, now));
-  const conditions = kind.rowConditions?.(object) ?? [];
+  const contained = <T>(name: string, call: () => T, otherwise: T): T => {
+    try {
+      return call();
+    } catch (error) {
+      failed(name, error);
+      return otherwise;
+    }
+  };
+  const cells = columnsOf(kind).map(({ name, value }) => contained(name, () => value(object, now), unknownCell));
+  const conditions = contained("conditions", () => kind.rowConditions?.(object) ?? [], []);
   const row = { cells, ...(conditions.length > 0 ? { conditions } : {}) };
   if (include === "None") return { ...row, object: null };
   if (include === "Object") return { ...row, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };

@@ -47,6 +47,6 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   call.warnings.push(...sent.warnings);
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
   const format = formatOf(request);
-  const body = shown(kind, answer, format, request, call.server.clock.now());
+  const body = shown(call.server, kind, answer, format, request);
   return printed(201, format, body);
 }

@@ -40,7 +40,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
   const form = scaleForm(call);
   const answer = (object: KubernetesObject) => {
     const format = formatOf(request);
-    const body = shown(form.kind, scaleOf(part, object), format, request, call.server.clock.now());
+    const body = shown(call.server, form.kind, scaleOf(part, object), format, request);
     return printed(200, format, body);
   };
   if (request.method === "GET" || request.method === "HEAD") {

@@ -2,6 +2,7 @@ import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stri
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
 import { columnDefinitions, partialMetadata, table, tableRow } from "#wire";
 import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
+import { columnFault } from "../contained.ts";
 import { bytesAs, objectAs } from "../objects.ts";
 import { booleanOption, integerOption } from "../query.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
@@ -234,9 +235,10 @@ export async function list(call: Call, request: ApiRequest): Promise<ApiResponse
   const version = format.version ?? "v1";
   if (format.as === "Table") {
     const [include, now] = [includeObject(request), server.clock.now()];
-    const rows = found.entries.map((entry) =>
-      tableRow(kind, objectAs(kind, storageKind, entry), include, now, version),
-    );
+    const rows = found.entries.map((entry) => {
+      const object = objectAs(kind, storageKind, entry);
+      return tableRow(kind, object, include, now, version, columnFault(server, kind, object));
+    });
     return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)));
   }
   if (format.as === "PartialObjectMetadata") {

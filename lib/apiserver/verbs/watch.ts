@@ -3,6 +3,7 @@ import { type Deferred, deferred, expired, internalError, messageOf, stringifyJs
 import { type Change, Compacted, type Entry } from "#store";
 import { columnDefinitions, type Format, type IncludeObject, negotiate, partialMetadata, table, tableRow } from "#wire";
 import { includeObject, jsonType, statusOf } from "../answer.ts";
+import { columnFault, reportFault } from "../contained.ts";
 import { follow } from "../feed.ts";
 import { atRevision, bytesAs, objectAs, prefixOf } from "../objects.ts";
 import { booleanOption, integerOption } from "../query.ts";
@@ -116,7 +117,7 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
     // A bookmark has metadata and nothing that columns could read.
     const row = bookmark
       ? { cells: columnDefinitions(kind).map(() => ""), object: partialMetadata(object, version) }
-      : tableRow(kind, object, include, call.server.clock.now(), version);
+      : tableRow(kind, object, include, call.server.clock.now(), version, columnFault(call.server, kind, object));
     const made = table([row], { resourceVersion: object.metadata.resourceVersion }, version, columns);
     // kubectl reads the columns of the first event only; upstream sends them only there.
     columns = undefined;
@@ -179,11 +180,21 @@ class WatchStream {
     if (this.#ended) return;
     for (const change of changes) {
       if (change.revision <= this.#through) continue;
-      const event = seen(this.#selection, change);
-      if (event) this.#push(this.#encode.event(event, change.revision));
+      this.#change(change);
     }
     this.#through = Math.max(this.#through, through);
     if (this.#waiting > this.#call.server.limits.watchBacklog) this.#fail(new Error("the client does not keep up"));
+  }
+
+  /** An object that the server's own code fails on is passed over: the watch goes on with the next one. */
+  #change(change: Change): void {
+    const { server, resource } = this.#call;
+    try {
+      const event = seen(this.#selection, change);
+      if (event) this.#push(this.#encode.event(event, change.revision));
+    } catch (error) {
+      reportFault(server, "watch", { kind: resource.kind, key: change.key, what: `@${change.revision}` }, error);
+    }
   }
 
   #push(chunk: Uint8Array): void {
