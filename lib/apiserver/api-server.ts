@@ -3,7 +3,7 @@ import type { User } from "#auth";
 import { isApiError, messageOf } from "#base";
 import type { Client } from "#client";
 import type { Change } from "#store";
-import { refusal, statusOf, withWarnings } from "./answer.ts";
+import { refusal, statusOf, text, withWarnings } from "./answer.ts";
 import { audit, type Trail } from "./audit.ts";
 import { discovery } from "./discovery.ts";
 import { dispatch, methodNotAllowed, pageNotFound } from "./dispatch.ts";
@@ -13,7 +13,7 @@ import { eventOf, localClient } from "./local-client.ts";
 import { RequestMetrics } from "./metrics.ts";
 import { openapi } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
-import { type ApiRequest, type ApiResponse, type RequestInfo, requestInfo } from "./request.ts";
+import { type ApiRequest, type ApiResponse, isMalformed, type RequestInfo, requestInfo } from "./request.ts";
 import { defaultLimits, type Server, type ServerOptions } from "./server.ts";
 
 export interface ApiServer {
@@ -99,6 +99,7 @@ export function apiServer(options: ServerOptions): ApiServer {
 
   return {
     async handle(request) {
+      if (isMalformed(request.path)) return text(400, "400 Bad Request");
       const trail: Trail = { receivedAt: options.clock.now(), warnings: [] };
       try {
         const info = requestInfo(request, isPart);

@@ -262,3 +262,15 @@ test("who deletes a job without a word on its pods is told what becomes of them"
   expect(await warned("/told?dryRun=All")).toEqual([warning]);
   expect(await warned("?dryRun=All")).toEqual([warning]);
 });
+
+test("what a collection's delete took away is shown in the form that is asked for", async () => {
+  const path = "/api/v1/namespaces/default/configmaps";
+  await ask("POST", path, { metadata: { name: "shown", labels: { shown: "1" } } });
+  const accept = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
+  const { status, json } = await ask("DELETE", `${path}?labelSelector=shown`, undefined, accept);
+  expect([status, json.kind, json.rows.map(({ cells }: { cells: unknown[] }) => cells[0])]).toEqual([
+    200,
+    "Table",
+    ["shown"],
+  ]);
+});

@@ -170,3 +170,31 @@ test("a Table and a list of metadata are pages too", async () => {
     items: [{ kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: { name: "a" } }],
   });
 });
+
+// Seen on v1.37.2.
+test.each([
+  ["/apis/events.k8s.io/v1/events", "regarding.name=a", ""],
+  ["/apis/events.k8s.io/v1/events", "type=a", ""],
+  ["/apis/events.k8s.io/v1/events", "involvedObject.name=a", "field label not supported: involvedObject.name"],
+  ["/apis/events.k8s.io/v1/events", "source=a", "field label not supported: source"],
+  ["/api/v1/events", "source=a", ""],
+  ["/api/v1/events", "regarding.name=a", "field label not supported: regarding.name"],
+  [
+    "/apis/apps/v1/replicasets",
+    "status.replicas=0",
+    '"status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"',
+  ],
+])("the labels of fields are those of the version that is asked: %s, %s", async (where, selector, message) => {
+  const answer = await server.ask(`fieldSelector=${encodeURIComponent(selector)}`, {}, where);
+  expect(answer.json.message ?? "").toBe(message);
+});
+
+test("a watch from nowhere goes on from no token", async () => {
+  expect((await server.ask("watch=1&continue=a")).json.details.causes).toEqual([
+    {
+      reason: "FieldValueForbidden",
+      message: "Forbidden: resourceVersionMatch is forbidden when continue is provided",
+      field: "resourceVersionMatch",
+    },
+  ]);
+});

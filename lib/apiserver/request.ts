@@ -126,6 +126,9 @@ export function valuesOf({ headers, repeated }: ApiRequest, name: string): reado
   return repeated?.[name] ?? (value === undefined ? [] : [value]);
 }
 
+/** A path with a percent sign that begins no escape; upstream's router never sees one. */
+export const isMalformed = (path: string): boolean => /%(?![\dA-Fa-f]{2})/.test(path);
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);

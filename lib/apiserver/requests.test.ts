@@ -99,6 +99,13 @@ test("an empty namespace in a path stands for all namespaces where objects are r
   }
 });
 
+test("a path that cannot be decoded is no path", async () => {
+  for (const path of [`${maps}/%`, `${maps}/%zz`, `${maps}/a%2`]) {
+    const answer = await ask("GET", path);
+    expect([answer.status, answer.json]).toEqual([400, "400 Bad Request"]);
+  }
+});
+
 test("/ lists the paths; each check of health has one", async () => {
   const { paths } = (await ask("GET", "/")).json;
   expect(paths).toEqual([...paths].sort());

@@ -43,7 +43,12 @@ export function selection(kind: Kind, namespace: string, labels: Selector, terms
 }
 
 function canonical(kind: Kind, field: string): string {
-  const name = kind.fieldAliases?.[field] ?? field;
+  const alias = kind.fieldAliases?.[field];
+  // A kind kept in another's form has the other's fields, but names of its own for all of them.
+  if (kind.stored && alias === undefined && field !== nameField && field !== namespaceField) {
+    throw badRequest(`field label not supported: ${field}`);
+  }
+  const name = alias ?? field;
   if (name === nameField || (name === namespaceField && kind.scope === "Namespaced")) return name;
   if (kind.fields && Object.hasOwn(kind.fields, name)) return name;
   // Upstream's words differ between kinds that know labels of their own and others.

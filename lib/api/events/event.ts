@@ -78,7 +78,9 @@ export const eventsEvent = defineKind<EventsEvent>({
     "regarding.apiVersion": "involvedObject.apiVersion",
     "regarding.resourceVersion": "involvedObject.resourceVersion",
     "regarding.fieldPath": "involvedObject.fieldPath",
+    reason: "reason",
     reportingController: "reportingComponent",
+    type: "type",
   },
   columns: (event.columns ?? []).map((column) => ({
     ...column,

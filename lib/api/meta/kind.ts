@@ -197,7 +197,7 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   rowConditions?(object: T): RowCondition[];
   /** Selectable fields beyond metadata.name and metadata.namespace. Kept in the store's index. */
   fields?: Readonly<Record<string, FieldValue<T>>>;
-  /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`. */
+  /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`; with `stored`, all that there are. */
   fieldAliases?: Readonly<Record<string, string>>;
   /** Objects go this many milliseconds after their last write. */
   lifetime?: number;

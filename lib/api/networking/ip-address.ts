@@ -50,12 +50,6 @@ export const ipAddress = defineKind<IPAddress>({
   validate: ({ spec }) => validateParent(spec?.parentRef),
   validateUpdate: (next, previous) =>
     validateImmutable(next.spec?.parentRef, previous.spec?.parentRef, "spec.parentRef"),
-  fields: {
-    "spec.parentRef.group": ({ spec }) => spec?.parentRef?.group ?? "",
-    "spec.parentRef.resource": ({ spec }) => spec?.parentRef?.resource ?? "",
-    "spec.parentRef.namespace": ({ spec }) => spec?.parentRef?.namespace ?? "",
-    "spec.parentRef.name": ({ spec }) => spec?.parentRef?.name ?? "",
-  },
   columns: [
     nameColumn,
     { name: "ParentRef", type: "string", doc: "Who has the address.", value: parentText },

@@ -2,13 +2,13 @@ import { decode, type Kind, messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
-import { json, listKind, objectAnswer } from "../answer.ts";
+import { checkMetadataForm, formatOf, json, objectAnswer } from "../answer.ts";
 import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.ts";
 import { type Removed, removedStatus, removeObject } from "../remove.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { selectionOf } from "../selection.ts";
 import { type Call, kindOf } from "../server.ts";
-import { find, listMetadata, listParameters } from "./list.ts";
+import { find, listAnswer, listMetadata, listParameters } from "./list.ts";
 
 async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeOptions>> {
   const body = await request.body();
@@ -53,6 +53,8 @@ const atOnce = 32;
 export async function removeCollection(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const options = await optionsOf(request);
   const { server, resource } = call;
+  const format = formatOf(request);
+  checkMetadataForm(format, resource.kind, true);
   const selection = selectionOf(resource.kind, call.namespace, request.query);
   const found = await find(
     server,
@@ -77,9 +79,9 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  const items = removed.flatMap((one) => (one ? [one.object] : []));
+  const objects = removed.flatMap((one) => (one ? [one.object] : []));
   call.warnings.push(...deleteWarnings(resource.kind, options));
-  return json(200, { ...listKind(resource.kind), metadata: listMetadata(found), items });
+  return listAnswer(call, request, format, listMetadata(found), objects);
 }
 
 /** Somebody else may have deleted it meanwhile; that is as good. */

@@ -1,6 +1,7 @@
+import type { KubernetesObject } from "#api/meta";
 import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
-import { columnDefinitions, partialMetadata, table, tableRow } from "#wire";
+import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
 import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
 import { columnFault } from "../contained.ts";
 import { bytesAs, objectAs } from "../objects.ts";
@@ -21,6 +22,7 @@ export interface ListParameters {
 }
 
 const encoder = new TextEncoder();
+const noContinue = "resourceVersionMatch is forbidden when continue is provided";
 
 /** Reads ListOptions; `prefix` is that of the keys in the list. Throws ApiError 400 or 422 naming what is wrong. */
 export function listParameters(query: URLSearchParams, prefix: string, watching = false): ListParameters {
@@ -48,11 +50,15 @@ export function listParameters(query: URLSearchParams, prefix: string, watching 
     } else if (!watching && revision === "") {
       forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
     }
-    if (token !== "") forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+    if (token !== "") forbid("resourceVersionMatch", noContinue);
     if (!supported.includes(match)) unsupported(supported);
     if (!watching && match === "Exact" && revision === "0") {
       forbid("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
     }
+  }
+  // Upstream reads a watch from nowhere as one with a match of its own.
+  if (watching && initial === null && revision === "" && match === "" && token !== "") {
+    forbid("resourceVersionMatch", noContinue);
   }
   if (initial !== null && !watching) forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
   if (causes.length > 0) throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", causes);
@@ -232,26 +238,36 @@ export async function list(call: Call, request: ApiRequest): Promise<ApiResponse
     request.signal,
   );
   const metadata = listMetadata(found);
+  if (format.as === undefined && format.encoding === "json" && !format.pretty) {
+    const bodies = found.entries.map((entry) => bytesAs(kind, storageKind, entry));
+    return { status: 200, headers: { "content-type": jsonType }, body: joined(listKind(kind), metadata, bodies) };
+  }
+  const objects = found.entries.map((entry) => objectAs(kind, storageKind, entry));
+  return listAnswer(call, request, format, metadata, objects);
+}
+
+/** Objects of one kind in the form that the client asks for. */
+export function listAnswer(
+  { server, resource: { kind } }: Call,
+  request: ApiRequest,
+  format: Format,
+  metadata: ReturnType<typeof listMetadata>,
+  objects: readonly KubernetesObject[],
+): ApiResponse {
   const version = format.version ?? "v1";
   if (format.as === "Table") {
     const [include, now] = [includeObject(request), server.clock.now()];
-    const rows = found.entries.map((entry) => {
-      const object = objectAs(kind, storageKind, entry);
-      return tableRow(kind, object, include, now, version, columnFault(server, kind, object));
-    });
+    const rows = objects.map((object) =>
+      tableRow(kind, object, include, now, version, columnFault(server, kind, object)),
+    );
     return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)));
   }
   if (format.as === "PartialObjectMetadata") {
-    const items = found.entries.map((entry) => partialMetadata(objectAs(kind, storageKind, entry), version));
+    const items = objects.map((object) => partialMetadata(object, version));
     const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
     return printed(200, format, { ...type, metadata, items });
   }
-  if (format.encoding !== "json" || format.pretty) {
-    const items = found.entries.map((entry) => objectAs(kind, storageKind, entry));
-    return printed(200, format, { ...listKind(kind), metadata, items });
-  }
-  const bodies = found.entries.map((entry) => bytesAs(kind, storageKind, entry));
-  return { status: 200, headers: { "content-type": jsonType }, body: joined(listKind(kind), metadata, bodies) };
+  return printed(200, format, { ...listKind(kind), metadata, items: objects });
 }
 
 /** A list made of stored bytes. */

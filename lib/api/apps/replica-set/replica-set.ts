@@ -53,7 +53,6 @@ export const replicaSet = defineKind<ReplicaSet>({
       selector: ({ spec }) => spec?.selector && labelSelectorText(spec.selector),
     },
   },
-  fields: { "status.replicas": ({ status }) => String(status?.replicas ?? 0) },
   columns: [
     nameColumn,
     { name: "Desired", type: "integer", doc: "Pods that are wanted.", value: ({ spec }) => spec?.replicas ?? 0 },
