@@ -8,7 +8,7 @@ import { WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, ApiServer } from "#apiserver";
 import { isApiError, type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
-import { endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+import { endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody, writeWhole } from "./exchange.ts";
 import { Http2Connections } from "./http2.ts";
 import type { Links } from "./links.ts";
 import { joinTunnel, refuse, statusResponse } from "./tunnel.ts";
@@ -175,7 +175,8 @@ async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody
   const headers = headerBytes(response.headers);
   if (body instanceof Uint8Array) {
     outgoing.writeHead(status, { ...headers, "content-length": body.length });
-    outgoing.end(withoutBody ? undefined : body);
+    if (withoutBody) outgoing.end();
+    else await writeWhole(body, outgoing);
     return;
   }
   outgoing.writeHead(status, headers);
