@@ -91,7 +91,7 @@ export async function pushSuiteImages(registry: string, bin: string, progress: (
   const program = readFileSync(join(bin, "agnhost"));
   const layers: Record<StandIn["layers"][number], Layer> = {
     agnhost: agnhostLayer(program, module),
-    busybox: busyboxLayer(base.programs),
+    busybox: await busyboxLayer(base.programs),
     setuid: buildLayer([{ path: "setuid-agnhost", bytes: program, mode: 0o4755 }]),
   };
   const shared = {
@@ -106,7 +106,7 @@ export async function pushSuiteImages(registry: string, bin: string, progress: (
 
 interface Root {
   layer: Layer;
-  /** Names of the programs in it. */
+  /** Names of the programs in its /bin. */
   programs: ReadonlySet<string>;
 }
 
@@ -143,7 +143,7 @@ async function makeRoot(target: string): Promise<void> {
     const bytes = readFileSync(archive);
     writeFileSync(join(target, "layer.tar.gz"), gzipSync(bytes, { level: 1 }));
     rmSync(archive);
-    const programs = ["usr/bin", "usr/sbin"].flatMap((folder) => readdirSync(join(root, folder)));
+    const programs = readdirSync(join(root, "usr/bin"));
     const diffId = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
     writeFileSync(join(target, "about.json"), JSON.stringify({ diffId, programs }));
   } finally {
@@ -181,13 +181,14 @@ function agnhostLayer(program: Buffer, module: string): Layer {
 }
 
 /**
- * busybox for every name that the root file system has no program for, and bash as `sh`: Debian's own, dash, drops
+ * busybox for every name that the root file system's /bin has no program for, and bash as `sh`: Debian's own, dash, drops
  * variables such as `data-1`, which busybox's shell keeps.
  */
-function busyboxLayer(there: ReadonlySet<string>): Layer {
-  const applets = ["ash", "httpd", "nslookup", "ping", "telnet", "traceroute", "unzip", "vi", "wget", "which", "xxd"];
-  const links = applets
-    .filter((name) => !there.has(name))
+async function busyboxLayer(there: ReadonlySet<string>): Promise<Layer> {
+  const { stdout } = await run("/bin/busybox", ["--list"]);
+  const links = stdout
+    .split("\n")
+    .filter((name) => name !== "" && name !== "busybox" && name !== "sh" && !there.has(name))
     .map((name): TarMember => ({ path: `usr/bin/${name}`, link: "busybox" }));
   return buildLayer([
     { path: "usr/bin/busybox", bytes: readFileSync("/bin/busybox"), mode: 0o755 },

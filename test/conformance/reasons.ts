@@ -32,7 +32,7 @@ const reasons: readonly Reason[] = [
   { test: /StatefulSet/, needs: "StatefulSet" },
   { test: /DisruptionController|eviction|PodDisruptionBudget/, needs: "PodDisruptionBudget" },
   {
-    test: /ReplicationController|replication controller|\brc\b|Guestbook|Update Demo/,
+    test: /ReplicationController|replication controller|\brc\b|Kubectl label|Guestbook|Update Demo/,
     needs: "ReplicationController",
   },
   { test: /at least two untainted nodes/, needs: "a second node" },
@@ -49,7 +49,7 @@ const reasons: readonly Reason[] = [
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
   { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
   { test: /\[sig-network\] DNS /, needs: "DNS on the node" },
-  { test: /Proxy version v1|through a service and a pod/, needs: "the proxy subresources" },
+  { test: /Proxy version v1|through a service and a pod|PreStop should call prestop/, needs: "the proxy subresources" },
   {
     test: /Services should (?:be able to (?:change|create|switch)|have session affinity|serve)|secure master service/,
     needs: "service rules on the node",
