@@ -32,7 +32,7 @@ const reasons: readonly Reason[] = [
   { test: /StatefulSet/, needs: "StatefulSet" },
   { test: /DisruptionController|eviction|PodDisruptionBudget/, needs: "PodDisruptionBudget" },
   {
-    test: /ReplicationController|replication controller|\brc\b|Kubectl label|Guestbook|Update Demo/,
+    test: /ReplicationController|replication controller|\brc\b|Kubectl label|EmptyDir wrapper volumes should not cause race condition when used for configmaps|Guestbook|Update Demo/,
     needs: "ReplicationController",
   },
   { test: /at least two untainted nodes/, needs: "a second node" },
