@@ -5,6 +5,7 @@ import {
   columnDefinitions,
   type Format,
   type IncludeObject,
+  type NegotiationOptions,
   negotiate,
   partialMetadata,
   table,
@@ -117,8 +118,8 @@ export function printed(
 }
 
 /** How a request wants its answer; curl and browsers get lines when they say `pretty`. */
-export function formatOf(request: ApiRequest): Format {
-  const format = negotiate(request.headers["accept"]);
+export function formatOf(request: ApiRequest, options?: NegotiationOptions): Format {
+  const format = negotiate(request.headers["accept"], options);
   const pretty = request.query.get("pretty");
   return pretty !== null && pretty !== "false" && pretty !== "0" ? { ...format, pretty: true } : format;
 }
@@ -171,7 +172,8 @@ export function objectAnswer(
   found: { object?: KubernetesObject; entry?: Entry | undefined },
 ): ApiResponse {
   const { kind, storageKind } = call.resource;
-  const format = formatOf(request);
+  // Upstream's storage of questions makes no tables.
+  const format = formatOf(request, { tables: !kind.answer });
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
     const body = served(kind, bytesAs(kind, storageKind, found.entry));
     return { status, headers: { "content-type": jsonType }, body };

@@ -272,14 +272,14 @@ test("unknown and duplicate members are refused, warned of or passed over, as th
   expect(strict.json).toMatchObject({
     code: 400,
     message:
-      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "data", unknown field "metadata.zzz", unknown field "yyy"',
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "metadata.zzz", duplicate field "data", unknown field "yyy"',
   });
   const warned = await ask("POST", `${maps}?fieldValidation=Warn&dryRun=All`, body);
   expect([warned.status, warned.headers["warning"]]).toEqual([
     201,
     [
-      '299 - "duplicate field \\"data\\""',
       '299 - "unknown field \\"metadata.zzz\\""',
+      '299 - "duplicate field \\"data\\""',
       '299 - "unknown field \\"yyy\\""',
     ],
   ]);

@@ -10,7 +10,7 @@ import {
   unsupportedMediaType,
 } from "#base";
 import { isEnvelope } from "./magic.ts";
-import { checkDepth, duplicateKeys, type FractionalNumber, fractionalNumbers } from "./scan.ts";
+import { checkDepth, duplicateKeys, type FractionalNumber, fractionalNumbers, inTextOrder } from "./scan.ts";
 import { utf8Text, validUtf8Text } from "./utf8.ts";
 
 /** What a client says about members that the server does not know (`fieldValidation`). */
@@ -44,6 +44,8 @@ export interface RawBody {
   kind: string;
   /** What a strict decoder says of the text, such as `duplicate field "data.a"`; found only when asked for. */
   strict: string[];
+  /** The text of JSON in which duplicates were found: what is said of it comes in its order. */
+  text?: string;
   /** Numbers with a fraction or an exponent, which fit no integer. YAML has none: it reads their values. */
   fractions?: FractionalNumber[];
 }
@@ -89,8 +91,14 @@ export async function readText(body: Uint8Array, mediaType: string, strict: bool
   if (mediaType !== bodyTypes.json) throw unsupportedMediaType(Object.values(bodyTypes));
   const text = textOf(body);
   const json = await parseJsonBody(text);
-  const duplicates = strict ? duplicateKeys(text).map(duplicateField) : [];
-  return { json, strict: duplicates, fractions: fractionalNumbers(text), ...typeMeta(json) };
+  const duplicates = strict ? duplicateKeys(text) : [];
+  return {
+    json,
+    strict: duplicates.map(duplicateField),
+    ...(duplicates.length > 0 ? { text } : {}),
+    fractions: fractionalNumbers(text),
+    ...typeMeta(json),
+  };
 }
 
 /** How upstream's strict JSON decoder names a member that a later one hides. */
@@ -138,7 +146,7 @@ export interface Received {
  */
 export function receive(
   kind: Kind,
-  raw: Pick<RawBody, "json" | "strict" | "fractions">,
+  raw: Pick<RawBody, "json" | "strict" | "fractions" | "text">,
   validation: FieldValidation,
   refuse: (why: string) => ApiError = (why) =>
     badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`),
@@ -152,9 +160,18 @@ export function receive(
     throw error;
   }
   if (validation === "Ignore") return { object: decoded.object, warnings: [] };
-  const found = [...raw.strict, ...decoded.unknown.map((path) => `unknown field "${path}"`)];
+  const found = strictErrors(raw, decoded.unknown);
   if (found.length > 0 && validation === "Strict") throw refuse(`strict decoding error: ${found.join(", ")}`);
   return { object: decoded.object, warnings: found.flatMap(warningsOf) };
+}
+
+const unknownField = (path: string): string => `unknown field "${path}"`;
+
+/** What a strict decoder finds: in JSON as the text has it, in YAML what its parser says first. */
+function strictErrors({ strict, text }: Pick<RawBody, "strict" | "text">, unknown: readonly string[]): string[] {
+  if (text === undefined || unknown.length === 0) return [...strict, ...unknown.map(unknownField)];
+  const met = inTextOrder(text, duplicateKeys(text), unknown);
+  return met.map(({ path, isDuplicate }) => (isDuplicate ? duplicateField(path) : unknownField(path)));
 }
 
 /** Refuses a number that its field cannot hold; a quantity keeps the form in which it was sent. */

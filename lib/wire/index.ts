@@ -17,7 +17,7 @@ export {
   textOf,
   typeMeta,
 } from "./body.ts";
-export { type Format, negotiate, parseAccept } from "./negotiate.ts";
+export { type Format, type NegotiationOptions, negotiate, parseAccept } from "./negotiate.ts";
 export { type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
 export { duplicateKeys, type FractionalNumber, fractionalNumbers, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";

@@ -50,13 +50,20 @@ const targets: Record<string, NonNullable<Format["as"]>> = {
 /** Known answers to known headers: clients repeat the same few. */
 const known = new Map<string, Format>();
 
-/**
- * Chooses the form of an answer by the Accept header. `only` names the encodings that the place can answer in
- * (watches know no YAML). Throws ApiError 406 when nothing fits.
- */
-export function negotiate(accept: string | undefined, only: readonly Format["encoding"][] = ["json", "yaml"]): Format {
+export interface NegotiationOptions {
+  /** The encodings that the place can answer in; JSON and YAML by default (watches know no YAML). */
+  only?: readonly Format["encoding"][];
+  /** Whether the place makes tables, which it does by default. */
+  tables?: boolean;
+}
+
+/** Chooses the form of an answer by the Accept header. Throws ApiError 406 when nothing fits. */
+export function negotiate(
+  accept: string | undefined,
+  { only = ["json", "yaml"], tables = true }: NegotiationOptions = {},
+): Format {
   if (accept === undefined || accept === "") return { encoding: "json" };
-  const cacheKey = `${only.join()} ${accept}`;
+  const cacheKey = `${only.join()} ${tables} ${accept}`;
   const cached = known.get(cacheKey);
   if (cached) return cached;
   for (const { type, parameters } of parseAccept(accept)) {
@@ -69,6 +76,7 @@ export function negotiate(accept: string | undefined, only: readonly Format["enc
       const target = targets[as];
       const version = parameters.get("v");
       if (!target || parameters.get("g") !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
+      if (target === "Table" && !tables) continue;
       format.as = target;
       format.version = version;
       if (as === "PartialObjectMetadataList") format.ofList = true;

@@ -4,11 +4,37 @@ import { badRequest } from "#base";
 export const maximumDepth = 500;
 
 /**
- * Walks over JSON text once, without building anything: refuses nesting beyond `maximumDepth` and reports members
- * that a duplicate hides, as paths such as `spec.containers[0].name`. The text must be valid JSON.
+ * Members that a later one hides, as paths such as `spec.containers[0].name`, each once, in the order of the text. The
+ * text must be valid JSON.
  */
 export function duplicateKeys(text: string): string[] {
-  const duplicates: string[] = [];
+  const duplicates = new Set<string>();
+  visitKeys(text, (path, isHidden) => {
+    if (isHidden) duplicates.add(path());
+  });
+  return [...duplicates];
+}
+
+/**
+ * Sorts what is said of members by where the text has them, as a decoder meets them: an unknown member where it first
+ * stands, a duplicate where it stands again.
+ */
+export function inTextOrder(
+  text: string,
+  duplicates: readonly string[],
+  unknown: readonly string[],
+): { path: string; isDuplicate: boolean }[] {
+  const [hidden, strange] = [new Set(duplicates), new Set(unknown)];
+  const met: { path: string; isDuplicate: boolean }[] = [];
+  visitKeys(text, (path, isDuplicate) => {
+    const known = path();
+    if ((isDuplicate ? hidden : strange).delete(known)) met.push({ path: known, isDuplicate });
+  });
+  return met;
+}
+
+/** Calls `visit` for each member of each object of JSON text, in order, without building anything. */
+function visitKeys(text: string, visit: (path: () => string, isHidden: boolean) => void): void {
   const stack: Level[] = [];
   for (let at = 0; at < text.length; at++) {
     const top = stack.at(-1);
@@ -30,14 +56,13 @@ export function duplicateKeys(text: string): string[] {
         const end = endOfString(text, at);
         if (top?.object && isKey(text, end)) {
           top.key = JSON.parse(text.slice(at, end + 1)) as string;
-          if (top.keys!.has(top.key)) duplicates.push(pathOf(stack));
+          visit(() => pathOf(stack), top.keys!.has(top.key));
           top.keys!.add(top.key);
         }
         at = end;
       }
     }
   }
-  return [...new Set(duplicates)];
 }
 
 /** Throws ApiError 400 when the text nests deeper than `maximumDepth`. Cheap: looks at brackets outside strings. */

@@ -71,11 +71,11 @@ test("unknown and duplicate members are reported by their paths", async () => {
   const text = '{"metadata":{"name":"a","zzz":1},"data":{"a":"1","a":"2"},"list":[{"x":1}]}';
   expect(duplicateKeys(text)).toEqual(["data.a"]);
   await expect(readObject(config, bytes(text), undefined, "Strict")).rejects.toThrow(
-    'strict decoding error: duplicate field "data.a", unknown field "metadata.zzz", unknown field "list"',
+    'strict decoding error: unknown field "metadata.zzz", duplicate field "data.a", unknown field "list"',
   );
   expect(await readObject(config, bytes(text), undefined, "Warn")).toMatchObject({
     object: { data: { a: "2" } },
-    warnings: ['duplicate field "data.a"', 'unknown field "metadata.zzz"', 'unknown field "list"'],
+    warnings: ['unknown field "metadata.zzz"', 'duplicate field "data.a"', 'unknown field "list"'],
   });
   expect((await readObject(config, bytes(text), undefined, "Ignore")).warnings).toEqual([]);
 });
@@ -89,5 +89,8 @@ test("the Accept header decides", () => {
     version: "v1",
   });
   expect(negotiate("application/yaml")).toEqual({ encoding: "yaml" });
+  const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  expect(negotiate(`${table},application/json`, { tables: false })).toEqual({ encoding: "json" });
+  expect(() => negotiate(table, { tables: false })).toThrow(/only the following media types are accepted/);
   expect(() => negotiate("image/png")).toThrow(/only the following media types are accepted/);
 });

@@ -3,7 +3,6 @@
  * as upstream has them, without the tags at their end.
  */
 export const fastTests: readonly string[] = [
-  "[sig-api-machinery] Discovery should locate the groupVersion and a resource within each APIGroup",
   "[sig-api-machinery] Discovery should validate PreferredVersion for each APIGroup",
   "[sig-api-machinery] FieldValidation should detect unknown and duplicate fields of a typed object",
   "[sig-api-machinery] FieldValidation should detect unknown metadata fields of a typed object",
@@ -41,8 +40,8 @@ export const fastTests: readonly string[] = [
   "[sig-node] Pods should support retrieving logs from the container over websockets",
   "[sig-node] Secrets should be consumable via the environment",
   "[sig-node] Variable Expansion should allow composing env vars into new env vars",
-  "[sig-storage] ConfigMap should be consumable from pods in volume [NodeConformance]",
+  "[sig-storage] ConfigMap should be consumable from pods in volume [Conformance]",
   "[sig-storage] EmptyDir volumes should support (root,0644,tmpfs)",
-  "[sig-storage] Projected secret should be consumable from pods in volume [NodeConformance]",
-  "[sig-storage] Secrets should be consumable from pods in volume [NodeConformance]",
+  "[sig-storage] Projected secret should be consumable from pods in volume [Conformance]",
+  "[sig-storage] Secrets should be consumable from pods in volume [Conformance]",
 ];

@@ -19,7 +19,7 @@ const reasons: readonly Reason[] = [
     needs: "CustomResourceDefinition",
   },
   { test: /FieldValidation .*(?:CRD|embedded object)/, needs: "CustomResourceDefinition" },
-  { test: /AdmissionWebhook/, needs: "admission webhooks" },
+  { test: /AdmissionWebhook|Discovery should locate the groupVersion/, needs: "admission webhooks" },
   { test: /ValidatingAdmissionPolicy/, needs: "ValidatingAdmissionPolicy" },
   { test: /MutatingAdmissionPolicy/, needs: "MutatingAdmissionPolicy" },
   { test: /API priority and fairness/, needs: "FlowSchema" },

@@ -46,7 +46,7 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   const sent = await readObject(kind, await request.body(), request.headers["content-type"], options.fieldValidation);
   call.warnings.push(...sent.warnings);
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
-  const format = formatOf(request);
+  const format = formatOf(request, { tables: false });
   const body = shown(call.server, kind, answer, format, request);
   return printed(201, format, body);
 }

@@ -23,7 +23,7 @@ const newline = Buffer.from("}\n");
 export async function watch(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { query } = request;
   const { server, resource } = call;
-  const format = negotiate(request.headers["accept"], ["json"]);
+  const format = negotiate(request.headers["accept"], { only: ["json"] });
   const selection = selectionOf(resource.kind, call.namespace, query);
   listParameters(query, selection.prefix, true);
   const revision = revisionOf(query.get("resourceVersion") ?? "");
