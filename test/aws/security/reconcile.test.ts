@@ -69,12 +69,16 @@ describe("no identity", () => {
 });
 
 describe("a wrong identity", () => {
-  test("a message for nobody here goes, one for an object that is not there does nothing", async () => {
+  test("a message for a controller of another version is handed back, one for an absent object does nothing", async () => {
     const before = await standing();
-    for (const name of ["fargate", "fargate-stop", "scheduler", "rm -rf", "__proto__", "constructor", ""])
-      expect(await work(keyFor(name, key))).toEqual(done);
-    for (const name of ["deployment", "replica-set", "job", "cron-job", "garbage-collector", "node-health"])
+    for (const name of ["fargate", "fargate-stop", "scheduler", "rm -rf", "__proto__", "constructor", ""]) {
+      const { batchItemFailures } = (await work(keyFor(name, key))) as typeof done;
+      expect([name, batchItemFailures]).toEqual([name, [{ itemIdentifier: expect.any(String) }]]);
+    }
+    for (const name of ["deployment", "replica-set", "job", "cron-job", "node-health"])
       expect([name, await work(keyFor(name, { namespace: "elsewhere", name: "web" }))]).toEqual([name, done]);
+    const absent = { namespace: "elsewhere", name: "apps/v1/Deployment:web" };
+    expect(await work(keyFor("garbage-collector", absent))).toEqual(done);
     expect(await standing()).toEqual(before);
   });
 

@@ -37,7 +37,7 @@ beforeAll(async () => {
     },
   });
   await furnish(ground);
-  await ground.client.create(nodes, {
+  await addNode({
     metadata: { name: "one" },
     status: {
       allocatable: { cpu: "4", memory: "8Gi", pods: "50" },
@@ -46,6 +46,13 @@ beforeAll(async () => {
   } as Node);
 });
 afterAll(() => ground?.stop());
+
+/** Registers a node and lets pods on it, as the controller does that looks at its conditions. */
+async function addNode(node: Node): Promise<void> {
+  const { metadata } = await ground.client.create(nodes, node);
+  const name = metadata.name ?? "";
+  await ground.client.patch(nodes, { name }, { spec: { taints: null } }, { type: "merge" });
+}
 
 const queue = queueOf("SKIFF_SCHEDULE_QUEUE_URL");
 const batch = (...messages: Parameters<typeof batchOf>[1][]) => batchOf(queue, ...messages);
@@ -123,7 +130,7 @@ describe("what was good once", () => {
     expect(await wake("core/pods@9")).toEqual(done);
     const { metadata, spec } = await podNamed("once");
     expect(spec?.nodeName).toBe("one");
-    await ground.client.create(nodes, {
+    await addNode({
       metadata: { name: "better" },
       status: {
         allocatable: { cpu: "64", memory: "64Gi", pods: "500" },
