@@ -3,9 +3,10 @@
 # it is still counted as unsent can end the connection. Node pauses its HTTP parser for such a connection, the TLS layer
 # delivers the records that it has already read all the same, and the paused parser takes them for an error: 'clientError'
 # with the code HPE_PAUSED. The client has done nothing wrong: it had the whole answer before it sent the next request.
-# It takes an answer and a next request that each fill several TLS records (100 KB here), and work on the event loop just
-# after `response.end()`. A next request that fits into one record, and plain node:http, did not show it.
-# Seen, of 400 POSTs one after the other: 129 to 144 of them reset with ECONNRESET, clientError twice for each; none where
+# It takes an answer and a next request that each fill several TLS records (100 KB here), and an answer that is given at
+# least one turn of the event loop after the request was read; an event loop that is busy next makes it twice as frequent.
+# A next request that fits into one TLS record, and plain node:http, did not show it.
+# Seen, of 400 POSTs one after the other: 129 to 144 of them reset with ECONNRESET, clientError twice for most; none where
 # the last byte is held back.
 # A Kubernetes API server meets it with clients that write large objects one after the other: such a client cannot tell
 # whether its POST was carried out, so it cannot repeat it safely.
