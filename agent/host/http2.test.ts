@@ -234,3 +234,26 @@ test("what is no HTTP/2, or resets without end, costs its own connection alone",
   const session = await dial();
   expect((await ask(session, {})).status).toBe(200);
 });
+
+// Node refuses requests of a connection whose answers wait for their clients beyond `maxSessionMemory`.
+test("as many large answers as a connection has streams wait for their clients, and none is refused", async () => {
+  const piece = Buffer.alloc(64 * 1024);
+  handle = async ({ path }) => ({
+    status: 200,
+    headers: {},
+    body: path === "/whole" ? Buffer.alloc(1024 * 1024) : ReadableStream.from(Array.from({ length: 16 }, () => piece)),
+  });
+  const session = await dial();
+  const streams = Array.from({ length: 100 }, (_, index) =>
+    session.request({ ":path": index % 2 ? "/whole" : "/parts" }),
+  );
+  for (const stream of streams) await once(stream, "response");
+  const lengths = await Promise.all(
+    streams.map(async (stream) => {
+      let length = 0;
+      for await (const chunk of stream) length += chunk.length;
+      return length;
+    }),
+  );
+  expect(new Set(lengths)).toEqual(new Set([1024 * 1024]));
+});

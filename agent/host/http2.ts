@@ -9,6 +9,13 @@ const maximumStreams = 100;
 /** How much of a request's body may arrive before it is read, in bytes; upstream's values. */
 const streamWindow = 256 * 1024;
 const connectionWindow = streamWindow * maximumStreams;
+/**
+ * What a connection's streams may hold here, in MB: for each a window of its request and some pieces of its answer. Node
+ * refuses new requests of a connection that holds more, and its default of 10 is that of few.
+ */
+const maxSessionMemory = 64;
+/** Bytes of an answer that are written at a time. */
+const piece = 64 * 1024;
 /** A connection without a request for so long is closed, in milliseconds. */
 const idleTimeout = 90_000;
 
@@ -35,6 +42,7 @@ export class Http2Connections {
   accept(socket: TLSSocket): void {
     const session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: maximumStreams, initialWindowSize: streamWindow, enablePush: false },
+      maxSessionMemory,
     });
     this.#sessions.add(session);
     session.setLocalWindowSize(connectionWindow);
@@ -116,7 +124,12 @@ async function send(response: ApiResponse, stream: ServerHttp2Stream, withoutBod
   if (body instanceof Uint8Array) headers["content-length"] = body.length;
   stream.respond(headers, { endStream: withoutBody });
   if (withoutBody) return endBody(response);
-  await writeBody(body, stream);
+  await writeBody(body instanceof Uint8Array && body.length > piece ? piecesOf(body) : body, stream);
   // What the client still sends is not wanted: the answer is complete.
   if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/** A large answer piece by piece: what waits for its client counts against its connection. */
+async function* piecesOf(body: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < body.length; at += piece) yield body.subarray(at, at + piece);
 }
