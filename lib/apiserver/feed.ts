@@ -2,10 +2,13 @@ import { messageOf, sleep } from "#base";
 import { type Change, Compacted } from "#store";
 import type { Server } from "./server.ts";
 
-/** Who wants to hear of a type's changes. Both are called synchronously and must only take note. */
+/** Follows a type's changes. Both are called synchronously and must only take note. */
 export interface Listener {
-  /** Changes in order, each once; `through` is the revision up to which everything has been told. */
-  changes(changes: readonly Change[], through: number): void;
+  /**
+   * Changes in order, each once; `through` is the revision up to which everything has been told. No more come before a
+   * promise that it returns has resolved.
+   */
+  changes(changes: readonly Change[], through: number): Promise<void> | void;
   /** No more will come: what lies ahead is gone (Compacted) or cannot be read. */
   lost(error: unknown): void;
 }
@@ -35,7 +38,7 @@ async function poll(
     try {
       const read = await server.store.changes(type, after);
       if (signal.aborted) return;
-      if (read.through > after) listener.changes(read.changes, read.through);
+      if (read.through > after) await listener.changes(read.changes, read.through);
       after = read.through;
       if (read.changes.length === 0) await server.store.changed(type, after, signal);
     } catch (error) {

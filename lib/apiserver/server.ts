@@ -78,8 +78,6 @@ export interface Limits {
   watchTimeout: number;
   /** How often a watch that wants bookmarks gets one, in milliseconds. */
   bookmarkEvery: number;
-  /** Bytes that may wait for one slow watcher before its watch is ended. */
-  watchBacklog: number;
 }
 
 export const defaultLimits: Limits = {
@@ -87,7 +85,6 @@ export const defaultLimits: Limits = {
   watches: 10_000,
   watchTimeout: 30 * 60_000,
   bookmarkEvery: 60_000,
-  watchBacklog: 32 * 1024 * 1024,
 };
 
 /** What every verb works with. */

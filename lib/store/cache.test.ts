@@ -26,6 +26,29 @@ const recorder = () => {
   };
   return { told, listener, onLost };
 };
+/** A follower that has enough with each page until it takes it. */
+const taker = () => {
+  const seen: Change[] = [];
+  const pages: number[] = [];
+  let room = Promise.withResolvers<void>();
+  return {
+    seen,
+    pages,
+    listener: (changes: Change[]) => {
+      seen.push(...changes);
+      pages.push(changes.length);
+      return room.promise;
+    },
+    take: async () => {
+      room.resolve();
+      room = Promise.withResolvers();
+      await turn();
+    },
+  };
+};
+/** Creates whose bodies fill a page with a dozen of them. */
+const largeOnes = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => create(`large/${from + at}`, "x".repeat(5000)));
 const revisions = (changes: Change[]) => changes.map((change) => change.revision);
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
@@ -170,6 +193,100 @@ describe("a follower", () => {
     await cache.catchUp();
     expect(bad.told.error?.message).toBe("full");
     expect(good.told.seen).toHaveLength(1);
+    cache.close();
+  });
+
+  it("gets the next page when it has taken the last one, from the log and from the window, and then what comes", async () => {
+    const { store, broken } = breakable();
+    await store.commit(type, largeOnes(0, 40));
+    const cache = await openCache({ store, type, clock, window: 8 });
+    const slow = taker();
+    const quick = recorder();
+    cache.follow(1, slow.listener, lost);
+    cache.follow(1, quick.listener, lost);
+    await turn();
+    const first = slow.pages.length;
+    expect(first).toBe(1);
+    const { reads } = broken;
+    await turn();
+    expect([slow.pages.length, broken.reads]).toEqual([1, reads]);
+    for (let at = 40; at < 80; at++) {
+      await store.commit(type, largeOnes(at, at + 1));
+      await cache.catchUp();
+      if (at % 8 === 0) await slow.take();
+    }
+    expect(slow.pages.length).toBeLessThanOrEqual(6);
+    expect(revisions(quick.told.seen)).toEqual(range(2, 81));
+    for (let round = 0; round < 40; round++) await slow.take();
+    await store.commit(type, largeOnes(80, 81));
+    await cache.catchUp();
+    expect(revisions(slow.seen)).toEqual(range(2, 82));
+    for (const page of slow.pages) expect(page).toBeLessThanOrEqual(16);
+    cache.close();
+  });
+
+  it("shares a read of the log with those at the same place", async () => {
+    const { store, broken } = breakable();
+    await store.commit(type, largeOnes(0, 40));
+    const cache = await openCache({ store, type, clock, window: 8 });
+    const followers = range(1, 20).map(() => {
+      const follower = recorder();
+      cache.follow(1, follower.listener, lost);
+      return follower.told;
+    });
+    for (let round = 0; round < 40; round++) await turn();
+    expect(broken.reads).toBeLessThan(8);
+    for (const { seen } of followers) {
+      expect(revisions(seen)).toEqual(range(2, 41));
+      expect(seen[0]!.entry).toBe(followers[0]!.seen[0]!.entry);
+    }
+    cache.close();
+  });
+
+  it("that is at a page while the log is compacted is told Compacted, after what it has got", async () => {
+    const store = memoryStore();
+    await store.commit(type, largeOnes(0, 200));
+    const cache = await openCache({ store, type, clock, window: 8 });
+    const slow = taker();
+    const { told, onLost } = recorder();
+    cache.follow(1, slow.listener, onLost);
+    await turn();
+    await store.compact(type, 201);
+    for (let round = 0; round < 40; round++) await slow.take();
+    expect(told.error).toBeInstanceOf(Compacted);
+    expect(revisions(slow.seen)).toEqual(range(2, slow.seen.length + 1));
+    expect(slow.seen.length).toBeLessThan(200);
+    cache.close();
+  });
+
+  it("that is at a page is told when the log turns out to be an earlier one", async () => {
+    let store = memoryStore();
+    await store.commit(type, largeOnes(0, 40));
+    let look = () => {};
+    const turned: Store = {
+      ...store,
+      head: (name) => store.head(name),
+      list: (name, options) => store.list(name, options),
+      changes: (name, after, limit) => store.changes(name, after, limit),
+      changed: (_name, _after, signal) =>
+        new Promise((resolve) => {
+          look = resolve;
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        }),
+    };
+    const cache = await openCache({ store: turned, type, clock });
+    const slow = taker();
+    const { told, onLost } = recorder();
+    cache.follow(30, slow.listener, onLost);
+    await turn();
+    const earlier = memoryStore();
+    await earlier.commit(type, largeOnes(0, 3));
+    store = earlier;
+    look();
+    await turn();
+    await turn();
+    expect(cache.revision).toBe(4);
+    expect(told.error).toBeInstanceOf(Compacted);
     cache.close();
   });
 

@@ -1,10 +1,15 @@
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import { Compacted } from "./errors.ts";
+import { type LogPage, LogPages, pageAt } from "./log-pages.ts";
 import type { Change, Store } from "./port.ts";
 import type { Recent } from "./recent.ts";
 
-/** Gets changes that follow what it got before, and how far the log has been told; it must only take note of them. */
-export type Listener = (changes: Change[], through: number) => void;
+/**
+ * Gets a page of changes that follow what it got before, and how far the log has been told; it must only take note of
+ * them. A listener that has enough for now returns a promise, which never rejects: the next page is read and passed on
+ * once that resolves, and what happens meanwhile stays in the log.
+ */
+export type Listener = (changes: Change[], through: number) => Promise<void> | void;
 
 /**
  * Delivers every change above `after`, in order and once, for ever; nothing before the call returns. `after` may lie
@@ -18,6 +23,8 @@ interface Follower {
   at: number;
   listener: Listener;
   onLost: (error: Error) => void;
+  /** Before the next try to read the log, in milliseconds. */
+  backoff: number;
 }
 
 interface Source {
@@ -36,13 +43,17 @@ const longestBackoff = 5000;
 /** Those who follow one cache. One read of the log serves them all. */
 export class Followers {
   readonly #source: Source;
-  /** All who have not ended, and those among them who have caught up with the window. */
+  /** All that have not ended, and those among them that get changes as they come into the window. */
   readonly #all = new Set<Follower>();
   readonly #live = new Set<Follower>();
+  readonly #pages: LogPages;
+  /** How many followers are catching up. */
+  #behind = 0;
   #closed: Error | undefined;
 
   constructor(source: Source) {
     this.#source = source;
+    this.#pages = new LogPages(source.store, source.type);
   }
 
   get size(): number {
@@ -50,21 +61,36 @@ export class Followers {
   }
 
   readonly follow: Follow = (after, listener, onLost) => {
-    const follower: Follower = { at: after, listener, onLost };
+    const follower: Follower = { at: after, listener, onLost, backoff: firstBackoff };
     this.#all.add(follower);
     if (this.#all.size === 1) this.#source.poke();
-    queueMicrotask(() => void this.#begin(follower));
+    queueMicrotask(() => void this.#catchUp(follower));
     return () => this.#end(follower);
   };
 
   /** Passes on what the reader has just put into the window. */
   deliver(changes: Change[], through: number): void {
-    for (const follower of this.#live) this.#tell(follower, changes, through);
+    let next = 0;
+    do {
+      const page = pageAt(changes, next, through);
+      next += page.changes.length;
+      for (const follower of this.#live) {
+        const room = this.#tell(follower, page.changes, page.through);
+        if (!room) continue;
+        // It goes on from the window, or from the log if that takes long.
+        this.#live.delete(follower);
+        void this.#catchUp(follower, room);
+      }
+    } while (next < changes.length);
   }
 
-  /** The window starts anew at `revision`: who is not so far can no longer be told what lies between. */
+  /**
+   * The window starts again at `revision`: a follower that waits for what comes next, and is not so far, has lost what
+   * lies between. One that is catching up goes on from the log, unless that has gone backwards.
+   */
   restart(revision: number, backwards: boolean): void {
-    for (const follower of this.#live)
+    this.#pages.clear();
+    for (const follower of backwards ? [...this.#all] : this.#live)
       if (backwards || follower.at < revision) this.#lose(follower, new Compacted(follower.at, revision));
   }
 
@@ -73,40 +99,64 @@ export class Followers {
     for (const follower of [...this.#all]) this.#lose(follower, error);
   }
 
-  async #begin(follower: Follower): Promise<void> {
-    const { store, type, clock, log, recent } = this.#source;
-    let backoff = firstBackoff;
-    while (this.#all.has(follower)) {
-      if (this.#closed) return this.#lose(follower, this.#closed);
-      if (follower.at >= recent().start) {
-        this.#live.add(follower);
-        this.#tell(follower, recent().after(follower.at), recent().end);
-        return;
+  /** Brings a follower page by page to the end of the window, as fast as it takes them, and then keeps it there. */
+  async #catchUp(follower: Follower, room?: Promise<void>): Promise<void> {
+    this.#behind++;
+    try {
+      if (room) await room;
+      while (this.#all.has(follower)) {
+        if (this.#closed) return this.#lose(follower, this.#closed);
+        const taken = follower.at >= this.#source.recent().start ? this.#fromWindow(follower) : this.#fromLog(follower);
+        if (taken) await taken;
+        else if (this.#live.has(follower)) return;
       }
-      try {
-        const { changes, through } = await store.changes(type, follower.at);
-        if (through > follower.at) this.#tell(follower, changes, through);
-        else await sleep(clock, firstBackoff);
-        backoff = firstBackoff;
-      } catch (error) {
-        if (error instanceof Compacted) return this.#lose(follower, error);
-        log.warn("cannot read the log for a follower, will try again", { type, error: messageOf(error) });
-        await sleep(clock, backoff);
-        backoff = Math.min(backoff * 2, longestBackoff);
-      }
+    } catch (error) {
+      this.#lose(follower, error instanceof Error ? error : new Error(messageOf(error)));
+    } finally {
+      this.#behind--;
+      if (this.#behind === 0) this.#pages.clear();
     }
   }
 
-  #tell(follower: Follower, changes: Change[], through: number): void {
-    if (through <= follower.at || !this.#all.has(follower)) return;
+  #fromWindow(follower: Follower): Promise<void> | undefined {
+    const recent = this.#source.recent();
+    const { changes, through } = recent.page(follower.at);
+    const room = this.#tell(follower, changes, through);
+    if (!room && follower.at >= recent.end && this.#all.has(follower)) this.#live.add(follower);
+    return room;
+  }
+
+  /** Reads one page of the log; waits before the next try when that fails. */
+  async #fromLog(follower: Follower): Promise<void> {
+    const { type, clock, log } = this.#source;
+    let page: LogPage;
+    try {
+      page = await this.#pages.read(follower.at);
+      follower.backoff = firstBackoff;
+    } catch (error) {
+      if (error instanceof Compacted) return this.#lose(follower, error);
+      log.warn("cannot read the log for a follower, will try again", { type, error: messageOf(error) });
+      await sleep(clock, follower.backoff);
+      follower.backoff = Math.min(follower.backoff * 2, longestBackoff);
+      return;
+    }
+    if (page.through <= follower.at) await sleep(clock, firstBackoff);
+    else await this.#tell(follower, page.changes, page.through);
+  }
+
+  /** A promise: the follower takes no more before it resolves. */
+  #tell(follower: Follower, changes: Change[], through: number): Promise<void> | undefined {
+    if (through <= follower.at || !this.#all.has(follower)) return undefined;
     const { at } = follower;
     const isKnown = (changes[0]?.revision ?? through) <= at;
     follower.at = through;
     try {
-      follower.listener(isKnown ? changes.filter((change) => change.revision > at) : changes, through);
+      const news = isKnown ? changes.filter((change) => change.revision > at) : changes;
+      return follower.listener(news, through) ?? undefined;
     } catch (error) {
       this.#source.log.error("a follower failed to take changes", { type: this.#source.type, error: messageOf(error) });
       this.#lose(follower, error instanceof Error ? error : new Error(messageOf(error)));
+      return undefined;
     }
   }
 

@@ -1,3 +1,4 @@
+import { type LogPage, pageAt, sizeOf } from "./log-pages.ts";
 import type { Change } from "./port.ts";
 
 /** Bodies held for late followers, in bytes; what is also the newest state or shared is counted all the same. */
@@ -46,15 +47,23 @@ export class Recent {
 
   /** The changes above `after`, which must not lie below `start`. */
   after(after: number): Change[] {
+    return this.#changes.slice(this.#rank(after));
+  }
+
+  /** The first page of the changes above `after`, which must not lie below `start`. */
+  page(after: number): LogPage {
+    return pageAt(this.#changes, this.#rank(after), this.#end);
+  }
+
+  /** How many changes lie at or below a revision. */
+  #rank(revision: number): number {
     let low = 0;
     let high = this.#changes.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#changes[middle]!.revision <= after) low = middle + 1;
+      if (this.#changes[middle]!.revision <= revision) low = middle + 1;
       else high = middle;
     }
-    return this.#changes.slice(low);
+    return low;
   }
 }
-
-const sizeOf = ({ entry, previous }: Change): number => entry.body.length + (previous?.body.length ?? 0);

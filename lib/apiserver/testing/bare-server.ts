@@ -1,4 +1,4 @@
-/** A server with nothing around it, for tests: no cache, no admission, no controllers, over a store that the test has. */
+/** A server with nothing around it, for tests: no cache unless the test has one, no admission, no controllers, over a store that the test has. */
 import { catalog } from "#api";
 import { clientCertificates, masters, openPaths, union } from "#auth";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
@@ -7,7 +7,7 @@ import { apiServer } from "../api-server.ts";
 import type { AuditSink } from "../audit.ts";
 import { createRegistry } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import type { Limits } from "../server.ts";
+import type { Limits, ServerOptions } from "../server.ts";
 
 const version = {
   major: "1",
@@ -43,6 +43,7 @@ export function bareServer(
   limits: Partial<Limits> = {},
   audit?: AuditSink,
   log: Log = silentLog,
+  more: Partial<Pick<ServerOptions, "cache">> = {},
 ): BareServer {
   const server = apiServer({
     store,
@@ -56,6 +57,7 @@ export function bareServer(
     authorize: union(masters, openPaths),
     admission: [],
     ...(audit ? { audit } : {}),
+    ...more,
   });
   const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>
     server.handle({

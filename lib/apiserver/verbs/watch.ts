@@ -133,15 +133,33 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
   };
 }
 
+const sizeOf = (item: Waiting): number => ("event" in item ? item.event.entry.body.length : 0);
+
 const line = (type: string, object: unknown): Uint8Array => Buffer.from(`${stringifyJson({ type, object })}\n`);
 
-/** The events of one watch on their way to its client. The log's side only appends; the client's side takes. */
+/** About how many bytes of events wait for a client, and how many it takes at a time. */
+const pageBytes = 64 * 1024;
+
+/** What waits for its client: each is written when it is taken, so that nothing is written for a client that is gone. */
+type Waiting = { event: Seen; revision: number } | { bookmark: number; initial: boolean } | { error: object };
+
+/**
+ * The events of one watch on their way to its client. The log's side only appends, a page at a time; the client's side
+ * takes, and the next page comes once it has taken the last one. So a client that reads slowly costs a page: what
+ * it has not come to stays in the log, and is Compacted there in the end.
+ */
 class WatchStream {
   readonly #call: Call;
   readonly #selection: Selection;
   readonly #encode: EventEncoder;
-  #queue: Uint8Array[] = [];
+  /** The objects that are there, which come first, and how many of them were taken. */
+  #objects: readonly Entry[] = [];
+  #taken = 0;
+  #queue: Waiting[] = [];
+  /** What waits, in bytes of objects. */
   #waiting = 0;
+  /** Resolves when there is room for the next page. */
+  #room: Deferred<void> | undefined;
   #through = 0;
   #ended = false;
   #wake: Deferred<void> | undefined;
@@ -158,8 +176,8 @@ class WatchStream {
 
   /** The objects that are there, before anything is followed. */
   start(entries: readonly Entry[], revision: number, marked: boolean): void {
-    for (const entry of entries) this.#push(this.#encode.event({ type: "ADDED", entry }, entry.revision));
-    if (marked) this.#push(this.#encode.bookmark(revision, true));
+    this.#objects = entries;
+    if (marked) this.#push({ bookmark: revision, initial: true });
   }
 
   async follow(after: number): Promise<void> {
@@ -176,30 +194,36 @@ class WatchStream {
     if (this.#ended) this.#stop();
   }
 
-  #changes(changes: readonly Change[], through: number): void {
-    if (this.#ended) return;
+  #changes(changes: readonly Change[], through: number): Promise<void> | undefined {
+    if (this.#ended) return undefined;
     for (const change of changes) {
       if (change.revision <= this.#through) continue;
       this.#change(change);
     }
     this.#through = Math.max(this.#through, through);
-    if (this.#waiting > this.#call.server.limits.watchBacklog) this.#fail(new Error("the client does not keep up"));
+    if (this.#waiting < pageBytes && this.#objects.length === 0) return undefined;
+    this.#room ??= deferred();
+    return this.#room.promise;
   }
 
-  /** An object that the server's own code fails on is passed over: the watch goes on with the next one. */
   #change(change: Change): void {
-    const { server, resource } = this.#call;
     try {
       const event = seen(this.#selection, change);
-      if (event) this.#push(this.#encode.event(event, change.revision));
+      if (event) this.#push({ event, revision: change.revision });
     } catch (error) {
-      reportFault(server, "watch", { kind: resource.kind, key: change.key, what: `@${change.revision}` }, error);
+      this.#passOver(change.key, change.revision, error);
     }
   }
 
-  #push(chunk: Uint8Array): void {
-    this.#queue.push(chunk);
-    this.#waiting += chunk.length;
+  /** An object that the server's own code fails on is passed over: the watch goes on with the next one. */
+  #passOver(key: string, revision: number, error: unknown): void {
+    const { server, resource } = this.#call;
+    reportFault(server, "watch", { kind: resource.kind, key, what: `@${revision}` }, error);
+  }
+
+  #push(item: Waiting): void {
+    this.#queue.push(item);
+    this.#waiting += sizeOf(item);
     this.#wake?.resolve();
   }
 
@@ -209,7 +233,7 @@ class WatchStream {
     const status = old
       ? expired(`too old resource version: ${this.#through} (${error.floor})`).status
       : statusOf(internalError(messageOf(error)));
-    this.#push(line("ERROR", status));
+    this.#push({ error: status });
     this.#end();
   }
 
@@ -219,21 +243,58 @@ class WatchStream {
     this.#stop();
     this.#left = this.#closed();
     this.#wake?.resolve();
+    this.#room?.resolve();
   }
 
   /** Tells how far this watch has come. A watch that began ahead of the log has come nowhere yet: no bookmark then. */
   async #bookmark(): Promise<void> {
     const { server, resource } = this.#call;
     const head = await server.store.head(resource.type).catch(() => 0);
-    if (!this.#ended && head >= this.#through) this.#push(this.#encode.bookmark(this.#through, false));
+    if (!this.#ended && head >= this.#through) this.#push({ bookmark: this.#through, initial: false });
   }
 
-  /** Everything that waits, as one chunk. */
-  #take(): Uint8Array {
-    const chunks = this.#queue;
-    this.#queue = [];
-    this.#waiting = 0;
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  get #isEmpty(): boolean {
+    return this.#objects.length === 0 && this.#queue.length === 0;
+  }
+
+  /** What waits, about a page of it, as one chunk; undefined when nothing of it can be written. */
+  #take(): Uint8Array | undefined {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    const add = (item: Waiting) => {
+      const chunk = this.#written(item);
+      if (!chunk) return;
+      chunks.push(chunk);
+      bytes += chunk.length;
+    };
+    for (; this.#taken < this.#objects.length && bytes < pageBytes; this.#taken++) {
+      const entry = this.#objects[this.#taken]!;
+      add({ event: { type: "ADDED", entry }, revision: entry.revision });
+    }
+    if (this.#taken >= this.#objects.length) [this.#objects, this.#taken] = [[], 0];
+    let count = 0;
+    for (; this.#objects.length === 0 && count < this.#queue.length && bytes < pageBytes; count++) {
+      const item = this.#queue[count]!;
+      this.#waiting -= sizeOf(item);
+      add(item);
+    }
+    this.#queue.splice(0, count);
+    if (this.#waiting < pageBytes && this.#objects.length === 0) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+    return chunks.length <= 1 ? chunks[0] : Buffer.concat(chunks);
+  }
+
+  #written(item: Waiting): Uint8Array | undefined {
+    if ("error" in item) return line("ERROR", item.error);
+    if ("bookmark" in item) return this.#encode.bookmark(item.bookmark, item.initial);
+    try {
+      return this.#encode.event(item.event, item.revision);
+    } catch (error) {
+      this.#passOver(item.event.entry.key, item.revision, error);
+      return undefined;
+    }
   }
 
   /** Starts the watch's clock. It ends by `timeout`, by the signal, or with its body, read or not; `closed` hears of it. */
@@ -247,7 +308,8 @@ class WatchStream {
     const end = () => this.#end();
     const expire = () => void (bookmarks ? this.#bookmark().finally(end) : end());
     const bookmark = () => {
-      void this.#bookmark();
+      // A client that has not taken what waits knows no use for one.
+      if (this.#isEmpty) void this.#bookmark();
       timers[1] = clock.timer(limits.bookmarkEvery * (0.75 + random.fraction() / 2), bookmark);
     };
     const timers = [clock.timer(timeout, expire)];
@@ -275,8 +337,10 @@ class WatchStream {
 
   async *#chunks(signal: AbortSignal): AsyncGenerator<Uint8Array, undefined> {
     while (!signal.aborted) {
-      if (this.#queue.length > 0) yield this.#take();
-      else if (this.#ended) break;
+      if (!this.#isEmpty) {
+        const chunk = this.#take();
+        if (chunk) yield chunk;
+      } else if (this.#ended) break;
       else {
         this.#wake = deferred();
         await this.#wake.promise;
