@@ -5,12 +5,13 @@ import { benchApi } from "./api.ts";
 import { benchFunctions } from "./functions.ts";
 import { report } from "./measure.ts";
 import { benchPodStart } from "./pod-start.ts";
+import { benchReplay } from "./replay.ts";
 import { benchScale } from "./scale.ts";
 import { benchStore } from "./store.ts";
 import { connect } from "./wire.ts";
 
 /*
- * `npm run bench [-- api scale pods store functions]`: figures as lines of JSON on standard output. The cluster runs in
+ * `npm run bench [-- api replay scale pods store functions]`: figures as lines of JSON on standard output. The cluster runs in
  * processes of its own on the same machine as the load. Nothing here is a test: no figure fails.
  */
 
@@ -59,6 +60,8 @@ if (asked("api")) {
     wire.close();
   });
 }
+// A part of `api` that can be had alone.
+if (asked("api") || asked("replay")) await benchReplay(["--runtime", "fake"]);
 if (asked("scale")) {
   const [pods, nodes] = [5000, 500];
   await withSkiff(["--nodes", String(nodes)], async (skiff) => {
