@@ -57,16 +57,25 @@ export function tableRow(
   version: string,
   failed: (column: string, error: unknown) => void,
 ): object {
-  const contained = <T>(name: string, call: () => T, otherwise: T): T => {
-    try {
-      return call();
-    } catch (error) {
-      failed(name, error);
-      return otherwise;
-    }
-  };
-  const cells = columnsOf(kind).map(({ name, value }) => contained(name, () => value(object, now), unknownCell));
-  const conditions = contained("conditions", () => kind.rowConditions?.(object) ?? [], []);
+  const columns = columnsOf(kind);
+  let cells: unknown[];
+  let conditions: unknown[];
+  try {
+    cells = columns.map((column) => column.value(object, now));
+    conditions = kind.rowConditions?.(object) ?? [];
+  } catch {
+    // Only now is it worth asking which of them failed.
+    const contained = <T>(name: string, call: () => T, otherwise: T): T => {
+      try {
+        return call();
+      } catch (error) {
+        failed(name, error);
+        return otherwise;
+      }
+    };
+    cells = columns.map((column) => contained(column.name, () => column.value(object, now), unknownCell));
+    conditions = contained("conditions", () => kind.rowConditions?.(object) ?? [], []);
+  }
   const row = { cells, ...(conditions.length > 0 ? { conditions } : {}) };
   if (include === "None") return { ...row, object: null };
   if (include === "Object") return { ...row, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };
