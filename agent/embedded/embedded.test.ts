@@ -249,7 +249,8 @@ describe("a running cluster", () => {
     expect(JSON.parse((await ask("/version", { identity: false })).body)).toMatchObject({ major: "1", minor: "36" });
   });
 
-  test("a body over the limit is a Status, and the server goes on", async () => {
+  // A client that is still writing may lose the answer with the connection: docs/differences.md says so.
+  test("a body over the limit is a Status, and the server goes on", { retry: 3 }, async () => {
     const body = Buffer.from(`{"data":{"a":"${"x".repeat(4 * 1024 * 1024)}"}}`);
     const answer = await ask("/api/v1/namespaces/default/configmaps", { method: "POST", body });
     expect(JSON.parse(answer.body)).toMatchObject({ code: 413, reason: "RequestEntityTooLarge" });
