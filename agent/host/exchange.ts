@@ -95,7 +95,7 @@ export function headerBytes(headers: ApiResponse["headers"]): ApiResponse["heade
 
 const asBytes = (value: string): string => (plain.test(value) ? value : Buffer.from(value).toString("latin1"));
 
-/** Ends a body that nobody is going to read. */
+/** Ends a body that will not be read. */
 export async function endBody({ body }: ApiResponse): Promise<void> {
   if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();
 }

@@ -90,7 +90,7 @@ const byName: readonly Verb[] = ["get", "update", "patch", "delete"];
 const serves = ({ registry }: Server, group: string): boolean =>
   registry.resources.some(({ kind }) => !kind.internal && kind.group === group && verbsOf(kind).length > 0);
 
-/** Across all namespaces there is only reading: nobody deletes them all by leaving one out. */
+/** Across all namespaces there is only reading: a namespace that was left out must not delete them all. */
 function acrossNamespaces(request: ApiRequest, info: RequestInfo): void {
   if (info.verb === "list" || info.verb === "watch") return;
   if (/\/namespaces\/\//.test(request.path)) throw badRequest("Namespace parameter required.");

@@ -9,7 +9,7 @@ import type { Server } from "./server.ts";
 const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 
 /**
- * Finds out who asks: without a token that somebody should know, the sender is anonymous, and may do what roles give to
+ * Finds out who asks: without a token for any authenticator, the sender is anonymous, and may do what roles give to
  * `system:unauthenticated`. Throws ApiError 401 for a token that is not known, and where only open paths have anonymous
  * askers.
  */

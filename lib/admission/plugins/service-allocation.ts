@@ -182,7 +182,7 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
 }
 
 /**
- * The families of a service that has neither an address nor pods of its own: somebody else says where it leads, in both
+ * The families of a service that has neither an address nor pods of its own: its endpoints are set by a client, in both
  * families on any cluster, unless the client wants one (upstream's initIPFamilyFields).
  */
 function setFreeFamilies(spec: ServiceSpec, before: ServiceSpec | undefined): void {
