@@ -124,7 +124,7 @@ export const gone = (message: string): ApiError => new ApiError(410, "Gone", mes
 export const expired = (message: string): ApiError => new ApiError(410, "Expired", message);
 
 export const requestEntityTooLarge = (message: string): ApiError =>
-  new ApiError(413, "RequestEntityTooLarge", `Request entity is too large: ${message}`);
+  new ApiError(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 
 export const tooManyRequests = (message: string, retryAfterSeconds: number): ApiError =>
   new ApiError(429, "TooManyRequests", message, { retryAfterSeconds });

@@ -23,7 +23,7 @@ export function jsonPatch(object: JsonObject, patch: Json): Json {
     throw new ApiError(
       413,
       "RequestEntityTooLarge",
-      `Request entity is too large: The allowed maximum operations in a JSON patch is ${maximumOperations}, got ${operations.length}`,
+      `Request entity too large: The allowed maximum operations in a JSON patch is ${maximumOperations}, got ${operations.length}`,
     );
   }
   const patching = new Patching(clone(object));
