@@ -66,10 +66,18 @@ function peerOf(socket: TLSSocket): ApiRequest["peer"] {
   return peer;
 }
 
-/** Reads the whole body of a request. Throws ApiError 413 beyond the limit. */
-export async function readBody(incoming: Readable, length: string | string[] | undefined): Promise<Uint8Array> {
+/**
+ * Reads the whole body of a request. `proceed` asks a client for it that waits for `100 Continue`: as in net/http, only
+ * once it is wanted. Throws ApiError 413 beyond the limit, at once where the client says how long its body is.
+ */
+export async function readBody(
+  incoming: Readable,
+  headers: SentRequest["headers"],
+  proceed: () => void,
+): Promise<Uint8Array> {
   const tooLarge = () => requestEntityTooLarge(`limit is ${largestBody}`);
-  if (Number(length ?? 0) > largestBody) throw tooLarge();
+  if (Number(headers["content-length"] ?? 0) > largestBody) throw tooLarge();
+  if (headers["expect"] !== undefined) proceed();
   const chunks: Buffer[] = [];
   let size = 0;
   // A body that is left unread must not end the exchange: the refusal still goes out on it.
@@ -79,6 +87,38 @@ export async function readBody(incoming: Readable, length: string | string[] | u
     chunks.push(chunk);
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+/** How much of a body is still read after its answer was sent: bytes, and milliseconds in all and without a byte. */
+const largestRest = 16 * 1024 * 1024;
+const restTimeout = 10_000;
+const quietTimeout = 500;
+
+/**
+ * Reads and drops what a client still sends after its answer. A connection that closes with bytes unread is reset, and
+ * the client may lose the answer with it; net/http reads on and lingers for the same reason (`maxPostHandlerReadBytes`,
+ * `rstAvoidanceDelay`). Resolves at the end of the body, when the client has gone, or at a bound: 16 MiB, 10 s, or 500 ms
+ * without a byte.
+ */
+export function dropRest(incoming: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    let size = 0;
+    const done = (): void => {
+      clearTimeout(late);
+      clearTimeout(quiet);
+      incoming.off("data", drop);
+      resolve();
+    };
+    const late = setTimeout(done, restTimeout);
+    const quiet = setTimeout(done, quietTimeout);
+    const drop = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > largestRest) done();
+      else quiet.refresh();
+    };
+    incoming.on("data", drop).once("end", done).once("close", done).resume();
+    if (incoming.destroyed) done();
+  });
 }
 
 const plain = /^[\x20-\x7e]*$/;
@@ -128,7 +168,7 @@ export async function writeWhole(body: Uint8Array, outgoing: Writable): Promise<
 }
 
 /** Resolves when the client has taken what was written, or has gone. */
-function drained(outgoing: Writable): Promise<void> {
+export function drained(outgoing: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       outgoing.off("drain", done);

@@ -2,7 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { type Log, messageOf } from "#base";
-import { endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+import { dropRest, endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
 
 /** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
 const maximumStreams = 100;
@@ -101,14 +101,13 @@ function sentRequest(
   const headers: Record<string, string | string[] | undefined> = {};
   for (const name in received) if (!name.startsWith(":")) headers[name] = received[name];
   if (headers["host"] === undefined) headers["host"] = received[":authority"];
-  if (headers["expect"] === "100-continue") stream.additionalHeaders({ ":status": 100 });
   return {
     method: String(received[":method"] ?? "GET"),
     url: String(received[":path"] ?? "/"),
     headers,
     valuesOf: (name) => rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1] === name),
     socket,
-    body: () => readBody(stream, headers["content-length"]),
+    body: () => readBody(stream, headers, () => stream.destroyed || stream.additionalHeaders({ ":status": 100 })),
   };
 }
 
@@ -125,7 +124,8 @@ async function send(response: ApiResponse, stream: ServerHttp2Stream, withoutBod
   stream.respond(headers, { endStream: withoutBody });
   if (withoutBody) return endBody(response);
   await writeBody(body instanceof Uint8Array && body.length > piece ? piecesOf(body) : body, stream);
-  // What the client still sends is not wanted: the answer is complete.
+  // What the client still sends is not wanted. A reset would take the answer from some clients (curl 8, as a partial body).
+  if (!stream.readableEnded && !stream.endAfterHeaders) await dropRest(stream);
   if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 

@@ -8,10 +8,21 @@ import { WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, ApiServer } from "#apiserver";
 import { isApiError, type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
-import { endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody, writeWhole } from "./exchange.ts";
+import {
+  drained,
+  dropRest,
+  endBody,
+  headerBytes,
+  readBody,
+  requestOf,
+  type SentRequest,
+  writeBody,
+  writeWhole,
+} from "./exchange.ts";
 import { Http2Connections } from "./http2.ts";
 import type { Links } from "./links.ts";
 import { joinTunnel, refuse, statusResponse } from "./tunnel.ts";
+import { refuseUnreadable } from "./unreadable.ts";
 import { AnswerSockets, isWebSocket, takeBearerProtocol } from "./websocket.ts";
 
 export interface HostOptions {
@@ -36,6 +47,9 @@ export interface Host {
   close(): Promise<void>;
 }
 
+/** Bytes of a request's line and headers, such as long selectors; net/http's default (`DefaultMaxHeaderBytes`). */
+const maxHeaderSize = 1024 * 1024;
+
 /** What is still open so long after close() began is cut, in milliseconds. */
 const closeGrace = 2000;
 
@@ -48,6 +62,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     requestCert: tls.ca !== undefined,
     rejectUnauthorized: false,
     ALPNProtocols: ["h2", "http/1.1"],
+    maxHeaderSize,
     keepAliveTimeout: 90_000,
     // A client that has gone without a word is noticed, and a quiet watch stays open on its way.
     keepAlive: true,
@@ -62,12 +77,16 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  host.on("request", (incoming, outgoing) => {
+  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
+  const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    lastAnswers.set(incoming.socket, outgoing);
     void answer(respond, incoming, outgoing, stopping.signal).catch((error: unknown) => {
       log.debug("an answer could not be sent", { path: incoming.url, error: messageOf(error) });
       outgoing.destroy();
     });
-  });
+  };
+  host.on("request", take);
+  host.on("checkContinue", take);
   host.on("upgrade", (incoming, socket, head) => {
     socket.on("error", () => socket.destroy());
     void upgrade(incoming, socket, head).catch((error: unknown) => {
@@ -76,7 +95,11 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
       else socket.destroy();
     });
   });
-  host.on("clientError", (_error, socket) => socket.destroy());
+  host.on("clientError", (error, socket) => {
+    // An answer that is still being written would be mixed with this one.
+    if (lastAnswers.get(socket)?.writableFinished ?? true) refuseUnreadable(error, socket);
+    else socket.destroy();
+  });
 
   const upgrade = async (incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const left = new AbortController();
@@ -139,13 +162,13 @@ function divide(host: Server, http2: Http2Connections): void {
   });
 }
 
-const sentRequest = (incoming: IncomingMessage): SentRequest => ({
+const sentRequest = (incoming: IncomingMessage, proceed = () => {}): SentRequest => ({
   method: incoming.method ?? "GET",
   url: incoming.url ?? "/",
   headers: incoming.headers,
   valuesOf: (name) => incoming.headersDistinct[name] ?? [],
   socket: incoming.socket as TLSSocket,
-  body: () => readBody(incoming, incoming.headers["content-length"]),
+  body: () => readBody(incoming, incoming.headers, proceed),
 });
 
 async function answer(
@@ -159,15 +182,37 @@ async function answer(
   outgoing.once("close", leave);
   stopping.addEventListener("abort", leave, { once: true });
   try {
-    const response = await respond(requestOf(sentRequest(incoming), left.signal));
+    const response = await respond(
+      requestOf(
+        sentRequest(incoming, () => outgoing.writeContinue()),
+        left.signal,
+      ),
+    );
     if (outgoing.destroyed) return void endBody(response);
-    // A body that was refused unread would be taken for the next request.
-    if (!incoming.complete) response.headers["connection"] = "close";
+    if (!incoming.complete) return await sendEarly(response, incoming, outgoing);
     await send(response, outgoing, incoming.method === "HEAD");
   } finally {
     outgoing.off("close", leave);
     stopping.removeEventListener("abort", leave);
   }
+}
+
+/**
+ * Answers a request whose body has not come to its end: what is left of it would be taken for the next request, so the
+ * connection closes. Its writing half does at once, the other one when the client has had time to read the answer.
+ */
+async function sendEarly(response: ApiResponse, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  response.headers["connection"] = "close";
+  const withoutBody = incoming.method === "HEAD";
+  if (!(response.body instanceof Uint8Array)) return send(response, outgoing, withoutBody);
+  const { status, headers, body } = response;
+  outgoing.writeHead(status, { ...headerBytes(headers), "content-length": body.length });
+  outgoing.flushHeaders();
+  // Not ended: Node then closes the connection with what is unread on it.
+  if (!withoutBody && !outgoing.write(body)) await drained(outgoing);
+  incoming.socket.end();
+  await dropRest(incoming);
+  incoming.socket.destroy();
 }
 
 async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody: boolean): Promise<void> {

@@ -6,6 +6,7 @@
 export { refusal, statusOf } from "./answer.ts";
 export { type ApiServer, apiServer } from "./api-server.ts";
 export type { AuditEvent, AuditSink } from "./audit.ts";
+export { methodNotAllowed } from "./dispatch.ts";
 export type { Listener } from "./feed.ts";
 export { createRegistry, type Registry, type Resource } from "./registry.ts";
 export type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
