@@ -171,15 +171,15 @@ export function objectAnswer(
   status: number,
   found: { object?: KubernetesObject; entry?: Entry | undefined },
 ): ApiResponse {
-  const { kind, storageKind } = call.resource;
+  const { kind } = call.resource;
   // Upstream's storage of questions makes no tables.
   const format = formatOf(request, { tables: !kind.answer });
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
-    const body = served(kind, bytesAs(kind, storageKind, found.entry));
+    const body = served(kind, bytesAs(call.server, call.resource, found.entry));
     return { status, headers: { "content-type": jsonType }, body };
   }
   checkMetadataForm(format, kind, false);
-  const object = found.object ?? objectAs(kind, storageKind, found.entry!);
+  const object = found.object ?? objectAs(call.server, call.resource, found.entry!);
   return printed(status, format, shown(call.server, kind, object, format, request));
 }
 

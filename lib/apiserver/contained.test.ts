@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { configMap as configMaps } from "#api";
+import { storageOf } from "#api/meta";
 import { clientCertificates, masters } from "#auth";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
 import { MetricRegistry } from "#metrics";
 import { memoryStore } from "#store/memory";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { createRegistry } from "./registry.ts";
+import { makes } from "./testing/bare-server.ts";
 
 /*
  * Faults that are planted in a kind's own code cost one object, or one request that is about it, and are seen in the log
@@ -21,13 +23,13 @@ let lines: string[];
 let metrics: MetricRegistry;
 
 /** A server of config maps whose kind has something planted in it. */
-function start(planted: Partial<typeof configMaps>): void {
+function start(planted: Partial<typeof configMaps>, store = memoryStore()): void {
   lines = [];
   metrics = new MetricRegistry();
   const write = (text: string, fields?: object) => void lines.push(`${text} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, error: write };
   server = apiServer({
-    store: memoryStore(),
+    store,
     registry: createRegistry([{ ...configMaps, ...planted } as never]),
     clock: systemClock,
     random: systemRandom,
@@ -122,6 +124,21 @@ describe("a watch whose predicate or encoder throws", () => {
     expect(counted("watch")).toBe(true);
     await events.return?.();
   });
+});
+
+test("defaults that throw on a stored object leave it as it is, and are reported once", async () => {
+  const store = memoryStore();
+  const kept = ["cursed", "plain"].map((name) => ({ ...makes(name), schema: "older" }));
+  await store.commit(storageOf(configMaps), kept);
+  start({ defaults: (object) => (isCursed(object) ? fail() : undefined) }, store);
+  for (let count = 0; count < 2; count++) {
+    expect((await send("GET", path)).json.items).toHaveLength(2);
+    expect((await send("GET", `${path}/cursed`)).json.metadata.name).toBe("cursed");
+  }
+  expect(lines).toEqual([
+    'a default failed on an object {"kind":"ConfigMap","object":"default/cursed","what":"older","error":"planted"}',
+  ]);
+  expect(counted("default")).toBe(true);
 });
 
 test("a hook that throws costs its request", async () => {

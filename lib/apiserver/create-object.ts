@@ -85,7 +85,7 @@ async function createNamed(call: Call, object: KubernetesObject, access: AccessC
     const result = await commit(call, { type: "create", key, ...contentOf(call, object) });
     outcome = result instanceof Error ? "refused" : "stands";
     if (result instanceof Exists) {
-      const there = objectAs(kind, call.resource.storageKind, result.entry);
+      const there = objectAs(server, call.resource, result.entry);
       if (there.metadata.deletionTimestamp && !object.metadata.generateName) {
         throw conflictOfDeleted(kind, name);
       }

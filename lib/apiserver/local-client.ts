@@ -19,6 +19,7 @@ import { receive } from "#wire";
 import { createObject } from "./create-object.ts";
 import { follow } from "./feed.ts";
 import { atRevision, keyOf, objectAs, typed } from "./objects.ts";
+import type { Resource } from "./registry.ts";
 import { removeObject } from "./remove.ts";
 import { seen, selection } from "./selection.ts";
 import { type Call, named, readEntry, readPage, type Server } from "./server.ts";
@@ -71,12 +72,12 @@ function bareClient(server: Server, user: User): Client {
       const call = callOf(kind as Kind, name);
       const entry = await readEntry(server, call.resource.type, keyOf(call.namespace, call.name));
       if (!entry) throw notFound(named(call.resource.kind), name.name);
-      return objectAs(call.resource.kind, call.resource.storageKind, entry) as T;
+      return objectAs(server, call.resource, entry) as T;
     },
     async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}) {
       const resource = server.registry.of(kind as Kind);
       const found = await listed(server, resource.type, resource.kind, request);
-      const items = found.entries.map((entry) => objectAs(resource.kind, resource.storageKind, entry) as T);
+      const items = found.entries.map((entry) => objectAs(server, resource, entry) as T);
       return { items, revision: String(found.revision) };
     },
     async create<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) {
@@ -167,22 +168,22 @@ export function eventOf(
   kind: Kind,
   change: Change,
 ): Exclude<WatchEvent<KubernetesObject>, { type: "BOOKMARK" }> {
-  const { storageKind } = server.registry.of(kind);
+  const resource = server.registry.of(kind);
   const { previous } = change;
   return {
     type: eventTypes[change.type],
-    object: shown(kind, storageKind, change.entry, change.revision),
+    object: shown(server, resource, change.entry, change.revision),
     get previous() {
-      return (previous && shown(kind, storageKind, previous, previous.revision)) as KubernetesObject;
+      return (previous && shown(server, resource, previous, previous.revision)) as KubernetesObject;
     },
   };
 }
 
 const eventTypes = { create: "ADDED", update: "MODIFIED", delete: "DELETED" } as const;
 
-function shown(kind: Kind, storageKind: Kind, entry: Entry, revision: number): KubernetesObject {
+function shown(server: Server, resource: Resource, entry: Entry, revision: number): KubernetesObject {
   const at = entry.revision === revision ? entry : { ...entry, revision, body: atRevision(entry.body, revision) };
-  return objectAs(kind, storageKind, at);
+  return objectAs(server, resource, at);
 }
 
 async function* watched(
@@ -192,7 +193,7 @@ async function* watched(
 ): AsyncGenerator<WatchEvent<KubernetesObject>> {
   const resource = server.registry.of(kind);
   const selected = selection(kind, request.namespace ?? "", request.labels ?? [], request.fields ?? []);
-  const show = (entry: Entry, revision: number) => shown(resource.kind, resource.storageKind, entry, revision);
+  const show = (entry: Entry, revision: number) => shown(server, resource, entry, revision);
   let from = Number(request.revision ?? 0);
   if (request.revision === undefined) {
     const found = await listed(server, resource.type, kind, request);

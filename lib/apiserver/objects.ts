@@ -9,6 +9,8 @@ import {
 } from "#api/meta";
 import { parseJson, stringifyJson } from "#base";
 import type { Entry, Index } from "#store";
+import { type Reporter, reportOnce } from "./contained.ts";
+import type { Resource } from "./registry.ts";
 
 /*
  * Between objects and the bytes that the store keeps: JSON without kind and apiVersion, metadata first and in it the
@@ -66,9 +68,10 @@ export function objectOf(entry: Entry): KubernetesObject {
   return object;
 }
 
-/** The entry's object as `kind` shows it: converted and given newer defaults where it was stored otherwise. */
-export function objectAs(kind: Kind, storageKind: Kind, entry: Entry): KubernetesObject {
-  const object = entry.schema === schemaOf(storageKind) ? objectOf(entry) : withDefaults(storageKind, objectOf(entry));
+/** The entry's object as its resource shows it: converted and given newer defaults where it was stored otherwise. */
+export function objectAs(server: Reporter, resource: Resource, entry: Entry): KubernetesObject {
+  const { kind, storageKind } = resource;
+  const object = entry.schema === schemaOf(storageKind) ? objectOf(entry) : withDefaults(server, storageKind, entry);
   return kind.stored ? kind.stored.from(structuredClone(object)) : object;
 }
 
@@ -76,22 +79,24 @@ export function objectAs(kind: Kind, storageKind: Kind, entry: Entry): Kubernete
  * A copy with today's defaults. An older validation may have let values in that today's defaults cannot read: such an
  * object is shown as it was written, since a list or a watch must not fail for one of its objects.
  */
-function withDefaults(kind: Kind, older: KubernetesObject): KubernetesObject {
+function withDefaults(server: Reporter, kind: Kind, entry: Entry): KubernetesObject {
+  const older = objectOf(entry);
   const object = structuredClone(older);
   try {
     fillZeros(messageShapeOf(kind.schema), object);
     applyDefaults(messageShapeOf(kind.schema), object);
     kind.defaults?.(object);
     return object;
-  } catch {
+  } catch (error) {
+    reportOnce(server, "default", { kind, key: entry.key, what: entry.schema }, error);
     return older;
   }
 }
 
-/** The entry's bytes as `kind` shows it; nothing is parsed where they stand as they are served. */
-export function bytesAs(kind: Kind, storageKind: Kind, entry: Entry): Uint8Array {
-  if (!kind.stored && entry.schema === schemaOf(storageKind)) return entry.body;
-  return bodyOf(objectAs(kind, storageKind, entry))(entry.revision);
+/** The entry's bytes as its resource shows it; nothing is parsed where they stand as they are served. */
+export function bytesAs(server: Reporter, resource: Resource, entry: Entry): Uint8Array {
+  if (!resource.kind.stored && entry.schema === schemaOf(resource.storageKind)) return entry.body;
+  return bodyOf(objectAs(server, resource, entry))(entry.revision);
 }
 
 /** `{"kind":"…","apiVersion":"…",`: what goes before a body whose first brace is dropped. */

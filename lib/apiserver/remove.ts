@@ -38,7 +38,7 @@ export async function removeObject(call: Call, options: RemoveOptions): Promise<
 async function removeOnce(call: Call, options: RemoveOptions, entry: Entry): Promise<Removed | Conflict> {
   const { server, resource } = call;
   const kind = kindOf(call);
-  const current = objectAs(kind, resource.storageKind, entry);
+  const current = objectAs(server, resource, entry);
   checkPreconditions(call, options, current);
   if (options.unsafe) throw readable(call);
   const request = admissionRequest(call, "DELETE", { previous: current });

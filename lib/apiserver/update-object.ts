@@ -90,7 +90,7 @@ async function createByUpdate(call: Call, object: KubernetesObject): Promise<Wri
 async function updateOnce(call: Call, options: UpdateOptions, entry: Entry): Promise<Written | Conflict> {
   const { server, resource } = call;
   const kind = kindOf(call);
-  const current = objectAs(kind, resource.storageKind, entry);
+  const current = objectAs(server, resource, entry);
   const next = await options.next(current);
   checkIdentity(call, next, current, options);
   if (!options.patches) dedupOwners(call, next, "");

@@ -18,7 +18,7 @@ export async function connect(
   if (request.method !== "POST" && acts) await demandCreate(call, request);
   const entry = await readEntry(server, resource.type, keyOf(call.namespace, call.name));
   if (!entry) throw notFound(named(kindOf(call)), call.name);
-  const object = objectAs(kindOf(call), resource.storageKind, entry);
+  const object = objectAs(server, resource, entry);
   const admission = admissionRequest(call, "CONNECT", { previous: object });
   await mutate(server, admission);
   await validate(server, admission);

@@ -32,7 +32,7 @@ export async function ask(call: Call, part: Question, question: KubernetesObject
   await mutate(server, admission);
   refuse(form, "", form.validate?.(question) ?? []);
   await validate(server, admission);
-  const object = objectAs(kindOf(call), resource.storageKind, entry);
+  const object = objectAs(server, resource, entry);
   const answer = await part.answer(object, question, accessContext(call));
   call.warnings.push(...answer.warnings);
   return answer.object;

@@ -46,7 +46,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
   if (request.method === "GET" || request.method === "HEAD") {
     const entry = await readEntry(call.server, call.resource.type, keyOf(call.namespace, call.name));
     if (!entry) throw notFound(named(kindOf(call)), call.name);
-    return answer(objectAs(kindOf(call), call.resource.storageKind, entry));
+    return answer(objectAs(call.server, call.resource, entry));
   }
   const wanted = await wantedScale(call, request, part, form);
   const written = await updateObject(call, {

@@ -226,7 +226,7 @@ export const listMetadata = (found: Found): object => ({
 /** GET of a collection. */
 export async function list(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { server, resource } = call;
-  const { kind, storageKind } = resource;
+  const { kind } = resource;
   const format = formatOf(request);
   checkMetadataForm(format, kind, true);
   const selected = selectionOf(kind, call.namespace, request.query);
@@ -239,10 +239,10 @@ export async function list(call: Call, request: ApiRequest): Promise<ApiResponse
   );
   const metadata = listMetadata(found);
   if (format.as === undefined && format.encoding === "json" && !format.pretty) {
-    const bodies = found.entries.map((entry) => bytesAs(kind, storageKind, entry));
+    const bodies = found.entries.map((entry) => bytesAs(server, resource, entry));
     return { status: 200, headers: { "content-type": jsonType }, body: joined(listKind(kind), metadata, bodies) };
   }
-  const objects = found.entries.map((entry) => objectAs(kind, storageKind, entry));
+  const objects = found.entries.map((entry) => objectAs(server, resource, entry));
   return listAnswer(call, request, format, metadata, objects);
 }
 

@@ -85,7 +85,8 @@ interface EventEncoder {
 const shared = new WeakMap<Entry, Partial<Record<Seen["type"], Uint8Array>>>();
 
 function encoderOf(call: Call, format: Format, include: IncludeObject): EventEncoder {
-  const { kind, storageKind } = call.resource;
+  const { server, resource } = call;
+  const { kind } = resource;
   const metadataOf = (revision: number, initial: boolean) => ({
     resourceVersion: String(revision),
     ...(initial ? { annotations: { [initialEventsEnd]: "true" } } : {}),
@@ -94,7 +95,7 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
     const prefix = (type: string) => Buffer.concat([Buffer.from(`{"type":"${type}","object":`), prefixOf(kind)]);
     const prefixes = { ADDED: prefix("ADDED"), MODIFIED: prefix("MODIFIED"), DELETED: prefix("DELETED") };
     const encode = ({ type, entry }: Seen, revision: number) => {
-      const body = bytesAs(kind, storageKind, entry);
+      const body = bytesAs(server, resource, entry);
       const at = entry.revision === revision ? body : atRevision(body, revision);
       return Buffer.concat([prefixes[type], at.subarray(1), newline]);
     };
@@ -125,7 +126,7 @@ function encoderOf(call: Call, format: Format, include: IncludeObject): EventEnc
   };
   return {
     event({ type, entry }, revision) {
-      const object = objectAs(kind, storageKind, entry);
+      const object = objectAs(server, resource, entry);
       if (entry.revision === revision) return line(type, shown(object));
       return line(type, shown({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }));
     },
