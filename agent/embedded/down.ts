@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
 import { dropMemory } from "#agent/volumes";
-import { sleep, systemClock } from "#base";
-import { createProgress } from "#cli";
-import { dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
+import { messageOf, silentLog, sleep, systemClock } from "#base";
+import { createProgress, type Progress } from "#cli";
+import { type DataFolder, dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
 import { readNetwork } from "./network.ts";
 
 const patience = 20_000;
@@ -31,8 +31,7 @@ export async function down({ dataDir }: { dataDir: string }): Promise<number> {
       progress.step("removing containers");
       await stopPrivate(join(home, "containerd"));
       await dropMemory(join(home, "pods"));
-      const network = readNetwork(folder);
-      if (network) await removeCgroup(network.cgroupRoot);
+      await removeCgroups(folder, progress);
       progress.done();
     }
   } finally {
@@ -40,4 +39,15 @@ export async function down({ dataDir }: { dataDir: string }): Promise<number> {
   }
   progress.note(`The cluster's objects stay in ${folder.root}.`);
   return 0;
+}
+
+/** Empty cgroups harm nothing: where the cluster's name for them cannot be read, they stay. */
+async function removeCgroups(folder: DataFolder, progress: Progress): Promise<void> {
+  try {
+    const network = readNetwork(folder, silentLog);
+    if (network) await removeCgroup(network.cgroupRoot);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    progress.note(`The cgroups of its pods stay: ${messageOf(error)}`);
+  }
 }

@@ -1,16 +1,23 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { silentLog } from "#base";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
 import { checkBlocks, claimNetwork, type Machine, overlaps, readNetwork } from "./network.ts";
 
 let root: string;
 let machine: Machine;
 let routes: { cidr: string; device: string }[];
+let warnings: string[];
+const log = {
+  ...silentLog,
+  warn: (message: string, fields?: object) => void warnings.push(`${message} ${JSON.stringify(fields)}`),
+};
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "skiff-network-"));
   routes = [];
+  warnings = [];
   machine = { clusters: join(root, "clusters"), routes: () => routes };
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
@@ -21,7 +28,7 @@ const folder = (name: string): DataFolder => {
   return made;
 };
 const serviceCidr = "10.96.0.0/16";
-const claim = (name: string, podCidr?: string) => claimNetwork(folder(name), { podCidr, serviceCidr }, machine);
+const claim = (name: string, podCidr?: string) => claimNetwork(folder(name), { podCidr, serviceCidr }, log, machine);
 
 test("blocks that share an address overlap", () => {
   expect(overlaps("10.244.0.0/16", "10.244.0.0/16")).toBe(true);
@@ -45,7 +52,7 @@ test("each data folder has a bridge, a block and cgroups of its own, and keeps t
   // Its own route is there while its pods run on.
   routes = [{ cidr: "10.244.0.0/24", device: one.bridge }];
   expect(claim("one")).toEqual(one);
-  expect(readNetwork(folder("one"))).toEqual(one);
+  expect(readNetwork(folder("one"), log, machine.clusters)).toEqual(one);
   // A folder that has gone gives its block back.
   rmSync(join(root, "two"), { recursive: true });
   routes = [];
@@ -65,12 +72,12 @@ test("a block that is taken is not chosen, and refused by name where it is asked
   expect(() => claim("two", "10.246.128.0/17")).toThrow(
     `--pod-cidr 10.246.128.0/17 overlaps 10.246.0.0/16 of the cluster in ${join(root, "one")}`,
   );
-  expect(() => claimNetwork(folder("two"), { podCidr: "10.96.3.0/24", serviceCidr }, machine)).toThrow("overlap");
+  expect(() => claimNetwork(folder("two"), { podCidr: "10.96.3.0/24", serviceCidr }, log, machine)).toThrow("overlap");
   expect(claim("two", "192.168.64.0/20").podCidr).toBe("192.168.64.0/20");
   // What it was given is kept as well.
   expect(claim("two").podCidr).toBe("192.168.64.0/20");
   // A chosen block never touches the services'.
-  expect(claimNetwork(folder("four"), { serviceCidr: "10.247.0.0/16" }, machine).podCidr).toBe("10.248.0.0/16");
+  expect(claimNetwork(folder("four"), { serviceCidr: "10.247.0.0/16" }, log, machine).podCidr).toBe("10.248.0.0/16");
 });
 
 test("a kept block that something took meanwhile is refused by name", () => {
@@ -108,4 +115,70 @@ test("a claim without its data folder's word counts for nothing: its start died 
   rmSync(join(root, "one", "network.json"));
   expect(claim("two").podCidr).toBe("10.244.0.0/16");
   expect(readdirSync(machine.clusters)).not.toContain(`${bridge}.json`);
+});
+
+// A file may be empty after a loss of power, or hold anything.
+const damages = ["", "{", "null", "{}", '{"name":"n","bridge":"b","podCidr":"no block","cgroupRoot":"/c"}'];
+
+describe.each(damages)("a file that holds %j", (damage) => {
+  const fileOf = (name: string) => join(root, name, "network.json");
+  const claimOf = ({ bridge }: { bridge: string }) => join(machine.clusters, `${bridge}.json`);
+
+  test("as another cluster's network: its claim says what it has", () => {
+    const one = claim("one");
+    writeFileSync(fileOf("one"), damage);
+    expect(claim("two").podCidr).toBe("10.245.0.0/16");
+    expect(() => claim("three", one.podCidr)).toThrow(`of the cluster in ${join(root, "one")}`);
+    expect(readdirSync(machine.clusters)).toContain(`${one.bridge}.json`);
+    expect(warnings[0]).toContain(fileOf("one"));
+  });
+
+  test("as another cluster's claim: it is passed over, and written again when its cluster starts", () => {
+    const one = claim("one");
+    writeFileSync(claimOf(one), damage);
+    // Its bridge is there while its pods run.
+    routes = [{ cidr: "10.244.0.0/24", device: one.bridge }];
+    expect(claim("two").podCidr).toBe("10.245.0.0/16");
+    expect(warnings[0]).toContain(claimOf(one));
+    expect(claim("one")).toEqual(one);
+    expect(() => claim("three", one.podCidr)).toThrow("overlaps");
+    expect(JSON.parse(readFileSync(claimOf(one), "utf8"))).toEqual({ root: join(root, "one"), ...one });
+  });
+
+  test("as the cluster's own: it is written again from its claim", () => {
+    const one = claim("one", "10.250.0.0/16");
+    writeFileSync(fileOf("one"), damage);
+    expect(readNetwork(folder("one"), log, machine.clusters)).toEqual(one);
+    expect(claim("one")).toEqual(one);
+    expect(JSON.parse(readFileSync(fileOf("one"), "utf8"))).toEqual(one);
+    expect(warnings[0]).toContain(fileOf("one"));
+  });
+
+  test("as the cluster's own, and its claim has gone: the error names the file", () => {
+    const one = claim("one");
+    rmSync(claimOf(one));
+    writeFileSync(fileOf("one"), damage);
+    expect(() => claim("one")).toThrow(new RegExp(`^${fileOf("one")} is damaged \\(.+\\): put back a copy of it`));
+  });
+});
+
+test("a start that died before its data folder's word leaves no second claim", () => {
+  const { bridge } = claim("one");
+  rmSync(join(root, "one", "network.json"));
+  const one = claim("one");
+  expect(one.bridge).not.toBe(bridge);
+  expect(readdirSync(machine.clusters).filter((name) => name.endsWith(".json"))).toEqual([`${one.bridge}.json`]);
+});
+
+test("a network that has gone is read off the pods' configuration, with the cgroups of its bridge", () => {
+  const one = claim("one");
+  const path = join(folder("one").agents, "containerd", "containerd", "net.d");
+  mkdirSync(path, { recursive: true });
+  const plugins = [{ type: "bridge", bridge: one.bridge, ipam: { ranges: [[{ subnet: "10.244.0.0/24" }]] } }];
+  writeFileSync(join(path, "10-skiff.conflist"), JSON.stringify({ name: one.name, plugins }));
+  rmSync(join(root, "one", "network.json"));
+  expect(claim("one")).toEqual(one);
+  rmSync(join(root, "one", "network.json"));
+  writeFileSync(join(path, "10-skiff.conflist"), '{"plugins":[]}');
+  expect(() => claim("one")).toThrow("10-skiff.conflist is damaged");
 });

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseCidr } from "#api/meta";
-import { messageOf } from "#base";
+import { type Log, messageOf } from "#base";
 import { type DataFolder, Refusal } from "./data-folder.ts";
 
 /** What a cluster has for itself of this machine. Chosen at the first start of a data folder, and kept in it. */
@@ -68,32 +68,54 @@ export function checkBlocks({ podCidr, serviceCidr }: NetworkOptions): void {
 
 /**
  * The network of a data folder: what it has from before, or a new one that no other cluster and no route of the machine
- * uses. Throws Refusal where the addresses that it must have are taken, saying by what.
+ * uses. Files of other clusters that are damaged are logged and stop nothing. Throws Refusal where the addresses that it
+ * must have are taken, saying by what, and where its own file is damaged and has no copy.
  */
-export function claimNetwork(folder: DataFolder, options: NetworkOptions, machine = thisMachine): ClusterNetwork {
+export function claimNetwork(
+  folder: DataFolder,
+  options: NetworkOptions,
+  log: Log,
+  machine = thisMachine,
+): ClusterNetwork {
   const release = lockClusters(machine.clusters);
   try {
-    const others = otherClusters(folder, machine.clusters);
-    const known = readNetwork(folder) ?? legacyNetwork(folder, others, options);
+    const others = otherClusters(folder, machine.clusters, log);
+    const known = readNetwork(folder, log, machine.clusters) ?? legacyNetwork(folder, others, options);
     const network: ClusterNetwork = known ?? newNetwork();
-    const routes = machine.routes().filter(({ device }) => device !== network.bridge);
-    const taken: Taken[] = [
-      ...others.map(({ root, podCidr }) => ({ cidr: podCidr, by: `the cluster in ${root}` })),
-      ...routes.map(({ cidr, device }) => ({ cidr, by: `the route to ${cidr} on ${device}` })),
-    ];
-    const wanted = options.podCidr ?? (network.podCidr || undefined);
-    const podCidr = wanted ?? freeBlock(taken, options.serviceCidr);
-    const conflict = taken.find(({ cidr }) => overlaps(cidr, podCidr));
-    if (conflict) throw new Refusal(conflictText(podCidr, conflict, options.podCidr !== undefined));
-    checkBlocks({ podCidr, serviceCidr: options.serviceCidr });
+    const podCidr = chooseBlock(network, others, options, machine);
     const next = { ...network, podCidr };
     // The claim first: a death between leaves one that no data folder confirms, and that counts for nothing.
-    writeJson(claimFile(machine.clusters, next), { root: folder.root, ...next });
+    const claim = claimFile(machine.clusters, next);
+    writeJson(claim, { root: folder.root, ...next });
     writeJson(networkFile(folder), next);
+    // Such claims of earlier starts go: the one that stays is the copy of the data folder's word.
+    for (const { path, root } of readClaims(machine.clusters)) {
+      if (root === folder.root && path !== claim) rmSync(path, { force: true });
+    }
     return next;
   } finally {
     release();
   }
+}
+
+/** Throws Refusal where the block that a cluster has or wants is taken. */
+function chooseBlock(
+  network: ClusterNetwork,
+  others: readonly Claim[],
+  options: NetworkOptions,
+  machine: Machine,
+): string {
+  const routes = machine.routes().filter(({ device }) => device !== network.bridge);
+  const taken: Taken[] = [
+    ...others.map(({ root, podCidr }) => ({ cidr: podCidr, by: `the cluster in ${root}` })),
+    ...routes.map(({ cidr, device }) => ({ cidr, by: `the route to ${cidr} on ${device}` })),
+  ];
+  const wanted = options.podCidr ?? (network.podCidr || undefined);
+  const podCidr = wanted ?? freeBlock(taken, options.serviceCidr);
+  const conflict = taken.find(({ cidr }) => overlaps(cidr, podCidr));
+  if (conflict) throw new Refusal(conflictText(podCidr, conflict, options.podCidr !== undefined));
+  checkBlocks({ podCidr, serviceCidr: options.serviceCidr });
+  return podCidr;
 }
 
 function conflictText(podCidr: string, { cidr, by }: Taken, isFlag: boolean): string {
@@ -117,23 +139,50 @@ function newNetwork(): ClusterNetwork {
 const networkFile = ({ root }: DataFolder): string => join(root, "network.json");
 const claimFile = (clusters: string, { bridge }: ClusterNetwork): string => join(clusters, `${bridge}.json`);
 
-/** What the data folder has; undefined before its first start with containers. */
-export function readNetwork(folder: DataFolder): ClusterNetwork | undefined {
-  return readJson<ClusterNetwork>(networkFile(folder));
+/**
+ * What the data folder has; undefined before its first start with containers. Where its file is damaged, the copy that its
+ * claim holds. Throws Refusal where there is no such copy.
+ */
+export function readNetwork(folder: DataFolder, log: Log, clusters = thisMachine.clusters): ClusterNetwork | undefined {
+  const path = networkFile(folder);
+  const own = readJson(path, isNetwork);
+  if (!(own instanceof Damaged)) return own;
+  const copies = readClaims(clusters).filter(({ root }) => root === folder.root);
+  const [copy] = copies;
+  if (!copy || copies.length > 1) {
+    throw new Refusal(`${path} is damaged (${own.why}): put back a copy of it, or run skiff down and remove it`);
+  }
+  log.warn("the network of the data folder is read from its claim: its file is damaged", {
+    path,
+    error: own.why,
+    claim: copy.path,
+  });
+  const { name, bridge, podCidr, cgroupRoot } = copy;
+  return { name, bridge, podCidr, cgroupRoot };
 }
 
-/** A folder that an earlier version made: its bridge was named after the node, and its containers may still run. */
+/** The part of a pod network's configuration that is read here. */
+interface NetworkList {
+  name: string;
+  plugins: [{ bridge: string; ipam: { ranges: [[{ subnet: string }]] } }];
+}
+
+const isNetworkList = (value: unknown): value is NetworkList => {
+  const { name, plugins } = Object(value) as Partial<NetworkList>;
+  const { bridge, ipam } = Object(plugins?.[0]) as Partial<NetworkList["plugins"][0]>;
+  return isName(name) && isName(bridge) && isBlock(ipam?.ranges?.[0]?.[0]?.subnet);
+};
+
+/** A folder without a network of its own whose containers may still run, such as one that an earlier version made. */
 function legacyNetwork(
   folder: DataFolder,
   others: readonly ClusterNetwork[],
   { podCidr = defaultBlock }: NetworkOptions,
 ): ClusterNetwork | undefined {
-  interface List {
-    name: string;
-    plugins: [{ bridge: string; ipam: { ranges: [[{ subnet: string }]] } }];
-  }
-  const list = readJson<List>(join(folder.agents, "containerd", "containerd", "net.d", "10-skiff.conflist"));
+  const path = join(folder.agents, "containerd", "containerd", "net.d", "10-skiff.conflist");
+  const list = readJson(path, isNetworkList);
   if (!list) return undefined;
+  if (list instanceof Damaged) throw new Refusal(`${path} is damaged (${list.why}): run skiff down and remove it`);
   const [{ bridge, ipam }] = list.plugins;
   // Two such folders have the same bridge: the first to start again keeps it.
   if (others.some((other) => other.bridge === bridge)) return undefined;
@@ -142,23 +191,47 @@ function legacyNetwork(
     name: list.name,
     bridge,
     podCidr: overlaps(subnet, podCidr) ? podCidr : subnet,
-    cgroupRoot: "/kubepods",
+    // Earlier versions named the bridge after the node, and the network otherwise.
+    cgroupRoot: list.name === bridge ? `/${bridge}` : "/kubepods",
   };
 }
 
-/** Clusters in other data folders that are still there, whether they run or not. */
-function otherClusters(folder: DataFolder, clusters: string): (ClusterNetwork & { root: string })[] {
+/** What a cluster notes for the others: its network, and whose it is. */
+type Claim = ClusterNetwork & { root: string };
+
+/** Claims that can be read, with their files. */
+function readClaims(clusters: string, damaged?: (path: string, why: string) => void): (Claim & { path: string })[] {
+  if (!existsSync(clusters)) return [];
   return readdirSync(clusters)
     .filter((name) => name.endsWith(".json"))
     .flatMap((name) => {
       const path = join(clusters, name);
-      const claim = readJson<ClusterNetwork & { root: string }>(path);
-      if (claim?.root === folder.root) return [];
-      const there = claim && readJson<ClusterNetwork>(join(claim.root, "network.json"));
-      if (claim && there?.bridge === claim.bridge) return [{ ...claim, ...there }];
-      rmSync(path, { force: true });
-      return [];
+      const claim = readJson(path, isClaim);
+      if (claim instanceof Damaged) damaged?.(path, claim.why);
+      return claim === undefined || claim instanceof Damaged ? [] : [{ ...claim, path }];
     });
+}
+
+/**
+ * Clusters in other data folders that are still there, whether they run or not. One whose own file is damaged counts with
+ * what its claim says. A claim that is damaged says nothing but its bridge: it stays until its cluster starts and writes it
+ * again, and a route of its bridge is seen as any other.
+ */
+function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] {
+  const damaged = (path: string, error: string): void =>
+    log.warn("a file of another cluster is damaged", { path, error });
+  return readClaims(clusters, damaged).flatMap(({ path, ...claim }) => {
+    if (claim.root === folder.root) return [];
+    const file = join(claim.root, "network.json");
+    const there = readJson(file, isNetwork);
+    if (there instanceof Damaged) {
+      damaged(file, there.why);
+      return [claim];
+    }
+    if (there?.bridge === claim.bridge) return [{ ...claim, ...there }];
+    rmSync(path, { force: true });
+    return [];
+  });
 }
 
 /** One start at a time looks at what is free. The lock is the kernel's, as the data folder's is. */
@@ -178,18 +251,36 @@ function lockClusters(clusters: string): () => void {
   return () => held.close();
 }
 
-function readJson<T>(path: string): T | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
-  } catch (error) {
-    if (existsSync(path)) throw new Refusal(`${path} cannot be read: ${messageOf(error)}`);
-    return undefined;
+/** What is wrong with a file that is there. */
+class Damaged {
+  readonly why: string;
+  constructor(why: string) {
+    this.why = why;
   }
 }
 
-/** By rename: a reader sees one state or the other. */
+/** A file of JSON; undefined where there is none. */
+function readJson<T>(path: string, isRight: (value: unknown) => value is T): T | Damaged | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return isRight(value) ? value : new Damaged(`it holds something else than ${basename(path)} does`);
+  } catch (error) {
+    const isMissing = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+    return isMissing ? undefined : new Damaged(messageOf(error));
+  }
+}
+
+const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
+const isBlock = (value: unknown): value is string => isName(value) && parseCidr(value) !== undefined;
+const isNetwork = (value: unknown): value is ClusterNetwork => {
+  const { name, bridge, podCidr, cgroupRoot } = Object(value) as Partial<ClusterNetwork>;
+  return [name, bridge, cgroupRoot].every(isName) && isBlock(podCidr);
+};
+const isClaim = (value: unknown): value is Claim => isNetwork(value) && isName((value as Partial<Claim>).root);
+
+/** By rename, on the disk before it: a reader sees one state or the other, also after a loss of power. */
 function writeJson(path: string, value: unknown): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }
 

@@ -104,9 +104,9 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     const runtime = await chooseRuntime(options, progress);
     // Another containerd has a network of its own, and played pods have none.
     const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
-    const network = isOwn ? claimNetwork(folder, options) : undefined;
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
+    const network = isOwn ? claimNetwork(folder, options, log) : undefined;
     disk.reportTo(log);
     if (signal.aborted) return;
     const { plane, pki, server } = await startControlPlane({ options, folder, disk, log }, progress, opened);
