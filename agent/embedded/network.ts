@@ -68,8 +68,8 @@ export function checkBlocks({ podCidr, serviceCidr }: NetworkOptions): void {
 
 /**
  * The network of a data folder: what it has from before, or a new one that no other cluster and no route of the machine
- * uses. Files of other clusters that are damaged are logged and stop nothing. Throws Refusal where the addresses that it
- * must have are taken, saying by what, and where its own file is damaged and has no copy.
+ * uses. Damaged files of other clusters are logged and stop nothing. Throws Refusal where the addresses that it must
+ * have are taken, saying by what, and where its own file is damaged and has no copy.
  */
 export function claimNetwork(
   folder: DataFolder,
@@ -140,8 +140,8 @@ const networkFile = ({ root }: DataFolder): string => join(root, "network.json")
 const claimFile = (clusters: string, { bridge }: ClusterNetwork): string => join(clusters, `${bridge}.json`);
 
 /**
- * What the data folder has; undefined before its first start with containers. Where its file is damaged, the copy that its
- * claim holds. Throws Refusal where there is no such copy.
+ * What the data folder has; undefined before its first start with containers. Where its file is damaged, the copy that
+ * its claim holds. Throws Refusal where there is no such copy.
  */
 export function readNetwork(folder: DataFolder, log: Log, clusters = thisMachine.clusters): ClusterNetwork | undefined {
   const path = networkFile(folder);
@@ -213,9 +213,9 @@ function readClaims(clusters: string, damaged?: (path: string, why: string) => v
 }
 
 /**
- * Clusters in other data folders that are still there, whether they run or not. One whose own file is damaged counts with
- * what its claim says. A claim that is damaged says nothing but its bridge: it stays until its cluster starts and writes it
- * again, and a route of its bridge is seen as any other.
+ * Clusters in other data folders that are still there, whether they run or not. One whose own file is damaged counts
+ * with what its claim says. A damaged claim stays until its cluster starts and writes it again; until then only a route
+ * of its bridge says what it has.
  */
 function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] {
   const damaged = (path: string, error: string): void =>
