@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { requestEntityTooLarge } from "#base";
+import type { Departure } from "./departure.ts";
 
 /** A request as either version of HTTP brings it. */
 export interface SentRequest {
@@ -19,8 +20,8 @@ export interface SentRequest {
 /** Bytes that a request may carry; upstream's limit. */
 const largestBody = 3 * 1024 * 1024;
 
-/** Makes a plain request. `signal` aborts when its client has gone. */
-export function requestOf(sent: SentRequest, signal: AbortSignal): ApiRequest {
+/** Makes a plain request. */
+export function requestOf(sent: SentRequest, departure: Departure): ApiRequest {
   const { url } = sent;
   const mark = url.indexOf("?");
   const headers: Record<string, string | undefined> = {};
@@ -35,16 +36,19 @@ export function requestOf(sent: SentRequest, signal: AbortSignal): ApiRequest {
     }
   }
   const peer = peerOf(sent.socket);
-  return {
+  const request: ApiRequest = {
     method: sent.method,
     path: mark < 0 ? url : url.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)),
+    query: mark < 0 ? new URLSearchParams() : new URLSearchParams(url.slice(mark + 1)),
     headers,
-    ...(repeated ? { repeated } : {}),
     body: sent.body,
-    signal,
-    ...(peer ? { peer } : {}),
+    get signal() {
+      return departure.signal;
+    },
   };
+  if (repeated) request.repeated = repeated;
+  if (peer) request.peer = peer;
+  return request;
 }
 
 /** The identity that a connection has shown; worked out once per connection. */
@@ -78,14 +82,21 @@ export async function readBody(
   const tooLarge = () => requestEntityTooLarge(`limit is ${largestBody}`);
   if (Number(headers["content-length"] ?? 0) > largestBody) throw tooLarge();
   if (headers["expect"] !== undefined) proceed();
+  if (incoming.readableEnded) return new Uint8Array();
   const chunks: Buffer[] = [];
   let size = 0;
-  // A body that is left unread must not end the exchange: the refusal still goes out on it.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > largestBody) throw tooLarge();
-    chunks.push(chunk);
-  }
+  await new Promise<void>((resolve, reject) => {
+    // A body that is left unread must not end the exchange: the refusal still goes out on it.
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= largestBody) return void chunks.push(chunk);
+      incoming.off("data", take).pause();
+      reject(tooLarge());
+    };
+    const gone = () => reject(new Error("the client has gone before the end of its request's body"));
+    incoming.on("data", take).once("end", resolve).once("error", reject).once("close", gone);
+    if (incoming.destroyed) gone();
+  });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 

@@ -2,6 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { type Log, messageOf } from "#base";
+import type { Departures } from "./departure.ts";
 import { dropRest, endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
 
 /** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
@@ -22,8 +23,7 @@ const idleTimeout = 90_000;
 export interface Http2Options {
   answer(request: ApiRequest): Promise<ApiResponse>;
   log: Log;
-  /** Aborts when the host stops: watches end, and no more requests are taken. */
-  stopping: AbortSignal;
+  departures: Departures;
 }
 
 /**
@@ -65,7 +65,7 @@ export class Http2Connections {
         stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       });
     });
-    if (this.#options.stopping.aborted) session.close();
+    if (this.#options.departures.isStopping) session.close();
   }
 
   /** Tells every client to go elsewhere (GOAWAY); a connection closes when its last stream has ended. */
@@ -74,18 +74,15 @@ export class Http2Connections {
   }
 
   async #serve(stream: ServerHttp2Stream, sent: SentRequest): Promise<void> {
-    const { stopping } = this.#options;
-    const left = new AbortController();
-    const leave = () => left.abort();
-    stream.once("close", leave);
-    stopping.addEventListener("abort", leave, { once: true });
+    const departure = this.#options.departures.open();
+    stream.once("close", departure.leave);
     try {
-      const response = await this.#options.answer(requestOf(sent, left.signal));
+      const response = await this.#options.answer(requestOf(sent, departure));
       if (stream.destroyed || stream.closed) return void (await endBody(response));
       await send(response, stream, sent.method === "HEAD");
     } finally {
-      stream.off("close", leave);
-      stopping.removeEventListener("abort", leave);
+      stream.off("close", departure.leave);
+      this.#options.departures.close(departure);
     }
   }
 }

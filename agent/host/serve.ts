@@ -8,6 +8,7 @@ import { WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, ApiServer } from "#apiserver";
 import { isApiError, type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
+import { Departures } from "./departure.ts";
 import {
   drained,
   dropRest,
@@ -55,7 +56,7 @@ const closeGrace = 2000;
 
 /** Serves an API server over HTTPS. Rejects when the port cannot be had. */
 export async function serve({ server, links, log, bind, port, tls }: HostOptions): Promise<Host> {
-  const stopping = new AbortController();
+  const departures = new Departures();
   const sockets = new Set<Socket>();
   const host = createServer({
     ...tls,
@@ -69,7 +70,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     keepAliveInitialDelay: 60_000,
   });
   const respond = async (request: ApiRequest) => compressed(request, await server.handle(request));
-  const http2 = new Http2Connections({ answer: respond, log, stopping: stopping.signal });
+  const http2 = new Http2Connections({ answer: respond, log, departures });
   divide(host, http2);
   const answers = new AnswerSockets();
   const agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
@@ -80,7 +81,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   const lastAnswers = new WeakMap<Duplex, ServerResponse>();
   const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     lastAnswers.set(incoming.socket, outgoing);
-    void answer(respond, incoming, outgoing, stopping.signal).catch((error: unknown) => {
+    void answer(respond, incoming, outgoing, departures).catch((error: unknown) => {
       log.debug("an answer could not be sent", { path: incoming.url, error: messageOf(error) });
       outgoing.destroy();
     });
@@ -102,14 +103,14 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
   });
 
   const upgrade = async (incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const left = new AbortController();
-    const leave = () => left.abort();
-    socket.once("close", leave);
-    stopping.signal.addEventListener("abort", leave, { once: true });
-    socket.once("close", () => stopping.signal.removeEventListener("abort", leave));
+    const departure = departures.open();
+    socket.once("close", () => {
+      departure.leave();
+      departures.close(departure);
+    });
     const asked = isWebSocket(incoming);
     if (asked) takeBearerProtocol(incoming);
-    const response = await server.handle(requestOf(sentRequest(incoming), left.signal));
+    const response = await server.handle(requestOf(sentRequest(incoming), departure));
     if (response.link !== undefined) {
       const node = response.link;
       agents.handleUpgrade(incoming, socket, head, (webSocket) => {
@@ -137,7 +138,7 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     port: (host.address() as AddressInfo).port,
     renew: ({ cert, key }) => host.setSecureContext({ ...tls, cert, key }),
     async close() {
-      stopping.abort();
+      departures.stop();
       const closed = once(host, "close");
       host.close();
       host.closeIdleConnections();
@@ -175,25 +176,19 @@ async function answer(
   respond: (request: ApiRequest) => Promise<ApiResponse>,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  stopping: AbortSignal,
+  departures: Departures,
 ): Promise<void> {
-  const left = new AbortController();
-  const leave = () => left.abort();
-  outgoing.once("close", leave);
-  stopping.addEventListener("abort", leave, { once: true });
+  const departure = departures.open();
+  outgoing.once("close", departure.leave);
   try {
-    const response = await respond(
-      requestOf(
-        sentRequest(incoming, () => outgoing.writeContinue()),
-        left.signal,
-      ),
-    );
+    const sent = sentRequest(incoming, () => outgoing.writeContinue());
+    const response = await respond(requestOf(sent, departure));
     if (outgoing.destroyed) return void endBody(response);
     if (!incoming.complete) return await sendEarly(response, incoming, outgoing);
     await send(response, outgoing, incoming.method === "HEAD");
   } finally {
-    outgoing.off("close", leave);
-    stopping.removeEventListener("abort", leave);
+    outgoing.off("close", departure.leave);
+    departures.close(departure);
   }
 }
 

@@ -24,7 +24,7 @@ export const jsonType = "application/json";
 export const json = (status: number, value: unknown, headers: ApiResponse["headers"] = {}): ApiResponse => ({
   status,
   headers: { "content-type": jsonType, ...headers },
-  body: encoder.encode(stringifyJson(value)),
+  body: Buffer.from(stringifyJson(value)),
 });
 
 export const text = (status: number, body: string): ApiResponse => ({

@@ -47,7 +47,7 @@ export async function dispatch(
   user: User,
   warnings: string[],
 ): Promise<ApiResponse> {
-  if (!serves(server, info.group)) return pageNotFound();
+  if (!server.registry.serves(info.group)) return pageNotFound();
   const resource = server.registry.find(info.group, info.version, info.plural);
   if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) throw resourceNotFound();
   const { kind } = resource;
@@ -86,9 +86,6 @@ function checkPathName(name: string): void {
 }
 
 const byName: readonly Verb[] = ["get", "update", "patch", "delete"];
-
-const serves = ({ registry }: Server, group: string): boolean =>
-  registry.resources.some(({ kind }) => !kind.internal && kind.group === group && verbsOf(kind).length > 0);
 
 /** Across all namespaces there is only reading: a namespace that was left out must not delete them all. */
 function acrossNamespaces(request: ApiRequest, info: RequestInfo): void {

@@ -37,21 +37,17 @@ export function localClient(server: Server, user: User): Client {
 
 /** The port promises ApiErrors alone: what a store or a fault in the code throws becomes InternalError. */
 function withApiErrors(client: Client): Client {
-  const answer = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw isApiError(error) ? error : internalError(messageOf(error), error);
-    }
+  const failed = (error: unknown): never => {
+    throw isApiError(error) ? error : internalError(messageOf(error), error);
   };
   return {
-    get: (kind, name) => answer(() => client.get(kind, name)),
-    list: (kind, request) => answer(() => client.list(kind, request)),
-    create: (kind, object, request) => answer(() => client.create(kind, object, request)),
-    update: (kind, object, request) => answer(() => client.update(kind, object, request)),
-    patch: (kind, name, patch, request) => answer(() => client.patch(kind, name, patch, request)),
-    remove: (kind, name, request) => answer(() => client.remove(kind, name, request)),
-    act: (kind, name, subresource, body) => answer(() => client.act(kind, name, subresource, body)),
+    get: (kind, name) => client.get(kind, name).catch(failed),
+    list: (kind, request) => client.list(kind, request).catch(failed),
+    create: (kind, object, request) => client.create(kind, object, request).catch(failed),
+    update: (kind, object, request) => client.update(kind, object, request).catch(failed),
+    patch: (kind, name, patch, request) => client.patch(kind, name, patch, request).catch(failed),
+    remove: (kind, name, request) => client.remove(kind, name, request).catch(failed),
+    act: (kind, name, subresource, body) => client.act(kind, name, subresource, body).catch(failed),
     watch: (kind, request) => client.watch(kind, request),
   };
 }

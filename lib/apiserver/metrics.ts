@@ -17,6 +17,14 @@ export interface RequestMetricsOptions {
 /** Labels that tell requests apart; all of them come from the server's own tables, so that no client can make more. */
 const place = ["group", "resource", "scope", "subresource", "verb", "version"];
 
+/** What is counted of requests that have the same labels. */
+interface RequestSeries {
+  isLong: boolean;
+  kind: "mutating" | "readOnly";
+  answered(code: number): void;
+  took(seconds: number): void;
+}
+
 /** What the server counts of its requests, under upstream's names. */
 export class RequestMetrics {
   readonly #options: RequestMetricsOptions;
@@ -24,6 +32,8 @@ export class RequestMetrics {
   readonly #took: Histogram;
   readonly #long: Gauge;
   readonly #contained: Counter;
+  /** By labels and dry run; as many as the server's tables make of them. */
+  readonly #series = new Map<string, RequestSeries>();
   readonly #inFlight = { mutating: 0, readOnly: 0 };
 
   constructor(options: RequestMetricsOptions) {
@@ -71,18 +81,39 @@ export class RequestMetrics {
   /** A request has come. Returns what to call with the code of its answer. */
   begin(request: ApiRequest, info: RequestInfo): (code: number) => void {
     const labels = this.#labelsOf(request, info);
-    const dryRun = request.query.get("dryRun") === "All" ? "All" : "";
-    const verb = labels[4];
-    const isLong = verb === "WATCH" || verb === "CONNECT" || booleanOption(request.query, "follow") === true;
-    const kind = readOnly.has(verb!) ? "readOnly" : "mutating";
-    if (!isLong) this.#inFlight[kind]++;
+    const series = this.#seriesOf(request, labels);
+    const isLong = series.isLong || booleanOption(request.query, "follow") === true;
+    if (!isLong) this.#inFlight[series.kind]++;
     const since = this.#options.clock.now();
     return (code) => {
-      this.#total.add([String(code), component, dryRun, ...labels]);
+      series.answered(code);
       if (isLong) return;
-      this.#inFlight[kind]--;
-      this.#took.observe([component, dryRun, ...labels], (this.#options.clock.now() - since) / 1000);
+      this.#inFlight[series.kind]--;
+      series.took((this.#options.clock.now() - since) / 1000);
     };
+  }
+
+  #seriesOf(request: ApiRequest, labels: readonly string[]): RequestSeries {
+    const dryRun = request.query.get("dryRun") === "All" ? "All" : "";
+    const values = [component, dryRun, ...labels];
+    const key = values.join();
+    const known = this.#series.get(key);
+    if (known) return known;
+    const verb = labels[4]!;
+    const isLong = verb === "WATCH" || verb === "CONNECT";
+    const codes = new Map<number, () => void>();
+    const series: RequestSeries = {
+      isLong,
+      kind: readOnly.has(verb) ? "readOnly" : "mutating",
+      answered: (code) => {
+        const add = codes.get(code) ?? this.#total.of([String(code), ...values]);
+        codes.set(code, add);
+        add();
+      },
+      took: isLong ? () => {} : this.#took.of(values),
+    };
+    this.#series.set(key, series);
+    return series;
   }
 
   /** A watch of a kind has begun. Returns what to call at its end. */

@@ -20,6 +20,8 @@ export interface Registry {
   of(kind: Kind): Resource;
   /** The kind that keeps a storage type. */
   ofStorage(type: string): Resource | undefined;
+  /** Whether a group has kinds that clients reach. */
+  serves(group: string): boolean;
   groups(): { group: string; versions: string[] }[];
 }
 
@@ -41,8 +43,11 @@ export function createRegistry(kinds: readonly Kind[]): Registry {
     byKind.set(`${kind.group}/${kind.version}/${kind.kind}`, resource);
     definitions.set(kind, resource);
   }
+  const isReached = ({ kind }: Resource) => !kind.internal && verbsOf(kind).length > 0;
+  const reached = new Set(resources.filter(isReached).map(({ kind }) => kind.group));
   return {
     resources,
+    serves: (group) => reached.has(group),
     find: (group, version, plural) => byPath.get(`${group}/${version}/${plural}`),
     ofKind: ({ group, version, kind }) => byKind.get(`${group}/${version}/${kind}`),
     of(kind) {

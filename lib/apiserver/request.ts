@@ -65,16 +65,12 @@ export interface Authenticated {
 const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
 
 /**
- * Reads a path as upstream's RequestInfo does: an empty part stands for nothing, but for a namespace that was left out. `isPart` tells whether a word after a namespace's name is a
- * subresource of namespaces themselves rather than a resource inside it.
+ * Reads a path as upstream's RequestInfo does: an empty part stands for nothing, but for a namespace that was left out.
+ * `isPart` tells whether a word after a namespace's name is a subresource of namespaces themselves rather than a
+ * resource inside it.
  */
 export function requestInfo(request: ApiRequest, isPart: (version: string, word: string) => boolean): RequestInfo {
-  const parts = request.path.startsWith("//")
-    ? []
-    : request.path
-        .replace(/^\/+|\/+$/g, "")
-        .split("/")
-        .map(decoded);
+  const parts = partsOf(request.path);
   const info: RequestInfo = {
     resource: false,
     verb: request.method.toLowerCase(),
@@ -103,10 +99,7 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
   info.plural = place[0]!;
   info.name = place[1] ?? "";
   info.subresource = place[2] ?? "";
-  info.rest = place
-    .slice(3)
-    .map((part) => `/${part}`)
-    .join("");
+  for (const part of place.slice(3)) info.rest += `/${part}`;
   info.verb = watches && request.method === "GET" ? "watch" : verbOf(request, info);
   return info;
 }
@@ -128,6 +121,15 @@ export function valuesOf({ headers, repeated }: ApiRequest, name: string): reado
 
 /** A path with a percent sign that begins no escape; upstream's router never sees one. */
 export const isMalformed = (path: string): boolean => /%(?![\dA-Fa-f]{2})/.test(path);
+
+/** The parts of a path, decoded, without slashes at its ends. */
+function partsOf(path: string): string[] {
+  if (path.startsWith("//")) return [];
+  let end = path.length;
+  while (end > 0 && path[end - 1] === "/") end--;
+  const parts = path.slice(path.startsWith("/") ? 1 : 0, end).split("/");
+  return path.includes("%") ? parts.map(decoded) : parts;
+}
 
 function decoded(part: string): string {
   try {

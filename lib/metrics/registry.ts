@@ -10,6 +10,8 @@ type Values = readonly string[];
 
 export interface Counter {
   add(values: Values, amount?: number): void;
+  /** Adds one for these values each time that it is called; looks them up once. */
+  of(values: Values): () => void;
 }
 
 export interface Gauge {
@@ -19,6 +21,8 @@ export interface Gauge {
 
 export interface Histogram {
   observe(values: Values, value: number): void;
+  /** Observes for these values; looks them up once. */
+  of(values: Values): (value: number) => void;
 }
 
 interface Metric {
@@ -42,7 +46,13 @@ export class MetricRegistry {
   counter(options: MetricOptions): Counter {
     const series = new Series(options);
     this.#register(options, "counter", series);
-    return { add: (values, amount = 1) => series.change(values, amount) };
+    return {
+      add: (values, amount = 1) => series.change(values, amount),
+      of(values) {
+        const found = series.at(values);
+        return () => void found.value++;
+      },
+    };
   }
 
   gauge(options: MetricOptions): Gauge {
@@ -67,7 +77,13 @@ export class MetricRegistry {
   histogram(options: MetricOptions & { bounds: readonly number[] }): Histogram {
     const distributions = new Distributions(options);
     this.#register(options, "histogram", distributions);
-    return { observe: (values, value) => distributions.observe(values, value) };
+    return {
+      observe: (values, value) => observe(distributions.at(values), value),
+      of(values) {
+        const found = distributions.at(values);
+        return (value) => observe(found, value);
+      },
+    };
   }
 
   /** All metrics in Prometheus' text format, version 0.0.4. */
@@ -99,14 +115,22 @@ class Series implements Metric {
     if (!options.labels?.length) this.put([], 0);
   }
 
+  at(values: Values): { value: number } {
+    const key = keyOf(values);
+    let found = this.#values.get(key);
+    if (!found) {
+      found = { values, value: 0 };
+      this.#values.set(key, found);
+    }
+    return found;
+  }
+
   change(values: Values, amount: number): void {
-    const found = this.#values.get(keyOf(values));
-    if (found) found.value += amount;
-    else this.put(values, amount);
+    this.at(values).value += amount;
   }
 
   put(values: Values, value: number): void {
-    this.#values.set(keyOf(values), { values, value });
+    this.at(values).value = value;
   }
 
   *lines(): Iterable<string> {
@@ -118,9 +142,17 @@ class Series implements Metric {
 
 interface Distribution {
   pairs: string;
+  bounds: readonly number[];
   counts: number[];
   sum: number;
   total: number;
+}
+
+function observe(distribution: Distribution, value: number): void {
+  distribution.sum += value;
+  distribution.total++;
+  const at = distribution.bounds.findIndex((bound) => value <= bound);
+  if (at >= 0) distribution.counts[at]!++;
 }
 
 class Distributions implements Metric {
@@ -133,17 +165,15 @@ class Distributions implements Metric {
     this.#bounds = options.bounds;
   }
 
-  observe(values: Values, value: number): void {
+  at(values: Values): Distribution {
     const key = keyOf(values);
     let found = this.#found.get(key);
     if (!found) {
-      found = { pairs: pairsOf(this.#options, values), counts: this.#bounds.map(() => 0), sum: 0, total: 0 };
+      const bounds = this.#bounds;
+      found = { pairs: pairsOf(this.#options, values), bounds, counts: bounds.map(() => 0), sum: 0, total: 0 };
       this.#found.set(key, found);
     }
-    found.sum += value;
-    found.total++;
-    const at = this.#bounds.findIndex((bound) => value <= bound);
-    if (at >= 0) found.counts[at]!++;
+    return found;
   }
 
   *lines(): Iterable<string> {

@@ -27,17 +27,33 @@ export function meteredStore(store: Store, registry: MetricRegistry, clock: Cloc
     help: "Etcd failed request counts for each operation and object type.",
     labels,
   });
-  const timed = async <T>(operation: string, type: string, work: () => Promise<T>): Promise<T> => {
+  const series = new Map<string, { done(seconds: number): void; failed(): void }>();
+  const seriesOf = (operation: string, type: string) => {
+    const key = `${operation} ${type}`;
+    const known = series.get(key);
+    if (known) return known;
     const values = [operation, ...placeOf(type)];
+    const [count, observe] = [total.of(values), took.of(values)];
+    const found = {
+      done(seconds: number) {
+        count();
+        observe(seconds);
+      },
+      failed: () => errors.add(values),
+    };
+    series.set(key, found);
+    return found;
+  };
+  const timed = async <T>(operation: string, type: string, work: () => Promise<T>): Promise<T> => {
+    const { done, failed } = seriesOf(operation, type);
     const since = clock.now();
     try {
       return await work();
     } catch (error) {
-      errors.add(values);
+      failed();
       throw error;
     } finally {
-      total.add(values);
-      took.observe(values, (clock.now() - since) / 1000);
+      done((clock.now() - since) / 1000);
     }
   };
   return {

@@ -36,18 +36,19 @@ export function inTextOrder(
 /** Calls `visit` for each member of each object of JSON text, in order, without building anything. */
 function visitKeys(text: string, visit: (path: () => string, isHidden: boolean) => void): void {
   const stack: Level[] = [];
+  let top: Level | undefined;
+  const path = () => pathOf(stack);
   for (let at = 0; at < text.length; at++) {
-    const top = stack.at(-1);
     switch (text.charCodeAt(at)) {
       case openBrace:
-        stack.push({ keys: new Set(), key: "", index: 0, object: true });
-        break;
       case openBracket:
-        stack.push({ keys: undefined, key: "", index: 0, object: false });
+        top = { keys: new Set(), key: "", index: 0, object: text.charCodeAt(at) === openBrace };
+        stack.push(top);
         break;
       case closeBrace:
       case closeBracket:
         stack.pop();
+        top = stack.at(-1);
         break;
       case comma:
         if (top) top.index++;
@@ -55,9 +56,9 @@ function visitKeys(text: string, visit: (path: () => string, isHidden: boolean) 
       case quote: {
         const end = endOfString(text, at);
         if (top?.object && isKey(text, end)) {
-          top.key = JSON.parse(text.slice(at, end + 1)) as string;
-          visit(() => pathOf(stack), top.keys!.has(top.key));
-          top.keys!.add(top.key);
+          top.key = stringAt(text, at, end);
+          visit(path, top.keys.has(top.key));
+          top.keys.add(top.key);
         }
         at = end;
       }
@@ -104,7 +105,7 @@ export function fractionalNumbers(text: string): FractionalNumber[] {
     } else if (code === quote) {
       const end = endOfString(text, at);
       const isName = typeof path.at(-1) === "string" && isKey(text, end);
-      if (isName) path[path.length - 1] = JSON.parse(text.slice(at, end + 1)) as string;
+      if (isName) path[path.length - 1] = stringAt(text, at, end);
       at = end;
     } else if (code === minus || (code >= zero && code <= nine)) {
       numberHere.lastIndex = at;
@@ -118,7 +119,7 @@ export function fractionalNumbers(text: string): FractionalNumber[] {
 
 interface Level {
   object: boolean;
-  keys: Set<string> | undefined;
+  keys: Set<string>;
   key: string;
   index: number;
 }
@@ -127,13 +128,21 @@ const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
 const [minus, zero, nine] = [0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
+/** Where the quote stands that ends the string which begins at `start`; the text's end where there is none. */
 function endOfString(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === backslash) at++;
-    else if (code === quote) return at;
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (before > start && text.charCodeAt(before) === backslash) before--;
+    // An even number of backslashes escapes none but themselves.
+    if ((end - before) % 2 === 1) return end;
   }
   return text.length;
+}
+
+/** What the string between two quotes says. */
+function stringAt(text: string, start: number, end: number): string {
+  const inside = text.slice(start + 1, end);
+  return inside.includes("\\") ? (JSON.parse(text.slice(start, end + 1)) as string) : inside;
 }
 
 function isKey(text: string, end: number): boolean {
