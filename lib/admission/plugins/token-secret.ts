@@ -1,9 +1,13 @@
-import { serviceAccount as accounts, type Secret, secret as secrets, tokenSecretType } from "#api";
+import {
+  accountNameAnnotation,
+  serviceAccount as accounts,
+  accountUidAnnotation,
+  type Secret,
+  secret as secrets,
+  tokenSecretType,
+} from "#api";
 import { isReason } from "#base";
 import type { Plugin } from "../port.ts";
-
-const nameAnnotation = "kubernetes.io/service-account.name";
-const uidAnnotation = "kubernetes.io/service-account.uid";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -18,7 +22,7 @@ export const tokenSecrets = (ca: string): Plugin => ({
     if ((operation !== "CREATE" && operation !== "UPDATE") || kind !== secrets || subresource !== "") return;
     const secret = object as Secret;
     const { annotations = {}, name: secretName } = secret.metadata;
-    const account = annotations[nameAnnotation];
+    const account = annotations[accountNameAnnotation];
     // Without a name it is refused by validation; a generated name is not known before the write.
     if (!tokens || secret.type !== tokenSecretType || !account || !secretName) return;
     const data = secret.data ?? {};
@@ -29,9 +33,9 @@ export const tokenSecrets = (ca: string): Plugin => ({
     });
     const { uid = "", deletionTimestamp } = found?.metadata ?? {};
     // The tokens controller removes what belongs to no account, or to an earlier one of the same name.
-    if (!found || deletionTimestamp || (annotations[uidAnnotation] ?? uid) !== uid) return;
+    if (!found || deletionTimestamp || (annotations[accountUidAnnotation] ?? uid) !== uid) return;
     const token = data["token"] || base64(await tokens.issueLegacy(found, secretName));
     secret.data = { ...data, "ca.crt": base64(ca), namespace: data["namespace"] || base64(namespace), token };
-    secret.metadata.annotations = { ...annotations, [uidAnnotation]: uid };
+    secret.metadata.annotations = { ...annotations, [accountUidAnnotation]: uid };
   },
 });

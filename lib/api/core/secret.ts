@@ -31,6 +31,9 @@ export type Secret = z.infer<typeof Secret>;
 
 /** Secrets that hold a service account's token. */
 export const tokenSecretType = "kubernetes.io/service-account-token";
+/** Annotations of such a secret: its account's name and uid (upstream's ServiceAccountNameKey, ServiceAccountUIDKey). */
+export const accountNameAnnotation = "kubernetes.io/service-account.name";
+export const accountUidAnnotation = "kubernetes.io/service-account.uid";
 
 export const secret = defineKind<Secret>({
   group: "",
@@ -82,7 +85,7 @@ function validate({ data = {}, type, metadata }: Secret): FieldError[] {
   }
   if (size > maximumData) errors.push(tooLong("data", maximumData));
   if (type === tokenSecretType) {
-    const key = "kubernetes.io/service-account.name";
+    const key = accountNameAnnotation;
     if (!metadata.annotations?.[key]) errors.push(requiredValue(`metadata.annotations[${key}]`));
   }
   return [...errors, ...validateKeys(type, data)];

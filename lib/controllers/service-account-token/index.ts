@@ -2,12 +2,17 @@
  * Secrets with tokens follow their service account: one whose account is not there, or is another one of the same name,
  * goes (upstream's tokens controller). Filling them is admission's part; what it could not fill is written once more.
  */
-import { serviceAccount as accounts, type Secret, type ServiceAccount, secret as secrets, tokenSecretType } from "#api";
+import {
+  accountNameAnnotation,
+  serviceAccount as accounts,
+  accountUidAnnotation,
+  type Secret,
+  type ServiceAccount,
+  secret as secrets,
+  tokenSecretType,
+} from "#api";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
-
-const nameAnnotation = "kubernetes.io/service-account.name";
-const uidAnnotation = "kubernetes.io/service-account.uid";
 
 const isTokenSecret = ({ type }: Secret): boolean => type === tokenSecretType;
 
@@ -20,7 +25,9 @@ export const serviceAccountTokenController = defineController<Secret>({
       if (type !== "DELETED") return [];
       const { namespace, name } = object.metadata;
       const { items } = await client.list(secrets, { namespace });
-      const own = items.filter((each) => isTokenSecret(each) && each.metadata.annotations?.[nameAnnotation] === name);
+      const own = items.filter(
+        (each) => isTokenSecret(each) && each.metadata.annotations?.[accountNameAnnotation] === name,
+      );
       return own.map(({ metadata }) => ({ namespace, name: metadata.name ?? "" }));
     }),
   ],
@@ -31,9 +38,9 @@ async function reconcile({ client }: ControllerContext, key: Key): Promise<void>
   const secret = await ignoring(["NotFound"], client.get(secrets, key));
   if (!secret || !isTokenSecret(secret) || secret.metadata.deletionTimestamp) return;
   const { annotations = {}, uid, resourceVersion: revision } = secret.metadata;
-  const at = { namespace: key.namespace, name: annotations[nameAnnotation] ?? "" };
+  const at = { namespace: key.namespace, name: annotations[accountNameAnnotation] ?? "" };
   const account = await ignoring(["NotFound"], client.get(accounts, at));
-  const wanted = annotations[uidAnnotation];
+  const wanted = annotations[accountUidAnnotation];
   if (!account || (wanted !== undefined && wanted !== account.metadata.uid)) {
     await ignoring(["NotFound", "Conflict"], client.remove(secrets, key, { uid, revision }));
     return;
