@@ -13,7 +13,7 @@ import {
   yaml,
 } from "#wire";
 import { columnFault } from "./contained.ts";
-import { bytesAs, objectAs, served, typed } from "./objects.ts";
+import { bytesAs, objectAs, served, worded } from "./objects.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 import type { Call, Server } from "./server.ts";
 
@@ -158,7 +158,7 @@ export function shown(
 ): unknown {
   const version = format.version ?? "v1";
   if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
-  if (format.as !== "Table") return typed(kind, object);
+  if (format.as !== "Table") return worded(kind, object);
   const failed = columnFault(server, kind, object);
   const row = tableRow(kind, object, includeObject(request), server.clock.now(), version, failed);
   return table([row], { resourceVersion: object.metadata.resourceVersion }, version, columnDefinitions(kind));

@@ -6,6 +6,8 @@ import {
   type KubernetesObject,
   messageShapeOf,
   type Shape,
+  withNulls,
+  withoutNulls,
 } from "#api/meta";
 import { parseJson, stringifyJson } from "#base";
 import type { Entry, Index } from "#store";
@@ -21,9 +23,9 @@ const head = '{"metadata":{"resourceVersion":"';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The bytes of an object as a function of its revision. */
-export function bodyOf(object: KubernetesObject): (revision: number) => Uint8Array {
-  const { apiVersion: _version, kind: _kind, metadata, ...rest } = object;
+/** The bytes of an object of a kind as a function of its revision. */
+export function bodyOf(kind: Kind, object: KubernetesObject): (revision: number) => Uint8Array {
+  const { apiVersion: _version, kind: _kind, metadata, ...rest } = withNulls(messageShapeOf(kind.schema), object);
   const { resourceVersion: _revision, ...others } = metadata;
   const meta = stringifyJson(others);
   const tail = stringifyJson(rest);
@@ -57,13 +59,14 @@ export const keyOf = (namespace: string | undefined, name: string): string => `$
 const parsed = new WeakMap<Entry, WeakRef<KubernetesObject>>();
 
 /**
- * The object of an entry, in the form of its storage kind. Shared by all who ask while it is in memory: never
- * changed, only cloned.
+ * The object of an entry, in the form of its storage kind, which need not be the schema of today. Shared by all who ask
+ * while it is in memory: never changed, only cloned.
  */
-export function objectOf(entry: Entry): KubernetesObject {
+export function objectOf(kind: Kind, entry: Entry): KubernetesObject {
   const known = parsed.get(entry)?.deref();
   if (known) return known;
   const object = parseJson(decoder.decode(entry.body)) as unknown as KubernetesObject;
+  withoutNulls(messageShapeOf(kind.schema), object);
   parsed.set(entry, new WeakRef(object));
   return object;
 }
@@ -71,7 +74,8 @@ export function objectOf(entry: Entry): KubernetesObject {
 /** The entry's object as its resource shows it: converted and given newer defaults where it was stored otherwise. */
 export function objectAs(server: Reporter, resource: Resource, entry: Entry): KubernetesObject {
   const { kind, storageKind } = resource;
-  const object = entry.schema === schemaOf(storageKind) ? objectOf(entry) : withDefaults(server, storageKind, entry);
+  const object =
+    entry.schema === schemaOf(storageKind) ? objectOf(storageKind, entry) : withDefaults(server, storageKind, entry);
   return kind.stored ? kind.stored.from(structuredClone(object)) : object;
 }
 
@@ -80,7 +84,7 @@ export function objectAs(server: Reporter, resource: Resource, entry: Entry): Ku
  * object is shown as it was written, since a list or a watch must not fail for one of its objects.
  */
 function withDefaults(server: Reporter, kind: Kind, entry: Entry): KubernetesObject {
-  const older = objectOf(entry);
+  const older = objectOf(kind, entry);
   const object = structuredClone(older);
   try {
     fillZeros(messageShapeOf(kind.schema), object);
@@ -96,7 +100,7 @@ function withDefaults(server: Reporter, kind: Kind, entry: Entry): KubernetesObj
 /** The entry's bytes as its resource shows it; nothing is parsed where they stand as they are served. */
 export function bytesAs(server: Reporter, resource: Resource, entry: Entry): Uint8Array {
   if (!resource.kind.stored && entry.schema === schemaOf(resource.storageKind)) return entry.body;
-  return bodyOf(objectAs(server, resource, entry))(entry.revision);
+  return bodyOf(resource.kind, objectAs(server, resource, entry))(entry.revision);
 }
 
 /** `{"kind":"…","apiVersion":"…",`: what goes before a body whose first brace is dropped. */
@@ -113,9 +117,13 @@ export function prefixOf(kind: Kind): Uint8Array {
 /** A stored body with its kind and apiVersion. */
 export const served = (kind: Kind, body: Uint8Array): Uint8Array => Buffer.concat([prefixOf(kind), body.subarray(1)]);
 
-/** An object with its kind and apiVersion, for where it must be parsed anyway. */
+/** An object with its kind and apiVersion, as it is in memory. */
 export const typed = <T extends KubernetesObject>(kind: Kind, object: T): T =>
   ({ kind: kind.kind, apiVersion: apiVersionOf(kind), ...object }) as T;
+
+/** An object with its kind and apiVersion, as its text says it. */
+export const worded = <T extends KubernetesObject>(kind: Kind, object: T): T =>
+  typed(kind, withNulls(messageShapeOf(kind.schema), object));
 
 const schemas = new WeakMap<Kind, string>();
 
@@ -145,7 +153,8 @@ function fingerprint(shape: Shape): string {
       if (seen.has(at)) return;
       seen.add(at);
       for (const [name, field] of at.fields) {
-        add(`${name}${field.required ? "!" : ""}=${String(field.facts.default)}`);
+        const { default: value, printed } = field.facts;
+        add(`${name}${field.required || printed ? "!" : ""}=${String(value)}`);
         walk(field.shape);
       }
     }

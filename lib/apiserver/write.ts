@@ -1,4 +1,4 @@
-import { applyDefaults, type FieldError, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
+import { applyDefaults, type FieldError, fillZeros, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
 import { badRequest, invalid, stringifyJson } from "#base";
 import type { Conflict, Entry, Exists, Write } from "#store";
 import { bodyOf, indexOf, schemaOf } from "./objects.ts";
@@ -16,8 +16,9 @@ export interface Written {
   created?: true;
 }
 
-/** Fills absent fields: what the schema says first, then what the kind derives. */
+/** Fills absent fields: zero values and what the schema says first, then what the kind derives. */
 export function setDefaults(kind: Kind, object: KubernetesObject): void {
+  fillZeros(messageShapeOf(kind.schema), object);
   applyDefaults(messageShapeOf(kind.schema), object);
   kind.defaults?.(object);
 }
@@ -68,7 +69,7 @@ export function dedupOwners(call: Call, { metadata }: KubernetesObject, when: ""
 export const contentOf = (call: Call, object: KubernetesObject) => {
   const { kind, storageKind } = call.resource;
   const stored = kind.stored ? kind.stored.to(object) : object;
-  return { body: bodyOf(stored), schema: schemaOf(storageKind), index: indexOf(storageKind, stored) };
+  return { body: bodyOf(storageKind, stored), schema: schemaOf(storageKind), index: indexOf(storageKind, stored) };
 };
 
 export async function commit(call: Call, write: Write): Promise<Entry | Exists | Conflict> {

@@ -1,6 +1,13 @@
 import { Agent, type IncomingMessage, request as send } from "node:http";
 import { Agent as SecureAgent, request as sendSecure } from "node:https";
-import { apiVersionOf, formatSelector, type Kind, type KubernetesObject } from "#api/meta";
+import {
+  apiVersionOf,
+  formatSelector,
+  type Kind,
+  type KubernetesObject,
+  messageShapeOf,
+  withoutNulls,
+} from "#api/meta";
 import {
   ApiError,
   type Clock,
@@ -129,23 +136,24 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     const place =
       method === "POST" ? collection(kind, namespace) : objectPath(kind, { namespace, name }, request.subresource);
     const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object };
-    return ask({ method, path: place, query: dryRun(request), body }) as Promise<unknown> as Promise<T>;
+    return ask({ method, path: place, query: dryRun(request), body }).then((answer) => read(kind, answer));
   };
 
   return {
     get: <T extends KubernetesObject>(kind: Kind<T>, name: ObjectName) =>
-      ask({ method: "GET", path: objectPath(kind, name) }) as Promise<unknown> as Promise<T>,
+      ask({ method: "GET", path: objectPath(kind, name) }).then((answer) => read(kind, answer)),
     async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}): Promise<ListResult<T>> {
       const query = selectors(request);
       query.set("limit", String(pageSize));
       const items: T[] = [];
+      const shape = messageShapeOf(kind.schema);
       for (;;) {
         const page = (await ask({
           method: "GET",
           path: collection(kind, request.namespace),
           query,
         })) as unknown as ListAnswer<T>;
-        items.push(...page.items);
+        items.push(...page.items.map((item) => withoutNulls(shape, item)));
         if (!page.metadata.continue) {
           const owned = request.owner === undefined ? items : items.filter((item) => owns(request.owner!, item));
           return { items: owned, revision: page.metadata.resourceVersion };
@@ -164,7 +172,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
         query: dryRun(request),
         body: patch,
         type: patchTypes[request.type],
-      }) as Promise<unknown> as Promise<T>,
+      }).then((answer) => read(kind, answer)),
     async remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request = {}) {
       const { uid, revision, gracePeriodSeconds, propagation } = request as Parameters<Client["remove"]>[2] & object;
       const preconditions = { ...(uid ? { uid } : {}), ...(revision ? { resourceVersion: revision } : {}) };
@@ -180,7 +188,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       // Some kinds are shown once more when they go: what stays still has something to wait for.
       const { deletionTimestamp, finalizers } = (answer as T).metadata;
       const waits = gracePeriodSeconds !== 0 || !!finalizers?.length;
-      return deletionTimestamp !== undefined && waits ? (answer as T) : undefined;
+      return deletionTimestamp !== undefined && waits ? read(kind, answer) : undefined;
     },
     async act<T extends KubernetesObject>(
       kind: Kind<T>,
@@ -199,6 +207,10 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     },
   };
 }
+
+/** An object of an answer as it is in memory. */
+const read = <T extends KubernetesObject>(kind: Kind<T>, answer: unknown): T =>
+  withoutNulls(messageShapeOf(kind.schema), answer as T);
 
 interface ListAnswer<T> {
   metadata: { resourceVersion: string; continue?: string };
@@ -292,7 +304,7 @@ async function* watched<T extends KubernetesObject>(
       if (event.type === "BOOKMARK") {
         const { resourceVersion = "", annotations } = event.object.metadata;
         yield { type: "BOOKMARK", revision: resourceVersion, initial: annotations?.[initialEventsEnd] === "true" };
-      } else yield { type: event.type as "ADDED", object: event.object };
+      } else yield { type: event.type as "ADDED", object: read(kind, event.object) };
     }
   } catch (error) {
     if (!signal.aborted) throw error;

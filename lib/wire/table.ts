@@ -1,4 +1,4 @@
-import { apiVersionOf, type Column, type Kind, type KubernetesObject } from "#api/meta";
+import { apiVersionOf, type Column, type Kind, type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
 
 /** What the rows carry beside their cells (`includeObject`). */
 export type IncludeObject = "None" | "Metadata" | "Object";
@@ -78,7 +78,11 @@ export function tableRow(
   }
   const row = { cells, ...(conditions.length > 0 ? { conditions } : {}) };
   if (include === "None") return { ...row, object: null };
-  if (include === "Object") return { ...row, object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } };
+  if (include === "Object")
+    return {
+      ...row,
+      object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...withNulls(messageShapeOf(kind.schema), object) },
+    };
   return { ...row, object: partialMetadata(object, version) };
 }
 

@@ -5,6 +5,7 @@ import {
   catalog,
   decode,
   type FieldError,
+  fillZeros,
   type Kind,
   type KubernetesObject,
   messageShapeOf,
@@ -116,6 +117,13 @@ function stored(object: Stored): unknown {
   return made;
 }
 
+/** The rows leave out structs of zero values, which Go prints. */
+function filled(kind: Kind, out: Stored): Stored {
+  const copy = { ...clone(out), metadata: clone(out.metadata ?? {}) };
+  fillZeros(messageShapeOf(kind.schema), copy);
+  return copy;
+}
+
 function cellsOf(kind: Kind, row: Row, now: number): Record<string, unknown> {
   const object = read(kind, row.object);
   return Object.fromEntries((kind.columns ?? []).map((column) => [column.name, column.value(object, now)]));
@@ -136,7 +144,7 @@ test.each(
   }
   const { object, causes } = row.previous ? update(kind, row, now) : create(kind, row, now);
   expect(comparable(causes)).toEqual(comparable(row.causes ?? []));
-  if (row.out) expect(stored(object)).toEqual(row.out);
+  if (row.out) expect(stored(object)).toEqual(stored(filled(kind, row.out as unknown as Stored)));
 });
 
 test("there are rows enough", () => {

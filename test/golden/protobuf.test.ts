@@ -36,16 +36,22 @@ describe.each(rows)("$apiVersion $kind, $name", (row) => {
   const shape = shapeFor(row);
   const bytes = Buffer.from(row.protobuf, "base64");
   const { object } = api.decode(shape, row.json);
+  /** As a body is read: what protobuf leaves out has its zero value. */
+  const read = (envelope: ReturnType<typeof decodeEnvelope>): JsonObject => {
+    const found = envelope.decode(shape);
+    api.fillZeros(shape, found);
+    return found;
+  };
 
   test("upstream's bytes are read", () => {
     const envelope = decodeEnvelope(bytes);
     expect(envelope).toMatchObject({ apiVersion: row.apiVersion, kind: row.kind });
-    expect(envelope.decode(shape)).toEqual(object);
+    expect(read(envelope)).toEqual(object);
   });
 
   test("what is written is the same", () => {
     const written = encodeEnvelope(row, shape, object);
     if (row.name === "full") expect(Buffer.from(written).toString("base64")).toBe(row.protobuf);
-    else expect(decodeEnvelope(written).decode(shape)).toEqual(object);
+    else expect(read(decodeEnvelope(written))).toEqual(object);
   });
 });

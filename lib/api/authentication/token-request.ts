@@ -26,7 +26,10 @@ export type BoundObjectReference = z.infer<typeof BoundObjectReference>;
 
 export const TokenRequestSpec = message("io.k8s.api.authentication.v1.TokenRequestSpec", () => ({
   audiences: required(1, list(string), "Who the token is for; the API server when empty.", { list: "atomic" }),
-  boundObjectRef: optional(3, BoundObjectReference, "The object with which the token ends."),
+  boundObjectRef: optional(3, BoundObjectReference, "The object with which the token ends.", {
+    printed: true,
+    keepsZero: true,
+  }),
   expirationSeconds: optional(4, int64, "How long the token is to hold; it may be less.", {
     default: 3600,
     keepsZero: true,
@@ -43,7 +46,7 @@ export type TokenRequestStatus = z.infer<typeof TokenRequestStatus>;
 export const TokenRequest = message("io.k8s.api.authentication.v1.TokenRequest", () => ({
   metadata: metadataField(),
   spec: required(2, TokenRequestSpec, "What is wanted."),
-  status: optional(3, TokenRequestStatus, "The token."),
+  status: optional(3, TokenRequestStatus, "The token.", { printed: true }),
 }));
 export type TokenRequest = z.infer<typeof TokenRequest>;
 

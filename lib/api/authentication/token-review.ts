@@ -11,7 +11,7 @@ export type TokenReviewSpec = z.infer<typeof TokenReviewSpec>;
 
 export const TokenReviewStatus = message("io.k8s.api.authentication.v1.TokenReviewStatus", () => ({
   authenticated: optional(1, boolean, "Whether the token is somebody's."),
-  user: optional(2, UserInfo, "Whose it is."),
+  user: optional(2, UserInfo, "Whose it is.", { printed: true }),
   error: optional(3, string, "Why it could not be checked, or is nobody's."),
   audiences: optional(4, list(string), "Those asked for whom it is for.", { list: "atomic" }),
 }));
@@ -20,7 +20,7 @@ export type TokenReviewStatus = z.infer<typeof TokenReviewStatus>;
 export const TokenReview = message("io.k8s.api.authentication.v1.TokenReview", () => ({
   metadata: metadataField(),
   spec: required(2, TokenReviewSpec, "The question."),
-  status: optional(3, TokenReviewStatus, "The answer."),
+  status: optional(3, TokenReviewStatus, "The answer.", { printed: true }),
 }));
 export type TokenReview = z.infer<typeof TokenReview>;
 

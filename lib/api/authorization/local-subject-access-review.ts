@@ -19,7 +19,7 @@ import {
 export const LocalSubjectAccessReview = message("io.k8s.api.authorization.v1.LocalSubjectAccessReview", () => ({
   metadata: metadataField(),
   spec: required(2, SubjectAccessReviewSpec, "The question; its namespace is that of the request."),
-  status: optional(3, SubjectAccessReviewStatus, "The answer."),
+  status: optional(3, SubjectAccessReviewStatus, "The answer.", { printed: true }),
 }));
 export type LocalSubjectAccessReview = z.infer<typeof LocalSubjectAccessReview>;
 

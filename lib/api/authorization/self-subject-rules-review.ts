@@ -45,7 +45,7 @@ export type SelfSubjectRulesReviewSpec = z.infer<typeof SelfSubjectRulesReviewSp
 export const SelfSubjectRulesReview = message(`${group}.SelfSubjectRulesReview`, () => ({
   metadata: metadataField(),
   spec: required(2, SelfSubjectRulesReviewSpec, "The question."),
-  status: optional(3, SubjectRulesReviewStatus, "The answer."),
+  status: optional(3, SubjectRulesReviewStatus, "The answer.", { printed: true }),
 }));
 export type SelfSubjectRulesReview = z.infer<typeof SelfSubjectRulesReview>;
 

@@ -29,7 +29,7 @@ export type SubjectAccessReviewSpec = z.infer<typeof SubjectAccessReviewSpec>;
 export const SubjectAccessReview = message("io.k8s.api.authorization.v1.SubjectAccessReview", () => ({
   metadata: metadataField(),
   spec: required(2, SubjectAccessReviewSpec, "The question."),
-  status: optional(3, SubjectAccessReviewStatus, "The answer."),
+  status: optional(3, SubjectAccessReviewStatus, "The answer.", { printed: true }),
 }));
 export type SubjectAccessReview = z.infer<typeof SubjectAccessReview>;
 

@@ -25,8 +25,8 @@ export type ScaleStatus = z.infer<typeof ScaleStatus>;
 
 export const Scale = message("io.k8s.api.autoscaling.v1.Scale", () => ({
   metadata: metadataField(),
-  spec: optional(2, ScaleSpec, "The wanted number."),
-  status: optional(3, ScaleStatus, "The observed number."),
+  spec: optional(2, ScaleSpec, "The wanted number.", { printed: true }),
+  status: optional(3, ScaleStatus, "The observed number.", { printed: true }),
 }));
 export type Scale = z.infer<typeof Scale>;
 

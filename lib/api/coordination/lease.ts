@@ -28,7 +28,7 @@ export type LeaseSpec = z.infer<typeof LeaseSpec>;
 
 export const Lease = message("io.k8s.api.coordination.v1.Lease", () => ({
   metadata: metadataField(),
-  spec: optional(2, LeaseSpec, "The wanted state of the lease."),
+  spec: optional(2, LeaseSpec, "The wanted state of the lease.", { printed: true }),
 }));
 export type Lease = z.infer<typeof Lease>;
 

@@ -26,7 +26,7 @@ export type EventSource = z.infer<typeof EventSource>;
 
 export const EventSeries = message("io.k8s.api.core.v1.EventSeries", () => ({
   count: optional(1, int32, "How often the event has happened in the series so far."),
-  lastObservedTime: optional(2, microTime, "When it last happened."),
+  lastObservedTime: optional(2, microTime, "When it last happened.", { printed: true }),
 }));
 export type EventSeries = z.infer<typeof EventSeries>;
 
@@ -35,19 +35,21 @@ export const Event = message("io.k8s.api.core.v1.Event", () => ({
   involvedObject: required(2, ObjectReference, "The object that the event is about."),
   reason: optional(3, string, "Why, as one word for programs."),
   message: optional(4, string, "What happened, as a sentence for people."),
-  source: optional(5, EventSource, "Who reported it."),
-  firstTimestamp: optional(6, time, "When it first happened."),
-  lastTimestamp: optional(7, time, "When it last happened."),
+  source: optional(5, EventSource, "Who reported it.", { printed: true }),
+  firstTimestamp: optional(6, time, "When it first happened.", { printed: true }),
+  lastTimestamp: optional(7, time, "When it last happened.", { printed: true }),
   count: optional(8, int32, "How often it has happened."),
   type: optional(9, string, "Normal or Warning."),
-  eventTime: optional(10, microTime, "When it first happened, to the microsecond."),
+  eventTime: optional(10, microTime, "When it first happened, to the microsecond.", { printed: true }),
   series: optional(11, EventSeries, "Data on repetitions; absent for a single event."),
   action: optional(12, string, "What was done or failed, as one word."),
   related: optional(13, ObjectReference, "A second object that the event concerns."),
   reportingComponent: optional(14, string, "The controller that reported it, such as `kubernetes.io/kubelet`.", {
-    keepsZero: true,
+    printed: true,
   }),
-  reportingInstance: optional(15, string, "Which instance of the controller reported it.", { keepsZero: true }),
+  reportingInstance: optional(15, string, "Which instance of the controller reported it.", {
+    printed: true,
+  }),
 }));
 export type Event = z.infer<typeof Event>;
 

@@ -25,7 +25,7 @@ export type NamespaceSpec = z.infer<typeof NamespaceSpec>;
 export const NamespaceCondition = message("io.k8s.api.core.v1.NamespaceCondition", () => ({
   type: required(1, string, "What the condition is about."),
   status: required(2, string, "True, False or Unknown."),
-  lastTransitionTime: optional(4, time, "When the status last changed."),
+  lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
   reason: optional(5, string, "Why, as one word for programs."),
   message: optional(6, string, "Why, as a sentence for people."),
 }));
@@ -43,8 +43,8 @@ export type NamespaceStatus = z.infer<typeof NamespaceStatus>;
 
 export const Namespace = message("io.k8s.api.core.v1.Namespace", () => ({
   metadata: metadataField(),
-  spec: optional(2, NamespaceSpec, "The wanted state of the namespace."),
-  status: optional(3, NamespaceStatus, "The observed state of the namespace."),
+  spec: optional(2, NamespaceSpec, "The wanted state of the namespace.", { printed: true }),
+  status: optional(3, NamespaceStatus, "The observed state of the namespace.", { printed: true }),
 }));
 export type Namespace = z.infer<typeof Namespace>;
 

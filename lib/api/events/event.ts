@@ -32,13 +32,13 @@ export const EventsEvent = message("io.k8s.api.events.v1.Event", () => ({
   reportingInstance: optional(5, string, "Which instance of the controller reported it."),
   action: optional(6, string, "What was done or failed, as one word."),
   reason: optional(7, string, "Why, as one word for programs."),
-  regarding: optional(8, ObjectReference, "The object that the event is about."),
+  regarding: optional(8, ObjectReference, "The object that the event is about.", { printed: true }),
   related: optional(9, ObjectReference, "A second object that the event concerns."),
   note: optional(10, string, "What happened, as a sentence for people."),
   type: optional(11, string, "Normal or Warning."),
-  deprecatedSource: optional(12, EventSource, "`source` of the core Event."),
-  deprecatedFirstTimestamp: optional(13, time, "`firstTimestamp` of the core Event."),
-  deprecatedLastTimestamp: optional(14, time, "`lastTimestamp` of the core Event."),
+  deprecatedSource: optional(12, EventSource, "`source` of the core Event.", { printed: true }),
+  deprecatedFirstTimestamp: optional(13, time, "`firstTimestamp` of the core Event.", { printed: true }),
+  deprecatedLastTimestamp: optional(14, time, "`lastTimestamp` of the core Event.", { printed: true }),
   deprecatedCount: optional(15, int32, "`count` of the core Event."),
 }));
 export type EventsEvent = z.infer<typeof EventsEvent>;

@@ -3,6 +3,7 @@ import type { Scalar } from "./field.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { type FieldShape, isLeftOut, type MessageShape, type Shape } from "./shape.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
+import { fillMessage, zero } from "./zeros.ts";
 
 /** What was sent, as the kind's type has it. */
 export interface Decoded {
@@ -52,49 +53,8 @@ function decodeMessage(shape: MessageShape, json: JsonObject, at: Place, unknown
     if (isLeftOut(field, decoded) || (!field.required && isEmptyCollection(field, decoded))) continue;
     object[key] = decoded;
   }
-  fillRequired(shape, object);
+  fillMessage(shape, object);
   return object;
-}
-
-/**
- * Gives the required fields of a message that are absent their zero values, as Go's structs have them: whatever reads
- * a decoded object may rely on its required lists, maps, texts, numbers and messages. Times have no zero value in JSON,
- * and what is a pointer upstream (`keepsZero`) stays absent.
- */
-function fillRequired(shape: MessageShape, object: JsonObject): void {
-  for (const [name, field] of requiredOf(shape)) {
-    if (object[name] !== undefined) continue;
-    const value = zero(field.shape);
-    if (value === undefined) continue;
-    if (field.shape.type === "message") fillRequired(field.shape, value as JsonObject);
-    object[name] = value;
-  }
-}
-
-const requiredFields = new WeakMap<MessageShape, [string, FieldShape][]>();
-
-function requiredOf(shape: MessageShape): [string, FieldShape][] {
-  let fields = requiredFields.get(shape);
-  if (!fields) {
-    fields = [...shape.fields].filter(([, { required, facts }]) => required && !facts.keepsZero);
-    requiredFields.set(shape, fields);
-  }
-  return fields;
-}
-
-/** Does in place for an object from elsewhere what `decode` does: zero values for required fields, at every depth. */
-export function fillZeros(shape: Shape, value: unknown): void {
-  if (value === undefined || value === null || shape.type === "scalar") return;
-  if (shape.type === "list") for (const item of value as unknown[]) fillZeros(shape.item, item);
-  else if (shape.type === "map") for (const item of Object.values(value as object)) fillZeros(shape.value, item);
-  else {
-    const object = value as JsonObject;
-    fillRequired(shape, object);
-    for (const name in object) {
-      const field = shape.fields.get(name);
-      if (field) fillZeros(field.shape, object[name]);
-    }
-  }
 }
 
 /** Go leaves out empty lists and maps; an empty message is a pointer there and stays. */
@@ -132,16 +92,6 @@ function decodeValue(shape: Shape, json: Json, at: Place, unknown: string[]): Js
     else object[key] = value;
   }
   return object;
-}
-
-/** Undefined: JSON has no zero value for it. */
-function zero(shape: Shape): Json | undefined {
-  if (shape.type === "list") return [];
-  if (shape.type !== "scalar") return {};
-  if (shape.scalar === "boolean") return false;
-  if (shape.scalar === "quantity") return "0";
-  if (shape.scalar === "time" || shape.scalar === "microTime" || shape.scalar === "raw") return undefined;
-  return ["int32", "int64", "double", "intOrString"].includes(shape.scalar) ? 0 : "";
 }
 
 function decodeScalar(scalar: Scalar, json: Json, at: Place): Json {

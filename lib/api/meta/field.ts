@@ -24,6 +24,12 @@ export interface FieldFacts {
    * elsewhere; a required message that stays absent where others are made empty by the decoder.
    */
   keepsZero?: true;
+  /**
+   * Printed also where it is empty, though a client may leave it out: a struct upstream, or a field without `omitempty`.
+   * Messages, texts and numbers get their zero value with the defaults; times, lists, maps and what `keepsZero` are
+   * absent in memory and null in JSON.
+   */
+  printed?: true;
   /** The allowed values, where the API fixes them; of a list its items'. */
   values?: readonly string[];
   /** Its feature gate is off upstream: a client may send the field, and it is dropped. */

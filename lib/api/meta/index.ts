@@ -5,7 +5,7 @@
 export type * from "./access.ts";
 export * from "./check.ts";
 export * from "./columns.ts";
-export { applyDefaults, type Decoded, decode, fillZeros } from "./decode.ts";
+export { applyDefaults, type Decoded, decode } from "./decode.ts";
 export * from "./field.ts";
 export * from "./field-error.ts";
 export * from "./ip.ts";
@@ -19,3 +19,4 @@ export * from "./selector-text.ts";
 export * from "./shape.ts";
 export * from "./time.ts";
 export * from "./validate-meta.ts";
+export { fillZeros, withNulls, withoutNulls } from "./zeros.ts";

@@ -34,8 +34,8 @@ export type ServiceCIDRStatus = z.infer<typeof ServiceCIDRStatus>;
 
 export const ServiceCIDR = message("io.k8s.api.networking.v1.ServiceCIDR", () => ({
   metadata: metadataField(),
-  spec: optional(2, ServiceCIDRSpec, "The wanted state of the blocks."),
-  status: optional(3, ServiceCIDRStatus, "The observed state of the blocks."),
+  spec: optional(2, ServiceCIDRSpec, "The wanted state of the blocks.", { printed: true }),
+  status: optional(3, ServiceCIDRStatus, "The observed state of the blocks.", { printed: true }),
 }));
 export type ServiceCIDR = z.infer<typeof ServiceCIDR>;
 

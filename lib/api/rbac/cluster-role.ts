@@ -24,7 +24,7 @@ export type AggregationRule = z.infer<typeof AggregationRule>;
 
 export const ClusterRole = message("io.k8s.api.rbac.v1.ClusterRole", () => ({
   metadata: metadataField(),
-  rules: optional(2, list(PolicyRule), "What the role allows.", { list: "atomic" }),
+  rules: optional(2, list(PolicyRule), "What the role allows.", { printed: true, list: "atomic" }),
   aggregationRule: optional(3, AggregationRule, "Gathers the rules of other cluster roles into this one's."),
 }));
 export type ClusterRole = z.infer<typeof ClusterRole>;

@@ -6,7 +6,7 @@ import { rbacGroup } from "./subject.ts";
 
 export const Role = message("io.k8s.api.rbac.v1.Role", () => ({
   metadata: metadataField(),
-  rules: optional(2, list(PolicyRule), "What the role allows in its namespace.", { list: "atomic" }),
+  rules: optional(2, list(PolicyRule), "What the role allows in its namespace.", { printed: true, list: "atomic" }),
 }));
 export type Role = z.infer<typeof Role>;
 

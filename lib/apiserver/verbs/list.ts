@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "#api/meta";
+import { type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
 import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
 import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
@@ -267,7 +267,11 @@ export function listAnswer(
     const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
     return printed(200, format, { ...type, metadata, items });
   }
-  return printed(200, format, { ...listKind(kind), metadata, items: objects });
+  return printed(200, format, {
+    ...listKind(kind),
+    metadata,
+    items: objects.map((object) => withNulls(messageShapeOf(kind.schema), object)),
+  });
 }
 
 /** A list made of stored bytes. */

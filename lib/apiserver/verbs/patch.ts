@@ -32,7 +32,7 @@ import {
   typeMeta,
 } from "#wire";
 import { objectAnswer } from "../answer.ts";
-import { typed } from "../objects.ts";
+import { typed, worded } from "../objects.ts";
 import { type WriteOptions, writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Call, kindOf, replaceWarnings } from "../server.ts";
@@ -58,7 +58,8 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
   const strict = validation === "Ignore" ? [] : strictErrors(type, text, patch);
   const fractions = fractionsIn(type, text, patch);
   return (kind, current) => {
-    const before = typed(kind, current) as unknown as JsonObject;
+    // Upstream's strategic merge works on the object, the other patches on its text.
+    const before = (type === patchTypes.strategic ? typed : worded)(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
     const refuse = refusal(type === patchTypes.strategic ? goText(patch) : stringifyJson(after));
     // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.

@@ -35,7 +35,7 @@ export const DeploymentSpec = message("io.k8s.api.apps.v1.DeploymentSpec", () =>
   replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
   selector: required(2, LabelSelector, "Which pods belong to the deployment; for good.", { keepsZero: true }),
   template: required(3, PodTemplateSpec, "What the pods are made from."),
-  strategy: optional(4, DeploymentStrategy, "How old pods are replaced.", { retainKeys: true }),
+  strategy: optional(4, DeploymentStrategy, "How old pods are replaced.", { printed: true, retainKeys: true }),
   minReadySeconds: optional(5, int32, "How long a pod must be ready to count as available."),
   revisionHistoryLimit: optional(6, int32, "How many old ReplicaSets are kept for a rollback.", {
     default: 10,
@@ -54,8 +54,8 @@ export const DeploymentCondition = message("io.k8s.api.apps.v1.DeploymentConditi
   status: required(2, string, "True, False or Unknown."),
   reason: optional(4, string, "Why, as one word for programs."),
   message: optional(5, string, "Why, as a sentence for people."),
-  lastUpdateTime: optional(6, time, "When the condition was last written."),
-  lastTransitionTime: optional(7, time, "When the status last changed."),
+  lastUpdateTime: optional(6, time, "When the condition was last written.", { printed: true }),
+  lastTransitionTime: optional(7, time, "When the status last changed.", { printed: true }),
 }));
 export type DeploymentCondition = z.infer<typeof DeploymentCondition>;
 
@@ -78,7 +78,7 @@ export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
 
 export const Deployment = message("io.k8s.api.apps.v1.Deployment", () => ({
   metadata: metadataField(),
-  spec: optional(2, DeploymentSpec, "The wanted state of the deployment."),
-  status: optional(3, DeploymentStatus, "The observed state of the deployment."),
+  spec: optional(2, DeploymentSpec, "The wanted state of the deployment.", { printed: true }),
+  status: optional(3, DeploymentStatus, "The observed state of the deployment.", { printed: true }),
 }));
 export type Deployment = z.infer<typeof Deployment>;

@@ -16,7 +16,7 @@ import {
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
   replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
   selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good.", { keepsZero: true }),
-  template: optional(3, PodTemplateSpec, "What the pods are made from."),
+  template: optional(3, PodTemplateSpec, "What the pods are made from.", { printed: true }),
   minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
 }));
 export type ReplicaSetSpec = z.infer<typeof ReplicaSetSpec>;
@@ -24,7 +24,7 @@ export type ReplicaSetSpec = z.infer<typeof ReplicaSetSpec>;
 export const ReplicaSetCondition = message("io.k8s.api.apps.v1.ReplicaSetCondition", () => ({
   type: required(1, string, "What the condition is about: ReplicaFailure."),
   status: required(2, string, "True, False or Unknown."),
-  lastTransitionTime: optional(3, time, "When the status last changed."),
+  lastTransitionTime: optional(3, time, "When the status last changed.", { printed: true }),
   reason: optional(4, string, "Why, as one word for programs."),
   message: optional(5, string, "Why, as a sentence for people."),
 }));
@@ -47,7 +47,7 @@ export type ReplicaSetStatus = z.infer<typeof ReplicaSetStatus>;
 
 export const ReplicaSet = message("io.k8s.api.apps.v1.ReplicaSet", () => ({
   metadata: metadataField(),
-  spec: optional(2, ReplicaSetSpec, "The wanted state of the ReplicaSet."),
-  status: optional(3, ReplicaSetStatus, "The observed state of the ReplicaSet."),
+  spec: optional(2, ReplicaSetSpec, "The wanted state of the ReplicaSet.", { printed: true }),
+  status: optional(3, ReplicaSetStatus, "The observed state of the ReplicaSet.", { printed: true }),
 }));
 export type ReplicaSet = z.infer<typeof ReplicaSet>;

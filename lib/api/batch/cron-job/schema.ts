@@ -16,8 +16,8 @@ import {
 import { JobSpec } from "../job/schema.ts";
 
 export const JobTemplateSpec = message("io.k8s.api.batch.v1.JobTemplateSpec", () => ({
-  metadata: optional(1, ObjectMeta, "Metadata of the jobs."),
-  spec: optional(2, JobSpec, "The wanted state of the jobs."),
+  metadata: optional(1, ObjectMeta, "Metadata of the jobs.", { printed: true }),
+  spec: optional(2, JobSpec, "The wanted state of the jobs.", { printed: true }),
 }));
 export type JobTemplateSpec = z.infer<typeof JobTemplateSpec>;
 
@@ -50,7 +50,7 @@ export type CronJobStatus = z.infer<typeof CronJobStatus>;
 
 export const CronJob = message("io.k8s.api.batch.v1.CronJob", () => ({
   metadata: metadataField(),
-  spec: optional(2, CronJobSpec, "The wanted state of the cron job."),
-  status: optional(3, CronJobStatus, "The observed state of the cron job."),
+  spec: optional(2, CronJobSpec, "The wanted state of the cron job.", { printed: true }),
+  status: optional(3, CronJobStatus, "The observed state of the cron job.", { printed: true }),
 }));
 export type CronJob = z.infer<typeof CronJob>;

@@ -108,8 +108,8 @@ export type JobSpec = z.infer<typeof JobSpec>;
 export const JobCondition = message("io.k8s.api.batch.v1.JobCondition", () => ({
   type: required(1, string, "Complete, Failed, Suspended, FailureTarget or SuccessCriteriaMet."),
   status: required(2, string, "True, False or Unknown."),
-  lastProbeTime: optional(3, time, "When the condition was last looked at."),
-  lastTransitionTime: optional(4, time, "When the status last changed."),
+  lastProbeTime: optional(3, time, "When the condition was last looked at.", { printed: true }),
+  lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
   reason: optional(5, string, "Why, as one word for programs."),
   message: optional(6, string, "Why, as a sentence for people."),
 }));
@@ -138,7 +138,7 @@ export type JobStatus = z.infer<typeof JobStatus>;
 
 export const Job = message("io.k8s.api.batch.v1.Job", () => ({
   metadata: metadataField(),
-  spec: optional(2, JobSpec, "The wanted state of the job."),
-  status: optional(3, JobStatus, "The observed state of the job."),
+  spec: optional(2, JobSpec, "The wanted state of the job.", { printed: true }),
+  status: optional(3, JobStatus, "The observed state of the job.", { printed: true }),
 }));
 export type Job = z.infer<typeof Job>;

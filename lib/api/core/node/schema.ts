@@ -56,8 +56,8 @@ export type NodeSpec = z.infer<typeof NodeSpec>;
 export const NodeCondition = message("io.k8s.api.core.v1.NodeCondition", () => ({
   type: required(1, string, "What the condition is about, such as Ready or MemoryPressure."),
   status: required(2, string, "True, False or Unknown."),
-  lastHeartbeatTime: optional(3, time, "When the condition was last reported."),
-  lastTransitionTime: optional(4, time, "When the status last changed."),
+  lastHeartbeatTime: optional(3, time, "When the condition was last reported.", { printed: true }),
+  lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
   reason: optional(5, string, "Why, as one word for programs."),
   message: optional(6, string, "Why, as a sentence for people."),
 }));
@@ -75,7 +75,7 @@ export const DaemonEndpoint = message("io.k8s.api.core.v1.DaemonEndpoint", () =>
 export type DaemonEndpoint = z.infer<typeof DaemonEndpoint>;
 
 export const NodeDaemonEndpoints = message("io.k8s.api.core.v1.NodeDaemonEndpoints", () => ({
-  kubeletEndpoint: optional(1, DaemonEndpoint, "Where the kubelet answers."),
+  kubeletEndpoint: optional(1, DaemonEndpoint, "Where the kubelet answers.", { printed: true }),
 }));
 export type NodeDaemonEndpoints = z.infer<typeof NodeDaemonEndpoints>;
 
@@ -103,7 +103,7 @@ export const NodeSystemInfo = message("io.k8s.api.core.v1.NodeSystemInfo", () =>
 export type NodeSystemInfo = z.infer<typeof NodeSystemInfo>;
 
 export const ContainerImage = message("io.k8s.api.core.v1.ContainerImage", () => ({
-  names: optional(1, list(string), "Names under which the image is known.", { list: "atomic" }),
+  names: optional(1, list(string), "Names under which the image is known.", { printed: true, list: "atomic" }),
   sizeBytes: optional(2, int64, "Size of the image in bytes."),
 }));
 export type ContainerImage = z.infer<typeof ContainerImage>;
@@ -131,7 +131,7 @@ export const NodeRuntimeHandlerFeatures = message("io.k8s.api.core.v1.NodeRuntim
 export type NodeRuntimeHandlerFeatures = z.infer<typeof NodeRuntimeHandlerFeatures>;
 
 export const NodeRuntimeHandler = message("io.k8s.api.core.v1.NodeRuntimeHandler", () => ({
-  name: optional(1, string, "Name of the handler; empty for the default one.", { keepsZero: true }),
+  name: optional(1, string, "Name of the handler; empty for the default one.", { printed: true }),
   features: optional(2, NodeRuntimeHandlerFeatures, "What the handler can do."),
 }));
 export type NodeRuntimeHandler = z.infer<typeof NodeRuntimeHandler>;
@@ -160,8 +160,8 @@ export const NodeStatus = message("io.k8s.api.core.v1.NodeStatus", () => ({
     keys: ["type"],
     mergeKey: "type",
   }),
-  daemonEndpoints: optional(6, NodeDaemonEndpoints, "Ports of programs on the node."),
-  nodeInfo: optional(7, NodeSystemInfo, "Facts about the machine."),
+  daemonEndpoints: optional(6, NodeDaemonEndpoints, "Ports of programs on the node.", { printed: true }),
+  nodeInfo: optional(7, NodeSystemInfo, "Facts about the machine.", { printed: true }),
   images: optional(8, list(ContainerImage), "Images that are on the node.", { list: "atomic" }),
   volumesInUse: optional(9, list(string), "Attachable volumes that pods on the node use.", { list: "atomic" }),
   volumesAttached: optional(10, list(AttachedVolume), "Volumes that are attached to the node.", { list: "atomic" }),
@@ -174,7 +174,7 @@ export type NodeStatus = z.infer<typeof NodeStatus>;
 
 export const Node = message("io.k8s.api.core.v1.Node", () => ({
   metadata: metadataField(),
-  spec: optional(2, NodeSpec, "The wanted state of the node."),
-  status: optional(3, NodeStatus, "The observed state of the node."),
+  spec: optional(2, NodeSpec, "The wanted state of the node.", { printed: true }),
+  status: optional(3, NodeStatus, "The observed state of the node.", { printed: true }),
 }));
 export type Node = z.infer<typeof Node>;

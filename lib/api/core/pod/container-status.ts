@@ -22,7 +22,7 @@ export const ContainerStateWaiting = message("io.k8s.api.core.v1.ContainerStateW
 export type ContainerStateWaiting = z.infer<typeof ContainerStateWaiting>;
 
 export const ContainerStateRunning = message("io.k8s.api.core.v1.ContainerStateRunning", () => ({
-  startedAt: optional(1, time, "When the container was started."),
+  startedAt: optional(1, time, "When the container was started.", { printed: true }),
 }));
 export type ContainerStateRunning = z.infer<typeof ContainerStateRunning>;
 
@@ -31,8 +31,8 @@ export const ContainerStateTerminated = message("io.k8s.api.core.v1.ContainerSta
   signal: optional(2, int32, "The signal that ended it."),
   reason: optional(3, string, "Why, as one word for programs."),
   message: optional(4, string, "Why, as a sentence for people."),
-  startedAt: optional(5, time, "When it was started."),
-  finishedAt: optional(6, time, "When it ended."),
+  startedAt: optional(5, time, "When it was started.", { printed: true }),
+  finishedAt: optional(6, time, "When it ended.", { printed: true }),
   containerID: optional(7, string, "The runtime's id of the container."),
 }));
 export type ContainerStateTerminated = z.infer<typeof ContainerStateTerminated>;
@@ -90,8 +90,8 @@ export type ResourceStatus = z.infer<typeof ResourceStatus>;
 
 export const ContainerStatus = message("io.k8s.api.core.v1.ContainerStatus", () => ({
   name: required(1, string, "Name of the container."),
-  state: optional(2, ContainerState, "What the container is doing."),
-  lastState: optional(3, ContainerState, "How it ended before."),
+  state: optional(2, ContainerState, "What the container is doing.", { printed: true }),
+  lastState: optional(3, ContainerState, "How it ended before.", { printed: true }),
   ready: required(4, boolean, "Whether it is ready."),
   restartCount: required(5, int32, "How often it was started again."),
   image: required(6, string, "The image that it runs."),

@@ -63,7 +63,7 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
     mergeKey: "containerPort",
   }),
   env: optional(7, list(EnvVar), "Environment variables.", { list: "map", keys: ["name"], mergeKey: "name" }),
-  resources: optional(8, ResourceRequirements, "What the container asks for and may use."),
+  resources: optional(8, ResourceRequirements, "What the container asks for and may use.", { printed: true }),
   volumeMounts: optional(9, list(VolumeMount), "Volumes in the container's file system.", {
     list: "map",
     keys: ["mountPath"],

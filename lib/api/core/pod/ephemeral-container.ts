@@ -40,6 +40,7 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
     proto: ephemeralContainerPlace,
   }),
   resources: optional(8, ResourceRequirements, "What the container asks for and may use.", {
+    printed: true,
     proto: ephemeralContainerPlace,
   }),
   volumeMounts: optional(9, list(VolumeMount), "Volumes in the container's file system.", {

@@ -80,7 +80,7 @@ export const VolumeProjection = message("io.k8s.api.core.v1.VolumeProjection", (
 export type VolumeProjection = z.infer<typeof VolumeProjection>;
 
 export const ProjectedVolumeSource = message("io.k8s.api.core.v1.ProjectedVolumeSource", () => ({
-  sources: optional(1, list(VolumeProjection), "What the folder is made from.", { list: "atomic" }),
+  sources: optional(1, list(VolumeProjection), "What the folder is made from.", { printed: true, list: "atomic" }),
   defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", {
     default: 420,
     keepsZero: true,

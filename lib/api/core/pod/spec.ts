@@ -180,14 +180,14 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
 export type PodSpec = z.infer<typeof PodSpec>;
 
 export const PodTemplateSpec = message("io.k8s.api.core.v1.PodTemplateSpec", () => ({
-  metadata: optional(1, ObjectMeta, "Metadata of the pods."),
-  spec: optional(2, PodSpec, "The wanted state of the pods."),
+  metadata: optional(1, ObjectMeta, "Metadata of the pods.", { printed: true }),
+  spec: optional(2, PodSpec, "The wanted state of the pods.", { printed: true }),
 }));
 export type PodTemplateSpec = z.infer<typeof PodTemplateSpec>;
 
 export const Pod = message("io.k8s.api.core.v1.Pod", () => ({
   metadata: metadataField(),
-  spec: optional(2, PodSpec, "The wanted state of the pod."),
-  status: optional(3, PodStatus, "The observed state of the pod."),
+  spec: optional(2, PodSpec, "The wanted state of the pod.", { printed: true }),
+  status: optional(3, PodStatus, "The observed state of the pod.", { printed: true }),
 }));
 export type Pod = z.infer<typeof Pod>;

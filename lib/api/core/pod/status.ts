@@ -6,8 +6,8 @@ import { ResourceRequirements } from "./resources.ts";
 export const PodCondition = message("io.k8s.api.core.v1.PodCondition", () => ({
   type: required(1, string, "What the condition is about, such as PodScheduled, Initialized or Ready."),
   status: required(2, string, "True, False or Unknown."),
-  lastProbeTime: optional(3, time, "When it was last looked at."),
-  lastTransitionTime: optional(4, time, "When the status last changed."),
+  lastProbeTime: optional(3, time, "When it was last looked at.", { printed: true }),
+  lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
   reason: optional(5, string, "Why, as one word for programs."),
   message: optional(6, string, "Why, as a sentence for people."),
   observedGeneration: optional(7, int64, "The generation that the condition was set for."),
@@ -75,7 +75,7 @@ export const PodVolumeHealth = message("io.k8s.api.core.v1.PodVolumeHealth", () 
     keys: ["status", "reason"],
     mergeKey: "status",
   }),
-  lastTransitionTime: optional(3, time, "When that last changed."),
+  lastTransitionTime: optional(3, time, "When that last changed.", { printed: true }),
 }));
 export type PodVolumeHealth = z.infer<typeof PodVolumeHealth>;
 

@@ -135,7 +135,7 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
     "How it is used: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod.",
     { list: "atomic", values: ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] },
   ),
-  resources: optional(2, VolumeResourceRequirements, "How large it must be."),
+  resources: optional(2, VolumeResourceRequirements, "How large it must be.", { printed: true }),
   volumeName: optional(3, string, "The volume that it is bound to."),
   selector: optional(4, LabelSelector, "Volumes that come into question."),
   storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one.", {
@@ -155,7 +155,7 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
 export type PersistentVolumeClaimSpec = z.infer<typeof PersistentVolumeClaimSpec>;
 
 export const PersistentVolumeClaimTemplate = message("io.k8s.api.core.v1.PersistentVolumeClaimTemplate", () => ({
-  metadata: optional(1, ObjectMeta, "Labels and annotations of the claim."),
+  metadata: optional(1, ObjectMeta, "Labels and annotations of the claim.", { printed: true }),
   spec: required(2, PersistentVolumeClaimSpec, "The wanted state of the claim."),
 }));
 export type PersistentVolumeClaimTemplate = z.infer<typeof PersistentVolumeClaimTemplate>;

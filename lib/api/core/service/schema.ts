@@ -128,7 +128,7 @@ export const LoadBalancerStatus = message("io.k8s.api.core.v1.LoadBalancerStatus
 export type LoadBalancerStatus = z.infer<typeof LoadBalancerStatus>;
 
 export const ServiceStatus = message("io.k8s.api.core.v1.ServiceStatus", () => ({
-  loadBalancer: optional(1, LoadBalancerStatus, "State of the load balancer."),
+  loadBalancer: optional(1, LoadBalancerStatus, "State of the load balancer.", { printed: true }),
   conditions: optional(2, list(Condition), "What is known of the service.", {
     list: "map",
     keys: ["type"],
@@ -139,7 +139,7 @@ export type ServiceStatus = z.infer<typeof ServiceStatus>;
 
 export const Service = message("io.k8s.api.core.v1.Service", () => ({
   metadata: metadataField(),
-  spec: optional(2, ServiceSpec, "The wanted state of the service."),
-  status: optional(3, ServiceStatus, "The observed state of the service."),
+  spec: optional(2, ServiceSpec, "The wanted state of the service.", { printed: true }),
+  status: optional(3, ServiceStatus, "The observed state of the service.", { printed: true }),
 }));
 export type Service = z.infer<typeof Service>;

@@ -29,7 +29,7 @@ export type EndpointHints = z.infer<typeof EndpointHints>;
 
 export const Endpoint = message("io.k8s.api.discovery.v1.Endpoint", () => ({
   addresses: required(1, list(string), "Addresses of the endpoint; clients use the first.", { list: "set" }),
-  conditions: optional(2, EndpointConditions, "State of the endpoint."),
+  conditions: optional(2, EndpointConditions, "State of the endpoint.", { printed: true }),
   hostname: optional(3, string, "The host name of the endpoint, for its DNS record.", { keepsZero: true }),
   targetRef: optional(4, ObjectReference, "The object behind the endpoint, mostly a pod."),
   deprecatedTopology: optional(5, map(string), "No longer written."),
@@ -57,8 +57,11 @@ export type EndpointSlicePort = z.infer<typeof EndpointSlicePort>;
 
 export const EndpointSlice = message("io.k8s.api.discovery.v1.EndpointSlice", () => ({
   metadata: metadataField(),
-  endpoints: optional(2, list(Endpoint), "The endpoints, at most 1000.", { list: "atomic" }),
-  ports: optional(3, list(EndpointSlicePort), "Ports that all endpoints offer, at most 20000.", { list: "atomic" }),
+  endpoints: optional(2, list(Endpoint), "The endpoints, at most 1000.", { printed: true, list: "atomic" }),
+  ports: optional(3, list(EndpointSlicePort), "Ports that all endpoints offer, at most 20000.", {
+    printed: true,
+    list: "atomic",
+  }),
   addressType: required(4, string, "IPv4, IPv6 or FQDN; for good.", { values: ["FQDN", "IPv4", "IPv6"] }),
 }));
 export type EndpointSlice = z.infer<typeof EndpointSlice>;
