@@ -94,7 +94,11 @@ export async function readBody(
       reject(tooLarge());
     };
     const gone = () => reject(new Error("the client has gone before the end of its request's body"));
-    incoming.on("data", take).once("end", resolve).once("error", reject).once("close", gone);
+    const done = () => {
+      incoming.off("close", gone);
+      resolve();
+    };
+    incoming.on("data", take).once("end", done).once("error", reject).once("close", gone);
     if (incoming.destroyed) gone();
   });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
