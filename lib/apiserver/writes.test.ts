@@ -166,89 +166,6 @@ test("status and spec are written apart, both ways", async () => {
   await ask("DELETE", path);
 });
 
-test("a dry run answers as the write would and keeps nothing", async () => {
-  const made = await ask("POST", `${maps}?dryRun=All`, { metadata: { name: "dry" } });
-  expect([made.status, made.json.metadata.uid]).toEqual([201, expect.any(String)]);
-  expect(made.json.metadata.resourceVersion).toBeUndefined();
-  expect((await ask("GET", `${maps}/dry`)).status).toBe(404);
-  const there = await ask("POST", maps, { metadata: { name: "dry" }, data: { x: "1" } });
-  expect((await ask("POST", `${maps}?dryRun=All`, { metadata: { name: "dry" } })).json.reason).toBe("AlreadyExists");
-  const put = await ask("PUT", `${maps}/dry?dryRun=All`, { ...there.json, data: { x: "2" } });
-  expect([put.status, put.json.data]).toEqual([200, { x: "2" }]);
-  const patched = await ask("PATCH", `${maps}/dry?dryRun=All`, { data: { x: "3" } }, merge);
-  expect(patched.json.data).toEqual({ x: "3" });
-  expect((await ask("GET", `${maps}/dry`)).json).toEqual(there.json);
-  expect((await ask("PUT", `${leases}/dry?dryRun=All`, { metadata: { name: "dry" } })).status).toBe(201);
-  expect((await ask("GET", `${leases}/dry`)).status).toBe(404);
-  const wrong = await ask("POST", `${maps}?dryRun=Most`, { metadata: { name: "x" } });
-  expect(wrong.json.message).toBe(
-    'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Most"]: supported values: "All"',
-  );
-});
-
-// Seen on v1.37.2: an empty value is no "All", and a list is refused for one wrong item (ValidateDryRun).
-test.each([
-  ["dryRun=", '[""]'],
-  ["dryRun=All&dryRun=", '["All",""]'],
-])("a write with ?%s is refused and keeps nothing", async (query, shown) => {
-  const path = `${maps}/empty`;
-  const expected = (kind: string) =>
-    `${kind}.meta.k8s.io "" is invalid: dryRun: Unsupported value: ${shown}: supported values: "All"`;
-  const made = await ask("POST", `${maps}?${query}`, { metadata: { name: "empty" } });
-  expect([made.status, made.json.message]).toEqual([422, expected("CreateOptions")]);
-  expect((await ask("GET", path)).status).toBe(404);
-  await ask("POST", maps, { metadata: { name: "empty" } });
-  const put = await ask("PUT", `${path}?${query}`, { metadata: { name: "empty" }, data: { x: "1" } });
-  expect([put.status, put.json.message]).toEqual([422, expected("UpdateOptions")]);
-  const patched = await ask("PATCH", `${path}?${query}`, { data: { x: "1" } }, merge);
-  expect([patched.status, patched.json.message]).toEqual([422, expected("PatchOptions")]);
-  const removed = await ask("DELETE", `${path}?${query}`);
-  expect([removed.status, removed.json.message]).toEqual([422, expected("DeleteOptions")]);
-  const { json } = await ask("GET", path);
-  expect([json.data, json.metadata.deletionTimestamp]).toEqual([undefined, undefined]);
-  await ask("DELETE", path);
-});
-
-// Follows ValidateCreateOptions, ValidatePatchOptions and the conversion of URL values of v1.37.2.
-test("every option of a write is checked", async () => {
-  const refusal = async (method: string, query: string) => {
-    const body = { metadata: { name: "x" } };
-    const { status, json } = await ask(method, `${maps}${method === "POST" ? "" : "/x"}?${query}`, body, merge);
-    return [status, json.message];
-  };
-  expect((await ask("POST", `${maps}?fieldValidation=Some`, {})).json.message).toBe(
-    'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Some": supported values: "", "Ignore", "Strict", "Warn"',
-  );
-  expect(await refusal("PATCH", "force=true")).toEqual([
-    422,
-    'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
-  ]);
-  expect((await ask("DELETE", `${maps}/x?gracePeriodSeconds=abc`)).json).toMatchObject({
-    code: 400,
-    message: 'strconv.ParseInt: parsing "abc": invalid syntax',
-  });
-  expect((await ask("DELETE", `${maps}/x?gracePeriodSeconds=99999999999999999999`)).json.message).toBe(
-    'strconv.ParseInt: parsing "99999999999999999999": value out of range',
-  );
-});
-
-test("a dry run of scale, status, binding and services keeps nothing", async () => {
-  await ask("POST", deployments, deployment("d"));
-  const scaled = await ask("PATCH", `${deployments}/d/scale?dryRun=All`, { spec: { replicas: 5 } }, merge);
-  expect(scaled.json).toMatchObject({ kind: "Scale", apiVersion: "autoscaling/v1", spec: { replicas: 5 } });
-  await ask("PATCH", `${deployments}/d/status?dryRun=All`, { status: { collisionCount: 5 } }, merge);
-  const after = (await ask("GET", `${deployments}/d`)).json;
-  expect([after.spec.replicas, after.status?.collisionCount]).toEqual([0, undefined]);
-  const services = "/api/v1/namespaces/default/services";
-  const service = { metadata: { name: "dry" }, spec: { type: "NodePort", ports: [{ port: 80 }] } };
-  const made = await ask("POST", `${services}?dryRun=All`, service);
-  expect(made.status).toBe(201);
-  expect((await ask("GET", `${services}/dry`)).status).toBe(404);
-  const address = `/apis/networking.k8s.io/v1/ipaddresses/${made.json.spec.clusterIP}`;
-  expect((await ask("GET", address)).status).toBe(404);
-  await ask("DELETE", `${deployments}/d`);
-});
-
 test("scale takes a PUT without a Content-Type, and conflicts on a stale revision", async () => {
   await ask("POST", deployments, deployment("scaled"));
   const path = `${deployments}/scaled/scale`;
@@ -264,82 +181,6 @@ test("scale takes a PUT without a Content-Type, and conflicts on a stale revisio
   expect((await ask("GET", `${deployments}/scaled`)).json.metadata.generation).toBe(2);
   expect((await ask("PATCH", path, { spec: { replicas: -1 } }, merge)).json.code).toBe(422);
   await ask("DELETE", `${deployments}/scaled`);
-});
-
-test("unknown and duplicate members are refused, warned of or passed over, as the client says", async () => {
-  const body = '{"metadata":{"name":"f","zzz":1},"data":{"a":"1"},"data":{"a":"2"},"yyy":{}}';
-  const strict = await ask("POST", `${maps}?fieldValidation=Strict`, body);
-  expect(strict.json).toMatchObject({
-    code: 400,
-    message:
-      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "metadata.zzz", duplicate field "data", unknown field "yyy"',
-  });
-  const warned = await ask("POST", `${maps}?fieldValidation=Warn&dryRun=All`, body);
-  expect([warned.status, warned.headers["warning"]]).toEqual([
-    201,
-    [
-      '299 - "unknown field \\"metadata.zzz\\""',
-      '299 - "duplicate field \\"data\\""',
-      '299 - "unknown field \\"yyy\\""',
-    ],
-  ]);
-  const ignored = await ask("POST", `${maps}?fieldValidation=Ignore&dryRun=All`, body);
-  expect([ignored.status, ignored.headers["warning"], ignored.json.data]).toEqual([201, undefined, { a: "2" }]);
-});
-
-test("a JSON patch whose test fails is 422 in upstream's words", async () => {
-  await ask("POST", maps, { metadata: { name: "jp" }, data: { x: "1" } });
-  const operations = [{ op: "test", path: "/data/x", value: "2" }];
-  const failed = await ask("PATCH", `${maps}/jp`, operations, { "content-type": "application/json-patch+json" });
-  expect(failed.json).toEqual({
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Failure",
-    message: "the server rejected our request due to an error in our request",
-    reason: "Invalid",
-    details: {},
-    code: 422,
-  });
-});
-
-test("what a strict decoder says of a JSON patch is a warning, or refuses it", async () => {
-  await ask("POST", maps, { metadata: { name: "members" }, data: { x: "1" } });
-  const operations = [{ op: "add", path: "/data/y", value: "2", extra: true }];
-  const json = { "content-type": "application/json-patch+json" };
-  // As v1.37.2 answers (apiserver's patch.go, applyPatchToCurrentObject).
-  const warned = await ask("PATCH", `${maps}/members`, operations, json);
-  expect([warned.status, warned.headers["warning"]]).toEqual([
-    200,
-    ['299 - "json patch unknown field \\"[0].extra\\""'],
-  ]);
-  const { json: refused } = await ask("PATCH", `${maps}/members?fieldValidation=Strict`, operations, json);
-  expect([refused.code, refused.reason, refused.details.causes.length]).toEqual([422, "Invalid", 1]);
-  expect(refused.message).toMatch(
-    /^ "" is invalid: patch: Invalid value: "\{.*\}": strict decoding error: json patch unknown field "\[0\]\.extra"$/,
-  );
-  expect(refused.details.causes[0]).toMatchObject({ reason: "FieldValueInvalid", field: "patch" });
-  const ignored = await ask("PATCH", `${maps}/members?fieldValidation=Ignore`, operations, json);
-  expect([ignored.status, ignored.headers["warning"]]).toEqual([200, undefined]);
-});
-
-// As v1.37.2 answers: a strategic merge goes by the value, the others by how it is written.
-test("a number with a fraction is no integer in a patch either", async () => {
-  await ask("POST", deployments, deployment("fractions"));
-  const json = { "content-type": "application/json-patch+json" };
-  const strategic = { "content-type": "application/strategic-merge-patch+json" };
-  const answer = async (patch: string, type: Record<string, string>) => {
-    const { status, json: body } = await ask("PATCH", `${deployments}/fractions?dryRun=All`, patch, type);
-    return status === 200
-      ? body.spec.replicas
-      : [status, /number \S+ into \S+ struct field (\S+)/.exec(body.message)?.[1]];
-  };
-  const refused = [422, "DeploymentSpec.spec.replicas"];
-  expect(await answer('{"spec":{"replicas":3.0}}', merge)).toEqual(refused);
-  expect(await answer('[{"op":"replace","path":"/spec/replicas","value":3.0}]', json)).toEqual(refused);
-  expect(await answer('[{"op":"add","path":"/spec","value":{"replicas":1e3}}]', json)).toEqual(refused);
-  expect(await answer('{"spec":{"replicas":3.0}}', strategic)).toBe(3);
-  expect(await answer('{"spec":{"replicas":3}}', merge)).toBe(3);
 });
 
 test("a create in protobuf", async () => {
@@ -394,33 +235,6 @@ test("a pod's resources change through pods/resize, read and patched there", asy
   expect(verbs["pods/resize"]).toEqual(["get", "patch", "update"]);
   expect(verbs["pods/ephemeralcontainers"]).toEqual(["get", "patch", "update"]);
   expect(verbs["namespaces/finalize"]).toEqual(["update"]);
-});
-
-test("a patch makes no other object of an object", async () => {
-  await ask("POST", maps, { metadata: { name: "kept" } });
-  // As v1.37.2 answers.
-  for (const [patch, code] of [
-    [{ kind: "Pod" }, 422],
-    [{ apiVersion: "v2" }, 422],
-    [{ metadata: { name: "other" } }, 400],
-    [{ metadata: { namespace: "other" } }, 400],
-    [{ data: { x: 5 } }, 422],
-    [[], 400],
-    [null, 400],
-    ["x", 400],
-  ]) {
-    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, merge)).json.code]).toEqual([patch, code]);
-  }
-  for (const [patch, code] of [
-    [{ kind: "Pod", apiVersion: "v2" }, undefined],
-    [null, undefined],
-    [[], 400],
-    [{ data: { x: 5 } }, 422],
-  ]) {
-    const strategic = { "content-type": "application/strategic-merge-patch+json" };
-    expect([patch, (await ask("PATCH", `${maps}/kept`, patch, strategic)).json.code]).toEqual([patch, code]);
-  }
-  expect((await ask("PATCH", `${maps}/kept`, { metadata: { uid: "x" } }, merge)).json.code).toBe(422);
 });
 
 const undeterminable = (name: string) =>
