@@ -315,3 +315,43 @@ test("a status that says nothing is that of the defaults", async () => {
     expect([code, json.status?.phase]).toEqual([200, "Active"]);
   }
 });
+
+// Each as v1.37.2 answered it: the object's type is read by apimachinery's FromUnstructured.
+test.each([
+  [maps, { data: "x" }, "cannot restore map from string"],
+  [maps, { data: [] }, "cannot restore map from slice"],
+  [maps, { data: { k: 5 } }, "cannot convert int64 to string"],
+  [maps, { data: { k: 1.5 } }, "unrecognized type: string"],
+  [maps, { data: { k: ["x"] } }, "unrecognized type: string"],
+  [maps, { binaryData: { k: 5 } }, "cannot restore slice from int64"],
+  [maps, { immutable: 1 }, "unrecognized type: bool"],
+  [maps, { metadata: { creationTimestamp: 5 } }, "json: cannot unmarshal number into Go value of type string"],
+  [deployments, { spec: [] }, "cannot restore struct from: slice"],
+  [deployments, { spec: { replicas: "2" } }, "unrecognized type: int32"],
+  [deployments, { spec: { replicas: 1.5 } }, "cannot convert float64 to int32"],
+  [deployments, { spec: { template: { spec: { containers: "x" } } } }, "cannot restore slice from string"],
+  [
+    deployments,
+    { spec: { strategy: { rollingUpdate: { maxSurge: true } } } },
+    "json: cannot unmarshal bool into Go value of type int32",
+  ],
+])("a strategic merge patch of %s with a wrong type: %j", async (path, patch, why) => {
+  const name = "convert";
+  await ask("POST", path, path === maps ? { metadata: { name }, data: { k: "v" } } : deployment(name));
+  const strategic = { "content-type": "application/strategic-merge-patch+json" };
+  const { json } = await ask("PATCH", `${path}/${name}?dryRun=All`, patch, strategic);
+  expect([json.code, json.details.causes[0].message.slice(-why.length - 2)]).toEqual([422, `: ${why}`]);
+});
+
+test("a patch's media type is compared letter by letter, as upstream does", async () => {
+  await ask("POST", maps, { metadata: { name: "typed" } });
+  const answer = (type: string) => ask("PATCH", `${maps}/typed`, {}, { "content-type": type });
+  expect((await answer("application/MERGE-PATCH+json")).json.code).toBe(415);
+  expect((await answer("application/merge-patch+json; charset=utf-8")).status).toBe(200);
+});
+
+test("what a merge patch touches is read in the order of its keys, as Go prints maps", async () => {
+  await ask("POST", maps, { metadata: { name: "order" } });
+  const { headers } = await ask("PATCH", `${maps}/order?dryRun=All`, { foo: 1, metadata: { bar: 2 } }, merge);
+  expect(headers["warning"]).toEqual(['299 - "unknown field \\"foo\\""', '299 - "unknown field \\"metadata.bar\\""']);
+});

@@ -3,7 +3,10 @@ import type { Json, JsonObject } from "#base";
 const isObject = (json: Json | undefined): json is JsonObject =>
   typeof json === "object" && json !== null && !Array.isArray(json);
 
-/** RFC 7396: members of the patch replace those of the target, null removes, anything but an object replaces whole. */
+/**
+ * RFC 7396: members of the patch replace those of the target, null removes, anything but an object replaces whole. What
+ * the patch touches comes out sorted by its keys, as Go's maps are printed.
+ */
 export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: JsonObject = { ...(isObject(target) ? target : {}) };
@@ -15,5 +18,5 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
       Object.defineProperty(result, key, { value: merged, enumerable: true, writable: true, configurable: true });
     }
   }
-  return result;
+  return Object.fromEntries(Object.entries(result).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

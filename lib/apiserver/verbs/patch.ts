@@ -11,6 +11,7 @@ import {
 } from "#base";
 import {
   cannotUnmarshal,
+  conversionError,
   goText,
   jsonPatch,
   mergePatch,
@@ -50,7 +51,8 @@ export function patchOptions(request: ApiRequest): WriteOptions {
 
 /** Chooses the patch by the media type. Throws ApiError 415 for another one. */
 export function readPatch(body: Uint8Array, contentType: string | undefined, validation: FieldValidation): Patch {
-  const type = mediaTypeOf(contentType);
+  // Upstream compares the text before the parameters.
+  const type = (contentType ?? "").replace(/(?<=.);.*$/s, "");
   const known: string[] = [patchTypes.json, patchTypes.merge, patchTypes.strategic];
   if (!known.includes(type)) throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
   const text = textOf(body);
@@ -61,7 +63,7 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
     // Upstream's strategic merge works on the object, the other patches on its text.
     const before = (type === patchTypes.strategic ? typed : worded)(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
-    const refuse = refusal(type === patchTypes.strategic ? goText(patch) : stringifyJson(after));
+    const refuse = type === patchTypes.strategic ? unconverted(kind, patch, after) : refusal(stringifyJson(after));
     // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.
     if (type !== patchTypes.strategic) {
       const sent = typeMeta(after, refuse);
@@ -111,6 +113,10 @@ const refusal =
   (shown: string) =>
   (why: string): ApiError =>
     invalid({ group: "", kind: "" }, "", [invalidValue("patch", shown, why)]);
+
+/** The same for a strategic merge, whose result upstream's converter reads. */
+const unconverted = (kind: Kind, patch: Json, after: Json) => (why: string) =>
+  refusal(goText(patch))(conversionError(messageShapeOf(kind.schema), after) ?? why);
 
 const isMap = (patch: Json): patch is JsonObject | null => typeof patch === "object" && !Array.isArray(patch);
 const notMap = (patch: Json): string => cannotUnmarshal(patch, "value of type map[string]interface {}");
