@@ -15,6 +15,7 @@ import { jobController } from "./job/index.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { type NodeSigns, nodeHealthController } from "./node-health/index.ts";
 import { nodeIpamController } from "./node-ipam/index.ts";
+import { nodeTtlController } from "./node-ttl/index.ts";
 import { podEvictionController } from "./pod-eviction/index.ts";
 import { replicaSetController } from "./replica-set/index.ts";
 import { rootCaController } from "./root-ca/index.ts";
@@ -54,6 +55,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   garbageCollector,
   nodeHealthController(options.nodes),
   nodeIpamController(options.podCidr),
+  nodeTtlController,
   podEvictionController(),
   expiryController,
   serviceAllocationController,

@@ -1,11 +1,20 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type EndpointSlice, endpoints as endpointsKind, type Pod, pod as pods, endpointSlice as slices } from "#api";
+import {
+  type EndpointSlice,
+  endpoints as endpointsKind,
+  event as events,
+  node as nodes,
+  type Pod,
+  pod as pods,
+  endpointSlice as slices,
+} from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make, type Part } from "#test/make";
 
 let cluster: TestCluster;
 beforeEach(async () => {
   cluster = await openCluster();
+  await cluster.client.create(nodes, { metadata: { name: "one" } });
 });
 afterEach(() => cluster.close());
 
@@ -17,7 +26,7 @@ const sliced = async (): Promise<EndpointSlice[]> =>
 const endpoints = async () => (await sliced()).flatMap(({ endpoints: list }) => list ?? []);
 const plain = () => cluster.client.get(endpointsKind, { namespace: "default", name: "web" });
 
-/** A pod that runs at an address, bound to no real node. */
+/** A pod that runs at an address. */
 async function run(name: string, ip: string, part: Part<Pod> = {}, isReady = true): Promise<void> {
   const base = make.pod({ metadata: { name, labels: { app: "web" } }, spec: { nodeName: "one" } });
   const merged = {
@@ -143,4 +152,28 @@ test("a service that loses its selector keeps what was told, a new one of its na
     return now.length === 1 && now[0]?.metadata.ownerReferences?.[0]?.uid === made.json.metadata.uid;
   });
   expect(await endpoints()).toEqual([]);
+});
+
+// As v1.37.2 did the same: endpointslice's reconcileByAddressType skips what is on no node, and the endpoints controller
+// names the empty node, which validation refuses.
+test("a pod with an address and without a node that is there is not told of, and events say why", async () => {
+  const gone = "skipping Pod a for Service default/web: Node  Not Found";
+  await run("a", "10.0.0.1", { spec: { nodeName: "" } } as Part<Pod>);
+  await cluster.ask("POST", services, make.service({}));
+  const told = async (reason: string) =>
+    (await cluster.client.list(events, { namespace: "default" })).items.find((event) => event.reason === reason);
+  const sliceEvent = await cluster.until(() => told("FailedToUpdateEndpointSlices"));
+  expect(sliceEvent.message).toBe(`Error updating Endpoint Slices for Service default/web: ${gone}`);
+  expect(sliceEvent.involvedObject).toMatchObject({ kind: "Service", name: "web" });
+  const plainEvent = await cluster.until(() => told("FailedToCreateEndpoint"));
+  expect(plainEvent.message).toMatch(
+    /^Failed to create endpoint for service default\/web: Endpoints "web" is invalid: subsets\[0\].addresses\[0\].nodeName: Invalid value: "": a lowercase RFC 1123 subdomain must/,
+  );
+  expect(await endpoints()).toEqual([]);
+  await cluster.client.act(pods, { namespace: "default", name: "a" }, "binding", {
+    metadata: { name: "a" },
+    target: { kind: "Node", name: "one" },
+  } as never);
+  await cluster.until(async () => (await endpoints()).length === 1);
+  await cluster.until(async () => (await plain()).subsets?.[0]?.addresses?.[0]?.nodeName === "one");
 });

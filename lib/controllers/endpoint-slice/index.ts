@@ -2,6 +2,7 @@
 import {
   type Endpoint,
   type EndpointSlice,
+  type Node,
   node as nodes,
   type Pod,
   pod as pods,
@@ -40,7 +41,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   // The slices of a service that is gone are the garbage collector's; those of one without a selector are somebody's own.
   if (!service || service.metadata.deletionTimestamp || service.spec?.type === "ExternalName") return;
   if (Object.keys(service.spec?.selector ?? {}).length === 0) return;
-  const wanted = await wantedSlices(context, service);
+  const { wanted, skipped } = await wantedSlices(context, service);
   const labels = [
     { key: nameLabel, operator: "In" as const, values: [key.name] },
     { key: managerLabel, operator: "In" as const, values: [manager] },
@@ -49,6 +50,18 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
     ({ metadata }) => !metadata.deletionTimestamp,
   );
   await agree(context, service, wanted, there);
+  if (skipped.length > 0) retry(context, service, skipped);
+}
+
+/** Upstream's words; the node may come yet. */
+function retry({ record }: ControllerContext, service: Service, skipped: readonly Pod[]): never {
+  const name = `${service.metadata.namespace}/${service.metadata.name}`;
+  const [first] = skipped.map(
+    ({ metadata, spec }) => `skipping Pod ${metadata.name} for Service ${name}: Node ${spec?.nodeName ?? ""} Not Found`,
+  );
+  const message = `Error updating Endpoint Slices for Service ${name}: ${first}`;
+  record({ kind: services, object: service }, "Warning", "FailedToUpdateEndpointSlices", message);
+  throw new Error(first);
 }
 
 interface Group {
@@ -59,24 +72,34 @@ interface Group {
 const portKey = (ports: readonly ResolvedPort[]): string =>
   JSON.stringify([...ports].sort((a, b) => (a.name < b.name ? -1 : 1)));
 
-/** Endpoints by the ports that they serve. A pod that names none of the ports is told of without ports, as upstream does. */
-async function wantedSlices({ client }: ControllerContext, service: Service): Promise<Wanted[]> {
+/**
+ * Endpoints by the ports that they serve. A pod that names none of the ports is told of without ports, as upstream does;
+ * one whose node is not there is skipped, unless the service wants its pods told of in any state.
+ */
+async function wantedSlices(
+  { client }: ControllerContext,
+  service: Service,
+): Promise<{ wanted: Wanted[]; skipped: Pod[] }> {
   const byPorts = new Map<string, Group>();
-  const zones = new Map<string, string | undefined>();
+  const known = new Map<string, Node | undefined>([["", undefined]]);
+  const skipped: Pod[] = [];
   for (const pod of await podsOf(client, service)) {
     const ports = portsOn(service, pod);
     const nodeName = pod.spec?.nodeName ?? "";
-    if (nodeName !== "" && !zones.has(nodeName)) {
-      const node = await ignoring(["NotFound"], client.get(nodes, { name: nodeName }));
-      zones.set(nodeName, node?.metadata.labels?.["topology.kubernetes.io/zone"]);
+    if (!known.has(nodeName)) known.set(nodeName, await ignoring(["NotFound"], client.get(nodes, { name: nodeName })));
+    const node = known.get(nodeName);
+    if (!node && !service.spec?.publishNotReadyAddresses) {
+      skipped.push(pod);
+      continue;
     }
     const group = byPorts.get(portKey(ports)) ?? { ports, endpoints: [] };
     byPorts.set(portKey(ports), group);
-    group.endpoints.push(endpointOf(service, pod, zones.get(nodeName)));
+    group.endpoints.push(endpointOf(service, pod, node?.metadata.labels?.["topology.kubernetes.io/zone"]));
   }
   // A service without pods shows one empty slice.
-  if (byPorts.size === 0) return [{ ports: [], endpoints: [] }];
-  return [...byPorts.values()].map(({ ports, endpoints }) => ({ ports: ports.map(asPort), endpoints }));
+  if (byPorts.size === 0) return { wanted: [{ ports: [], endpoints: [] }], skipped };
+  const wanted = [...byPorts.values()].map(({ ports, endpoints }) => ({ ports: ports.map(asPort), endpoints }));
+  return { wanted, skipped };
 }
 
 const asPort = ({ name, port, protocol, appProtocol }: ResolvedPort) => ({

@@ -8,8 +8,8 @@ import {
   type Service,
   service as services,
 } from "#api";
-import { clone, deepEqual } from "#base";
-import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
+import { clone, deepEqual, isApiError } from "#base";
+import { type ControllerContext, defineController, type Key, Terminal, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 import { isReady } from "../pods.ts";
 import { podsOf, portsOn, type ResolvedPort, servicesOfPod, targetRef } from "../service-pods.ts";
@@ -57,8 +57,22 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   if (subsets.length > 0) next.subsets = subsets;
   else delete next.subsets;
   if (there && deepEqual(next, there)) return;
-  if (there) await client.update(endpointsKind, next);
-  else await ignoring(["Forbidden", "NotFound"], client.create(endpointsKind, next));
+  const written = there
+    ? client.update(endpointsKind, next)
+    : ignoring(["Forbidden", "NotFound"], client.create(endpointsKind, next));
+  await written.catch((error: unknown) => refused(context, service, next, error));
+}
+
+/** Says what is wrong with what the pods are told of as, such as one with an address and without a node. */
+function refused({ record }: ControllerContext, service: Service, object: Endpoints, error: unknown): never {
+  if (!isApiError(error) || error.reason !== "Invalid") throw error;
+  const { namespace, name } = service.metadata;
+  const [reason, what] = object.metadata.resourceVersion
+    ? ["FailedToUpdateEndpoint", "update endpoint"]
+    : ["FailedToCreateEndpoint", "create endpoint for service"];
+  const message = `Failed to ${what} ${namespace}/${name}: ${error.message}`;
+  record({ kind: endpointsKind, object }, "Warning", reason, message);
+  throw new Terminal(message);
 }
 
 function labelsOf(service: Service): Record<string, string> {
@@ -106,7 +120,8 @@ function addressOf(service: Service, pod: Pod): EndpointAddress {
   return {
     ip: pod.status!.podIP!,
     ...(hostname && subdomain === service.metadata.name ? { hostname } : {}),
-    ...(nodeName ? { nodeName } : {}),
+    // Upstream names the node also where there is none yet, and is refused.
+    nodeName: nodeName ?? "",
     targetRef: targetRef(pod),
   };
 }
