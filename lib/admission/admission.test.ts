@@ -159,20 +159,6 @@ test("a node is registered with the taint that keeps pods away until it has been
   expect(await register([{ ...notReady, value: "x" }])).toEqual([{ ...notReady, value: "x" }]);
 });
 
-// Seen on v1.37.2, on a cluster of one family.
-test.each([
-  [{}, ["IPv4", "IPv6"], "RequireDualStack"],
-  [{ ipFamilyPolicy: "SingleStack" }, ["IPv4"], "SingleStack"],
-  [{ ipFamilyPolicy: "PreferDualStack" }, ["IPv4", "IPv6"], "PreferDualStack"],
-  [{ ipFamilies: ["IPv6"] }, ["IPv6", "IPv4"], "RequireDualStack"],
-  [{ selector: { a: "b" } }, ["IPv4"], "SingleStack"],
-  [{ selector: { a: "b" }, ipFamilyPolicy: "PreferDualStack" }, ["IPv4"], "PreferDualStack"],
-])("a headless service of %j has the families %j", async (spec, families, policy) => {
-  const services = "/api/v1/namespaces/default/services?dryRun=All";
-  const made = await cluster.ask("POST", services, { metadata: { name: "h" }, spec: { clusterIP: "None", ...spec } });
-  expect([made.status, made.json.spec.ipFamilies, made.json.spec.ipFamilyPolicy]).toEqual([201, families, policy]);
-});
-
 // Upstream answers the same words with 500; a client's mistake is no failure here.
 test("a pod is bound to a node whose name can be one", async () => {
   await create("bindable", { schedulerName: "none" });

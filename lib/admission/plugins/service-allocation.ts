@@ -10,12 +10,11 @@ import {
   nodePortAllocation as ports,
   serviceCidr as ranges,
   type Service,
-  type ServiceSpec,
   service as services,
-  validateClusterIps,
 } from "#api";
 import { type ApiError, internalError, invalid, isReason, type Random } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
+import { setFamilies } from "./service-families.ts";
 
 /** The ports that node ports come from, both ends included. */
 export interface AllocationRanges {
@@ -133,34 +132,11 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   const spec = service.spec!;
   if (!hasAddress(service)) return;
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
-  // What is no address is refused for that, before it is looked for in a range.
-  const wrong = validateClusterIps(service);
-  if (wrong.length > 0) throw refuse(take, wrong);
   const asked = spec.clusterIP ?? "";
-  const isHeadless = asked === none;
-  if (isHeadless) {
-    spec.clusterIP = none;
-    spec.clusterIPs ??= [none];
-    if (Object.keys(spec.selector ?? {}).length === 0) return setFreeFamilies(spec, before?.spec);
-  }
-  spec.ipFamilyPolicy ??= before?.spec?.ipFamilyPolicy ?? "SingleStack";
-  spec.ipFamilies ??= [asked.includes(":") ? "IPv6" : "IPv4"];
-  if (
-    spec.ipFamilyPolicy === "RequireDualStack" ||
-    (spec.ipFamilies.length > 1 && spec.ipFamilyPolicy !== "PreferDualStack")
-  ) {
-    throw refuse(take, [
-      invalidValue(
-        "spec.ipFamilyPolicy",
-        spec.ipFamilyPolicy,
-        "this cluster is not configured for dual-stack services",
-      ),
-    ]);
-  }
-  const foreign = spec.ipFamilies.indexOf("IPv6");
-  if (foreign >= 0)
-    throw refuse(take, [invalidValue(`spec.ipFamilies[${foreign}]`, "IPv6", "not configured on this cluster")]);
-  if (isHeadless) return;
+  if (asked === none) spec.clusterIPs ??= [none];
+  const wrong = setFamilies(service, before);
+  if (wrong.length > 0) throw refuse(take, wrong);
+  if (asked === none) return;
   if (asked === "") {
     const ip = await anyAddress(take);
     spec.clusterIP = ip;
@@ -179,17 +155,6 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   }
   if (!(await takeOne(addresses, asked, addressSpec(take.owner), take)))
     throw failed("provided IP is already allocated");
-}
-
-/**
- * The families of a service that has neither an address nor pods of its own: its endpoints are set by a client, in both
- * families on any cluster, unless the client wants one (upstream's initIPFamilyFields).
- */
-function setFreeFamilies(spec: ServiceSpec, before: ServiceSpec | undefined): void {
-  spec.ipFamilyPolicy ??= before?.ipFamilyPolicy ?? "RequireDualStack";
-  const families = spec.ipFamilies?.length ? spec.ipFamilies : ["IPv4"];
-  const both = spec.ipFamilyPolicy !== "SingleStack" && families.length < 2;
-  spec.ipFamilies = both ? [...families, families[0] === "IPv4" ? "IPv6" : "IPv4"] : families;
 }
 
 type Cidr = NonNullable<ReturnType<typeof parseCidr>>;

@@ -18,7 +18,8 @@ const policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
 
 const isIpv6 = (ip: string): boolean => parseIp(ip)?.version === 6;
 
-export function validateClusterIps(service: Service): FieldError[] {
+/** Rules for the addresses and families of one service. What the service had before may be written in an old way. */
+export function validateClusterIps(service: Service, before?: Service): FieldError[] {
   const { clusterIP = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = service.spec ?? {};
   if (!needsClusterIp(service)) return [];
   const errors: FieldError[] = [];
@@ -30,7 +31,7 @@ export function validateClusterIps(service: Service): FieldError[] {
   }
   errors.push(...validateFamilies(ipFamilies));
   errors.push(...checkOneOf("spec.ipFamilyPolicy", ipFamilyPolicy, policies));
-  const wrong = validateAddresses(clusterIPs);
+  const wrong = validateAddresses(clusterIPs, before?.spec?.clusterIPs ?? []);
   errors.push(...wrong);
   if (clusterIPs.length > 2) errors.push(invalidValue(path, clusterIPs, "may only hold up to 2 values"));
   if (wrong.length > 0) return errors;
@@ -51,9 +52,9 @@ function validateFamilies(families: readonly string[]): FieldError[] {
   return errors;
 }
 
-const validateAddresses = (clusterIPs: readonly string[]): FieldError[] =>
+const validateAddresses = (clusterIPs: readonly string[], before: readonly string[]): FieldError[] =>
   clusterIPs.flatMap((ip, index) => {
-    if (index > 0 || ip !== "None") return legacyIpErrors(`${path}[${index}]`, ip);
+    if (index > 0 || ip !== "None") return before.includes(ip) ? [] : legacyIpErrors(`${path}[${index}]`, ip);
     return clusterIPs.length > 1 ? [invalidValue(path, clusterIPs, "'None' must be the first and only value")] : [];
   });
 

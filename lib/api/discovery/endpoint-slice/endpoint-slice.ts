@@ -44,7 +44,10 @@ export const endpointSlice = defineKind<EndpointSlice>({
   generation: ({ metadata, ...rest }) => [rest, metadata.labels],
   prepareForCreate: dropTopology,
   prepareForUpdate(next, previous) {
-    if (!deepEqual(next.endpoints, previous.endpoints)) dropTopology(next);
+    if (deepEqual(next.endpoints, previous.endpoints)) return;
+    // Upstream counts the change before it takes the field off.
+    next.metadata.generation = Number(previous.metadata.generation ?? 0) + 1;
+    dropTopology(next);
   },
   warnings: (slice, previous) => [
     ...(slice.addressType === "FQDN" && !previous ? ["spec.addressType: FQDN endpoints are deprecated"] : []),
