@@ -50,6 +50,32 @@ test("a gated field of a wrong type is refused like any other", async () => {
   ]);
 });
 
+// As v1.37.2 answers.
+test.each([
+  [
+    { schedulingPolicy: 5 },
+    "json: cannot unmarshal number into Go struct field JobSchedulingConfiguration.spec.scheduling.schedulingPolicy of type v1alpha3.WorkloadPodGroupSchedulingPolicy",
+  ],
+  [
+    { schedulingPolicy: { gang: { minCount: "x" } } },
+    "json: cannot unmarshal string into Go struct field WorkloadPodGroupGangSchedulingPolicy.spec.scheduling.schedulingPolicy.gang.minCount of type int32",
+  ],
+  [
+    { schedulingConstraints: { topology: [{ key: 5 }] } },
+    "json: cannot unmarshal number into Go struct field TopologyConstraint.spec.scheduling.schedulingConstraints.topology.key of type string",
+  ],
+  [
+    { resourceClaims: [5] },
+    "json: cannot unmarshal number into Go struct field JobSchedulingConfiguration.spec.scheduling.resourceClaims of type v1alpha3.WorkloadPodGroupResourceClaim",
+  ],
+  [{ disruptionMode: { unknown: 1 } }, 'strict decoding error: unknown field "spec.scheduling.disruptionMode.unknown"'],
+])("members of a gated field, too: a job's scheduling of %j", async (scheduling, expected) => {
+  const template = { spec: { restartPolicy: "Never", containers: [container] } };
+  const path = "/apis/batch/v1/namespaces/default/jobs?dryRun=All&fieldValidation=Strict";
+  const { status, json } = await cluster.ask("POST", path, { metadata: { name: "j" }, spec: { scheduling, template } });
+  expect([status, json.message]).toEqual([400, `Job in version "v1" cannot be handled as a Job: ${expected}`]);
+});
+
 test("OpenAPI names the types of scalars that have one, and the values of enums", async () => {
   const { schemas } = (await cluster.ask("GET", "/openapi/v3/apis/apps/v1")).json.components;
   const { maxSurge } = schemas["io.k8s.api.apps.v1.RollingUpdateDeployment"].properties;

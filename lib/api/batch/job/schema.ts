@@ -9,11 +9,11 @@ import {
   message,
   metadataField,
   optional,
-  raw,
   required,
   string,
   time,
 } from "../../meta/index.ts";
+import { JobSchedulingConfiguration } from "./scheduling.ts";
 
 export const PodFailurePolicyOnExitCodesRequirement = message(
   "io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement",
@@ -66,15 +66,6 @@ export const SuccessPolicy = message("io.k8s.api.batch.v1.SuccessPolicy", () => 
   }),
 }));
 export type SuccessPolicy = z.infer<typeof SuccessPolicy>;
-
-/** Its members are of scheduling.k8s.io, and are passed over with it. */
-export const JobSchedulingConfiguration = message("io.k8s.api.batch.v1.JobSchedulingConfiguration", () => ({
-  schedulingPolicy: optional(1, raw, "How many pods must find a place at once."),
-  schedulingConstraints: optional(2, raw, "Where they may find it."),
-  disruptionMode: optional(3, raw, "Whether they may be displaced one by one."),
-  resourceClaims: optional(4, list(raw), "Resource claims that they share."),
-}));
-export type JobSchedulingConfiguration = z.infer<typeof JobSchedulingConfiguration>;
 
 export const JobSpec = message("io.k8s.api.batch.v1.JobSpec", () => ({
   parallelism: optional(1, int32, "How many pods may run at once.", { keepsZero: true }),
