@@ -58,6 +58,22 @@ const tooLarge = {
 };
 const body = Buffer.alloc(4 * 1024 * 1024, "x");
 
+describe("a body that is not read", () => {
+  const unread = (header: string, bytes: string) => `POST /unread HTTP/1.1\r\nhost: x\r\n${header}\r\n\r\n${bytes}`;
+  const last = "GET /unread HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+  test("a short one costs neither the answer nor the connection, as with net/http", async () => {
+    const got = await writeThenRead(unread("content-length: 2", "{}") + last);
+    expect(got.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
+    expect(got.match(/\r\n\r\n0/g)).toHaveLength(2);
+  });
+
+  test("one that is there whole without a length gets its answer whole", async () => {
+    const got = await writeThenRead(unread("transfer-encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"));
+    expect(got).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\n0$/);
+  });
+});
+
 describe("a body over the limit", () => {
   test.each([
     ["of a length that is known", `content-length: ${body.length}`, body],

@@ -51,6 +51,9 @@ export interface Host {
 /** Bytes of a request's line and headers, such as long selectors; net/http's default (`DefaultMaxHeaderBytes`). */
 const maxHeaderSize = 1024 * 1024;
 
+/** How long a client that reads nothing may hold the rest of an answer, in milliseconds. */
+const answerTimeout = 10_000;
+
 /** What is still open so long after close() began is cut, in milliseconds. */
 const closeGrace = 2000;
 
@@ -184,13 +187,20 @@ async function answer(
     const sent = sentRequest(incoming, () => outgoing.writeContinue());
     const response = await respond(requestOf(sent, departure));
     if (outgoing.destroyed) return void endBody(response);
-    if (!incoming.complete) return await sendEarly(response, incoming, outgoing);
+    if (!incoming.complete && !isShort(incoming)) return await sendEarly(response, incoming, outgoing);
     await send(response, outgoing, incoming.method === "HEAD");
   } finally {
     outgoing.off("close", departure.leave);
     departures.close(departure);
   }
 }
+
+/** A body of which the rest is read after the answer, so that the connection goes on: `maxPostHandlerReadBytes` in net/http. */
+const shortBody = 256 * 1024;
+const isShort = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] === undefined &&
+  headers.expect === undefined &&
+  Number(headers["content-length"] ?? 0) <= shortBody;
 
 /**
  * Answers a request whose body has not come to its end: what is left of it would be taken for the next request, so the
@@ -205,9 +215,15 @@ async function sendEarly(response: ApiResponse, incoming: IncomingMessage, outgo
   outgoing.flushHeaders();
   // Not ended: Node then closes the connection with what is unread on it.
   if (!withoutBody && !outgoing.write(body)) await drained(outgoing);
-  incoming.socket.end();
+  const { socket } = incoming;
+  const gone = new Promise<void>((resolve) => {
+    socket.once("close", () => resolve()).end(() => resolve());
+  });
   await dropRest(incoming);
-  incoming.socket.destroy();
+  // The rest may have been there already: the answer still has to leave.
+  socket.setTimeout(answerTimeout, () => socket.destroy());
+  await gone;
+  socket.destroy();
 }
 
 async function send(response: ApiResponse, outgoing: ServerResponse, withoutBody: boolean): Promise<void> {
