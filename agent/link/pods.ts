@@ -1,6 +1,7 @@
 import type { Container, Runtime, Sandbox } from "#agent/runtime";
-import { loggedRun, type Pod } from "#api";
+import type { Pod } from "#api";
 import { ApiError, notFound } from "#base";
+import { loggedRun } from "#kubelet";
 
 /** What the link knows of a node. */
 export interface LinkedPods {

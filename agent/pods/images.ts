@@ -1,7 +1,7 @@
 import type { Image, RegistryCredentials } from "#agent/runtime";
 import { type Container, imageTag, type Pod } from "#api";
 import { messageOf } from "#base";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "#kubelet";
 import { fieldPathOf, type PodsContext, StartError } from "./context.ts";
 
 /** The reference with the tag that it means. */

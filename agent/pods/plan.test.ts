@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Container as Running, Sandbox } from "#agent/runtime";
 import type { Container } from "#api";
-import { planFor, restarts, viewOf } from "./plan.ts";
+import { restarts } from "#kubelet";
+import { planFor, viewOf } from "./plan.ts";
 import { cgroupParentOf, oomScoreAdjust, resourcesOf } from "./qos.ts";
 import { makeContainer, makePod } from "./testing.ts";
 

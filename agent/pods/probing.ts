@@ -2,9 +2,9 @@ import { type CheckResult, type CheckTarget, check, type ProbeType, type Running
 import type { Container as Running } from "#agent/runtime";
 import type { Container, Pod, Probe } from "#api";
 import { messageOf } from "#base";
+import { restarts } from "#kubelet";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { expand } from "./env.ts";
-import { restarts } from "./plan.ts";
 
 type Probes = Partial<Record<ProbeType, RunningProbe>>;
 

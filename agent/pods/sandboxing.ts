@@ -1,7 +1,7 @@
 import { isRuntimeError } from "#agent/runtime";
 import type { Pod } from "#api";
 import { messageOf } from "#base";
-import { retryDelay } from "./backoff.ts";
+import { retryDelay } from "#kubelet";
 import type { PodsContext } from "./context.ts";
 import type { View } from "./plan.ts";
 import { sandboxSpecOf } from "./sandbox-spec.ts";

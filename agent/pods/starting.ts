@@ -2,7 +2,7 @@ import { isRuntimeError, type Container as Running, type Sandbox } from "#agent/
 import type { Mounted } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { messageOf, parseTime } from "#base";
-import { Backoff, goDuration, retryDelay } from "./backoff.ts";
+import { Backoff, goDuration, retryDelay } from "#kubelet";
 import { containerSpecOf } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.ts";
 import { runHook } from "./hooks.ts";

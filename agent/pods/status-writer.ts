@@ -1,41 +1,13 @@
-import type { Pod, PodCondition, PodStatus } from "#api";
-import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Timer } from "#base";
+import type { Pod, PodStatus } from "#api";
+import { type Clock, deepEqual, isReason, type Log, messageOf, type Timer } from "#base";
+import { mergeStatus, ownsCondition } from "#kubelet";
 import type { PodApi } from "./context.ts";
-import { isOver } from "./status.ts";
-
-/** Conditions that the kubelet owns; all others are somebody else's and stay. */
-const ownedConditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
-/** Fields that go when the kubelet no longer says them; all others of the status are somebody else's. */
-const ownedFields = [
-  ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass"],
-  ...["observedGeneration", "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"],
-] as const;
-
-/** What the API should show: the new status over the old one, with the times at which conditions turned. */
-export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: number): PodStatus {
-  const merged: Record<string, unknown> = { ...old };
-  for (const field of ownedFields) delete merged[field];
-  Object.assign(merged, next);
-  // An end is an end: a later look that sees less must not bring a pod back.
-  if (isOver(old?.phase) && old?.phase !== next.phase) merged["phase"] = old?.phase;
-  if (old?.startTime) merged["startTime"] = old.startTime;
-  const before = old?.conditions ?? [];
-  const mine = (next.conditions ?? []).map((condition): PodCondition => {
-    const same = before.find(({ type }) => type === condition.type);
-    const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
-    return { ...condition, lastTransitionTime: since ?? formatTime(now) };
-  });
-  const conditions = [...mine, ...before.filter(({ type }) => !ownedConditions.includes(type))];
-  if (conditions.length > 0) merged["conditions"] = conditions;
-  else delete merged["conditions"];
-  return merged as PodStatus;
-}
 
 /** Whether two states of a pod differ in nothing but what the kubelet wrote. */
 export function asksTheSame(a: Pod, b: Pod): boolean {
   const asked = ({ metadata, spec, status }: Pod) => {
     const { resourceVersion: _, managedFields: __, ...rest } = metadata;
-    return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownedConditions.includes(type)) };
+    return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownsCondition(type)) };
   };
   return deepEqual(asked(a), asked(b));
 }

@@ -5,17 +5,14 @@ import {
   type ContainerStatus,
   isSidecar,
   type Pod,
-  type PodCondition,
   type PodStatus,
   qualityOf,
   type VolumeMountStatus,
 } from "#api";
 import { formatTime } from "#base";
-import { initializedCondition, readinessConditions } from "./conditions.ts";
+import { endedStatuses, isOver, phaseOf, podConditions, restarts } from "#kubelet";
 import type { NodeFacts } from "./context.ts";
-import { phaseOf } from "./phase.ts";
-import { restarts, type View } from "./plan.ts";
-import { endedStatuses } from "./terminal.ts";
+import type { View } from "./plan.ts";
 
 /** What the worker remembers of a pod beside what the runtime knows. */
 export interface Memory {
@@ -54,18 +51,13 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
   const ips = pod.spec?.hostNetwork ? node.ips : (view.current?.ips ?? []);
   // A pod that has ended keeps showing the address that it had.
   const known = ips.length > 0 || !isOver(phase) ? ips : (pod.status?.podIPs ?? []).map(({ ip }) => ip);
-  const observed = { observedGeneration: pod.metadata.generation };
   const networkUp = view.current?.state === "ready" && (pod.spec?.hostNetwork === true || ips.length > 0);
-  const conditions: PodCondition[] = [
-    { type: "PodReadyToStartContainers", status: networkUp ? "True" : "False" },
-    initializedCondition(inits, initStatuses, phase, view, mains),
-    ...readinessConditions(pod, [...initStatuses.filter((_, index) => isSidecar(inits[index]!)), ...statuses], phase),
-    { type: "PodScheduled", status: "True" },
-  ];
+  const begun = mains.some(({ name }) => view.now(name));
+  const conditions = podConditions({ pod, phase, inits: initStatuses, mains: statuses, initialized: begun, networkUp });
   return {
-    ...observed,
+    observedGeneration: pod.metadata.generation,
     phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
-    conditions: conditions.map((condition) => ({ ...condition, ...observed })),
+    conditions,
     ...(isEnding ? {} : memory.failure),
     hostIP: node.ips[0],
     hostIPs: node.ips.map((ip) => ({ ip })),
@@ -97,8 +89,6 @@ const runsIn = (view: View): boolean =>
   view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
 
 const isStarted = (container: Running | undefined): boolean => container !== undefined && container.state !== "created";
-
-export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
 function isInitialized(pod: Pod, view: View, memory: Memory): boolean {
   if ((pod.spec?.containers ?? []).some(({ name }) => view.now(name))) return true;

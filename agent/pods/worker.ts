@@ -1,6 +1,7 @@
 import type { Sandbox } from "#agent/runtime";
 import type { Container, Pod } from "#api";
 import { isReason, parseTime, type Timer } from "#base";
+import { isOver } from "#kubelet";
 import { rejection } from "./admission.ts";
 import { hashAnnotation } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
@@ -15,7 +16,7 @@ import { Resizing } from "./resizing.ts";
 import { containerHash } from "./sandbox-spec.ts";
 import { Sandboxing } from "./sandboxing.ts";
 import { Starter } from "./starting.ts";
-import { isOver, type Memory, rejectedStatus, statusOf } from "./status.ts";
+import { type Memory, rejectedStatus, statusOf } from "./status.ts";
 import { asksTheSame, type StatusWriter } from "./status-writer.ts";
 import { removeTraces } from "./traces.ts";
 

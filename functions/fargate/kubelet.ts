@@ -2,6 +2,7 @@ import { type Pod, pod as pods } from "#api";
 import { isReason, parseTime } from "#base";
 import type { ObjectName } from "#client";
 import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord, work } from "#cloud/fargate";
+import { isOver } from "#kubelet";
 import { type AnyController, type ControllerContext, defineController, type Result, RetryAfter } from "#reconcile";
 import type { Later } from "#reconcile/sqs";
 import { planOf, type TaskSettings } from "./definition.ts";
@@ -19,7 +20,7 @@ import {
 } from "./outcome.ts";
 import { configMapsFor, keyOf, podNamed, podWithUid, rejected, removePod, waiting, writeStatus } from "./pods.ts";
 import { isTokenVolume, refusalOf } from "./refusals.ts";
-import { isOver, statusOf } from "./status.ts";
+import { statusOf } from "./status.ts";
 import { Refused, type Tasks } from "./tasks.ts";
 
 export interface KubeletOptions {

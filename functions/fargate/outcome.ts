@@ -1,5 +1,6 @@
 import type { Pod } from "#api";
 import { parseTime } from "#base";
+import { backoffBounds } from "#kubelet";
 import type { Task, TaskContainer } from "./events.ts";
 
 /** Why the node itself stops a task; ECS tells the words again when it has stopped. */
@@ -83,14 +84,12 @@ export function pullFailureOf({ reason = "", exitCode }: TaskContainer, task: Ta
   return !said && pullFailure.test(stoppedReason) ? stoppedReason : undefined;
 }
 
-const backoff = { first: 10_000, longest: 300_000, forgotten: 600_000 };
-
 /** Whether a task ran for so long that its failure is the first again (kubelets forget after ten minutes, too). */
 export const isForgiven = ({ startedAt, stoppedAt }: Task): boolean =>
   startedAt !== undefined &&
   stoppedAt !== undefined &&
-  parseTime(stoppedAt) - parseTime(startedAt) >= backoff.forgotten;
+  parseTime(stoppedAt) - parseTime(startedAt) >= backoffBounds.forgotten;
 
 /** Milliseconds until the next task, after so many failures in a row. */
 export const backoffOf = (failures: number): number =>
-  Math.min(backoff.first * 2 ** Math.max(0, failures - 1), backoff.longest);
+  Math.min(backoffBounds.first * 2 ** Math.max(0, failures - 1), backoffBounds.longest);

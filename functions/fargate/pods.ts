@@ -9,9 +9,9 @@ import {
 import { deepEqual, formatTime, isReason } from "#base";
 import type { Client, ObjectName } from "#client";
 import { fargateNode, isFargateNode } from "#cloud/fargate";
+import { mergeStatus } from "#kubelet";
 import { configMapsOf } from "./env.ts";
 import { allContainers, type Refusal } from "./refusals.ts";
-import { mergeStatus } from "./status.ts";
 
 export const keyOf = ({ metadata }: Pod): ObjectName => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 

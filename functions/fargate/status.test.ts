@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { ContainerStatus, Pod } from "#api";
 import { conditionOf, recordOf, type TaskRecord } from "#cloud/fargate";
+import { mergeStatus } from "#kubelet";
 import type { Task, TaskContainer } from "./events.ts";
 import { logStreamOf } from "./logs.ts";
 import { backoffOf, isForgiven, lastPhase, outcomeOf, stopReasons } from "./outcome.ts";
-import { mergeStatus, statusOf } from "./status.ts";
+import { statusOf } from "./status.ts";
 
 const now = Date.parse("2030-01-01T00:01:00Z");
 const podOf = (spec: object = {}, status: object = {}): Pod =>

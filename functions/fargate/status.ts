@@ -4,12 +4,12 @@ import {
   type ContainerStatus,
   isSidecar,
   type Pod,
-  type PodCondition,
   type PodStatus,
   qualityOf,
 } from "#api";
 import { formatTime, parseTime } from "#base";
 import { isStopped } from "#cloud/fargate";
+import { goDuration, isOver, phaseOf, podConditions } from "#kubelet";
 import type { Task, TaskContainer } from "./events.ts";
 import { waitsForHealth } from "./health.ts";
 import { hasRun, type Outcome, pullFailureOf } from "./outcome.ts";
@@ -39,19 +39,15 @@ export function statusOf(shown: Shown): PodStatus {
   const mains = containers.map((container) => show(container, false));
   // An ended pod keeps showing the address that it had; the next task has one of its own.
   const ip = addressOf(task) ?? (isStopped(task) ? pod.status?.podIP : undefined);
-  const phase = outcome?.is === "over" ? outcome.phase : phaseOf(mains);
   const over = outcome?.is === "over" ? outcome : undefined;
-  const observed = { observedGeneration: pod.metadata.generation };
-  const conditions: PodCondition[] = [
-    { type: "PodReadyToStartContainers", status: ip !== undefined && !isStopped(task) ? "True" : "False" },
-    initializedCondition(initContainers, inits, initialized, phase),
-    ...readinessConditions(pod, [...inits.filter((_, index) => isSidecar(initContainers[index]!)), ...mains], phase),
-    { type: "PodScheduled", status: "True" },
-  ];
+  // The task says when a pod has ended; until then another one may follow.
+  const reached = phaseOf({ pod, inits, mains, terminal: false, initialized });
+  const phase = over?.phase ?? (isOver(reached) ? "Running" : reached);
+  const networkUp = ip !== undefined && !isStopped(task);
   return {
-    ...observed,
+    observedGeneration: pod.metadata.generation,
     phase,
-    conditions: conditions.map((condition) => ({ ...condition, ...observed })),
+    conditions: podConditions({ pod, phase, inits, mains, initialized, networkUp }),
     ...(over?.reason === undefined ? {} : { reason: over.reason, message: over.message }),
     // Nobody shares a task's host: the pod is its own.
     ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }], hostIP: ip, hostIPs: [{ ip }] }),
@@ -127,7 +123,7 @@ function stateOf(
     if (!there || !hasRun(there)) return { waiting: { reason: waiting } };
     const { namespace, name, uid } = pod.metadata;
     const whose = `container=${container.name} pod=${name}_${namespace}(${uid})`;
-    const message = `back-off ${backoff / 1000}s restarting failed ${whose}`;
+    const message = `back-off ${goDuration(backoff)} restarting failed ${whose}`;
     return { waiting: { reason: "CrashLoopBackOff", message } };
   }
   if (there?.lastStatus === "RUNNING" && !isStopped(task)) {
@@ -168,73 +164,3 @@ function endOf(
 
 const timeOf = (text: string | undefined): string | undefined =>
   text === undefined ? undefined : formatTime(parseTime(text));
-
-/** The phase of a pod that has not ended. */
-const phaseOf = (mains: ContainerStatus[]): "Pending" | "Running" =>
-  mains.some(({ state, lastState }) => state?.waiting && !lastState?.terminated) ? "Pending" : "Running";
-
-const names = (statuses: ContainerStatus[]): string => `[${statuses.map(({ name }) => name).join(" ")}]`;
-
-function initializedCondition(
-  inits: readonly Container[],
-  statuses: ContainerStatus[],
-  begun: boolean,
-  phase: string,
-): PodCondition {
-  if (phase === "Succeeded") return { type: "Initialized", status: "True", reason: "PodCompleted" };
-  const incomplete = statuses.filter((status, index) =>
-    isSidecar(inits[index]!) ? !status.started : status.state?.terminated?.exitCode !== 0,
-  );
-  if (begun || incomplete.length === 0) return { type: "Initialized", status: "True" };
-  const message = `containers with incomplete status: ${names(incomplete)}`;
-  return { type: "Initialized", status: "False", reason: "ContainersNotInitialized", message };
-}
-
-/** Ready and ContainersReady, in upstream's words. */
-function readinessConditions(pod: Pod, statuses: ContainerStatus[], phase: string): PodCondition[] {
-  const unready = statuses.filter(({ ready }) => !ready);
-  const verdict = ((): Omit<PodCondition, "type"> => {
-    if (unready.length === 0) return { status: "True" };
-    if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
-    if (phase === "Failed") return { status: "False", reason: "PodFailed" };
-    const message = `containers with unready status: ${names(unready)}`;
-    return { status: "False", reason: "ContainersNotReady", message };
-  })();
-  const gates = (pod.spec?.readinessGates ?? []).filter(
-    ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status !== "True",
-  );
-  const shut = gates.map(({ conditionType }) => `the status of pod readiness gate "${conditionType}" is not "True"`);
-  const ready =
-    verdict.status === "True" && shut.length > 0
-      ? { status: "False", reason: "ReadinessGatesNotReady", message: shut.join(", ") }
-      : verdict;
-  return [
-    { type: "Ready", ...ready },
-    { type: "ContainersReady", ...verdict },
-  ];
-}
-
-const owned = [
-  ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "qosClass"],
-  ...["observedGeneration", "containerStatuses", "initContainerStatuses"],
-] as const;
-
-/** A status over the one that stands: conditions of others stay, and those that have not turned keep their time. */
-export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: number): PodStatus {
-  const merged: Record<string, unknown> = { ...old };
-  for (const field of owned) delete merged[field];
-  Object.assign(merged, next);
-  // An end is an end.
-  if (isOver(old?.phase) && old?.phase !== next.phase) merged["phase"] = old?.phase;
-  const before = old?.conditions ?? [];
-  const mine = (next.conditions ?? []).map((condition): PodCondition => {
-    const same = before.find(({ type }) => type === condition.type);
-    const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
-    return { ...condition, lastTransitionTime: since ?? formatTime(now) };
-  });
-  const types = new Set(mine.map(({ type }) => type));
-  merged["conditions"] = [...mine, ...before.filter(({ type }) => !types.has(type))];
-  return merged as PodStatus;
-}
-
-export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";

@@ -1,11 +1,11 @@
 import { type Pod, pod as pods } from "#api";
 import { fargateNode, work } from "#cloud/fargate";
+import { isOver } from "#kubelet";
 import { type AnyController, type ControllerContext, defineController } from "#reconcile";
 import { familyPrefix, isHash, planOf, type TaskSettings } from "./definition.ts";
 import { Missing } from "./env.ts";
 import { configMapsFor } from "./pods.ts";
 import { refusalOf } from "./refusals.ts";
-import { isOver } from "./status.ts";
 import type { Tasks } from "./tasks.ts";
 
 export interface UnusedOptions {

@@ -86,9 +86,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/cloud/fargate": { sees: ["lib/base", "lib/api", "lib/reconcile", "lib/store"] },
   "lib/cloud/pod-logs": {
-    sees: ["lib/base", "lib/api", "lib/apiserver", "lib/client", "lib/cloud/fargate"],
+    sees: ["lib/base", "lib/api", "lib/apiserver", "lib/client", "lib/cloud/fargate", "lib/kubelet"],
     uses: ["@aws-sdk/client-cloudwatch-logs"],
   },
+  "lib/kubelet": { sees: ["lib/base", "lib/api"] },
   "lib/cost": { sees: [] },
   "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
@@ -106,6 +107,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cloud/fargate",
       "lib/cloud/pod-logs",
       "lib/controlplane",
+      "lib/kubelet",
       "lib/relay",
       "lib/reconcile",
       "lib/reconcile/sqs",
@@ -227,12 +229,12 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "@grpc/grpc-js", "protobufjs/minimal.js"],
   },
   "agent/pods": {
-    sees: [...agentParts, "lib/client", "agent/runtime", "agent/probes", "agent/volumes"],
+    sees: [...agentParts, "lib/client", "lib/kubelet", "agent/runtime", "agent/probes", "agent/volumes"],
     uses: ["node:*"],
   },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
-    sees: [...agentParts, "agent/runtime", "agent/runtime/logs", "agent/pods"],
+    sees: [...agentParts, "lib/kubelet", "agent/runtime", "agent/runtime/logs", "agent/pods"],
     uses: ["node:*", "ws"],
   },
   "agent/aws": {
@@ -333,6 +335,7 @@ export const withoutClock = [
   "lib/reconcile",
   "lib/controllers",
   "lib/scheduler",
+  "lib/kubelet",
   "lib/relay",
 ];
 /** What those rooms may not name; a certificate has dates of its own and is only made by hosts. */

@@ -1,8 +1,9 @@
-import { type ContainerStatus, loggedRun, type Pod, pod as pods } from "#api";
+import { type ContainerStatus, type Pod, pod as pods } from "#api";
 import type { NodeLinks } from "#apiserver";
 import { type ApiError, type Clock, isReason, parseTime } from "#base";
 import type { Client } from "#client";
 import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
+import { loggedRun } from "#kubelet";
 import { type LogQuery, readLog } from "./log-reader.ts";
 import type { PodLogs } from "./pod-logs.ts";
 

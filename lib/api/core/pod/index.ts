@@ -10,7 +10,6 @@ export * from "./driver-volume.ts";
 export * from "./env.ts";
 export * from "./ephemeral-container.ts";
 export { imageTag } from "./image-name.ts";
-export { type LoggedRun, loggedRun } from "./logged-run.ts";
 export * from "./pod.ts";
 export { dropDisabled } from "./prepare.ts";
 export * from "./probe.ts";

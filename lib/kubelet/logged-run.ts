@@ -1,6 +1,5 @@
+import type { ContainerStatus, Pod } from "#api";
 import { badRequest } from "#base";
-import type { ContainerStatus } from "./container-status.ts";
-import type { Pod } from "./spec.ts";
 
 /** One run of a container, as its status names it. */
 export interface LoggedRun {

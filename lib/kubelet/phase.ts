@@ -1,7 +1,10 @@
 import { type Container, type ContainerStatus, isSidecar, type Pod } from "#api";
-import { restarts } from "./plan.ts";
+import { restarts } from "./restart.ts";
 
 export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
+
+/** Whether nothing of a pod runs or will run. */
+export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
 export interface PhaseInput {
   pod: Pod;

@@ -1,33 +1,52 @@
 import { type Container, type ContainerStatus, isSidecar, type Pod, type PodCondition } from "#api";
-import type { View } from "./plan.ts";
+
+export interface ConditionsInput {
+  pod: Pod;
+  phase: string;
+  /** In the order of the pod's init containers. */
+  inits: ContainerStatus[];
+  /** In the order of the pod's containers. */
+  mains: ContainerStatus[];
+  /** A main container has been started. */
+  initialized: boolean;
+  /** The pod has its network, and its containers may start. */
+  networkUp: boolean;
+}
+
+/** The conditions that a kubelet owns, in upstream's order; their transition times are set when the status is merged. */
+export function podConditions({ pod, phase, inits, mains, initialized, networkUp }: ConditionsInput): PodCondition[] {
+  const containers = (pod.spec?.initContainers ?? []) as Container[];
+  const sidecars = inits.filter((_, index) => isSidecar(containers[index]!));
+  const ready = { type: "ContainersReady", ...containersReady([...sidecars, ...mains], phase) };
+  const conditions: PodCondition[] = [
+    { type: "PodReadyToStartContainers", status: networkUp ? "True" : "False" },
+    initializedCondition(containers, inits, phase, initialized),
+    { type: "Ready", ...podReady(pod, ready) },
+    ready,
+    { type: "PodScheduled", status: "True" },
+  ];
+  return conditions.map((condition) => ({ ...condition, observedGeneration: pod.metadata.generation }));
+}
 
 const names = (statuses: ContainerStatus[]): string => `[${statuses.map(({ name }) => name).join(" ")}]`;
 
-export function initializedCondition(
+function initializedCondition(
   inits: Container[],
   statuses: ContainerStatus[],
   phase: string,
-  view: View,
-  mains: Container[],
+  initialized: boolean,
 ): PodCondition {
   if (phase === "Succeeded") return { type: "Initialized", status: "True", reason: "PodCompleted" };
-  const begun = mains.some(({ name }) => view.now(name));
   const incomplete = statuses.filter((status, index) =>
-    isSidecar(inits[index]!) ? !status.started : !(status.state?.terminated?.exitCode === 0),
+    isSidecar(inits[index]!) ? !status.started : status.state?.terminated?.exitCode !== 0,
   );
-  if (begun || incomplete.length === 0) return { type: "Initialized", status: "True" };
+  if (initialized || incomplete.length === 0) return { type: "Initialized", status: "True" };
   return {
     type: "Initialized",
     status: "False",
     reason: "ContainersNotInitialized",
     message: `containers with incomplete status: ${names(incomplete)}`,
   };
-}
-
-/** Ready and ContainersReady, in upstream's order. `statuses` are those of sidecars and main containers. */
-export function readinessConditions(pod: Pod, statuses: ContainerStatus[], phase: string): PodCondition[] {
-  const containers = { type: "ContainersReady", ...containersReady(statuses, phase) };
-  return [{ type: "Ready", ...podReady(pod, containers) }, containers];
 }
 
 type Verdict = Omit<PodCondition, "type">;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { Pod } from "#api";
 import { loggedRun } from "./logged-run.ts";
-import type { Pod } from "./spec.ts";
 
 const pod = (status: object): Pod =>
   ({

@@ -1,9 +1,8 @@
 import type { Random } from "#base";
 
-const first = 10_000;
-const most = 300_000;
-/** A key that has been quiet for so long begins again. */
-const forgotten = 600_000;
+/** The first and the longest delay, and after how long without a failure the first follows again; in milliseconds. */
+export const backoffBounds = { first: 10_000, longest: 300_000, forgotten: 600_000 } as const;
+const { first, longest, forgotten } = backoffBounds;
 
 interface Entry {
   delay: number;
@@ -42,7 +41,7 @@ export class Backoff {
   raise(key: string, since: number, now: number): void {
     const entry = this.#entries.get(key);
     const fresh = !entry || since - entry.at > forgotten;
-    this.#entries.set(key, { delay: fresh ? first : Math.min(entry.delay * 2, most), at: now });
+    this.#entries.set(key, { delay: fresh ? first : Math.min(entry.delay * 2, longest), at: now });
   }
 
   forget(prefix: string): void {
