@@ -25,7 +25,7 @@ export const everything = "\\[Conformance\\]";
 export const usage = `usage: npm run conformance -- [options]
   --focus RE           only tests whose names match (default: ${everything})
   --skip RE            no test whose name matches
-  --procs N            so many side by side (default: two for each core)
+  --procs N            so many side by side (default: five for each core)
   --against KUBECONFIG a cluster that is there already, instead of one of its own
   --fake               three nodes that run nothing, instead of containers
   --fast               a fixed list of about forty short tests
@@ -48,7 +48,7 @@ export function parseOptions(args: readonly string[]): Options {
     },
   });
   const { focus, skip, against, fake, fast, output } = values;
-  const procs = values.procs === undefined ? 2 * availableParallelism() : Number(values.procs);
+  const procs = values.procs === undefined ? 5 * availableParallelism() : Number(values.procs);
   if (!Number.isInteger(procs) || procs < 1) throw new Error(`--procs must be a positive integer, not ${values.procs}`);
   if (output !== "text" && output !== "json") throw new Error(`--output must be text or json, not ${output}`);
   if (fast && (focus !== undefined || skip !== undefined))
