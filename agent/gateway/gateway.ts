@@ -1,6 +1,7 @@
 import { createLinks, type Links, serve } from "#agent/host";
 import { processMetrics } from "#agent/metrics";
 import { pod as pods } from "#api";
+import type { NodeRequest } from "#api/meta";
 import { type ApiServer, refusal } from "#apiserver";
 import { askSts, identity } from "#auth/aws-iam";
 import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
@@ -9,6 +10,7 @@ import { fargateWork, type PodEvents } from "#cloud/fargate";
 import { logLinks, podLogs } from "#cloud/pod-logs";
 import { type ControlPlane, controlPlane, isRoutine } from "#controlplane";
 import { MetricRegistry } from "#metrics";
+import { nodeRequestText } from "#node-link";
 import { announcer } from "#reconcile/sqs";
 import { ownAddress } from "./address.ts";
 import { services } from "./aws.ts";
@@ -124,17 +126,9 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
   };
 }
 
-/** What people call what takes a connection to the node. */
-const streams: Record<string, string> = {
-  exec: "running a command in a container",
-  attach: "attaching to a container",
-  portForward: "forwarding a port",
-};
-
-function notLinked(route: string): ApiError {
-  const what = streams[route] ?? `asking a node for ${route}`;
-  const why = `${what} is not possible here: the node's agent has not dialled in (logs are read from CloudWatch)`;
-  return new ApiError(501, "NotImplemented", why);
+function notLinked(request: NodeRequest): ApiError {
+  const why = "the node's agent has not dialled in (logs are read from CloudWatch)";
+  return new ApiError(501, "NotImplemented", `${nodeRequestText(request)} is not possible here: ${why}`);
 }
 
 /** Says what is missing where the host could only hang up. */
@@ -144,6 +138,6 @@ const withoutLostTunnels = (server: ApiServer, links: Links): ApiServer => ({
     const response = await server.handle(request);
     const { tunnel } = response;
     if (!tunnel || links.has(tunnel.node)) return response;
-    return refusal(notLinked(tunnel.path.split("/")[1] ?? ""));
+    return refusal(notLinked(tunnel.request));
   },
 });

@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
+import type { NodeRequest } from "#api/meta";
 import { badRequest, serviceUnavailable, silentLog } from "#base";
 import { handClock } from "#test/make";
 import { ways } from "./ways.ts";
 
-const logs = "/containerLogs/default/web/main?tailLines=3";
-const stats = "/stats/summary";
+const pod = { namespace: "default", name: "web" };
+const options = { follow: false, previous: false, timestamps: false, tailLines: 3 };
+const logs: NodeRequest = { type: "logs", pod, container: "main", options };
+const stats: NodeRequest = { type: "statsSummary" };
 type Answer = (signal: AbortSignal) => Promise<{ status: number; body: string }>;
 
 /** Nodes of which `i-1` has an agent that answers like this, and all have logs in the service. */
@@ -16,7 +19,7 @@ function open(agent: Answer, service = async (): Promise<string> => "of the serv
   const { request } = ways({
     links: {
       has: (node) => node === "i-1",
-      request: async (_node, _path, signal) => {
+      request: async (_node, _request, signal) => {
         const { status, body } = await agent(signal);
         return { status, headers: {}, body: bodyOf(body) };
       },
@@ -24,9 +27,9 @@ function open(agent: Answer, service = async (): Promise<string> => "of the serv
     fromLogs: { request: async () => ({ status: 200, headers: {}, body: bodyOf(await service()) }) },
     ...{ clock, log: silentLog },
   });
-  const read = async (node: string, path: string, signal = new AbortController().signal): Promise<string> => {
+  const read = async (node: string, asked: NodeRequest, signal = new AbortController().signal): Promise<string> => {
     let text = "";
-    for await (const part of (await request(node, path, signal)).body) text += Buffer.from(part);
+    for await (const part of (await request(node, asked, signal)).body) text += Buffer.from(part);
     return text;
   };
   return { clock, read };

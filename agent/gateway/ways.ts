@@ -19,21 +19,21 @@ const patience = 10_000;
  * where nodes send them: there they lie for longer than on the node.
  */
 export function ways({ links, fromLogs, clock, log }: WayOptions): NodeLinks {
-  const ofAgent: NodeLinks["request"] = async (node, path, signal) => {
+  const ofAgent: NodeLinks["request"] = async (node, request, signal) => {
     const late = new AbortController();
     const timer = clock.timer(patience, () => late.abort());
     try {
-      return await links.request(node, path, AbortSignal.any([signal, late.signal]));
+      return await links.request(node, request, AbortSignal.any([signal, late.signal]));
     } finally {
       timer.cancel();
     }
   };
   return {
-    async request(node, path, signal) {
-      if (!links.has(node)) return fromLogs.request(node, path, signal);
-      if (!path.startsWith("/containerLogs/")) return links.request(node, path, signal);
+    async request(node, request, signal) {
+      if (!links.has(node)) return fromLogs.request(node, request, signal);
+      if (request.type !== "logs") return links.request(node, request, signal);
       try {
-        const answer = await ofAgent(node, path, signal);
+        const answer = await ofAgent(node, request, signal);
         if (answer.status === 200) return answer;
         // A Status, which says why not: the other way says it too, if it has nothing either.
         for await (const _ of answer.body);
@@ -41,7 +41,7 @@ export function ways({ links, fromLogs, clock, log }: WayOptions): NodeLinks {
         log.info("an agent gives no logs", { node, error: messageOf(error) });
       }
       if (signal.aborted) throw serviceUnavailable(`nobody waits for what node ${node} says`);
-      return fromLogs.request(node, path, signal);
+      return fromLogs.request(node, request, signal);
     },
   };
 }

@@ -49,7 +49,7 @@ async function dial(): Promise<{ socket: WebSocket; sent: () => number }> {
   return { socket, sent: () => bytes };
 }
 
-const ask = () => links.request("node", "/logs", new AbortController().signal);
+const ask = () => links.request("node", { type: "healthz" }, new AbortController().signal);
 
 async function read(body: AsyncIterable<Uint8Array>, atLeast: number): Promise<void> {
   let size = 0;
@@ -63,7 +63,7 @@ test("a link that breaks under load takes nothing else down, and what ran over i
   for (let round = 0; round < 20; round++) {
     const { socket } = await dial();
     const running = [ask(), ask()].map(async (asked) => read((await asked).body, Number.POSITIVE_INFINITY));
-    const tunnel = links.tunnel("node", "/exec");
+    const tunnel = links.tunnel("node", { type: "healthz" });
     tunnel.on("error", () => {});
     tunnel.resume();
     tunnel.write("hello");

@@ -1,8 +1,10 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { type Duplex, PassThrough } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
+import type { NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
 import { type Clock, type Log, serviceUnavailable, watchdog } from "#base";
+import { encodeNodeRequest } from "#node-link";
 
 /*
  * The server's side of the link. An agent dials in by WebSocket (GET /link/<node>), then HTTP/2 runs over it with the
@@ -15,7 +17,7 @@ export interface Links extends NodeLinks {
   /** An agent has dialled in: a newer link takes the place of an older one. */
   add(node: string, socket: WebSocket): void;
   /** Opens a byte stream to the node's agent for a connection that was upgraded. Throws ApiError 503 without a link. */
-  tunnel(node: string, path: string): Duplex;
+  tunnel(node: string, request: NodeRequest): Duplex;
   /** Whether a node's agent is connected. */
   has(node: string): boolean;
   close(): void;
@@ -62,8 +64,11 @@ export function createLinks(log: Log, clock: Clock): Links {
       links.set(node, { session, socket });
       older?.socket.terminate();
     },
-    async request(node, path, signal) {
-      const stream = sessionOf(node).request({ ":method": "GET", ":path": path }, { endStream: true });
+    async request(node, request, signal) {
+      const stream = sessionOf(node).request(
+        { ":method": "GET", ":path": encodeNodeRequest(request) },
+        { endStream: true },
+      );
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
@@ -74,7 +79,8 @@ export function createLinks(log: Log, clock: Clock): Links {
       const { status, headers } = await answerOf(stream, node);
       return { status, headers, body };
     },
-    tunnel: (node, path) => sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path }),
+    tunnel: (node, request) =>
+      sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": encodeNodeRequest(request) }),
     has: (node) => links.has(node),
     close() {
       for (const { socket } of links.values()) socket.terminate();

@@ -1,24 +1,26 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import type { NodeRequest } from "#api/meta";
 import type { ApiResponse } from "#apiserver";
 import { type ApiError, messageOf, serviceUnavailable } from "#base";
+import { encodeNodeRequest } from "#node-link";
 import { headerBytes } from "./exchange.ts";
 import type { Links } from "./links.ts";
 
 export interface TunnelOptions {
   links: Links;
   node: string;
-  path: string;
+  request: NodeRequest;
   incoming: IncomingMessage;
   socket: Duplex;
   head: Buffer;
 }
 
 /**
- * Joins a client's connection to a path of a node's agent. A node that cannot be reached, or whose link breaks before it
+ * Joins a client's connection to a node's agent, which serves the request. A node that cannot be reached, or whose link breaks before it
  * has answered, is an ordinary answer (503) in upstream's words: a client that is merely cut off knows nothing.
  */
-export function joinTunnel({ links, node, path, incoming, socket, head }: TunnelOptions): void {
+export function joinTunnel({ links, node, request, incoming, socket, head }: TunnelOptions): void {
   let answered = false;
   const lost = (error: unknown): void => {
     if (answered) socket.destroy();
@@ -27,7 +29,7 @@ export function joinTunnel({ links, node, path, incoming, socket, head }: Tunnel
   };
   let stream: Duplex;
   try {
-    stream = links.tunnel(node, path);
+    stream = links.tunnel(node, request);
   } catch (error) {
     lost(error);
     return;
@@ -36,7 +38,7 @@ export function joinTunnel({ links, node, path, incoming, socket, head }: Tunnel
   stream.once("data", () => {
     answered = true;
   });
-  stream.write(requestText(incoming, path));
+  stream.write(requestText(incoming, encodeNodeRequest(request)));
   if (head.length > 0) stream.write(head);
   stream.pipe(socket, { end: false });
   socket.pipe(stream);

@@ -124,7 +124,12 @@ test("a token may come as a subprotocol, and goes no further as one", async () =
 
 // kubectl shows the message of a Status; a connection that ends without one is "unexpected EOF".
 test("exec on a node whose agent is away, or goes before it answers, is refused with a Status", async () => {
-  handle = async () => ({ status: 101, headers: {}, body: new Uint8Array(), tunnel: { node: "gone", path: "/exec" } });
+  handle = async () => ({
+    status: 101,
+    headers: {},
+    body: new Uint8Array(),
+    tunnel: { node: "gone", request: { type: "healthz" } },
+  });
   const refusal = async (): Promise<{ status?: number; body: string }> => {
     const socket = dial(["v5.channel.k8s.io"]);
     socket.on("error", () => {});

@@ -38,7 +38,7 @@ async function host({ refuses = false } = {}) {
   });
   const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ca: "" };
   const healthy = async (): Promise<number> => {
-    const { status, body } = await links.request("node-1", "/healthz", new AbortController().signal);
+    const { status, body } = await links.request("node-1", { type: "healthz" }, new AbortController().signal);
     for await (const _ of body);
     return status;
   };

@@ -1,20 +1,20 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { isRuntimeError, type LogOptions } from "#agent/runtime";
-import { ApiError, messageOf, parseTime } from "#base";
+import type { LogOptions as Asked, NodeRequest } from "#api/meta";
+import { ApiError, messageOf } from "#base";
+import { decodeNodeRequest, logStart } from "#node-link";
 import type { LinkOptions } from "./dial.ts";
 import { loggedContainer } from "./pods.ts";
 import { summary } from "./stats.ts";
 
-/** Answers a plain request: `/containerLogs/<namespace>/<pod>/<container>`, `/stats/summary`, `/metrics`, `/healthz`. */
+/** Answers a plain request: for a container's log or about the node. */
 export async function answer(options: LinkOptions, stream: ServerHttp2Stream, target: string): Promise<void> {
   try {
-    const url = new URL(target, "http://agent");
-    const [route = "", ...rest] = url.pathname.slice(1).split("/").map(decodeURIComponent);
-    if (route === "containerLogs" && rest.length === 3)
-      return await logs(options, stream, rest as [string, string, string], url.searchParams);
-    if (route === "stats" && rest[0] === "summary") return json(stream, 200, await summary(options));
-    if (route === "metrics" && options.metrics) return plain(stream, await options.metrics());
-    if (route === "healthz") return json(stream, 200, { ok: true });
+    const request = decodeNodeRequest(target);
+    if (request?.type === "logs") return await logs(options, stream, request);
+    if (request?.type === "statsSummary") return json(stream, 200, await summary(options));
+    if (request?.type === "metrics" && options.metrics) return plain(stream, await options.metrics());
+    if (request?.type === "healthz") return json(stream, 200, { ok: true });
     throw new ApiError(404, "NotFound", "the server could not find the requested resource");
   } catch (error) {
     refuse(stream, error);
@@ -48,16 +48,12 @@ function refuse(stream: ServerHttp2Stream, error: unknown): void {
 async function logs(
   options: LinkOptions,
   stream: ServerHttp2Stream,
-  [namespace, name, container]: [string, string, string],
-  query: URLSearchParams,
+  { pod, container, options: asked }: Extract<NodeRequest, { type: "logs" }>,
 ): Promise<void> {
-  const found = loggedContainer(options, namespace, name, {
-    container,
-    previous: query.get("previous") === "true",
-  });
+  const found = loggedContainer(options, pod.namespace, pod.name, { container, previous: asked.previous });
   const gone = new AbortController();
   stream.on("close", () => gone.abort());
-  const bytes = options.runtime.streams.logs(found.id, logOptions(query, options.clock.now(), gone.signal));
+  const bytes = options.runtime.streams.logs(found.id, logOptions(asked, options.clock.now(), gone.signal));
   // The first piece is taken before the answer begins, so that an error is one.
   const pieces = bytes[Symbol.asyncIterator]();
   const pending = pieces.next();
@@ -84,17 +80,13 @@ const drained = (stream: ServerHttp2Stream): Promise<void> =>
     stream.on("close", done);
   });
 
-function logOptions(query: URLSearchParams, now: number, signal: AbortSignal): LogOptions {
-  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
-  const sinceSeconds = number("sinceSeconds");
-  const sinceTime = query.get("sinceTime");
-  const since = sinceTime ? parseTime(sinceTime) : sinceSeconds === undefined ? undefined : now - sinceSeconds * 1000;
-  const tailLines = number("tailLines");
-  const limitBytes = number("limitBytes");
+function logOptions(asked: Asked, now: number, signal: AbortSignal): LogOptions {
+  const { follow, timestamps, tailLines, limitBytes } = asked;
+  const since = logStart(asked, now);
   return {
-    follow: query.get("follow") === "true",
-    timestamps: query.get("timestamps") === "true",
-    ...(since === undefined || Number.isNaN(since) ? {} : { since }),
+    follow,
+    timestamps,
+    ...(since === undefined ? {} : { since }),
     ...(tailLines === undefined ? {} : { tailLines }),
     ...(limitBytes === undefined ? {} : { limitBytes }),
     signal,

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
+import type { NodeRequest } from "#api/meta";
 import { ApiError, badRequest, type Log, messageOf } from "#base";
+import { decodeNodeRequest } from "#node-link";
 import { spdyChannels, webSocketChannels } from "./channels.ts";
 import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
 import { type LinkedPods, lookUp, runningContainer } from "./pods.ts";
@@ -18,14 +20,9 @@ export interface Upgrades {
   close(): void;
 }
 
-/** What a client asks for, read from the path that the server gives. */
-interface Target {
-  route: string;
-  namespace: string;
-  pod: string;
-  container: string;
-  query: URLSearchParams;
-}
+/** Requests for which a connection is upgraded. */
+type Session = Extract<NodeRequest, { type: "exec" | "attach" }>;
+type Forward = Extract<NodeRequest, { type: "portForward" }>;
 
 /** Kubernetes's own name for port-forward over WebSocket: SPDY frames inside. The slash is legal to nobody else. */
 const tunnelled = "SPDY/3.1+portforward.k8s.io";
@@ -51,7 +48,7 @@ const forwardProtocols = {
  * not read from the request but given beside it, since only the server decides that.
  */
 export function upgradeServer(options: UpgradeOptions): Upgrades {
-  const targets = new WeakMap<Duplex, Target>();
+  const targets = new WeakMap<Duplex, Session | Forward>();
   const server = createServer((_request, response) => {
     const { status } = badRequest("you must specify at least 1 of stdin, stdout, stderr, and upgrade the connection");
     response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(status));
@@ -66,7 +63,7 @@ export function upgradeServer(options: UpgradeOptions): Upgrades {
     const target = targets.get(socket);
     const work = !target
       ? Promise.reject(badRequest("no target"))
-      : target.route === "portForward"
+      : target.type === "portForward"
         ? forward(options, target, { sockets, request, socket, head })
         : session(options, target, { sockets, request, socket, head });
     work.catch((error) => {
@@ -76,12 +73,10 @@ export function upgradeServer(options: UpgradeOptions): Upgrades {
   });
   return {
     take: (connection, path) => {
-      const url = new URL(path, "http://agent");
-      const [route = "", namespace = "", pod = "", container = ""] = url.pathname
-        .slice(1)
-        .split("/")
-        .map(decodeURIComponent);
-      targets.set(connection, { route, namespace, pod, container, query: url.searchParams });
+      const request = decodeNodeRequest(path);
+      if (request?.type === "exec" || request?.type === "attach" || request?.type === "portForward") {
+        targets.set(connection, request);
+      }
       server.emit("connection", connection);
     },
     close: () => {
@@ -144,20 +139,15 @@ function spdySwitch({ socket }: Upgrade, chosen: string): void {
   socket.write([...lines, "", ""].join("\r\n"));
 }
 
-async function session(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
-  const { namespace, pod, container, query } = target;
-  const isOn = (name: string): boolean => query.get(name) === "1" || query.get(name) === "true";
-  const asked = {
-    stdin: isOn("input"),
-    stdout: isOn("output"),
-    stderr: isOn("error") && !isOn("tty"),
-    tty: isOn("tty"),
-  };
+async function session(options: UpgradeOptions, target: Session, upgrade: Upgrade): Promise<void> {
+  const { pod, container, streams } = target;
+  // A terminal has one stream for both outputs.
+  const asked = { ...streams, stderr: streams.stderr && !streams.tty };
   if (!asked.stdin && !asked.stdout && !asked.stderr) {
     throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
   }
-  const { id } = await runningContainer(options, namespace, pod, container);
-  const command = target.route === "exec" ? query.getAll("command") : undefined;
+  const { id } = await runningContainer(options, pod.namespace, pod.name, container);
+  const command = target.type === "exec" ? target.command : undefined;
   const open = () => openSession(options.runtime.streams, id, command, asked);
   if (isWebSocket(upgrade.request)) {
     const chosen = choose(sessionProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
@@ -170,24 +160,21 @@ async function session(options: UpgradeOptions, target: Target, upgrade: Upgrade
   return runSession(open, await spdyChannels(client, asked));
 }
 
-async function forward(options: UpgradeOptions, target: Target, upgrade: Upgrade): Promise<void> {
-  const { sandboxes, pod } = await lookUp(options, target.namespace, target.pod);
+async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrade): Promise<void> {
+  const { namespace, name } = target.pod;
+  const { sandboxes, pod } = await lookUp(options, namespace, name);
   const sandbox = sandboxes.findLast(({ state }) => state === "ready");
-  if (!sandbox) throw badRequest(`pod ${target.pod} is not running`);
+  if (!sandbox) throw badRequest(`pod ${name} is not running`);
   const place = {
     streams: options.runtime.streams,
     sandboxId: sandbox.id,
-    label: `${target.pod}_${target.namespace}, uid ${pod.metadata.uid}`,
+    label: `${name}_${namespace}, uid ${pod.metadata.uid}`,
   };
   if (isWebSocket(upgrade.request)) {
     const chosen = choose(forwardProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
     const socket = await webSocket(upgrade, chosen);
     if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, place);
-    const ports = target.query
-      .getAll("port")
-      .flatMap((text) => text.split(","))
-      .map(Number);
-    return forwardOverWebSocket({ socket, protocol: chosen, ports }, place);
+    return forwardOverWebSocket({ socket, protocol: chosen, ports: target.ports }, place);
   }
   const chosen = choose(forwardProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);

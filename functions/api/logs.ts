@@ -1,20 +1,13 @@
+import type { NodeRequest } from "#api/meta";
 import { ApiError } from "#base";
-
-/** What people call what cannot be done. */
-const streams: Record<string, string> = {
-  exec: "running a command in a container",
-  attach: "attaching to a container",
-  portForward: "forwarding a port",
-};
-
-const named = (route: string): string => streams[route] ?? `asking a node for ${route}`;
+import { nodeRequestText } from "#node-link";
 
 /** API Gateway passes no upgraded connection, and no node can be reached from a function. */
-export function notHere(route: string): ApiError {
+export function notHere(request: NodeRequest): ApiError {
   const why = "it passes no upgraded connections (use skiff proxy; logs are read from CloudWatch)";
-  return new ApiError(501, "NotImplemented", `${named(route)} is not possible through API Gateway: ${why}`);
+  return new ApiError(501, "NotImplemented", `${nodeRequestText(request)} is not possible through API Gateway: ${why}`);
 }
 
-/** On Fargate nobody dials in. */
-export const notOnFargate = (route: string): ApiError =>
-  new ApiError(501, "NotImplemented", `${named(route)} is not possible on Fargate: no agent is there`);
+/** No agent connects for a Fargate node. */
+export const notOnFargate = (request: NodeRequest): ApiError =>
+  new ApiError(501, "NotImplemented", `${nodeRequestText(request)} is not possible on Fargate: no agent is there`);

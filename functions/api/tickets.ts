@@ -1,6 +1,7 @@
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { badRequest, serviceUnavailable } from "#base";
 import { isFargateNode } from "#cloud/fargate";
+import { encodeNodeRequest } from "#node-link";
 import type { Connections } from "../connections.ts";
 import type { Relays } from "../relays.ts";
 import { notHere, notOnFargate } from "./logs.ts";
@@ -21,14 +22,13 @@ export async function ticketFor(
   { connections, relays }: TicketParts,
 ): Promise<ApiResponse> {
   if (!tunnel) throw badRequest("nothing here can be upgraded");
-  const { node, path } = tunnel;
-  const route = path.split("/")[1] ?? "";
+  const { node, request } = tunnel;
   const principal = peer?.principal?.arn;
-  if (principal === undefined) throw notHere(route);
-  if (isFargateNode(node)) throw notOnFargate(route);
+  if (principal === undefined) throw notHere(request);
+  if (isFargateNode(node)) throw notOnFargate(request);
   const agent = await connections.of(node);
   if (agent === undefined) throw serviceUnavailable(`the agent of node ${node} is not connected`);
-  const ticket = await relays.allow(principal, { node, agent, path });
+  const ticket = await relays.allow(principal, { node, agent, path: encodeNodeRequest(request) });
   return {
     status: 201,
     headers: { "content-type": "application/json", "cache-control": "no-store" },

@@ -1,3 +1,4 @@
+import type { NodeRequest } from "#api/meta";
 import type { Credentials, User } from "#auth";
 import { booleanOption } from "./query.ts";
 
@@ -34,8 +35,8 @@ export interface ApiResponse {
   made?: string;
   /** What the body is to a client that asks for a WebSocket: events, each a line, or plain bytes. Others get it as it is. */
   messages?: "events" | "bytes";
-  /** With status 101: the host joins the client's connection to this path of the node's agent. */
-  tunnel?: { node: string; path: string };
+  /** With status 101: the host joins the client's connection to the node's agent, which serves this request. */
+  tunnel?: { node: string; request: NodeRequest };
   /** With status 101: the connection becomes the link of this node's agent. */
   link?: string;
 }

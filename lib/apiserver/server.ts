@@ -1,5 +1,5 @@
 import type { AdmissionContext, AdmissionRequest, Plugin } from "#admission";
-import type { Kind } from "#api/meta";
+import type { Kind, NodeRequest } from "#api/meta";
 import type { Authenticator, Authorizer, RuleResolver, TokenAuthority, User } from "#auth";
 import type { Clock, Log, Random } from "#base";
 import type { MetricRegistry } from "#metrics";
@@ -13,7 +13,7 @@ export interface NodeLinks {
   /** Sends a request to a node's agent. Rejects with ApiError 503 when the node is not connected. */
   request(
     node: string,
-    path: string,
+    request: NodeRequest,
     signal: AbortSignal,
   ): Promise<{ status: number; headers: Record<string, string>; body: AsyncIterable<Uint8Array> }>;
 }

@@ -86,10 +86,11 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/cloud/fargate": { sees: ["lib/base", "lib/api", "lib/reconcile", "lib/store"] },
   "lib/cloud/pod-logs": {
-    sees: ["lib/base", "lib/api", "lib/apiserver", "lib/client", "lib/cloud/fargate", "lib/kubelet"],
+    sees: ["lib/base", "lib/api", "lib/apiserver", "lib/client", "lib/cloud/fargate", "lib/kubelet", "lib/node-link"],
     uses: ["@aws-sdk/client-cloudwatch-logs"],
   },
   "lib/kubelet": { sees: ["lib/base", "lib/api"] },
+  "lib/node-link": { sees: ["lib/base", "lib/api"] },
   "lib/cost": { sees: [] },
   "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
   "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
@@ -108,6 +109,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cloud/pod-logs",
       "lib/controlplane",
       "lib/kubelet",
+      "lib/node-link",
       "lib/relay",
       "lib/reconcile",
       "lib/reconcile/sqs",
@@ -132,7 +134,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   "agent/metrics": { sees: ["lib/base", "lib/metrics", "agent/runtime"], uses: ["node:*"] },
-  "agent/host": { sees: ["lib/base", "lib/apiserver"], uses: ["node:*", "ws"] },
+  "agent/host": { sees: ["lib/base", "lib/api", "lib/apiserver", "lib/node-link"], uses: ["node:*", "ws"] },
   "agent/embedded": {
     sees: [
       "lib/base",
@@ -196,6 +198,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cloud/fargate",
       "lib/cloud/pod-logs",
       "lib/controlplane",
+      "lib/node-link",
       "lib/reconcile/sqs",
       "lib/metrics",
       "lib/store",
@@ -234,7 +237,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
-    sees: [...agentParts, "lib/kubelet", "agent/runtime", "agent/runtime/logs", "agent/pods"],
+    sees: [...agentParts, "lib/kubelet", "lib/node-link", "agent/runtime", "agent/runtime/logs", "agent/pods"],
     uses: ["node:*", "ws"],
   },
   "agent/aws": {

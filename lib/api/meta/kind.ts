@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { AccessContext } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
+import type { NodeRequest } from "./node-request.ts";
 import type { KubernetesObject } from "./object-meta.ts";
 
 /** Group, version and kind. */
@@ -90,7 +91,7 @@ export interface ConnectSubresource<T> {
    * The node to ask and what to ask it; throws an ApiError where the object is not there yet. `rest` is what follows
    * `proxy` in the path, with its slash; "" for other subresources.
    */
-  target(object: T, query: URLSearchParams, rest: string): { node: string; path: string };
+  target(object: T, query: URLSearchParams, rest: string): { node: string; request: NodeRequest };
 }
 
 /** A subresource to which another kind is posted as a question about the object, such as serviceaccounts/token. */

@@ -22,14 +22,15 @@ export async function connect(
   const admission = admissionRequest(call, "CONNECT", { previous: object });
   await mutate(server, admission);
   await validate(server, admission);
-  const { node, path } = part.target(object, request.query, call.rest ?? "");
+  const target = part.target(object, request.query, call.rest ?? "");
+  const { node } = target;
   if (acts && request.headers["upgrade"] !== undefined) {
-    return { status: 101, headers: {}, body: new Uint8Array(), tunnel: { node, path } };
+    return { status: 101, headers: {}, body: new Uint8Array(), tunnel: target };
   }
   // Nobody runs it yet: there is nothing to show.
   if (node === "") return text(200, "");
   if (!server.links) throw serviceUnavailable("this server has no way to the nodes");
-  const answer = await server.links.request(node, path, request.signal);
+  const answer = await server.links.request(node, target.request, request.signal);
   return acts ? answer : { ...answer, messages: "bytes" };
 }
 

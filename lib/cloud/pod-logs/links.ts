@@ -1,10 +1,12 @@
 import { type ContainerStatus, type Pod, pod as pods } from "#api";
+import type { NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
-import { type ApiError, type Clock, isReason, parseTime } from "#base";
+import { type ApiError, type Clock, isReason } from "#base";
 import type { Client } from "#client";
 import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
 import { loggedRun } from "#kubelet";
-import { type LogQuery, readLog } from "./log-reader.ts";
+import { logStart } from "#node-link";
+import { readLog } from "./log-reader.ts";
 import type { PodLogs } from "./pod-logs.ts";
 
 export interface LogLinkOptions {
@@ -14,8 +16,8 @@ export interface LogLinkOptions {
   /** Where nodes send what containers say. */
   group: string;
   clock: Clock;
-  /** What is answered to whoever asks for something else; `route` is the agent's word for it, such as `exec`. */
-  refuse: (route: string) => ApiError;
+  /** The answer to any other request. */
+  refuse: (request: NodeRequest) => ApiError;
 }
 
 /**
@@ -24,16 +26,12 @@ export interface LogLinkOptions {
  */
 export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions): NodeLinks {
   return {
-    async request(_node, path, signal) {
-      const url = new URL(path, "http://node");
-      const [route = "", namespace = "", name = "", container = ""] = url.pathname
-        .slice(1)
-        .split("/")
-        .map(decodeURIComponent);
-      if (route !== "containerLogs") throw refuse(route);
-      const find = (): Promise<Pod> => client().get(pods, { namespace, name });
+    async request(_node, request, signal) {
+      if (request.type !== "logs") throw refuse(request);
+      const { container, options } = request;
+      const find = (): Promise<Pod> => client().get(pods, request.pod);
       const pod = await find();
-      const run = runOf(pod, container, url.searchParams.get("previous") === "true");
+      const run = runOf(pod, container, options.previous);
       const runs = async (): Promise<boolean> => {
         const now = await find().catch((error: unknown) => {
           if (isReason(error, "NotFound")) return undefined;
@@ -41,8 +39,8 @@ export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions)
         });
         return now?.metadata.uid === pod.metadata.uid && isRunning(now!, container, run);
       };
-      const query = queryOf(url.searchParams, clock.now());
-      const body = readLog({ logs, group, stream: run.stream, clock, runs }, query, signal);
+      const source = { logs, group, stream: run.stream, clock, runs };
+      const body = readLog(source, { ...options, since: logStart(options, clock.now()) }, signal);
       return { status: 200, headers: { "content-type": "text/plain" }, body };
     },
   };
@@ -84,18 +82,4 @@ function run(pod: Pod, container: string, attempt: number, containerId: string |
 function isRunning(pod: Pod, container: string, { attempt }: Run): boolean {
   const status = statusOf(pod, container);
   return status?.state?.running !== undefined && (status.restartCount ?? 0) === attempt;
-}
-
-function queryOf(query: URLSearchParams, now: number): LogQuery {
-  const number = (name: string): number | undefined => (query.has(name) ? Number(query.get(name)) : undefined);
-  const [sinceSeconds, tailLines, limitBytes] = ["sinceSeconds", "tailLines", "limitBytes"].map(number);
-  const sinceTime = query.get("sinceTime");
-  const since = sinceTime ? parseTime(sinceTime) : sinceSeconds === undefined ? undefined : now - sinceSeconds * 1000;
-  return {
-    follow: query.get("follow") === "true",
-    timestamps: query.get("timestamps") === "true",
-    ...(since === undefined || Number.isNaN(since) ? {} : { since }),
-    ...(tailLines === undefined ? {} : { tailLines }),
-    ...(limitBytes === undefined ? {} : { limitBytes }),
-  };
 }

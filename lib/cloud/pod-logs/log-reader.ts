@@ -5,7 +5,7 @@ import type { Asked, Page, PodLogs } from "./pod-logs.ts";
 export interface LogQuery {
   follow: boolean;
   timestamps: boolean;
-  since?: number;
+  since?: number | undefined;
   tailLines?: number;
   limitBytes?: number;
 }

@@ -1,8 +1,10 @@
 import type { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { describe, expect, test } from "vitest";
 import type { Pod } from "#api";
+import type { NodeRequest } from "#api/meta";
 import { ApiError, notFound } from "#base";
 import type { Client } from "#client";
+import { decodeNodeRequest } from "#node-link";
 import { handClock } from "#test/make";
 import { cloudWatchLogs } from "./cloud-watch-logs.ts";
 import { logLinks, runOf } from "./links.ts";
@@ -56,7 +58,7 @@ const events = (count: number, begin = 0): Event[] =>
 
 const stream = "default/web/u1/main/0";
 
-const refuse = (route: string) => new ApiError(501, "NotImplemented", `${route} is not possible here`);
+const refuse = ({ type }: NodeRequest) => new ApiError(501, "NotImplemented", `${type} is not possible here`);
 
 function open(streams: Record<string, Event[]>, found: () => Pod = () => running) {
   const clock = handClock(100_000);
@@ -70,7 +72,7 @@ function open(streams: Record<string, Event[]>, found: () => Pod = () => running
   });
   const stop = new AbortController();
   const read = async (query = "", path = "/containerLogs/default/web/main") => {
-    const { body } = await links.request("i-1", `${path}?${query}`, stop.signal);
+    const { body } = await links.request("i-1", decodeNodeRequest(`${path}?${query}`)!, stop.signal);
     let text = "";
     for await (const chunk of body) text += Buffer.from(chunk).toString();
     return text;

@@ -1,10 +1,14 @@
 import { ApiError } from "#base";
-import { ageColumn, cidrWarnings, defineKind, nameColumn } from "../../meta/index.ts";
+import { ageColumn, cidrWarnings, defineKind, type NodeRequest, nameColumn } from "../../meta/index.ts";
 import { Node } from "./schema.ts";
 import { validateNode, validateNodeStatus, validateNodeUpdate } from "./validate.ts";
 
 /** Paths of the kubelet that `nodes/proxy` passes on. */
-const readable = new Set(["/healthz", "/metrics", "/stats/summary"]);
+const readable: Readonly<Record<string, NodeRequest>> = {
+  "/healthz": { type: "healthz" },
+  "/metrics": { type: "metrics" },
+  "/stats/summary": { type: "statsSummary" },
+};
 
 export const node = defineKind<Node>({
   group: "",
@@ -59,9 +63,9 @@ export const node = defineKind<Node>({
       accepts: { group: "", version: "v1", kind: "NodeProxyOptions" },
       target(object, _query, rest) {
         const path = rest.replace(/\/$/, "");
-        if (!readable.has(path))
-          throw new ApiError(404, "NotFound", "the server could not find the requested resource", {});
-        return { node: object.metadata.name ?? "", path };
+        const request = Object.hasOwn(readable, path) ? readable[path] : undefined;
+        if (!request) throw new ApiError(404, "NotFound", "the server could not find the requested resource", {});
+        return { node: object.metadata.name ?? "", request };
       },
     },
   },

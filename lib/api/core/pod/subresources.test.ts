@@ -72,20 +72,25 @@ const target = (name: string, object: Pod, query: string) =>
   subresource(name, "connect").target(object, new URLSearchParams(query), "");
 const two = { nodeName: "n1", containers: ["a", "b"].map((name) => ({ name, image: "i" })) };
 
-test("logs, exec, attach and port-forward go to the pod's node in the kubelet's words", () => {
+test("logs, exec, attach and port-forward go to the pod's node ", () => {
   const object = make({ nodeName: "n1" });
+  const log = { follow: true, previous: false, timestamps: false };
+  const none = { stdin: false, stdout: false, stderr: false, tty: false };
   const tests = [
-    ["log", "follow=true&tailLines=5&pretty=1", "/containerLogs/default/web/app?follow=true&tailLines=5"],
+    ["log", "follow=true&tailLines=5&pretty=1", { type: "logs", container: "app", options: { ...log, tailLines: 5 } }],
     [
       "exec",
       "command=ls&command=-l&stdin=true&stdout=1&tty=false",
-      "/exec/default/web/app?input=1&output=1&command=ls&command=-l",
+      { type: "exec", container: "app", streams: { ...none, stdin: true, stdout: true }, command: ["ls", "-l"] },
     ],
-    ["attach", "stderr=true&container=app", "/attach/default/web/app?error=1"],
-    ["portforward", "ports=80&ports=81", "/portForward/default/web?port=80%2C81"],
-    ["portforward", "", "/portForward/default/web"],
+    ["attach", "stderr=true&container=app", { type: "attach", container: "app", streams: { ...none, stderr: true } }],
+    ["portforward", "ports=80&ports=81", { type: "portForward", ports: [80, 81] }],
+    ["portforward", "", { type: "portForward", ports: [] }],
   ] as const;
-  for (const [name, query, path] of tests) expect(target(name, object, query)).toEqual({ node: "n1", path });
+  const place = { namespace: "default", name: "web" };
+  for (const [name, query, request] of tests) {
+    expect(target(name, object, query)).toEqual({ node: "n1", request: { ...request, pod: place } });
+  }
 });
 
 test("a container must be told where there are several", () => {
@@ -94,7 +99,7 @@ test("a container must be told where there are several", () => {
     code: 400,
     message: "a container name must be specified for pod web, choose one of: [i a b]",
   });
-  expect(target("log", make(init), "container=i").path).toBe("/containerLogs/default/web/i");
+  expect(target("log", make(init), "container=i").request).toMatchObject({ type: "logs", container: "i" });
   expect(refusal(() => target("exec", make(two), "container=z")).message).toBe("container z is not valid for pod web");
   expect(refusal(() => target("exec", make({ containers: [] }), "")).message).toBe(
     "a container name must be specified for pod web",

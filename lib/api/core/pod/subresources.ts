@@ -8,8 +8,11 @@ import {
   forbiddenValue,
   invalidAll,
   invalidValue,
+  type LogOptions,
+  type NodeRequest,
   notSupported,
   type PartSubresource,
+  type PodPlace,
   requiredValue,
   type StatusSubresource,
 } from "../../meta/index.ts";
@@ -135,24 +138,19 @@ function nodeOf({ metadata, spec }: Pod): string {
   throw badRequest(`pod ${metadata.name} does not have a host assigned`);
 }
 
-const pathOf = (action: string, { metadata }: Pod, rest: string, query: URLSearchParams): string => {
-  const text = query.toString();
-  return `/${action}/${metadata.namespace}/${metadata.name}${rest}${text === "" ? "" : `?${text}`}`;
-};
+const placeOf = ({ metadata }: Pod): PodPlace => ({ namespace: metadata.namespace ?? "", name: metadata.name ?? "" });
 
 const isTrue = (value: string | null): boolean => value !== null && !["", "0", "false"].includes(value.toLowerCase());
 
-/** The kubelet's names for what a client of the API asks. */
-const streams = { stdin: "input", stdout: "output", stderr: "error", tty: "tty" } as const;
-
-function stream(action: "exec" | "attach"): ConnectSubresource<Pod>["target"] {
-  return (pod, query) => {
-    const container = containerOf(pod, query);
-    const node = nodeOf(pod);
-    const asked = new URLSearchParams();
-    for (const [name, kubeletName] of Object.entries(streams)) if (isTrue(query.get(name))) asked.set(kubeletName, "1");
-    if (action === "exec") for (const part of query.getAll("command")) asked.append("command", part);
-    return { node, path: pathOf(action, pod, `/${container}`, asked) };
+function session(action: "exec" | "attach"): ConnectSubresource<Pod>["target"] {
+  return (object, query) => {
+    const container = containerOf(object, query);
+    const node = nodeOf(object);
+    const isOn = (name: string): boolean => isTrue(query.get(name));
+    const streams = { stdin: isOn("stdin"), stdout: isOn("stdout"), stderr: isOn("stderr"), tty: isOn("tty") };
+    const asked = { pod: placeOf(object), container, streams };
+    if (action === "attach") return { node, request: { type: "attach", ...asked } };
+    return { node, request: { type: "exec", ...asked, command: query.getAll("command") } };
   };
 }
 
@@ -161,37 +159,45 @@ export const log: ConnectSubresource<Pod> = {
   type: "connect",
   verbs: ["get"],
   accepts: { group: "", version: "v1", kind: "Pod" },
-  target(pod, query) {
-    const errors = validateLogQuery(query);
-    if (errors.length > 0) throw invalid({ group: "", kind: "PodLogOptions" }, pod.metadata.name ?? "", errors);
-    const container = containerOf(pod, query);
-    const asked = new URLSearchParams();
-    for (const name of ["follow", "previous", "timestamps"]) if (isTrue(query.get(name))) asked.set(name, "true");
-    for (const name of ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"]) {
-      const value = query.get(name);
-      if (value !== null && value !== "") asked.set(name, value);
-    }
-    return { node: pod.spec?.nodeName ?? "", path: pathOf("containerLogs", pod, `/${container}`, asked) };
+  target(object, query) {
+    const { options, errors } = readLogOptions(query);
+    if (errors.length > 0) throw invalid({ group: "", kind: "PodLogOptions" }, object.metadata.name ?? "", errors);
+    const container = containerOf(object, query);
+    const request: NodeRequest = { type: "logs", pod: placeOf(object), container, options };
+    return { node: object.spec?.nodeName ?? "", request };
   },
 };
 
-function validateLogQuery(query: URLSearchParams): FieldError[] {
-  const number = (name: string): number | undefined => {
-    const text = query.get(name);
-    if (text === null || text === "") return undefined;
-    if (/^[+-]?\d+$/.test(text)) return Number(text);
-    throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
+function readLogOptions(query: URLSearchParams): { options: LogOptions; errors: FieldError[] } {
+  const isOn = (name: string): boolean => isTrue(query.get(name));
+  const options: LogOptions = {
+    follow: isOn("follow"),
+    previous: isOn("previous"),
+    timestamps: isOn("timestamps"),
   };
-  const errors: FieldError[] = [];
-  const [tail, limit, since] = [number("tailLines"), number("limitBytes"), number("sinceSeconds")];
-  if (tail !== undefined && tail < 0) {
-    errors.push(invalidValue("tailLines", tail, "must be greater than or equal to 0"));
+  for (const name of ["sinceSeconds", "tailLines", "limitBytes"] as const) {
+    const text = query.get(name) ?? "";
+    if (text === "") continue;
+    if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
+    options[name] = Number(text);
   }
-  if (limit !== undefined && limit < 1) errors.push(invalidValue("limitBytes", limit, "must be greater than 0"));
-  if (since !== undefined && query.get("sinceTime")) {
+  const sinceTime = query.get("sinceTime") ?? "";
+  if (sinceTime !== "") options.sinceTime = sinceTime;
+  return { options, errors: validateLogOptions(options) };
+}
+
+function validateLogOptions({ tailLines, limitBytes, sinceSeconds, sinceTime }: LogOptions): FieldError[] {
+  const errors: FieldError[] = [];
+  if (tailLines !== undefined && tailLines < 0) {
+    errors.push(invalidValue("tailLines", tailLines, "must be greater than or equal to 0"));
+  }
+  if (limitBytes !== undefined && limitBytes < 1) {
+    errors.push(invalidValue("limitBytes", limitBytes, "must be greater than 0"));
+  }
+  if (sinceSeconds !== undefined && sinceTime !== undefined) {
     errors.push(forbiddenValue("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
-  } else if (since !== undefined && since < 1) {
-    errors.push(invalidValue("sinceSeconds", since, "must be greater than 0"));
+  } else if (sinceSeconds !== undefined && sinceSeconds < 1) {
+    errors.push(invalidValue("sinceSeconds", sinceSeconds, "must be greater than 0"));
   }
   return errors;
 }
@@ -200,24 +206,23 @@ export const exec: ConnectSubresource<Pod> = {
   type: "connect",
   verbs: ["get", "post"],
   accepts: { group: "", version: "v1", kind: "PodExecOptions" },
-  target: stream("exec"),
+  target: session("exec"),
 };
 
 export const attach: ConnectSubresource<Pod> = {
   type: "connect",
   verbs: ["get", "post"],
   accepts: { group: "", version: "v1", kind: "PodAttachOptions" },
-  target: stream("attach"),
+  target: session("attach"),
 };
 
 export const portforward: ConnectSubresource<Pod> = {
   type: "connect",
   verbs: ["get", "post"],
   accepts: { group: "", version: "v1", kind: "PodPortForwardOptions" },
-  target(pod, query) {
-    const node = nodeOf(pod);
+  target(object, query) {
+    const node = nodeOf(object);
     const ports = query.getAll("ports").filter((port) => port !== "");
-    const asked = new URLSearchParams(ports.length === 0 ? {} : { port: ports.join(",") });
-    return { node, path: pathOf("portForward", pod, "", asked) };
+    return { node, request: { type: "portForward", pod: placeOf(object), ports: ports.map(Number) } };
   },
 };

@@ -1,0 +1,33 @@
+/** A pod by its place. */
+export interface PodPlace {
+  namespace: string;
+  name: string;
+}
+
+/** What is wanted of a container's log, in the terms of PodLogOptions; an absent member is no limit. */
+export interface LogOptions {
+  follow: boolean;
+  previous: boolean;
+  timestamps: boolean;
+  sinceSeconds?: number;
+  /** RFC 3339. */
+  sinceTime?: string;
+  tailLines?: number;
+  limitBytes?: number;
+}
+
+/** The streams of a command that a client wants to be connected to. */
+export interface SessionStreams {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+}
+
+/** A request that the node answers on which a pod runs: what the API server asks of a kubelet. */
+export type NodeRequest =
+  | { type: "logs"; pod: PodPlace; container: string; options: LogOptions }
+  | { type: "exec"; pod: PodPlace; container: string; streams: SessionStreams; command: string[] }
+  | { type: "attach"; pod: PodPlace; container: string; streams: SessionStreams }
+  | { type: "portForward"; pod: PodPlace; ports: number[] }
+  | { type: "healthz" | "metrics" | "statsSummary" };
