@@ -18,8 +18,22 @@ const own = new Set<string>([
   "deprecated.deployment.rollback.to",
 ]);
 
-export const revisionOf = ({ metadata }: ReplicaSet): number =>
-  Number(metadata.annotations?.[annotations.revision] ?? 0) || 0;
+/** A revision as Go reads it, a whole number of 64 bits; a double would lose its last digits. Undefined where it is none. */
+export function parseRevision(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.startsWith("+") ? text.slice(1) : text);
+  return BigInt.asIntN(64, value) === value ? value : undefined;
+}
+
+/** The revision of a set, 0 where it has none or nonsense (upstream's MaxRevision passes over the latter). */
+export const revisionOf = ({ metadata }: ReplicaSet): bigint =>
+  parseRevision(metadata.annotations?.[annotations.revision] ?? "0") ?? 0n;
+
+/** The revision after the largest of these sets. */
+export function nextRevision(sets: readonly ReplicaSet[]): bigint {
+  const largest = sets.map(revisionOf).reduce((most, each) => (each > most ? each : most), 0n);
+  return BigInt.asIntN(64, largest + 1n);
+}
 
 /** The longest history of revisions, in characters, as upstream keeps it. */
 const longestHistory = 2000;
@@ -28,18 +42,21 @@ const longestHistory = 2000;
  * Gives a set its revision and the deployment's annotations; says whether anything changed. Changes the set. What it
  * was last scaled for is not touched: only scaling may say so, or a change of size in a rollout would go unnoticed.
  */
-export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision: string): boolean {
+export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision: bigint): boolean {
   const before = set.metadata.annotations ?? {};
   const now: Record<string, string> = { ...before };
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {})) if (!own.has(key)) now[key] = value;
   const known = now[annotations.revision];
-  if (known === undefined || Number(known) < Number(revision)) {
+  const current = parseRevision(known || "0");
+  // Upstream leaves a set alone whose revision is no number.
+  if (current === undefined) return false;
+  if (known === undefined || current < revision) {
     if (known !== undefined) {
       const history = [...(now[annotations.history]?.split(",").filter((part) => part !== "") ?? []), known];
       while (history.join(",").length > longestHistory) history.shift();
       now[annotations.history] = history.join(",");
     }
-    now[annotations.revision] = revision;
+    now[annotations.revision] = String(revision);
   }
   set.metadata.annotations = now;
   return !deepEqual(now, before);

@@ -10,7 +10,9 @@ export async function cleanUp({ context, deployment }: Rollout, { old }: Found):
   const alive = old.filter(({ metadata }) => !metadata.deletionTimestamp);
   const surplus = alive.length - limit;
   if (surplus <= 0) return;
-  const sorted = [...alive].sort((a, b) => revisionOf(a) - revisionOf(b));
+  const sorted = [...alive].sort((a, b) =>
+    revisionOf(a) < revisionOf(b) ? -1 : revisionOf(a) > revisionOf(b) ? 1 : 0,
+  );
   for (const set of sorted.slice(0, surplus)) {
     const { status, spec, metadata } = set;
     const observed = Number(status?.observedGeneration ?? 0) >= Number(metadata.generation ?? 0);

@@ -9,7 +9,7 @@ import {
 import { clone, deepEqual, isReason, messageOf } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
-import { annotations, hashLabel, replicasAnnotations, revisionOf, setAnnotations } from "./annotations.ts";
+import { annotations, hashLabel, nextRevision, replicasAnnotations, setAnnotations } from "./annotations.ts";
 import { hasDeadline, writeProgressing } from "./conditions.ts";
 import { maxSurge } from "./limits.ts";
 import { templateHash } from "./template-hash.ts";
@@ -60,7 +60,7 @@ export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<
   const sorted = [...sets].sort(byAge);
   const existing = sorted.find((set) => sameTemplate(set.spec?.template, deployment.spec?.template));
   const old = sorted.filter((set) => set !== existing);
-  const revision = String(Math.max(0, ...old.map(revisionOf)) + 1);
+  const revision = nextRevision(old);
   if (existing) {
     const set = await refresh(rollout, existing, revision);
     rollout.sets = sets.map((each) => (each === existing ? set : each));
@@ -81,7 +81,7 @@ function found(deployment: Deployment, set: ReplicaSet): Pick<Found, "event"> {
 }
 
 /** An existing set gets the revision and the deployment's annotations when they have changed. */
-async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revision: string): Promise<ReplicaSet> {
+async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revision: bigint): Promise<ReplicaSet> {
   const next = clone(set);
   const changed = setAnnotations(deployment, next, revision);
   const minReadySeconds = deployment.spec?.minReadySeconds ?? 0;
@@ -105,7 +105,7 @@ async function markRevision(rollout: Rollout, set: ReplicaSet): Promise<void> {
   if (marked && marked.metadata.generation === deployment.metadata.generation) rollout.deployment = marked;
 }
 
-async function make(rollout: Rollout, old: ReplicaSet[], revision: string): Promise<Pick<Found, "set" | "event">> {
+async function make(rollout: Rollout, old: ReplicaSet[], revision: bigint): Promise<Pick<Found, "set" | "event">> {
   const { context, deployment } = rollout;
   const hash = templateHash(deployment.spec!.template!, deployment.status?.collisionCount);
   const set = setOf(deployment, hash);
