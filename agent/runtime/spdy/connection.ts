@@ -39,7 +39,8 @@ export function spdyOver(socket: Duplex, { head, accept }: SpdyOptions = {}): Sp
     if (!socket.destroyed) socket.write(Buffer.concat([start, body]));
   };
   const fail = (error: Error): void => {
-    for (const stream of [...streams.values()]) stream.destroy(error);
+    // What has come to its end can still be read.
+    for (const stream of [...streams.values()]) if (!stream.hasEnded) stream.destroy(error);
     streams.clear();
     socket.destroy();
   };
@@ -102,6 +103,10 @@ export function spdyOver(socket: Duplex, { head, accept }: SpdyOptions = {}): Sp
       const id = nextId;
       nextId += 2;
       const stream = makeStream(id);
+      // The streams of a session and what is said on them at once go out together. A runtime begins when it has them
+      // all, may be done before this process runs again, and a write after that would cost what it has sent.
+      socket.cork();
+      setImmediate(() => socket.uncork());
       control(frame.synStream, 0, number(id), number(0), Buffer.alloc(2), headerBlock(headers));
       return stream;
     },
@@ -234,6 +239,10 @@ class SpdyStream extends Duplex {
   constructor(wire: Wire) {
     super({ allowHalfOpen: true });
     this.#wire = wire;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
   }
 
   receive(bytes: Buffer, last: boolean): void {

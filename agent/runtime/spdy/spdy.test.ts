@@ -33,6 +33,7 @@ test("SPDY: streams carry data both ways, end apart, and any inflater reads the 
   first.end("typed");
   second.end();
   await new Promise(setImmediate);
+  await new Promise(setImmediate);
   let bytes = server.read() as Buffer;
   const frames: { start: Buffer; body: Buffer }[] = [];
   while (bytes.length > 0) {
@@ -107,6 +108,38 @@ test("SPDY: both ends understand each other, and a client that compresses with t
   const start = Buffer.from([0x80, 3, 0, 1, 0, 0, 0, body.length]);
   socket.write(Buffer.concat([start, body]));
   expect(await accepted).toEqual({ "accept-charset": "utf-8" });
+});
+
+test("SPDY: a session's streams and their ends go out in one piece; what came before a failure is kept", async () => {
+  const pieces: Buffer[] = [];
+  const socket = new Duplex({
+    read() {},
+    write(chunk, _encoding, done) {
+      pieces.push(chunk);
+      done();
+    },
+    writev(chunks, done) {
+      pieces.push(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)));
+      done();
+    },
+  });
+  const connection = spdyOver(socket);
+  const errors = connection.open({ streamtype: "error" });
+  errors.end();
+  const stdout = connection.open({ streamtype: "stdout" });
+  stdout.end();
+  const stderr = connection.open({ streamtype: "stderr" });
+  stderr.end();
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  expect(pieces).toHaveLength(1);
+  // The status arrives with its end, the outputs without, and then a write fails.
+  socket.push(Buffer.concat([Buffer.from([0, 0, 0, 1, 1, 0, 0, 2]), Buffer.from("{}")]));
+  await new Promise(setImmediate);
+  for (const stream of [stdout, stderr]) stream.on("error", () => {});
+  socket.destroy(new Error("write EPIPE"));
+  expect(await text(errors)).toBe("{}");
+  await expect(text(stdout)).rejects.toThrow("EPIPE");
 });
 
 test("the dictionary is SPDY's own", () => {
