@@ -1,13 +1,16 @@
-import { apiVersionOf, type Kind, type KubernetesObject } from "#api/meta";
-import { ApiError, badRequest, isApiError, messageOf, type Status, stringifyJson } from "#base";
+import { apiVersionOf, type Kind, type KubernetesObject, ListMeta, type MessageShape, messageShapeOf } from "#api/meta";
+import { PartialObjectMetadata, PartialObjectMetadataList, StatusAnswer } from "#api/meta-v1";
+import { ApiError, badRequest, isApiError, type JsonObject, messageOf, type Status, stringifyJson } from "#base";
 import type { Entry } from "#store";
 import {
+  bodyTypes,
   columnDefinitions,
   type Format,
   type IncludeObject,
   type NegotiationOptions,
   negotiate,
   partialMetadata,
+  protobuf,
   table,
   tableRow,
   yaml,
@@ -48,21 +51,25 @@ export function statusOf(error: unknown): Status {
   };
 }
 
+/** A Status that is no refusal, in the encoding that the client asked for. */
+export const statusAnswer = (code: number, status: object, request: ApiRequest): ApiResponse =>
+  printed(code, refusalFormat(request), status, messageShapeOf(StatusAnswer));
+
 /** A refusal as an answer, in the encoding that the client asked for. */
 export function refusal(error: unknown, request?: ApiRequest): ApiResponse {
   const status = statusOf(error);
   const retry = status.details?.retryAfterSeconds;
   const headers: ApiResponse["headers"] = retry === undefined ? {} : { "retry-after": String(retry) };
-  return printed(status.code ?? 500, request ? refusalFormat(request) : { encoding: "json" }, status, headers);
+  const format: Format = request ? refusalFormat(request) : { encoding: "json" };
+  return printed(status.code ?? 500, format, status, messageShapeOf(StatusAnswer), headers);
 }
 
-/** A refusal is a Status whatever form of an object was asked for; JSON where nothing fits. */
-function refusalFormat(request: ApiRequest): Format {
+/** A Status has no other form than its own; where that does not fit the answer is for people, as upstream prints it. */
+export function refusalFormat(request: ApiRequest): Format {
   try {
-    const { encoding, pretty } = formatOf(request);
-    return { encoding, ...(pretty ? { pretty } : {}) };
+    return formatOf(request, { plain: true });
   } catch {
-    return { encoding: "json" };
+    return { encoding: "json", pretty: true };
   }
 }
 
@@ -94,18 +101,54 @@ function withinLimits(texts: readonly string[]): string[] {
   return kept;
 }
 
+/** The content type and shape of what goes out in protobuf. */
+export const protobufType = bodyTypes.protobuf;
+
+const listShapes = new WeakMap<Kind, MessageShape>();
+
+/** The shape of an answer about a kind, for protobuf. */
+export function shapeOfAnswer(kind: Kind, { as }: Format, isList: boolean): MessageShape {
+  if (as === "PartialObjectMetadata") {
+    return messageShapeOf(isList ? PartialObjectMetadataList : PartialObjectMetadata);
+  }
+  const item = messageShapeOf(kind.schema);
+  if (!isList) return item;
+  const shape = listShapes.get(kind) ?? listOf(item);
+  listShapes.set(kind, shape);
+  return shape;
+}
+
+const listOf = (item: MessageShape): MessageShape => ({
+  type: "message",
+  name: `${item.name}List`,
+  fields: new Map([
+    ["metadata", { shape: messageShapeOf(ListMeta), required: false, facts: { n: 1 } }],
+    ["items", { shape: { type: "list", item }, required: true, facts: { n: 2 } }],
+  ]),
+});
+
+async function* protobufOf(value: object, shape: MessageShape): AsyncGenerator<Uint8Array> {
+  const { encodeEnvelope } = await protobuf();
+  const { apiVersion = "", kind = "" } = value as Partial<KubernetesObject>;
+  yield encodeEnvelope({ apiVersion, kind }, shape, value as JsonObject);
+}
+
 async function* yamlOf(value: unknown): AsyncGenerator<Uint8Array> {
   const { printYaml } = await yaml();
   yield encoder.encode(printYaml(value));
 }
 
-/** Prints data in the form that the client asked for. */
+/** Prints data in the form that the client asked for; protobuf by the shape that it has. */
 export function printed(
   status: number,
   format: Format,
-  value: unknown,
+  value: object,
+  shape: MessageShape,
   headers: ApiResponse["headers"] = {},
 ): ApiResponse {
+  if (format.encoding === "protobuf") {
+    return { status, headers: { "content-type": protobufType, ...headers }, body: protobufOf(value, shape) };
+  }
   if (format.encoding === "yaml") {
     return { status, headers: { "content-type": "application/yaml", ...headers }, body: yamlOf(value) };
   }
@@ -149,13 +192,7 @@ export function checkMetadataForm({ as, ofList }: Format, kind: Kind, isList: bo
 }
 
 /** One object in any form, as a part of an answer: a table of one row, its metadata, or itself. */
-export function shown(
-  server: Server,
-  kind: Kind,
-  object: KubernetesObject,
-  format: Format,
-  request: ApiRequest,
-): unknown {
+function shown(server: Server, kind: Kind, object: KubernetesObject, format: Format, request: ApiRequest): object {
   const version = format.version ?? "v1";
   if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
   if (format.as !== "Table") return worded(kind, object);
@@ -163,6 +200,17 @@ export function shown(
   const row = tableRow(kind, object, includeObject(request), server.clock.now(), version, failed);
   return table([row], { resourceVersion: object.metadata.resourceVersion }, version, columnDefinitions(kind));
 }
+
+/** Answers with one object that is in memory. */
+export const shownAnswer = (
+  server: Server,
+  status: number,
+  kind: Kind,
+  object: KubernetesObject,
+  format: Format,
+  request: ApiRequest,
+): ApiResponse =>
+  printed(status, format, shown(server, kind, object, format, request), shapeOfAnswer(kind, format, false));
 
 /** Answers with one object; plain JSON of a stored entry goes out as it is kept. */
 export function objectAnswer(
@@ -180,7 +228,7 @@ export function objectAnswer(
   }
   checkMetadataForm(format, kind, false);
   const object = found.object ?? objectAs(call.server, call.resource, found.entry!);
-  return printed(status, format, shown(call.server, kind, object, format, request));
+  return shownAnswer(call.server, status, kind, object, format, request);
 }
 
 /** The name of a list's kind. */

@@ -33,8 +33,9 @@ export class ApiError extends Error {
   constructor(code: number, reason: string, message: string, details?: StatusDetails, options?: ErrorOptions) {
     super(message, options);
     this.name = "ApiError";
-    this.status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
-    if (details) this.status.details = details;
+    // The members in upstream's order.
+    const about = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure" } as const;
+    this.status = { ...about, message, reason, ...(details ? { details } : {}), code };
   }
   get code(): number {
     return this.status.code ?? 500;

@@ -1,4 +1,4 @@
-import { notAcceptable } from "#base";
+import { ApiError, notAcceptable } from "#base";
 import { bodyTypes } from "./body.ts";
 
 /** The form that an answer takes. */
@@ -38,6 +38,7 @@ export function parseAccept(header: string): Clause[] {
 const encodings: Record<string, Format["encoding"]> = {
   "application/json": "json",
   "application/yaml": "yaml",
+  "application/vnd.kubernetes.protobuf": "protobuf",
   "*/*": "json",
 };
 
@@ -51,38 +52,57 @@ const targets: Record<string, NonNullable<Format["as"]>> = {
 const known = new Map<string, Format>();
 
 export interface NegotiationOptions {
-  /** The encodings that the place can answer in; JSON and YAML by default (watches know no YAML). */
-  only?: readonly Format["encoding"][];
+  /** What the path serves: a collection may be watched, which upstream's router counts as forms of its own. */
+  path?: "collection" | "watch";
   /** Whether the place makes tables, which it does by default. */
   tables?: boolean;
+  /** Whether objects alone are wanted, in no other form of theirs: what refuses a request has none. */
+  plain?: boolean;
 }
 
-/** Chooses the form of an answer by the Accept header. Throws ApiError 406 when nothing fits. */
-export function negotiate(
-  accept: string | undefined,
-  { only = ["json", "yaml"], tables = true }: NegotiationOptions = {},
-): Format {
+const streams = [`${bodyTypes.json};stream=watch`, `${bodyTypes.protobuf};stream=watch`];
+
+/**
+ * Chooses the form of an answer by the Accept header: the first that fits. JSON and YAML go before protobuf wherever
+ * the client takes both: objects are kept as JSON, which goes out as it is. Throws ApiError 406 when nothing fits, in
+ * the words of upstream's router where no type is known, else in those of its negotiation.
+ */
+export function negotiate(accept: string | undefined, options: NegotiationOptions = {}): Format {
   if (accept === undefined || accept === "") return { encoding: "json" };
-  const cacheKey = `${only.join()} ${tables} ${accept}`;
+  const cacheKey = `${options.path} ${options.tables} ${options.plain} ${accept}`;
   const cached = known.get(cacheKey);
   if (cached) return cached;
-  for (const { type, parameters } of parseAccept(accept)) {
-    const encoding = encodings[type];
-    if (!encoding || !only.includes(encoding)) continue;
-    const as = parameters.get("as");
-    const format: Format = { encoding };
-    if (parameters.get("pretty") === "1") format.pretty = true;
-    if (as !== undefined) {
-      const target = targets[as];
-      const version = parameters.get("v");
-      if (!target || parameters.get("g") !== "meta.k8s.io" || (version !== "v1" && version !== "v1beta1")) continue;
-      if (target === "Table" && !tables) continue;
-      format.as = target;
-      format.version = version;
-      if (as === "PartialObjectMetadataList") format.ofList = true;
-    } else if (parameters.has("v") || parameters.has("g")) continue;
-    if (known.size < 256) known.set(cacheKey, format);
-    return format;
-  }
-  throw notAcceptable(only.map((encoding) => bodyTypes[encoding]));
+  const clauses = parseAccept(accept);
+  if (!clauses.some(({ type }) => type in encodings)) throw noRepresentation(options);
+  const fitting = clauses.flatMap((clause) => formatFor(clause, options) ?? []);
+  const format = fitting.find(({ encoding }) => encoding !== "protobuf") ?? fitting[0];
+  if (!format) throw notAcceptable(Object.values(bodyTypes));
+  if (options.path === "watch" && format.encoding === "yaml") throw notAcceptable(streams);
+  if (known.size < 256) known.set(cacheKey, format);
+  return format;
+}
+
+function noRepresentation({ path }: NegotiationOptions): ApiError {
+  const available = [...Object.values(bodyTypes), ...(path === undefined ? [] : streams)];
+  const message = `406: Not Acceptable\n\nAvailable representations: ${available.join(", ")}`;
+  return new ApiError(406, "NotAcceptable", message, {});
+}
+
+function formatFor({ type, parameters }: Clause, { tables = true, plain }: NegotiationOptions): Format | undefined {
+  const encoding = encodings[type];
+  if (!encoding) return undefined;
+  const format: Format = { encoding };
+  if (parameters.get("pretty") === "1") format.pretty = true;
+  const as = parameters.get("as");
+  if (as === undefined) return parameters.has("v") || parameters.has("g") ? undefined : format;
+  const target = targets[as];
+  const version = parameters.get("v");
+  if (plain || !target || parameters.get("g") !== "meta.k8s.io") return undefined;
+  if (version !== "v1" && version !== "v1beta1") return undefined;
+  // The cells of a table are any JSON.
+  if (target === "Table" && (!tables || encoding === "protobuf")) return undefined;
+  format.as = target;
+  format.version = version;
+  if (as === "PartialObjectMetadataList") format.ofList = true;
+  return format;
 }

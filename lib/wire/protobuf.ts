@@ -216,6 +216,28 @@ export function encodeEnvelope(
   return bytes;
 }
 
+/**
+ * An event of a watch as one frame: its length in four bytes, then a WatchEvent, in which the object lies in an
+ * envelope of its own.
+ */
+export function encodeWatchEvent(
+  event: string,
+  type: { apiVersion: string; kind: string },
+  shape: MessageShape,
+  object: JsonObject,
+): Uint8Array {
+  const writer = protobuf.Writer.create();
+  writer.uint32(tag(1, "bytes")).string(event);
+  writer.uint32(tag(2, "bytes")).fork();
+  writer.uint32(tag(1, "bytes")).bytes(encodeEnvelope(type, shape, object));
+  writer.ldelim();
+  const message = writer.finish();
+  const frame = Buffer.alloc(4 + message.length);
+  frame.writeUInt32BE(message.length);
+  frame.set(message, 4);
+  return frame;
+}
+
 const tag = (n: number, wire: Wire): number => (n << 3) | (wire === "varint" ? 0 : wire === "fixed64" ? 1 : 2);
 
 function writeMessage(shape: MessageShape, object: JsonObject, writer: protobuf.Writer): void {

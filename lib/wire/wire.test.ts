@@ -92,5 +92,17 @@ test("the Accept header decides", () => {
   const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
   expect(negotiate(`${table},application/json`, { tables: false })).toEqual({ encoding: "json" });
   expect(() => negotiate(table, { tables: false })).toThrow(/only the following media types are accepted/);
-  expect(() => negotiate("image/png")).toThrow(/only the following media types are accepted/);
+  // Both as v1.37.2 says it: its router knows no such type, its negotiation no such form.
+  const types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+  const streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+  const unknown = "406: Not Acceptable\n\nAvailable representations: ";
+  expect(() => negotiate("image/png")).toThrow(`${unknown}${types}`);
+  expect(() => negotiate("image/png", { path: "collection" })).toThrow(`${unknown}${types}, ${streams}`);
+  expect(() => negotiate("application/json;v=v1")).toThrow(`only the following media types are accepted: ${types}`);
+  expect(() => negotiate("application/yaml", { path: "watch" })).toThrow(
+    `only the following media types are accepted: ${streams}`,
+  );
+  const binary = "application/vnd.kubernetes.protobuf";
+  expect(negotiate(binary)).toEqual({ encoding: "protobuf" });
+  expect(() => negotiate(`${binary};as=Table;v=v1;g=meta.k8s.io`)).toThrow(types);
 });

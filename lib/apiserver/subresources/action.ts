@@ -1,7 +1,7 @@
 import type { ActionSubresource, KubernetesObject } from "#api/meta";
 import { clone, internalError } from "#base";
 import { readObject } from "#wire";
-import { json } from "../answer.ts";
+import { statusAnswer } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { Call } from "../server.ts";
@@ -46,5 +46,5 @@ export async function action(
   call.warnings.push(...sent.warnings);
   await act(call, part, sent.object as unknown as KubernetesObject);
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
-  return json(201, status);
+  return statusAnswer(201, status, request);
 }

@@ -2,7 +2,7 @@ import type { KubernetesObject, QuestionSubresource } from "#api/meta";
 import { internalError, notFound } from "#base";
 import { readObject } from "#wire";
 import { accessContext } from "../access.ts";
-import { formatOf, printed, shown } from "../answer.ts";
+import { formatOf, shownAnswer } from "../answer.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
@@ -47,6 +47,5 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   call.warnings.push(...sent.warnings);
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
   const format = formatOf(request, { tables: false });
-  const body = shown(call.server, kind, answer, format, request);
-  return printed(201, format, body);
+  return shownAnswer(call.server, 201, kind, answer, format, request);
 }

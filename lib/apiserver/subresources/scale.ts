@@ -1,7 +1,7 @@
 import type { KubernetesObject, ScaleSubresource } from "#api/meta";
 import { clone, conflict, internalError, notFound } from "#base";
 import { readObject } from "#wire";
-import { formatOf, printed, shown } from "../answer.ts";
+import { formatOf, shownAnswer } from "../answer.ts";
 import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
@@ -40,8 +40,7 @@ export async function scale(call: Call, request: ApiRequest, part: Scaled): Prom
   const form = scaleForm(call);
   const answer = (object: KubernetesObject) => {
     const format = formatOf(request);
-    const body = shown(call.server, form.kind, scaleOf(part, object), format, request);
-    return printed(200, format, body);
+    return shownAnswer(call.server, 200, form.kind, scaleOf(part, object), format, request);
   };
   if (request.method === "GET" || request.method === "HEAD") {
     const entry = await readEntry(call.server, call.resource.type, keyOf(call.namespace, call.name));

@@ -2,7 +2,7 @@ import { decode, type Kind, messageShapeOf } from "#api/meta";
 import { DeleteOptions } from "#api/meta-v1";
 import { badRequest, isReason } from "#base";
 import { bodyTypes, mediaTypeOf, protobuf, readText } from "#wire";
-import { checkMetadataForm, formatOf, json, objectAnswer } from "../answer.ts";
+import { checkMetadataForm, formatOf, objectAnswer, statusAnswer } from "../answer.ts";
 import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.ts";
 import { type Removed, removedStatus, removeObject } from "../remove.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
@@ -38,7 +38,7 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   const removed = await removeObject(call, options);
   const kind = kindOf(call);
   call.warnings.push(...deleteWarnings(kind, options));
-  if (removed.gone && !kind.deleteReturnsObject) return json(200, removedStatus(kind, removed.object));
+  if (removed.gone && !kind.deleteReturnsObject) return statusAnswer(200, removedStatus(kind, removed.object), request);
   // Upstream's rule: accepted where the client has asked for its dependents to go by the older option.
   const accepted = !removed.gone && options.cascades;
   return objectAnswer(call, request, accepted ? 202 : 200, removed.gone ? { object: removed.object } : removed);

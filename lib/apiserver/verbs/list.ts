@@ -2,7 +2,7 @@ import { type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
 import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
 import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
-import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed } from "../answer.ts";
+import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed, shapeOfAnswer } from "../answer.ts";
 import { columnFault } from "../contained.ts";
 import { bytesAs, objectAs } from "../objects.ts";
 import { booleanOption, integerOption } from "../query.ts";
@@ -227,7 +227,7 @@ export const listMetadata = (found: Found): object => ({
 export async function list(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { server, resource } = call;
   const { kind } = resource;
-  const format = formatOf(request);
+  const format = formatOf(request, { path: "collection" });
   checkMetadataForm(format, kind, true);
   const selected = selectionOf(kind, call.namespace, request.query);
   const found = await find(
@@ -255,23 +255,21 @@ export function listAnswer(
   objects: readonly KubernetesObject[],
 ): ApiResponse {
   const version = format.version ?? "v1";
+  const shape = shapeOfAnswer(kind, format, true);
   if (format.as === "Table") {
     const [include, now] = [includeObject(request), server.clock.now()];
     const rows = objects.map((object) =>
       tableRow(kind, object, include, now, version, columnFault(server, kind, object)),
     );
-    return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)));
+    return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)), shape);
   }
   if (format.as === "PartialObjectMetadata") {
     const items = objects.map((object) => partialMetadata(object, version));
     const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
-    return printed(200, format, { ...type, metadata, items });
+    return printed(200, format, { ...type, metadata, items }, shape);
   }
-  return printed(200, format, {
-    ...listKind(kind),
-    metadata,
-    items: objects.map((object) => withNulls(messageShapeOf(kind.schema), object)),
-  });
+  const items = objects.map((object) => withNulls(messageShapeOf(kind.schema), object));
+  return printed(200, format, { ...listKind(kind), metadata, items }, shape);
 }
 
 /** A list made of stored bytes. */

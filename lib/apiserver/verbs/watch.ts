@@ -1,19 +1,15 @@
-import { apiVersionOf, type KubernetesObject } from "#api/meta";
-import { type Deferred, deferred, expired, internalError, messageOf, stringifyJson, tooManyRequests } from "#base";
+import { type Deferred, deferred, expired, internalError, isApiError, messageOf, tooManyRequests } from "#base";
 import { type Change, Compacted, type Entry } from "#store";
-import { columnDefinitions, type Format, type IncludeObject, negotiate, partialMetadata, table, tableRow } from "#wire";
-import { includeObject, jsonType, statusOf } from "../answer.ts";
-import { columnFault, reportFault } from "../contained.ts";
+import { negotiate } from "#wire";
+import { includeObject, jsonType, protobufType, statusOf } from "../answer.ts";
+import { reportFault } from "../contained.ts";
 import { follow } from "../feed.ts";
-import { atRevision, bytesAs, objectAs, prefixOf } from "../objects.ts";
 import { booleanOption, integerOption } from "../query.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { type Seen, type Selection, seen, selectionOf } from "../selection.ts";
 import type { Call } from "../server.ts";
 import { find, listParameters, revisionOf } from "./list.ts";
-
-const initialEventsEnd = "k8s.io/initial-events-end";
-const newline = Buffer.from("}\n");
+import { type EventEncoder, encoderOf, protobufEncoder } from "./watch-events.ts";
 
 /**
  * GET of a collection with `watch`: a line of JSON per event. Without a revision (or with 0) the objects that are
@@ -23,7 +19,7 @@ const newline = Buffer.from("}\n");
 export async function watch(call: Call, request: ApiRequest): Promise<ApiResponse> {
   const { query } = request;
   const { server, resource } = call;
-  const format = negotiate(request.headers["accept"], { only: ["json"] });
+  const format = negotiate(request.headers["accept"], { path: "watch" });
   const selection = selectionOf(resource.kind, call.namespace, query);
   listParameters(query, selection.prefix, true);
   const revision = revisionOf(query.get("resourceVersion") ?? "");
@@ -32,7 +28,8 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   if (server.load.watches >= server.limits.watches)
     throw tooManyRequests("too many watches, please try again later", 5);
   const timeout = timeoutOf(integerOption(query, "timeoutSeconds") ?? 0, call);
-  const encode = encoderOf(call, format, includeObject(request));
+  const inProtobuf = format.encoding === "protobuf";
+  const encode = inProtobuf ? await protobufEncoder(call, format) : encoderOf(call, format, includeObject(request));
   const place = await server.watchPlaces?.take(timeout);
   const stream = new WatchStream(call, selection, encode);
   // Upstream reads a watch from nowhere as one that wants the initial events.
@@ -41,9 +38,15 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   try {
     if (withObjects) {
       const older = revision > 0 ? { notOlderThan: revision } : {};
-      const found = await find(server, resource.type, selection, { limit: 0, ...older }, request.signal);
-      stream.start(found.entries, found.revision, bookmarks);
-      await stream.follow(found.revision);
+      const found = await find(server, resource.type, selection, { limit: 0, ...older }, request.signal).catch(
+        (error: unknown) => {
+          // Upstream waits for the revision once the stream has begun, where the initial events were asked for.
+          if (!initial || !isApiError(error)) throw error;
+          stream.refuse(error);
+        },
+      );
+      if (found) stream.start(found.entries, found.revision, bookmarks);
+      if (found) await stream.follow(found.revision);
     } else await stream.follow(revision > 0 ? revision : await server.store.head(resource.type));
   } catch (error) {
     server.load.watches--;
@@ -59,11 +62,11 @@ export async function watch(call: Call, request: ApiRequest): Promise<ApiRespons
   return {
     status: 200,
     headers: {
-      "content-type": jsonType,
+      "content-type": inProtobuf ? `${protobufType};stream=watch` : jsonType,
       "cache-control": "no-cache, private",
     },
     body: stream.open(request.signal, place?.milliseconds ?? timeout, bookmarks, closed),
-    messages: "events",
+    ...(inProtobuf ? {} : { messages: "events" }),
   };
 }
 
@@ -75,68 +78,7 @@ function timeoutOf(asked: number, { server }: Call): number {
   return server.limits.watchTimeout * (1 + server.random.fraction());
 }
 
-/** How one watcher's events are written. */
-interface EventEncoder {
-  event(seen: Seen, revision: number): Uint8Array;
-  bookmark(revision: number, initial: boolean): Uint8Array;
-}
-
-/** Events of the plain form, made once for all watchers: by entry and type. */
-const shared = new WeakMap<Entry, Partial<Record<Seen["type"], Uint8Array>>>();
-
-function encoderOf(call: Call, format: Format, include: IncludeObject): EventEncoder {
-  const { server, resource } = call;
-  const { kind } = resource;
-  const metadataOf = (revision: number, initial: boolean) => ({
-    resourceVersion: String(revision),
-    ...(initial ? { annotations: { [initialEventsEnd]: "true" } } : {}),
-  });
-  if (!format.as) {
-    const prefix = (type: string) => Buffer.concat([Buffer.from(`{"type":"${type}","object":`), prefixOf(kind)]);
-    const prefixes = { ADDED: prefix("ADDED"), MODIFIED: prefix("MODIFIED"), DELETED: prefix("DELETED") };
-    const encode = ({ type, entry }: Seen, revision: number) => {
-      const body = bytesAs(server, resource, entry);
-      const at = entry.revision === revision ? body : atRevision(body, revision);
-      return Buffer.concat([prefixes[type], at.subarray(1), newline]);
-    };
-    return {
-      event(event, revision) {
-        if (kind.stored || event.entry.revision !== revision) return encode(event, revision);
-        const known = shared.get(event.entry) ?? {};
-        shared.set(event.entry, known);
-        known[event.type] ??= encode(event, revision);
-        return known[event.type]!;
-      },
-      bookmark: (revision, initial) =>
-        line("BOOKMARK", { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata: metadataOf(revision, initial) }),
-    };
-  }
-  const version = format.version ?? "v1";
-  let columns: ReturnType<typeof columnDefinitions> | undefined = columnDefinitions(kind);
-  const shown = (object: KubernetesObject, bookmark = false): object => {
-    if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
-    // A bookmark has metadata and nothing that columns could read.
-    const row = bookmark
-      ? { cells: columnDefinitions(kind).map(() => ""), object: partialMetadata(object, version) }
-      : tableRow(kind, object, include, call.server.clock.now(), version, columnFault(call.server, kind, object));
-    const made = table([row], { resourceVersion: object.metadata.resourceVersion }, version, columns);
-    // kubectl reads the columns of the first event only; upstream sends them only there.
-    columns = undefined;
-    return made;
-  };
-  return {
-    event({ type, entry }, revision) {
-      const object = objectAs(server, resource, entry);
-      if (entry.revision === revision) return line(type, shown(object));
-      return line(type, shown({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }));
-    },
-    bookmark: (revision, initial) => line("BOOKMARK", shown({ metadata: metadataOf(revision, initial) }, true)),
-  };
-}
-
 const sizeOf = (item: Waiting): number => ("event" in item ? item.event.entry.body.length : 0);
-
-const line = (type: string, object: unknown): Uint8Array => Buffer.from(`${stringifyJson({ type, object })}\n`);
 
 /** About how many bytes of events wait for a client, and how many it takes at a time. */
 const pageBytes = 64 * 1024;
@@ -179,6 +121,12 @@ class WatchStream {
   start(entries: readonly Entry[], revision: number, marked: boolean): void {
     this.#objects = entries;
     if (marked) this.#push({ bookmark: revision, initial: true });
+  }
+
+  /** Ends the watch before it has begun to follow, with the error as its only event. */
+  refuse(error: unknown): void {
+    this.#push({ error: statusOf(error) });
+    this.#end();
   }
 
   async follow(after: number): Promise<void> {
@@ -288,7 +236,7 @@ class WatchStream {
   }
 
   #written(item: Waiting): Uint8Array | undefined {
-    if ("error" in item) return line("ERROR", item.error);
+    if ("error" in item) return this.#encode.error(item.error);
     if ("bookmark" in item) return this.#encode.bookmark(item.bookmark, item.initial);
     try {
       return this.#encode.event(item.event, item.revision);
