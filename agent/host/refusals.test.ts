@@ -140,6 +140,17 @@ test("a client is asked for its body when that is wanted", async () => {
   expect(await writeThenRead(`POST /unread HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
+// A refusal by identity or query: the answer is there before the parser has come to the end of the same packet.
+test.each([
+  ["one packet", "ab", ""],
+  ["two packets", "", "ab"],
+])("a body that is not wanted and comes in %s: the answer comes whole", async (_name, first, second) => {
+  const head = "POST /unread HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n";
+  for (let count = 0; count < 5; count++) {
+    expect(await writeThenRead(head + first, Buffer.from(second))).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\n0$/);
+  }
+});
+
 describe("requests that Node's parser refuses", () => {
   // `curl -X FOO` on kube-apiserver v1.37.2.
   const notAllowed = {
