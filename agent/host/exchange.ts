@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
-import { requestEntityTooLarge } from "#base";
+import { badRequest, requestEntityTooLarge } from "#base";
 import type { Departure } from "./departure.ts";
 
 /** A request as either version of HTTP brings it. */
@@ -72,7 +72,8 @@ function peerOf(socket: TLSSocket): ApiRequest["peer"] {
 
 /**
  * Reads the whole body of a request. `proceed` asks a client for it that waits for `100 Continue`: as in net/http, only
- * once it is wanted. Throws ApiError 413 beyond the limit, at once where the client says how long its body is.
+ * once it is wanted. Throws ApiError 413 beyond the limit, at once where the client says how long its body is, and 400
+ * when the client goes before its end.
  */
 export async function readBody(
   incoming: Readable,
@@ -93,12 +94,13 @@ export async function readBody(
       incoming.off("data", take).pause();
       reject(tooLarge());
     };
-    const gone = () => reject(new Error("the client has gone before the end of its request's body"));
+    // Of the client's making, and no fault of the server's to log: the answer reaches no client.
+    const gone = () => reject(badRequest("unexpected EOF"));
     const done = () => {
       incoming.off("close", gone);
       resolve();
     };
-    incoming.on("data", take).once("end", done).once("error", reject).once("close", gone);
+    incoming.on("data", take).once("end", done).once("error", gone).once("close", gone);
     if (incoming.destroyed) gone();
   });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);

@@ -11,6 +11,8 @@ import { createLinks, type Host, serve } from "./index.ts";
 
 let tls: { cert: string; key: string };
 let host: Host;
+/** Sees what reading a body threw. */
+let observe: (error: unknown) => void = () => {};
 
 beforeAll(async () => {
   const now = Date.now();
@@ -24,6 +26,7 @@ beforeEach(async () => {
       const body = request.path === "/unread" ? [] : await request.body();
       return { status: 200, headers: {}, body: Buffer.from(String(body.length)) };
     } catch (error) {
+      observe(error);
       const status = statusOf(error);
       return { status: status.code!, headers: {}, body: Buffer.from(JSON.stringify(status)) };
     }
@@ -130,6 +133,17 @@ describe("a body over the limit", () => {
     }
     session.close();
   });
+});
+
+test("a client that goes before its body's end is no fault of the server", async () => {
+  const handled = new Promise<unknown>((resolve) => {
+    observe = resolve;
+  });
+  const socket = connectTls({ port: host.port, rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  await new Promise((resolve) => socket.write("POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab", resolve));
+  socket.destroy();
+  expect(statusOf(await handled)).toMatchObject({ code: 400, message: "unexpected EOF" });
 });
 
 test("a client is asked for its body when that is wanted", async () => {
