@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dataFolder, unusable } from "./data-folder.ts";
+import { dataFolder, lockFolder, unusable } from "./data-folder.ts";
 
 // Codes as node:fs and node:sqlite give them; SQLite's are extended ones.
 test.each([
@@ -21,4 +21,12 @@ test("what is not known is passed on in one line", () => {
   expect(unusable(dataFolder("/srv/cluster"), new Error("odd")).message).toBe(
     "the data folder /srv/cluster cannot be used: odd",
   );
+});
+
+test.each([
+  ["/proc/none/below", "its file system cannot hold it"],
+  ["/dev/null", "it, or a part of its path, is a file"],
+  ["/dev/null/below", "it, or a part of its path, is a file"],
+])("a data folder that cannot be made is refused at once: %s", (path, reason) => {
+  expect(() => lockFolder(dataFolder(path))).toThrow(`the data folder ${path} cannot be used: ${reason} (`);
 });

@@ -1,16 +1,7 @@
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFoldersSync } from "#agent/volumes";
 import { messageOf } from "#base";
 
 /** Something that a person can mend: shown as one line, without a stack. */
@@ -72,6 +63,8 @@ const troubles: Record<string, string> = {
   EACCES: "it may not be written by this user",
   EPERM: "its file system does not let it be written",
   ENOTDIR: "it, or a part of its path, is a file",
+  EEXIST: "it, or a part of its path, is a file",
+  ENOENT: "its file system cannot hold it",
   8: "its file system is read-only",
   13: "the disk that holds it is full",
   14: "its file system cannot hold it",
@@ -102,11 +95,10 @@ export interface Lock {
  */
 export function lockFolder(folder: DataFolder): Lock {
   try {
-    for (const path of [folder.root, folder.pki, folder.agents, folder.logs])
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [folder.root, folder.pki, folder.agents, folder.logs]) makeFoldersSync(path, 0o700);
     chmodSync(folder.root, 0o700);
   } catch (error) {
-    throw unusable(folder, causeOf(folder.root, error));
+    throw unusable(folder, error);
   }
   const lock = hold(folder);
   return {
@@ -120,19 +112,6 @@ export function lockFolder(folder: DataFolder): Lock {
       lock.close();
     },
   };
-}
-
-/** Making a folder with its parents answers ENOENT on a read-only file system: the parent that there is knows better. */
-function causeOf(root: string, error: unknown): unknown {
-  if ((error as NodeJS.ErrnoException).code !== "ENOENT") return error;
-  let parent = dirname(root);
-  while (!existsSync(parent)) parent = dirname(parent);
-  try {
-    accessSync(parent, constants.W_OK);
-    return error;
-  } catch (cause) {
-    return cause;
-  }
 }
 
 function hold(folder: DataFolder): DatabaseSync {

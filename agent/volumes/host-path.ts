@@ -1,6 +1,7 @@
-import { mkdir, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { HostPathVolumeSource } from "#api";
 import { VolumeError } from "./error.ts";
+import { makeFolders } from "./folders.ts";
 
 type Kind = "directory" | "file" | "socket" | "characterDevice" | "blockDevice";
 
@@ -30,7 +31,7 @@ export async function prepareHostPath({ path, type = "" }: HostPathVolumeSource)
   const want = wanted[type];
   if (!want) throw new VolumeError(`hostPath type ${type} is not supported`);
   let kind = await kindOf(path);
-  if (kind === undefined && want.create === "folder") await mkdir(path, { recursive: true, mode: 0o755 });
+  if (kind === undefined && want.create === "folder") await makeFolders(path, 0o755);
   if (kind === undefined && want.create === "file") await (await open(path, "a", 0o644)).close();
   if (kind === undefined && want.create) kind = await kindOf(path);
   if (kind !== want.kind) throw new VolumeError(`hostPath type check failed: ${path} is not ${want.text}`);

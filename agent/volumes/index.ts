@@ -5,6 +5,7 @@
  */
 export { atomicWrite, type Payload } from "./atomic.ts";
 export { fieldValue, resourceValue } from "./downward.ts";
+export { makeFoldersSync } from "./folders.ts";
 export { dropMemory } from "./memory.ts";
 export {
   type Mounted,

@@ -1,5 +1,6 @@
-import { chmod, lstat, mkdir, realpath } from "node:fs/promises";
+import { chmod, lstat, realpath } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
+import { makeFolders } from "./folders.ts";
 
 /**
  * The path that a `subPath` means inside a volume, made as a folder where nothing is there. Symbolic links are
@@ -21,7 +22,7 @@ export async function subPathOf(volume: string, subPath: string): Promise<string
   if (isOutside(root, base)) throw new Error(`subPath "${subPath}" is outside of the volume`);
   const target = join(base, relative(existing, wanted));
   const { mode } = await lstat(root);
-  await mkdir(target, { recursive: true });
+  await makeFolders(target);
   await chmod(target, mode & 0o7777);
   return target;
 }

@@ -213,6 +213,10 @@ test("hostPath checks or makes what its type says", async () => {
   ] as const) {
     await expect(mount(path, type)).rejects.toThrow(`hostPath type check failed: ${path} ${words}`);
   }
+  // As os.MkdirAll there.
+  await expect(mount("/proc/none/below", "DirectoryOrCreate")).rejects.toThrow("ENOENT: no such file or directory");
+  await mount(at("deep/er/still"), "DirectoryOrCreate");
+  expect((await lstat(at("deep/er/still"))).isDirectory()).toBe(true);
 });
 
 test("a subPath stays inside its volume, whatever links there are", async () => {
@@ -227,6 +231,7 @@ test("a subPath stays inside its volume, whatever links there are", async () => 
     await expect(subPathOf(volume, path)).rejects.toThrow(`subPath "${path}" is outside of the volume`);
   }
   expect(await readdir(join(folder, "outside"))).toEqual([]);
+  await expect(subPathOf("/proc", "none/below")).rejects.toThrow("ENOENT: no such file or directory");
 });
 
 test("fields and resources in the words of the downward API", () => {
