@@ -124,6 +124,11 @@ export async function serve({ server, links, log, bind, port, tls }: HostOptions
     }
     if (response.tunnel) return joinTunnel({ links, ...response.tunnel, incoming, socket, head });
     if (asked && response.messages !== undefined && response.status === 200) {
+      // As x/net/websocket's handler, which upstream gives its watches to, and not its logs.
+      if (response.messages === "events" && incoming.headers.origin === undefined) {
+        await endBody(response);
+        return refuse(socket, { status: 403, headers: {}, body: new Uint8Array() });
+      }
       return answers.send(incoming, socket, head, response);
     }
     await endBody(response);

@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => host.close());
 
-const dial = (protocols: string[] = [], headers: Record<string, string> = {}): WebSocket =>
+const dial = (protocols: string[] = [], headers: Record<string, string> = { origin: "https://x" }): WebSocket =>
   new WebSocket(`wss://127.0.0.1:${host.port}/x?watch=1`, protocols, { rejectUnauthorized: false, headers });
 
 /** All messages until the end, as text, and whether each came as bytes. */
@@ -53,6 +53,15 @@ test("each event of a watch is a message, however its bytes come", async () => {
     ]);
     expect(socket.protocol).toBe(protocols[0] ?? "");
   }
+});
+
+// x/net/websocket's checkOrigin; seen on v1.37.2, for watches and not for logs.
+test("a watch without an Origin is refused, a log is not", async () => {
+  handle = answering("events", ['{"type":"ADDED"}\n']);
+  const [error] = await once(dial([], {}), "error");
+  expect(String(error)).toContain("403");
+  handle = answering("bytes", ["one\n"]);
+  expect(await heard(dial([], {}))).toHaveLength(2);
 });
 
 // wsstream's Reader: an empty message first.

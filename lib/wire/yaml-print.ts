@@ -35,7 +35,7 @@ function block(value: unknown, head: string, indent: string, lines: string[]): v
     }
   }
   const gap = head === "" || head.endsWith(" ") ? "" : " ";
-  lines.push(`${head}${gap}${scalar(value, indent)}`);
+  lines.push(`${head}${gap}${scalar(value, indent, [...head].length + gap.length)}`);
 }
 
 const membersOf = (value: object): [string, unknown][] =>
@@ -43,12 +43,40 @@ const membersOf = (value: object): [string, unknown][] =>
     .filter(([, member]) => member !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 
-function scalar(value: unknown, indent: string): string {
+function scalar(value: unknown, indent: string, column: number): string {
   if (Array.isArray(value)) return "[]";
   if (value === null || value === undefined) return "null";
   if (typeof value === "object") return "{}";
   if (typeof value !== "string") return String(value);
-  return literal(value, indent) ?? inline(value);
+  return literal(value, indent) ?? folded(inline(value), indent, column);
+}
+
+/** Beyond this column text goes on in the next line, as libyaml's emitter has it. */
+const bestWidth = 80;
+
+/** Text of one line, plain or in quotes, that begins at a column: broken at the first single blanks beyond the width. */
+function folded(text: string, indent: string, column: number): string {
+  if (column + text.length <= bestWidth) return text;
+  const characters = [...text];
+  const isDouble = text.startsWith('"');
+  const last = characters.length - (isDouble || text.startsWith("'") ? 2 : 1);
+  const first = characters.length - 1 - last;
+  let [made, at, isAfterBlank] = ["", column, false];
+  for (const [index, character] of characters.entries()) {
+    const next = characters[index + 1];
+    const mayBreak = index > first && index < last && (isDouble || next !== " ");
+    if (character === " " && !isAfterBlank && at > bestWidth && mayBreak) {
+      // In double quotes a blank that begins a line would be lost.
+      const rest = next === " " ? "\\" : "";
+      made += `\n${indent}${rest}`;
+      at = indent.length + rest.length;
+    } else {
+      made += character;
+      at++;
+    }
+    isAfterBlank = character === " ";
+  }
+  return made;
 }
 
 /** What libyaml calls printable, less the line breaks that only YAML 1.1 knows, tabs and the byte order mark. */

@@ -173,3 +173,30 @@ describe("objects of every kind come back from YAML", () => {
     }
   });
 });
+
+test("long text is broken as kube-apiserver breaks it", () => {
+  const words = (word: string, count: number) => Array<string>(count).fill(word).join(" ");
+  const value = {
+    d: `two  spaces ${words("plain words", 5)} plain  ${words("words plain", 2)} words`,
+    l: "one: two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen",
+    p: `${words("plain words", 8)} end`,
+    q: `it's: ${words("words", 17)}`,
+    x: `${"a".repeat(102)} bbb ccc`,
+  };
+  // Seen on v1.37.2.
+  expect(printYaml({ data: value })).toBe(`data:
+  d: two  spaces plain words plain words plain words plain words plain words plain  words
+    plain words plain words
+  l: 'one: two three four five six seven eight nine ten eleven twelve thirteen fourteen
+    fifteen sixteen seventeen'
+  p: plain words plain words plain words plain words plain words plain words plain
+    words plain words end
+  q: 'it''s: words words words words words words words words words words words words
+    words words words words words'
+  x: ${"a".repeat(102)}
+    bbb ccc
+`);
+  expect(parseYaml(printYaml({ data: value })).json).toEqual({ data: value });
+  const tabs = { e: `\t${words("words", 12)}  ${words("words", 8)}` };
+  expect(parseYaml(printYaml(tabs)).json).toEqual(tabs);
+});
