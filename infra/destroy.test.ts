@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dataPolicy } from "#agent/destroy";
+import { dataPolicy } from "#cli/destroy";
 import { resources } from "./testing/found.ts";
 import { emptyBundles, least, most, synthesize } from "./testing/index.ts";
 

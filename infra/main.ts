@@ -20,7 +20,7 @@ try {
   const bundles = await bundle({
     source: join(root, "functions"),
     agent: join(root, "agent/main.ts"),
-    gateway: join(root, "agent/gateway/main.ts"),
+    gateway: join(root, "lib/hosts/gateway/main.ts"),
     output: join(root, "dist/lambda"),
   });
   cloud(app, { config, bundles, version });

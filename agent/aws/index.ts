@@ -7,6 +7,5 @@ export { type FollowGatewayOptions, followGateway, type GatewayPlace } from "./g
 export { type Shipping, type ShippingOptions, shipLogs } from "./logs/shipping.ts";
 export { type RegistryOptions, registryCredentials } from "./registry.ts";
 export type { Serve } from "./relays.ts";
-export { requestSigner, type Signer } from "./sign.ts";
 export { type AwsCluster, type AwsOptions, type GatewayWay, startAws } from "./start.ts";
 export { type TokenOptions, tokenMaker } from "./token.ts";

@@ -5,10 +5,10 @@ import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterEach, expect, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
+import { requestSigner } from "#aws/request-signer";
 import { silentLog, systemRandom } from "#base";
 import { handClock } from "#test/make";
 import { type AwsLink, startAwsLink } from "./link.ts";
-import { requestSigner } from "./sign.ts";
 
 const credentials = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "secret" };
 const sign = requestSigner({ region: "eu-west-1", credentials });

@@ -1,8 +1,8 @@
 import { type RawData, WebSocket } from "ws";
+import type { Signer } from "#aws/request-signer";
 import { type Clock, type Log, messageOf, type Random, sleep, type Timer } from "#base";
 import { type Hints, hintBoard } from "./hints.ts";
 import { agentRelays, type RelaySaid, type Relays } from "./relays.ts";
-import type { Signer } from "./sign.ts";
 
 export interface AwsLinkOptions {
   /** `wss://…`: the WebSocket API's stage. */

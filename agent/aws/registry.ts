@@ -1,7 +1,7 @@
 import type { RegistryCredentials } from "#agent/runtime";
 import { partitions, signatureV4 } from "#aws";
+import { credentialsOf, type SignerOptions } from "#aws/request-signer";
 import { abortable, type Clock, messageOf } from "#base";
-import { credentialsOf, type SignerOptions } from "./sign.ts";
 
 /** `region` is the machine's own; registries' regions stand in their names. */
 export interface RegistryOptions extends SignerOptions {

@@ -1,4 +1,5 @@
 import type { RegistryCredentials } from "#agent/runtime";
+import { credentialsOf, requestSigner, type SignerOptions } from "#aws/request-signer";
 import type { Clock, Log, Random } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { followGateway, type GatewayPlace } from "./gateway.ts";
@@ -6,7 +7,6 @@ import { hintedClient } from "./hinted.ts";
 import { startAwsLink } from "./link.ts";
 import { registryCredentials } from "./registry.ts";
 import type { Relays } from "./relays.ts";
-import { credentialsOf, requestSigner, type SignerOptions } from "./sign.ts";
 import { tokenMaker } from "./token.ts";
 
 export interface AwsOptions extends SignerOptions {

@@ -1,6 +1,6 @@
 import { hostOf, signatureV4 } from "#aws";
+import { credentialsOf, type SignerOptions } from "#aws/request-signer";
 import type { Clock } from "#base";
-import { credentialsOf, type SignerOptions } from "./sign.ts";
 
 export interface TokenOptions extends SignerOptions {
   /** What the tokens are good for: this cluster and no other. */

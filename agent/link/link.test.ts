@@ -4,12 +4,12 @@ import type { Duplex, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
-import { createLinks, type Links } from "#agent/host";
 import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { spdyOver } from "#agent/runtime/spdy";
 import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
+import { createLinks, type Links } from "#hosts/https";
 import { decodeNodeRequest } from "#node-link";
 import { type Link, startLink } from "./index.ts";
 

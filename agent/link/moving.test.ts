@@ -4,10 +4,10 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { afterEach, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { createLinks } from "#agent/host";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { createAuthority, issue } from "#auth/certificates";
 import { type Clock, silentLog, systemClock } from "#base";
+import { createLinks } from "#hosts/https";
 import { handClock } from "#test/make";
 import { type LinkOptions, movingLink, startLink } from "./index.ts";
 

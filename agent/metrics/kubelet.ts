@@ -1,7 +1,7 @@
 import type { Runtime } from "#agent/runtime";
 import type { Clock } from "#base";
 import { buckets, MetricRegistry } from "#metrics";
-import { processMetrics } from "./process.ts";
+import { processMetrics } from "#metrics/process";
 
 export interface KubeletMetrics {
   /** The runtime, whose calls are counted. */

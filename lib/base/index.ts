@@ -36,5 +36,6 @@ export {
 export { nameSuffix, type Random, systemRandom, uuid } from "./ids.ts";
 export { clone, deepEqual, type Json, type JsonObject, parseJson, stringifyJson } from "./json.ts";
 export { type Log, type LogFields, messageOf, plainFields, silentLog } from "./log.ts";
+export type { Progress } from "./progress.ts";
 export { formatMicroTime, formatTime, parseTime } from "./time.ts";
 export { type WatchdogOptions, watchdog } from "./watchdog.ts";

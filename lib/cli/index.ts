@@ -1,18 +1,6 @@
 /**
- * The `skiff` command: words and flags to options, options to what the host gives it to run. It starts nothing by
- * itself and knows no driver.
+ * The `skiff` command: words and flags to options, options to the command that they mean. The commands lie below it or in
+ * the hosts; each is loaded when it is asked for.
  */
-export {
-  type Commands,
-  type CostOptions,
-  type DestroyOptions,
-  type DoctorOptions,
-  type DownOptions,
-  type JoinOptions,
-  type ProxyOptions,
-  parseCommand,
-  type RestoreOptions,
-  type StatusOptions,
-  type UpOptions,
-} from "./program.ts";
-export { createProgress, type Progress } from "./progress.ts";
+export { type Commands, parseCommand } from "./program.ts";
+export { createProgress } from "./progress.ts";

@@ -1,88 +1,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { isDnsSubdomain, parseCidr } from "#api/meta";
-
-export interface UpOptions {
-  dataDir: string;
-  bind: string;
-  port: number;
-  runtime: "auto" | "containerd" | "fake";
-  containerdSocket?: string;
-  installRuntime: boolean;
-  nodes: number;
-  /** The machine's host name without it. */
-  nodeName?: string;
-  /** A block that is free on the machine without it. */
-  podCidr?: string;
-  serviceCidr: string;
-  registryMirror: string[];
-  auditLog?: string;
-  verbose: boolean;
-}
-
-export interface DownOptions {
-  dataDir: string;
-}
-
-export interface StatusOptions {
-  dataDir: string;
-  output: "text" | "json";
-}
-
-export interface JoinOptions {
-  server: string;
-  token: string;
-}
-
-export interface RestoreOptions {
-  region: string;
-  /** Names of the two tables that were restored. */
-  objects: string;
-  changes: string;
-  yes: boolean;
-  again: boolean;
-  output: "text" | "json";
-}
-
-export interface ProxyOptions {
-  /** File of JSON that `cdk deploy --outputs-file` has written; the next four go before what it says. */
-  outputs?: string;
-  server?: string;
-  link?: string;
-  clusterId?: string;
-  region?: string;
-  port: number;
-  /** File that gets the kubeconfig; the standard output without it. */
-  kubeconfig?: string;
-  /** File with the authority of the cluster's certificates, in PEM. */
-  ca?: string;
-  verbose: boolean;
-}
-
-export interface CostOptions {
-  /** Folder of the cloud assembly. */
-  templates: string;
-  agents: number;
-  requests: number;
-  writes: number;
-  rollouts: number;
-  /** GB. */
-  stored: number;
-  output: "text" | "json";
-}
-
-export interface DoctorOptions {
-  /** Folder of the cloud assembly. */
-  templates: string;
-  output: "text" | "json";
-}
-
-export interface DestroyOptions {
-  /** What becomes of tables, secret, logs and issuer. */
-  data: "keep" | "delete";
-  /** File of the configuration. */
-  config?: string;
-  yes: boolean;
-}
+import type { CostOptions } from "#cli/cost";
+import type { DestroyOptions } from "#cli/destroy";
+import type { DoctorOptions } from "#cli/doctor";
+import type { ProxyOptions } from "#cli/proxy";
+import type { RestoreOptions } from "#cli/restore";
+import type { DownOptions, StatusOptions, UpOptions } from "#hosts/embedded";
 
 /** What the commands do; given by the host. Each resolves with the exit code. */
 export interface Commands {

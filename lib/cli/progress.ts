@@ -1,13 +1,5 @@
 import pc from "picocolors";
-
-/** What a person sees while something long goes on: a line per step, on the terminal in place. */
-export interface Progress {
-  step(what: string): void;
-  /** The step that was under way is done. */
-  done(detail?: string): void;
-  note(text: string): void;
-  fail(text: string): void;
-}
+import type { Progress } from "#base";
 
 /** Writes progress to a stream (stderr). Without a terminal each finished step is one plain line. */
 export function createProgress(out: NodeJS.WriteStream): Progress {

@@ -10,7 +10,8 @@ const agentParts = ["lib/base", "lib/api"];
 /**
  * Who may see whom. A room sees itself, the rooms in `sees` and the packages in `uses`, and nothing else; the longest
  * name that fits a file is its room. Read aloud: controllers see neither the API server nor a store; the store sees
- * no kind; lib sees neither agent, functions nor infra; only hosts name a store's driver.
+ * no kind; lib sees neither functions nor infra, and only the host that starts an agent sees the
+ * agent; only hosts name a store's driver.
  */
 export const rooms: Readonly<Record<string, Room>> = {
   "lib/base": { sees: [] },
@@ -18,6 +19,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
   "lib/patch": { sees: ["lib/base", "lib/api"] },
   "lib/aws": { sees: [], uses: ["@smithy/signature-v4", "node:crypto"] },
+  "lib/aws/request-signer": { sees: ["lib/aws"], uses: ["@aws-sdk/credential-providers"] },
   "lib/store": { sees: ["lib/base"] },
   "lib/store/conformance": { sees: drivers, uses: ["vitest"] },
   "lib/store/model": {
@@ -28,6 +30,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/store/sqlite": { sees: drivers, uses: ["node:sqlite", "node:fs"] },
   "lib/store/dynamo": { sees: drivers, uses: ["@aws-sdk/client-dynamodb", "node:zlib"] },
   "lib/metrics": { sees: ["lib/base", "lib/store"] },
+  "lib/metrics/process": { sees: ["lib/metrics"], uses: ["node:fs", "node:perf_hooks"] },
   "lib/client": { sees: ["lib/base", "lib/api", "lib/patch", "lib/wire"], uses: ["node:http", "node:https"] },
   "lib/events": { sees: ["lib/base", "lib/api", "lib/client"] },
   "lib/auth": { sees: ["lib/base", "lib/api", "lib/client"] },
@@ -93,7 +96,6 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/node-link": { sees: ["lib/base", "lib/api"] },
   "lib/cost": { sees: [] },
   "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
-  "lib/cli": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["commander", "picocolors"] },
   functions: {
     sees: [
       "lib/base",
@@ -133,60 +135,26 @@ export const rooms: Readonly<Record<string, Room>> = {
       "node:*",
     ],
   },
-  "agent/metrics": { sees: ["lib/base", "lib/metrics", "agent/runtime"], uses: ["node:*"] },
-  "agent/host": { sees: ["lib/base", "lib/api", "lib/apiserver", "lib/node-link"], uses: ["node:*", "ws"] },
-  "agent/embedded": {
+  "lib/hosts/https": { sees: ["lib/base", "lib/api", "lib/apiserver", "lib/node-link"], uses: ["node:*", "ws"] },
+  "lib/hosts/embedded": {
     sees: [
       "lib/base",
       "lib/api",
       "lib/client",
-      "lib/cli",
       "lib/apiserver",
       "lib/controlplane",
       "lib/store/sqlite",
       "lib/auth/certificates",
       "lib/auth/service-account",
       "lib/metrics",
-      "agent/host",
-      "agent/metrics",
+      "lib/metrics/process",
+      "lib/hosts/https",
       "agent/runtime/containerd",
       "agent/volumes",
     ],
     uses: ["node:*"],
   },
-  "agent/cost": { sees: ["lib/cli", "lib/cost"], uses: ["node:fs", "node:path"] },
-  "agent/destroy": {
-    sees: ["lib/base", "lib/cli"],
-    uses: [
-      "node:child_process",
-      "node:fs",
-      "node:os",
-      "node:path",
-      "@aws-sdk/client-cloudformation",
-      "@aws-sdk/client-dynamodb",
-      "@aws-sdk/client-ecs",
-      "@aws-sdk/client-elastic-load-balancing-v2",
-      "@aws-sdk/client-s3",
-    ],
-  },
-  "agent/doctor": {
-    sees: ["lib/aws", "lib/base", "lib/cli"],
-    uses: [
-      "node:fs",
-      "node:path",
-      "@aws-sdk/credential-providers",
-      "@aws-sdk/client-api-gateway",
-      "@aws-sdk/client-cloudformation",
-      "@aws-sdk/client-cloudwatch-logs",
-      "@aws-sdk/client-ec2",
-      "@aws-sdk/client-ecs",
-      "@aws-sdk/client-iam",
-      "@aws-sdk/client-lambda",
-      "@aws-sdk/client-service-quotas",
-      "@aws-sdk/client-sts",
-    ],
-  },
-  "agent/gateway": {
+  "lib/hosts/gateway": {
     sees: [
       "lib/base",
       "lib/api",
@@ -203,8 +171,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/metrics",
       "lib/store",
       "lib/store/dynamo",
-      "agent/host",
-      "agent/metrics",
+      "lib/metrics/process",
+      "lib/hosts/https",
     ],
     uses: [
       "@aws-sdk/client-cloudwatch-logs",
@@ -214,7 +182,61 @@ export const rooms: Readonly<Record<string, Room>> = {
       "zod",
     ],
   },
-  "agent/restore": { sees: ["lib/base", "lib/cli", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
+  "lib/cli/cost": { sees: ["lib/cost"], uses: ["node:fs", "node:path"] },
+  "lib/cli/destroy": {
+    sees: ["lib/base"],
+    uses: [
+      "node:child_process",
+      "node:fs",
+      "node:os",
+      "node:path",
+      "@aws-sdk/client-cloudformation",
+      "@aws-sdk/client-dynamodb",
+      "@aws-sdk/client-ecs",
+      "@aws-sdk/client-elastic-load-balancing-v2",
+      "@aws-sdk/client-s3",
+    ],
+  },
+  "lib/cli/doctor": {
+    sees: ["lib/aws", "lib/base"],
+    uses: [
+      "node:fs",
+      "node:path",
+      "@aws-sdk/credential-providers",
+      "@aws-sdk/client-api-gateway",
+      "@aws-sdk/client-cloudformation",
+      "@aws-sdk/client-cloudwatch-logs",
+      "@aws-sdk/client-ec2",
+      "@aws-sdk/client-ecs",
+      "@aws-sdk/client-iam",
+      "@aws-sdk/client-lambda",
+      "@aws-sdk/client-service-quotas",
+      "@aws-sdk/client-sts",
+    ],
+  },
+  "lib/cli/restore": { sees: ["lib/base", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
+  "lib/cli/proxy": {
+    sees: ["lib/base", "lib/relay", "lib/auth/certificates", "lib/aws/request-signer"],
+    uses: ["node:*", "ws", "zod"],
+  },
+  // It starts the agent, and compiles what both processes load when it is installed.
+  "lib/cli": {
+    sees: [
+      "agent",
+      "agent/runtime/containerd",
+      "agent/runtime/fake",
+      "lib/base",
+      "lib/api",
+      "lib/cli/cost",
+      "lib/cli/destroy",
+      "lib/cli/doctor",
+      "lib/cli/proxy",
+      "lib/cli/restore",
+      "lib/hosts/embedded",
+    ],
+    uses: ["commander", "picocolors", "node:*"],
+  },
+  "agent/metrics": { sees: ["lib/base", "lib/metrics", "lib/metrics/process", "agent/runtime"], uses: ["node:*"] },
   "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/logs": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/oci": { sees: ["lib/base"], uses: ["node:*"] },
@@ -241,33 +263,22 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "ws"],
   },
   "agent/aws": {
-    sees: [...agentParts, "lib/aws", "lib/client", "lib/relay", "agent/runtime"],
+    sees: [...agentParts, "lib/aws", "lib/aws/request-signer", "lib/client", "lib/relay", "agent/runtime"],
     uses: ["node:*", "ws", "@aws-sdk/client-cloudwatch-logs", "@aws-sdk/credential-providers"],
-  },
-  "agent/proxy": {
-    sees: ["lib/base", "lib/cli", "lib/relay", "lib/auth/certificates", "agent/aws"],
-    uses: ["node:*", "ws", "zod"],
   },
   agent: {
     sees: [
       "agent/aws",
-      "agent/embedded",
       "agent/link",
       "agent/metrics",
       "agent/node",
       "agent/pods",
-      "agent/proxy",
-      "agent/cost",
-      "agent/destroy",
-      "agent/doctor",
-      "agent/restore",
       "agent/runtime",
       "agent/runtime/containerd",
       "agent/runtime/fake",
       "lib/base",
       "lib/api",
       "lib/client",
-      "lib/cli",
       "lib/events",
     ],
     uses: ["node:*", "zod"],
@@ -298,6 +309,8 @@ export const testsAlsoSee = [
   "test/*",
   "lib/store/*",
   "lib/cloud/*",
+  "lib/cli/*",
+  "lib/hosts/*",
   "lib/auth/*",
   "lib/aws",
   "agent/*",
@@ -345,6 +358,7 @@ export const withoutClock = [
 export const clockNames = ["Date", "setTimeout", "setInterval", "setImmediate", "process", "console", "performance"];
 export const clockFree: Readonly<Record<string, readonly string[]>> = {
   "lib/auth/certificates": ["Date"],
+  "lib/metrics/process": ["Date", "process"],
   // Commits asked for in one turn of the event loop share a transaction.
   "lib/store/sqlite": ["setImmediate"],
 };

@@ -45,7 +45,7 @@ describe.skipIf(program === undefined)("moto (SKIFF_MOTO names its moto_server)"
     folder = mkdtempSync(join(tmpdir(), "skiff-moto-"));
     moto = await startMoto(program!);
     const output = join(folder, "bundles");
-    const sources = { source: "functions", agent: "agent/main.ts", gateway: "agent/gateway/main.ts" };
+    const sources = { source: "functions", agent: "agent/main.ts", gateway: "lib/hosts/gateway/main.ts" };
     const bundles = await bundle({ ...sources, output });
     const assembly = join(folder, "cdk.out");
     const app = new App({ outdir: assembly, analyticsReporting: false });

@@ -75,7 +75,7 @@ async function startProxy(person: Person, name: string): Promise<Running> {
   writeFileSync(outputs, JSON.stringify({ "skiff-test": told, "skiff-other": { Alarms: "none" } }));
   const child = spawn(
     process.execPath,
-    [resolve("agent/skiff.ts"), "proxy", "--outputs", outputs, "--port", "0", "--kubeconfig", kubeconfig, "--ca", ca],
+    [resolve("lib/cli/skiff.ts"), "proxy", "--outputs", outputs, "--port", "0", "--kubeconfig", kubeconfig, "--ca", ca],
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: {

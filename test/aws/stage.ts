@@ -52,7 +52,7 @@ export async function build(): Promise<Built> {
   const bundles = await bundle({
     source: join(root, "functions"),
     agent: join(root, "agent/main.ts"),
-    gateway: join(root, "agent/gateway/main.ts"),
+    gateway: join(root, "lib/hosts/gateway/main.ts"),
     output: join(output, "bundles"),
   });
   const assembly = join(output, "cdk.out");

@@ -45,7 +45,7 @@ const start = async (): Promise<void> => {
 };
 
 async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, ["agent/skiff.ts", ...words, "--data-dir", dataDir]);
+  const child = spawn(process.execPath, ["lib/cli/skiff.ts", ...words, "--data-dir", dataDir]);
   const said = { out: "", err: "" };
   child.stdout.on("data", (chunk) => {
     said.out += chunk;

@@ -5,7 +5,7 @@ import type { SkiffProcess } from "../kubectl/cluster.ts";
 
 /** Stops a cluster with its containers and removes its folder. Throws with what was said when that fails. */
 export async function skiffDown(skiff: SkiffProcess): Promise<void> {
-  const child = spawn(process.execPath, ["agent/skiff.ts", "down", "--data-dir", skiff.dataDir], {
+  const child = spawn(process.execPath, ["lib/cli/skiff.ts", "down", "--data-dir", skiff.dataDir], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let said = "";

@@ -19,7 +19,7 @@ export async function startSkiff(
   dataDir = mkdtempSync(join(tmpdir(), "skiff-")),
 ): Promise<SkiffProcess> {
   const at = ["--data-dir", dataDir, "--port", "0"];
-  const child = spawn(process.execPath, ["--max-semi-space-size=8", "agent/skiff.ts", "up", ...at, ...options], {
+  const child = spawn(process.execPath, ["--max-semi-space-size=8", "lib/cli/skiff.ts", "up", ...at, ...options], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let said = "";

@@ -1,8 +1,0 @@
-/**
- * The whole cluster on one machine: the control plane in this process over SQLite, the agent in another. Everything
- * it keeps lies in one data folder that only one cluster may use at a time.
- */
-export { down } from "./down.ts";
-export { kubeconfig } from "./kubeconfig.ts";
-export { status } from "./status.ts";
-export { up } from "./up.ts";

@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { requestSigner } from "#aws/request-signer";
+import { type Log, type LogFields, messageOf, systemClock } from "#base";
+import { kubeconfigText, mustBeOurs, writeKubeconfig } from "./kubeconfig.ts";
+import { startProxy } from "./serve.ts";
+import { type ProxyOptions, settingsOf } from "./settings.ts";
+
+/** Runs until it is told to stop. Resolves with the exit code; throws an Error of one line for what cannot be done. */
+export async function proxy(words: ProxyOptions): Promise<number> {
+  const { server, link, region, clusterId } = settingsOf(words);
+  if (words.kubeconfig !== undefined) mustBeOurs(words.kubeconfig);
+  const ca = words.ca === undefined ? {} : { ca: authorityIn(words.ca) };
+  const sign = requestSigner({ region });
+  const running = await startProxy({
+    ...{ server, link, sign, port: words.port, ...ca, clock: systemClock, log: lineLog(words.verbose) },
+  });
+  const text = kubeconfigText({ ...running, clusterId });
+  if (words.kubeconfig === undefined) process.stdout.write(text);
+  else writeKubeconfig(words.kubeconfig, text);
+  const use = words.kubeconfig === undefined ? "" : `; use it with\n  export KUBECONFIG=${words.kubeconfig}`;
+  process.stderr.write(`${running.url} passes requests on to ${server}${use}\n`);
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+  await running.close();
+  return 0;
+}
+
+function authorityIn(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`--ca ${path}: ${messageOf(error)}`);
+  }
+}
+
+/** A line for people, on the standard error. */
+function lineLog(verbose: boolean): Log {
+  const write = (message: string, fields: LogFields = {}): void => {
+    const more = Object.entries(fields).map(
+      ([name, value]) => ` ${name}=${value instanceof Error ? value.message : value}`,
+    );
+    process.stderr.write(`${message}:${more.join("")}\n`);
+  };
+  const quiet = (): void => {};
+  return { debug: verbose ? write : quiet, info: verbose ? write : quiet, warn: write, error: write };
+}

@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { getCompileCacheDir } from "node:module";
+import { dirname, join } from "node:path";
+import { type Log, sleep, systemClock } from "#base";
+import type { DataFolder } from "./data-folder.ts";
+import { type ClusterNetwork, defaultBlock } from "./network.ts";
+import type { UpOptions } from "./options.ts";
+import type { Pki } from "./pki.ts";
+import type { RuntimeName } from "./runtime.ts";
+
+/** The agent as a process of its own, started again when it falls. */
+export interface AgentProcess {
+  readonly pid: number;
+  /** Why it keeps falling, once it has done so several times in a row. */
+  readonly failed: string | undefined;
+  stop(): Promise<void>;
+}
+
+export interface AgentStart {
+  /** The agent's program. */
+  program: string;
+  options: UpOptions;
+  folder: DataFolder;
+  pki: Pki;
+  server: string;
+  names: readonly string[];
+  runtime: RuntimeName;
+  /** Absent where the cluster makes no network on this machine. */
+  network: ClusterNetwork | undefined;
+  log: Log;
+  /** Hears of each process that is started, the first included. */
+  launched(pid: number): void;
+}
+
+/** A young generation of this many MiB: memory that is given back early, for a little more collecting. */
+const flags = ["--max-semi-space-size=4"];
+/** A fall after so long is a new trouble, not the old one again. */
+const settled = 30_000;
+const longestBackoff = 10_000;
+const stopGrace = 10_000;
+const tooOften = 3;
+
+export async function startAgent(start: AgentStart): Promise<AgentProcess> {
+  const config = await writeConfig(start);
+  const output = join(start.folder.logs, "agent.log");
+  const begin = (): ChildProcess => {
+    const made = launch(start.program, config, output);
+    start.launched(made.pid ?? 0);
+    return made;
+  };
+  let child = begin();
+  let stopping = false;
+  let falls = 0;
+  let failed: string | undefined;
+  const stopped = new AbortController();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const since = systemClock.now();
+      const [code, signal] =
+        child.exitCode === null && child.signalCode === null
+          ? await once(child, "exit")
+          : [child.exitCode, child.signalCode];
+      if (stopping) return;
+      falls = systemClock.now() - since > settled ? 1 : falls + 1;
+      const how = signal ? `it was ended by ${signal}` : `it ended with code ${code}`;
+      start.log.error("the agent has ended and is started again", { code, signal, falls });
+      if (falls >= tooOften) failed = how;
+      await sleep(systemClock, Math.min(200 * 2 ** falls, longestBackoff), stopped.signal);
+      if (stopping) return;
+      child = begin();
+    }
+  };
+  const watching = watch();
+  return {
+    get pid() {
+      return child.pid ?? 0;
+    },
+    get failed() {
+      return failed;
+    },
+    async stop() {
+      stopping = true;
+      stopped.abort();
+      if (child.exitCode === null && child.signalCode === null) {
+        const cut = systemClock.timer(stopGrace, () => child.kill("SIGKILL"));
+        child.kill("SIGTERM");
+        await once(child, "exit");
+        cut.cancel();
+      }
+      await watching;
+    },
+  };
+}
+
+/** A process group of its own: Ctrl-C reaches the cluster, which then stops the agent in order. */
+function launch(program: string, config: string, output: string): ChildProcess {
+  const out = openSync(output, "a", 0o600);
+  try {
+    const cache = getCompileCacheDir();
+    const env = { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }) };
+    return spawn(process.execPath, [...flags, program, "--config", config], {
+      stdio: ["ignore", out, out],
+      detached: true,
+      env,
+    });
+  } finally {
+    closeSync(out);
+  }
+}
+
+/** The agent's settings and identities, in a file that only the owner reads. */
+async function writeConfig({ options, folder, pki, server, names, runtime, network }: AgentStart): Promise<string> {
+  const home = join(folder.agents, runtime);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const nodes = await Promise.all(
+    names.map(async (name) => ({
+      name,
+      certificate: await pki.client(`node-${name}`, {
+        commonName: `system:node:${name}`,
+        organizations: ["system:nodes"],
+      }),
+    })),
+  );
+  const config = {
+    server,
+    ca: pki.ca,
+    nodes,
+    runtime,
+    ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
+    dataDir: home,
+    podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
+    ...(network ? { network: { name: network.name, bridge: network.bridge, cgroupRoot: network.cgroupRoot } } : {}),
+    serviceCidr: options.serviceCidr,
+    registryMirrors: options.registryMirror,
+    verbose: options.verbose,
+    /** The agent ends when the process that started it is gone. */
+    parent: process.pid,
+  };
+  const path = join(home, "agent.json");
+  writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
+  return path;
+}

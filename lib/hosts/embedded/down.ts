@@ -1,0 +1,52 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
+import { dropMemory } from "#agent/volumes";
+import { messageOf, type Progress, silentLog, sleep, systemClock } from "#base";
+import { type DataFolder, dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
+import { readNetwork } from "./network.ts";
+import type { DownOptions } from "./options.ts";
+
+const patience = 20_000;
+
+/** `skiff down`: ends the cluster of a data folder and removes its containers. Its objects stay for the next start. */
+export async function down({ dataDir }: DownOptions, progress: Progress): Promise<number> {
+  const folder = dataFolder(dataDir);
+  if (!existsSync(folder.root)) throw new Refusal(`there is no cluster in ${folder.root}`);
+  const running = readRunning(folder);
+  if (running && isAlive(running.pid)) {
+    progress.step(`stopping the cluster (process ${running.pid})`);
+    process.kill(running.pid, "SIGTERM");
+    const end = systemClock.now() + patience;
+    while (isAlive(running.pid) && systemClock.now() < end) await sleep(systemClock, 100);
+    if (isAlive(running.pid)) throw new Refusal(`process ${running.pid} does not end; its log is in ${folder.logs}`);
+    progress.done();
+  }
+  // Nobody may start a cluster here while its containers go.
+  const lock = lockFolder(folder);
+  try {
+    const home = join(folder.agents, "containerd");
+    if (existsSync(home)) {
+      progress.step("removing containers");
+      await stopPrivate(join(home, "containerd"));
+      await dropMemory(join(home, "pods"));
+      await removeCgroups(folder, progress);
+      progress.done();
+    }
+  } finally {
+    lock.release();
+  }
+  progress.note(`The cluster's objects stay in ${folder.root}.`);
+  return 0;
+}
+
+/** Empty cgroups harm nothing: where the cluster's name for them cannot be read, they stay. */
+async function removeCgroups(folder: DataFolder, progress: Progress): Promise<void> {
+  try {
+    const network = readNetwork(folder, silentLog);
+    if (network) await removeCgroup(network.cgroupRoot);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    progress.note(`The cgroups of its pods stay: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The whole cluster on one machine: the control plane in this process over SQLite, the agent in another. Everything
+ * it keeps lies in one data folder that only one cluster may use at a time.
+ */
+export { down } from "./down.ts";
+export { kubeconfig } from "./kubeconfig.ts";
+export type { DownOptions, StatusOptions, UpOptions } from "./options.ts";
+export { status } from "./status.ts";
+export { up } from "./up.ts";

@@ -1,0 +1,26 @@
+export interface UpOptions {
+  dataDir: string;
+  bind: string;
+  port: number;
+  runtime: "auto" | "containerd" | "fake";
+  containerdSocket?: string;
+  installRuntime: boolean;
+  nodes: number;
+  /** The machine's host name without it. */
+  nodeName?: string;
+  /** A block that is free on the machine without it. */
+  podCidr?: string;
+  serviceCidr: string;
+  registryMirror: string[];
+  auditLog?: string;
+  verbose: boolean;
+}
+
+export interface DownOptions {
+  dataDir: string;
+}
+
+export interface StatusOptions {
+  dataDir: string;
+  output: "text" | "json";
+}

@@ -1,0 +1,32 @@
+import { findMissing, installRuntime } from "#agent/runtime/containerd/private";
+import type { Progress } from "#base";
+import { Refusal } from "./data-folder.ts";
+import type { UpOptions } from "./options.ts";
+
+export type RuntimeName = "containerd" | "fake";
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/**
+ * Decides what runs containers, and installs it when that is asked for. Throws Refusal where it cannot be had, saying
+ * what is missing.
+ */
+export async function chooseRuntime(options: UpOptions, progress: Progress): Promise<RuntimeName> {
+  if (options.runtime === "fake") return "fake";
+  if (!isRoot()) {
+    throw new Refusal("containers need root: run it with sudo, or try the API with --runtime fake, which runs nothing");
+  }
+  if (options.containerdSocket !== undefined) return "containerd";
+  const missing = await findMissing();
+  if (missing.length === 0) return "containerd";
+  const names = missing.map(({ what }) => what).join(", ");
+  if (!options.installRuntime) {
+    throw new Refusal(
+      `no container runtime: ${names} missing. Add --install-runtime, or use --runtime fake, which runs nothing`,
+    );
+  }
+  progress.step(`installing ${names}`);
+  await installRuntime((line) => progress.note(`  ${line}`));
+  progress.done();
+  return "containerd";
+}

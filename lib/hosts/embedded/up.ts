@@ -1,0 +1,291 @@
+import { readFileSync } from "node:fs";
+import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { node as nodes } from "#api";
+import { tokenAuthority } from "#auth/service-account";
+import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
+import type { Client } from "#client";
+import { type ControlPlane, controlPlane } from "#controlplane";
+import { createLinks, type Host, serve } from "#hosts/https";
+import { MetricRegistry } from "#metrics";
+import { processMetrics } from "#metrics/process";
+import { sqliteStore } from "#store/sqlite";
+import { type AgentProcess, startAgent } from "./agent-process.ts";
+import { openAuditLog } from "./audit-log.ts";
+import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./data-folder.ts";
+import { Disk, isFullDisk } from "./disk.ts";
+import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
+import { fileLog } from "./log.ts";
+import { checkBlocks, claimNetwork } from "./network.ts";
+import { nodeName } from "./node-name.ts";
+import type { UpOptions } from "./options.ts";
+import { openPki, type Pki } from "./pki.ts";
+import { chooseRuntime } from "./runtime.ts";
+import { signingKeys } from "./signing-keys.ts";
+
+/** Who makes the tokens of service accounts: the API as pods know it. */
+const issuer = "https://kubernetes.default.svc.cluster.local";
+
+/** How long the nodes may take to become ready before up() says that something is wrong; it goes on waiting. */
+const patience = 60_000;
+
+/** `skiff up`: runs a cluster until a signal ends it, with this program as the agent. Resolves with the exit code. */
+export async function up(options: UpOptions, program: string, progress: Progress): Promise<number> {
+  const stopping = new AbortController();
+  const release = endBySignal(stopping);
+  try {
+    await run(options, program, progress, stopping.signal);
+    return 0;
+  } catch (error) {
+    if (stopping.signal.aborted) return 0;
+    progress.fail(textOf(error, options));
+    if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
+    return 1;
+  } finally {
+    release();
+  }
+}
+
+/** What an end in order may take before the process ends without it, in milliseconds. */
+const longestEnd = 30_000;
+
+/** Signals abort; a step of the start that does not notice delays the end, and does not prevent it. Answers how to let go. */
+function endBySignal(stopping: AbortController): () => void {
+  // Under nohup a hang-up is ignored, and stays so.
+  const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((name) => name !== "SIGHUP" || !hangUpIgnored());
+  let cut: Timer | undefined;
+  const stop = () => {
+    stopping.abort();
+    cut = systemClock.timer(longestEnd, () => process.exit(1));
+  };
+  for (const name of signals) process.once(name, stop);
+  // A terminal that has gone takes no more words.
+  const ignore = () => {};
+  for (const output of [process.stdout, process.stderr]) output.on("error", ignore);
+  return () => {
+    cut?.cancel();
+    for (const name of signals) process.off(name, stop);
+    for (const output of [process.stdout, process.stderr]) output.off("error", ignore);
+  };
+}
+
+/** Whether this process was started with SIGHUP ignored, as by nohup. */
+function hangUpIgnored(): boolean {
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+    return (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
+}
+
+/** One line that says what to do about it. */
+function textOf(error: unknown, { dataDir }: UpOptions): string {
+  if (error instanceof Refusal) return error.message;
+  if (isFullDisk(error)) return unusable(dataFolder(dataDir), error).message;
+  return messageOf(error);
+}
+
+/** What must be taken down again, last first. */
+type Stack = (() => Promise<void> | void)[];
+
+async function run(options: UpOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
+  checkOptions(options);
+  const folder = dataFolder(options.dataDir);
+  const opened: Stack = [];
+  try {
+    progress.step("opening the data folder");
+    const lock = lockFolder(folder);
+    opened.push(() => lock.release());
+    const disk = new Disk(folder);
+    progress.done(folder.root);
+    if (disk.full) progress.note(`  ${disk.trouble}`);
+    const runtime = await chooseRuntime(options, progress);
+    // Another containerd has a network of its own, and played pods have none.
+    const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
+    const log = fileLog(folder.logs, "control-plane", options.verbose);
+    opened.push(() => log.close());
+    const network = isOwn ? claimNetwork(folder, options, log) : undefined;
+    disk.reportTo(log);
+    if (signal.aborted) return;
+    const { plane, pki, server } = await startControlPlane({ options, folder, disk, log }, progress, opened);
+    if (signal.aborted) return;
+    const names = nodeNames(options);
+    progress.step(`starting the agent (${runtime})`);
+    const since = new Date(systemClock.now()).toISOString();
+    const agent = await startAgent({
+      program,
+      options,
+      folder,
+      pki,
+      server,
+      names,
+      runtime,
+      network,
+      log,
+      launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
+    });
+    opened.push(() => agent.stop());
+    await nodesReady(plane.client, names, agent, folder, progress, signal);
+    if (signal.aborted) return;
+    progress.done();
+    sayReady(progress, folder, server, names);
+    await aborted(signal);
+    progress.step("stopping");
+  } finally {
+    for (const close of opened.reverse()) await close();
+    if (signal.aborted) progress.done("containers go on running; skiff down removes them");
+  }
+}
+
+function checkOptions({ nodes: count, runtime, podCidr, serviceCidr }: UpOptions): void {
+  checkBlocks({ podCidr, serviceCidr });
+  if (count > 1 && runtime !== "fake")
+    throw new Refusal(`--nodes ${count} needs --runtime fake: one machine is one node`);
+}
+
+function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
+  const own = given ?? nodeName();
+  if (count === 1) return [own];
+  return Array.from({ length: count }, (_, index) => `${own}-${index}`);
+}
+
+interface PlaneStart {
+  options: UpOptions;
+  folder: DataFolder;
+  disk: Disk;
+  log: Log;
+}
+
+async function startControlPlane(
+  { options, folder, disk, log }: PlaneStart,
+  progress: Progress,
+  opened: Stack,
+): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
+  progress.step("starting the control plane");
+  const pki = await openPki(folder.pki);
+  const keys = signingKeys(folder.pki);
+  const store = sqliteStore({ path: folder.store, exclusive: true, room: disk.room() });
+  opened.push(() => store.close());
+  const audit = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, log);
+  if (audit) opened.push(() => audit.close());
+  const links = createLinks(log, systemClock);
+  const address = reachable(options.bind);
+  const metrics = new MetricRegistry();
+  processMetrics(metrics);
+  const plane = controlPlane({
+    metrics,
+    store,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    links,
+    serviceCidr: options.serviceCidr,
+    ca: pki.ca,
+    checks: {
+      disk: () => {
+        if (disk.full) throw new Error(disk.trouble);
+      },
+    },
+    tokens: (client) => tokenAuthority({ keys, issuer, client, clock: systemClock, random: systemRandom }),
+    caching: "live",
+    ...(audit ? { audit: audit.write } : {}),
+    ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
+  });
+  const tls = await pki.server(serverNames(options));
+  const host = await listen(options, { server: plane.server, links, log, tls: { ...tls, ca: pki.ca } });
+  opened.push(() => host.close());
+  opened.push(() => plane.stop());
+  await plane.start();
+  const own = options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind;
+  const server = `https://${own.includes(":") ? `[${own}]` : own}:${host.port}`;
+  const admin = await pki.client("admin", { commonName: "kubernetes-admin", organizations: ["system:masters"] });
+  writeKubeconfig(folder.kubeconfig, kubeconfigText(server, pki.ca, admin));
+  progress.done(server);
+  return { plane, pki, server };
+}
+
+/** The address at which others than this machine reach a server that is bound there; none for the loopback. */
+function reachable(bind: string): string | undefined {
+  if (bind.startsWith("127.") || bind === "::1" || bind === "localhost") return undefined;
+  if (bind !== "0.0.0.0" && bind !== "::") return bind;
+  for (const addresses of Object.values(networkInterfaces())) {
+    const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
+    if (found) return found.address;
+  }
+  return undefined;
+}
+
+function serverNames({ bind, serviceCidr }: UpOptions): string[] {
+  const service = serviceCidr.split("/")[0]!.replace(/\d+$/, (last) => String(Number(last) + 1));
+  const inside = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+  const own = reachable(bind);
+  const bound = bind === "0.0.0.0" || bind === "::" ? [] : [bind];
+  return [
+    ...new Set([
+      "localhost",
+      "127.0.0.1",
+      ...bound,
+      ...(own ? [own] : []),
+      hostname().toLowerCase(),
+      service,
+      ...inside,
+    ]),
+  ];
+}
+
+async function listen(options: UpOptions, rest: Omit<Parameters<typeof serve>[0], "bind" | "port">): Promise<Host> {
+  try {
+    return await serve({ ...rest, bind: options.bind, port: options.port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${options.bind}:${options.port}`;
+    if (code === "EADDRINUSE") throw new Refusal(`${where} is taken by another program: choose another --port`);
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+      throw new Refusal(`--bind ${options.bind} is not an address of this machine`);
+    if (code === "EACCES") throw new Refusal(`${where} needs more rights: choose a --port from 1024 on`);
+    throw error;
+  }
+}
+
+async function nodesReady(
+  client: Client,
+  names: readonly string[],
+  agent: AgentProcess,
+  folder: DataFolder,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const waiting = new Set(names);
+  const started = systemClock.now();
+  let said = false;
+  while (waiting.size > 0 && !signal.aborted) {
+    const { items } = await client.list(nodes);
+    for (const { metadata, status } of items) {
+      if (status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True"))
+        waiting.delete(metadata.name ?? "");
+    }
+    if (waiting.size === 0) return;
+    if (agent.failed !== undefined)
+      throw new Refusal(`the agent does not start: ${agent.failed} (see ${join(folder.logs, "agent.log")})`);
+    if (!said && systemClock.now() - started > patience) {
+      said = true;
+      progress.note(`  ${[...waiting].slice(0, 3).join(", ")} not ready yet; see ${join(folder.logs, "agent.log")}`);
+    }
+    await sleep(systemClock, 20, signal);
+  }
+}
+
+function sayReady(progress: Progress, folder: DataFolder, server: string, names: readonly string[]): void {
+  const what = names.length === 1 ? `node ${names[0]}` : `${names.length} nodes`;
+  progress.note(`\nSkiff is ready after ${(process.uptime()).toFixed(1)} s: ${server}, ${what}.\n`);
+  progress.note(`  export KUBECONFIG=${folder.kubeconfig}`);
+  progress.note("  kubectl get nodes");
+  progress.note("  kubectl create deployment web --image=nginx --replicas=3\n");
+  progress.note("Ctrl-C stops the control plane and the agent.");
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
