@@ -2,8 +2,9 @@ import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
 import { fakeRuntime } from "#agent/runtime/fake";
 import type { Lease, Node } from "#api";
-import { type Clock, clone, conflict, notFound, silentLog } from "#base";
+import { clone, conflict, notFound, silentLog } from "#base";
 import type { Client } from "#client";
+import { handClock, turn } from "#test/make";
 import { type HostFacts, hostFacts, type NodeOptions, nodeRange, nodeStatus, startNode } from "./index.ts";
 
 const facts: HostFacts = {
@@ -21,34 +22,10 @@ const facts: HostFacts = {
   ips: ["10.0.0.5"],
 };
 
-/** A clock whose timers run when the test says so. */
-function handClock() {
-  let now = Date.parse("2026-01-01T00:00:00Z");
-  const timers = new Set<{ at: number; run: () => void }>();
-  const clock: Clock = {
-    now: () => now,
-    timer: (milliseconds, run) => {
-      const timer = { at: now + milliseconds, run };
-      timers.add(timer);
-      return { cancel: () => timers.delete(timer) };
-    },
-  };
-  const settle = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
-  };
-  const forward = async (milliseconds: number): Promise<void> => {
-    const end = now + milliseconds;
-    for (await settle(); ; await settle()) {
-      const [first] = [...timers].sort((a, b) => a.at - b.at);
-      if (!first || first.at > end) break;
-      now = first.at;
-      timers.delete(first);
-      first.run();
-    }
-    now = end;
-  };
-  return { clock, forward, settle };
-}
+const settle = async (): Promise<void> => {
+  for (let turns = 0; turns < 20; turns++) await turn();
+};
+const openClock = () => handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
 
 /** The few calls that a node makes, over two maps. */
 function objects() {
@@ -104,7 +81,7 @@ function objects() {
 }
 
 function start(changes: Partial<NodeOptions> & { down?: () => boolean } = {}) {
-  const { clock, forward, settle } = handClock();
+  const clock = openClock();
   const api = objects();
   const fake = fakeRuntime({ clock });
   const info = async () => {
@@ -114,7 +91,7 @@ function start(changes: Partial<NodeOptions> & { down?: () => boolean } = {}) {
   const runtime = { ...fake, info };
   const options = { name: "n1", client: api.client, runtime, clock, log: silentLog, folder: "/", version: "v1.36.0" };
   const agent = startNode({ ...options, podCidr: "10.244.3.0/24", facts: async () => facts, ...changes });
-  return { ...api, agent, forward, settle, clock };
+  return { ...api, agent, forward: clock.forward, settle, clock };
 }
 
 test("a node registers, is ready, and holds its lease", async () => {
@@ -180,7 +157,7 @@ test("a lease is renewed only while nothing else tells that the node lives", asy
 });
 
 test("a node without addresses of its own registers and waits for those that it is given", async () => {
-  const { clock, forward, settle } = handClock();
+  const clock = openClock();
   const { client, nodes, put } = objects();
   const stop = new AbortController();
   const options = { name: "n1", client, clock, log: silentLog, folder: tmpdir(), labels: { zone: "a" } };
@@ -190,12 +167,12 @@ test("a node without addresses of its own registers and waits for those that it 
   });
   await expect.poll(() => nodes.get("n1")?.metadata.labels?.["zone"]).toBe("a");
   expect(nodes.get("n1")?.spec).toBeUndefined();
-  await forward(20_000);
+  await clock.forward(20_000);
   expect(range).toBe("none");
   put({ kind: "Node" }, { ...nodes.get("n1")!, spec: { podCIDR: "10.244.7.0/24" } });
   await expect
     .poll(async () => {
-      await forward(1000);
+      await clock.forward(1000);
       return range;
     })
     .toBe("10.244.7.0/24");

@@ -2,15 +2,15 @@ import { expect, test } from "vitest";
 import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { silentLog } from "#base";
+import { handClock } from "#test/make";
 import { collectImages } from "./image-collection.ts";
-import { handClock } from "./testing.ts";
 
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 };
 
 test("when the disk is full, unused images go, the longest unused first, and no more than needed", async () => {
-  const clock = handClock(settle);
+  const clock = handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
   const runtime = fakeRuntime({ clock });
   const sandbox: SandboxSpec = {
     ...{ name: "p", namespace: "default", uid: "u", attempt: 0, hostname: "p", shareProcesses: false, ports: [] },

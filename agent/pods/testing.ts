@@ -2,42 +2,11 @@ import type { Runtime } from "#agent/runtime";
 import { behaviour, type FakeRuntime, fakeRuntime } from "#agent/runtime/fake";
 import { noVolumes, type PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Container, Pod, PodStatus, Secret, Service } from "#api";
-import { type Clock, clone, conflict, deepEqual, type Log, notFound, silentLog, systemClock } from "#base";
+import { clone, conflict, deepEqual, type Log, notFound, silentLog, systemClock } from "#base";
+import { type HandClock, handClock } from "#test/make";
 import { type NodeFacts, type PodApi, type PodManager, type PodsContext, podManager } from "./index.ts";
 
 export { behaviour };
-
-/** A clock whose time the test moves. */
-export interface HandClock extends Clock {
-  /** Runs what falls due on the way, letting everything settle in between. */
-  forward(milliseconds: number): Promise<void>;
-}
-
-export function handClock(settle: () => Promise<void>, start = Date.parse("2026-01-01T00:00:00Z")): HandClock {
-  let now = start;
-  const timers = new Set<{ at: number; run: () => void }>();
-  return {
-    now: () => now,
-    timer: (milliseconds, run) => {
-      const timer = { at: now + milliseconds, run };
-      timers.add(timer);
-      return { cancel: () => timers.delete(timer) };
-    },
-    forward: async (milliseconds) => {
-      const end = now + milliseconds;
-      await settle();
-      for (;;) {
-        const [first] = [...timers].sort((a, b) => a.at - b.at);
-        if (!first || first.at > end) break;
-        now = Math.max(now, first.at);
-        timers.delete(first);
-        first.run();
-        await settle();
-      }
-      now = end;
-    },
-  };
-}
 
 export interface Cluster {
   clock: HandClock;
@@ -84,7 +53,7 @@ export function makeCluster(options: ClusterOptions = {}): Cluster {
       quiet = manager.busy > 0 ? 0 : quiet + 1;
     }
   };
-  const clock = handClock(settle);
+  const clock = handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
   const fake = fakeRuntime({ clock, ...(options.pullError ? { pullError: options.pullError } : {}) });
   const runtime = (options.runtime ?? fake) as FakeRuntime;
   const pods = new Map<string, Pod>();

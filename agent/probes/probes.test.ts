@@ -4,7 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import type { Probe } from "#api";
-import type { Clock } from "#base";
+import { handClock } from "#test/make";
 import { type CheckTarget, check, type ProbeType, runProbe } from "./index.ts";
 
 let server: Server;
@@ -156,35 +156,8 @@ test("gRPC asks the health service, by name where there is one", async () => {
   expect((await check({ grpc: { port: 1 } }, 1, target({ reachable: false }))).outcome).toBe("success");
 });
 
-/** A clock whose timers run when the test says so. */
-function handClock() {
-  let now = 0;
-  const timers = new Set<{ at: number; run: () => void }>();
-  const clock: Clock = {
-    now: () => now,
-    timer: (milliseconds, run) => {
-      const timer = { at: now + milliseconds, run };
-      timers.add(timer);
-      return { cancel: () => timers.delete(timer) };
-    },
-  };
-  const forward = async (milliseconds: number): Promise<void> => {
-    const end = now + milliseconds;
-    for (;;) {
-      const [first] = [...timers].sort((a, b) => a.at - b.at);
-      if (!first || first.at > end) break;
-      now = first.at;
-      timers.delete(first);
-      first.run();
-      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
-    }
-    now = end;
-  };
-  return { clock, forward, timers };
-}
-
 function probing(type: ProbeType, probe: Probe, initial?: boolean) {
-  const { clock, forward, timers } = handClock();
+  const clock = handClock();
   const state = {
     ok: true as boolean | undefined,
     active: true,
@@ -212,12 +185,12 @@ function probing(type: ProbeType, probe: Probe, initial?: boolean) {
     crashed: (error) => state.crashes.push(error),
     changed: (result) => state.changes.push(result),
   });
-  return { state, forward, running, timers };
+  return { state, forward: clock.forward, running, clock };
 }
 
 test("readiness: delay, period, thresholds both ways", async () => {
   const probe = { initialDelaySeconds: 5, periodSeconds: 2, successThreshold: 2, failureThreshold: 3 };
-  const { state, forward, running, timers } = probing("Readiness", probe);
+  const { state, forward, running, clock } = probing("Readiness", probe);
   expect(running.result).toBe(false);
   await forward(4999);
   expect(state.checks).toBe(0);
@@ -231,7 +204,7 @@ test("readiness: delay, period, thresholds both ways", async () => {
   await forward(2000);
   expect(state.changes).toEqual([true, false]);
   running.stop();
-  expect(timers.size).toBe(0);
+  expect(clock.timers).toBe(0);
 });
 
 test("liveness waits while it is held back, ends with its failure; startup ends with its success", async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { serviceUnavailable, systemClock } from "#base";
 import { Compacted, openCache } from "#store";
-import { create, manualClock, remove, textOf, update } from "#store/conformance";
+import { create, remove, textOf, update } from "#store/conformance";
 import { memoryStore } from "#store/memory";
+import { handClock } from "#test/make";
 import { breakable } from "./testing/breakable.ts";
 import { lost, recorder, revisions, turn } from "./testing/followers.ts";
 
@@ -108,7 +109,7 @@ describe("a cache in trouble", () => {
 
   it("fails those who wait when the store fails, and tries again by itself", async () => {
     const { store, broken } = breakable();
-    const manual = manualClock();
+    const manual = handClock();
     const cache = await openCache({ store, type, clock: manual });
     const { told, listener } = recorder();
     cache.follow(1, listener, lost);
@@ -116,13 +117,13 @@ describe("a cache in trouble", () => {
     await store.commit(type, [create("a/1")]);
     await turn();
     expect(broken.reads).toBe(1);
-    await manual.advance(99);
+    await manual.forward(99);
     expect(broken.reads).toBe(1);
-    await manual.advance(1);
+    await manual.forward(1);
     expect(broken.reads).toBe(2);
     await expect(cache.catchUp()).rejects.toThrow("the disk is gone");
     broken.changes = undefined;
-    await manual.advance(5000);
+    await manual.forward(5000);
     expect(cache.revision).toBe(2);
     expect(told.seen).toHaveLength(1);
     cache.close();

@@ -104,4 +104,5 @@ export const make = {
   })),
 };
 
-export { type HandClock, handClock } from "./clock.ts";
+export { type HandClock, handClock, turn } from "./clock.ts";
+export { Dice } from "./dice.ts";

@@ -8,7 +8,6 @@ import { changing } from "./changing.ts";
 import { listing } from "./listing.ts";
 import { writing } from "./writing.ts";
 
-export { type ManualClock, manualClock } from "./clock.ts";
 export { bodyOf, create, entryOf, readLog, remove, textOf, update } from "./make.ts";
 
 /** What a driver's test opens: a store, and how to leave nothing behind. */

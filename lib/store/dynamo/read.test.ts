@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { Compacted } from "#store";
-import { create, entryOf, manualClock, update } from "#store/conformance";
+import { create, entryOf, update } from "#store/conformance";
+import { handClock } from "#test/make";
 import type { Dynamo } from "./client.ts";
 import { openStand } from "./testing/stage.ts";
+
+const start = Date.parse("2026-01-01T00:00:00Z");
 
 const type = "things";
 const hour = 3_600_000;
@@ -12,49 +15,49 @@ const dying = (dynamo: Dynamo): Dynamo => ({ ...dynamo, transact: () => new Prom
 
 describe("a reader at a hole", () => {
   it("stops there, waits for a second, fills it and goes on", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
     void another(dying(dynamo)).commit(type, [create("ns/dead")]);
-    await clock.advance(0);
-    await clock.advance(0);
+    await clock.forward(0);
+    await clock.forward(0);
     await store.commit(type, [create("ns/b")]);
     expect(await store.changes(type, 1)).toMatchObject({ changes: [{ revision: 2 }], through: 2 });
-    await clock.advance(1100);
+    await clock.forward(1100);
     expect(await store.changes(type, 1)).toMatchObject({ changes: [{ revision: 2 }, { revision: 4 }], through: 4 });
     expect((await store.list(type)).revision).toBe(4);
   });
 
   it("fills one at the end as well, where nothing dates it", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
     void another(dying(dynamo)).commit(type, [create("ns/dead")]);
-    await clock.advance(0);
-    await clock.advance(0);
+    await clock.forward(0);
+    await clock.forward(0);
     expect((await store.changes(type, 1)).through).toBe(2);
-    await clock.advance(1100);
+    await clock.forward(1100);
     expect((await store.changes(type, 1)).through).toBe(3);
   });
 
   it("is delayed a little at a time when it lists", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
     void another(dying(dynamo)).commit(type, [create("ns/dead")]);
-    await clock.advance(0);
-    await clock.advance(0);
+    await clock.forward(0);
+    await clock.forward(0);
     const listing = store.list(type);
-    for (let step = 0; step < 60; step++) await clock.advance(25);
+    for (let step = 0; step < 60; step++) await clock.forward(25);
     expect(await listing).toMatchObject({ revision: 3, entries: [{ key: "ns/a" }] });
   });
 
   it("is told that its place is gone when something may have expired there", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, double, another } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
     await store.commit(type, [create("ns/b")]);
-    await clock.advance(25 * hour);
+    await clock.forward(25 * hour);
     await store.commit(type, [update("ns/a", 2)]);
     double.expire(1);
     await expect(another().changes(type, 2)).rejects.toBeInstanceOf(Compacted);
@@ -63,12 +66,12 @@ describe("a reader at a hole", () => {
   });
 
   it("does not read what is older than half its life", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
-    await clock.advance(11 * hour);
+    await clock.forward(11 * hour);
     expect((await store.changes(type, 1)).changes).toHaveLength(1);
-    await clock.advance(2 * hour);
+    await clock.forward(2 * hour);
     await expect(store.changes(type, 1)).rejects.toBeInstanceOf(Compacted);
     expect(await store.changes(type, 2)).toEqual({ changes: [], through: 2 });
   });
@@ -76,7 +79,7 @@ describe("a reader at a hole", () => {
 
 describe("a list", () => {
   it("trusts no place that somebody came from, only what was seen whole", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
     const release = Promise.withResolvers<void>();
@@ -88,18 +91,18 @@ describe("a list", () => {
       },
     });
     const late = slow.commit(type, [create("ns/late")]);
-    await clock.advance(0);
-    await clock.advance(0);
+    await clock.forward(0);
+    await clock.forward(0);
     await store.commit(type, [create("ns/b")]);
     // A client that has read ns/b goes on from there, while what was drawn before it is still on its way.
     const reader = another();
     expect(await reader.changes(type, 4)).toEqual({ changes: [], through: 4 });
-    await clock.advance(11_000);
+    await clock.forward(11_000);
     const listing = reader.list(type);
-    await clock.advance(0);
-    await clock.advance(0);
+    await clock.forward(0);
+    await clock.forward(0);
     release.resolve();
-    for (let step = 0; step < 10; step++) await clock.advance(100);
+    for (let step = 0; step < 10; step++) await clock.forward(100);
     const [entry] = await late;
     const page = await listing;
     const isIn = page.entries.some(({ key }) => key === "ns/late");
@@ -109,18 +112,18 @@ describe("a list", () => {
 
 describe("the sweep", () => {
   it("raises the floor over what is older than an hour, and nothing else", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store } = openStand({ clock });
     await store.commit(type, [create("ns/a"), create("ns/b")]);
-    await clock.advance(hour / 2);
+    await clock.forward(hour / 2);
     await store.commit(type, [create("ns/c")]);
     await store.sweep(type);
     expect((await store.changes(type, 1)).changes).toHaveLength(3);
-    await clock.advance(hour / 2 + 60_000);
+    await clock.forward(hour / 2 + 60_000);
     await store.sweep(type);
     await expect(store.changes(type, 2)).rejects.toMatchObject({ floor: 3 });
     expect((await store.changes(type, 3)).changes.map((change) => change.key)).toEqual(["ns/c"]);
-    await clock.advance(hour);
+    await clock.forward(hour);
     await store.sweep(type);
     await expect(store.changes(type, 3)).rejects.toMatchObject({ floor: 4 });
   });

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { type ApiError, isApiError } from "#base";
-import { create, entryOf, manualClock, remove, update } from "#store/conformance";
+import { create, entryOf, remove, update } from "#store/conformance";
+import { handClock } from "#test/make";
 import type { Dynamo } from "./client.ts";
 import { openStand } from "./testing/stage.ts";
+
+const start = Date.parse("2026-01-01T00:00:00Z");
 
 const type = "things";
 const refusal = (name: string, details = {}) => Object.assign(new Error(name), { name, ...details });
@@ -116,7 +119,7 @@ describe("a write", () => {
 
 describe("what stands in the tables", () => {
   it("expires with its change, and a tombstone is one of them", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, items, double } = openStand({ clock });
     const seconds = clock.now() / 1000;
     const [a] = await store.commit(type, [create("ns/a")]);
@@ -124,7 +127,7 @@ describe("what stands in the tables", () => {
     const stone = items("objects").find((item) => item["d"]);
     expect(stone).toMatchObject({ k: { S: "ns/a" }, r: { N: "3" }, e: { N: String(seconds + 86_400) } });
     for (const slot of items("changes")) expect(Number(slot["e"]!.N)).toBe(seconds + 86_400);
-    await clock.advance(86_400_000 + 1000);
+    await clock.forward(86_400_000 + 1000);
     double.expire(1);
     expect(items("changes")).toEqual([]);
     expect((await store.list(type)).entries.map((entry) => entry.key)).toEqual(["ns/b"]);
@@ -174,12 +177,12 @@ describe("what stands in the tables", () => {
   });
 
   it("carries the state before a change only where the log may lose it", async () => {
-    const clock = manualClock();
+    const clock = handClock(start);
     const { store, items } = openStand({ clock });
     await store.commit(type, [create("ns/a", "1")]);
-    await clock.advance(3_600_000);
+    await clock.forward(3_600_000);
     await store.commit(type, [update("ns/a", 2, "2")]);
-    await clock.advance(12 * 3_600_000);
+    await clock.forward(12 * 3_600_000);
     await store.commit(type, [update("ns/a", 3, "3")]);
     const carried = items("changes").map((slot) => slot["qb"] !== undefined);
     expect(carried).toEqual([false, false, true]);

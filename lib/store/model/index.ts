@@ -6,4 +6,4 @@ export { check, type TrueChange, type Truth } from "./check.ts";
 export { type Local, playLocal } from "./local.ts";
 export { type Plan, plans } from "./plan.ts";
 export { type History, type LogRead, play } from "./play.ts";
-export { Dice, noTroubles, type Process, type Troubles, World } from "./world.ts";
+export { noTroubles, type Process, type Troubles, World } from "./world.ts";

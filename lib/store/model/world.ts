@@ -1,33 +1,5 @@
 import type { Clock, Random } from "#base";
-
-/** A sequence of choices that a seed decides. */
-export class Dice {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = Math.imul(seed ^ 0x9e3779b9, 2654435761) >>> 0 || 1;
-    for (let warm = 0; warm < 8; warm++) this.fraction();
-  }
-
-  fraction(): number {
-    this.#state ^= this.#state << 13;
-    this.#state ^= this.#state >>> 17;
-    this.#state ^= this.#state << 5;
-    this.#state >>>= 0;
-    return this.#state / 2 ** 32;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.fraction() * limit);
-  }
-
-  chance(probability: number): boolean {
-    return this.fraction() < probability;
-  }
-
-  pick<T>(things: readonly T[]): T {
-    return things[this.below(things.length)]!;
-  }
-}
+import { Dice, turn } from "#test/make";
 
 /** How often the world does what to those who live in it; probabilities per step. */
 export interface Troubles {
@@ -58,9 +30,6 @@ interface Task {
   isSlow: boolean;
   run: () => void;
 }
-
-/** Runs everything that waits for nothing but promises. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Time, chance and the order of events for a handful of processes in one thread: whatever a process waits for is a
@@ -129,7 +98,7 @@ export class World {
   /** Lets everything happen until all processes have ended, or so many steps are over. */
   async run(steps: number): Promise<void> {
     for (; this.step < steps; this.step++) {
-      await settled();
+      await turn();
       if (this.#running === 0) return;
       this.now += this.dice.chance(0.04) ? 100 + this.dice.below(300) : this.dice.below(5);
       this.#makeTrouble();
@@ -138,7 +107,7 @@ export class World {
       this.#drop(task);
       task.run();
     }
-    await settled();
+    await turn();
   }
 
   /** After a run: lets what was on its way arrive or be lost, with nobody left to hear of it. */
@@ -149,7 +118,7 @@ export class World {
       this.#drop(task);
       if (!task.owner) task.run();
     }
-    await settled();
+    await turn();
   }
 
   #choose(): Task | undefined {

@@ -1,5 +1,6 @@
 import type { GetItemInput, PutItemInput, QueryInput, TransactWriteItem } from "@aws-sdk/client-dynamodb";
-import type { Dice, Process } from "#store/model";
+import type { Process } from "#store/model";
+import type { Dice } from "#test/make";
 import type { Dynamo, Item } from "../client.ts";
 import { compareValues, meets, updated } from "./expressions.ts";
 

@@ -1,5 +1,6 @@
 import { type Clock, systemClock, systemRandom } from "#base";
-import { Dice, type Process } from "#store/model";
+import type { Process } from "#store/model";
+import { Dice } from "#test/make";
 import type { Dynamo, Item } from "../client.ts";
 import { type DynamoOptions, type DynamoStore, openDynamo } from "../dynamo.ts";
 import { allRules } from "../rules.ts";
