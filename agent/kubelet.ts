@@ -24,13 +24,13 @@ import {
 } from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
 import {
-  serviceAccount as accounts,
-  configMap as configMaps,
+  configMaps,
   type Pod,
-  pod as pods,
+  pods,
   type Secret,
   type Service,
-  secret as secrets,
+  secrets,
+  serviceAccounts,
   type TokenRequest,
 } from "#api";
 import { type Clock, isReason, type Log, parseTime, type Random } from "#base";
@@ -256,7 +256,7 @@ async function requestToken(
     },
   };
   const account = { namespace, name: spec?.serviceAccountName ?? "default" };
-  const { status } = (await client.act(accounts, account, "token", wanted)) as TokenRequest;
+  const { status } = (await client.act(serviceAccounts, account, "token", wanted)) as TokenRequest;
   if (!status) throw new Error("the server gave no token");
   return { token: status.token, expires: parseTime(status.expirationTimestamp) };
 }

@@ -12,7 +12,7 @@ import {
   startPrivate,
 } from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
-import { type Service, service as services } from "#api";
+import { type Service, services } from "#api";
 import { type Log, type LogFields, messageOf, plainFields, sleep, systemClock, systemRandom } from "#base";
 import { type HttpClient, httpClient, startInformer } from "#client";
 import { type AgentConfig, podCidrOf, readConfig } from "./config.ts";

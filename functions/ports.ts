@@ -9,7 +9,7 @@ import { ECSClient } from "@aws-sdk/client-ecs";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { pod as pods } from "#api";
+import { pods } from "#api";
 import type { WatchPlaces } from "#apiserver";
 import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";

@@ -1,4 +1,4 @@
-import { type Secret, secret as secrets } from "#api";
+import { type Secret, secrets } from "#api";
 import { storageOf } from "#api/meta";
 import { isReason, messageOf, sleep } from "#base";
 import type { Client } from "#client";

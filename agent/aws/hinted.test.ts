@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ConfigMap, configMap as kind, type Pod, pod as pods } from "#api";
+import { type ConfigMap, configMaps as kind, type Pod, pods } from "#api";
 import { expired, silentLog, systemClock, systemRandom } from "#base";
 import { type Client, startInformer, type WatchEvent } from "#client";
 import { openCluster } from "#test/cluster";

@@ -1,5 +1,5 @@
 import type { Runtime, RuntimeInfo } from "#agent/runtime";
-import { type Lease, lease as leases, type Node, type NodeCondition, type NodeStatus, node as nodes } from "#api";
+import { type Lease, leases, type Node, type NodeCondition, type NodeStatus, nodes } from "#api";
 import { type Clock, deepEqual, formatMicroTime, formatTime, isReason, type Log, messageOf, sleep } from "#base";
 import type { Client } from "#client";
 import { type HostFacts, hostFacts } from "./facts.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { serviceAccount as accounts, configMap as configMaps, event as events, type Pod, pod as pods } from "#api";
+import { configMaps, events, type Pod, pods, serviceAccounts } from "#api";
 import { isReason } from "#base";
 import { recordOf } from "#cloud/fargate";
 import { RetryAfter } from "#reconcile";
@@ -85,7 +85,7 @@ beforeEach(async () => {
   test1 = await openCluster({ clock, asleep: true });
   const { plane, client } = test1;
   await plane.bootstrap();
-  await client.create(accounts, { metadata: { name: "default", namespace } });
+  await client.create(serviceAccounts, { metadata: { name: "default", namespace } });
   await registerFargateNode(client, clock.now());
   await restart(playTasks());
 });

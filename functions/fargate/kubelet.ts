@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { isReason, parseTime } from "#base";
 import type { ObjectName } from "#client";
 import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord, work } from "#cloud/fargate";

@@ -1,4 +1,4 @@
-import { type Node, type NodeCondition, node as nodes } from "#api";
+import { type Node, type NodeCondition, nodes } from "#api";
 import { formatTime, isReason } from "#base";
 import type { Client } from "#client";
 import { fargateNode } from "#cloud/fargate";

@@ -1,11 +1,4 @@
-import {
-  type ConfigMap,
-  configMap as configMaps,
-  type Pod,
-  type PodCondition,
-  type PodStatus,
-  pod as pods,
-} from "#api";
+import { type ConfigMap, configMaps, type Pod, type PodCondition, type PodStatus, pods } from "#api";
 import { deepEqual, formatTime, isReason } from "#base";
 import type { Client, ObjectName } from "#client";
 import { fargateNode, isFargateNode } from "#cloud/fargate";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { serviceAccount as accounts, configMap as configMaps, type Pod, pod as pods } from "#api";
+import { configMaps, type Pod, pods, serviceAccounts } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock } from "#test/make";
 import { planOf } from "./definition.ts";
@@ -21,7 +21,7 @@ let asked: string[];
 beforeEach(async () => {
   cluster = await openCluster({ clock, asleep: true });
   await cluster.plane.bootstrap();
-  await cluster.client.create(accounts, { metadata: { name: "default", namespace } });
+  await cluster.client.create(serviceAccounts, { metadata: { name: "default", namespace } });
   await registerFargateNode(cluster.client, clock.now());
   there = new Map();
   asked = [];

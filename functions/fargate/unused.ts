@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { fargateNode, work } from "#cloud/fargate";
 import { isOver } from "#kubelet";
 import { type AnyController, type ControllerContext, defineController } from "#reconcile";

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type Node, node as nodes } from "#api";
+import { type Node, nodes } from "#api";
 import { formatTime, isReason, systemClock } from "#base";
 import type { Client } from "#client";
 import { log } from "../log.ts";

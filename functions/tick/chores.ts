@@ -1,4 +1,4 @@
-import { type Kind, node as nodes, type Pod, pod as pods } from "#api";
+import { type Kind, nodes, type Pod, pods } from "#api";
 import { isReason, messageOf } from "#base";
 import { fargateNode, work } from "#cloud/fargate";
 import type { ControlPlane } from "#controlplane";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAccount as accounts, node as nodes, type Pod, pod as pods } from "#api";
+import { nodes, type Pod, pods, serviceAccounts } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -58,7 +58,7 @@ test("a pod runs as an account that is there, and gets its pull secrets", async 
     message:
       'pods "lost" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
   });
-  await cluster.client.create(accounts, {
+  await cluster.client.create(serviceAccounts, {
     metadata: { namespace: "default", name: "puller" },
     imagePullSecrets: [{ name: "registry" }],
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { catalog, eventsEvent, type Kind, type MessageShape, messageShapeOf, type Shape, storageOf } from "./index.ts";
+import { catalog, eventsEvents, type Kind, type MessageShape, messageShapeOf, type Shape, storageOf } from "./index.ts";
 
 /** Every message below a shape, once. */
 function messagesBelow(shape: Shape, found = new Map<string, MessageShape>()): Map<string, MessageShape> {
@@ -83,7 +83,7 @@ test("events keep everything on the way through the older form", () => {
     deprecatedLastTimestamp: "2026-01-02T00:00:00Z",
     type: "Normal",
   };
-  const core = eventsEvent.stored!.to(event);
+  const core = eventsEvents.stored!.to(event);
   expect(core).toMatchObject({ involvedObject: { name: "p" }, message: "text", reportingComponent: "c", count: 3 });
-  expect(eventsEvent.stored!.from(core)).toEqual(event);
+  expect(eventsEvents.stored!.from(core)).toEqual(event);
 });

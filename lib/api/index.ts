@@ -3,35 +3,35 @@
  * stores, sends or reconciles anything; the other rooms read the definitions and never ask which kind it is.
  */
 
-import { deployment, replicaSet } from "./apps/index.ts";
-import { selfSubjectReview, tokenRequest, tokenReview } from "./authentication/index.ts";
+import { deployments, replicaSets } from "./apps/index.ts";
+import { selfSubjectReviews, tokenRequests, tokenReviews } from "./authentication/index.ts";
 import {
-  localSubjectAccessReview,
-  selfSubjectAccessReview,
-  selfSubjectRulesReview,
-  subjectAccessReview,
+  localSubjectAccessReviews,
+  selfSubjectAccessReviews,
+  selfSubjectRulesReviews,
+  subjectAccessReviews,
 } from "./authorization/index.ts";
-import { scale } from "./autoscaling/index.ts";
-import { cronJob, job } from "./batch/index.ts";
-import { lease } from "./coordination/index.ts";
+import { scales } from "./autoscaling/index.ts";
+import { cronJobs, jobs } from "./batch/index.ts";
+import { leases } from "./coordination/index.ts";
 import {
-  binding,
-  configMap,
+  bindings,
+  configMaps,
   endpoints,
-  event,
-  namespace,
-  node,
-  pod,
-  secret,
-  service,
-  serviceAccount,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  secrets,
+  serviceAccounts,
+  services,
 } from "./core/index.ts";
-import { endpointSlice } from "./discovery/index.ts";
-import { eventsEvent } from "./events/index.ts";
+import { endpointSlices } from "./discovery/index.ts";
+import { eventsEvents } from "./events/index.ts";
 import type { Kind } from "./meta/index.ts";
-import { ipAddress, serviceCidr } from "./networking/index.ts";
-import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac/index.ts";
-import { accessEntry, nodePortAllocation, podCidrAllocation } from "./skiff/index.ts";
+import { ipAddresses, serviceCidrs } from "./networking/index.ts";
+import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "./rbac/index.ts";
+import { accessEntries, nodePortAllocations, podCidrAllocations } from "./skiff/index.ts";
 
 export * from "./apps/index.ts";
 export * from "./authentication/index.ts";
@@ -50,38 +50,38 @@ export * from "./skiff/index.ts";
 
 /** Every built-in kind. */
 export const catalog: readonly Kind[] = [
-  binding,
-  configMap,
+  bindings,
+  configMaps,
   endpoints,
-  event,
-  namespace,
-  node,
-  pod,
-  secret,
-  service,
-  serviceAccount,
-  deployment,
-  replicaSet,
-  scale,
-  cronJob,
-  job,
-  lease,
-  endpointSlice,
-  eventsEvent,
-  ipAddress,
-  serviceCidr,
-  role,
-  roleBinding,
-  clusterRole,
-  clusterRoleBinding,
-  subjectAccessReview,
-  localSubjectAccessReview,
-  selfSubjectAccessReview,
-  selfSubjectRulesReview,
-  selfSubjectReview,
-  tokenRequest,
-  tokenReview,
-  accessEntry,
-  nodePortAllocation,
-  podCidrAllocation,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  secrets,
+  services,
+  serviceAccounts,
+  deployments,
+  replicaSets,
+  scales,
+  cronJobs,
+  jobs,
+  leases,
+  endpointSlices,
+  eventsEvents,
+  ipAddresses,
+  serviceCidrs,
+  roles,
+  roleBindings,
+  clusterRoles,
+  clusterRoleBindings,
+  subjectAccessReviews,
+  localSubjectAccessReviews,
+  selfSubjectAccessReviews,
+  selfSubjectRulesReviews,
+  selfSubjectReviews,
+  tokenRequests,
+  tokenReviews,
+  accessEntries,
+  nodePortAllocations,
+  podCidrAllocations,
 ];

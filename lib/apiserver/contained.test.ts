@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { configMap as configMaps } from "#api";
+import { configMaps } from "#api";
 import { storageOf } from "#api/meta";
 import { clientCertificates, masters } from "#auth";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { configMap as maps } from "#api";
+import { configMaps } from "#api";
 import { storageOf } from "#api/meta";
 import { memoryStore } from "#store/memory";
 import { bareServer, makes } from "./testing/bare-server.ts";
 
 const path = "/api/v1/namespaces/default/configmaps";
-const type = storageOf(maps);
+const type = storageOf(configMaps);
 
 function open() {
   const store = memoryStore();

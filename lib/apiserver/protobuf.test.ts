@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { configMap, deployment, scale } from "#api";
+import { configMaps, deployments, scales } from "#api";
 import { type MessageShape, messageShapeOf } from "#api/meta";
 import { StatusAnswer } from "#api/meta-v1";
 import { memoryStore } from "#store/memory";
@@ -13,8 +13,8 @@ const type = "application/vnd.kubernetes.protobuf";
 const { decodeEnvelope } = await protobuf();
 const { ask, get } = bareServer(memoryStore());
 const maps = "/api/v1/namespaces/default/configmaps";
-const deployments = "/apis/apps/v1/namespaces/default/deployments";
-const shape = messageShapeOf(configMap.schema);
+const deploymentPath = "/apis/apps/v1/namespaces/default/deployments";
+const shape = messageShapeOf(configMaps.schema);
 
 async function bytesOf({ body }: ApiResponse): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body);
@@ -41,10 +41,10 @@ test("objects, scales, statuses and refusals", async () => {
   expect([made.status, await read(made, shape)]).toMatchObject([201, { ...about, metadata: { name: "c" } }]);
   const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } };
   const spec = { replicas: 2, selector: { matchLabels: { a: "b" } }, template };
-  const whole = await ask("POST", deployments, { metadata: { name: "d" }, spec }, { accept: type });
-  expect(await read(whole, messageShapeOf(deployment.schema))).toMatchObject({ spec: { replicas: 2, template } });
-  const scaled = await get(`${deployments}/d/scale`, "", { headers: { accept: type } });
-  expect(await read(scaled, messageShapeOf(scale.schema))).toMatchObject({ kind: "Scale", spec: { replicas: 2 } });
+  const whole = await ask("POST", deploymentPath, { metadata: { name: "d" }, spec }, { accept: type });
+  expect(await read(whole, messageShapeOf(deployments.schema))).toMatchObject({ spec: { replicas: 2, template } });
+  const scaled = await get(`${deploymentPath}/d/scale`, "", { headers: { accept: type } });
+  expect(await read(scaled, messageShapeOf(scales.schema))).toMatchObject({ kind: "Scale", spec: { replicas: 2 } });
   const status = messageShapeOf(StatusAnswer);
   const gone = await ask("DELETE", `${maps}/a?dryRun=All`, undefined, { accept: type });
   expect(await read(gone, status)).toMatchObject({ type, kind: "Status", status: "Success" });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { configMap as maps } from "#api";
+import { configMaps } from "#api";
 import { storageOf } from "#api/meta";
 import { silentLog, systemClock } from "#base";
 import { openCache, type Store } from "#store";
@@ -19,7 +19,7 @@ async function cachedServer(cached = true) {
   const memory = memoryStore();
   // A driver may give fewer changes than are there.
   const store: Store = { ...memory, changes: (type, after, limit = 100) => memory.changes(type, after, limit) };
-  const cache = await openCache({ store, type: storageOf(maps), clock: systemClock, window: 20 });
+  const cache = await openCache({ store, type: storageOf(configMaps), clock: systemClock, window: 20 });
   const { get } = bareServer(store, {}, undefined, silentLog, cached ? { cache: async () => cache } : {});
   const server = (query: string) => get("/api/v1/namespaces/default/configmaps", query);
   return { store, cache, server };
@@ -42,7 +42,7 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from + 1
 
 test("a client that reads slowly takes a long replay page by page and goes on with what happens", async () => {
   const { server, store, cache } = await cachedServer();
-  for (let at = 0; at < 60; at++) await store.commit(storageOf(maps), [large(`n${at}`)]);
+  for (let at = 0; at < 60; at++) await store.commit(storageOf(configMaps), [large(`n${at}`)]);
   const response = await server("watch=true&resourceVersion=1");
   const body = (response.body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
@@ -56,12 +56,12 @@ test("a client that reads slowly takes a long replay page by page and goes on wi
   const first = await take();
   expect(first).toBeLessThan(20);
   for (let at = 60; at < 200; at++) {
-    await store.commit(storageOf(maps), [large(`n${at}`)]);
+    await store.commit(storageOf(configMaps), [large(`n${at}`)]);
     if (at % 20 === 0) await take();
   }
   await cache.catchUp();
   while ((await take()) < 200);
-  await store.commit(storageOf(maps), [{ ...large("n0"), type: "update", expected: 2 }]);
+  await store.commit(storageOf(configMaps), [{ ...large("n0"), type: "update", expected: 2 }]);
   await take();
   const events = linesOf(chunks);
   expect(events.map(({ object }) => object.metadata.resourceVersion)).toEqual(numbers(2, 202));
@@ -78,12 +78,13 @@ test.each([
   async (_, cached) => {
     const { server, store, cache } = await cachedServer(cached);
     const writes = Array.from({ length: 1200 }, (_unused, at) => large(`n${at}`));
-    for (let at = 0; at < writes.length; at += 100) await store.commit(storageOf(maps), writes.slice(at, at + 100));
+    for (let at = 0; at < writes.length; at += 100)
+      await store.commit(storageOf(configMaps), writes.slice(at, at + 100));
     await cache.catchUp();
     const response = await server("watch=true&resourceVersion=1");
     const body = (response.body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
     const chunks = [(await body.next()).value!];
-    await store.compact(storageOf(maps), 1201);
+    await store.compact(storageOf(configMaps), 1201);
     for (let next = await body.next(); !next.done; next = await body.next()) chunks.push(next.value);
     const events = linesOf(chunks);
     const last = events.pop()!;
@@ -97,7 +98,7 @@ test.each([
 test("a watch that ends before its client has taken the objects that are there still shows them all", async () => {
   const { server, store, cache } = await cachedServer();
   const writes = Array.from({ length: 100 }, (_unused, at) => large(`n${at}`));
-  await store.commit(storageOf(maps), writes);
+  await store.commit(storageOf(configMaps), writes);
   await cache.catchUp();
   const query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1";
   const response = await server(`watch=true&${query}`);

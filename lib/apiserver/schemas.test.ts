@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { cronJob } from "#api";
+import { cronJobs } from "#api";
 import { storageOf } from "#api/meta";
 import { memoryStore } from "#store/memory";
 import { schemaOf } from "./objects.ts";
 import { bareServer } from "./testing/bare-server.ts";
 
 const path = "/apis/batch/v1/namespaces/default/cronjobs";
-const type = storageOf(cronJob);
+const type = storageOf(cronJobs);
 const older = "batch/v1/CronJob#00000000";
 
 /** As a version wrote it that knew neither of suspension nor of concurrency policies. */
@@ -56,7 +56,7 @@ test("the next write stores it under the schema of today", async () => {
   const patched = await ask("PATCH", `${path}/old`, { metadata: { labels: { a: "b" } } }, mergePatch);
   expect(patched.json).toMatchObject({ metadata: { labels: { a: "b" } }, spec: newer });
   const entry = await store.get(type, "default/old");
-  expect(entry?.schema).toBe(schemaOf(cronJob));
+  expect(entry?.schema).toBe(schemaOf(cronJobs));
   expect(JSON.parse(new TextDecoder().decode(entry?.body))).toMatchObject({ spec: newer });
   // A watch from before the write shows the newer form.
   const event = await firstEvent(await get(path, "watch=true&resourceVersion=2&timeoutSeconds=5"));
@@ -71,9 +71,9 @@ test("a deleted object of an older schema is shown to watchers with the defaults
 });
 
 test("equal schemas have equal names, and every kind's has its own", () => {
-  expect(schemaOf(cronJob)).toMatch(/^batch\/v1\/CronJob#[0-9a-f]{8}$/);
-  expect(schemaOf(cronJob)).not.toBe(older);
-  expect(schemaOf({ ...cronJob })).toBe(schemaOf(cronJob));
+  expect(schemaOf(cronJobs)).toMatch(/^batch\/v1\/CronJob#[0-9a-f]{8}$/);
+  expect(schemaOf(cronJobs)).not.toBe(older);
+  expect(schemaOf({ ...cronJobs })).toBe(schemaOf(cronJobs));
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: events are looked into

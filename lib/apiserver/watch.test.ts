@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { catalog, configMap as maps } from "#api";
+import { catalog, configMaps } from "#api";
 import { storageOf } from "#api/meta";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
@@ -102,7 +102,7 @@ test("a watch goes on from a revision: nothing twice, nothing left out", async (
 
 test("a revision that is too old is told by an ERROR event in an answer of 200", async () => {
   const { ask, store } = openServer({});
-  const type = storageOf(maps);
+  const type = storageOf(configMaps);
   for (const name of ["a", "b", "c"]) await store.commit(type, [makes(name)]);
   await store.compact(type, 3);
   const response = await ask("watch=true&resourceVersion=1");

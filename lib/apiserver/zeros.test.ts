@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { event, role } from "#api";
+import { events, roles } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 /* What answers show of fields that nobody set, as v1.37.2 answered the same requests. */
@@ -13,8 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
-const events = "/api/v1/namespaces/default/events";
+const rolePath = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+const eventPath = "/api/v1/namespaces/default/events";
 const jsonPatch = { "content-type": "application/json-patch+json" };
 const named = (name: string) => ({ metadata: { name } });
 const concerned = { involvedObject: { kind: "Pod", namespace: "default", name: "p" } };
@@ -29,12 +29,12 @@ test("times, lists and structs that are empty are in the text of every answer", 
     reportingInstance: "",
   };
   const sent = { ...named("e"), ...concerned };
-  expect((await ask("POST", `${events}?dryRun=All`, sent)).json).toMatchObject(shown);
-  expect((await ask("POST", events, sent)).json).toMatchObject(shown);
-  expect((await ask("GET", `${events}/e`)).json).toMatchObject(shown);
-  expect((await ask("GET", events)).json.items).toMatchObject([shown]);
+  expect((await ask("POST", `${eventPath}?dryRun=All`, sent)).json).toMatchObject(shown);
+  expect((await ask("POST", eventPath, sent)).json).toMatchObject(shown);
+  expect((await ask("GET", `${eventPath}/e`)).json).toMatchObject(shown);
+  expect((await ask("GET", eventPath)).json.items).toMatchObject([shown]);
   const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
-  const { rows } = (await ask("GET", `${events}?includeObject=Object`, undefined, { accept: table })).json;
+  const { rows } = (await ask("GET", `${eventPath}?includeObject=Object`, undefined, { accept: table })).json;
   expect(rows).toMatchObject([{ object: shown }]);
   const newer = { eventTime: null, deprecatedFirstTimestamp: null, deprecatedSource: {}, reportingController: "" };
   const other = "/apis/events.k8s.io/v1/namespaces/default/events/e";
@@ -42,10 +42,10 @@ test("times, lists and structs that are empty are in the text of every answer", 
 });
 
 test("an empty list is null, and a write of the same object changes nothing", async () => {
-  const made = await ask("POST", roles, { ...named("r"), rules: [] });
+  const made = await ask("POST", rolePath, { ...named("r"), rules: [] });
   expect(made.json).toMatchObject({ rules: null });
   for (const same of [named("r"), { ...named("r"), rules: [] }, made.json]) {
-    const { json } = await ask("PUT", `${roles}/r`, same);
+    const { json } = await ask("PUT", `${rolePath}/r`, same);
     expect([json.metadata.resourceVersion, json.rules]).toEqual([made.json.metadata.resourceVersion, null]);
   }
 });
@@ -66,20 +66,20 @@ test("a struct that a client left out is the same as one that it sent empty", as
 });
 
 test("JSON patches work on the text that clients read, with its nulls", async () => {
-  await ask("POST", roles, named("patched"));
+  await ask("POST", rolePath, named("patched"));
   const rule = { apiGroups: [""], resources: ["pods"], verbs: ["get"] };
   const operations = [
     { op: "test", path: "/rules", value: null },
     { op: "replace", path: "/rules", value: [rule] },
   ];
-  const { json } = await ask("PATCH", `${roles}/patched`, operations, jsonPatch);
+  const { json } = await ask("PATCH", `${rolePath}/patched`, operations, jsonPatch);
   expect(json).toMatchObject({ rules: [rule] });
 });
 
 test("in memory what is null in the text is undefined", async () => {
-  await ask("POST", roles, named("read"));
-  await ask("POST", events, { ...named("read"), ...concerned });
+  await ask("POST", rolePath, named("read"));
+  await ask("POST", eventPath, { ...named("read"), ...concerned });
   const at = { namespace: "default", name: "read" };
-  expect((await cluster.client.get(role, at)).rules).toBeUndefined();
-  expect((await cluster.client.get(event, at)).eventTime).toBeUndefined();
+  expect((await cluster.client.get(roles, at)).rules).toBeUndefined();
+  expect((await cluster.client.get(events, at)).eventTime).toBeUndefined();
 });

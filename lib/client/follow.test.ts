@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ConfigMap, configMap as kind } from "#api";
+import { type ConfigMap, configMaps as kind } from "#api";
 import { expired, silentLog, systemClock } from "#base";
 import { handClock } from "#test/make";
 import { type Followed, followKind } from "./follow.ts";

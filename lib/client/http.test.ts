@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { configMap as configMaps } from "#api";
+import { configMaps } from "#api";
 import { type HttpClientOptions, httpClient } from "./index.ts";
 
 type Answer = { status: number; headers?: Record<string, string>; body: unknown };

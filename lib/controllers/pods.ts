@@ -1,4 +1,4 @@
-import { type Kind, type KubernetesObject, type Pod, type PodTemplateSpec, pod as pods } from "#api";
+import { type Kind, type KubernetesObject, type Pod, type PodTemplateSpec, pods } from "#api";
 import { clone, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { controllerReference } from "./ownership.ts";

@@ -1,12 +1,4 @@
-import {
-  matches,
-  type Pod,
-  pod as pods,
-  requirementsOf,
-  type Service,
-  type ServicePort,
-  service as services,
-} from "#api";
+import { matches, type Pod, pods, requirementsOf, type Service, type ServicePort, services } from "#api";
 import { deepEqual } from "#base";
 import type { Client } from "#client";
 import type { Key, Seen } from "#reconcile";

@@ -1,18 +1,18 @@
 import {
   type EndpointSlice,
   type Endpoints,
+  endpointSlices,
   endpoints as endpointsKind,
   formatIp,
   type Kind,
   type KubernetesObject,
   type Namespace,
-  namespace as namespaces,
+  namespaces,
   parseCidr,
   type Service,
   type ServiceCIDR,
-  serviceCidr as serviceCidrs,
-  service as services,
-  endpointSlice as slices,
+  serviceCidrs,
+  services,
   storageOf,
 } from "#api";
 import { ensurePolicy } from "#auth";
@@ -68,7 +68,7 @@ export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOpti
     metadata: { ...own, labels: skip },
     subsets: [{ addresses: [{ ip: endpoint.address }], ports: [port] }],
   });
-  await ensure<EndpointSlice>(client, slices, {
+  await ensure<EndpointSlice>(client, endpointSlices, {
     metadata: { ...own, labels: { "kubernetes.io/service-name": own.name } },
     addressType: "IPv4",
     endpoints: [{ addresses: [endpoint.address], conditions: { ready: true } }],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { deployment as deployments, pod as pods, replicaSet as replicaSets, service as services } from "#api";
+import { deployments, pods, replicaSets, services } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 let cluster: TestCluster;

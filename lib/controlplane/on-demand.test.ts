@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Deployment, deployment as deployments, lease as leases, node as nodes, pod as pods } from "#api";
+import { type Deployment, deployments, leases, nodes, pods } from "#api";
 import { type Clock, silentLog, systemClock, systemRandom } from "#base";
 import { type ControlPlane, controlPlane } from "#controlplane";
 import type { Change } from "#store";

@@ -1,4 +1,4 @@
-import { apiVersionOf, type Event, event as events, type Kind, type KubernetesObject } from "#api";
+import { apiVersionOf, type Event, events, type Kind, type KubernetesObject } from "#api";
 import { type Clock, formatTime, isReason, type Log, messageOf } from "#base";
 import type { Client } from "#client";
 

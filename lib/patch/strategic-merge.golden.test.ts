@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { deployment } from "#api/apps";
-import { pod, service, serviceAccount } from "#api/core";
+import { deployments } from "#api/apps";
+import { pods, serviceAccounts, services } from "#api/core";
 import { messageShapeOf } from "#api/meta";
 import { type Json, type JsonObject, parseJson } from "#base";
 import { strategicMerge } from "./index.ts";
@@ -20,7 +20,7 @@ const { rows } = parseJson(
   readFileSync(join(import.meta.dirname, "../../test/golden/strategic-merge.json"), "utf8"),
 ) as unknown as { rows: Row[] };
 const shapes = new Map(
-  [deployment, pod, service, serviceAccount].map((kind) => [kind.kind, messageShapeOf(kind.schema)]),
+  [deployments, pods, services, serviceAccounts].map((kind) => [kind.kind, messageShapeOf(kind.schema)]),
 );
 
 /** Without null members, which mean nothing to the decoder. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { configMap as configMaps, secret as secrets } from "#api";
+import { configMaps, secrets } from "#api";
 import type { KubernetesObject } from "#api/meta";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
 import { MetricRegistry, queueMetrics } from "#metrics";

@@ -1,4 +1,4 @@
-import { type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Node, nodes, type Pod, pods } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
 import { deepEqual } from "#base";
 import type { Seen } from "#reconcile";

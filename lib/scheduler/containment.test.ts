@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
 import { MetricRegistry, schedulingMetrics } from "#metrics";
 import { openCluster, type TestCluster } from "#test/cluster";

@@ -1,4 +1,4 @@
-import { type Binding, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Binding, type Node, nodes, type Pod, pods } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
 import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";

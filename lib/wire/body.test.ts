@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { configMap, secret } from "#api";
-import { deployment } from "#api/apps";
+import { configMaps, secrets } from "#api";
+import { deployments } from "#api/apps";
 import { mediaTypeOf, readObject } from "./index.ts";
 import { utf8Text } from "./utf8.ts";
 
@@ -43,54 +43,54 @@ test.each([
   ],
 ])("%j cannot be read", async (text, words) => {
   const message = `the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: ${words}`;
-  await expect(sent(configMap, text)).rejects.toMatchObject({ code: 400, message });
+  await expect(sent(configMaps, text)).rejects.toMatchObject({ code: 400, message });
 });
 
 test("null is an object without members", async () => {
-  expect((await sent(configMap, "null")).object).toEqual((await sent(configMap, "{}")).object);
-  expect((await sent(configMap, "", "application/yaml")).object).toEqual((await sent(configMap, "{}")).object);
+  expect((await sent(configMaps, "null")).object).toEqual((await sent(configMaps, "{}")).object);
+  expect((await sent(configMaps, "", "application/yaml")).object).toEqual((await sent(configMaps, "{}")).object);
 });
 
 test("a number with a fraction or an exponent is no integer", async () => {
   for (const source of ["3.0", "1e3", "0.0", "1E400", "3.5"]) {
-    await expect(sent(deployment, `{"spec":{"replicas":${source}}}`)).rejects.toMatchObject({
+    await expect(sent(deployments, `{"spec":{"replicas":${source}}}`)).rejects.toMatchObject({
       code: 400,
       message: `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number ${source} into Go struct field DeploymentSpec.spec.replicas of type int32`,
     });
   }
   const port = '{"spec":{"template":{"spec":{"containers":[{"name":"a:1.0,2e5"},{"ports":[{"containerPort":1.0}]}]}}}}';
-  await expect(sent(deployment, port)).rejects.toThrow(
+  await expect(sent(deployments, port)).rejects.toThrow(
     /number 1\.0 into Go struct field ContainerPort\.spec\.template\.spec\.containers\.ports\.containerPort of type int32$/,
   );
   const surge = '{"spec":{"strategy":{"rollingUpdate":{"maxSurge": 3.0}}}}';
-  await expect(sent(deployment, surge)).rejects.toThrow(
+  await expect(sent(deployments, surge)).rejects.toThrow(
     /number 3\.0 into Go struct field RollingUpdateDeployment\.spec\.strategy\.rollingUpdate\.maxSurge of type int32$/,
   );
-  const { object } = await sent(deployment, '{"spec":{"replicas":-0}}');
+  const { object } = await sent(deployments, '{"spec":{"replicas":-0}}');
   expect(Number((object as { spec: { replicas: number } }).spec.replicas)).toBeCloseTo(0);
 });
 
 test("a number that a later member hides is looked for in vain", async () => {
   const limits = '"resources":{"limits":{"cpu":1.0}}';
   const hidden = `{"spec":{"template":{"spec":{"containers":[{"name":"c",${limits},"resources":null}]}}}}`;
-  expect((await sent(deployment, hidden)).warnings).toHaveLength(1);
+  expect((await sent(deployments, hidden)).warnings).toHaveLength(1);
   const gone = `{"spec":{"template":{"spec":{"containers":[{${limits}}]}}},"spec":null}`;
   for (const text of [gone, '{"spec":{"x":1.0},"spec":5}']) {
-    await sent(deployment, text).catch((error) => expect(error.code).toBe(400));
+    await sent(deployments, text).catch((error) => expect(error.code).toBe(400));
   }
 });
 
 test("a quantity keeps the form of its number", async () => {
   const cpu = '{"spec":{"template":{"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":1e3,"x":1.0}}}]}}}}';
-  expect((await sent(deployment, cpu)).object).toMatchObject({
+  expect((await sent(deployments, cpu)).object).toMatchObject({
     spec: { template: { spec: { containers: [{ resources: { limits: { cpu: "1e3", x: "1" } } }] } } },
   });
 });
 
 test("base64 is stored in its one form", async () => {
-  const { object } = await sent(secret, '{"data":{"a":"aGl=","b":"YR==","c":"aG\\nk="}}');
+  const { object } = await sent(secrets, '{"data":{"a":"aGl=","b":"YR==","c":"aG\\nk="}}');
   expect(object).toMatchObject({ data: { a: "aGk=", b: "YQ==", c: "aGk=" } });
-  await expect(sent(secret, '{"data":{"a":"YQ==YQ=="}}')).rejects.toThrow(/illegal base64 data at input byte 4$/);
+  await expect(sent(secrets, '{"data":{"a":"YQ==YQ=="}}')).rejects.toThrow(/illegal base64 data at input byte 4$/);
 });
 
 test("bytes that are no character, and halves of characters, become U+FFFD", async () => {
@@ -98,16 +98,16 @@ test("bytes that are no character, and halves of characters, become U+FFFD", asy
   expect(JSON.parse(utf8Text(Uint8Array.from(odd)))).toBe(
     "\ufffd\ufffd\ufffdx\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffdé",
   );
-  const { object } = await sent(configMap, '{"data":{"a":"\\ud83d","b":"\\ud83d\\ude00"}}');
+  const { object } = await sent(configMaps, '{"data":{"a":"\\ud83d","b":"\\ud83d\\ude00"}}');
   expect(object).toMatchObject({ data: { a: "\ufffd", b: "😀" } });
-  await expect(readObject(configMap, Uint8Array.of(0x61, 0xff), "application/yaml", "Warn")).rejects.toMatchObject({
+  await expect(readObject(configMaps, Uint8Array.of(0x61, 0xff), "application/yaml", "Warn")).rejects.toMatchObject({
     code: 400,
   });
 });
 
 test("media types are those that upstream knows", async () => {
   for (const type of ["application/x-yaml", "text/yaml", "text/plain", "application/json;x", "; x", "*/*"]) {
-    await expect(sent(configMap, "{}", type)).rejects.toMatchObject({ code: 415 });
+    await expect(sent(configMaps, "{}", type)).rejects.toMatchObject({ code: 415 });
   }
   for (const type of [
     "application/json; charset=utf-8",
@@ -121,17 +121,17 @@ test("media types are those that upstream knows", async () => {
 
 test("YAML: each member that is set twice is a warning, and all together are one error", async () => {
   const text = "metadata:\n  name: a\n  name: b\ndata:\n  k: '1'\n  k: '2'\nfoo: 1\n";
-  const { object, warnings } = await sent(configMap, text, "application/yaml");
+  const { object, warnings } = await sent(configMaps, text, "application/yaml");
   expect(object).toMatchObject({ metadata: { name: "b" }, data: { k: "2" } });
   expect(warnings).toEqual([
     'line 3: key "name" already set in map',
     'line 6: key "k" already set in map',
     'unknown field "foo"',
   ]);
-  await expect(readObject(configMap, bytes(text), "application/yaml", "Strict")).rejects.toThrow(
+  await expect(readObject(configMaps, bytes(text), "application/yaml", "Strict")).rejects.toThrow(
     'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key "name" already set in map\n  line 6: key "k" already set in map, unknown field "foo"',
   );
-  await expect(sent(configMap, "data: {a: *nope}", "application/yaml")).rejects.toThrow(
+  await expect(sent(configMaps, "data: {a: *nope}", "application/yaml")).rejects.toThrow(
     "the object provided is unrecognized (must be of type ConfigMap): yaml: unknown anchor 'nope' referenced (646174613a207b613a202a6e6f70657d)",
   );
 });
@@ -139,13 +139,13 @@ test("YAML: each member that is set twice is a warning, and all together are one
 test("text that costs much to read is refused soon", async () => {
   const dear = ["- ".repeat(200_000), "[".repeat(200_000), "? ".repeat(200_000), "{a: ".repeat(200_000)];
   for (const text of dear) {
-    await expect(sent(configMap, text, "application/yaml")).rejects.toMatchObject({ code: 400 });
+    await expect(sent(configMaps, text, "application/yaml")).rejects.toMatchObject({ code: 400 });
   }
 });
 
 // As v1.37.2 answers: what a strict decoder finds comes as the text has it.
 test("unknown and hidden members are told in the order of the text", async () => {
   const text = '{"metadata":{"name":"a"},"spec":{"x":1,"paused":true,"paused":false,"y":2,"paused":true}}';
-  const { warnings } = await readObject(deployment, bytes(text), "application/json", "Warn");
+  const { warnings } = await readObject(deployments, bytes(text), "application/json", "Warn");
   expect(warnings).toEqual(['unknown field "spec.x"', 'duplicate field "spec.paused"', 'unknown field "spec.y"']);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { catalog, type Kind, messageShapeOf, pod as pods } from "#api";
+import { catalog, type Kind, messageShapeOf, pods } from "#api";
 import { duplicateKeys, negotiate, readObject } from "./index.ts";
 import { decodeEnvelope, encodeEnvelope } from "./protobuf.ts";
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { lease as leases, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { leases, type Node, nodes, type Pod, pods } from "#api";
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { event as events, type Node, node as nodes, type Service, service as services } from "#api";
+import { events, type Node, nodes, type Service, services } from "#api";
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { readTemplates } from "#infra";

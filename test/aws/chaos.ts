@@ -1,13 +1,4 @@
-import {
-  type Deployment,
-  deployment as deployments,
-  type Job,
-  job as jobs,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  replicaSet as replicaSets,
-} from "#api";
+import { type Deployment, deployments, type Job, jobs, nodes, type Pod, pods, replicaSets } from "#api";
 import { isApiError, systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";

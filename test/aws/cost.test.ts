@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { configMap as configMaps, deployment as deployments, node as nodes } from "#api";
+import { configMaps, deployments, nodes } from "#api";
 import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { type Item, measured, sum, times, type Usage } from "#cost";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { node as nodes } from "#api";
+import { nodes } from "#api";
 import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";

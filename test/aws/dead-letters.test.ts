@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Event, event as events, type Pod, pod as pods } from "#api";
+import { type Event, events, type Pod, pods } from "#api";
 import { type HttpClient, httpClient } from "#client";
 import { work } from "#cloud/fargate";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";

@@ -1,13 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  configMap as configMaps,
-  type Deployment,
-  deployment as deployments,
-  event as events,
-  node as nodes,
-  type Pod,
-  pod as pods,
-} from "#api";
+import { configMaps, type Deployment, deployments, events, nodes, type Pod, pods } from "#api";
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { builtOnce } from "./built-once.ts";

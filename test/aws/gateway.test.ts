@@ -8,15 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  serviceAccount as accounts,
-  configMap as configMaps,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  secret as secrets,
-  type TokenRequest,
-} from "#api";
+import { configMaps, nodes, type Pod, pods, secrets, serviceAccounts, type TokenRequest } from "#api";
 import { issue } from "#auth/certificates";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
@@ -197,15 +189,15 @@ describe("who comes in", () => {
 
   test("service accounts with tokens that functions have made, and the other way round", async () => {
     const account = { namespace, name: "robot" };
-    await client.create(accounts, { metadata: account });
+    await client.create(serviceAccounts, { metadata: account });
     const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec: {} };
     for (const [by, at] of [
       [functions, gateway.url],
       [client, stage.url],
     ] as const) {
-      const { status: made } = (await by.act(accounts, account, "token", question as never)) as TokenRequest;
+      const { status: made } = (await by.act(serviceAccounts, account, "token", question as never)) as TokenRequest;
       const robot = httpClient({ server: at, ca: at === stage.url ? stage.ca : ca, token: made!.token });
-      await expect(robot.list(accounts, { namespace })).rejects.toMatchObject({
+      await expect(robot.list(serviceAccounts, { namespace })).rejects.toMatchObject({
         message: expect.stringContaining('User "system:serviceaccount:default:robot" cannot list'),
       });
       // What checks the gateway, everybody may have.

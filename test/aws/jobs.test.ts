@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type CronJob, cronJob as cronJobs, type Job, job as jobs, node as nodes, type Pod, pod as pods } from "#api";
+import { type CronJob, cronJobs, type Job, jobs, nodes, type Pod, pods } from "#api";
 import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";

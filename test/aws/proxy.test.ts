@@ -8,14 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  accessEntry as entries,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  roleBinding as roleBindings,
-  role as roles,
-} from "#api";
+import { accessEntries, nodes, type Pod, pods, roleBindings, roles } from "#api";
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
@@ -109,7 +102,7 @@ beforeAll(async () => {
   client = httpClient({ server: stage.url, ca: stage.ca, token: await tokenFor(ann, stage.clusterId) });
   agent = start();
   await Promise.all([startProxy(ann, "ann"), startProxy(bob, "bob"), startProxy(stranger, "stranger"), ready()]);
-  await client.create(entries, {
+  await client.create(accessEntries, {
     metadata: { name: "bob" },
     spec: { principalArn: "arn:aws:iam::123456789012:role/Developer", username: "bob", groups: [] },
   });

@@ -3,7 +3,7 @@ import { request } from "node:https";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { requestSigner } from "#aws/request-signer";
 import { systemClock } from "#base";
 import { httpClient } from "#client";

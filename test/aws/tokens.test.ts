@@ -1,6 +1,6 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAccount as accounts, type TokenRequest } from "#api";
+import { serviceAccounts, type TokenRequest } from "#api";
 import { isApiError } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { builtOnce } from "./built-once.ts";
@@ -19,7 +19,7 @@ beforeAll(async () => {
   expect(stage.published()).toEqual({});
   await stage.deploy();
   client = as(await tokenFor(ann, stage.clusterId));
-  await client.create(accounts, { metadata: { ...account } });
+  await client.create(serviceAccounts, { metadata: { ...account } });
 });
 afterAll(async () => {
   client?.close();
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const issue = async (spec: object = {}): Promise<NonNullable<TokenRequest["status"]>> => {
   const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec };
-  return ((await client.act(accounts, account, "token", question as never)) as TokenRequest).status!;
+  return ((await client.act(serviceAccounts, account, "token", question as never)) as TokenRequest).status!;
 };
 const keys = () => (JSON.parse(stage.published()["openid/v1/jwks"]!) as { keys: { kid: string }[] }).keys;
 
@@ -38,12 +38,12 @@ test("whoever trusts the published issuer can check a token, and the API does", 
   const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: keys() } as never), { issuer });
   expect(payload).toMatchObject({ iss: issuer, aud: [issuer], sub: "system:serviceaccount:default:robot" });
   const robot = as(token);
-  const refusal = await robot.list(accounts, { namespace: "default" }).catch((error: unknown) => error);
+  const refusal = await robot.list(serviceAccounts, { namespace: "default" }).catch((error: unknown) => error);
   expect(isApiError(refusal) && refusal.message).toContain(
     'User "system:serviceaccount:default:robot" cannot list resource "serviceaccounts"',
   );
   const forged = as(`${token.slice(0, -8)}AAAAAAAA`);
-  await expect(forged.list(accounts)).rejects.toMatchObject({ reason: "Unauthorized" });
+  await expect(forged.list(serviceAccounts)).rejects.toMatchObject({ reason: "Unauthorized" });
   robot.close();
   forged.close();
 });

@@ -1,4 +1,4 @@
-import { serviceAccount as accounts, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Node, nodes, type Pod, pods, serviceAccounts } from "#api";
 import type { ApiResponse } from "#apiserver";
 import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
@@ -89,7 +89,7 @@ export async function openCluster({
       calm = plane.busy === 0 ? calm + 1 : 0;
     }
   };
-  if (!asleep) await until(async () => (await client.list(accounts, { namespace: "default" })).items[0]);
+  if (!asleep) await until(async () => (await client.list(serviceAccounts, { namespace: "default" })).items[0]);
   return {
     plane,
     client,

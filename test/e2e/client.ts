@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { type HttpClient, httpClient } from "#client";
 
 /** The administrator's client of the cluster in a data folder. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { configMap as configMaps, type Pod, pod as pods } from "#api";
+import { configMaps, type Pod, pods } from "#api";
 import { isReason } from "#base";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { connect, isReady, until } from "./client.ts";

@@ -5,7 +5,7 @@ import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type ConfigMap, configMap as configMaps } from "#api";
+import { type ConfigMap, configMaps } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { connect, until } from "./client.ts";

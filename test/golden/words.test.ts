@@ -68,11 +68,11 @@ test("quantities keep their spelling in sums", () => {
 
 test("sizes of data", () => {
   const data = (length: number) => ({ metadata: { name: "a" }, data: { key: "x".repeat(length) } });
-  expect(api.configMap.validate?.(data(1024 * 1024))).toEqual([]);
-  expect(api.configMap.validate?.(data(1024 * 1024 + 1))).toEqual([
+  expect(api.configMaps.validate?.(data(1024 * 1024))).toEqual([]);
+  expect(api.configMaps.validate?.(data(1024 * 1024 + 1))).toEqual([
     { reason: "FieldValueTooLong", field: "[]", message: "Too long: may not be more than 1048576 bytes" },
   ]);
   const secret = (length: number) => ({ metadata: { name: "a" }, data: { key: btoa("x".repeat(length)) } });
-  expect(api.secret.validate?.(secret(1024 * 1024))).toEqual([]);
-  expect(api.secret.validate?.(secret(1024 * 1024 + 1))).toHaveLength(1);
+  expect(api.secrets.validate?.(secret(1024 * 1024))).toEqual([]);
+  expect(api.secrets.validate?.(secret(1024 * 1024 + 1))).toHaveLength(1);
 });

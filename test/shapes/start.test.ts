@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { catalog, deployment as deployments, type Kind, messageShapeOf, type Shape, storageOf } from "#api";
+import { catalog, deployments, type Kind, messageShapeOf, type Shape, storageOf } from "#api";
 import type { Json, JsonObject } from "#base";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";

@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import type { Plugin } from "../port.ts";
 
 const keys = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];

@@ -1,4 +1,4 @@
-import { namespace as namespaces } from "#api";
+import { namespaces } from "#api";
 import { forbidden, isReason, notFound } from "#base";
 import type { Plugin } from "../port.ts";
 

@@ -1,12 +1,4 @@
-import {
-  serviceAccount as accounts,
-  lease as leases,
-  type Node,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  type TokenRequest,
-} from "#api";
+import { leases, type Node, nodes, type Pod, pods, serviceAccounts, type TokenRequest } from "#api";
 import { deepEqual, forbidden } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 
@@ -29,7 +21,8 @@ export const nodeRestriction: Plugin = {
     if (request.kind === pods) checkPod(request, node);
     else if (request.kind === nodes) checkNode(request, node);
     else if (request.kind === leases) checkLease(request, node);
-    else if (request.kind === accounts && request.subresource === "token") await checkToken(request, node, context);
+    else if (request.kind === serviceAccounts && request.subresource === "token")
+      await checkToken(request, node, context);
   },
 };
 
@@ -156,7 +149,7 @@ function forbiddenLabels(after: Labels, before: Labels): string {
 /** A token for a pod that runs here, and for nobody but whom the pod's volumes name. */
 async function checkToken(request: AdmissionRequest, node: string, { client }: AdmissionContext): Promise<void> {
   const { namespace, name, user } = request;
-  const refuse = (why: string) => forbidden({ group: "", resource: accounts.plural }, name, why);
+  const refuse = (why: string) => forbidden({ group: "", resource: serviceAccounts.plural }, name, why);
   const { boundObjectRef: bound, audiences = [] } = (request.object as TokenRequest).spec;
   if (bound?.apiVersion !== "v1" || bound.kind !== "Pod" || !bound.name) {
     throw refuse("node requested token not bound to a pod");

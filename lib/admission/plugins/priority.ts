@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { forbidden } from "#base";
 import type { Plugin } from "../port.ts";
 

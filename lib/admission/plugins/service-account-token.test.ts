@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { serviceAccount as accounts, type Pod, pod as pods, type TokenRequest } from "#api";
+import { type Pod, pods, serviceAccounts, type TokenRequest } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -11,10 +11,10 @@ beforeAll(async () => {
   await cluster.plane.bootstrap();
   for (const name of ["one", "two"]) await cluster.addNode(name);
   for (const name of ["default", "robot"]) {
-    await cluster.client.create(accounts, make.serviceAccount({ metadata: { name } }));
+    await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name } }));
   }
   const quiet = { metadata: { name: "quiet" }, automountServiceAccountToken: false };
-  await cluster.client.create(accounts, make.serviceAccount(quiet));
+  await cluster.client.create(serviceAccounts, make.serviceAccount(quiet));
 });
 afterAll(() => cluster.close());
 
@@ -89,7 +89,7 @@ test("an agent gets tokens for the pods that run on its node, and for whom they 
   const there = await create("there", { nodeName: "two", serviceAccountName: "robot" });
   const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
   const ask = (bound: object | undefined, audiences: string[] = []) =>
-    agent.act(accounts, { namespace: "default", name: "robot" }, "token", {
+    agent.act(serviceAccounts, { namespace: "default", name: "robot" }, "token", {
       metadata: {},
       spec: { audiences, ...(bound ? { boundObjectRef: bound } : {}) },
     } as TokenRequest);

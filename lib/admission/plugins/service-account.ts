@@ -1,4 +1,4 @@
-import { serviceAccount as accounts, type Pod, pod as pods } from "#api";
+import { serviceAccounts as accounts, type Pod, pods } from "#api";
 import { forbidden, isReason } from "#base";
 import type { Plugin } from "../port.ts";
 import { mountToken, projectsToken, wantsToken } from "./service-account-token.ts";

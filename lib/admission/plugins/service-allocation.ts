@@ -1,16 +1,16 @@
 import {
-  ipAddress as addresses,
   type FieldError,
   formatIp,
   invalidValue,
+  ipAddresses,
   type Kind,
   type KubernetesObject,
+  nodePortAllocations,
   parseCidr,
   parseIp,
-  nodePortAllocation as ports,
-  serviceCidr as ranges,
   type Service,
-  service as services,
+  serviceCidrs,
+  services,
 } from "#api";
 import { type ApiError, internalError, invalid, isReason, type Random } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
@@ -92,14 +92,14 @@ async function lettingGo(request: AdmissionRequest, { client }: AdmissionContext
     owner?.namespace === namespace && owner.name === name;
   const back: (() => Promise<void>)[] = [];
   for (const ip of had.addresses.difference(has.addresses)) {
-    const there = await present(client.get(addresses, { name: ip }));
+    const there = await present(client.get(ipAddresses, { name: ip }));
     if (!there || !isMine(there.spec?.parentRef)) continue;
-    back.push(() => give(client.remove(addresses, { name: ip }, { uid: there.metadata.uid })));
+    back.push(() => give(client.remove(ipAddresses, { name: ip }, { uid: there.metadata.uid })));
   }
   for (const port of had.ports.difference(has.ports)) {
-    const there = await present(client.get(ports, { name: String(port) }));
+    const there = await present(client.get(nodePortAllocations, { name: String(port) }));
     if (!there || !isMine(there.spec)) continue;
-    back.push(() => give(client.remove(ports, { name: String(port) }, { uid: there.metadata.uid })));
+    back.push(() => give(client.remove(nodePortAllocations, { name: String(port) }, { uid: there.metadata.uid })));
   }
   return back;
 }
@@ -153,7 +153,7 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
   if (!address || !cidrs.some((cidr) => inside(cidr, address.value))) {
     throw failed(`the provided IP (${asked}) is not in the valid range`);
   }
-  if (!(await takeOne(addresses, asked, addressSpec(take.owner), take)))
+  if (!(await takeOne(ipAddresses, asked, addressSpec(take.owner), take)))
     throw failed("provided IP is already allocated");
 }
 
@@ -163,7 +163,7 @@ const sizeOf = ({ prefix }: Cidr): bigint => 1n << BigInt(32 - prefix);
 const inside = (cidr: Cidr, value: bigint): boolean => value > cidr.value && value < cidr.value + sizeOf(cidr) - 1n;
 
 async function pool({ client }: AdmissionContext): Promise<{ cidrs: Cidr[] }> {
-  const { items } = await client.list(ranges);
+  const { items } = await client.list(serviceCidrs);
   const cidrs = items
     .filter(({ metadata }) => !metadata.deletionTimestamp)
     .flatMap(({ spec }) => spec?.cidrs ?? [])
@@ -194,15 +194,16 @@ async function anyAddress(take: Take): Promise<string> {
     const low = reserved(size);
     for (let attempt = 0; attempt < randomTries; attempt++) {
       const ip = formatIp({ version: 4, value: cidr.value + low + below(random, size - low - 1n) });
-      if (inside(cidr, parseIp(ip)!.value) && (await takeOne(addresses, ip, addressSpec(take.owner), take))) return ip;
+      if (inside(cidr, parseIp(ip)!.value) && (await takeOne(ipAddresses, ip, addressSpec(take.owner), take)))
+        return ip;
     }
   }
   // Chance does not find the last free ones: look at all that are taken.
-  const used = new Set((await take.context.client.list(addresses)).items.map(({ metadata }) => metadata.name));
+  const used = new Set((await take.context.client.list(ipAddresses)).items.map(({ metadata }) => metadata.name));
   for (const cidr of cidrs) {
     for (let value = cidr.value + 1n; inside(cidr, value); value++) {
       const ip = formatIp({ version: 4, value });
-      if (!used.has(ip) && (await takeOne(addresses, ip, addressSpec(take.owner), take))) return ip;
+      if (!used.has(ip) && (await takeOne(ipAddresses, ip, addressSpec(take.owner), take))) return ip;
     }
   }
   throw internalError("failed to allocate a serviceIP: range is full");
@@ -232,7 +233,7 @@ async function takePorts(
       const why = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
       throw refuse(take, [invalidValue(field, port, why)]);
     }
-    if (!(await takeOne(ports, String(port), spec, take))) {
+    if (!(await takeOne(nodePortAllocations, String(port), spec, take))) {
       throw refuse(take, [invalidValue(field, port, "provided port is already allocated")]);
     }
     now.add(port);
@@ -252,11 +253,13 @@ async function anyPort(take: Take, spec: object, { first, last }: AllocationRang
   const size = BigInt(last - first + 1);
   for (let attempt = 0; attempt < randomTries; attempt++) {
     const port = first + Number(below(take.context.random, size));
-    if (await takeOne(ports, String(port), spec, take)) return port;
+    if (await takeOne(nodePortAllocations, String(port), spec, take)) return port;
   }
-  const used = new Set((await take.context.client.list(ports)).items.map(({ metadata }) => Number(metadata.name)));
+  const used = new Set(
+    (await take.context.client.list(nodePortAllocations)).items.map(({ metadata }) => Number(metadata.name)),
+  );
   for (let port = first; port <= last; port++) {
-    if (!used.has(port) && (await takeOne(ports, String(port), spec, take))) return port;
+    if (!used.has(port) && (await takeOne(nodePortAllocations, String(port), spec, take))) return port;
   }
   throw internalError("failed to allocate a nodePort: range is full");
 }

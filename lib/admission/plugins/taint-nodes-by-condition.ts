@@ -1,4 +1,4 @@
-import { type Node, node as nodes, type Taint } from "#api";
+import { type Node, nodes, type Taint } from "#api";
 import type { Plugin } from "../port.ts";
 
 const notReady: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };

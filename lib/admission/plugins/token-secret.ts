@@ -1,9 +1,9 @@
 import {
   accountNameAnnotation,
-  serviceAccount as accounts,
   accountUidAnnotation,
   type Secret,
-  secret as secrets,
+  secrets,
+  serviceAccounts,
   tokenSecretType,
 } from "#api";
 import { isReason } from "#base";
@@ -27,7 +27,7 @@ export const tokenSecrets = (ca: string): Plugin => ({
     if (!tokens || secret.type !== tokenSecretType || !account || !secretName) return;
     const data = secret.data ?? {};
     if (data["token"] && data["namespace"] && data["ca.crt"] === base64(ca)) return;
-    const found = await client.get(accounts, { namespace, name: account }).catch((error: unknown) => {
+    const found = await client.get(serviceAccounts, { namespace, name: account }).catch((error: unknown) => {
       if (isReason(error, "NotFound")) return undefined;
       throw error;
     });

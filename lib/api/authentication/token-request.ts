@@ -64,7 +64,7 @@ export function validateTokenRequest({ spec }: TokenRequest): FieldError[] {
 }
 
 /** What is posted to serviceaccounts/token and comes back with the token in it; it is never kept. */
-export const tokenRequest = defineKind<TokenRequest>({
+export const tokenRequests = defineKind<TokenRequest>({
   group: "authentication.k8s.io",
   version: "v1",
   kind: "TokenRequest",
@@ -82,7 +82,7 @@ export function checkTokenRequestPlace({ metadata }: TokenRequest, account: { na
     const asked = metadata[field as "name" | "namespace"];
     if (!asked || asked === own) continue;
     const why = `must match the service account ${field} if specified`;
-    throw invalid(tokenRequest, account.name, [invalidValue(`metadata.${field}`, asked, why)]);
+    throw invalid(tokenRequests, account.name, [invalidValue(`metadata.${field}`, asked, why)]);
   }
 }
 

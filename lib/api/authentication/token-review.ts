@@ -25,7 +25,7 @@ export const TokenReview = message("io.k8s.api.authentication.v1.TokenReview", (
 export type TokenReview = z.infer<typeof TokenReview>;
 
 /** "Whose token is this?" */
-export const tokenReview = defineKind<TokenReview>({
+export const tokenReviews = defineKind<TokenReview>({
   group: "authentication.k8s.io",
   version: "v1",
   kind: "TokenReview",

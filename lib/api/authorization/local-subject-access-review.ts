@@ -24,7 +24,7 @@ export const LocalSubjectAccessReview = message("io.k8s.api.authorization.v1.Loc
 export type LocalSubjectAccessReview = z.infer<typeof LocalSubjectAccessReview>;
 
 /** "May this user do that in this namespace?", so that the right to ask can be given for one namespace. */
-export const localSubjectAccessReview = defineKind<LocalSubjectAccessReview>({
+export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   group: "authorization.k8s.io",
   version: "v1",
   kind: "LocalSubjectAccessReview",

@@ -18,7 +18,7 @@ export const SelfSubjectAccessReview = message("io.k8s.api.authorization.v1.Self
 export type SelfSubjectAccessReview = z.infer<typeof SelfSubjectAccessReview>;
 
 /** "May I do that?" */
-export const selfSubjectAccessReview = defineKind<SelfSubjectAccessReview>({
+export const selfSubjectAccessReviews = defineKind<SelfSubjectAccessReview>({
   group: "authorization.k8s.io",
   version: "v1",
   kind: "SelfSubjectAccessReview",

@@ -50,7 +50,7 @@ export const SelfSubjectRulesReview = message(`${group}.SelfSubjectRulesReview`,
 export type SelfSubjectRulesReview = z.infer<typeof SelfSubjectRulesReview>;
 
 /** "What may I do in this namespace?" */
-export const selfSubjectRulesReview = defineKind<SelfSubjectRulesReview>({
+export const selfSubjectRulesReviews = defineKind<SelfSubjectRulesReview>({
   group: "authorization.k8s.io",
   version: "v1",
   kind: "SelfSubjectRulesReview",

@@ -62,7 +62,7 @@ export const subjectOf = ({ user = "", groups = [], uid, extra }: SubjectAccessR
 });
 
 /** "May this user do that?" */
-export const subjectAccessReview = defineKind<SubjectAccessReview>({
+export const subjectAccessReviews = defineKind<SubjectAccessReview>({
   group: "authorization.k8s.io",
   version: "v1",
   kind: "SubjectAccessReview",

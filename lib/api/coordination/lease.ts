@@ -32,7 +32,7 @@ export const Lease = message("io.k8s.api.coordination.v1.Lease", () => ({
 }));
 export type Lease = z.infer<typeof Lease>;
 
-export const lease = defineKind<Lease>({
+export const leases = defineKind<Lease>({
   group: "coordination.k8s.io",
   version: "v1",
   kind: "Lease",

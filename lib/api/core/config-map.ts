@@ -25,7 +25,7 @@ export const ConfigMap = message("io.k8s.api.core.v1.ConfigMap", () => ({
 }));
 export type ConfigMap = z.infer<typeof ConfigMap>;
 
-export const configMap = defineKind<ConfigMap>({
+export const configMaps = defineKind<ConfigMap>({
   group: "",
   version: "v1",
   kind: "ConfigMap",

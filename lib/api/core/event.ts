@@ -53,7 +53,7 @@ export const Event = message("io.k8s.api.core.v1.Event", () => ({
 }));
 export type Event = z.infer<typeof Event>;
 
-export const event = defineKind<Event>({
+export const events = defineKind<Event>({
   group: "",
   version: "v1",
   kind: "Event",

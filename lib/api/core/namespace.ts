@@ -50,7 +50,7 @@ export type Namespace = z.infer<typeof Namespace>;
 
 const nameLabel = "kubernetes.io/metadata.name";
 
-export const namespace = defineKind<Namespace>({
+export const namespaces = defineKind<Namespace>({
   group: "",
   version: "v1",
   kind: "Namespace",

@@ -35,7 +35,7 @@ export const tokenSecretType = "kubernetes.io/service-account-token";
 export const accountNameAnnotation = "kubernetes.io/service-account.name";
 export const accountUidAnnotation = "kubernetes.io/service-account.uid";
 
-export const secret = defineKind<Secret>({
+export const secrets = defineKind<Secret>({
   group: "",
   version: "v1",
   kind: "Secret",

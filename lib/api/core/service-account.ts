@@ -27,7 +27,7 @@ export type ServiceAccount = z.infer<typeof ServiceAccount>;
 
 const deprecatedAnnotation = "kubernetes.io/enforce-mountable-secrets";
 
-export const serviceAccount = defineKind<ServiceAccount>({
+export const serviceAccounts = defineKind<ServiceAccount>({
   group: "",
   version: "v1",
   kind: "ServiceAccount",

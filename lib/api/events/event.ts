@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { deepEqual } from "#base";
-import { type Event, EventSource, event, validateEvent } from "../core/event.ts";
+import { type Event, EventSource, events, validateEvent } from "../core/event.ts";
 import { ObjectReference } from "../core/reference.ts";
 import {
   defineKind,
@@ -44,7 +44,7 @@ export const EventsEvent = message("io.k8s.api.events.v1.Event", () => ({
 export type EventsEvent = z.infer<typeof EventsEvent>;
 
 /** The newer form of events. They are kept in the core group's form, so both groups show the same events. */
-export const eventsEvent = defineKind<EventsEvent>({
+export const eventsEvents = defineKind<EventsEvent>({
   group: "events.k8s.io",
   version: "v1",
   kind: "Event",
@@ -68,7 +68,7 @@ export const eventsEvent = defineKind<EventsEvent>({
     return validateChange(toCore(next), toCore(previous));
   },
   fields: Object.fromEntries(
-    Object.entries(event.fields ?? {}).map(([name, read]) => [name, (object: EventsEvent) => read(toCore(object))]),
+    Object.entries(events.fields ?? {}).map(([name, read]) => [name, (object: EventsEvent) => read(toCore(object))]),
   ),
   fieldAliases: {
     "regarding.kind": "involvedObject.kind",
@@ -82,7 +82,7 @@ export const eventsEvent = defineKind<EventsEvent>({
     reportingController: "reportingComponent",
     type: "type",
   },
-  columns: (event.columns ?? []).map((column) => ({
+  columns: (events.columns ?? []).map((column) => ({
     ...column,
     value: (object: EventsEvent, now: number) => column.value(toCore(object), now),
   })),

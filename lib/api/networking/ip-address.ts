@@ -37,7 +37,7 @@ export const IPAddress = message("io.k8s.api.networking.v1.IPAddress", () => ({
 export type IPAddress = z.infer<typeof IPAddress>;
 
 /** An address that is taken; its name is the address, so that it can be taken once only. */
-export const ipAddress = defineKind<IPAddress>({
+export const ipAddresses = defineKind<IPAddress>({
   group: "networking.k8s.io",
   version: "v1",
   kind: "IPAddress",

@@ -40,7 +40,7 @@ export const ServiceCIDR = message("io.k8s.api.networking.v1.ServiceCIDR", () =>
 export type ServiceCIDR = z.infer<typeof ServiceCIDR>;
 
 /** Blocks that services get their addresses from. */
-export const serviceCidr = defineKind<ServiceCIDR>({
+export const serviceCidrs = defineKind<ServiceCIDR>({
   group: "networking.k8s.io",
   version: "v1",
   kind: "ServiceCIDR",

@@ -19,7 +19,7 @@ export const ClusterRoleBinding = message("io.k8s.api.rbac.v1.ClusterRoleBinding
 export type ClusterRoleBinding = z.infer<typeof ClusterRoleBinding>;
 
 /** Gives people a cluster role everywhere. */
-export const clusterRoleBinding = defineKind<ClusterRoleBinding>({
+export const clusterRoleBindings = defineKind<ClusterRoleBinding>({
   group: rbacGroup,
   version: "v1",
   kind: "ClusterRoleBinding",

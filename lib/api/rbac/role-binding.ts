@@ -19,7 +19,7 @@ export const RoleBinding = message("io.k8s.api.rbac.v1.RoleBinding", () => ({
 export type RoleBinding = z.infer<typeof RoleBinding>;
 
 /** Gives people a role in one namespace. */
-export const roleBinding = defineKind<RoleBinding>({
+export const roleBindings = defineKind<RoleBinding>({
   group: rbacGroup,
   version: "v1",
   kind: "RoleBinding",

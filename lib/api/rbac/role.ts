@@ -11,7 +11,7 @@ export const Role = message("io.k8s.api.rbac.v1.Role", () => ({
 export type Role = z.infer<typeof Role>;
 
 /** What may be done in one namespace. */
-export const role = defineKind<Role>({
+export const roles = defineKind<Role>({
   group: rbacGroup,
   version: "v1",
   kind: "Role",

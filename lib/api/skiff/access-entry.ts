@@ -53,7 +53,7 @@ const usernameOf = ({ principalArn, username }: AccessEntrySpec): string =>
   username || canonicalArn(principalArn) || principalArn;
 
 /** Lets a principal of AWS IAM in as a user with groups; what it may do, role bindings say. */
-export const accessEntry = defineKind<AccessEntry>({
+export const accessEntries = defineKind<AccessEntry>({
   group: "skiff.dev",
   version: "v1",
   kind: "AccessEntry",
@@ -82,7 +82,7 @@ async function guard(next: AccessEntry, previous: AccessEntry | undefined, conte
   const { spec } = next;
   if (!spec || (previous && deepEqual(spec, previous.spec)) || context.user.groups.includes(masters)) return;
   const refuse = (why: string) =>
-    forbidden({ group: accessEntry.group, resource: accessEntry.plural }, next.metadata.name ?? "", why);
+    forbidden({ group: accessEntries.group, resource: accessEntries.plural }, next.metadata.name ?? "", why);
   if (spec.groups?.includes(masters)) throw refuse(`only a member of ${masters} can give that group to a principal`);
   const asked: [plural: string, name: string][] = [
     ["users", usernameOf(spec)],

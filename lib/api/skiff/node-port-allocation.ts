@@ -14,7 +14,7 @@ export const NodePortAllocation = message("dev.skiff.v1.NodePortAllocation", () 
 export type NodePortAllocation = z.infer<typeof NodePortAllocation>;
 
 /** A node port that is taken: the name is the port, so that it exists once. The control plane's own bookkeeping. */
-export const nodePortAllocation = defineKind<NodePortAllocation>({
+export const nodePortAllocations = defineKind<NodePortAllocation>({
   group: "skiff.dev",
   version: "v1",
   kind: "NodePortAllocation",

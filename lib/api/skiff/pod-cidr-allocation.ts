@@ -16,7 +16,7 @@ export type PodCidrAllocation = z.infer<typeof PodCidrAllocation>;
  * A node's part of the pod addresses: the name is the block, as `10.244.3.0-24`, so that it exists once. The control
  * plane's own bookkeeping.
  */
-export const podCidrAllocation = defineKind<PodCidrAllocation>({
+export const podCidrAllocations = defineKind<PodCidrAllocation>({
   group: "skiff.dev",
   version: "v1",
   kind: "PodCidrAllocation",

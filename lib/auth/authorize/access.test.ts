@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { clusterRole, clusterRoleBinding, type PolicyRule, pod as pods, roleBinding, type Subject } from "#api";
+import { clusterRoleBindings, clusterRoles, type PolicyRule, pods, roleBindings, type Subject } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 const group = "rbac.authorization.k8s.io";
@@ -13,7 +13,7 @@ const bindings = `${rbac}/namespaces/default/rolebindings`;
 let cluster: TestCluster;
 
 const give = (name: string, role: string, namespace = "default") =>
-  cluster.client.create(roleBinding, {
+  cluster.client.create(roleBindings, {
     metadata: { name: `${name}-${role}`, namespace },
     subjects: [user(name)],
     roleRef: ref("ClusterRole", role),
@@ -27,7 +27,7 @@ beforeAll(async () => {
     spec: { containers: [{ name: "c", image: "i" }] },
   } as never);
   // Rules are gathered by a controller.
-  await cluster.until(async () => (await cluster.client.get(clusterRole, { name: "admin" })).rules?.length);
+  await cluster.until(async () => (await cluster.client.get(clusterRoles, { name: "admin" })).rules?.length);
   await cluster.quiet();
 });
 afterAll(() => cluster.close());
@@ -87,7 +87,7 @@ test("a right that is given holds at once, and is gone at once", async () => {
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
   await give("late", "view");
   expect((await late("GET", `${base}/pods`)).status).toBe(200);
-  await cluster.client.remove(roleBinding, { namespace: "default", name: "late-view" });
+  await cluster.client.remove(roleBindings, { namespace: "default", name: "late-view" });
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
 });
 
@@ -137,7 +137,7 @@ test("a binding takes all that the role holds, or the right to bind it", async (
   });
   expect((await boss("POST", bindings, binding("odd", { apiGroup: group, kind: "Pod", name: "p" }))).status).toBe(422);
   const bind = { verbs: ["bind"], apiGroups: [group], resources: ["clusterroles"], resourceNames: ["cluster-admin"] };
-  await cluster.client.create(clusterRole, { metadata: { name: "binder" }, rules: [bind] });
+  await cluster.client.create(clusterRoles, { metadata: { name: "binder" }, rules: [bind] });
   await give("boss", "binder");
   expect((await boss("POST", bindings, binding("roots", ref("ClusterRole", "cluster-admin")))).status).toBe(201);
   expect((await as("somebody")("GET", `${base}/secrets`)).status).toBe(200);
@@ -150,8 +150,8 @@ test("a binding takes all that the role holds, or the right to bind it", async (
 test("who may escalate writes any role, and aggregation takes everything", async () => {
   const everywhere = (name: string, ...rules: PolicyRule[]) =>
     Promise.all([
-      cluster.client.create(clusterRole, { metadata: { name }, rules }),
-      cluster.client.create(clusterRoleBinding, {
+      cluster.client.create(clusterRoles, { metadata: { name }, rules }),
+      cluster.client.create(clusterRoleBindings, {
         metadata: { name },
         subjects: [user(name)],
         roleRef: ref("ClusterRole", name),
@@ -187,7 +187,7 @@ test("who may see one object by its name may follow it, and no other", async () 
   const rules = [
     { verbs: ["get", "list", "watch", "deletecollection"], apiGroups: [""], resources: ["pods"], resourceNames: ["p"] },
   ];
-  await cluster.client.create(clusterRole, { metadata: { name: "follower" }, rules });
+  await cluster.client.create(clusterRoles, { metadata: { name: "follower" }, rules });
   await give("follower", "follower");
   const follower = as("follower");
   const status = async (query: string) => (await follower("GET", `${base}/pods${query}`)).status;
@@ -207,7 +207,7 @@ test("who may see one object by its name may follow it, and no other", async () 
 
 test("running something in a pod takes more than reading, however the connection is made", async () => {
   const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["pods/exec", "pods/log"] }];
-  await cluster.client.create(clusterRole, { metadata: { name: "peeper" }, rules });
+  await cluster.client.create(clusterRoles, { metadata: { name: "peeper" }, rules });
   await give("peeper", "peeper");
   const upgrade = { connection: "upgrade", upgrade: "websocket" };
   const exec = `${base}/pods/p/exec?command=ls&stdout=true`;
@@ -317,8 +317,8 @@ test("each part of another's identity takes a right of its own", async () => {
     { ...other, resources: ["userextras/scopes"], resourceNames: ["read"] },
     { ...other, resources: ["uids"], resourceNames: ["7"] },
   ];
-  await cluster.client.create(clusterRole, { metadata: { name: "actor" }, rules });
-  await cluster.client.create(clusterRoleBinding, {
+  await cluster.client.create(clusterRoles, { metadata: { name: "actor" }, rules });
+  await cluster.client.create(clusterRoleBindings, {
     metadata: { name: "actor" },
     subjects: [user("actor")],
     roleRef: ref("ClusterRole", "actor"),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { pod as pods, secret as secrets } from "#api";
+import { pods, secrets } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 let cluster: TestCluster;

@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { isReason } from "#base";
 import type { Client } from "#client";
 import type { Attributes, Authorizer, Decision, RuleResolver, User } from "../port.ts";

@@ -1,4 +1,4 @@
-import { accessEntry as entries } from "#api";
+import { accessEntries } from "#api";
 import type { Authenticator } from "#auth";
 import { stsHosts } from "#aws";
 import type { Clock, Log } from "#base";
@@ -28,7 +28,7 @@ export function identity(options: IdentityOptions): Authenticator[] {
   const partition = administrator.split(":")[1] ?? "aws";
   let read: { at: number; rows: Promise<AccessRow[]> } | undefined;
   const rows = async (): Promise<AccessRow[]> => {
-    const { items } = await client().list(entries);
+    const { items } = await client().list(accessEntries);
     return items.map(({ spec }) => ({
       principal: spec?.principalArn ?? "",
       username: spec?.username || undefined,

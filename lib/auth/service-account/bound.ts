@@ -1,4 +1,4 @@
-import { type KubernetesObject, node as nodes, pod as pods, secret as secrets, type TokenWish } from "#api";
+import { type KubernetesObject, nodes, pods, secrets, type TokenWish } from "#api";
 import { badRequest, conflict, isReason } from "#base";
 import type { Client } from "#client";
 import type { Bound, Reference } from "./claims.ts";

@@ -1,4 +1,4 @@
-import { serviceAccount as accounts, type KubernetesObject, secret as secrets } from "#api";
+import { type KubernetesObject, secrets, serviceAccounts } from "#api";
 import type { User } from "#auth";
 import { type Clock, formatTime, isReason } from "#base";
 import type { Client } from "#client";
@@ -42,7 +42,7 @@ export async function reviewLegacy(
   const secret = await found(client.get(secrets, { namespace, name: secretName }));
   if (!secret || secret.metadata.deletionTimestamp) return { error: "Token has been invalidated" };
   if (!isSame(secret.data?.["token"] ?? "", token)) return { error: "Token does not match server's copy" };
-  const account = await found(client.get(accounts, { namespace, name }));
+  const account = await found(client.get(serviceAccounts, { namespace, name }));
   if (!account) return { error: `serviceaccounts "${name}" not found` };
   if (account.metadata.deletionTimestamp) return { error: `ServiceAccount ${namespace}/${name} has been deleted` };
   if (account.metadata.uid !== uid) {

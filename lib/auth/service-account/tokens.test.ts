@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync } from "node:crypto";
 import { CompactSign, createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { serviceAccount as accounts, pod as pods, secret as secrets } from "#api";
+import { pods, secrets, serviceAccounts } from "#api";
 import { systemRandom } from "#base";
 import type { Client } from "#client";
 import { testIssuer as issuer, openCluster, type TestCluster } from "#test/cluster";
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => cluster.close());
 beforeEach(async () => {
   clock.move(start - clock.now());
-  await cluster.client.create(accounts, make.serviceAccount({ metadata: { name: "robot" } })).catch(() => {});
+  await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name: "robot" } })).catch(() => {});
 });
 
 type Spec = Record<string, unknown>;
@@ -71,7 +71,7 @@ test("a token says what upstream's say, and its bearer is the account", async ()
     spec: { audiences: [issuer], expirationSeconds: 3600 },
     status: { expirationTimestamp: "2026-03-01T13:00:00Z" },
   });
-  const { metadata } = await cluster.client.get(accounts, { namespace: "default", name: "robot" });
+  const { metadata } = await cluster.client.get(serviceAccounts, { namespace: "default", name: "robot" });
   const now = start / 1000;
   const claims = claimsIn(json.status.token);
   expect(claims).toEqual({
@@ -195,7 +195,7 @@ test("a pod's token tells of the pod and its node, and ends with the pod", async
 });
 
 test("what a token cannot be bound to", async () => {
-  await cluster.client.create(accounts, make.serviceAccount({ metadata: { name: "other" } })).catch(() => {});
+  await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name: "other" } })).catch(() => {});
   await newPod("theirs", { serviceAccountName: "other" });
   await newPod("ours");
   for (const [spec, code, message] of [
@@ -237,9 +237,9 @@ test("tokens that are bound to a secret or a node end with it", async () => {
 
 test("a token ends with its account, and is none of the next by that name", async () => {
   const token = await tokenOf();
-  await cluster.client.remove(accounts, { namespace: "default", name: "robot" });
+  await cluster.client.remove(serviceAccounts, { namespace: "default", name: "robot" });
   await refusedBecause(token, 'serviceaccounts "robot" not found');
-  await cluster.client.create(accounts, make.serviceAccount({ metadata: { name: "robot" } }));
+  await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name: "robot" } }));
   await refusedBecause(token, /service account UID \(.+\) does not match claim/);
 });
 
@@ -290,7 +290,7 @@ test("a key that is not known yet is looked for, now and then", async () => {
   expect(reads).toBe(1);
   text = newRingText(0);
   const ours = tokenAuthority({ ...options, keys: ringKeys({ read: async () => text, clock: hand, maxAge: 0 }) });
-  const robot = await cluster.client.get(accounts, { namespace: "default", name: "robot" });
+  const robot = await cluster.client.get(serviceAccounts, { namespace: "default", name: "robot" });
   const { token } = await ours.issue(robot, { audiences: [], expirationSeconds: 900 });
   expect(await theirs.review(token, [issuer])).toEqual({ error: "invalid signature, no keys found" });
   expect(reads).toBe(1);
@@ -303,7 +303,7 @@ test("a token lives no longer than its issuer allows, and the client is told", a
   const keys = ringKeys({ read: async () => newRingText(0), clock, maxAge: Number.POSITIVE_INFINITY });
   const client = (): Client => cluster.client;
   const short = tokenAuthority({ keys, issuer, longest: 86_400, client, clock, random: systemRandom });
-  const robot = await cluster.client.get(accounts, { namespace: "default", name: "robot" });
+  const robot = await cluster.client.get(serviceAccounts, { namespace: "default", name: "robot" });
   const issued = await short.issue(robot, { audiences: ["a"], expirationSeconds: 100_000 });
   expect(issued).toMatchObject({ audiences: ["a"], expirationSeconds: 86_400 });
   expect(claimsIn(issued.token).exp - claimsIn(issued.token).iat).toBe(86_400);

@@ -1,11 +1,4 @@
-import {
-  serviceAccount as accounts,
-  type Kind,
-  type KubernetesObject,
-  node as nodes,
-  pod as pods,
-  secret as secrets,
-} from "#api";
+import { type Kind, type KubernetesObject, nodes, pods, secrets, serviceAccounts } from "#api";
 import { isReason, parseTime } from "#base";
 import type { Client, ObjectName } from "#client";
 import type { Claims, Reference } from "./claims.ts";
@@ -28,7 +21,7 @@ export async function whyNot(claims: Claims, client: Client, now: number): Promi
   const isGone = ({ metadata: { deletionTimestamp } }: KubernetesObject): boolean =>
     deletionTimestamp !== undefined && parseTime(deletionTimestamp) < now - leeway;
 
-  const account = await find(client, accounts, { namespace, name: serviceaccount.name });
+  const account = await find(client, serviceAccounts, { namespace, name: serviceaccount.name });
   if (!account) return `serviceaccounts "${serviceaccount.name}" not found`;
   if (account.metadata.uid !== serviceaccount.uid) {
     return `service account UID (${account.metadata.uid}) does not match claim (${serviceaccount.uid})`;

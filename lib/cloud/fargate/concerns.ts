@@ -1,4 +1,4 @@
-import { type Pod, pod as pods, storageOf } from "#api";
+import { type Pod, pods, storageOf } from "#api";
 import type { Work } from "#reconcile";
 import type { Change } from "#store";
 import { isFargateNode, work } from "./names.ts";

@@ -1,4 +1,4 @@
-import { type ContainerStatus, type Pod, pod as pods } from "#api";
+import { type ContainerStatus, type Pod, pods } from "#api";
 import type { NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
 import { type ApiError, type Clock, isReason } from "#base";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ClusterRole, clusterRole, type PolicyRule } from "#api";
+import { type ClusterRole, clusterRoles, type PolicyRule } from "#api";
 import { clone } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 
@@ -11,12 +11,12 @@ afterEach(() => cluster.close());
 
 const rule = (resource: string): PolicyRule => ({ verbs: ["get"], apiGroups: ["example.com"], resources: [resource] });
 const make = (name: string, more: Partial<ClusterRole>, labels: Record<string, string> = {}) =>
-  cluster.client.create(clusterRole, { metadata: { name, labels }, ...more });
+  cluster.client.create(clusterRoles, { metadata: { name, labels }, ...more });
 const gathering = (...labels: Record<string, string>[]) => ({
   aggregationRule: { clusterRoleSelectors: labels.map((matchLabels) => ({ matchLabels })) },
 });
 const resources = async (name: string) =>
-  ((await cluster.client.get(clusterRole, { name })).rules ?? []).flatMap(({ resources }) => resources ?? []);
+  ((await cluster.client.get(clusterRoles, { name })).rules ?? []).flatMap(({ resources }) => resources ?? []);
 const becomes = (name: string, wanted: string[]) =>
   cluster.until(async () => (await resources(name)).join() === wanted.join());
 
@@ -28,15 +28,15 @@ test("rules are gathered by label, by name within a selector, each once, and fol
   await becomes("all", ["c", "a", "shared", "b"]);
   await make("d", { rules: [rule("d")] }, { part: "two" });
   await becomes("all", ["c", "d", "a", "shared", "b"]);
-  const moved = clone(await cluster.client.get(clusterRole, { name: "c" })) as ClusterRole;
+  const moved = clone(await cluster.client.get(clusterRoles, { name: "c" })) as ClusterRole;
   moved.metadata.labels = {};
-  await cluster.client.update(clusterRole, moved);
+  await cluster.client.update(clusterRoles, moved);
   await becomes("all", ["d", "a", "shared", "b"]);
-  await cluster.client.remove(clusterRole, { name: "a" });
+  await cluster.client.remove(clusterRoles, { name: "a" });
   await becomes("all", ["d", "b", "shared"]);
-  const edited = clone(await cluster.client.get(clusterRole, { name: "all" })) as ClusterRole;
+  const edited = clone(await cluster.client.get(clusterRoles, { name: "all" })) as ClusterRole;
   edited.rules = [rule("sneaked in")];
-  await cluster.client.update(clusterRole, edited);
+  await cluster.client.update(clusterRoles, edited);
   await becomes("all", ["d", "b", "shared"]);
 });
 

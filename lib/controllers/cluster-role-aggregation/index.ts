@@ -1,5 +1,5 @@
 /** Gathers rules into cluster roles that ask for it (upstream's clusterrole-aggregation controller). */
-import { type ClusterRole, clusterRole as clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
+import { type ClusterRole, clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
 import { deepEqual } from "#base";
 import { type ControllerContext, defineController, type Key, type Seen, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";

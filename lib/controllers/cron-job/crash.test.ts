@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { cronJob as cronJobs, job as jobs } from "#api";
+import { cronJobs, jobs } from "#api";
 import { type Death, minute, openStage, type Stage } from "../job/testing/stage.ts";
 import { cronJobController } from "./index.ts";
 import { cronObject, finishOn, key, nameAt } from "./testing/cron.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type CronJob, cronJob as cronJobs, type Job, job as jobs } from "#api";
+import { type CronJob, cronJobs, type Job, jobs } from "#api";
 import { minute, openStage, type Stage, second, start } from "../job/testing/stage.ts";
 import { cronJobController } from "./index.ts";
 import { cronObject, finishOn, key, minutesOf, nameAt } from "./testing/cron.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { cronJob as cronJobs, job as jobs, type Lease, lease as leases, type Pod, pod as pods } from "#api";
+import { cronJobs, jobs, type Lease, leases, type Pod, pods } from "#api";
 import { formatTime, isReason } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";

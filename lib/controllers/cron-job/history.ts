@@ -1,5 +1,5 @@
 /** The jobs of a cron job: which are running, which have ended, which are kept. */
-import { type CronJob, type CronJobStatus, cronJob as cronJobs, type Job, job as jobs } from "#api";
+import { type CronJob, type CronJobStatus, cronJobs, type Job, jobs } from "#api";
 import { formatTime, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { ignoring } from "../ownership.ts";

@@ -2,15 +2,7 @@
  * Starts jobs by the clock (upstream's cronjob controller, the second one). What was started last stands in the status,
  * and a scheduled time gives its job its name: woken late, early, twice or after a death, each time is served once.
  */
-import {
-  type CronJob,
-  type CronJobStatus,
-  cronJob as cronJobs,
-  isTimeZone,
-  type Job,
-  job as jobs,
-  type Schedule,
-} from "#api";
+import { type CronJob, type CronJobStatus, cronJobs, isTimeZone, type Job, jobs, type Schedule } from "#api";
 import { clone, deepEqual, formatTime, isReason, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 import { controllerOf, ignoring } from "../ownership.ts";

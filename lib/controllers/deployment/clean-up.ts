@@ -1,4 +1,4 @@
-import { replicaSet as replicaSets } from "#api";
+import { replicaSets } from "#api";
 import { ignoring } from "../ownership.ts";
 import { revisionOf } from "./annotations.ts";
 import type { Found, Rollout } from "./new-replica-set.ts";

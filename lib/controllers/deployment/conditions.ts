@@ -1,4 +1,4 @@
-import { type Deployment, type DeploymentCondition, deployment as deployments } from "#api";
+import { type Deployment, type DeploymentCondition, deployments } from "#api";
 import { formatTime } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { ignoring } from "../ownership.ts";

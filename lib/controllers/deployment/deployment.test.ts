@@ -1,12 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  type Deployment,
-  deployment as deployments,
-  type Pod,
-  pod as pods,
-  type ReplicaSet,
-  replicaSet as replicaSets,
-} from "#api";
+import { type Deployment, deployments, type Pod, pods, type ReplicaSet, replicaSets } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make, type Part } from "#test/make";
 

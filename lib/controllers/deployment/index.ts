@@ -1,12 +1,12 @@
 /** Rolls ReplicaSets under a Deployment from one template to the next (upstream's deployment controller). */
 import {
   type Deployment,
-  deployment as deployments,
+  deployments,
   matches,
   type Pod,
-  pod as pods,
+  pods,
   type ReplicaSet,
-  replicaSet as replicaSets,
+  replicaSets,
   requirementsOf,
 } from "#api";
 import type { Client } from "#client";

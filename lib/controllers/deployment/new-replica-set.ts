@@ -1,10 +1,10 @@
 import {
   type Deployment,
   type DeploymentCondition,
-  deployment as deployments,
+  deployments,
   type PodTemplateSpec,
   type ReplicaSet,
-  replicaSet as replicaSets,
+  replicaSets,
 } from "#api";
 import { clone, deepEqual, isReason, messageOf } from "#base";
 import type { ControllerContext } from "#reconcile";

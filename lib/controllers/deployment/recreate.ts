@@ -1,4 +1,4 @@
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import type { Result } from "#reconcile";
 import { cleanUp } from "./clean-up.ts";
 import { type Found, newReplicaSet, type Rollout } from "./new-replica-set.ts";

@@ -1,4 +1,4 @@
-import { deployment as deployments, type ReplicaSet, replicaSet as replicaSets } from "#api";
+import { deployments, type ReplicaSet, replicaSets } from "#api";
 import { clone } from "#base";
 import { annotations, replicasAnnotations } from "./annotations.ts";
 import { maxSurge } from "./limits.ts";

@@ -1,4 +1,4 @@
-import { type Deployment, type DeploymentCondition, deployment as deployments, type ReplicaSet } from "#api";
+import { type Deployment, type DeploymentCondition, deployments, type ReplicaSet } from "#api";
 import { deepEqual, formatTime, parseTime } from "#base";
 import type { Result } from "#reconcile";
 import { ignoring } from "../ownership.ts";

@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  type EndpointSlice,
-  endpoints as endpointsKind,
-  event as events,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  endpointSlice as slices,
-} from "#api";
+import { type EndpointSlice, endpointSlices, endpoints as endpointsKind, events, nodes, type Pod, pods } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make, type Part } from "#test/make";
 
@@ -20,7 +12,7 @@ afterEach(() => cluster.close());
 
 const services = "/api/v1/namespaces/default/services";
 const sliced = async (): Promise<EndpointSlice[]> =>
-  (await cluster.client.list(slices, { namespace: "default" })).items.filter(
+  (await cluster.client.list(endpointSlices, { namespace: "default" })).items.filter(
     ({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "web",
   );
 const endpoints = async () => (await sliced()).flatMap(({ endpoints: list }) => list ?? []);

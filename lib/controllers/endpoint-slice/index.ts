@@ -2,13 +2,13 @@
 import {
   type Endpoint,
   type EndpointSlice,
+  endpointSlices,
   type Node,
-  node as nodes,
+  nodes,
   type Pod,
-  pod as pods,
+  pods,
   type Service,
-  service as services,
-  endpointSlice as slices,
+  services,
 } from "#api";
 import { clone, deepEqual } from "#base";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
@@ -27,7 +27,7 @@ export const endpointSliceController = defineController<Service>({
   for: services,
   watches: [
     watching<Pod>(pods, (seen, { client }) => servicesOfPod(client, seen)),
-    watching<EndpointSlice>(slices, ({ object }) => {
+    watching<EndpointSlice>(endpointSlices, ({ object }) => {
       const { namespace, labels } = object.metadata;
       return labels?.[managerLabel] === manager && labels[nameLabel] ? [{ namespace, name: labels[nameLabel] }] : [];
     }),
@@ -46,7 +46,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
     { key: nameLabel, operator: "In" as const, values: [key.name] },
     { key: managerLabel, operator: "In" as const, values: [manager] },
   ];
-  const there = (await client.list(slices, { namespace: key.namespace, labels })).items.filter(
+  const there = (await client.list(endpointSlices, { namespace: key.namespace, labels })).items.filter(
     ({ metadata }) => !metadata.deletionTimestamp,
   );
   await agree(context, service, wanted, there);
@@ -156,17 +156,17 @@ async function agree(
       const next = clone(slice);
       Object.assign(next, { endpoints, ports });
       next.metadata.labels = labels;
-      await client.update(slices, next);
+      await client.update(endpointSlices, next);
       continue;
     }
     const ownerReferences = [controllerReference(services, service)];
     const metadata = { generateName: `${service.metadata.name}-`, namespace, labels, ownerReferences };
     const made = { metadata, addressType: "IPv4", endpoints, ports } as EndpointSlice;
-    await ignoring(["Forbidden", "NotFound"], client.create(slices, made));
+    await ignoring(["Forbidden", "NotFound"], client.create(endpointSlices, made));
   }
   // Slices of an earlier service of this name lead to the wrong pods as long as they stand.
   for (const { metadata } of [...remove, ...there.filter((slice) => !isOwned(slice))]) {
     const { name = "" } = metadata;
-    await ignoring(["NotFound", "Conflict"], client.remove(slices, { namespace, name }, { uid: metadata.uid }));
+    await ignoring(["NotFound", "Conflict"], client.remove(endpointSlices, { namespace, name }, { uid: metadata.uid }));
   }
 }

@@ -4,9 +4,9 @@ import {
   type Endpoints,
   endpoints as endpointsKind,
   type Pod,
-  pod as pods,
+  pods,
   type Service,
-  service as services,
+  services,
 } from "#api";
 import { clone, deepEqual, isApiError } from "#base";
 import { type ControllerContext, defineController, type Key, Terminal, watching } from "#reconcile";

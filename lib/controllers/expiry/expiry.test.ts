@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Event, event as events } from "#api";
+import { type Event, events } from "#api";
 import { isReason, silentLog, systemRandom } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock } from "#test/make";

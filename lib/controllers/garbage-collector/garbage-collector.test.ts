@@ -1,12 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  catalog,
-  configMap as configMaps,
-  deployment as deployments,
-  namespace as namespaces,
-  pod as pods,
-  replicaSet as replicaSets,
-} from "#api";
+import { catalog, configMaps, deployments, namespaces, pods, replicaSets } from "#api";
 import { isReason, silentLog, systemClock, systemRandom } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { memoryStore } from "#store/memory";

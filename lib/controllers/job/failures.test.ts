@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { pod as pods } from "#api";
+import { pods } from "#api";
 import { jobController } from "./index.ts";
 import { conditionsOf, jobObject, openStage, type Stage, second } from "./testing/stage.ts";
 

@@ -2,7 +2,7 @@
  * Runs pods until enough of them have succeeded or too many have failed (upstream's job controller). What it knows
  * stands in the job and its pods: a look may begin anew after a death at any point.
  */
-import { type Job, job as jobs, type Pod, pod as pods } from "#api";
+import { type Job, jobs, type Pod, pods } from "#api";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 import { forgetEnds } from "./backoff.ts";

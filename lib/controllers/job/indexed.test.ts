@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import { jobController } from "./index.ts";
 import { conditionsOf, jobObject, minute, openStage, type Stage, second } from "./testing/stage.ts";
 

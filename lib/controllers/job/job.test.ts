@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { serviceAccount as accounts, job as jobs, type Pod, pod as pods } from "#api";
+import { jobs, type Pod, pods, serviceAccounts } from "#api";
 import { isReason } from "#base";
 import { jobController } from "./index.ts";
 import { conditionsOf, jobObject, minute, openStage, type Stage, second, start } from "./testing/stage.ts";
@@ -280,7 +280,7 @@ test("a job that is being deleted makes nothing and lets its pods go (canRemoveF
 });
 
 test("pods that cannot be made are told of and tried again (slow start)", async () => {
-  await stage.client.remove(accounts, { namespace: "default", name: "default" });
+  await stage.client.remove(serviceAccounts, { namespace: "default", name: "default" });
   await stage.make(jobObject({ completions: 8, parallelism: 8 }));
   await expect(stage.look(jobController, "pi")).rejects.toThrow("serviceaccount");
   expect(stage.told).toHaveLength(1);

@@ -1,5 +1,5 @@
 /** Makes and takes away pods until as many run as the job asks for. */
-import { type Job, job as jobs, type Pod, trackingFinalizer } from "#api";
+import { type Job, jobs, type Pod, trackingFinalizer } from "#api";
 import type { ControllerContext } from "#reconcile";
 import { createPod, deletePod, isReady, slowStart } from "../pods.ts";
 import { backoff } from "./backoff.ts";

@@ -1,5 +1,5 @@
 /** Pods that nobody will count any more: they must not be held back by a finalizer that nobody takes away. */
-import { apiVersionOf, type Job, job as jobs, matches, type Pod, pod as pods, requirementsOf } from "#api";
+import { apiVersionOf, type Job, jobs, matches, type Pod, pods, requirementsOf } from "#api";
 import { deepEqual } from "#base";
 import type { Client } from "#client";
 import type { ControllerContext, Key, Seen } from "#reconcile";

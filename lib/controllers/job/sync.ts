@@ -3,9 +3,9 @@ import {
   countIndexes,
   type Job,
   type JobStatus,
-  job as jobs,
+  jobs,
   type Pod,
-  pod as podKind,
+  pods as podKind,
   requirementsOf,
   trackingFinalizer,
 } from "#api";

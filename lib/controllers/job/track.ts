@@ -10,10 +10,10 @@ import {
   indexesOf,
   type Job,
   type JobStatus,
-  job as jobs,
+  jobs,
   mergeIndexes,
   type Pod,
-  pod as pods,
+  pods,
   trackingFinalizer,
 } from "#api";
 import { clone, deepEqual, formatTime } from "#base";

@@ -5,8 +5,8 @@ import {
   type KubernetesObject,
   type Namespace,
   type NamespaceCondition,
-  namespace as namespaces,
-  pod as pods,
+  namespaces,
+  pods,
 } from "#api";
 import { clone, deepEqual, formatTime, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";

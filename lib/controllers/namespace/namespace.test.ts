@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  serviceAccount as accounts,
-  configMap as configMaps,
-  type Kind,
-  namespace as namespaces,
-  type Pod,
-  pod as pods,
-  secret as secrets,
-} from "#api";
+import { configMaps, type Kind, namespaces, type Pod, pods, secrets, serviceAccounts } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock, make } from "#test/make";
 import { namespaceController } from "./index.ts";
@@ -88,7 +80,7 @@ test("what takes longer than a pass is told and goes on in the next, whoever has
   // Of other kinds too: a pass is that of the namespace, and not of each kind.
   for (let number = 0; number < 15; number++) {
     await asleep.client.create(secrets, { metadata: at(`one-${number}`) });
-    await asleep.client.create(accounts, { metadata: at(`one-${number}`) });
+    await asleep.client.create(serviceAccounts, { metadata: at(`one-${number}`) });
   }
   await asleep.ask("DELETE", "/api/v1/namespaces/team");
   const { context } = asleep.plane.onDemand();
@@ -103,7 +95,7 @@ test("what takes longer than a pass is told and goes on in the next, whoever has
     },
   };
   const left = async () => {
-    const lists = [configMaps, secrets, accounts].map((kind) =>
+    const lists = [configMaps, secrets, serviceAccounts].map((kind) =>
       asleep.client.list(kind as Kind, { namespace: "team" }),
     );
     return (await Promise.all(lists)).flatMap(({ items }) => items).length;

@@ -1,14 +1,5 @@
 /** Notices nodes that have fallen silent and taints nodes by their conditions (upstream's node-lifecycle controller). */
-import {
-  type Lease,
-  lease as leases,
-  type Node,
-  type NodeCondition,
-  node as nodes,
-  type Pod,
-  pod as pods,
-  type Taint,
-} from "#api";
+import { type Lease, leases, type Node, type NodeCondition, nodes, type Pod, pods, type Taint } from "#api";
 import { clone, deepEqual, formatTime, parseTime } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { lease as leases, type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { leases, type Node, nodes, type Pod, pods } from "#api";
 import { formatTime } from "#base";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";

@@ -2,15 +2,7 @@
  * Gives each node a part of the cluster's pod addresses and takes it back when the node has gone (upstream's range
  * allocator). A part that is taken is an object whose name is the block, so that two nodes cannot have the same.
  */
-import {
-  podCidrAllocation as allocations,
-  type Cidr,
-  formatCidr,
-  type Node,
-  node as nodes,
-  type PodCidrAllocation,
-  parseCidr,
-} from "#api";
+import { type Cidr, formatCidr, type Node, nodes, type PodCidrAllocation, parseCidr, podCidrAllocations } from "#api";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 
@@ -29,7 +21,7 @@ export function nodeIpamController(podCidr?: string): Controller<Node> {
       (type === "DELETED" || !object.spec?.podCIDR || object.spec.podCIDR !== previous?.spec?.podCIDR),
     watches: cluster
       ? [
-          watching<PodCidrAllocation>(allocations, ({ type, object }, context) =>
+          watching<PodCidrAllocation>(podCidrAllocations, ({ type, object }, context) =>
             type === "DELETED" ? without(context) : [{ name: object.spec?.node ?? "" }],
           ),
         ]
@@ -56,7 +48,7 @@ const blockNamed = (name: string): string => name.replace("-", "/");
 
 async function look(context: ControllerContext, { name }: Key, cluster: Cidr): Promise<undefined> {
   const { client } = context;
-  const { items } = await client.list(allocations);
+  const { items } = await client.list(podCidrAllocations);
   const held = items.filter(({ spec }) => spec?.node === name);
   // The node is read after what it may hold: what it shows now was taken before.
   const node = await ignoring(["NotFound"], client.get(nodes, { name }));
@@ -73,7 +65,7 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
   for (const { metadata } of held) {
     if (shown && metadata.name === nameOf(shown)) continue;
     const { name: block = "", uid } = metadata;
-    await ignoring(["NotFound", "Conflict"], client.remove(allocations, { name: block }, { uid }));
+    await ignoring(["NotFound", "Conflict"], client.remove(podCidrAllocations, { name: block }, { uid }));
   }
   return undefined;
 }
@@ -97,7 +89,10 @@ async function take(
     const value = cluster.value + BigInt((first + step) % count) * size;
     const name = nameOf(formatCidr({ version: 4, value, prefix }));
     if (names.has(name)) continue;
-    const made = await ignoring(["AlreadyExists"], client.create(allocations, { metadata: { name }, spec: { node } }));
+    const made = await ignoring(
+      ["AlreadyExists"],
+      client.create(podCidrAllocations, { metadata: { name }, spec: { node } }),
+    );
     if (made) return name;
   }
   return undefined;
@@ -117,7 +112,7 @@ async function occupy(context: ControllerContext, node: Node, block: string, clu
   const beyond = cluster.value + 2n ** BigInt(32 - cluster.prefix);
   if (own?.version !== 4 || own.value < cluster.value || own.value >= beyond) return;
   const made = { metadata: { name: nameOf(formatCidr(own)) }, spec: { node: name } };
-  if (await ignoring(["AlreadyExists"], client.create(allocations, made))) return;
+  if (await ignoring(["AlreadyExists"], client.create(podCidrAllocations, made))) return;
   const message = `The pod CIDR ${block} belongs to another node too; please make the node anew`;
   record({ kind: nodes, object: node }, "Warning", "CIDRAlreadyAllocated", message);
 }

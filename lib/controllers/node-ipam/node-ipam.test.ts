@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { podCidrAllocation as allocations, type Node, node as nodes } from "#api";
+import { type Node, nodes, podCidrAllocations } from "#api";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { nodeIpamController } from "./index.ts";
@@ -12,7 +12,7 @@ const blockOf = async (name: string) => (await cluster.client.get(nodes, { name 
 const given = (name: string) => cluster.until(() => blockOf(name));
 const taken = async () =>
   Object.fromEntries(
-    (await cluster.client.list(allocations)).items.map(({ metadata, spec }) => [spec?.node, metadata.name]),
+    (await cluster.client.list(podCidrAllocations)).items.map(({ metadata, spec }) => [spec?.node, metadata.name]),
   );
 
 test("each node gets a part of its own, and what a node leaves goes to others", async () => {
@@ -58,8 +58,8 @@ test("after a death between taking and giving the block is the node's, and those
   const store = memoryStore();
   const dead = await openCluster({ store, asleep: true });
   await dead.client.create(nodes, { metadata: { name: "half" } });
-  await dead.client.create(allocations, { metadata: { name: "10.244.77.0-24" }, spec: { node: "half" } });
-  await dead.client.create(allocations, { metadata: { name: "10.244.78.0-24" }, spec: { node: "gone" } });
+  await dead.client.create(podCidrAllocations, { metadata: { name: "10.244.77.0-24" }, spec: { node: "half" } });
+  await dead.client.create(podCidrAllocations, { metadata: { name: "10.244.78.0-24" }, spec: { node: "gone" } });
   await dead.close();
   cluster = await openCluster({ store, podCidr: "10.244.0.0/16" });
   expect(await given("half")).toBe("10.244.77.0/24");

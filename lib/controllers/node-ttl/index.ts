@@ -2,7 +2,7 @@
  * Tells kubelets by an annotation of their nodes how long they may keep secrets and config maps without looking again
  * (upstream's ttl controller): longer in large clusters.
  */
-import { type Node, node as nodes } from "#api";
+import { type Node, nodes } from "#api";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { node as nodes } from "#api";
+import { nodes } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 let cluster: TestCluster;

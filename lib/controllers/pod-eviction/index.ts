@@ -2,7 +2,7 @@
  * Takes pods off nodes that they do not tolerate any longer, and those of nodes that are gone (upstream's
  * taint-eviction controller and pod garbage collector).
  */
-import { type Node, node as nodes, type Pod, type PodCondition, pod as pods, type Taint, type Toleration } from "#api";
+import { type Node, nodes, type Pod, type PodCondition, pods, type Taint, type Toleration } from "#api";
 import { deepEqual, formatTime, parseTime } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";

@@ -1,5 +1,5 @@
 /** Keeps as many pods as a ReplicaSet asks for (upstream's replicaset controller). */
-import { type Pod, pod as pods, type ReplicaSet, replicaSet as replicaSets, requirementsOf } from "#api";
+import { type Pod, pods, type ReplicaSet, replicaSets, requirementsOf } from "#api";
 import { deepEqual, formatTime, messageOf } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { claim, ignoring } from "../ownership.ts";

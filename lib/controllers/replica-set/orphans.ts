@@ -1,4 +1,4 @@
-import { matches, type Pod, replicaSet as replicaSets, requirementsOf } from "#api";
+import { matches, type Pod, replicaSets, requirementsOf } from "#api";
 import type { Client } from "#client";
 import type { Key } from "#reconcile";
 import { controllerOf } from "../ownership.ts";

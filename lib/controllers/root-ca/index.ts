@@ -1,5 +1,5 @@
 /** Every active namespace has kube-root-ca.crt, by which pods trust the API (upstream's root-ca publisher). */
-import { type ConfigMap, configMap as configMaps, type Namespace, namespace as namespaces } from "#api";
+import { type ConfigMap, configMaps, type Namespace, namespaces } from "#api";
 import { clone } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";

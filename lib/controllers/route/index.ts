@@ -3,7 +3,7 @@
  * cloud's network (upstream's route controller). All routes are looked at together, by one worker, so that none is
  * removed that another has just made. Without a cloud, or one that makes no routes, it does nothing.
  */
-import { type Cidr, type Node, type NodeCondition, node as nodes, parseCidr } from "#api";
+import { type Cidr, type Node, type NodeCondition, nodes, parseCidr } from "#api";
 import { formatTime, messageOf } from "#base";
 import type { Cloud, Route } from "#cloud";
 import {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { node as nodes } from "#api";
+import { nodes } from "#api";
 import { type FakeCloud, fakeCloud } from "#cloud/fake";
 import { RetryAfter } from "#reconcile";
 import { memoryStore } from "#store/memory";

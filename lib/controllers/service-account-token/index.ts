@@ -4,11 +4,11 @@
  */
 import {
   accountNameAnnotation,
-  serviceAccount as accounts,
   accountUidAnnotation,
   type Secret,
   type ServiceAccount,
-  secret as secrets,
+  secrets,
+  serviceAccounts,
   tokenSecretType,
 } from "#api";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
@@ -21,7 +21,7 @@ export const serviceAccountTokenController = defineController<Secret>({
   for: secrets,
   concerns: ({ type, object }) => type !== "DELETED" && isTokenSecret(object),
   watches: [
-    watching<ServiceAccount>(accounts, async ({ type, object }, { client }) => {
+    watching<ServiceAccount>(serviceAccounts, async ({ type, object }, { client }) => {
       if (type !== "DELETED") return [];
       const { namespace, name } = object.metadata;
       const { items } = await client.list(secrets, { namespace });
@@ -39,7 +39,7 @@ async function reconcile({ client }: ControllerContext, key: Key): Promise<void>
   if (!secret || !isTokenSecret(secret) || secret.metadata.deletionTimestamp) return;
   const { annotations = {}, uid, resourceVersion: revision } = secret.metadata;
   const at = { namespace: key.namespace, name: annotations[accountNameAnnotation] ?? "" };
-  const account = await ignoring(["NotFound"], client.get(accounts, at));
+  const account = await ignoring(["NotFound"], client.get(serviceAccounts, at));
   const wanted = annotations[accountUidAnnotation];
   if (!account || (wanted !== undefined && wanted !== account.metadata.uid)) {
     await ignoring(["NotFound", "Conflict"], client.remove(secrets, key, { uid, revision }));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { serviceAccount as accounts, secret as secrets } from "#api";
+import { secrets, serviceAccounts } from "#api";
 import { isReason } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 
@@ -11,7 +11,7 @@ const path = `/api/v1/namespaces/${namespace}/secrets`;
 let cluster: TestCluster;
 beforeEach(async () => {
   cluster = await openCluster();
-  await cluster.client.create(accounts, { metadata: { namespace, name: "builder" } });
+  await cluster.client.create(serviceAccounts, { metadata: { namespace, name: "builder" } });
 });
 afterEach(() => cluster.close());
 
@@ -33,7 +33,7 @@ const isGone = (at = name) =>
 
 test("a secret for an account is filled with a token that does not end by time", async () => {
   const { json } = await make();
-  const account = await cluster.client.get(accounts, { namespace, name: "builder" });
+  const account = await cluster.client.get(serviceAccounts, { namespace, name: "builder" });
   expect(json.metadata.annotations["kubernetes.io/service-account.uid"]).toBe(account.metadata.uid);
   expect([text(json.data.namespace), text(json.data["ca.crt"])]).toEqual([namespace, "-----BEGIN CERTIFICATE-----\n"]);
   const token = text(json.data.token);
@@ -88,7 +88,7 @@ test("secrets of an account that is not there, or is another one, go", async () 
   await make("builder", { "kubernetes.io/service-account.uid": "of-an-earlier-one" });
   await cluster.until(isGone);
   const token = text((await make()).json.data.token);
-  await cluster.client.remove(accounts, { namespace, name: "builder" });
+  await cluster.client.remove(serviceAccounts, { namespace, name: "builder" });
   await cluster.until(isGone);
   expect((await whoAmI(token)).authenticated).toBeUndefined();
 });

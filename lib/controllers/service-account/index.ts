@@ -1,5 +1,5 @@
 /** Every active namespace has the account `default` (upstream's serviceaccount controller). */
-import { serviceAccount as accounts, type Namespace, namespace as namespaces, type ServiceAccount } from "#api";
+import { type Namespace, namespaces, type ServiceAccount, serviceAccounts } from "#api";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
 import { ignoring } from "../ownership.ts";
 
@@ -9,7 +9,7 @@ export const serviceAccountController = defineController<Namespace>({
   name: "service-account",
   for: namespaces,
   watches: [
-    watching<ServiceAccount>(accounts, ({ type, object }) =>
+    watching<ServiceAccount>(serviceAccounts, ({ type, object }) =>
       type === "DELETED" && object.metadata.name === name ? [{ name: object.metadata.namespace ?? "" }] : [],
     ),
   ],
@@ -20,9 +20,9 @@ async function reconcile({ client }: ControllerContext, key: Key): Promise<void>
   const home = await ignoring(["NotFound"], client.get(namespaces, key));
   if (!home || home.metadata.deletionTimestamp) return;
   const namespace = key.name;
-  if (await ignoring(["NotFound"], client.get(accounts, { namespace, name }))) return;
+  if (await ignoring(["NotFound"], client.get(serviceAccounts, { namespace, name }))) return;
   await ignoring(
     ["AlreadyExists", "NotFound", "Forbidden"],
-    client.create(accounts, { metadata: { namespace, name } }),
+    client.create(serviceAccounts, { metadata: { namespace, name } }),
   );
 }

@@ -4,14 +4,14 @@
  * somebody has deleted (upstream's IP and port repair).
  */
 import {
-  ipAddress as addresses,
   type IPAddress,
+  ipAddresses,
   type Kind,
   type KubernetesObject,
   type NodePortAllocation,
-  nodePortAllocation as ports,
+  nodePortAllocations,
   type Service,
-  service as services,
+  services,
 } from "#api";
 import { parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
@@ -25,8 +25,8 @@ export const serviceAllocationController = defineController<Service>({
   component: "ipallocator-repair-controller",
   for: services,
   watches: [
-    watching<IPAddress>(addresses, ({ type, object }) => (type === "MODIFIED" ? [] : holder(object))),
-    watching<NodePortAllocation>(ports, ({ type, object }) => (type === "MODIFIED" ? [] : owner(object))),
+    watching<IPAddress>(ipAddresses, ({ type, object }) => (type === "MODIFIED" ? [] : holder(object))),
+    watching<NodePortAllocation>(nodePortAllocations, ({ type, object }) => (type === "MODIFIED" ? [] : owner(object))),
   ],
   reconcile,
 });
@@ -41,10 +41,12 @@ const owner = ({ spec }: NodePortAllocation): Key[] => (spec ? [{ namespace: spe
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
-  const takenAddresses = (await client.list(addresses)).items.filter((each) =>
+  const takenAddresses = (await client.list(ipAddresses)).items.filter((each) =>
     holder(each).some((at) => isKey(at, key)),
   );
-  const takenPorts = (await client.list(ports)).items.filter((each) => owner(each).some((at) => isKey(at, key)));
+  const takenPorts = (await client.list(nodePortAllocations)).items.filter((each) =>
+    owner(each).some((at) => isKey(at, key)),
+  );
   // The service is read after what it may hold: what it shows now was taken before.
   const service = await ignoring(["NotFound"], client.get(services, key));
   if (service?.spec && service.spec.type !== "ExternalName")
@@ -55,8 +57,8 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     ...(service?.spec?.ports ?? []).map(({ nodePort }) => String(nodePort ?? "")),
   ]);
   const waits = [
-    ...(await giveBack(context, addresses as Kind, takenAddresses, used)),
-    ...(await giveBack(context, ports as Kind, takenPorts, used)),
+    ...(await giveBack(context, ipAddresses as Kind, takenAddresses, used)),
+    ...(await giveBack(context, nodePortAllocations as Kind, takenPorts, used)),
   ];
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
 }
@@ -77,8 +79,8 @@ async function takeAgain(
   for (const ip of clusterIPs) {
     if (ip === "None" || isTaken(takenAddresses, ip)) continue;
     const spec = { parentRef: { group: "", resource: services.plural, namespace, name } };
-    const made = await ignoring(["AlreadyExists"], client.create(addresses, { metadata: { name: ip }, spec }));
-    const there = made ?? (await ignoring(["NotFound"], client.get(addresses, { name: ip })));
+    const made = await ignoring(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
+    const there = made ?? (await ignoring(["NotFound"], client.get(ipAddresses, { name: ip })));
     if (!there || holder(there).some((at) => isKey(at, { namespace, name }))) continue;
     const message = `Cluster IP ${ip} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
@@ -87,8 +89,8 @@ async function takeAgain(
   for (const port of new Set(numbers.filter((number): number is number => !!number))) {
     if (isTaken(takenPorts, String(port))) continue;
     const made = { metadata: { name: String(port) }, spec: { namespace, name } };
-    const taken = await ignoring(["AlreadyExists"], client.create(ports, made));
-    const there = taken ?? (await ignoring(["NotFound"], client.get(ports, { name: String(port) })));
+    const taken = await ignoring(["AlreadyExists"], client.create(nodePortAllocations, made));
+    const there = taken ?? (await ignoring(["NotFound"], client.get(nodePortAllocations, { name: String(port) })));
     if (!there || owner(there).some((at) => isKey(at, { namespace, name }))) continue;
     const message = `Node port ${port} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "PortAlreadyAllocated", message);

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { ipAddress as addresses, nodePortAllocation as ports } from "#api";
+import { ipAddresses, nodePortAllocations } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock, make, type Part } from "#test/make";
 
@@ -12,8 +12,11 @@ const create = (part: Part<Service> = {}) => cluster.ask("POST", path, make.serv
 const patch = (body: object) =>
   cluster.ask("PATCH", `${path}/web`, body, { "content-type": "application/merge-patch+json" });
 const takenAddresses = async () =>
-  (await cluster.client.list(addresses)).items.map(({ metadata }) => metadata.name).filter((ip) => ip !== "10.96.0.1");
-const takenPorts = async () => (await cluster.client.list(ports)).items.map(({ metadata }) => Number(metadata.name));
+  (await cluster.client.list(ipAddresses)).items
+    .map(({ metadata }) => metadata.name)
+    .filter((ip) => ip !== "10.96.0.1");
+const takenPorts = async () =>
+  (await cluster.client.list(nodePortAllocations)).items.map(({ metadata }) => Number(metadata.name));
 
 test("an address is taken once: by number, by chance, and not outside the range", async () => {
   cluster = await openCluster();
@@ -122,8 +125,11 @@ test("what a crash left taken goes back after a minute, not before", async () =>
   cluster = await openCluster({ clock });
   const { client } = cluster;
   const parentRef = { group: "", resource: "services", namespace: "default", name: "lost" };
-  await client.create(addresses, { metadata: { name: "10.96.0.80" }, spec: { parentRef } });
-  await client.create(ports, { metadata: { name: "30080" }, spec: { namespace: "default", name: "lost" } });
+  await client.create(ipAddresses, { metadata: { name: "10.96.0.80" }, spec: { parentRef } });
+  await client.create(nodePortAllocations, {
+    metadata: { name: "30080" },
+    spec: { namespace: "default", name: "lost" },
+  });
   await cluster.quiet();
   clock.move(59_000);
   await cluster.quiet();
@@ -150,8 +156,8 @@ test("what a service uses stays taken, whoever deletes the record of it", async 
   const { json } = await create({ spec: { type: "NodePort" } });
   const { clusterIP } = json.spec;
   const { nodePort } = json.spec.ports[0];
-  await cluster.client.remove(addresses, { name: clusterIP });
-  await cluster.client.remove(ports, { name: String(nodePort) });
+  await cluster.client.remove(ipAddresses, { name: clusterIP });
+  await cluster.client.remove(nodePortAllocations, { name: String(nodePort) });
   await cluster.until(async () => (await takenAddresses()).length === 1 && (await takenPorts()).length === 1);
   expect([await takenAddresses(), await takenPorts()]).toEqual([[clusterIP], [nodePort]]);
 });

@@ -2,7 +2,7 @@
  * Gives services of type LoadBalancer what their name says, by the cloud, and takes it back (upstream's service
  * controller). Services that name a class are somebody else's. Without a cloud they wait, as upstream without one.
  */
-import { type Node, node as nodes, type Service, service as services } from "#api";
+import { type Node, nodes, type Service, services } from "#api";
 import { deepEqual } from "#base";
 import { type Cloud, Refused } from "#cloud";
 import {

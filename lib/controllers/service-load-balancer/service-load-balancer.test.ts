@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { node as nodes, type Service, service as services } from "#api";
+import { nodes, type Service, services } from "#api";
 import { type FakeCloud, fakeCloud } from "#cloud/fake";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";

@@ -1,5 +1,5 @@
 /** Deletes jobs that have ended for as long as they ask to be kept (upstream's ttl-after-finished controller). */
-import { type Job, job as jobs } from "#api";
+import { type Job, jobs } from "#api";
 import { parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, Terminal } from "#reconcile";
 import { ignoring } from "../ownership.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { job as jobs } from "#api";
+import { jobs } from "#api";
 import { jobController } from "../job/index.ts";
 import { jobObject, openStage, type Stage, second } from "../job/testing/stage.ts";
 import { ttlAfterFinishedController } from "./index.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
-import { node as nodes, pod as pods } from "#api";
+import { nodes, pods } from "#api";
 import { messageOf } from "#base";
 import { httpClient } from "#client";
 import { dataFolder, isAlive, Refusal, readRunning } from "./data-folder.ts";

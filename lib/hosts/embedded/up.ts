@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { node as nodes } from "#api";
+import { nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
 import type { Client } from "#client";

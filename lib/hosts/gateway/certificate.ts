@@ -1,12 +1,4 @@
-import {
-  configMap as configMaps,
-  type Role,
-  type RoleBinding,
-  roleBinding as roleBindings,
-  role as roles,
-  type Secret,
-  secret as secrets,
-} from "#api";
+import { configMaps, type Role, type RoleBinding, roleBindings, roles, type Secret, secrets } from "#api";
 import { type Certificate, createAuthority, issue } from "#auth/certificates";
 import { type Clock, isReason } from "#base";
 import type { Client } from "#client";

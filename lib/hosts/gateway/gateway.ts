@@ -1,4 +1,4 @@
-import { pod as pods } from "#api";
+import { pods } from "#api";
 import type { NodeRequest } from "#api/meta";
 import { type ApiServer, refusal } from "#apiserver";
 import { askSts, identity } from "#auth/aws-iam";

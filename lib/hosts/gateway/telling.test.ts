@@ -1,7 +1,7 @@
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { namespace as namespaces, secret as secrets } from "#api";
+import { namespaces, secrets } from "#api";
 import { createAuthority } from "#auth/certificates";
 import { type Log, silentLog, systemClock } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";

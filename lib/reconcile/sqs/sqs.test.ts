@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { configMap } from "#api";
+import { configMaps } from "#api";
 import { silentLog } from "#base";
 import { defineController, RetryAfter, Terminal, type Work } from "#reconcile";
 import { handClock } from "#test/make";
@@ -48,7 +48,7 @@ function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | u
   const hidden: [string, number][] = [];
   const later: [string, number][] = [];
   const hops: number[] = [];
-  const controller = defineController({ name: "job", for: configMap, reconcile: (_, key) => reconcile(key.name) });
+  const controller = defineController({ name: "job", for: configMaps, reconcile: (_, key) => reconcile(key.name) });
   const clock = handClock();
   const context = { client: {} as never, clock, random: {} as never, log: silentLog, record: () => {} };
   const run = (taken: Taken[]) =>

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import fc from "fast-check";
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { serviceAccount as accounts, type TokenRequest } from "#api";
+import { serviceAccounts, type TokenRequest } from "#api";
 import { instance, whoseInstance } from "../agents.ts";
 import { builtOnce } from "../built-once.ts";
 import { ann, bob, type Person, stranger, tokenFor, whoIs } from "../people.ts";
@@ -53,7 +53,7 @@ const administrator = {
 
 const issue = async (name: string, spec: object = {}): Promise<string> => {
   const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec };
-  const asked = await ground.client.act(accounts, { namespace: "default", name }, "token", question as never);
+  const asked = await ground.client.act(serviceAccounts, { namespace: "default", name }, "token", question as never);
   return (asked as TokenRequest).status!.token;
 };
 
@@ -120,7 +120,7 @@ describe("a wrong identity", () => {
   });
 
   test("a service account's token of another cluster's key, for another audience, of nobody's making", async () => {
-    await ground.client.create(accounts, { metadata: { namespace: "default", name: "robot" } });
+    await ground.client.create(serviceAccounts, { metadata: { namespace: "default", name: "robot" } });
     const token = await issue("robot");
     // It is known, and may nothing.
     expect(await statusOf(token)).toBe(403);
@@ -228,12 +228,12 @@ describe("what was good once", () => {
 
   test("a service account's token goes with the account, and another of its name does not bring it back", async () => {
     const key = { namespace: "default", name: "leaver" };
-    await ground.client.create(accounts, { metadata: key });
+    await ground.client.create(serviceAccounts, { metadata: key });
     const token = await issue("leaver");
     expect(await statusOf(token)).toBe(403);
-    await ground.client.remove(accounts, key);
+    await ground.client.remove(serviceAccounts, key);
     expect(await statusOf(token)).toBe(401);
-    await ground.client.create(accounts, { metadata: key });
+    await ground.client.create(serviceAccounts, { metadata: key });
     expect(await statusOf(token)).toBe(401);
     expect(await statusOf(await issue("leaver"))).toBe(403);
   });

@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { namespace as namespaces, node as nodes, service as services } from "#api";
+import { namespaces, nodes, services } from "#api";
 import { createAuthority, issue } from "#auth/certificates";
 import { builtOnce } from "../built-once.ts";
 import { ann, stranger, tokenFor } from "../people.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Pod, pod as pods } from "#api";
+import { type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
 import { builtOnce } from "../built-once.ts";
 import { doorsOf, mayDo, queueDoorsOf, queueOf, ruleArn, writers } from "./doors.ts";

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import fc from "fast-check";
 import { expect } from "vitest";
-import { serviceAccount as accounts, namespace as namespaces } from "#api";
+import { namespaces, serviceAccounts } from "#api";
 import { requestSigner } from "#aws/request-signer";
 import { type HttpClient, httpClient } from "#client";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";
@@ -63,7 +63,7 @@ export async function openGround(name: string, { born = false, ...more }: Ground
 /** A namespace in which pods can be made, where the cluster is not born. */
 export async function furnish({ client }: Ground): Promise<void> {
   await client.create(namespaces, { metadata: { name: "default" } });
-  await client.create(accounts, { metadata: { namespace: "default", name: "default" } });
+  await client.create(serviceAccounts, { metadata: { namespace: "default", name: "default" } });
 }
 
 export interface Answered {

@@ -1,7 +1,7 @@
 import { GetItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Node, nodes, type Pod, pods } from "#api";
 import { builtOnce } from "../built-once.ts";
 import { ann, bob, whoIs } from "../people.ts";
 import { doorsOf, ruleArn } from "./doors.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Deployment, deployment as deployments, pod as pods, replicaSet as replicaSets } from "#api";
+import { type Deployment, deployments, pods, replicaSets } from "#api";
 import { doorsOf, mayDo, queueDoorsOf, queueOf, writers } from "./doors.ts";
 import {
   batchOf,

@@ -1,7 +1,7 @@
 import { UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Node, node as nodes, type Pod, pod as pods } from "#api";
+import { type Node, nodes, type Pod, pods } from "#api";
 import { wakeScheduler } from "#reconcile/sqs";
 import { doorsOf, mayDo, queueDoorsOf, queueOf, writers } from "./doors.ts";
 import {

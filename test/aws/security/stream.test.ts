@@ -1,7 +1,7 @@
 import { type AttributeValue, ScanCommand } from "@aws-sdk/client-dynamodb";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Deployment, deployment as deployments } from "#api";
+import { type Deployment, deployments } from "#api";
 import { builtOnce } from "../built-once.ts";
 import { doorsOf, mayDo, writers } from "./doors.ts";
 import {

@@ -17,7 +17,7 @@ import { checkCounts, templateWarnings, validateSelector, validateTemplate } fro
 import { templateColumns } from "../template-columns.ts";
 import { Deployment, type DeploymentSpec, type DeploymentStrategy } from "./schema.ts";
 
-export const deployment = defineKind<Deployment>({
+export const deployments = defineKind<Deployment>({
   group: "apps",
   version: "v1",
   kind: "Deployment",

@@ -12,7 +12,7 @@ import { checkCounts, templateWarnings, validateSelector, validateTemplate } fro
 import { templateColumns } from "../template-columns.ts";
 import { ReplicaSet } from "./schema.ts";
 
-export const replicaSet = defineKind<ReplicaSet>({
+export const replicaSets = defineKind<ReplicaSet>({
   group: "apps",
   version: "v1",
   kind: "ReplicaSet",

@@ -27,7 +27,7 @@ const longestName = 52;
  */
 export const scheduleChangedAnnotation = "skiff.dev/schedule-changed";
 
-export const cronJob = defineKind<CronJob>({
+export const cronJobs = defineKind<CronJob>({
   group: "batch",
   version: "v1",
   kind: "CronJob",

@@ -20,7 +20,7 @@ import { validateJobUpdate } from "./validate-update.ts";
 
 const unlimited = 2147483647;
 
-export const job = defineKind<Job>({
+export const jobs = defineKind<Job>({
   group: "batch",
   version: "v1",
   kind: "Job",

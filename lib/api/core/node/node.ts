@@ -10,7 +10,7 @@ const readable: Readonly<Record<string, NodeRequest>> = {
   "/stats/summary": { type: "statsSummary" },
 };
 
-export const node = defineKind<Node>({
+export const nodes = defineKind<Node>({
   group: "",
   version: "v1",
   kind: "Node",

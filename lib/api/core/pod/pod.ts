@@ -9,7 +9,7 @@ import { validateNewPod, validatePod } from "./validate-spec.ts";
 import { validatePodUpdate } from "./validate-update.ts";
 import { podWarnings } from "./warnings.ts";
 
-export const pod = defineKind<Pod>({
+export const pods = defineKind<Pod>({
   group: "",
   version: "v1",
   kind: "Pod",

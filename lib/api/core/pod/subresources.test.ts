@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { isApiError } from "#base";
-import { pod } from "./pod.ts";
+import { pods } from "./pod.ts";
 import type { Pod } from "./spec.ts";
 
 const make = (part: Partial<NonNullable<Pod["spec"]>> = {}, status?: Pod["status"]): Pod => ({
@@ -10,7 +10,7 @@ const make = (part: Partial<NonNullable<Pod["spec"]>> = {}, status?: Pod["status
 });
 
 const subresource = <Type extends string>(name: string, type: Type) => {
-  const found = pod.subresources?.[name];
+  const found = pods.subresources?.[name];
   if (found?.type !== type) throw new Error(`no ${type} ${name}`);
   return found as Extract<NonNullable<typeof found>, { type: Type }>;
 };
@@ -38,7 +38,7 @@ test("a binding sets the node, the condition and what it carries", () => {
     conditions: [{ type: "PodScheduled", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }],
   });
   expect(object.metadata).toMatchObject({ annotations: { a: "b" }, labels: { zone: "z" } });
-  expect(pod.generation?.(object)).toEqual(pod.generation?.(make()));
+  expect(pods.generation?.(object)).toEqual(pods.generation?.(make()));
 });
 
 test.each([
@@ -141,7 +141,7 @@ test.each([
   ["failed", make({ nodeName: "n" }, { phase: "Failed" }), 30, 0],
   ["at once", make({ nodeName: "n" }), 0, 0],
 ])("grace of a pod: %s", (_name, object, gracePeriodSeconds, expected) => {
-  expect(pod.gracePeriod?.(object, { gracePeriodSeconds })).toBe(expected);
+  expect(pods.gracePeriod?.(object, { gracePeriodSeconds })).toBe(expected);
 });
 
 test("a status keeps what its writer does not know", () => {

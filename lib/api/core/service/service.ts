@@ -5,7 +5,7 @@ import { Service, type ServicePort } from "./schema.ts";
 import { validateService, validateStatus } from "./validate.ts";
 import { validateServiceUpdate } from "./validate-cluster-ips.ts";
 
-export const service = defineKind<Service>({
+export const services = defineKind<Service>({
   group: "",
   version: "v1",
   kind: "Service",

@@ -25,7 +25,7 @@ import {
 } from "../../meta/index.ts";
 import { type Endpoint, EndpointSlice, type EndpointSlicePort } from "./schema.ts";
 
-export const endpointSlice = defineKind<EndpointSlice>({
+export const endpointSlices = defineKind<EndpointSlice>({
   group: "discovery.k8s.io",
   version: "v1",
   kind: "EndpointSlice",

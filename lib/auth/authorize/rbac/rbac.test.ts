@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { clusterRole, clusterRoleBinding, type KubernetesObject, type PolicyRule, role, roleBinding } from "#api";
+import { clusterRoleBindings, clusterRoles, type KubernetesObject, type PolicyRule, roleBindings, roles } from "#api";
 import type { AccessContext, Kind } from "#api/meta";
 import { notFound, systemClock } from "#base";
 import type { Client } from "#client";
@@ -18,10 +18,10 @@ interface Rows {
 }
 const rows = JSON.parse(readFileSync("test/golden/access.json", "utf8")) as Rows;
 const members = new Map<Kind, string>([
-  [clusterRole as Kind, "clusterRoles"],
-  [clusterRoleBinding as Kind, "clusterRoleBindings"],
-  [role as Kind, "roles"],
-  [roleBinding as Kind, "roleBindings"],
+  [clusterRoles as Kind, "clusterRoles"],
+  [clusterRoleBindings as Kind, "clusterRoleBindings"],
+  [roles as Kind, "roles"],
+  [roleBindings as Kind, "roleBindings"],
 ]);
 
 /** Rights as the rows have them, some of which no server would keep. */
@@ -65,7 +65,7 @@ test.each(rows.grants)("$user.name hands out $rules in $namespace", async ({ use
     issueToken: () => Promise.reject(new Error("nobody asks for tokens")),
     reviewToken: async () => ({ error: "no token" }),
   };
-  const written = role.guard!({ metadata: { name: "given" }, rules }, undefined, context);
+  const written = roles.guard!({ metadata: { name: "given" }, rules }, undefined, context);
   if (refusal === "") await written;
   else await expect(written).rejects.toThrow(`roles.rbac.authorization.k8s.io "given" is forbidden: ${refusal}`);
 });
@@ -103,7 +103,7 @@ test("an index is made anew only when the log has moved, and a load that began b
   const client = { list } as unknown as Client;
   const look = view(
     { client: () => client, revision: async () => head, clock, maxAge: 0 },
-    role as Kind,
+    roles as Kind,
     (all) => all.length,
   );
   const give = (count: number, revision: number) =>
@@ -131,7 +131,7 @@ test("where looking costs something, what was known a while ago will do", async 
   let looks = 0;
   const client = { list: async () => ({ items: [], revision: String(looks) }) } as unknown as Client;
   const revision = async () => ++looks;
-  const look = view({ client: () => client, revision, clock, maxAge: 5000 }, role as Kind, () => looks);
+  const look = view({ client: () => client, revision, clock, maxAge: 5000 }, roles as Kind, () => looks);
   expect(await look()).toBe(1);
   clock.move(4999);
   expect(await look()).toBe(1);

@@ -1,4 +1,4 @@
-import { clusterRoleBinding, clusterRole as clusterRoles, roleBinding, role as roles } from "#api";
+import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "#api";
 import type { AccessRule, KubernetesObject } from "#api/meta";
 import type { Authorizer, RuleResolver, User } from "../../port.ts";
 import { allows } from "./allows.ts";
@@ -32,9 +32,9 @@ function aggregated(errors: readonly string[]): string {
  */
 export function rbac(options: RbacOptions): Rbac {
   const views = {
-    clusterBindings: view(options, clusterRoleBinding, indexBindings(clusterRoleBinding.kind)),
+    clusterBindings: view(options, clusterRoleBindings, indexBindings(clusterRoleBindings.kind)),
     clusterRoles: view(options, clusterRoles, byName),
-    bindings: view(options, roleBinding, indexBindings(roleBinding.kind)),
+    bindings: view(options, roleBindings, indexBindings(roleBindings.kind)),
     roles: view(options, roles, byName),
   };
 

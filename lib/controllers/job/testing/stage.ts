@@ -1,13 +1,4 @@
-import {
-  serviceAccount as accounts,
-  type Job,
-  job as jobs,
-  type KubernetesObject,
-  namespace as namespaces,
-  node as nodes,
-  type Pod,
-  pod as pods,
-} from "#api";
+import { type Job, jobs, type KubernetesObject, namespaces, nodes, type Pod, pods, serviceAccounts } from "#api";
 import { clone, formatTime, isReason, silentLog, systemRandom } from "#base";
 import type { Client } from "#client";
 import type { AnyController, ControllerContext, Key, Result } from "#reconcile";
@@ -86,7 +77,7 @@ export async function openStage(death?: Death): Promise<Stage> {
   const cluster = await openCluster({ clock, asleep: true });
   const { client } = cluster;
   await client.create(namespaces, { metadata: { name: namespace } });
-  await client.create(accounts, { metadata: { name: "default", namespace } });
+  await client.create(serviceAccounts, { metadata: { name: "default", namespace } });
   await cluster.addNode("one");
   const told: Told[] = [];
   const counter = { writes: 0, dead: false };

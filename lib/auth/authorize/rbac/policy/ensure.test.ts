@@ -3,12 +3,12 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   type ClusterRole,
   type ClusterRoleBinding,
-  clusterRole,
-  clusterRoleBinding,
+  clusterRoleBindings,
+  clusterRoles,
   type KubernetesObject,
-  namespace as namespaces,
-  role,
-  roleBinding,
+  namespaces,
+  roleBindings,
+  roles,
 } from "#api";
 import { clone } from "#base";
 import { memoryStore } from "#store/memory";
@@ -48,7 +48,7 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.close());
 
-const types = [clusterRole, clusterRoleBinding, role, roleBinding].map(({ group, plural }) => `${group}/${plural}`);
+const types = [clusterRoles, clusterRoleBindings, roles, roleBindings].map(({ group, plural }) => `${group}/${plural}`);
 const heads = () => Promise.all(types.map((type) => store.head(type)));
 
 test("a second pass writes nothing", async () => {
@@ -60,18 +60,18 @@ test("a second pass writes nothing", async () => {
 
 test("what is missing comes back, what is more stays", async () => {
   const { client } = cluster;
-  const view = clone(await client.get(clusterRole, { name: "system:aggregate-to-view" })) as ClusterRole;
+  const view = clone(await client.get(clusterRoles, { name: "system:aggregate-to-view" })) as ClusterRole;
   const whole = view.rules!;
   const own = { verbs: ["get"], apiGroups: ["example.com"], resources: ["things"] };
   view.rules = [...whole.slice(1), own];
   view.metadata.labels = { mine: "yes" };
-  await client.update(clusterRole, view);
-  const binding = clone(await client.get(clusterRoleBinding, { name: "system:discovery" })) as ClusterRoleBinding;
+  await client.update(clusterRoles, view);
+  const binding = clone(await client.get(clusterRoleBindings, { name: "system:discovery" })) as ClusterRoleBinding;
   binding.subjects = [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "jane" }];
-  await client.update(clusterRoleBinding, binding);
-  await client.remove(clusterRole, { name: "edit" });
+  await client.update(clusterRoleBindings, binding);
+  await client.remove(clusterRoles, { name: "edit" });
   await ensurePolicy(client);
-  const after = await client.get(clusterRole, { name: "system:aggregate-to-view" });
+  const after = await client.get(clusterRoles, { name: "system:aggregate-to-view" });
   expect(after.rules).toContainEqual(own);
   const allowed = after.rules!.flatMap(({ resources = [], verbs }) =>
     resources.flatMap((r) => verbs.map((v) => `${v} ${r}`)),
@@ -82,19 +82,19 @@ test("what is missing comes back, what is more stays", async () => {
     "kubernetes.io/bootstrapping": "rbac-defaults",
     "rbac.authorization.k8s.io/aggregate-to-view": "true",
   });
-  const { subjects } = await client.get(clusterRoleBinding, { name: "system:discovery" });
+  const { subjects } = await client.get(clusterRoleBindings, { name: "system:discovery" });
   expect(subjects?.map(({ name }) => name)).toEqual(["jane", "system:authenticated"]);
-  expect((await client.get(clusterRole, { name: "edit" })).aggregationRule).toBeDefined();
+  expect((await client.get(clusterRoles, { name: "edit" })).aggregationRule).toBeDefined();
 });
 
 test("what is protected stays as it is", async () => {
   const { client } = cluster;
-  const there = clone(await client.get(clusterRole, { name: "system:basic-user" })) as ClusterRole;
+  const there = clone(await client.get(clusterRoles, { name: "system:basic-user" })) as ClusterRole;
   there.metadata.annotations = { [autoUpdate]: "false" };
   there.rules = [];
-  const kept = await client.update(clusterRole, there);
+  const kept = await client.update(clusterRoles, there);
   await ensurePolicy(client);
-  expect((await client.get(clusterRole, { name: "system:basic-user" })).metadata).toMatchObject({
+  expect((await client.get(clusterRoles, { name: "system:basic-user" })).metadata).toMatchObject({
     resourceVersion: kept.metadata.resourceVersion,
   });
 });
@@ -102,19 +102,19 @@ test("what is protected stays as it is", async () => {
 test("a binding to another role is made anew", async () => {
   const { client } = cluster;
   const name = "system:kube-dns";
-  const there = await client.get(clusterRoleBinding, { name });
-  await client.remove(clusterRoleBinding, { name });
+  const there = await client.get(clusterRoleBindings, { name });
+  await client.remove(clusterRoleBindings, { name });
   const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
-  await client.create(clusterRoleBinding, { metadata: { name }, roleRef });
+  await client.create(clusterRoleBindings, { metadata: { name }, roleRef });
   await ensurePolicy(client);
-  expect((await client.get(clusterRoleBinding, { name })).roleRef).toEqual(there.roleRef);
+  expect((await client.get(clusterRoleBindings, { name })).roleRef).toEqual(there.roleRef);
 });
 
 test("several at once do not get in each other's way", async () => {
   const { client } = cluster;
-  for (const { metadata } of (await client.list(clusterRole)).items) {
-    await client.remove(clusterRole, { name: metadata.name! });
+  for (const { metadata } of (await client.list(clusterRoles)).items) {
+    await client.remove(clusterRoles, { name: metadata.name! });
   }
   await Promise.all([ensurePolicy(client), ensurePolicy(client), ensurePolicy(client)]);
-  expect((await client.list(clusterRole)).items).toHaveLength(bootstrapPolicy().clusterRoles.length);
+  expect((await client.list(clusterRoles)).items).toHaveLength(bootstrapPolicy().clusterRoles.length);
 });

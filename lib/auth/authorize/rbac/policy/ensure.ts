@@ -1,13 +1,13 @@
 import {
   type ClusterRole,
   type ClusterRoleBinding,
-  clusterRoleBinding,
-  clusterRole as clusterRoles,
+  clusterRoleBindings,
+  clusterRoles,
   missingRules,
   type Role,
   type RoleBinding,
-  roleBinding,
-  role as roles,
+  roleBindings,
+  roles,
 } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
 import { clone, deepEqual, isReason } from "#base";
@@ -35,8 +35,8 @@ export async function ensurePolicy(client: Client): Promise<void> {
     ensureAll<Role>(client, roles, policy.roles, mergedRole),
   ]);
   await Promise.all([
-    ensureAll<ClusterRoleBinding>(client, clusterRoleBinding, policy.clusterRoleBindings, mergedBinding),
-    ensureAll<RoleBinding>(client, roleBinding, policy.roleBindings, mergedBinding),
+    ensureAll<ClusterRoleBinding>(client, clusterRoleBindings, policy.clusterRoleBindings, mergedBinding),
+    ensureAll<RoleBinding>(client, roleBindings, policy.roleBindings, mergedBinding),
   ]);
 }
 
