@@ -1,5 +1,5 @@
 import type { Kind, KubernetesObject } from "#api/meta";
-import { messageOf } from "#base";
+import { isReason, messageOf } from "#base";
 import { followKind } from "#client";
 import type { QueueMetrics } from "#metrics";
 import { type AnyController, type ControllerContext, reconcileKey } from "./controller.ts";
@@ -130,9 +130,6 @@ function settleFailure(
     return;
   }
   // Losing a race is everyday life: the next look will be at the newer object.
-  log[messageOf(error).includes("object has been modified") ? "debug" : "warn"](
-    "a controller tries a key again",
-    fields,
-  );
+  log[isReason(error, "Conflict") ? "debug" : "warn"]("a controller tries a key again", fields);
   queue.addFailed(key);
 }

@@ -19,7 +19,10 @@ const reasons: readonly Reason[] = [
     needs: "CustomResourceDefinition",
   },
   { test: /FieldValidation .*(?:CRD|embedded object)/, needs: "CustomResourceDefinition" },
-  { test: /AdmissionWebhook|Discovery should locate the groupVersion/, needs: "admission webhooks" },
+  {
+    test: /AdmissionWebhook|Discovery should locate the groupVersion|AggregatedDiscovery should support/,
+    needs: "admission webhooks",
+  },
   { test: /ValidatingAdmissionPolicy/, needs: "ValidatingAdmissionPolicy" },
   { test: /MutatingAdmissionPolicy/, needs: "MutatingAdmissionPolicy" },
   { test: /API priority and fairness/, needs: "FlowSchema" },
@@ -30,7 +33,10 @@ const reasons: readonly Reason[] = [
   { test: /ControllerRevision/, needs: "ControllerRevision" },
   { test: /Daemon set/, needs: "DaemonSet" },
   { test: /StatefulSet/, needs: "StatefulSet" },
-  { test: /DisruptionController|eviction|PodDisruptionBudget/, needs: "PodDisruptionBudget" },
+  {
+    test: /DisruptionController|eviction|PodDisruptionBudget|failure matching on DisruptionTarget/,
+    needs: "PodDisruptionBudget",
+  },
   {
     test: /ReplicationController|replication controller|\brc\b|Kubectl label|EmptyDir wrapper volumes should not cause race condition when used for configmaps|Guestbook|Update Demo/,
     needs: "ReplicationController",
@@ -49,13 +55,17 @@ const reasons: readonly Reason[] = [
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
   { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
   { test: /\[sig-network\] DNS /, needs: "DNS on the node" },
-  { test: /Proxy version v1|through a service and a pod|PreStop should call prestop/, needs: "the proxy subresources" },
+  {
+    test: /Proxy version v1|through a service and a pod|PreStop should call prestop|ReplicaSet should serve a basic image/,
+    needs: "the proxy subresources",
+  },
+  { test: /API Server should have Endpoints and EndpointSlices/, needs: "the API inside pods" },
   {
     test: /Services should (?:be able to (?:change|create|switch)|have session affinity|serve)|secure master service/,
     needs: "service rules on the node",
   },
   {
-    test: /Service endpoints latency|ServiceAccountIssuerDiscovery|InClusterConfig/,
+    test: /ServiceAccountIssuerDiscovery|InClusterConfig|multiple (?:endpoint IPs|ports) specified in multiple EndpointSlices/,
     needs: "service rules on the node",
   },
 ];

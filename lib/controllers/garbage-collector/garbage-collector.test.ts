@@ -152,6 +152,34 @@ test("an orphaning deletion that was cut short is finished by the next start", a
   }
 });
 
+test("an object that changes between its read and its delete is collected by the next try", async () => {
+  const asleep = await openCluster({ asleep: true });
+  const { client } = asleep;
+  await client.create(namespaces, { metadata: { name: namespace } });
+  await client.create(configMaps, owned("busy", reference("gone", "gone")));
+  let raced = false;
+  // A status or the like is written in between, once: its event brings no key to the collector.
+  const racing: TestCluster["client"] = {
+    ...client,
+    async get(kind, name) {
+      const found = await client.get(kind, name);
+      if (name.name !== "busy" || raced) return found;
+      raced = true;
+      await client.patch(configMaps, { namespace, name: "busy" }, { data: { a: "b" } }, { type: "merge" });
+      return found;
+    },
+  };
+  const signal = new AbortController().signal;
+  const quiet = { log: silentLog, record: () => {}, signal };
+  const context: ControllerContext = { client: racing, clock: systemClock, random: systemRandom, ...quiet };
+  const collector = garbageCollectorOf(catalog);
+  const key = { namespace, name: "v1/ConfigMap:busy" };
+  await expect(collector.reconcile(context, key)).rejects.toMatchObject({ reason: "Conflict" });
+  await collector.reconcile(context, key);
+  expect(await gone(client.get(configMaps, { namespace, name: "busy" }))).toBe(true);
+  await asleep.close();
+});
+
 describe("a key outlives the version of the program that made it", () => {
   const signal = new AbortController().signal;
   const contextOf = (client: TestCluster["client"]): ControllerContext => ({

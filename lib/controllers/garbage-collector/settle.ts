@@ -29,7 +29,11 @@ export async function settle(
 
 const nameOf = ({ metadata }: KubernetesObject) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
-/** Deletes an object none of whose owners is left; drops references to owners that are gone or wait for it. */
+/**
+ * Deletes an object none of whose owners is left; drops references to owners that are gone or wait for it. Rejects with
+ * Conflict where the object has changed since it was read: no event of a status brings its key again, so the key has to
+ * be tried again.
+ */
 async function collect(
   context: ControllerContext,
   kinds: readonly Kind[],
@@ -55,7 +59,7 @@ async function collect(
     const freed = await breakCircle(context, kinds, kind, object);
     const seen = freed?.metadata.resourceVersion ?? revision;
     await ignoring(
-      ["NotFound", "Conflict"],
+      ["NotFound"],
       client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }),
     );
     return undefined;
@@ -67,7 +71,7 @@ async function collect(
     : finalizers?.includes(foreground)
       ? "Foreground"
       : "Background";
-  await ignoring(["NotFound", "Conflict"], client.remove(kind, nameOf(object), { uid, revision, propagation }));
+  await ignoring(["NotFound"], client.remove(kind, nameOf(object), { uid, revision, propagation }));
   return undefined;
 }
 
@@ -154,7 +158,9 @@ async function awaitDependents(
   const everyOne = await inOnePass(context.clock, all, async ([dependentKind, dependent]) => {
     const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
     if (reference?.blockOwnerDeletion) blocked = true;
-    if (!dependent.metadata.deletionTimestamp) await collect(context, kinds, dependentKind, dependent);
+    if (dependent.metadata.deletionTimestamp) return;
+    // One that has changed meanwhile is looked at again, for its owner waits or will be gone.
+    await ignoring(["Conflict"], collect(context, kinds, dependentKind, dependent));
   });
   if (!everyOne) return { requeueAfter: again };
   if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
