@@ -6,6 +6,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Node } from "#api";
+import { isReadySince } from "./up.ts";
 
 const program = "lib/cli/skiff.ts";
 
@@ -129,6 +131,18 @@ describe("bad words end with one clear line and a code other than 0", () => {
     expect(status.code).toBe(1);
     expect(JSON.parse(status.out)).toMatchObject({ ok: false, parts: [{ name: "control plane", ok: false }] });
   });
+});
+
+test("what an earlier agent said of a node does not make a start ready", () => {
+  const node = (status: string, lastHeartbeatTime?: string): Node => ({
+    metadata: { name: "n" },
+    status: { conditions: [{ type: "Ready", status, ...(lastHeartbeatTime ? { lastHeartbeatTime } : {}) }] },
+  });
+  const since = "2026-03-01T10:00:00.900Z";
+  expect(isReadySince(node("True", "2026-03-01T09:59:59Z"), since)).toBe(false);
+  expect(isReadySince(node("True"), since)).toBe(false);
+  expect(isReadySince(node("False", "2026-03-01T10:00:01Z"), since)).toBe(false);
+  expect(isReadySince(node("True", "2026-03-01T10:00:00Z"), since)).toBe(true);
 });
 
 describe("a signal ends the start, wherever it is", () => {

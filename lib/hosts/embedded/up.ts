@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { nodes } from "#api";
+import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
 import type { Client } from "#client";
@@ -126,7 +126,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
       launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
     });
     opened.push(() => agent.stop());
-    await nodesReady(plane.client, names, agent, folder, progress, signal);
+    await nodesReady({ client: plane.client, names, agent, folder, since }, progress, signal);
     if (signal.aborted) return;
     progress.done();
     sayReady(progress, folder, server, names);
@@ -248,11 +248,24 @@ async function listen(options: UpOptions, rest: Omit<Parameters<typeof serve>[0]
   }
 }
 
+interface NodesWait {
+  client: Client;
+  names: readonly string[];
+  agent: AgentProcess;
+  folder: DataFolder;
+  /** When the agent was started, as an ISO date. */
+  since: string;
+}
+
+/** Whether an agent that was started at `since` has reported its node Ready: what an earlier one said does not count. */
+export function isReadySince({ status }: Node, since: string): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  // Objects keep whole seconds.
+  return ready?.status === "True" && (ready.lastHeartbeatTime ?? "").slice(0, 19) >= since.slice(0, 19);
+}
+
 async function nodesReady(
-  client: Client,
-  names: readonly string[],
-  agent: AgentProcess,
-  folder: DataFolder,
+  { client, names, agent, folder, since }: NodesWait,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
@@ -261,9 +274,8 @@ async function nodesReady(
   let said = false;
   while (waiting.size > 0 && !signal.aborted) {
     const { items } = await client.list(nodes);
-    for (const { metadata, status } of items) {
-      if (status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True"))
-        waiting.delete(metadata.name ?? "");
+    for (const node of items) {
+      if (isReadySince(node, since)) waiting.delete(node.metadata.name ?? "");
     }
     if (waiting.size === 0) return;
     if (agent.failed !== undefined)
