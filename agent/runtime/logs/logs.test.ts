@@ -71,6 +71,22 @@ test("the tail is the end of what is there, over rotated files, whatever the siz
   );
 });
 
+// limitedMode of cri-client's ReadLogs: a busy writer's lines do not come on top, nor does reading them go on for ever.
+test.each([
+  [2, ["two", "three"]],
+  [undefined, ["one", "two", "three"]],
+])("without following, what is written meanwhile is not read: tail %s", async (tailLines, expected) => {
+  const path = join(folder, "0.log");
+  await writeFile(path, ["one", "two", "three"].map((text) => line(text)).join(""));
+  const seen: string[] = [];
+  for await (const batch of readLogFile({ path, ended, ...(tailLines === undefined ? {} : { tailLines }) })) {
+    seen.push(...batch.map((entry) => Buffer.from(entry.text).toString()));
+    if (seen.length > 10) break;
+    await appendFile(path, line("later"));
+  }
+  expect(seen).toEqual(expected);
+});
+
 test("a follower crosses a rotation and ends with the writer, having read all", async () => {
   const path = join(folder, "0.log");
   await writeFile(path, line("first"));

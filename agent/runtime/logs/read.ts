@@ -19,23 +19,32 @@ const pollMilliseconds = 1000;
 
 /**
  * Entries of a log in order, in batches, rotated files first. With `follow` it goes on over rotations until the
- * writer has ended and everything is read, or the signal aborts. A missing file is an empty one.
+ * writer has ended and everything is read, or the signal aborts. Without, it ends with what is there now, so that a busy
+ * writer neither makes it endless nor adds to the lines that were asked for (`limitedMode` of cri-client's ReadLogs). A
+ * missing file is an empty one.
  */
 export async function* readLogFile(file: LogFile): AsyncGenerator<LogEntry[]> {
   let files = await filesOf(file.path);
   let offset = 0;
-  if (file.tailLines !== undefined) ({ files, offset } = await tailStart(files, file.tailLines));
+  const until = file.follow ? Number.POSITIVE_INFINITY : await sizeOf(file.path);
+  if (file.tailLines !== undefined) ({ files, offset } = await tailStart(files, file.tailLines, until));
   const past = files.filter((path) => path !== file.path);
   for (const path of past) {
     yield* readToEnd(path, offset);
     offset = 0;
   }
   if (!file.follow) {
-    yield* readToEnd(file.path, offset);
+    yield* readToEnd(file.path, offset, until);
     return;
   }
   yield* followFile(file, offset);
 }
+
+const sizeOf = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 
 /** Rotated files, oldest first, then the current one. */
 async function filesOf(path: string): Promise<string[]> {
@@ -45,14 +54,18 @@ async function filesOf(path: string): Promise<string[]> {
   return [...rotated.sort().map((name) => join(dirname(path), name)), path];
 }
 
-/** Where the last `lines` lines begin: the files from there on and the offset in the first of them. */
-async function tailStart(files: string[], lines: number): Promise<{ files: string[]; offset: number }> {
+/**
+ * Where the last `lines` lines begin: the files from there on and the offset in the first of them. Of the last file, what
+ * lies beyond `until` does not count.
+ */
+async function tailStart(files: string[], lines: number, until: number): Promise<{ files: string[]; offset: number }> {
   let wanted = lines;
   for (let index = files.length - 1; index >= 0; index--) {
     const handle = await open(files[index]!).catch(() => undefined);
     if (!handle) continue;
     try {
-      const found = await scanBack(handle, wanted);
+      const end = index === files.length - 1 ? until : Number.POSITIVE_INFINITY;
+      const found = await scanBack(handle, wanted, end);
       if (found.offset !== undefined) return { files: files.slice(index), offset: found.offset };
       wanted = found.wanted;
     } finally {
@@ -62,8 +75,12 @@ async function tailStart(files: string[], lines: number): Promise<{ files: strin
   return { files, offset: 0 };
 }
 
-async function scanBack(handle: FileHandle, wanted: number): Promise<{ offset?: number; wanted: number }> {
-  const { size } = await handle.stat();
+async function scanBack(
+  handle: FileHandle,
+  wanted: number,
+  until: number,
+): Promise<{ offset?: number; wanted: number }> {
+  const size = Math.min((await handle.stat()).size, until);
   if (wanted <= 0) return { offset: size, wanted };
   const block = Buffer.alloc(blockBytes);
   let left = wanted;
@@ -96,11 +113,11 @@ async function scanBack(handle: FileHandle, wanted: number): Promise<{ offset?: 
 /** Whether the piece that begins here ends its line. */
 const isFull = (head: Buffer): boolean => parseLogLine(head)?.partial !== true;
 
-async function* readToEnd(path: string, from: number): AsyncGenerator<LogEntry[]> {
+async function* readToEnd(path: string, from: number, until = Number.POSITIVE_INFINITY): AsyncGenerator<LogEntry[]> {
   const handle = await open(path).catch(() => undefined);
   if (!handle) return;
   try {
-    yield* drain(handle, { offset: from, split: lineSplitter() });
+    yield* drain(handle, { offset: from, split: lineSplitter() }, until);
   } finally {
     await handle.close();
   }
@@ -111,10 +128,16 @@ interface Cursor {
   split: (chunk: Buffer) => Buffer[];
 }
 
-async function* drain(handle: FileHandle, cursor: Cursor): AsyncGenerator<LogEntry[]> {
+async function* drain(
+  handle: FileHandle,
+  cursor: Cursor,
+  until = Number.POSITIVE_INFINITY,
+): AsyncGenerator<LogEntry[]> {
   for (;;) {
     const block = Buffer.allocUnsafe(blockBytes);
-    const { bytesRead } = await handle.read(block, 0, blockBytes, cursor.offset);
+    const wanted = Math.min(blockBytes, until - cursor.offset);
+    if (wanted <= 0) return;
+    const { bytesRead } = await handle.read(block, 0, wanted, cursor.offset);
     if (bytesRead === 0) return;
     cursor.offset += bytesRead;
     const entries = cursor
