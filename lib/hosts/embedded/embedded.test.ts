@@ -169,6 +169,37 @@ describe("a signal ends the start, wherever it is", () => {
   });
 });
 
+// As README starts it: a supervisor knows npm's process alone, and npm passes signals to the shell that runs the script.
+test("a signal to npm start ends the cluster", { timeout: 30_000 }, async () => {
+  const dataDir = folder();
+  const words = ["start", "--", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"];
+  const npm = spawn("npm", words, { stdio: ["ignore", "ignore", "pipe"], detached: true });
+  try {
+    let said = "";
+    await new Promise<void>((resolve, reject) => {
+      npm.stderr.on("data", (chunk) => {
+        said += chunk;
+        if (said.includes("Skiff is ready")) resolve();
+      });
+      npm.once("exit", () => reject(new Error(said)));
+    });
+    npm.kill("SIGTERM");
+    await once(npm, "close");
+    expect(existsSync(join(dataDir, "running.json"))).toBe(false);
+  } finally {
+    // All that npm has started, also where the signal got lost.
+    killGroup(npm.pid!);
+  }
+});
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // All of them have gone.
+  }
+}
+
 describe("a running cluster", () => {
   let dataDir: string;
   let child: ReturnType<typeof spawn>;
