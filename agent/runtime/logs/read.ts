@@ -19,9 +19,9 @@ const pollMilliseconds = 1000;
 
 /**
  * Entries of a log in order, in batches, rotated files first. With `follow` it goes on over rotations until the
- * writer has ended and everything is read, or the signal aborts. Without, it ends with what is there now, so that a busy
- * writer neither makes it endless nor adds to the lines that were asked for (`limitedMode` of cri-client's ReadLogs). A
- * missing file is an empty one.
+ * writer has ended and everything is read, or the signal aborts. Without, it ends with what is there now: a busy
+ * writer neither makes it endless nor adds to the lines that were asked for (`limitedMode` of cri-client's ReadLogs).
+ * A missing file is an empty one.
  */
 export async function* readLogFile(file: LogFile): AsyncGenerator<LogEntry[]> {
   let files = await filesOf(file.path);
