@@ -15,8 +15,9 @@ import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";
 import { systemClock, systemRandom } from "#base";
 import type { Cloud } from "#cloud";
-import { fargateWork, isFargateNode, type PodEvents } from "#cloud/fargate";
 import { type ControlPlane, type ControlPlaneOptions, controlPlane, logShards } from "#controlplane";
+import { fargateWork, isFargateNode, type PodEvents } from "#fargate";
+import { ecsTasks, type Tasks } from "#fargate/kubelet";
 import {
   type Announcer,
   announcer,
@@ -31,7 +32,6 @@ import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
 import { watchPlaces } from "./api/watch-places.ts";
 import { type Connections, dynamoConnections } from "./connections.ts";
 import { told, type Variable } from "./environment.ts";
-import { ecsTasks, type Tasks } from "./fargate/tasks.ts";
 import { takeFence } from "./fence.ts";
 import { agentHints, type Hints } from "./hints.ts";
 import { log } from "./log.ts";

@@ -1,6 +1,6 @@
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { badRequest, serviceUnavailable } from "#base";
-import { isFargateNode } from "#cloud/fargate";
+import { isFargateNode } from "#fargate";
 import { encodeNodeRequest } from "#node-link";
 import type { Connections } from "../connections.ts";
 import type { Relays } from "../relays.ts";

@@ -2,8 +2,8 @@
  * everything, but where the data is to go the issuer's documents go: a bucket with anything in it stays. */
 import * as z from "zod";
 import { messageOf } from "#base";
+import { registerFargateNode } from "#fargate/kubelet";
 import { told } from "../environment.ts";
-import { registerFargateNode } from "../fargate/node.ts";
 import { log } from "../log.ts";
 import { lambda } from "../middleware.ts";
 import { clock, issuer, openPlane, signingRing } from "../ports.ts";

@@ -1,8 +1,6 @@
-/**
- * The kubelet of pods that run as tasks on Fargate, without any agent: keys of pods from its queue, and what ECS tells
- * of tasks. It never places a pod, and gives a pod another task only where a kubelet would start it again in place.
- */
+/** The kubelet of pods on Fargate: keys of pods from its queue, and what ECS reports of tasks. */
 import type { Context } from "aws-lambda";
+import { kubelet, unusedDefinitions } from "#fargate/kubelet";
 import { workOff } from "#reconcile/sqs";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";
@@ -10,8 +8,6 @@ import { lambda } from "../middleware.ts";
 import { fargateQueue, hopping, laterOnFargate, openPlane, tasks } from "../ports.ts";
 import { failuresOf, takenOf } from "../queue-event.ts";
 import { FargateEvent } from "./events.ts";
-import { kubelet } from "./kubelet.ts";
-import { unusedDefinitions } from "./unused.ts";
 
 export const handler = lambda(FargateEvent, async (event, invocation) => {
   const { context, settled } = openPlane().onDemand();

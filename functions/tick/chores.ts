@@ -1,7 +1,7 @@
 import { type Kind, nodes, type Pod, pods } from "#api";
 import { isReason, messageOf } from "#base";
-import { fargateNode, work } from "#cloud/fargate";
 import type { ControlPlane } from "#controlplane";
+import { fargateNode, work } from "#fargate";
 import { decodeMessage, type Message, type Sent, sentOf, wakeScheduler } from "#reconcile/sqs";
 import { told } from "../environment.ts";
 import { log } from "../log.ts";

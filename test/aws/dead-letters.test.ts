@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Event, events, type Pod, pods } from "#api";
 import { type HttpClient, httpClient } from "#client";
-import { work } from "#cloud/fargate";
+import { work } from "#fargate";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";
 import { make } from "#test/make";
 import { builtOnce } from "./built-once.ts";

@@ -3,7 +3,7 @@ import type { NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
 import { type ApiError, type Clock, isReason } from "#base";
 import type { Client } from "#client";
-import { isFargateNode, logPrefix, recordOf } from "#cloud/fargate";
+import { isFargateNode, logPrefix, recordOf } from "#fargate";
 import { loggedRun } from "#kubelet";
 import { logStart } from "#node-link";
 import { readLog } from "./log-reader.ts";

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { configMaps, events, type Pod, pods, serviceAccounts } from "#api";
 import { isReason } from "#base";
-import { recordOf } from "#cloud/fargate";
+import { recordOf } from "#fargate";
 import { RetryAfter } from "#reconcile";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
-import type { Task } from "./events.ts";
 import { type Kubelet, kubelet } from "./kubelet.ts";
 import { registerFargateNode } from "./node.ts";
 import { stopReasons } from "./outcome.ts";
+import type { Task } from "./task.ts";
 import { Refused, type RunRequest, type Tasks } from "./tasks.ts";
 
 const cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/skiff-demo";

@@ -1,5 +1,5 @@
 import { type Pod, pods } from "#api";
-import { fargateNode, work } from "#cloud/fargate";
+import { fargateNode, work } from "#fargate";
 import { isOver } from "#kubelet";
 import { type AnyController, type ControllerContext, defineController } from "#reconcile";
 import { familyPrefix, isHash, planOf, type TaskSettings } from "./definition.ts";

@@ -1,7 +1,7 @@
 import type { Pod } from "#api";
 import { parseTime } from "#base";
 import { backoffBounds } from "#kubelet";
-import type { Task, TaskContainer } from "./events.ts";
+import type { Task, TaskContainer } from "./task.ts";
 
 /** Why the node itself stops a task; ECS tells the words again when it has stopped. */
 export const stopReasons = {

@@ -1,13 +1,12 @@
 import { type Pod, pods } from "#api";
 import { isReason, parseTime } from "#base";
 import type { ObjectName } from "#client";
-import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord, work } from "#cloud/fargate";
+import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord, work } from "#fargate";
 import { isOver } from "#kubelet";
 import { type AnyController, type ControllerContext, defineController, type Result, RetryAfter } from "#reconcile";
 import type { Later } from "#reconcile/sqs";
 import { planOf, type TaskSettings } from "./definition.ts";
 import { Missing } from "./env.ts";
-import type { Task } from "./events.ts";
 import {
   backoffOf,
   isForgiven,
@@ -21,6 +20,7 @@ import {
 import { configMapsFor, keyOf, podNamed, podWithUid, rejected, removePod, waiting, writeStatus } from "./pods.ts";
 import { isTokenVolume, refusalOf } from "./refusals.ts";
 import { statusOf } from "./status.ts";
+import type { Task } from "./task.ts";
 import { Refused, type Tasks } from "./tasks.ts";
 
 export interface KubeletOptions {

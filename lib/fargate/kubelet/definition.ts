@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Container, isSidecar, type Pod, type PodSpec } from "#api";
-import { logPrefix } from "#cloud/fargate";
+import { logPrefix } from "#fargate";
 import { type Environment, environmentOf, expand, mentions, type Setting } from "./env.ts";
 import { type HealthCheck, healthCheckOf } from "./health.ts";
 import { isTokenVolume } from "./refusals.ts";

@@ -8,11 +8,11 @@ import {
   qualityOf,
 } from "#api";
 import { formatTime, parseTime } from "#base";
-import { isStopped } from "#cloud/fargate";
+import { isStopped } from "#fargate";
 import { goDuration, isOver, phaseOf, podConditions } from "#kubelet";
-import type { Task, TaskContainer } from "./events.ts";
 import { waitsForHealth } from "./health.ts";
 import { hasRun, type Outcome, pullFailureOf } from "./outcome.ts";
+import type { Task, TaskContainer } from "./task.ts";
 
 export interface Shown {
   pod: Pod;

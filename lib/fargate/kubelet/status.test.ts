@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { ContainerStatus, Pod } from "#api";
-import { conditionOf, recordOf, type TaskRecord } from "#cloud/fargate";
+import { conditionOf, recordOf, type TaskRecord } from "#fargate";
 import { mergeStatus } from "#kubelet";
-import type { Task, TaskContainer } from "./events.ts";
-import { logStreamOf } from "./logs.ts";
 import { backoffOf, isForgiven, lastPhase, outcomeOf, stopReasons } from "./outcome.ts";
 import { statusOf } from "./status.ts";
+import type { Task, TaskContainer } from "./task.ts";
 
 const now = Date.parse("2030-01-01T00:01:00Z");
 const podOf = (spec: object = {}, status: object = {}): Pod =>
@@ -276,8 +275,7 @@ describe("what a status keeps", () => {
     };
     const pod = podOf({}, { conditions: [conditionOf(record, "STOPPED")] });
     expect(recordOf(pod)).toEqual(record);
-    expect(logStreamOf(pod, "main")).toBe("fargate/main/abc");
-    expect([recordOf(podOf()), logStreamOf(podOf(), "main")]).toEqual([undefined, undefined]);
+    expect(recordOf(podOf())).toBeUndefined();
   });
 
   test("conditions of others, and the time of those that have not turned", () => {

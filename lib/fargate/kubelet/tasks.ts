@@ -12,7 +12,7 @@ import {
 import type { Random } from "#base";
 import { RetryAfter } from "#reconcile";
 import type { Definition, Override } from "./definition.ts";
-import { Task } from "./events.ts";
+import { Task } from "./task.ts";
 
 /** ECS will not have it, however often it is asked. */
 export class Refused extends Error {

@@ -1,7 +1,7 @@
 import { type Node, type NodeCondition, nodes } from "#api";
 import { formatTime, isReason } from "#base";
 import type { Client } from "#client";
-import { fargateNode } from "#cloud/fargate";
+import { fargateNode } from "#fargate";
 
 const taint = { key: "skiff.dev/fargate", value: "true", effect: "NoSchedule" } as const;
 const labels = {

@@ -1,7 +1,7 @@
 import { type ConfigMap, configMaps, type Pod, type PodCondition, type PodStatus, pods } from "#api";
 import { deepEqual, formatTime, isReason } from "#base";
 import type { Client, ObjectName } from "#client";
-import { fargateNode, isFargateNode } from "#cloud/fargate";
+import { fargateNode, isFargateNode } from "#fargate";
 import { mergeStatus } from "#kubelet";
 import { configMapsOf } from "./env.ts";
 import { allContainers, type Refusal } from "./refusals.ts";
