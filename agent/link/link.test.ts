@@ -2,7 +2,7 @@ import { createServer, request, type Server } from "node:http";
 import { type AddressInfo, connect as connectTcp } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
 import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
@@ -145,6 +145,24 @@ test("logs that are followed end with the request", async () => {
     // The stream was cut, as asked.
   }
   expect(seen.join("")).toBe("one\ntwo\n");
+});
+
+test("a client that goes amid a log ends the reading of it, so that its file is closed", async () => {
+  const closed = Promise.withResolvers<string>();
+  const read = vi.spyOn(runtime.streams, "logs").mockImplementation(async function* () {
+    try {
+      for (;;) yield new Uint8Array(16_384);
+    } finally {
+      closed.resolve("closed");
+    }
+  });
+  const stop = new AbortController();
+  const request = decodeNodeRequest("/containerLogs/default/shell/main")!;
+  const { body } = await links.request("node-1", request, stop.signal);
+  stop.abort();
+  (body as Readable).on("error", () => {}).resume();
+  expect(await closed.promise).toBe("closed");
+  read.mockRestore();
 });
 
 test("statistics name pods and containers", async () => {

@@ -56,17 +56,22 @@ async function logs(
   const bytes = options.runtime.streams.logs(found.id, logOptions(asked, options.clock.now(), gone.signal));
   // The first piece is taken before the answer begins, so that an error is one.
   const pieces = bytes[Symbol.asyncIterator]();
-  const pending = pieces.next();
-  const early = await Promise.race([pending.then(() => true), new Promise((resolve) => setImmediate(resolve, false))]);
-  let piece = early ? await pending : undefined;
-  if (stream.destroyed) return;
-  stream.respond({ ":status": 200, "content-type": "text/plain" });
-  piece ??= await pending;
-  while (!piece.done && !stream.destroyed) {
-    if (!stream.write(piece.value)) await drained(stream);
-    piece = await pieces.next();
+  try {
+    const pending = pieces.next();
+    const early = await Promise.race([pending.then(() => true), new Promise((done) => setImmediate(done, false))]);
+    let piece = early ? await pending : undefined;
+    if (stream.destroyed) return;
+    stream.respond({ ":status": 200, "content-type": "text/plain" });
+    piece ??= await pending;
+    while (!piece.done && !stream.destroyed) {
+      if (!stream.write(piece.value)) await drained(stream);
+      piece = await pieces.next();
+    }
+    stream.end();
+  } finally {
+    // A client that goes leaves it amid the file, which would stay open.
+    await pieces.return?.();
   }
-  stream.end();
 }
 
 const drained = (stream: ServerHttp2Stream): Promise<void> =>
