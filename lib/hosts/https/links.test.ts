@@ -75,6 +75,26 @@ test("a link that breaks under load takes nothing else down, and what ran over i
   await expect(async () => ask()).rejects.toMatchObject({ code: 503 });
 });
 
+test("a request that is too long for the link is refused, and what runs over it goes on", async () => {
+  const { socket } = await dial();
+  const { body } = await ask();
+  const exec = (length: number) => ({
+    type: "exec" as const,
+    pod: { namespace: "default", name: "p", uid: "u" },
+    container: "c",
+    command: ["x".repeat(length)],
+    streams: { stdin: false, stdout: true, stderr: false, tty: false },
+  });
+  expect(() => links.tunnel("node", exec(100_000))).toThrow(
+    expect.objectContaining({ code: 400, message: "the request is too long for the node's link: limit is 60000" }),
+  );
+  const fits = links.tunnel("node", exec(59_000));
+  await once(fits, "readable");
+  fits.on("error", () => {}).destroy();
+  await read(body, 1_000_000);
+  socket.terminate();
+});
+
 test("a newer link takes the older one's place", async () => {
   const first = await dial();
   const closed = once(first.socket, "close");

@@ -3,7 +3,7 @@ import { type Duplex, PassThrough } from "node:stream";
 import { createWebSocketStream, type WebSocket } from "ws";
 import type { NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
-import { type Clock, type Log, serviceUnavailable, watchdog } from "#base";
+import { badRequest, type Clock, type Log, serviceUnavailable, watchdog } from "#base";
 import { encodeNodeRequest } from "#node-link";
 
 /*
@@ -25,6 +25,17 @@ export interface Links extends NodeLinks {
 
 /** A link over which no ping was answered for so long, in milliseconds, is taken for broken. */
 const pingMilliseconds = 15_000;
+
+/** Bytes of a request's path that fit the link: nghttp2 ends a session that sends more than 64 KiB of headers. */
+const longestPath = 60_000;
+
+/** A request's path. Throws ApiError 400 for one that would end the link, and all that other clients do over it. */
+function pathOf(request: NodeRequest): string {
+  const path = encodeNodeRequest(request);
+  if (path.length > longestPath)
+    throw badRequest(`the request is too long for the node's link: limit is ${longestPath}`);
+  return path;
+}
 
 /** Links of agents, by the names of their nodes: none at first. */
 export function createLinks(log: Log, clock: Clock): Links {
@@ -65,10 +76,7 @@ export function createLinks(log: Log, clock: Clock): Links {
       older?.socket.terminate();
     },
     async request(node, request, signal) {
-      const stream = sessionOf(node).request(
-        { ":method": "GET", ":path": encodeNodeRequest(request) },
-        { endStream: true },
-      );
+      const stream = sessionOf(node).request({ ":method": "GET", ":path": pathOf(request) }, { endStream: true });
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
@@ -80,7 +88,7 @@ export function createLinks(log: Log, clock: Clock): Links {
       return { status, headers, body };
     },
     tunnel: (node, request) =>
-      sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": encodeNodeRequest(request) }),
+      sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": pathOf(request) }),
     has: (node) => links.has(node),
     close() {
       for (const { socket } of links.values()) socket.terminate();

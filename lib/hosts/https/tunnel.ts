@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { NodeRequest } from "#api/meta";
 import type { ApiResponse } from "#apiserver";
-import { type ApiError, messageOf, serviceUnavailable } from "#base";
+import { type ApiError, isApiError, messageOf, serviceUnavailable } from "#base";
 import { encodeNodeRequest } from "#node-link";
 import { headerBytes } from "./exchange.ts";
 import type { Links } from "./links.ts";
@@ -31,7 +31,8 @@ export function joinTunnel({ links, node, request, incoming, socket, head }: Tun
   try {
     stream = links.tunnel(node, request);
   } catch (error) {
-    lost(error);
+    if (isApiError(error) && error.reason === "BadRequest") refuse(socket, statusResponse(error));
+    else lost(error);
     return;
   }
   stream.on("error", lost);
