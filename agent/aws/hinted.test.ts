@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ConfigMap, configMaps as kind, type Pod, pods } from "#api";
-import { expired, silentLog, systemClock, systemRandom } from "#base";
+import { expired, silentLog, systemRandom } from "#base";
 import { type Client, startInformer, type WatchEvent } from "#client";
 import { openCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
@@ -155,25 +155,29 @@ describe("a client that is told by hints", () => {
 
 test("over a cluster, with hints that are lost now and then, a view ends as the cluster is", async () => {
   const cluster = await openCluster();
-  const board = hintBoard(systemClock, () => {});
+  const { clock } = cluster;
+  const board = hintBoard(clock, () => {});
   // The cluster's own client has watches without an end: here each is cut short, as a server would.
   const short: Client = {
     ...cluster.client,
     async *watch(of, request) {
-      const end = AbortSignal.any([request.signal, AbortSignal.timeout(20)]);
+      const over = new AbortController();
+      const timer = clock.timer(20, () => over.abort());
+      const end = AbortSignal.any([request.signal, over.signal]);
       let last = request.revision;
       for await (const each of cluster.client.watch(of, { ...request, signal: end })) {
         if (each.type === "BOOKMARK") last = each.revision;
         else if (last !== undefined) last = each.object.metadata.resourceVersion ?? last;
         yield each;
       }
+      timer.cancel();
       if (last !== undefined) yield { type: "BOOKMARK", revision: last, initial: false };
     },
   };
   const hints = { connected: true, follow: board.follow };
-  const client = hintedClient(short, { hints, clock: systemClock, random: systemRandom, log: silentLog });
+  const client = hintedClient(short, { hints, clock, random: systemRandom, log: silentLog });
   const fields = [{ field: "spec.nodeName", equal: true, value: "one" }];
-  const informer = startInformer<Pod>({ client, kind: pods, clock: systemClock, log: silentLog, fields });
+  const informer = startInformer<Pod>({ client, kind: pods, clock, log: silentLog, fields });
   await informer.ready;
   expect(board.watches()).toEqual([{ type: "core/pods", fields: { "spec.nodeName": "one" } }]);
   const names = () => [...informer.all()].map(({ metadata }) => metadata.name).sort();

@@ -216,6 +216,7 @@ test("a watch of a revision to come waits for it, and no bookmark tells of it be
   const path = await collection();
   const now = Number(revisionOf(await cluster.ask("GET", path)));
   const ahead = await watch(path, `resourceVersion=${now + 1}&allowWatchBookmarks=true&timeoutSeconds=1`);
+  await cluster.pass(1000);
   expect(await ahead.rest()).toEqual([]);
   const open = await watch(path, `resourceVersion=${now + 1}&${own}`);
   await cluster.ask("POST", path, config("a"));
@@ -233,6 +234,7 @@ test("a watch ends after timeoutSeconds, and says how far it has come where book
     watch(path, `resourceVersion=${start}&timeoutSeconds=1&allowWatchBookmarks=1`),
   ]);
   const changed = await relabel(`${path}/a`, { x: "1" });
+  await cluster.pass(1000);
   expect((await plain.rest()).map(({ type }) => type)).toEqual(["MODIFIED"]);
   expect(seen(await marked.rest())).toEqual([
     ["MODIFIED", "a", revisionOf(changed)],
@@ -246,7 +248,7 @@ test("timeoutSeconds beyond any timer does not end the watch at once", async () 
     path,
     `resourceVersion=${revisionOf(await cluster.ask("GET", path))}&timeoutSeconds=4000000`,
   );
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await cluster.pass(20);
   await cluster.ask("POST", path, config("a"));
   expect((await open.next(1))[0]!.type).toBe("ADDED");
   await open.close();

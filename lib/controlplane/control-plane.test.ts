@@ -33,6 +33,7 @@ async function rolledOut(image: string) {
 test("a deployment becomes running pods on the nodes, and rolls to another image", async () => {
   await cluster.addNode("one");
   await cluster.addNode("two");
+  await cluster.quiet();
   const made = await cluster.ask("POST", path, web("web:1"));
   expect(made.json).toMatchObject({ kind: "Deployment", metadata: { generation: 1 } });
   const first = await rolledOut("web:1");
@@ -120,6 +121,8 @@ test("a pod that fits nowhere is told why, and placed when a node comes", async 
     spec: { containers: [{ name: "c", image: "i", resources: { requests: { cpu: "2" } } }] },
   };
   await cluster.addNode("small", { status: { allocatable: { cpu: "1", memory: "1Gi", pods: "10" } } } as never);
+  // Until then every new node has a taint that keeps pods away.
+  await cluster.quiet();
   await cluster.ask("POST", "/api/v1/namespaces/default/pods", pod);
   const told = await cluster.until(async () => {
     const { json } = await cluster.ask("GET", "/api/v1/namespaces/default/pods/p");

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Pod, pods } from "#api";
-import { type Log, silentLog, systemClock, systemRandom } from "#base";
+import { type Log, silentLog, systemRandom } from "#base";
 import { MetricRegistry, schedulingMetrics } from "#metrics";
 import { openCluster, type TestCluster } from "#test/cluster";
 import type { Plugin, PodInfo } from "./framework/index.ts";
@@ -32,9 +32,9 @@ afterEach(async () => {
 });
 
 function start(more: readonly Plugin[] = []): void {
-  const { client } = cluster;
+  const { client, clock } = cluster;
   const log: Log = { ...silentLog, error: (text, fields) => errors.push(`${text} ${JSON.stringify(fields)}`) };
-  const given = { client, clock: systemClock, random: systemRandom, log };
+  const given = { client, clock, random: systemRandom, log };
   counted = new MetricRegistry();
   scheduler = startScheduler({
     ...given,
@@ -50,6 +50,11 @@ const add = (name: string, spec: object = {}) =>
     metadata: { name, namespace },
     spec: { schedulerName, containers: [container], ...spec },
   } as Pod);
+/** A node without the taint that every node is born with, which controllers take away. */
+const addNode = async (...node: Parameters<TestCluster["addNode"]>): Promise<void> => {
+  await cluster.addNode(...node);
+  await cluster.quiet();
+};
 const get = (name: string) => cluster.client.get(pods, { namespace, name });
 const bound = (name: string) => cluster.until(async () => (await get(name)).spec?.nodeName);
 const scheduled = (name: string) =>
@@ -68,8 +73,8 @@ const points: [string, Partial<Plugin>, string][] = [
 describe("a plugin that throws costs one pod an attempt, not the scheduler", () => {
   test.each(points)("in %s", async (_point, planted, message) => {
     start([{ name: "Planted", ...planted }]);
-    await cluster.addNode("one");
-    await cluster.addNode("two");
+    await addNode("one");
+    await addNode("two");
     await add("cursed");
     await add("plain");
     expect(await bound("plain")).toBeDefined();
@@ -86,7 +91,7 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
       if (cursed(pod.metadata.name ?? "")) throw new Error("planted");
     };
     start([{ name: "Planted", preEnqueue }]);
-    await cluster.addNode("one");
+    await addNode("one");
     await add("cursed");
     await add("plain");
     expect(await bound("plain")).toBe("one");
@@ -102,11 +107,11 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
     let open = false;
     const filter: Plugin["filter"] = () => (open ? undefined : { reasons: ["not yet"], resolvable: false });
     start([{ name: "Planted", filter, hint }]);
-    await cluster.addNode("one");
+    await addNode("one");
     await add("cursed");
     await scheduled("cursed");
     open = true;
-    await cluster.addNode("two");
+    await addNode("two");
     expect(await bound("cursed")).toBeDefined();
     expect(hint).toHaveBeenCalled();
     await cluster.until(async () => messages("cursed").some((text) => text.includes("planted")));
@@ -126,7 +131,7 @@ describe("affinity values that are no integers (seen on v1.37.2)", () => {
     });
   beforeEach(async () => {
     for (const name of ["one", "two"]) {
-      await cluster.addNode(name, { metadata: { name, labels: { release: "500" } } });
+      await addNode(name, { metadata: { name, labels: { release: "500" } } });
     }
   });
 

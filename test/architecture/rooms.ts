@@ -302,6 +302,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cloud",
       "lib/apiserver",
       "lib/controlplane",
+      "lib/store",
       "lib/store/memory",
     ],
   },

@@ -1,24 +1,39 @@
-import { type Node, nodes, type Pod, pods, serviceAccounts } from "#api";
+import { type Node, nodes, serviceAccounts } from "#api";
 import type { ApiResponse } from "#apiserver";
 import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
-import { type Clock, formatTime, silentLog, systemClock, systemRandom } from "#base";
+import { type Random, silentLog } from "#base";
 import type { Client } from "#client";
 import type { Cloud } from "#cloud";
 import { type ControlPlane, controlPlane } from "#controlplane";
+import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
+import { Dice, type HandClock, handClock } from "#test/make";
+import { playAgents, readyNode } from "./agents.ts";
+import { Course } from "./course.ts";
+import { slowStore } from "./store.ts";
 
 export interface TestCluster {
   plane: ControlPlane;
   client: Client;
+  /** The time of everything in the cluster; only `until`, `pass` and tests move it. */
+  clock: HandClock;
+  /** Decides the order of what happens at once; the same seed makes the same history. */
+  seed: number;
   /** Sends a request as the administrator; the answer's body is parsed when it is JSON. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** Registers a node that is ready and has room. */
   addNode(name: string, more?: Partial<Node>): Promise<Node>;
   /** Plays the agent: marks every pod that has a node as running and ready, and lets those that are deleted go. */
   playAgents(): Promise<void>;
-  /** Waits until controllers and scheduler have nothing at hand, timers aside; throws after 10 s. */
+  /** Resolves when controllers and scheduler have nothing at hand, timers aside. */
   quiet(): Promise<void>;
-  /** Waits until a condition holds; throws after `seconds` with what was last seen. */
+  /** Lets so many milliseconds pass, and all come to rest after each timer. */
+  pass(milliseconds: number): Promise<void>;
+  /**
+   * Resolves with the first result that is neither false nor undefined; looks after every turn of the event loop. While
+   * nothing else is left to do the clock moves to the next timer. Rejects with what was last seen when the condition
+   * does not hold after `seconds` of the cluster's time, default 10.
+   */
   until<T>(what: () => Promise<T | undefined | false>, seconds?: number): Promise<T>;
   close(): Promise<void>;
 }
@@ -32,10 +47,12 @@ export interface Answer {
 }
 
 export interface TestClusterOptions {
-  /** Real time unless told. */
-  clock?: Clock;
+  /** Default: one that starts in 2030. */
+  clock?: HandClock;
   /** What an earlier control plane left behind. */
-  store?: ReturnType<typeof memoryStore>;
+  store?: Store;
+  /** Default: SKIFF_SEED or 1, and one more for each cluster that the process has opened. */
+  seed?: number;
   /** The API alone: neither controllers nor the scheduler run, as if they had died. */
   asleep?: true;
   /** Nodes are given parts of it. */
@@ -43,18 +60,27 @@ export interface TestClusterOptions {
   cloud?: Cloud;
 }
 
+let opened = Number(process.env["SKIFF_SEED"] ?? 1);
+
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
 export async function openCluster({
-  clock = systemClock,
+  clock = handClock(Date.parse("2030-01-01T00:00:00Z")),
   store = memoryStore(),
+  seed = opened++,
   asleep,
   podCidr,
   cloud,
 }: TestClusterOptions = {}): Promise<TestCluster> {
+  const dice = new Dice(seed);
+  const random: Random = {
+    bytes: (length) => Uint8Array.from({ length }, () => dice.below(256)),
+    fraction: () => dice.fraction(),
+  };
+  const slow = slowStore(store, dice);
   const plane = controlPlane({
-    store,
+    store: slow,
     clock,
-    random: systemRandom,
+    random,
     log: silentLog,
     serviceCidr: "10.96.0.0/16",
     ca: "-----BEGIN CERTIFICATE-----\n",
@@ -65,37 +91,28 @@ export async function openCluster({
         issuer: testIssuer,
         client: own,
         clock,
-        random: systemRandom,
+        random,
       }),
     ...(podCidr === undefined ? {} : { podCidr }),
     ...(cloud ? { cloud } : {}),
   });
+  const course = new Course({ clock, store: slow, seed, busy: () => plane.busy });
   if (!asleep) await plane.start();
-  const { client } = plane;
-  const until: TestCluster["until"] = async (what, seconds = 10) => {
-    const end = Date.now() + seconds * 1000;
-    for (;;) {
-      const found = await what();
-      if (found) return found;
-      if (Date.now() > end) throw new Error(`not within ${seconds} s: ${what}`);
-      await pause(10);
-    }
-  };
-  const quiet = async () => {
-    const end = Date.now() + 10_000;
-    for (let calm = 0; calm < 5; ) {
-      if (Date.now() > end) throw new Error("controllers and scheduler do not come to rest");
-      await pause(5);
-      calm = plane.busy === 0 ? calm + 1 : 0;
-    }
-  };
-  if (!asleep) await until(async () => (await client.list(serviceAccounts, { namespace: "default" })).items[0]);
+  const client = course.sight.through(plane.client);
+  if (!asleep) await course.until(async () => (await client.list(serviceAccounts, { namespace: "default" })).items[0]);
   return {
     plane,
     client,
-    until,
-    ask: (method, path, body, headers = {}) => ask(plane, method, path, body, headers),
-    quiet,
+    clock,
+    seed,
+    until: (what, seconds) => course.until(what, seconds),
+    quiet: () => course.quiet(),
+    pass: (milliseconds) => course.pass(milliseconds),
+    ask: async (method, path, body, headers = {}) => {
+      const answer = await ask(plane, method, path, body, headers);
+      course.sight.note(`${method} ${path}`, answer.json);
+      return answer;
+    },
     addNode: (name, more) => client.create(nodes, readyNode(name, clock.now(), more)),
     playAgents: () => playAgents(client, clock),
     close: () => plane.stop(),
@@ -105,71 +122,6 @@ export async function openCluster({
 export const testIssuer = "https://kubernetes.default.svc.cluster.local";
 /** One key for all clusters of a process: making one takes a while. */
 let ring: string | undefined;
-
-const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-function readyNode(name: string, time: number, more: Partial<Node> = {}): Node {
-  const now = formatTime(time);
-  const room = { cpu: "4", memory: "8Gi", pods: "110" };
-  return {
-    metadata: { name, labels: { "kubernetes.io/hostname": name }, ...more.metadata },
-    spec: { ...more.spec },
-    status: {
-      capacity: room,
-      allocatable: room,
-      conditions: [
-        { type: "Ready", status: "True", reason: "KubeletReady", lastHeartbeatTime: now, lastTransitionTime: now },
-      ],
-      ...more.status,
-    },
-  } as Node;
-}
-
-let address = 0;
-
-export async function playAgents(client: Client, clock: Clock): Promise<void> {
-  const { items } = await client.list(pods);
-  for (const pod of items.filter(({ spec }) => spec?.nodeName)) {
-    const { namespace, name = "", uid } = pod.metadata;
-    try {
-      if (pod.metadata.deletionTimestamp)
-        await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
-      else if (pod.status?.phase === "Pending")
-        await client.update(pods, running(pod, clock), { subresource: "status" });
-    } catch {
-      // Somebody else was faster: the next round sees how it stands.
-    }
-  }
-}
-
-function running(pod: Pod, clock: Clock): Pod {
-  const now = formatTime(clock.now());
-  const podIP = `10.244.${Math.floor(address / 250)}.${(address++ % 250) + 2}`;
-  const condition = (type: string) => ({ type, status: "True", lastTransitionTime: now });
-  return {
-    ...pod,
-    status: {
-      ...pod.status,
-      phase: "Running",
-      podIP,
-      podIPs: [{ ip: podIP }],
-      startTime: now,
-      conditions: [
-        ...(pod.status?.conditions ?? []).filter(({ type }) => type === "PodScheduled"),
-        ...["Initialized", "Ready", "ContainersReady"].map(condition),
-      ],
-      containerStatuses: (pod.spec?.containers ?? []).map(({ name, image }) => ({
-        name,
-        image: image ?? "",
-        imageID: "",
-        ready: true,
-        started: true,
-        restartCount: 0,
-        state: { running: { startedAt: now } },
-      })),
-    },
-  } as Pod;
-}
 
 async function ask(
   plane: ControlPlane,

@@ -1,5 +1,6 @@
 /**
- * The whole control plane in one test process: over the memory store, with real time unless told, and nodes that run
- * nothing. What a test does, it does through the API.
+ * The whole control plane in one test process: over the memory store, on a clock that moves when nothing else is left
+ * to do, and with nodes that run nothing. What a test does, it does through the API.
  */
-export { openCluster, playAgents, type TestCluster, type TestClusterOptions, testIssuer } from "./cluster.ts";
+export { playAgents } from "./agents.ts";
+export { openCluster, type TestCluster, type TestClusterOptions, testIssuer } from "./cluster.ts";

@@ -114,7 +114,7 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
       expect(Number(made.json.metadata.resourceVersion)).toBeGreaterThan(Number(last) + jump);
       const place = listed.metadata.resourceVersion as string;
       const events = await after.ask("GET", `${maps}?watch=true&resourceVersion=${place}&timeoutSeconds=1`);
-      expect(await textOf(events)).toMatch(/^\{"type":"ADDED".*"name":"c"/);
+      expect(await textOf(events, () => after.clock.move(1000))).toMatch(/^\{"type":"ADDED".*"name":"c"/);
     } finally {
       await after.close();
     }
@@ -172,9 +172,12 @@ interface Answered {
 const statusOf = async (answer: Answered): Promise<unknown> =>
   answer.body instanceof Uint8Array ? answer.json : (JSON.parse(await textOf(answer)) as { object: unknown }).object;
 
-async function textOf({ body }: Answered): Promise<string> {
+async function textOf({ body }: Answered, read: () => void = () => {}): Promise<string> {
   if (body instanceof Uint8Array) return new TextDecoder().decode(body);
   let text = "";
-  for await (const chunk of body) text += new TextDecoder().decode(chunk);
+  for await (const chunk of body) {
+    text += new TextDecoder().decode(chunk);
+    read();
+  }
   return text;
 }

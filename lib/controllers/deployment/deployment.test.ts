@@ -179,7 +179,7 @@ test("a set that is left without an owner is adopted, and its revision counts", 
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
   await cluster.client.remove(deployments, at, { propagation: "Orphan" });
-  await cluster.until(async () => (await sets())[0]?.metadata.ownerReferences === undefined);
+  await cluster.until(async () => (await cluster.client.list(deployments)).items.length === 0);
   const before = (await sets())[0]!;
   await cluster.client.patch(
     replicaSets,

@@ -1,0 +1,80 @@
+import { type HandClock, turn } from "#test/make";
+import { Sight } from "./sight.ts";
+import type { SlowStore } from "./store.ts";
+
+export interface CourseOptions {
+  clock: HandClock;
+  store: SlowStore;
+  seed: number;
+  /** How much controllers and the scheduler have at hand. */
+  busy(): number;
+}
+
+/** Against endless work: in real time, since the cluster's own stands still meanwhile. */
+const longestMilliseconds = 20_000;
+/** What is at hand for so many turns without a call of the store waits for the clock, as a pause before a retry does. */
+const turnsToStall = 50;
+
+/** The course of a cluster's time: all that can happen happens first, then the clock moves to the next timer. */
+export class Course {
+  readonly sight = new Sight();
+  readonly #options: CourseOptions;
+
+  constructor(options: CourseOptions) {
+    this.#options = options;
+  }
+
+  async until<T>(what: () => Promise<T | undefined | false>, seconds = 10): Promise<T> {
+    const { clock, store, busy } = this.#options;
+    const deadline = clock.now() + seconds * 1000;
+    const limit = performance.now() + longestMilliseconds;
+    for (let stalled = 0, rested = false; ; ) {
+      const { commits } = store;
+      this.sight.begin();
+      const found = await what();
+      if (found) return found;
+      if (performance.now() > limit) throw this.#failure("after 20 s of real time", found);
+      if (rested && store.commits === commits) this.#moveOn(deadline, `within ${seconds} s`, found);
+      const before = store.commits;
+      await turn();
+      const isStill = store.pending === 0 && store.commits === before;
+      stalled = isStill ? stalled + 1 : 0;
+      rested = isStill && (busy() === 0 || stalled >= turnsToStall);
+    }
+  }
+
+  /** Moves the clock to the next timer. Throws when there is none by `deadline`. */
+  #moveOn(deadline: number, when: string, found: unknown): void {
+    const { clock } = this.#options;
+    const { due } = clock;
+    if (due === undefined) throw this.#failure("and nothing is left to happen", found);
+    if (due > deadline) throw this.#failure(when, found);
+    clock.move(due - clock.now());
+  }
+
+  async quiet(): Promise<void> {
+    const { store, busy } = this.#options;
+    const limit = performance.now() + longestMilliseconds;
+    for (let commits = -1; store.pending > 0 || busy() > 0 || store.commits !== commits; ) {
+      commits = store.commits;
+      await turn();
+      if (performance.now() > limit) throw this.#failure("at rest after 20 s of real time", { busy: busy() });
+    }
+  }
+
+  async pass(milliseconds: number): Promise<void> {
+    const { clock } = this.#options;
+    const end = clock.now() + milliseconds;
+    await this.quiet();
+    for (let { due } = clock; due !== undefined && due <= end; { due } = clock) {
+      clock.move(due - clock.now());
+      await this.quiet();
+    }
+    clock.move(end - clock.now());
+  }
+
+  #failure(when: string, value: unknown): Error {
+    const time = new Date(this.#options.clock.now()).toISOString();
+    return new Error(`not ${when} (seed ${this.#options.seed}, ${time}); ${this.sight.tell(value)}`);
+  }
+}
