@@ -35,18 +35,18 @@ export function parseAccept(header: string): Clause[] {
   return clauses.sort((a, b) => b.quality - a.quality || a.index - b.index);
 }
 
-const encodings: Record<string, Format["encoding"]> = {
-  "application/json": "json",
-  "application/yaml": "yaml",
-  "application/vnd.kubernetes.protobuf": "protobuf",
-  "*/*": "json",
-};
+const encodings: ReadonlyMap<string, Format["encoding"]> = new Map([
+  ["application/json", "json"],
+  ["application/yaml", "yaml"],
+  ["application/vnd.kubernetes.protobuf", "protobuf"],
+  ["*/*", "json"],
+]);
 
-const targets: Record<string, NonNullable<Format["as"]>> = {
-  Table: "Table",
-  PartialObjectMetadata: "PartialObjectMetadata",
-  PartialObjectMetadataList: "PartialObjectMetadata",
-};
+const targets: ReadonlyMap<string, NonNullable<Format["as"]>> = new Map([
+  ["Table", "Table"],
+  ["PartialObjectMetadata", "PartialObjectMetadata"],
+  ["PartialObjectMetadataList", "PartialObjectMetadata"],
+]);
 
 /** Known answers to known headers: clients repeat the same few. */
 const known = new Map<string, Format>();
@@ -73,7 +73,7 @@ export function negotiate(accept: string | undefined, options: NegotiationOption
   const cached = known.get(cacheKey);
   if (cached) return cached;
   const clauses = parseAccept(accept);
-  if (!clauses.some(({ type }) => type in encodings)) throw noRepresentation(options);
+  if (!clauses.some(({ type }) => encodings.has(type))) throw noRepresentation(options);
   const fitting = clauses.flatMap((clause) => formatFor(clause, options) ?? []);
   const format = fitting.find(({ encoding }) => encoding !== "protobuf") ?? fitting[0];
   if (!format) throw notAcceptable(Object.values(bodyTypes));
@@ -89,13 +89,13 @@ function noRepresentation({ path }: NegotiationOptions): ApiError {
 }
 
 function formatFor({ type, parameters }: Clause, { tables = true, plain }: NegotiationOptions): Format | undefined {
-  const encoding = encodings[type];
+  const encoding = encodings.get(type);
   if (!encoding) return undefined;
   const format: Format = { encoding };
   if (parameters.get("pretty") === "1") format.pretty = true;
   const as = parameters.get("as");
   if (as === undefined) return parameters.has("v") || parameters.has("g") ? undefined : format;
-  const target = targets[as];
+  const target = targets.get(as);
   const version = parameters.get("v");
   if (plain || !target || parameters.get("g") !== "meta.k8s.io") return undefined;
   if (version !== "v1" && version !== "v1beta1") return undefined;

@@ -98,6 +98,10 @@ test("the Accept header decides", () => {
   const unknown = "406: Not Acceptable\n\nAvailable representations: ";
   expect(() => negotiate("image/png")).toThrow(`${unknown}${types}`);
   expect(() => negotiate("image/png", { path: "collection" })).toThrow(`${unknown}${types}, ${streams}`);
+  expect(() => negotiate("constructor")).toThrow(`${unknown}${types}`);
+  expect(() => negotiate("application/json;as=constructor;v=v1;g=meta.k8s.io")).toThrow(
+    `only the following media types are accepted: ${types}`,
+  );
   expect(() => negotiate("application/json;v=v1")).toThrow(`only the following media types are accepted: ${types}`);
   expect(() => negotiate("application/yaml", { path: "watch" })).toThrow(
     `only the following media types are accepted: ${streams}`,
