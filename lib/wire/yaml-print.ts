@@ -87,7 +87,8 @@ function literal(text: string, indent: string): string | undefined {
   if (!text.includes("\n") || /^[\s]|[ \t]\n|[ \t]$/.test(text)) return undefined;
   const lines = text.split("\n");
   if (!lines.every((line) => printable.test(line))) return undefined;
-  const trailing = /\n*$/.exec(text)![0].length;
+  let trailing = 0;
+  while (text.at(-1 - trailing) === "\n") trailing++;
   if (trailing > 0) lines.pop();
   const chomp = trailing === 0 ? "-" : trailing === 1 ? "" : "+";
   const inner = indent === "" ? "  " : indent;

@@ -16,7 +16,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from "yaml";
-import { type ApiError, badRequest, isApiError, type Json, type JsonObject } from "#base";
+import { type ApiError, badRequest, type Json, type JsonObject } from "#base";
 import { maximumDepth } from "./scan.ts";
 import { indentFlow } from "./yaml-relax.ts";
 import { goSyntax, jsonOf, keyTextOf, type Resolved, resolvePlain, resolveTagged } from "./yaml-scalars.ts";
@@ -47,9 +47,7 @@ export function parseYaml(text: string): ParsedYaml {
     const problems = reader.problems.map((problem) => `\n  ${problem}`);
     return { json, strict: problems.length === 0 ? [] : [`yaml: unmarshal errors:${problems.join("")}`] };
   } catch (error) {
-    if (error instanceof RangeError) throw tooDeep();
-    if (isApiError(error)) throw error;
-    throw error;
+    throw error instanceof RangeError ? tooDeep() : error;
   }
 }
 
@@ -115,6 +113,11 @@ function* tokensOf(text: string, lines: LineCounter): Generator<CST.Token> {
 /** Below so many steps any share of them may come from aliases (go-yaml's `allowedAliasRatio`). */
 const [fewSteps, manySteps] = [400_000, 4_000_000];
 
+/** Characters that may come from aliases: as JSON a long text is written out wherever an alias stands for it. */
+const mostAliasText = 3 * 1024 * 1024;
+
+const excessiveAliasing = (): ApiError => badRequest("yaml: document contains excessive aliasing");
+
 function allowedAliasShare(steps: number): number {
   if (steps <= fewSteps) return 0.99;
   if (steps >= manySteps) return 0.1;
@@ -129,6 +132,7 @@ class Reader {
   #steps = 0;
   #aliasSteps = 0;
   #aliasDepth = 0;
+  #aliasText = 0;
 
   constructor(document: Document.Parsed, lines: LineCounter) {
     this.#lines = lines;
@@ -158,7 +162,7 @@ class Reader {
     this.#step(depth);
     if (node === null) return null;
     if (isAlias(node)) return this.#through(node, (target) => this.read(target, depth));
-    if (isScalar(node)) return jsonOf(resolve(node));
+    if (isScalar(node)) return jsonOf(this.#resolve(node));
     if (isSeq(node)) return (node as YAMLSeq<Node>).items.map((item) => this.read(item, depth + 1));
     const members = new Map<string, Member>();
     this.#readMap(node as YAMLMap<Node, Node | null>, members, depth);
@@ -171,8 +175,14 @@ class Reader {
     if (this.#aliasDepth > 0) this.#aliasSteps++;
     const share = this.#aliasSteps / this.#steps;
     if (this.#aliasSteps > 100 && this.#steps > 1000 && share > allowedAliasShare(this.#steps)) {
-      throw badRequest("yaml: document contains excessive aliasing");
+      throw excessiveAliasing();
     }
+  }
+
+  #resolve(node: Scalar): Resolved {
+    if (this.#aliasDepth > 0) this.#aliasText += String(node.value ?? "").length;
+    if (this.#aliasText > mostAliasText) throw excessiveAliasing();
+    return resolve(node);
   }
 
   #through<T>(alias: Alias, read: (target: Node) => T): T {
@@ -212,7 +222,7 @@ class Reader {
   #keyOf(key: Node | null): Resolved {
     if (key === null) return { tag: "null", value: null };
     if (isAlias(key)) return this.#through(key, (target) => this.#keyOf(target));
-    if (isScalar(key)) return resolve(key);
+    if (isScalar(key)) return this.#resolve(key);
     throw badRequest(`yaml: invalid map key: ${isSeq(key) ? "[]interface {}" : "map[interface {}]interface {}"}`);
   }
 

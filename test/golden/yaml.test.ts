@@ -117,6 +117,18 @@ test("text comes back from every reader", () => {
   }
 });
 
+test("a million line breaks are printed at once", () => {
+  const text = `x${"\n".repeat(1_000_000)}x`;
+  expect(printYaml({ text })).toHaveLength(`text: |-\n  x\n  x\n`.length - 1 + 1_000_000);
+});
+
+test("an alias of a long text is not written out over and over", () => {
+  const aliases = (count: number) => Array(count).fill("*a").join();
+  const text = (length: number, count: number) => `a: &a ${"k".repeat(length)}\nb: [${aliases(count)}]\n`;
+  expect((parseYaml(text(1000, 100)).json as { b: string[] }).b).toHaveLength(100);
+  expect(() => parseYaml(text(1_000_000, 4))).toThrow("yaml: document contains excessive aliasing");
+});
+
 test("numbers, booleans, nulls and empty collections come back", () => {
   const value = {
     a: [0, -1, 1.5, 1e21, 9007199254740993n, true, false, null, [], {}, [[]], [{}]],
