@@ -153,7 +153,7 @@ function refused({ user, verb, resource, path }: AccessAttributes, reason = ""):
 }
 
 const units = "ns|us|\u00b5s|\u03bcs|ms|s|m|h";
-const durations = new RegExp(`^[+-]?(?:0|(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:${units}))+)$`);
+const durations = new RegExp(`^[+-]?(?:0|(?:(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:${units}))+)$`);
 
 /**
  * Checks the `timeout` that a client asks for; how long an answer takes is up to the host. Throws ApiError 400 in the words of

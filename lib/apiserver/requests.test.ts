@@ -279,6 +279,14 @@ test.each([
   expect([status, json.message]).toEqual([400, message]);
 });
 
+test("a timeout of a million digits is refused at once", async () => {
+  const { status, json } = await ask("GET", `${maps}?timeout=${"1".repeat(1_000_000)}`);
+  expect([status, json.message.slice(0, 60)]).toEqual([
+    400,
+    "invalid timeout specified in the request URL - time: missing",
+  ]);
+});
+
 // Seen on v1.37.2: a token begins with the key that comes next, and rv 0 takes no limit.
 test("a continue token goes on after the key that it names", async () => {
   for (const name of ["page1", "page2", "page3"]) await ask("POST", maps, { metadata: { name, labels: { page: "" } } });
