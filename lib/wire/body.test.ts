@@ -149,3 +149,25 @@ test("unknown and hidden members are told in the order of the text", async () =>
   const { warnings } = await readObject(deployments, bytes(text), "application/json", "Warn");
   expect(warnings).toEqual(['unknown field "spec.x"', 'duplicate field "spec.paused"', 'unknown field "spec.y"']);
 });
+
+test("a strict decoder names 100 faults, as upstream's, and no more text than it has room for", async () => {
+  const object = (names: string[]) => `{${names.map((name) => `"${name}":1,"${name}":1`).join()}}`;
+  const many = Array.from({ length: 200 }, (_, index) => `b${index}`);
+  expect((await sent(configMaps, `{"x":${object(many)}}`)).warnings).toHaveLength(100);
+  // Each path would be as long as the key.
+  const deep = await sent(configMaps, `{"${"k".repeat(300_000)}":${object(many)}}`);
+  const text = deep.warnings.join("");
+  expect(deep.warnings.length).toBeGreaterThan(1);
+  expect(text.length).toBeLessThan(2_000_000);
+  // The same path over and over.
+  const again = `{"x":{"${"k".repeat(1_000_000)}":{${Array(100_000).fill('"a":1').join()}}}}`;
+  expect((await sent(configMaps, again)).warnings.length).toBeLessThan(5);
+});
+
+test("numbers with a fraction at a great depth cost no memory", async () => {
+  const { fractionalNumbers } = await import("./scan.ts");
+  const text = `{"x":${"[".repeat(490)}${Array(700_000).fill("1.0").join()}${"]".repeat(490)}}`;
+  let count = 0;
+  for (const { path } of fractionalNumbers(text)) count += path.length > 490 ? 1 : 0;
+  expect(count).toBe(700_000);
+});

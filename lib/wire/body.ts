@@ -47,7 +47,7 @@ export interface RawBody {
   /** The text of JSON in which duplicates were found: what is said of it comes in its order. */
   text?: string;
   /** Numbers with a fraction or an exponent, which fit no integer. YAML has none: it reads their values. */
-  fractions?: FractionalNumber[];
+  fractions?: Iterable<FractionalNumber>;
 }
 
 /** The text of a JSON body: what is not UTF-8 becomes U+FFFD. Throws ApiError 400 when it nests too deep. */

@@ -3,21 +3,30 @@ import { badRequest } from "#base";
 /** How deep a body may nest. No object of the API comes near; recursion anywhere behind this is safe. */
 export const maximumDepth = 500;
 
+/** As many faults as upstream's strict decoder keeps (`saveStrictError` of sigs.k8s.io/json). */
+const mostFaults = 100;
+/** Characters of all paths that are made for one text: a key may be megabytes long and stand in the path of each fault. */
+const mostPathText = 1024 * 1024;
+
 /**
  * Members that a later one hides, as paths such as `spec.containers[0].name`, each once, in the order of the text. The
- * text must be valid JSON.
+ * text must be valid JSON. No more than `mostFaults` are named, and none beyond `mostPathText`.
  */
 export function duplicateKeys(text: string): string[] {
   const duplicates = new Set<string>();
-  visitKeys(text, (path, isHidden) => {
-    if (isHidden) duplicates.add(path());
+  let room = mostPathText;
+  visitKeys(text, ({ path, length, isHidden }) => {
+    if (!isHidden) return true;
+    room -= length();
+    if (room >= 0) duplicates.add(path());
+    return room > 0 && duplicates.size < mostFaults;
   });
   return [...duplicates];
 }
 
 /**
  * Sorts what is said of members by where the text has them, as a decoder meets them: an unknown member where it first
- * stands, a duplicate where it stands again.
+ * stands, a duplicate where it stands again. Beyond `mostPathText` they come as they are given.
  */
 export function inTextOrder(
   text: string,
@@ -25,19 +34,40 @@ export function inTextOrder(
   unknown: readonly string[],
 ): { path: string; isDuplicate: boolean }[] {
   const [hidden, strange] = [new Set(duplicates), new Set(unknown)];
+  const names = new Set([...duplicates, ...unknown].map(lastPart));
   const met: { path: string; isDuplicate: boolean }[] = [];
-  visitKeys(text, (path, isDuplicate) => {
+  let room = mostPathText;
+  visitKeys(text, ({ key, path, length, isHidden }) => {
+    if (!names.has(lastPart(key))) return true;
+    room -= length();
+    if (room < 0) return false;
     const known = path();
-    if ((isDuplicate ? hidden : strange).delete(known)) met.push({ path: known, isDuplicate });
+    if ((isHidden ? hidden : strange).delete(known)) met.push({ path: known, isDuplicate: isHidden });
+    return hidden.size + strange.size > 0;
   });
-  return met;
+  const rest = (paths: Set<string>, isDuplicate: boolean) => [...paths].map((path) => ({ path, isDuplicate }));
+  return [...met, ...rest(hidden, true), ...rest(strange, false)].slice(0, mostFaults);
 }
 
-/** Calls `visit` for each member of each object of JSON text, in order, without building anything. */
-function visitKeys(text: string, visit: (path: () => string, isHidden: boolean) => void): void {
+/** What follows the last dot: the same of a key and of every path that ends with it. */
+const lastPart = (text: string): string => text.slice(text.lastIndexOf(".") + 1);
+
+/** A member of an object in a text. */
+interface Visited {
+  key: string;
+  /** Whether the same object has it before. */
+  isHidden: boolean;
+  path(): string;
+  /** About how many characters the path has. */
+  length(): number;
+}
+
+/** Calls `visit` for each member of each object of JSON text, in order, until it returns false. */
+function visitKeys(text: string, visit: (visited: Visited) => boolean): void {
   const stack: Level[] = [];
   let top: Level | undefined;
   const path = () => pathOf(stack);
+  const length = () => stack.reduce((sum, { key }) => sum + key.length + 1, 0);
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case openBrace:
@@ -57,7 +87,7 @@ function visitKeys(text: string, visit: (path: () => string, isHidden: boolean) 
         const end = endOfString(text, at);
         if (top?.object && isKey(text, end)) {
           top.key = stringAt(text, at, end);
-          visit(path, top.keys.has(top.key));
+          if (!visit({ key: top.key, isHidden: top.keys.has(top.key), path, length })) return;
           top.keys.add(top.key);
         }
         at = end;
@@ -89,10 +119,15 @@ export interface FractionalNumber {
 const mayBeFractional = /[:[,]\s*-?\d+[.eE]/;
 const numberHere = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
 
-/** Finds the numbers that Go reads into no integer, whatever their value. The text must be valid JSON. */
-export function fractionalNumbers(text: string): FractionalNumber[] {
-  if (!mayBeFractional.test(text)) return [];
-  const found: FractionalNumber[] = [];
+/**
+ * Finds the numbers that Go reads into no integer, whatever their value. The text must be valid JSON. They are found
+ * one at a time, each time that they are asked for: a body may hold a million, each with hundreds of steps to it.
+ */
+export function fractionalNumbers(text: string): Iterable<FractionalNumber> {
+  return mayBeFractional.test(text) ? { [Symbol.iterator]: () => fractionsOf(text) } : [];
+}
+
+function* fractionsOf(text: string): Generator<FractionalNumber> {
   const path: (string | number)[] = [];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -110,11 +145,10 @@ export function fractionalNumbers(text: string): FractionalNumber[] {
     } else if (code === minus || (code >= zero && code <= nine)) {
       numberHere.lastIndex = at;
       const source = numberHere.exec(text)![0];
-      if (/[.eE]/.test(source)) found.push({ path: [...path], source });
+      if (/[.eE]/.test(source)) yield { path: [...path], source };
       at += source.length - 1;
     }
   }
-  return found;
 }
 
 interface Level {

@@ -63,7 +63,8 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
     // Upstream's strategic merge works on the object, the other patches on its text.
     const before = (type === patchTypes.strategic ? typed : worded)(kind, current) as unknown as JsonObject;
     const after = applied(kind, type, before, patch);
-    const refuse = type === patchTypes.strategic ? unconverted(kind, patch, after) : refusal(stringifyJson(after));
+    const refuse =
+      type === patchTypes.strategic ? unconverted(kind, patch, after) : refusal(() => stringifyJson(after));
     // Upstream's strategic merge works on the object's own type: what the patch says of another is passed over.
     if (type !== patchTypes.strategic) {
       const sent = typeMeta(after, refuse);
@@ -77,14 +78,17 @@ export function readPatch(body: Uint8Array, contentType: string | undefined, val
 }
 
 /** Numbers of a patch that fit no integer. Upstream's strategic merge goes by their value. */
-function fractionsIn(type: string, text: string, patch: Json): FractionalNumber[] {
+function fractionsIn(type: string, text: string, patch: Json): Iterable<FractionalNumber> {
   if (type === patchTypes.strategic) return [];
   const found = fractionalNumbers(text);
-  if (type === patchTypes.merge) return found;
-  return found.flatMap(({ path, source }) => {
+  return type === patchTypes.merge ? found : { [Symbol.iterator]: () => placed(found, patch) };
+}
+
+function* placed(found: Iterable<FractionalNumber>, patch: Json): Generator<FractionalNumber> {
+  for (const { path, source } of found) {
     const place = placeInObject(patch, path);
-    return place ? [{ path: place, source }] : [];
-  });
+    if (place) yield { path: place, source };
+  }
 }
 
 /** Upstream's words for a patch that is no JSON (`validateAndTranscodePatch`). */
@@ -110,13 +114,13 @@ function strictErrors(type: string, text: string, patch: Json): string[] {
 
 /** The answer to a patch whose result is no object of the kind: a cause without a name, as upstream makes it. */
 const refusal =
-  (shown: string) =>
+  (shown: () => string) =>
   (why: string): ApiError =>
-    invalid({ group: "", kind: "" }, "", [invalidValue("patch", shown, why)]);
+    invalid({ group: "", kind: "" }, "", [invalidValue("patch", shown(), why)]);
 
 /** The same for a strategic merge, whose result upstream's converter reads. */
 const unconverted = (kind: Kind, patch: Json, after: Json) => (why: string) =>
-  refusal(goText(patch))(conversionError(messageShapeOf(kind.schema), after) ?? why);
+  refusal(() => goText(patch))(conversionError(messageShapeOf(kind.schema), after) ?? why);
 
 const isMap = (patch: Json): patch is JsonObject | null => typeof patch === "object" && !Array.isArray(patch);
 const notMap = (patch: Json): string => cannotUnmarshal(patch, "value of type map[string]interface {}");
