@@ -121,9 +121,25 @@ function validateJson(data: Readonly<Record<string, string>>, key: string): Fiel
   }
 }
 
-/** The types of the PEM blocks in a text. */
-const blocksOf = (text: string): string[] =>
-  [...text.matchAll(/^-----BEGIN ([^-\r\n]+)-----\r?$[\s\S]*?^-----END \1-----\r?$/gm)].map(([, type]) => type!);
+const pemLine = /^-----(BEGIN|END) ([^-\r\n]+)-----\r?$/;
+
+/** The types of the PEM blocks in a text, each of which goes from its first line to the next end of its type. */
+function blocksOf(text: string): string[] {
+  const types: string[] = [];
+  const lines = text.split("\n").map((line) => pemLine.exec(line));
+  const lastEnds = new Map<string, number>();
+  for (const [at, line] of lines.entries()) if (line?.[1] === "END") lastEnds.set(line[2]!, at);
+  let open: string | undefined;
+  for (const [at, line] of lines.entries()) {
+    const [, mark, type = ""] = line ?? [];
+    if (open === undefined && mark === "BEGIN" && (lastEnds.get(type) ?? -1) > at) open = type;
+    else if (open === type && mark === "END") {
+      types.push(type);
+      open = undefined;
+    }
+  }
+  return types;
+}
 
 /**
  * What crypto/tls says of a certificate and a key that cannot be used for their form. Whether they parse and belong

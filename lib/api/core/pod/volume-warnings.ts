@@ -81,16 +81,28 @@ function filesOfSource(from: VolumeProjection): File[] {
   return made.flatMap(([path, source]) => (path ? [{ path, source }] : []));
 }
 
+/** How many files of a volume are compared with each other, and how much is said of them: more would not be sent. */
+const [mostFiles, mostOverlaps] = [1000, 100];
+
 function overlaps(files: readonly File[]): string[] {
   const found: string[] = [];
-  const before: File[] = [];
-  for (const { path, source } of files) {
-    const file = { path: path.replace(/\/+$/, ""), source };
-    for (const other of before) if (touch(file, other)) found.push(`${shown(file)} with ${shown(other)}`);
+  const before: (File & { folder: string })[] = [];
+  for (const { path, source } of files.slice(0, mostFiles)) {
+    const trimmed = withoutSlashes(path);
+    if (trimmed === "") continue;
+    const file = { path: trimmed, source, folder: `${trimmed}/` };
+    for (const other of before) {
+      if (!file.folder.startsWith(other.folder) && !other.folder.startsWith(file.folder)) continue;
+      found.push(`${shown(file)} with ${shown(other)}`);
+      if (found.length === mostOverlaps) return found;
+    }
     before.push(file);
   }
   return found;
 }
 
-const touch = (a: File, b: File): boolean =>
-  a.path !== "" && b.path !== "" && (`${a.path}/`.startsWith(`${b.path}/`) || `${b.path}/`.startsWith(`${a.path}/`));
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end);
+}

@@ -183,8 +183,12 @@ function containerWarnings({ resources, env = [] }: Container, path: string): st
 const shown = ({ name = "", hostPort = 0, containerPort, protocol = "", hostIP = "" }: ContainerPort): string =>
   `{Name:${name} HostPort:${hostPort} ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIP}}`;
 
+/** How many ports of one number are compared with each other, and how much is said of them: more would not be sent. */
+const [mostPorts, mostLikenesses] = [1000, 100];
+
 function portWarnings(spec: PodSpec, root: string): string[] {
   const warnings: string[] = [];
+  let alike = 0;
   const known = new Map<string, { at: string; port: ContainerPort }[]>();
   for (const [{ ports = [] }, path] of containersOf(spec, root)) {
     for (const [index, port] of ports.entries()) {
@@ -193,11 +197,15 @@ function portWarnings(spec: PodSpec, root: string): string[] {
       if (hostIP !== "" && hostPort === 0) warnings.push(`${at}: hostIP set without hostPort: ${shown(port)}`);
       const key = `${port.containerPort}/${port.protocol}`;
       const others = known.get(key) ?? [];
+      if (others.length >= mostPorts) continue;
       for (const other of others) {
-        const how = likeness(port, other.port);
-        if (how !== undefined) warnings.push(`${at}: ${how} port definition with ${other.at}`);
+        const how = alike < mostLikenesses ? likeness(port, other.port) : undefined;
+        if (how === undefined) continue;
+        warnings.push(`${at}: ${how} port definition with ${other.at}`);
+        alike++;
       }
-      known.set(key, [...others, { at, port }]);
+      others.push({ at, port });
+      known.set(key, others);
     }
   }
   return warnings;
