@@ -1,7 +1,7 @@
 import type { AccessContext, KubernetesObject, TokenVerdict } from "#api/meta";
 import { internalError, invalid, isReason, unsupported } from "#base";
 import { admissionRequest, type Call, kindOf, mutate, type Server, validate } from "./server.ts";
-import { place, setDefaults } from "./write.ts";
+import { foundBy, place, setDefaults } from "./write.ts";
 
 /** What a kind's hooks may ask about the rights of whoever sent the request, and of others. */
 export function accessContext({ server, user, namespace, name }: Call): AccessContext {
@@ -60,7 +60,7 @@ export async function answerQuestion(call: Call, object: KubernetesObject): Prom
   setDefaults(kind, object);
   const request = admissionRequest(call, "CREATE", { object });
   await mutate(call.server, request);
-  const errors = kind.validate?.(object) ?? [];
+  const errors = foundBy(() => kind.validate?.(object) ?? []);
   // Upstream names no kind where it refuses a question.
   if (errors.length > 0) throw invalid({ group: kind.group, kind: "" }, "", errors);
   await validate(call.server, request);

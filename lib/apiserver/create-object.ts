@@ -3,12 +3,24 @@ import { ApiError, alreadyExists, badRequest, clone, formatTime, isReason, nameS
 import { Exists } from "#store";
 import { accessContext, answerQuestion } from "./access.ts";
 import { keyOf, objectAs } from "./objects.ts";
-import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
+import {
+  admissionRequest,
+  type Call,
+  kindOf,
+  mutate,
+  named,
+  readEntry,
+  settle,
+  undo,
+  validate,
+  warn,
+} from "./server.ts";
 import {
   atRevision,
   commit,
   contentOf,
   dedupOwners,
+  foundBy,
   place,
   refuse,
   setDefaults,
@@ -70,11 +82,17 @@ async function createNamed(call: Call, object: KubernetesObject, access: AccessC
     await kind.guard?.(object, undefined, access);
     kind.prepareForCreate?.(object, {
       now: server.clock.now(),
-      warn: (text) => call.warnings.push(text),
+      warn: (text) => warn(call, [text]),
     });
-    const errors = [...(kind.validate?.(object) ?? []), ...(kind.validateCreate?.(object) ?? [])];
-    refuse(kind, name, [...validateObjectMeta(kind, object.metadata), ...errors]);
-    call.warnings.push(...(kind.warnings?.(object, undefined) ?? []));
+    refuse(kind, name, () => [
+      ...validateObjectMeta(kind, object.metadata),
+      ...(kind.validate?.(object) ?? []),
+      ...(kind.validateCreate?.(object) ?? []),
+    ]);
+    warn(
+      call,
+      foundBy(() => kind.warnings?.(object, undefined) ?? []),
+    );
     await validate(server, request);
     const key = keyOf(object.metadata.namespace, name);
     if (call.dryRun) {

@@ -323,3 +323,38 @@ test("nothing that can be read is deleted unsafely", async () => {
   expect((await ask("DELETE", path)).json).toMatchObject({ code: 409, reason: "Conflict" });
   expect((await ask("GET", `${maps}/readable`)).status).toBe(200);
 });
+
+const many = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const podWith = (spec: object, container: object = {}) => ({
+  metadata: { name: "large" },
+  spec: { containers: [{ name: "c", image: "i", ...container }], ...spec },
+});
+const pemText = Buffer.from("-----BEGIN A-----\n".repeat(40_000)).toString("base64");
+const labels = (count: number) => Object.fromEntries(many(count, (index) => [`_${index}`, ""]));
+const unknown = (count: number) => Object.fromEntries(many(count, (index) => [`z${index}`, 1]));
+
+// Each of these ended the process, answered 500 or took minutes.
+test.each<[string, number, () => object]>([
+  ["pods", 201, () => podWith({}, { env: many(150_000, () => ({ name: "a" })) })],
+  ["pods", 413, () => podWith({}, { env: many(150_000, () => ({ name: "" })) })],
+  ["pods", 201, () => podWith({}, { ports: many(100_000, () => ({ containerPort: 1 })) })],
+  ["pods", 201, () => podWith({ imagePullSecrets: many(150_000, () => ({ name: "" })) })],
+  [
+    "pods",
+    201,
+    () =>
+      podWith({
+        volumes: [{ name: "v", configMap: { name: "x", items: many(80_000, () => ({ key: "a", path: "a" })) } }],
+      }),
+  ],
+  ["configmaps", 413, () => ({ metadata: { name: "large", labels: labels(150_000) } })],
+  ["configmaps", 201, () => ({ metadata: { name: "large" }, ...unknown(150_000) })],
+  [
+    "secrets",
+    201,
+    () => ({ metadata: { name: "large" }, type: "kubernetes.io/tls", data: { "tls.crt": pemText, "tls.key": "" } }),
+  ],
+])("more in %s than a list of warnings has room for is answered with %i", async (plural, code, make) => {
+  const path = `/api/v1/namespaces/default/${plural}?dryRun=All`;
+  expect((await ask("POST", path, make())).status).toBe(code);
+});

@@ -113,10 +113,16 @@ export interface Call {
   warnings: string[];
 }
 
+/** Warns the client, of one at a time: a function takes some 120,000 arguments, and an object may be worth more warnings. */
+export function warn({ warnings }: Call, texts: readonly string[]): void {
+  for (const text of texts) warnings.push(text);
+}
+
 /** A patch that is applied again after a lost race warns again: what it said before goes. */
 export function replaceWarnings(call: Call, warnings: readonly string[]): void {
   const { deprecation } = call.resource.kind;
-  call.warnings.splice(0, call.warnings.length, ...(deprecation === undefined ? [] : [deprecation]), ...warnings);
+  call.warnings.length = 0;
+  warn(call, deprecation === undefined ? warnings : [deprecation, ...warnings]);
 }
 
 export const kindOf = (call: Call): Kind => call.resource.kind;

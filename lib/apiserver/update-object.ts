@@ -4,12 +4,24 @@ import { Conflict, type Entry } from "#store";
 import { accessContext } from "./access.ts";
 import { createObject } from "./create-object.ts";
 import { keyOf, objectAs } from "./objects.ts";
-import { admissionRequest, type Call, kindOf, mutate, named, readEntry, settle, undo, validate } from "./server.ts";
+import {
+  admissionRequest,
+  type Call,
+  kindOf,
+  mutate,
+  named,
+  readEntry,
+  settle,
+  undo,
+  validate,
+  warn,
+} from "./server.ts";
 import {
   atRevision,
   commit,
   contentOf,
   dedupOwners,
+  foundBy,
   mayGo,
   place,
   refuse,
@@ -225,11 +237,14 @@ function raiseGeneration(kind: Kind, next: KubernetesObject, current: Kubernetes
 
 function checkUpdate(call: Call, next: KubernetesObject, current: KubernetesObject): void {
   const kind = kindOf(call);
-  const errors = validateObjectMetaUpdate(kind, next.metadata, current.metadata);
   const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];
-  if (part?.type === "status" || part?.type === "part") errors.push(...(part.validate?.(next, current) ?? []));
-  else errors.push(...(kind.validate?.(next) ?? []), ...(kind.validateUpdate?.(next, current) ?? []));
-  refuse(kind, call.name, errors);
-  if (part?.type === "status") call.warnings.push(...(part.warnings?.(next) ?? []));
-  else if (part?.type !== "part") call.warnings.push(...(kind.warnings?.(next, current) ?? []));
+  const isPart = part?.type === "status" || part?.type === "part";
+  refuse(kind, call.name, () => [
+    ...validateObjectMetaUpdate(kind, next.metadata, current.metadata),
+    ...((isPart ? part.validate?.(next, current) : kind.validate?.(next)) ?? []),
+    ...((isPart ? undefined : kind.validateUpdate?.(next, current)) ?? []),
+  ]);
+  if (part?.type === "part") return;
+  const find = () => (part?.type === "status" ? part.warnings?.(next) : kind.warnings?.(next, current)) ?? [];
+  warn(call, foundBy(find));
 }

@@ -1,5 +1,5 @@
 import { applyDefaults, type FieldError, fillZeros, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
-import { badRequest, invalid, stringifyJson } from "#base";
+import { badRequest, invalid, requestEntityTooLarge, stringifyJson } from "#base";
 import type { Conflict, Entry, Exists, Write } from "#store";
 import { bodyOf, indexOf, schemaOf } from "./objects.ts";
 import { type Call, kindOf } from "./server.ts";
@@ -23,8 +23,22 @@ export function setDefaults(kind: Kind, object: KubernetesObject): void {
   kind.defaults?.(object);
 }
 
-/** Throws ApiError 422, which speaks of the form that the object is kept in, where there is anything to say. */
-export function refuse(kind: Kind, name: string, errors: FieldError[]): void {
+/**
+ * What a kind's rules find in an object. Throws ApiError 413 where that is more than JavaScript passes to a function,
+ * some 120,000: the rules hand their lists on as arguments.
+ */
+export function foundBy<T>(rules: () => T[]): T[] {
+  try {
+    return rules();
+  } catch (error) {
+    if (!(error instanceof RangeError && error.message === "Maximum call stack size exceeded")) throw error;
+    throw requestEntityTooLarge("the object has more faults than can be listed");
+  }
+}
+
+/** Throws ApiError 422, which speaks of the form that the object is kept in, where the rules find anything. */
+export function refuse(kind: Kind, name: string, rules: () => FieldError[]): void {
+  const errors = foundBy(rules);
   if (errors.length > 0) throw invalid(kind.stored?.as ?? kind, name, errors);
 }
 

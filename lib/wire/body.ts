@@ -10,7 +10,14 @@ import {
   unsupportedMediaType,
 } from "#base";
 import { isEnvelope } from "./magic.ts";
-import { checkDepth, duplicateKeys, type FractionalNumber, fractionalNumbers, inTextOrder } from "./scan.ts";
+import {
+  checkDepth,
+  duplicateKeys,
+  type FractionalNumber,
+  fractionalNumbers,
+  inTextOrder,
+  mostFaults,
+} from "./scan.ts";
 import { utf8Text, validUtf8Text } from "./utf8.ts";
 
 /** What a client says about members that the server does not know (`fieldValidation`). */
@@ -169,7 +176,9 @@ const unknownField = (path: string): string => `unknown field "${path}"`;
 
 /** What a strict decoder finds: in JSON as the text has it, in YAML what its parser says first. */
 function strictErrors({ strict, text }: Pick<RawBody, "strict" | "text">, unknown: readonly string[]): string[] {
-  if (text === undefined || unknown.length === 0) return [...strict, ...unknown.map(unknownField)];
+  if (text === undefined || unknown.length === 0) {
+    return [...strict, ...unknown.slice(0, mostFaults).map(unknownField)];
+  }
   const met = inTextOrder(text, duplicateKeys(text), unknown);
   return met.map(({ path, isDuplicate }) => (isDuplicate ? duplicateField(path) : unknownField(path)));
 }

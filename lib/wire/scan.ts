@@ -4,7 +4,7 @@ import { badRequest } from "#base";
 export const maximumDepth = 500;
 
 /** As many faults as upstream's strict decoder keeps (`saveStrictError` of sigs.k8s.io/json). */
-const mostFaults = 100;
+export const mostFaults = 100;
 /** Characters of all paths that are made for one text: a key may be megabytes long and stand in the path of each fault. */
 const mostPathText = 1024 * 1024;
 

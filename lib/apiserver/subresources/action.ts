@@ -4,7 +4,7 @@ import { readObject } from "#wire";
 import { statusAnswer } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import type { Call } from "../server.ts";
+import { type Call, warn } from "../server.ts";
 import { updateObject } from "../update-object.ts";
 import { place } from "../write.ts";
 
@@ -43,7 +43,7 @@ export async function action(
     request.headers["content-type"],
     options.fieldValidation,
   );
-  call.warnings.push(...sent.warnings);
+  warn(call, sent.warnings);
   await act(call, part, sent.object as unknown as KubernetesObject);
   const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
   return statusAnswer(201, status, request);

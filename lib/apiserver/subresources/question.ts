@@ -7,7 +7,7 @@ import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { admissionRequest, type Call, kindOf, mutate, named, readEntry, validate } from "../server.ts";
+import { admissionRequest, type Call, kindOf, mutate, named, readEntry, validate, warn } from "../server.ts";
 import { refuse, setDefaults } from "../write.ts";
 
 type Question = QuestionSubresource<KubernetesObject>;
@@ -30,11 +30,11 @@ export async function ask(call: Call, part: Question, question: KubernetesObject
   setDefaults(form, question);
   const admission = admissionRequest(call, "CREATE", { object: question });
   await mutate(server, admission);
-  refuse(form, "", form.validate?.(question) ?? []);
+  refuse(form, "", () => form.validate?.(question) ?? []);
   await validate(server, admission);
   const object = objectAs(server, resource, entry);
   const answer = await part.answer(object, question, accessContext(call));
-  call.warnings.push(...answer.warnings);
+  warn(call, answer.warnings);
   return answer.object;
 }
 
@@ -44,7 +44,7 @@ export async function question(call: Call, request: ApiRequest, part: Question):
   const options = writeOptions(request.query, "CreateOptions");
   call.dryRun = options.dryRun;
   const sent = await readObject(kind, await request.body(), request.headers["content-type"], options.fieldValidation);
-  call.warnings.push(...sent.warnings);
+  warn(call, sent.warnings);
   const answer = await ask(call, part, sent.object as unknown as KubernetesObject);
   const format = formatOf(request, { tables: false });
   return shownAnswer(call.server, 201, kind, answer, format, request);

@@ -6,7 +6,7 @@ import { keyOf, objectAs } from "../objects.ts";
 import { writeOptions } from "../options.ts";
 import type { Resource } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf, named, readEntry, replaceWarnings } from "../server.ts";
+import { type Call, kindOf, named, readEntry, replaceWarnings, warn } from "../server.ts";
 import { checkSent, updateObject } from "../update-object.ts";
 import { patchOptions, readPatch } from "../verbs/patch.ts";
 
@@ -85,7 +85,7 @@ async function wantedScale(
     const options = writeOptions(request.query, "UpdateOptions");
     call.dryRun = options.dryRun;
     const sent = await readObject(form.kind, body, request.headers["content-type"], options.fieldValidation);
-    call.warnings.push(...sent.warnings);
+    warn(call, sent.warnings);
     return () => sent.object as unknown as ScaleObject;
   }
   const options = patchOptions(request);

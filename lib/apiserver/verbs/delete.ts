@@ -7,7 +7,7 @@ import { type DeleteBody, type RemoveOptions, removeOptions } from "../options.t
 import { type Removed, removedStatus, removeObject } from "../remove.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import { selectionOf } from "../selection.ts";
-import { type Call, kindOf } from "../server.ts";
+import { type Call, kindOf, warn } from "../server.ts";
 import { find, listAnswer, listMetadata, listParameters } from "./list.ts";
 
 async function optionsOf(request: ApiRequest): Promise<ReturnType<typeof removeOptions>> {
@@ -37,7 +37,7 @@ export async function remove(call: Call, request: ApiRequest): Promise<ApiRespon
   call.dryRun = options.dryRun;
   const removed = await removeObject(call, options);
   const kind = kindOf(call);
-  call.warnings.push(...deleteWarnings(kind, options));
+  warn(call, deleteWarnings(kind, options));
   if (removed.gone && !kind.deleteReturnsObject) return statusAnswer(200, removedStatus(kind, removed.object), request);
   // Upstream's rule: accepted where the client has asked for its dependents to go by the older option.
   const accepted = !removed.gone && options.cascades;
@@ -80,7 +80,7 @@ export async function removeCollection(call: Call, request: ApiRequest): Promise
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   const objects = removed.flatMap((one) => (one ? [one.object] : []));
-  call.warnings.push(...deleteWarnings(resource.kind, options));
+  warn(call, deleteWarnings(resource.kind, options));
   return listAnswer(call, request, format, listMetadata(found), objects);
 }
 

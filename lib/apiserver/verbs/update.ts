@@ -4,7 +4,7 @@ import { readObject } from "#wire";
 import { objectAnswer } from "../answer.ts";
 import { writeOptions } from "../options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf } from "../server.ts";
+import { type Call, kindOf, warn } from "../server.ts";
 import { checkSent, updateObject } from "../update-object.ts";
 
 /** PUT of an object, or of its status or another part of it. */
@@ -12,7 +12,7 @@ export async function update(call: Call, request: ApiRequest): Promise<ApiRespon
   const options = writeOptions(request.query, "UpdateOptions");
   const body = await request.body();
   const received = await readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
-  call.warnings.push(...received.warnings);
+  warn(call, received.warnings);
   call.dryRun = options.dryRun;
   const sent = received.object as unknown as KubernetesObject;
   checkSent(call, sent);
