@@ -1,3 +1,5 @@
+import type { Variable } from "#hosts/aws/environment";
+
 /*
  * The Lambda functions of a cluster, as data: what each is for, what calls it, what it is told, what it may do.
  * A folder `functions/<name>` stands behind every row; stacks read this table and add nothing of their own to it.
@@ -7,38 +9,8 @@ export const queueNames = ["reconcile", "schedule", "fargate"] as const;
 /** The FIFO queues of keys. Each has a dead-letter queue. */
 export type QueueName = (typeof queueNames)[number];
 
-/** What a function can be told. The values are made by the stacks. */
-export type EnvironmentName =
-  | "SKIFF_CLUSTER"
-  | "SKIFF_CLUSTER_ID"
-  | "SKIFF_OBJECTS_TABLE"
-  | "SKIFF_CHANGES_TABLE"
-  | "SKIFF_RECONCILE_QUEUE_URL"
-  | "SKIFF_SCHEDULE_QUEUE_URL"
-  | "SKIFF_FARGATE_QUEUE_URL"
-  | "SKIFF_RECONCILE_DEAD_LETTER_QUEUE_URL"
-  | "SKIFF_SCHEDULE_DEAD_LETTER_QUEUE_URL"
-  | "SKIFF_FARGATE_DEAD_LETTER_QUEUE_URL"
-  | "SKIFF_WAIT_ARN"
-  | "SKIFF_LINK_URL"
-  | "SKIFF_ADMINISTRATOR"
-  | "SKIFF_NODE_ROLES"
-  | "SKIFF_SIGNING_SECRET_ARN"
-  | "SKIFF_ISSUER"
-  | "SKIFF_OIDC_BUCKET"
-  | "SKIFF_POD_LOG_GROUP"
-  | "SKIFF_ECS_CLUSTER"
-  | "SKIFF_SUBNETS"
-  | "SKIFF_SECURITY_GROUPS"
-  | "SKIFF_TASK_EXECUTION_ROLE"
-  | "SKIFF_SERVICE_CIDR"
-  | "SKIFF_POD_CIDR"
-  | "SKIFF_VPC"
-  | "SKIFF_ROUTE_TABLES"
-  | "SKIFF_BALANCER_SECURITY_GROUP"
-  | "SKIFF_ENDPOINT"
-  | "SKIFF_WATCHES"
-  | "SKIFF_DELIVERY";
+/** A variable that a function can be given. The values are made by the stacks. */
+export type EnvironmentName = Variable;
 
 /** What a function can be allowed to do; `permissions.ts` says what that is in AWS's words. */
 export type Capability =

@@ -5,11 +5,10 @@ import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
 import { badRequest, isApiError } from "#base";
 import { logLinks, podLogs } from "#cloud/pod-logs";
 import { type ControlPlane, isRoutine } from "#controlplane";
-import { told } from "../environment.ts";
-import { log } from "../log.ts";
-import { streaming } from "../middleware.ts";
-import { clock, connections, openPlane, places, random, relays, signingRing, sts } from "../ports.ts";
+import { clock, connections, log, openPlane, random, streaming } from "#hosts/aws";
+import { requiredVariable } from "#hosts/aws/environment";
 import { notHere } from "./logs.ts";
+import { places, relays, signingRing, sts } from "./ports.ts";
 import { ApiEvent, isWatch, requestOf } from "./request.ts";
 import { type Delivery, responseOf } from "./response.ts";
 import { ticketFor } from "./tickets.ts";
@@ -21,16 +20,16 @@ const open = (): ControlPlane => {
     tokens: (client) =>
       tokenAuthority({
         keys: ringKeys({ read: async () => (await signingRing().read()).text, clock, maxAge: shared.keysAge }),
-        issuer: told("SKIFF_ISSUER"),
+        issuer: requiredVariable("SKIFF_ISSUER"),
         longest: shared.longestToken,
         ...{ client, clock, random },
       }),
     anonymous: "open-paths",
     authenticators: identity({
       client: () => plane.client,
-      clusterId: told("SKIFF_CLUSTER_ID"),
-      administrator: told("SKIFF_ADMINISTRATOR"),
-      nodeRoles: told("SKIFF_NODE_ROLES").split(",").filter(Boolean),
+      clusterId: requiredVariable("SKIFF_CLUSTER_ID"),
+      administrator: requiredVariable("SKIFF_ADMINISTRATOR"),
+      nodeRoles: requiredVariable("SKIFF_NODE_ROLES").split(",").filter(Boolean),
       ...{ sts, clock, log },
     }),
     audit: (event) => {
@@ -39,7 +38,7 @@ const open = (): ControlPlane => {
     links: logLinks({
       client: () => plane.client,
       logs: podLogs(),
-      group: told("SKIFF_POD_LOG_GROUP"),
+      group: requiredVariable("SKIFF_POD_LOG_GROUP"),
       clock,
       refuse: notHere,
     }),
@@ -48,7 +47,7 @@ const open = (): ControlPlane => {
 };
 
 const deliveryOf = (request: ApiRequest): Delivery | undefined =>
-  isWatch(request.query) ? (told("SKIFF_DELIVERY") as Delivery) : undefined;
+  isWatch(request.query) ? (requiredVariable("SKIFF_DELIVERY") as Delivery) : undefined;
 
 export const handler = streaming(
   ApiEvent,

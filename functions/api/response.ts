@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { ApiResponse } from "#apiserver";
 import { type Clock, type Log, messageOf, type Timer } from "#base";
-import type { StreamedAnswer } from "../middleware.ts";
+import type { StreamedAnswer } from "#hosts/aws";
 
 /** A newline this often keeps a quiet stream open and notices a client that has gone. */
 const beat = 10_000;

@@ -1,9 +1,8 @@
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { badRequest, serviceUnavailable } from "#base";
 import { isFargateNode } from "#fargate";
+import type { Connections, Relays } from "#hosts/aws";
 import { encodeNodeRequest } from "#node-link";
-import type { Connections } from "../connections.ts";
-import type { Relays } from "../relays.ts";
 import { notHere, notOnFargate } from "./logs.ts";
 
 export interface TicketParts {

@@ -3,11 +3,9 @@
 import * as z from "zod";
 import { messageOf } from "#base";
 import { registerFargateNode } from "#fargate/kubelet";
-import { told } from "../environment.ts";
-import { log } from "../log.ts";
-import { lambda } from "../middleware.ts";
-import { clock, issuer, openPlane, signingRing } from "../ports.ts";
-import { tendKeys } from "../signing.ts";
+import { clock, lambda, log, openPlane, tendKeys } from "#hosts/aws";
+import { requiredVariable } from "#hosts/aws/environment";
+import { issuer, signingRing } from "./ports.ts";
 
 /** What CloudFormation sends to a custom resource. */
 const DeploymentEvent = z.object({
@@ -28,7 +26,12 @@ export const handler = lambda(DeploymentEvent, async (event) => {
     if (event.RequestType !== "Delete") {
       await openPlane().bootstrap();
       await registerFargateNode(openPlane().client, clock.now());
-      await tendKeys({ ring: signingRing(), publish: issuer().publish, issuer: told("SKIFF_ISSUER"), clock });
+      await tendKeys({
+        ring: signingRing(),
+        publish: issuer().publish,
+        issuer: requiredVariable("SKIFF_ISSUER"),
+        clock,
+      });
     } else if (event.ResourceProperties?.data === "delete") await issuer().withdraw();
   } catch (error) {
     log.error("the cluster could not be prepared", { error });

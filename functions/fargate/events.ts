@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Task } from "#fargate/kubelet";
-import { QueueEvent } from "../queue-event.ts";
+import { QueueEvent } from "#hosts/aws";
 
 /** ECS tells that a task has changed: at least once, in any order. */
 export const TaskEvent = z.object({

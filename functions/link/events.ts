@@ -58,4 +58,3 @@ export const SaidMessage = z.discriminatedUnion("action", [
 
 export type SaidMessage = z.infer<typeof SaidMessage>;
 export type RelayMessage = z.infer<typeof relay>;
-export type Watch = z.infer<typeof watch>;

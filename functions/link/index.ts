@@ -3,12 +3,11 @@
  * for frames between clients and agents. It never decides what becomes of a node's pods, nor what a client may do.
  */
 import type { z } from "zod";
-import { told } from "../environment.ts";
-import { log } from "../log.ts";
-import { lambda } from "../middleware.ts";
-import { connections, openPlane, push, relays } from "../ports.ts";
+import { connections, lambda, log, openPlane } from "#hosts/aws";
+import { requiredVariable } from "#hosts/aws/environment";
 import { LinkEvent, type SocketEvent } from "./events.ts";
 import { instanceChanged } from "./instances.ts";
+import { push, relays } from "./ports.ts";
 import { endRelay } from "./relay.ts";
 import { agentOf, hear, ticketIn } from "./socket.ts";
 
@@ -32,7 +31,7 @@ async function socket(event: z.infer<typeof SocketEvent>): Promise<{ statusCode:
     log.warn("a connection was refused: its ticket is not good", { arn: identity.userArn });
     return { statusCode: 403 };
   }
-  const node = await agentOf(identity, told("SKIFF_NODE_ROLES").split(",").filter(Boolean));
+  const node = await agentOf(identity, requiredVariable("SKIFF_NODE_ROLES").split(",").filter(Boolean));
   if (node === undefined) {
     log.warn("a connection was refused: no node's agent", { arn: identity.userArn });
     return { statusCode: 403 };

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { type Node, nodes } from "#api";
 import { formatTime, isReason, systemClock } from "#base";
 import type { Client } from "#client";
-import { log } from "../log.ts";
+import { log } from "#hosts/aws";
 import type { InstanceEvent } from "./events.ts";
 
 const gone = new Set(["shutting-down", "terminated"]);

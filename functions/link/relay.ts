@@ -1,9 +1,7 @@
 import { messageOf } from "#base";
+import type { Connections, Push, Relays } from "#hosts/aws";
+import { log } from "#hosts/aws";
 import { type WireFrame, wireOf } from "#relay";
-import type { Connections } from "../connections.ts";
-import { log } from "../log.ts";
-import type { Push } from "../push.ts";
-import type { Relays } from "../relays.ts";
 import type { RelayMessage } from "./events.ts";
 
 export interface RelayParts {

@@ -1,6 +1,6 @@
 import { userOf } from "#auth/aws-iam";
 import { messageOf } from "#base";
-import { log } from "../log.ts";
+import { log } from "#hosts/aws";
 import { SaidMessage } from "./events.ts";
 import { passOn, type RelayParts } from "./relay.ts";
 

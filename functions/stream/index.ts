@@ -2,11 +2,12 @@
  * The router: changes in the stream become messages for controllers and the scheduler. What comes twice is sent under
  * the same deduplication id; a failure brings the whole batch again. It never decides what is done for a key.
  */
-import { lambda } from "../middleware.ts";
-import { announce, hints, hopping, openPlane, store } from "../ports.ts";
+
+import { announce, lambda, openPlane, store, withHopCount } from "#hosts/aws";
+import { hints } from "./ports.ts";
 import { imageOf, StreamEvent } from "./records.ts";
 
-export const handler = lambda(StreamEvent, ({ Records }) => hopping(0, () => tell(Records)));
+export const handler = lambda(StreamEvent, ({ Records }) => withHopCount(0, () => tell(Records)));
 
 async function tell(records: StreamEvent["Records"]): Promise<void> {
   openPlane();

@@ -2,21 +2,10 @@ import { type Kind, nodes, type Pod, pods } from "#api";
 import { isReason, messageOf } from "#base";
 import type { ControlPlane } from "#controlplane";
 import { fargateNode, work } from "#fargate";
+import { clock, fargateQueue, log, reconcileQueue, scheduleQueue, store, tendKeys } from "#hosts/aws";
+import { requiredVariable } from "#hosts/aws/environment";
 import { decodeMessage, type Message, type Sent, sentOf, wakeScheduler } from "#reconcile/sqs";
-import { told } from "../environment.ts";
-import { log } from "../log.ts";
-import {
-  clock,
-  deadLetters,
-  dueIndex,
-  fargateQueue,
-  issuer,
-  reconcileQueue,
-  scheduleQueue,
-  signingRing,
-  store,
-} from "../ports.ts";
-import { tendKeys } from "../signing.ts";
+import { deadLetters, dueIndex, issuer, signingRing } from "./ports.ts";
 
 const minute = 60_000;
 /** Controllers' dead letters are looked at so often, in minutes; the other queues' each hour, at a minute of their own. */
@@ -49,7 +38,8 @@ export async function chores(
   if (count % keysEvery === keysAt) {
     todo.push([
       "the signing keys",
-      () => tendKeys({ ring: signingRing(), publish: issuer().publish, issuer: told("SKIFF_ISSUER"), clock }),
+      () =>
+        tendKeys({ ring: signingRing(), publish: issuer().publish, issuer: requiredVariable("SKIFF_ISSUER"), clock }),
     ]);
   }
   const failed: string[] = [];

@@ -1,32 +1,35 @@
 import { z } from "zod";
+import { variables } from "#hosts/aws/environment";
 
-const url = z.url();
-const arn = z.string().startsWith("arn:");
-const word = z.string().min(1);
+const shared = [
+  "SKIFF_CLUSTER_ID",
+  "SKIFF_OBJECTS_TABLE",
+  "SKIFF_CHANGES_TABLE",
+  "SKIFF_RECONCILE_QUEUE_URL",
+  "SKIFF_SCHEDULE_QUEUE_URL",
+  "SKIFF_FARGATE_QUEUE_URL",
+  "SKIFF_ADMINISTRATOR",
+  "SKIFF_NODE_ROLES",
+  "SKIFF_SIGNING_SECRET_ARN",
+  "SKIFF_ISSUER",
+  "SKIFF_POD_LOG_GROUP",
+  "SKIFF_SERVICE_CIDR",
+  "SKIFF_POD_CIDR",
+] as const;
 
-/** What the deployment tells the gateway, by the names of its environment variables. */
-const Environment = z.object({
-  SKIFF_CLUSTER_ID: word,
-  SKIFF_OBJECTS_TABLE: word,
-  SKIFF_CHANGES_TABLE: word,
-  SKIFF_RECONCILE_QUEUE_URL: url,
-  SKIFF_SCHEDULE_QUEUE_URL: url,
-  SKIFF_FARGATE_QUEUE_URL: url,
-  SKIFF_ADMINISTRATOR: arn,
-  SKIFF_NODE_ROLES: z.string(),
-  SKIFF_SIGNING_SECRET_ARN: arn,
-  SKIFF_ISSUER: url,
-  SKIFF_POD_LOG_GROUP: word,
-  SKIFF_SERVICE_CIDR: word,
-  SKIFF_POD_CIDR: word,
-  /** The DNS name under which clients find the gateway, and the port. */
-  SKIFF_GATEWAY_NAME: word,
-  SKIFF_PORT: z.coerce.number().int().min(0).max(65_535),
-  /** Where ECS tells a task about itself; set by ECS. */
-  ECS_CONTAINER_METADATA_URI_V4: url.optional(),
-  /** Instead of STS's own host. */
-  AWS_ENDPOINT_URL_STS: url.optional(),
-});
+/** What a deployment sets for the gateway, by the names of environment variables. */
+const Environment = z
+  .object(variables)
+  .pick(Object.fromEntries(shared.map((name) => [name, true])) as Record<(typeof shared)[number], true>)
+  .extend({
+    /** The DNS name under which clients find the gateway, and the port. */
+    SKIFF_GATEWAY_NAME: z.string().min(1),
+    SKIFF_PORT: z.coerce.number().int().min(0).max(65_535),
+    /** Where ECS answers a task about itself; set by ECS. */
+    ECS_CONTAINER_METADATA_URI_V4: z.url().optional(),
+    /** Instead of STS's own host. */
+    AWS_ENDPOINT_URL_STS: z.url().optional(),
+  });
 
 export type Environment = z.output<typeof Environment>;
 

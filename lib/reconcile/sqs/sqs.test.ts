@@ -57,7 +57,7 @@ function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | u
       context: { ...context, signal: new AbortController().signal },
       queue: { hide: async (receipt, seconds) => void hidden.push([receipt, seconds]) },
       later: async (each, milliseconds) => void later.push([each.key.name, milliseconds]),
-      hopping: (count, go) => {
+      withHopCount: (count, go) => {
         hops.push(count);
         return go();
       },

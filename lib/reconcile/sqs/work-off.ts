@@ -20,7 +20,7 @@ export interface WorkerOptions {
   queue: Pick<FifoQueue, "hide">;
   later: Later;
   /** Runs a reconcile so that its writes are known to come after so many hops. */
-  hopping<T>(hops: number, run: () => Promise<T>): Promise<T>;
+  withHopCount<T>(hops: number, run: () => Promise<T>): Promise<T>;
 }
 
 const firstBackoff = 1;
@@ -65,7 +65,7 @@ async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]>
     return [];
   }
   try {
-    const result = await options.hopping(hops + 1, () => reconcileKey(controller, context, message.key));
+    const result = await options.withHopCount(hops + 1, () => reconcileKey(controller, context, message.key));
     if (result?.requeueAfter !== undefined) await later(message, result.requeueAfter);
     return [];
   } catch (error) {

@@ -1,5 +1,6 @@
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
-import { discoveryPaths, type RotationOptions, shared, tendRing } from "#auth/service-account";
+import { discoveryPaths, type RingStore, type RotationOptions, shared, tendRing } from "#auth/service-account";
+import { lazily } from "./lazy.ts";
 
 /** The bucket at the issuer's address. */
 export interface Issuer {
@@ -25,3 +26,7 @@ export const issuerBucket = (s3: S3Client, bucket: string): Issuer => ({
 /** Brings keys and documents to where they should be. Safe to run at any time; see `tendRing`. */
 export const tendKeys = (options: Omit<RotationOptions, "longestToken">): Promise<void> =>
   tendRing({ ...options, longestToken: shared.longestToken });
+
+/** The keys that sign tokens, in a secret; its client is loaded with the first read. */
+export const signingRingIn = (secret: string): RingStore =>
+  lazily(async () => (await import("./secret-ring.ts")).secretRing(secret));

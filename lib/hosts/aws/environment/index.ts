@@ -1,7 +1,10 @@
+/**
+ * The environment variables that a deployment sets, by name: read by functions and the gateway, set by the stacks.
+ */
 import * as z from "zod";
 
-/** What the deployment tells a function, by the names of its environment variables. */
-const variables = {
+/** What a deployment sets for its functions and for the gateway, by the names of environment variables. */
+export const variables = {
   SKIFF_CLUSTER: z.string().min(1),
   SKIFF_CLUSTER_ID: z.string().min(1),
   SKIFF_OBJECTS_TABLE: z.string().min(1),
@@ -36,12 +39,9 @@ const variables = {
 
 export type Variable = keyof typeof variables;
 
-/** Reads a variable; throws with its name when the deployment left it out or gave nonsense. */
-export function told(name: Variable): string {
+/** Reads a variable of this process. Throws an Error with its name where it is missing or malformed. */
+export function requiredVariable(name: Variable): string {
   const read = variables[name].safeParse(process.env[name]);
   if (!read.success) throw new Error(`the environment variable ${name}: ${read.error.issues[0]?.message}`);
   return read.data;
 }
-
-/** Whether a variable is there, for what a deployment may leave out. */
-export const isTold = (name: Variable): boolean => (process.env[name] ?? "") !== "";

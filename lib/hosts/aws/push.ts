@@ -1,6 +1,7 @@
 import type { Log } from "#base";
+import { lazily } from "./lazy.ts";
 
-/** Speaks to those who are connected to the WebSocket API. Rejects with GoneException when nobody is. */
+/** Connections of the WebSocket API. Rejects with GoneException for one that is closed. */
 export interface Speaker {
   say(connection: string, text: string): Promise<void>;
   cutOff(connection: string): Promise<void>;
@@ -21,3 +22,7 @@ export const pushBy =
       return "lost";
     }
   };
+
+/** The connections of the WebSocket API at an endpoint; its client is loaded with the first message. */
+export const speakerTo = (endpoint: string): Speaker =>
+  lazily(async () => (await import("./speaker.ts")).speakerAt(endpoint));

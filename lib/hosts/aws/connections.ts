@@ -9,7 +9,15 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { Clock } from "#base";
 import type { Change, Entry } from "#store";
-import type { Watch } from "./link/events.ts";
+
+/** What an agent wants to hear of. */
+export interface Watch {
+  /** Storage type, such as `core/pods`. */
+  type: string;
+  namespace?: string | undefined;
+  /** Selectable fields that must have these values. */
+  fields?: Record<string, string> | undefined;
+}
 
 /** An agent's open connection. */
 export interface Connection {
