@@ -267,6 +267,10 @@ test.each([
     "?resourceVersion=abc",
     'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
   ],
+  [
+    `?resourceVersion=${"9".repeat(21)}`,
+    `invalid resource version: resourceVersion: Invalid value: "${"9".repeat(21)}": strconv.ParseUint: parsing "${"9".repeat(21)}": value out of range`,
+  ],
   ["?limit=", 'strconv.ParseInt: parsing "": invalid syntax'],
   ["/a?export=true", "the export parameter, deprecated since v1.14, is no longer supported"],
   ["/..", "Name parameter invalid: \"..\": may not be '..'"],

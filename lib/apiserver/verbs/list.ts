@@ -73,14 +73,17 @@ export function listParameters(query: URLSearchParams, prefix: string, watching 
   return number > 0 ? { limit, notOlderThan: number } : { limit };
 }
 
+/** Digits of a revision, with some zeros before it. */
+const longestRevision = 40;
+
 /** A revision that a read asks for; 0 where it asks for none. Throws ApiError 400 for what is no revision. */
 export function revisionOf(text: string): number {
   if (text === "") return 0;
-  if (!/^\d+$/.test(text)) {
-    const why = `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
-    throw badRequest(`invalid resource version: resourceVersion: ${why}`);
-  }
-  return Number(text);
+  const isNumber = /^\d+$/.test(text);
+  if (isNumber && text.length <= longestRevision && BigInt(text) < 2n ** 64n) return Number(text);
+  const shown = JSON.stringify(text);
+  const why = `Invalid value: ${shown}: strconv.ParseUint: parsing ${shown}: ${isNumber ? "value out of range" : "invalid syntax"}`;
+  throw badRequest(`invalid resource version: resourceVersion: ${why}`);
 }
 
 interface Token {
@@ -106,7 +109,7 @@ function decodeContinue(text: string, prefix: string): { at?: number; after: str
   const { v = "", rv = 0, start = "" } = token ?? {};
   if (v !== "meta.k8s.io/v1") throw refuse(`server does not recognize this encoded version ${v}`);
   if (rv === 0) throw refuse("incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
-  if (typeof rv !== "number" || typeof start !== "string" || start === "") {
+  if (!Number.isInteger(rv) || typeof start !== "string" || start === "") {
     throw refuse("encoded start key empty (version meta.k8s.io/v1)");
   }
   const after = `${prefix}${start.endsWith("\u0000") ? start.slice(0, -1) : start}`;
