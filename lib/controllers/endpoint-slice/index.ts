@@ -73,8 +73,8 @@ const portKey = (ports: readonly ResolvedPort[]): string =>
   JSON.stringify([...ports].sort((a, b) => (a.name < b.name ? -1 : 1)));
 
 /**
- * Endpoints by the ports that they serve. A pod that names none of the ports is told of without ports, as upstream;
- * one whose node is not there is skipped, unless the service wants its pods told of in any state.
+ * Endpoints by the ports that they serve. A pod that names none of the ports is listed without ports, as upstream;
+ * one whose node is not there is skipped, unless the service wants its pods listed in any state.
  */
 async function wantedSlices(
   { client }: ControllerContext,

@@ -28,7 +28,7 @@ export const nodeTtlController = defineController<Node>({
   for: nodes,
   concerns: ({ type, object, previous }) => type !== "DELETED" && (!previous || ttlOf(object) !== ttlOf(previous)),
   watches: [
-    // The number of nodes has changed: what no longer fits the number is told again.
+    // The number of nodes has changed: what no longer fits it is written again.
     watching<Node>(nodes, ({ type }, context) => (type === "MODIFIED" ? [] : misfits(context))),
   ],
   reconcile,

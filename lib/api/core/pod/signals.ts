@@ -1,4 +1,4 @@
-/** The signals that a container may be told to end with; those that only Linux has among them. */
+/** The signals that may end a container; those that only Linux has among them. */
 export const signals: readonly string[] = [
   "SIGABRT",
   "SIGALRM",

@@ -42,7 +42,7 @@ function validateSignerName(name: string, field: string): FieldError[] {
   return errors;
 }
 
-/** What is wrong with the first label that is wrong: the others would be told the same. */
+/** What is wrong with the first label that is wrong: of the others it would be the same. */
 function firstWrong(field: string, whole: string, labels: readonly string[], check: (label: string) => string[]) {
   const wrong = labels.find((label) => check(label).length > 0);
   if (wrong === undefined) return [];
