@@ -9,14 +9,16 @@ const isObject = (json: Json | undefined): json is JsonObject =>
  */
 export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;
-  const result: JsonObject = { ...(isObject(target) ? target : {}) };
-  for (const key of Object.keys(patch)) {
-    const value = patch[key]!;
-    if (value === null) delete result[key];
-    else {
-      const merged = mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value);
-      Object.defineProperty(result, key, { value: merged, enumerable: true, writable: true, configurable: true });
-    }
+  const before: JsonObject = isObject(target) ? target : {};
+  const added = Object.keys(patch).filter((key) => !Object.hasOwn(before, key));
+  const result: JsonObject = {};
+  for (const key of [...Object.keys(before), ...added].sort()) {
+    const isPatched = Object.hasOwn(patch, key);
+    if (isPatched && patch[key] === null) continue;
+    const old = Object.hasOwn(before, key) ? before[key] : undefined;
+    const value = isPatched ? mergePatch(old, patch[key]!) : old!;
+    if (key !== "__proto__") result[key] = value;
+    else Object.defineProperty(result, key, { value, enumerable: true, writable: true, configurable: true });
   }
-  return Object.fromEntries(Object.entries(result).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return result;
 }

@@ -86,6 +86,7 @@ export async function readBody(
   if (incoming.readableEnded) return new Uint8Array();
   const chunks: Buffer[] = [];
   let size = 0;
+  let isWhole = false;
   await new Promise<void>((resolve, reject) => {
     // A body that is left unread must not end the exchange: the refusal still goes out on it.
     const take = (chunk: Buffer): void => {
@@ -95,12 +96,14 @@ export async function readBody(
       reject(tooLarge());
     };
     // Of the client's making, and no fault of the server's to log: the answer reaches no client.
-    const gone = () => reject(badRequest("unexpected EOF"));
+    const gone = () => {
+      if (!isWhole) reject(badRequest("unexpected EOF"));
+    };
     const done = () => {
-      incoming.off("close", gone);
+      isWhole = true;
       resolve();
     };
-    incoming.on("data", take).once("end", done).once("error", gone).once("close", gone);
+    incoming.on("data", take).on("end", done).on("error", gone).on("close", gone);
     if (incoming.destroyed) gone();
   });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
