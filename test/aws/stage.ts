@@ -123,7 +123,7 @@ export interface Stage {
   tick(at?: Date): Promise<void>;
   /** ARNs of the instance roles. */
   readonly nodeRoles: string | undefined;
-  /** Waits until nothing is under way: no record, no message, no wait; throws after `seconds`. */
+  /** Ends its servers and runtimes. */
   stop(): Promise<void>;
 }
 

@@ -9,18 +9,19 @@ export interface SlowStore extends Store {
   readonly commits: number;
 }
 
-/** Mostly a call is quick; now and then others overtake it. */
+/** In turns of the event loop: mostly a call is quick; now and then others overtake it. */
 const delays = [0, 0, 0, 0, 1, 1, 2, 5];
 
 /**
  * A store in memory answers at once, so calls would always take turns in the same way. Here each is held up before it
  * takes effect and before its answer arrives, and word of a change before it is heard: another seed, another order.
+ * Without dice all are quick.
  */
-export function slowStore(store: Store, dice: Dice): SlowStore {
+export function slowStore(store: Store, dice: Dice | undefined): SlowStore {
   let pending = 0;
   let commits = 0;
   const dawdle = async (): Promise<void> => {
-    for (let left = dice.pick(delays); left > 0; left--) await turn();
+    for (let left = dice?.pick(delays) ?? 0; left > 0; left--) await turn();
   };
   const slow = async <T>(call: () => Promise<T>): Promise<T> => {
     pending++;

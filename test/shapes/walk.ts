@@ -2,7 +2,7 @@ import type { Shape } from "#api";
 import type { Json, JsonObject } from "#base";
 
 /** Visits a type at each place where it occurs, and not only at the first one in a kind. */
-const everywhere = process.env["SKIFF_EVERY_FIELD"] === "1";
+export const everywhere = process.env["SKIFF_EVERY_FIELD"] === "1";
 
 export type Path = readonly string[];
 
@@ -33,6 +33,12 @@ export function withValue(object: Json, [step, ...rest]: Path, value: Json): Jso
   const below = (there: Json | undefined) => withValue(there ?? (rest[0] === "0" ? [] : {}), rest, value);
   if (step === "0") return [below((object as Json[])[0]), ...(object as Json[]).slice(1)];
   return { ...(object as JsonObject), [step]: below((object as JsonObject)[step]) };
+}
+
+/** The type of which the last step of a path is a field; undefined for the items of lists and the values of maps. */
+export function ownerOf(shape: Shape, path: Path): string | undefined {
+  const owner = shapeAt(shape, path.slice(0, -1));
+  return owner?.type === "message" ? owner.name : undefined;
 }
 
 /** The shape at the end of a path. */

@@ -17,8 +17,10 @@ const gathering = (...labels: Record<string, string>[]) => ({
 });
 const resources = async (name: string) =>
   ((await cluster.client.get(clusterRoles, { name })).rules ?? []).flatMap(({ resources }) => resources ?? []);
-const becomes = (name: string, wanted: string[]) =>
-  cluster.until(async () => (await resources(name)).join() === wanted.join());
+const becomes = async (name: string, wanted: string[]): Promise<void> => {
+  await cluster.pass(1000);
+  expect(await resources(name)).toEqual(wanted);
+};
 
 test("rules are gathered by label, by name within a selector, each once, and follow every change", async () => {
   await make("b", { rules: [rule("b"), rule("shared")] }, { part: "one" });

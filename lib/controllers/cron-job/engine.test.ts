@@ -95,6 +95,8 @@ test("deleted in the background a job takes its running pods along", async () =>
     await cluster.playAgents();
     return (await podList()).length === 0;
   });
+  await cluster.pass(1000);
+  expect(await podList()).toEqual([]);
 });
 
 test("replaced by one of the same name a job takes its pods along (kubectl replace --force)", async () => {

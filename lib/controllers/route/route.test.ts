@@ -53,6 +53,8 @@ describe("routes to pods", () => {
     await soon(isReached("two"));
     await cluster.client.remove(nodes, { name: "one" });
     await soon(async () => Object.values(await routes()).join() === "two");
+    await cluster.pass(30_000);
+    expect(Object.values(await routes())).toEqual(["two"]);
   });
 
   test("what leads elsewhere than to a node's block is removed only among the pods' addresses", async () => {
@@ -92,6 +94,11 @@ describe("routes to pods", () => {
     cloud.addInstance("one");
     await ready("True");
     await soon(async () => Object.values(await routes()).join() === "one");
+    await cluster.pass(30_000);
+    expect([await routes(), await isReached("one")()]).toEqual([
+      { [(await read("one")).spec?.podCIDR ?? ""]: "one" },
+      true,
+    ]);
   });
 });
 
