@@ -82,9 +82,15 @@ async function httpCheck(get: HttpGet, timeoutSeconds: number, target: CheckTarg
     const { status, body, location } = answer;
     if (status < 200 || status >= 400) return failure(`HTTP probe failed with statuscode: ${status}`);
     if (status < 300 || location === undefined) return status < 300 ? success(body) : redirected(body);
+    if (!URL.canParse(location, url)) {
+      return failure(`Get "${url}": failed to parse Location header ${JSON.stringify(location)}`);
+    }
     const next = new URL(location, url);
     if (next.hostname !== new URL(first).hostname) return redirected(body);
     if (redirects >= maxRedirects) return failure(`Get "${next}": stopped after ${maxRedirects} redirects`);
+    if (next.protocol !== "http:" && next.protocol !== "https:") {
+      return failure(`Get "${next}": unsupported protocol scheme "${next.protocol.slice(0, -1)}"`);
+    }
     url = next.toString();
   }
 }

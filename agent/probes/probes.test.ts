@@ -16,6 +16,8 @@ beforeAll(async () => {
     const status = Number(/\/(\d+)/.exec(request.url ?? "")?.[1] ?? 200);
     const to = /^\/to\/(.*)/.exec(request.url ?? "")?.[1];
     if (to !== undefined) response.writeHead(302, { location: to === "to" ? "/to/to" : `/${to}` }).end();
+    else if (request.url === "/broken") response.writeHead(302, { location: "http://[" }).end();
+    else if (request.url === "/ftp") response.writeHead(302, { location: "ftp://127.0.0.1/" }).end();
     else if (request.url === "/away") response.writeHead(301, { location: "http://elsewhere.example/" }).end();
     else if (request.url !== "/hang") response.writeHead(status).end("body");
   });
@@ -55,6 +57,12 @@ test("HTTP: status, headers, named ports, what goes wrong", async () => {
   expect((await get("/to/500")).output).toBe("HTTP probe failed with statuscode: 500");
   expect((await get("/away")).outcome).toBe("warning");
   expect((await get("/to/to")).output).toMatch(/stopped after 10 redirects$/);
+  // net/http's client fails on these, and a request that fails is a failure (DoHTTPProbe), not an unknown result.
+  expect((await get("/broken")).outcome).toBe("failure");
+  expect(await get("/ftp")).toEqual({
+    outcome: "failure",
+    output: 'Get "ftp://127.0.0.1/": unsupported protocol scheme "ftp"',
+  });
   expect((await get("/hang")).output).toContain("Client.Timeout exceeded while awaiting headers");
   expect(await check({ httpGet: { port: "other" } }, 1, target())).toEqual({
     outcome: "unknown",

@@ -1,5 +1,5 @@
 import type { NodeRequest } from "#api/meta";
-import type { Credentials, User } from "#auth";
+import type { Credentials } from "#auth";
 import { booleanOption } from "./query.ts";
 
 /** A request as the server sees it, whatever host took it. */
@@ -55,12 +55,6 @@ export interface RequestInfo {
   /** What follows the subresource, with its slash: the path that is asked of what a proxy leads to. */
   rest: string;
   name: string;
-}
-
-export interface Authenticated {
-  request: ApiRequest;
-  info: RequestInfo;
-  user: User;
 }
 
 const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };

@@ -106,11 +106,6 @@ export function forbidden(resource: ResourceName, name: string, why: string): Ap
   return new ApiError(403, "Forbidden", `${subject} is forbidden: ${why}`, detailsOf(resource, name));
 }
 
-export const methodNotSupported = (resource: ResourceName, verb: string): ApiError =>
-  new ApiError(405, "MethodNotAllowed", `${verb} is not supported on resources of kind "${resourceName(resource)}"`, {
-    ...detailsOf(resource, ""),
-  });
-
 export const notAcceptable = (accepted: readonly string[]): ApiError =>
   new ApiError(406, "NotAcceptable", `only the following media types are accepted: ${accepted.join(", ")}`);
 

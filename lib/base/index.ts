@@ -16,7 +16,6 @@ export {
   invalid,
   isApiError,
   isReason,
-  methodNotSupported,
   notAcceptable,
   notFound,
   type ResourceName,

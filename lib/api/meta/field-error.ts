@@ -65,5 +65,3 @@ export const tooMany = (field: string, actual: number, maximum: number): FieldEr
   );
 export const notFoundValue = (field: string, value: unknown): FieldError =>
   error("FieldValueNotFound", field, `Not found: ${show(value)}`);
-export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
-  error("FieldValueTypeInvalid", field, withDetail(`Invalid value: ${show(value)}`, detail));

@@ -1,5 +1,5 @@
 import { type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
-import { badRequest, expired, invalid, isApiError, type StatusCause, sleep, stringifyJson, timeout } from "#base";
+import { badRequest, expired, invalid, type StatusCause, sleep, stringifyJson, timeout } from "#base";
 import { Compacted, type Entry, FutureRevision, type ListOptions } from "#store";
 import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
 import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed, shapeOfAnswer } from "../answer.ts";
@@ -292,6 +292,3 @@ function joined(type: object, metadata: object, bodies: readonly Uint8Array[]): 
   bytes[at++] = 0x7d;
   return bytes.subarray(0, at);
 }
-
-export const isExpired = (error: unknown): boolean =>
-  error instanceof Compacted || (isApiError(error) && error.code === 410);

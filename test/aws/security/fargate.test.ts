@@ -20,7 +20,7 @@ import {
 } from "./ground.ts";
 
 /*
- * `functions/fargate` against those who should not be there. ECS's word is believed of tasks of this cluster that were
+ * The functions for Fargate against those who should not be there. ECS's word is believed of tasks of this cluster that were
  * started for a pod that is bound here, and of the one that the pod has; every other such task is ended.
  */
 
