@@ -30,9 +30,9 @@ export interface TestCluster {
   /** Lets so many milliseconds pass, and all come to rest after each timer. */
   pass(milliseconds: number): Promise<void>;
   /**
-   * Resolves with the first result that is neither false nor undefined; looks after every turn of the event loop. While
-   * nothing else is left to do the clock moves to the next timer. Rejects with what was last seen when the condition
-   * does not hold after `seconds` of the cluster's time, default 10.
+   * Resolves with the first result that is neither false nor undefined; looks after every turn of the event loop. What is
+   * not found counts as undefined. While nothing else is left to do the clock moves to the next timer. Rejects with what
+   * was last seen when the condition does not hold after `seconds` of the cluster's time, default 10.
    */
   until<T>(what: () => Promise<T | undefined | false>, seconds?: number): Promise<T>;
   close(): Promise<void>;
