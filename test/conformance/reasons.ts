@@ -38,7 +38,7 @@ const reasons: readonly Reason[] = [
     needs: "PodDisruptionBudget",
   },
   {
-    test: /ReplicationController|replication controller|\brc\b|Kubectl label|EmptyDir wrapper volumes should not cause race condition when used for configmaps|Guestbook|Update Demo/,
+    test: /ReplicationController|replication controller|\brc\b|Kubectl label|EmptyDir wrapper volumes should not cause race condition when used for configmaps|Guestbook|Update Demo|dependents that have both valid owner/,
     needs: "ReplicationController",
   },
   { test: /at least two untainted nodes/, needs: "a second node" },
