@@ -8,33 +8,18 @@ import {
   RemovalPolicy,
   type Stack,
 } from "aws-cdk-lib";
+import { gatewayVariables } from "#hosts/aws/environment";
 import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { image } from "../constructs/image.ts";
 import { forOurSake, role } from "../constructs/role.ts";
-import type { Capability, EnvironmentName } from "../functions.ts";
+import type { Capability } from "../functions.ts";
 import { gatewayCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
 import { permissionsOf, writeLogs } from "../permissions.ts";
 import type { Nodes } from "./nodes.ts";
 
-/** What the gateway is told, as functions are. */
-const told: EnvironmentName[] = [
-  "SKIFF_CLUSTER_ID",
-  "SKIFF_OBJECTS_TABLE",
-  "SKIFF_CHANGES_TABLE",
-  "SKIFF_RECONCILE_QUEUE_URL",
-  "SKIFF_SCHEDULE_QUEUE_URL",
-  "SKIFF_FARGATE_QUEUE_URL",
-  "SKIFF_ADMINISTRATOR",
-  "SKIFF_NODE_ROLES",
-  "SKIFF_SIGNING_SECRET_ARN",
-  "SKIFF_ISSUER",
-  "SKIFF_POD_LOG_GROUP",
-  "SKIFF_SERVICE_CIDR",
-  "SKIFF_POD_CIDR",
-];
 const may: Capability[] = ["store", "send", "sign", "readPodLogs"];
 
 export interface GatewayOptions {
@@ -152,11 +137,11 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
     may: permissionsOf(may, parts),
   });
   const environment = {
-    ...Object.fromEntries(told.map((name) => [name, partOf(parts.environment, name)])),
+    ...Object.fromEntries(gatewayVariables.map((name) => [name, partOf(parts.environment, name)])),
     SKIFF_GATEWAY_NAME: dnsName,
     SKIFF_PORT: String(port),
     AWS_REGION: config.region,
-    // What lives long is told apart from what is new by a small young generation; half a GB is all there is.
+    // A small young generation separates long-lived objects early; half a GB is all there is.
     NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=400",
   };
   const task = new ecs.CfnTaskDefinition(stack, "GatewayTask", {

@@ -1,26 +1,12 @@
 import { z } from "zod";
-import { variables } from "#hosts/aws/environment";
-
-const shared = [
-  "SKIFF_CLUSTER_ID",
-  "SKIFF_OBJECTS_TABLE",
-  "SKIFF_CHANGES_TABLE",
-  "SKIFF_RECONCILE_QUEUE_URL",
-  "SKIFF_SCHEDULE_QUEUE_URL",
-  "SKIFF_FARGATE_QUEUE_URL",
-  "SKIFF_ADMINISTRATOR",
-  "SKIFF_NODE_ROLES",
-  "SKIFF_SIGNING_SECRET_ARN",
-  "SKIFF_ISSUER",
-  "SKIFF_POD_LOG_GROUP",
-  "SKIFF_SERVICE_CIDR",
-  "SKIFF_POD_CIDR",
-] as const;
+import { gatewayVariables, variables } from "#hosts/aws/environment";
 
 /** What a deployment sets for the gateway, by the names of environment variables. */
 const Environment = z
   .object(variables)
-  .pick(Object.fromEntries(shared.map((name) => [name, true])) as Record<(typeof shared)[number], true>)
+  .pick(
+    Object.fromEntries(gatewayVariables.map((name) => [name, true])) as Record<(typeof gatewayVariables)[number], true>,
+  )
   .extend({
     /** The DNS name under which clients find the gateway, and the port. */
     SKIFF_GATEWAY_NAME: z.string().min(1),

@@ -39,6 +39,23 @@ export const variables = {
 
 export type Variable = keyof typeof variables;
 
+/** Those of them that the gateway is given as well. */
+export const gatewayVariables = [
+  "SKIFF_CLUSTER_ID",
+  "SKIFF_OBJECTS_TABLE",
+  "SKIFF_CHANGES_TABLE",
+  "SKIFF_RECONCILE_QUEUE_URL",
+  "SKIFF_SCHEDULE_QUEUE_URL",
+  "SKIFF_FARGATE_QUEUE_URL",
+  "SKIFF_ADMINISTRATOR",
+  "SKIFF_NODE_ROLES",
+  "SKIFF_SIGNING_SECRET_ARN",
+  "SKIFF_ISSUER",
+  "SKIFF_POD_LOG_GROUP",
+  "SKIFF_SERVICE_CIDR",
+  "SKIFF_POD_CIDR",
+] as const satisfies readonly Variable[];
+
 /** Reads a variable of this process. Throws an Error with its name where it is missing or malformed. */
 export function requiredVariable(name: Variable): string {
   const read = variables[name].safeParse(process.env[name]);
