@@ -355,6 +355,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/store",
       "lib/store/memory",
     ],
+    uses: ["vitest"],
   },
   test: { sees: ["*"], uses: ["*"] },
 };

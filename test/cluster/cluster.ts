@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { type Node, nodes, serviceAccounts } from "#api";
 import type { ApiResponse } from "#apiserver";
 import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
@@ -51,7 +52,7 @@ export interface TestClusterOptions {
   clock?: HandClock;
   /** What an earlier control plane left behind. */
   store?: Store;
-  /** Default: SKIFF_SEED or 1, and one more for each cluster that the process has opened. */
+  /** Default: SKIFF_SEED or 1, and one more for each cluster that the test file has opened. */
   seed?: number;
   /** The API alone: neither controllers nor the scheduler run, as if they had died. */
   asleep?: true;
@@ -60,13 +61,21 @@ export interface TestClusterOptions {
   cloud?: Cloud;
 }
 
-let opened = Number(process.env["SKIFF_SEED"] ?? 1);
+/** How many clusters each test file has opened: files share their modules. */
+const opened = new Map<string | undefined, number>();
+
+function nextSeed(): number {
+  const { testPath } = expect.getState();
+  const before = opened.get(testPath) ?? 0;
+  opened.set(testPath, before + 1);
+  return Number(process.env["SKIFF_SEED"] ?? 1) + before;
+}
 
 /** Starts a control plane with all its controllers and the scheduler; `default` has its service account. */
 export async function openCluster({
   clock = handClock(Date.parse("2030-01-01T00:00:00Z")),
   store = memoryStore(),
-  seed = opened++,
+  seed = nextSeed(),
   asleep,
   podCidr,
   cloud,

@@ -14,7 +14,13 @@ import { everywhere, fieldsOf, ownerOf, type Path, withValue } from "./walk.ts";
  */
 
 // Nearly every request here is refused, and no stack of an error is looked at.
-Error.stackTraceLimit = 0;
+const { stackTraceLimit } = Error;
+beforeAll(() => {
+  Error.stackTraceLimit = 0;
+});
+afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit;
+});
 
 const values: readonly Json[] = [null, "", "x", 0, -1, true, [], [null], [{}], {}, { a: null }];
 
