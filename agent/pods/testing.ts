@@ -47,10 +47,12 @@ export interface ClusterOptions {
 /** A node over the fake runtime and an API of a few maps. */
 export function makeCluster(options: ClusterOptions = {}): Cluster {
   const settle = async (): Promise<void> => {
-    // Quiet for a few turns, or stuck for many: then it waits for the clock.
-    for (let turn = 0, quiet = 0; turn < 160 && quiet < 4; turn++) {
+    // Quiet for a few turns, or stuck for many without a file at hand: then it waits for the clock.
+    for (let stuck = 0, quiet = 0; stuck < 160 && quiet < 4; ) {
       await new Promise((resolve) => setTimeout(resolve, manager.busy > 0 ? 1 : 0));
-      quiet = manager.busy > 0 ? 0 : quiet + 1;
+      const isAtFile = process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq"));
+      stuck = isAtFile ? 0 : stuck + 1;
+      quiet = manager.busy > 0 || isAtFile ? 0 : quiet + 1;
     }
   };
   const clock = handClock(Date.parse("2026-01-01T00:00:00Z"), settle);

@@ -134,6 +134,8 @@ test("a service that loses its selector keeps what was told, a new one of its na
     { spec: { selector: null } },
     { "content-type": "application/merge-patch+json" },
   );
+  // A pass that still knows the selector would see the pod go.
+  await cluster.quiet();
   await cluster.client.remove(pods, { namespace: "default", name: "a" }, { gracePeriodSeconds: 0 });
   await cluster.quiet();
   expect(await endpoints()).toHaveLength(1);
