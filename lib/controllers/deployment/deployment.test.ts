@@ -51,7 +51,7 @@ test("events say which controller tells", async () => {
   await cluster.quiet();
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
-  const sources = async () => {
+  const sources = async (): Promise<string[]> => {
     const { items } = (await cluster.ask("GET", "/api/v1/namespaces/default/events")).json;
     return items.map(({ reason, source }: never) => `${reason}: ${(source as { component: string }).component}`).sort();
   };
