@@ -53,7 +53,13 @@ async function liveAndDie(place: number): Promise<void> {
     told.push(writer.said as unknown as Told[]);
     const stop = (): boolean => writer.process.kill("SIGKILL");
     killing.signal.addEventListener("abort", stop, { once: true });
-    const timer = place < mortal ? setTimeout(stop, killEvery * (1 + Math.random())) : undefined;
+    // A busy machine may take longer to start a writer than it is let live: its time begins with its first write.
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (): void => {
+      const isWriting = writer.said.length > 0;
+      timer = setTimeout(isWriting ? stop : arm, isWriting ? killEvery * (1 + Math.random()) : 20);
+    };
+    if (place < mortal) arm();
     await writer.ended;
     clearTimeout(timer);
     killing.signal.removeEventListener("abort", stop);
