@@ -35,8 +35,7 @@ async function task(address: string, up: Set<string>, clock = handClock()) {
   const pass = async (minutes: number): Promise<void> => {
     for (; minutes > 0; minutes--) {
       clock.move(minute);
-      // The cluster is in this process, and its writes take some turns of it.
-      await new Promise((done) => setTimeout(done, 20));
+      await cluster.quiet();
     }
   };
   return { warnings, stop, pass };
