@@ -1,6 +1,6 @@
 import { ECSClient } from "@aws-sdk/client-ecs";
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { ecsTasks, type Tasks } from "#fargate/kubelet";
+import { EcsTasks, type Tasks } from "#fargate/kubelet";
 import { clock, dynamo, fargateQueue, objectsTable, once, random } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
 import { dynamoDueIndex, type Later, timers } from "#reconcile/sqs";
@@ -8,7 +8,7 @@ import { dynamoDueIndex, type Later, timers } from "#reconcile/sqs";
 /** Tasks of pods. */
 export const tasks = once(
   (): Tasks =>
-    ecsTasks({
+    new EcsTasks({
       ecs: new ECSClient({ maxAttempts: 2 }),
       cluster: requiredVariable("SKIFF_ECS_CLUSTER"),
       subnets: requiredVariable("SKIFF_SUBNETS").split(","),

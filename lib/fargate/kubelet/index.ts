@@ -6,5 +6,5 @@
 export { kubelet } from "./kubelet.ts";
 export { registerFargateNode } from "./node.ts";
 export { Task } from "./task.ts";
-export { ecsTasks, type Tasks } from "./tasks.ts";
+export { EcsTasks, type Tasks } from "./tasks.ts";
 export { unusedDefinitions } from "./unused.ts";

@@ -8,8 +8,9 @@ import { type HandClock, handClock } from "#test/make";
 import { type Kubelet, kubelet } from "./kubelet.ts";
 import { registerFargateNode } from "./node.ts";
 import { stopReasons } from "./outcome.ts";
+import { Refused } from "./provider.ts";
 import type { Task } from "./task.ts";
-import { Refused, type RunRequest, type Tasks } from "./tasks.ts";
+import type { RunRequest, Tasks } from "./tasks.ts";
 
 const cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/skiff-demo";
 const namespace = "default";

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { systemRandom } from "#base";
 import { RetryAfter } from "#reconcile";
 import type { Definition } from "./definition.ts";
-import { ecsTasks, Refused } from "./tasks.ts";
+import { Refused } from "./provider.ts";
+import { EcsTasks } from "./tasks.ts";
 
 const task = {
   taskArn: "arn:aws:ecs:eu-west-1:1:task/c/a",
@@ -30,7 +31,7 @@ function open(answers: Answers) {
       return answers[action]?.(command.input as never) ?? {};
     },
   } as never;
-  const tasks = ecsTasks({ ecs, cluster: "c", subnets: ["s"], securityGroups: ["g"], random: systemRandom });
+  const tasks = new EcsTasks({ ecs, cluster: "c", subnets: ["s"], securityGroups: ["g"], random: systemRandom });
   return { tasks, calls, inputs };
 }
 const fail = (error: Error) => (): never => {
