@@ -7,7 +7,7 @@ export { type CloudOptions, cloud } from "./app.ts";
 export { type Bundles, bundle } from "./bundle.ts";
 export { type Config, parseConfig, readConfig } from "./config.ts";
 export { type FunctionName, functionNames, functions } from "./functions.ts";
-export { type Placed, resolver, type Template } from "./resolve.ts";
+export { type Placed, Resolver, type Template } from "./resolve.ts";
 export { readTemplates } from "./templates.ts";
 export type { WaitInput } from "./wait.ts";
 export * from "./wiring.ts";

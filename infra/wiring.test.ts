@@ -123,7 +123,7 @@ test("addresses can be known better", () => {
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:9324\/Reconcile/);
 });
 
-test("what cannot be read is named", () => {
+test("names what it cannot read", () => {
   const template = { Resources: { A: { Type: "AWS::SQS::Queue", Properties: { QueueName: { Ref: "B" } } } } };
-  expect(() => readWiring({ s: template }, place)).toThrow("s: nothing is called B");
+  expect(() => readWiring({ s: template }, place)).toThrow("s: there is no resource B");
 });

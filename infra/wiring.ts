@@ -1,8 +1,8 @@
-import { type Placed, type ResolveOptions, type Resolver, resolver, type Template } from "./resolve.ts";
+import { type Placed, type ResolveOptions, Resolver, type Template } from "./resolve.ts";
 
 export type { Placed, ResolveOptions, Resource, Template } from "./resolve.ts";
 
-/** Everything that is wired, as plain data: enough to bring the functions to life without AWS. */
+/** Everything that is wired, as plain data: enough to run the functions without AWS. */
 export interface Wiring {
   functions: WiredFunction[];
   tables: WiredTable[];
@@ -13,7 +13,7 @@ export interface Wiring {
   webSocket: { id: string; stage: string; selection: string; routes: WebSocketRoute[] } | undefined;
   schedules: Schedule[];
   rules: EventRule[];
-  /** Functions that CloudFormation calls at deployment, and with what. */
+  /** Functions that CloudFormation calls at deployment, with their properties. */
   deployments: { function: string; type: string; properties: Record<string, unknown> }[];
   secrets: { arn: string }[];
   buckets: { name: string }[];
@@ -21,7 +21,7 @@ export interface Wiring {
 }
 
 export interface WiredFunction {
-  /** As its folder is called. */
+  /** The name of its folder. */
   name: string;
   functionName: string;
   arn: string;
@@ -35,9 +35,9 @@ export interface WiredFunction {
   /** MB. */
   memory: number;
   environment: Record<string, string>;
-  /** ARN of the queue for asynchronous calls that failed. */
+  /** ARN of the queue for failed asynchronous calls. */
   deadLetters: string | undefined;
-  /** How often an asynchronous call is tried again, and for how many seconds. */
+  /** Retries of an asynchronous call, and its longest age in seconds. */
   asynchronous: { retries: number; age: number } | undefined;
   loops: boolean;
 }
@@ -66,10 +66,10 @@ export interface WiredQueue {
 /** A Lambda event source mapping. */
 export interface Mapping {
   function: string;
-  /** The table whose stream, or the queue that is read, by its name. */
+  /** The queue, or the table whose stream is read, by its name. */
   source: { kind: "stream" | "queue"; name: string; arn: string };
   batchSize: number;
-  /** Patterns, of which one must match; none lets everything through. */
+  /** One of these patterns must match; without any, every record does. */
   filters: Record<string, unknown>[];
   partialFailures: boolean;
   maximumConcurrency: number | undefined;
@@ -78,7 +78,7 @@ export interface Mapping {
   /** Seconds. */
   maximumAge: number | undefined;
   bisect: boolean;
-  /** ARN of the queue that hears of batches that were given up. */
+  /** ARN of the queue to which discarded batches are reported. */
   onFailure: string | undefined;
 }
 
@@ -114,17 +114,17 @@ export interface Schedule {
 export interface EventRule {
   pattern: Record<string, unknown>;
   function: string;
-  /** What the function gets instead of the event. */
+  /** The function's input instead of the event. */
   input: string | undefined;
 }
 
 /**
- * Reads the wiring out of the templates of one cluster, by the names of their stacks (`readTemplates` reads them from
- * `cdk.out`). Pure: names, ARNs and addresses are as CloudFormation would make them, or as `override` says. Throws an
- * Error that names what it cannot read.
+ * Reads the wiring from the templates of one cluster, by the names of their stacks (`readTemplates` reads them from
+ * `cdk.out`). Pure: names, ARNs and addresses have CloudFormation's form, or come from `override`. Throws an Error that
+ * names what it cannot read.
  */
 export function readWiring(templates: Readonly<Record<string, Template>>, options: ResolveOptions): Wiring {
-  const from = reader(resolver(templates, options));
+  const from = new Reader(templates, options);
   return {
     functions: from.all("AWS::Lambda::Function").map((one) => functionOf(from, one)),
     tables: from.all("AWS::DynamoDB::Table").map((one) => tableOf(from, one)),
@@ -148,31 +148,28 @@ export function readWiring(templates: Readonly<Record<string, Template>>, option
   };
 }
 
-/** Properties with nothing left to resolve. */
+/** Resolved properties. */
 // biome-ignore lint/suspicious/noExplicitAny: templates have no types
 type Properties = Record<string, any>;
 
-interface Reader extends Resolver {
-  all(type?: string): Placed[];
-  properties(resource: Placed): Properties;
-  /** The function that has this ARN or name, or whose ARN is a part of the text. */
-  functionIn(text: string): string;
-}
+class Reader extends Resolver {
+  /** The resources of a type, or all. */
+  all(type?: string): Placed[] {
+    return this.resources.filter((one) => type === undefined || one.type === type);
+  }
 
-function reader(base: Resolver): Reader {
-  const properties = (resource: Placed) => base.resolve(resource.stack, resource.properties) as Properties;
-  const all = (type?: string) => base.resources.filter((one) => type === undefined || one.type === type);
-  const functions = all("AWS::Lambda::Function").map((one) => ({
-    name: shortName(base.attribute(one, "Ref")),
-    full: base.attribute(one, "Ref"),
-    arn: base.attribute(one, "Arn"),
-  }));
-  const functionIn = (text: string): string => {
-    const found = functions.find(({ full, arn }) => text === full || text === arn || text.includes(`${arn}/`));
-    if (!found) throw new Error(`no function is called ${text}`);
-    return found.name;
-  };
-  return { ...base, all, properties, functionIn };
+  properties(resource: Placed): Properties {
+    return this.resolve(resource.stack, resource.properties) as Properties;
+  }
+
+  /** The name of the function that has this ARN or name, or whose ARN is a part of the text. */
+  functionIn(text: string): string {
+    for (const one of this.all("AWS::Lambda::Function")) {
+      const [name, arn] = [this.attribute(one, "Ref"), this.attribute(one, "Arn")];
+      if (text === name || text === arn || text.includes(`${arn}/`)) return shortName(name);
+    }
+    throw new Error(`there is no function ${text}`);
+  }
 }
 
 /** `skiff-<cluster>-<name>`; clusters may have dashes, functions have none. */
@@ -183,7 +180,7 @@ function functionOf(from: Reader, one: Placed): WiredFunction {
   const functionName = from.attribute(one, "Ref");
   const invoked = from
     .all("AWS::Lambda::EventInvokeConfig")
-    .map(from.properties)
+    .map((config) => from.properties(config))
     .find((config) => config["FunctionName"] === functionName);
   return {
     name: shortName(functionName),
@@ -279,7 +276,7 @@ function restOf(from: Reader): Wiring["rest"] {
   if (!api || !stage) return undefined;
   const paths = new Map([[from.attribute(api, "RootResourceId"), ""]]);
   const left = from.all("AWS::ApiGateway::Resource");
-  // A resource may stand before its parent.
+  // A resource may precede its parent.
   for (let round = left.length; round > 0; round--) {
     for (const resource of left) {
       const { ParentId, PathPart } = from.properties(resource);

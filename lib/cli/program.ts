@@ -7,7 +7,7 @@ import type { ProxyOptions } from "#cli/proxy";
 import type { RestoreOptions } from "#cli/restore";
 import type { DownOptions, StatusOptions, UpOptions } from "#hosts/embedded";
 
-/** What the commands do; given by the host. Each resolves with the exit code. */
+/** The commands. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
   down(options: DownOptions): Promise<number>;
@@ -31,18 +31,18 @@ function portNumber(text: string): number {
 function count(text: string): number {
   const nodes = Number(text);
   if (!/^\d+$/.test(text) || nodes < 1 || nodes > 5000)
-    throw new InvalidArgumentError("it takes a number from 1 to 5000.");
+    throw new InvalidArgumentError("expected a number from 1 to 5000.");
   return nodes;
 }
 
 function amount(text: string): number {
-  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError("it takes a number that is not negative.");
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError("expected a number that is not negative.");
   return Number(text);
 }
 
 function cidr(text: string): string {
   const block = parseCidr(text);
-  if (block?.version !== 4) throw new InvalidArgumentError("it takes an IPv4 block such as 10.244.0.0/16.");
+  if (block?.version !== 4) throw new InvalidArgumentError("expected an IPv4 block such as 10.244.0.0/16.");
   return text;
 }
 
@@ -53,15 +53,15 @@ function name(text: string): string {
   return text;
 }
 
-/** A folder's path: an empty one would be the folder that the command happens to run in. */
+/** A folder's path. An empty one is refused: it would mean the working directory. */
 function folder(text: string): string {
-  if (text.trim() === "") throw new InvalidArgumentError("it takes the path of a folder.");
+  if (text.trim() === "") throw new InvalidArgumentError("expected the path of a folder.");
   return text;
 }
 
 function mirror(text: string, previous: string[] = []): string[] {
   if (!/^[^=\s]+=https?:\/\/\S+$/.test(text)) {
-    throw new InvalidArgumentError("it takes REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
+    throw new InvalidArgumentError("expected REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
   }
   return [...previous, text];
 }
@@ -73,143 +73,162 @@ interface DestroyFlags {
   yes: boolean;
 }
 
-/** An option that is also an environment variable: `--data-dir` is `SKIFF_DATA_DIR`. */
+/** An option that an environment variable can set: `--data-dir` is `SKIFF_DATA_DIR`. */
 const option = (flags: string, description: string): Option => {
-  const made = new Option(flags, description);
-  return made.env(`SKIFF_${made.name().replace(/-/g, "_").toUpperCase()}`);
+  const created = new Option(flags, description);
+  return created.env(`SKIFF_${created.name().replace(/-/g, "_").toUpperCase()}`);
 };
 
-/**
- * Reads the command line and runs what it asks for. Resolves with the exit code: 0 when all went well, 2 for words
- * that cannot be understood, whatever the command says otherwise. `home` is where `~/.skiff` lies.
- */
-export async function parseCommand(words: readonly string[], commands: Commands, home: string): Promise<number> {
-  let code = 0;
-  const dataDir = () =>
-    option("--data-dir <folder>", "where the cluster keeps everything").argParser(folder).default(`${home}/.skiff`);
-  const program = new Command("skiff")
-    .description("Kubernetes without servers")
-    .version("0.1.0")
-    .showSuggestionAfterError()
-    .exitOverride();
+const dataDir = (home: string) =>
+  option("--data-dir <folder>", "folder with all data of the cluster").argParser(folder).default(`${home}/.skiff`);
+const output = () => new Option("--output <form>", "output format").choices(["text", "json"]).default("text");
+const templates = () => new Option("--templates <folder>", "output of `npm run synth`").default("cdk.out");
+
+/** What a command needs to register itself with the program. */
+interface Registration {
+  program: Command;
+  commands: Commands;
+  /** The folder that holds `.skiff`. */
+  home: string;
+  /** Waits for a command, whose exit code becomes that of the program. */
+  exitWith(command: Promise<number>): Promise<void>;
+}
+
+function addUp({ program, commands, home, exitWith }: Registration): void {
   program
     .command("up")
     .description("start a cluster on this machine, in the foreground")
-    .addOption(dataDir())
+    .addOption(dataDir(home))
     .addOption(option("--bind <address>", "address to listen on").default("127.0.0.1"))
     .addOption(option("--port <number>", "port of the API server").argParser(portNumber).default(6443))
-    .addOption(option("--runtime <name>", "what runs containers").choices(runtimes).default("auto"))
+    .addOption(option("--runtime <name>", "container runtime").choices(runtimes).default("auto"))
     .addOption(option("--containerd-socket <path>", "use this containerd instead of a private one"))
     .addOption(
       option("--install-runtime", "install containerd, runc and the CNI plugins if they are missing").default(false),
     )
     .addOption(
-      option("--nodes <count>", "how many nodes (more than one only with the fake runtime)")
+      option("--nodes <count>", "number of nodes (more than one only with the fake runtime)")
         .argParser(count)
         .default(1),
     )
     .addOption(option("--node-name <name>", "name of the node (default: the machine's host name)").argParser(name))
     .addOption(
-      option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a block that is free)").argParser(
-        cidr,
-      ),
+      option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a free block)").argParser(cidr),
     )
     .addOption(option("--service-cidr <block>", "addresses of services").argParser(cidr).default("10.96.0.0/16"))
     .addOption(
-      option("--registry-mirror <registry=url>", "pull images of a registry from here (can be given again)")
+      option("--registry-mirror <registry=url>", "pull images of a registry from this URL (repeatable)")
         .argParser(mirror)
         .default([]),
     )
     .addOption(option("--audit-log <file>", "append a line of JSON for each request (audit.k8s.io/v1)"))
-    .addOption(option("--verbose", "say more").default(false))
-    .action(async (options: UpOptions) => {
-      code = await commands.up(options);
-    });
+    .addOption(option("--verbose", "log more").default(false))
+    .action((options: UpOptions) => exitWith(commands.up(options)));
+}
+
+function addLocalCommands({ program, commands, home, exitWith }: Registration): void {
   program
     .command("down")
     .description("stop the cluster and remove its containers; its objects stay")
-    .addOption(dataDir())
-    .action(async (options: DownOptions) => {
-      code = await commands.down(options);
-    });
+    .addOption(dataDir(home))
+    .action((options: DownOptions) => exitWith(commands.down(options)));
   program
     .command("status")
-    .description("say how every part does")
-    .addOption(dataDir())
-    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
-    .action(async (options: StatusOptions) => {
-      code = await commands.status(options);
-    });
+    .description("show the health of each component")
+    .addOption(dataDir(home))
+    .addOption(output())
+    .action((options: StatusOptions) => exitWith(commands.status(options)));
   program
     .command("kubeconfig")
     .description("print the administrator's kubeconfig")
-    .addOption(dataDir())
-    .action(async (options: DownOptions) => {
-      code = await commands.kubeconfig(options);
-    });
+    .addOption(dataDir(home))
+    .action((options: DownOptions) => exitWith(commands.kubeconfig(options)));
+}
+
+function addRestore({ program, commands, exitWith }: Registration): void {
   program
     .command("restore")
-    .description("on AWS: make two tables that were restored to one instant fit to be served again")
+    .description("on AWS: prepare two tables, restored to the same instant, to be served again")
     .requiredOption("--region <region>", "region of the tables")
     .requiredOption("--objects <table>", "the restored table of objects")
     .requiredOption("--changes <table>", "the restored table of changes, of the same instant")
-    .option("--yes", "do it; without this it only says what would be done", false)
-    .option("--again", "do it although the tables have been restored or written before", false)
-    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
-    .action(async (options: RestoreOptions) => {
-      code = await commands.restore(options);
-    });
+    .option("--yes", "change the tables; without it the plan is printed", false)
+    .option("--again", "restore tables that were restored or written before", false)
+    .addOption(output())
+    .action((options: RestoreOptions) => exitWith(commands.restore(options)));
+}
+
+function addProxy({ program, commands, exitWith }: Registration): void {
   program
     .command("proxy")
-    .description("on AWS: a way for kubectl by signed requests, with exec, attach, port-forward and cp")
-    .addOption(option("--outputs <file>", "what `cdk deploy --outputs-file` has written, instead of the next four"))
+    .description("on AWS: serve kubectl by signed requests, with exec, attach, port-forward and cp")
+    .addOption(option("--outputs <file>", "output of `cdk deploy --outputs-file`, instead of the next four"))
     .addOption(option("--server <url>", "the API's endpoint (output Endpoint)"))
     .addOption(option("--link <url>", "the WebSocket API (output Dial)"))
     .addOption(option("--cluster-id <id>", "ACCOUNT/REGION/NAME (output ClusterId)"))
-    .addOption(option("--region <region>", "region of the cluster, where --cluster-id does not say it"))
+    .addOption(option("--region <region>", "region of the cluster (default: that of --cluster-id)"))
     .addOption(option("--port <number>", "port on 127.0.0.1").argParser(portNumber).default(8443))
-    .addOption(option("--kubeconfig <file>", "write a kubeconfig for it here; it is printed otherwise"))
-    .addOption(option("--ca <file>", "authority of the cluster's certificates, where this machine does not trust it"))
-    .addOption(option("--verbose", "say more").default(false))
-    .action(async (options: ProxyOptions) => {
-      code = await commands.proxy(options);
-    });
-  const much = (flags: string, what: string, usual: number) => new Option(flags, what).argParser(amount).default(usual);
+    .addOption(option("--kubeconfig <file>", "write a kubeconfig to this file (default: standard output)"))
+    .addOption(option("--ca <file>", "CA of the cluster's certificates, if this machine does not trust it"))
+    .addOption(option("--verbose", "log more").default(false))
+    .action((options: ProxyOptions) => exitWith(commands.proxy(options)));
+}
+
+function addCost({ program, commands, exitWith }: Registration): void {
+  const quantity = (flags: string, description: string, fallback: number) =>
+    new Option(flags, description).argParser(amount).default(fallback);
   program
     .command("cost")
-    .description("on AWS: say what a cluster costs in a month")
-    .addOption(new Option("--templates <folder>", "what `npm run synth` has written").default("cdk.out"))
-    .addOption(much("--agents <count>", "machines that heartbeat", 3))
-    .addOption(much("--requests <count>", "requests of clients a month", 0))
-    .addOption(much("--writes <count>", "writes among them", 0))
-    .addOption(much("--rollouts <count>", "Deployments of two replicas that are rolled out, among the writes", 0))
-    .addOption(much("--stored <gb>", "GB of objects and their log", 0.01))
-    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
-    .action(async (options: CostOptions) => {
-      code = await commands.cost(options);
-    });
+    .description("on AWS: estimate the monthly cost of a cluster")
+    .addOption(templates())
+    .addOption(quantity("--agents <count>", "machines that send heartbeats", 3))
+    .addOption(quantity("--requests <count>", "requests of clients a month", 0))
+    .addOption(quantity("--writes <count>", "writes among them", 0))
+    .addOption(quantity("--rollouts <count>", "rollouts of Deployments with two replicas, among the writes", 0))
+    .addOption(quantity("--stored <gb>", "GB of objects and their log", 0.01))
+    .addOption(output())
+    .action((options: CostOptions) => exitWith(commands.cost(options)));
+}
+
+function addAccountCommands({ program, commands, exitWith }: Registration): void {
   program
     .command("doctor")
-    .description("on AWS: say whether the account is fit for what would be deployed")
-    .addOption(new Option("--templates <folder>", "what `npm run synth` has written").default("cdk.out"))
-    .addOption(new Option("--output <form>", "form of the answer").choices(["text", "json"]).default("text"))
-    .action(async (options: DoctorOptions) => {
-      code = await commands.doctor(options);
-    });
+    .description("on AWS: check that the account is ready for a deployment")
+    .addOption(templates())
+    .addOption(output())
+    .action((options: DoctorOptions) => exitWith(commands.doctor(options)));
   program
     .command("destroy")
-    .description("on AWS: remove the cluster that the configuration names")
-    .option("--keep-data", "tables, secret, pods' logs and issuer stay", false)
-    .option("--delete-data", "they go too", false)
+    .description("on AWS: remove the cluster of the configuration")
+    .option("--keep-data", "keep the tables, the secret, the pods' logs and the issuer", false)
+    .option("--delete-data", "delete them too", false)
     .option("--config <file>", "the configuration (skiff.config.json)")
-    .option("--yes", "do it; without this it only says what would be done", false)
-    .action(async ({ keepData, deleteData, config, yes }: DestroyFlags, command: Command) => {
+    .option("--yes", "remove it; without it the plan is printed", false)
+    .action(({ keepData, deleteData, config, yes }: DestroyFlags, command: Command) => {
       if (keepData === deleteData) {
-        command.error("error: say what becomes of the data, by one of --keep-data and --delete-data", { exitCode: 2 });
+        command.error("error: one of --keep-data and --delete-data is required", { exitCode: 2 });
       }
-      const data = keepData ? "keep" : "delete";
-      code = await commands.destroy({ data, yes, ...(config === undefined ? {} : { config }) });
+      return exitWith(commands.destroy({ data: keepData ? "keep" : "delete", yes, config }));
     });
+}
+
+const registrations = [addUp, addLocalCommands, addRestore, addProxy, addCost, addAccountCommands];
+
+/**
+ * Parses the command line and runs the command. Resolves with the exit code: the command's own, or 2 for a command line
+ * that cannot be parsed. `home` is the folder that holds `.skiff`.
+ */
+export async function parseCommand(words: readonly string[], commands: Commands, home: string): Promise<number> {
+  let code = 0;
+  const program = new Command("skiff")
+    .description("Kubernetes without servers")
+    .version("0.1.0")
+    .showSuggestionAfterError()
+    .exitOverride();
+  const exitWith = async (command: Promise<number>): Promise<void> => {
+    code = await command;
+  };
+  for (const add of registrations) add({ program, commands, home, exitWith });
   try {
     await program.parseAsync(words, { from: "user" });
   } catch (error) {

@@ -1,4 +1,4 @@
-/** What one end tells the other in one message. */
+/** One message between the ends. */
 export interface Frame {
   /** The number of a piece, from 0. A frame without one carries no piece. */
   number?: number;
@@ -10,11 +10,11 @@ export interface Frame {
   next: number;
   /** These have arrived too, rising. */
   beyond: number[];
-  /** Pieces below this number have a place. */
+  /** The sender has room for pieces below this number. */
   limit: number;
-  /** The other end is to answer at once. */
+  /** Requests an answer at once. */
   ask?: true;
-  /** It is over, and why. */
+  /** The relay is over, for this reason. */
   reset?: string;
 }
 
@@ -31,14 +31,14 @@ export interface WireFrame {
 }
 
 /**
- * Bytes of a piece: with Base64 and everything around, a message stays below the 32 KiB that API Gateway takes in one
- * piece and counts as one.
+ * Most bytes of a piece: in Base64 and with its envelope, a message stays below 32 KiB, which API Gateway accepts as
+ * one frame and bills as one message.
  */
 export const largestPiece = 22 * 1024;
 const largestText = Math.ceil(largestPiece / 3) * 4;
 const mostBeyond = 128;
 const longestReason = 200;
-/** No relay lasts so long that it needs more. */
+/** No relay lasts long enough to need more. */
 const largestNumber = 2 ** 40;
 
 const names = new Set(["n", "d", "e", "a", "b", "l", "p", "r"]);
@@ -46,7 +46,7 @@ const isNumber = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= largestNumber;
 const isFlag = (value: unknown): boolean => value === undefined || value === 1;
 
-/** A frame as it came, if it is one; throws a TypeError that says what is wrong with it. Bytes are not looked into. */
+/** Checks the form of a received frame. Throws a TypeError that names the fault. The bytes are not decoded. */
 export function wireOf(value: unknown): WireFrame {
   const refuse = (what: string): never => {
     throw new TypeError(`a frame's ${what}`);
@@ -69,7 +69,7 @@ export function wireOf(value: unknown): WireFrame {
 
 function areRising(list: unknown, above: number): boolean {
   if (!Array.isArray(list) || list.length > mostBeyond) return false;
-  return list.every((value, place) => isNumber(value) && value > (place === 0 ? above : list[place - 1]));
+  return list.every((value, index) => isNumber(value) && value > (index === 0 ? above : list[index - 1]));
 }
 
 export const frameOf = ({ n, d, e, a, b, l, p, r }: WireFrame): Frame => ({

@@ -1,6 +1,6 @@
 import type { Frame } from "./frame.ts";
 
-/** Pieces that have come, in order again. What waits is bounded by the window. */
+/** The receiving half: puts pieces in order. At most `window` pieces wait to be read. */
 export class Incoming {
   readonly #window: number;
   readonly #held = new Map<number, Uint8Array | undefined>();
@@ -19,29 +19,29 @@ export class Incoming {
     return this.#next;
   }
 
-  /** Pieces below this number have a place. */
+  /** There is room for pieces below this number. */
   get limit(): number {
     return this.#read + this.#window;
   }
 
-  /** Everything has arrived, and been read. */
+  /** Everything has arrived and was read. */
   get done(): boolean {
     return this.#end === this.#read;
   }
 
-  /** What has arrived beyond a hole. */
+  /** The numbers of pieces that have arrived beyond a hole, rising. */
   beyond(): number[] {
     return [...this.#held.keys()].filter((number) => number > this.#next).sort((a, b) => a - b);
   }
 
-  /** Whether the piece is new; false for what is known or has no place. Throws when there can be no such piece. */
+  /** True for a new piece; false for one that is known or has no room. Throws for a piece beyond the last. */
   take({ number, bytes, end }: Frame): boolean {
     if (number === undefined) return false;
     if (this.#end !== undefined && (number >= this.#end || (end && number + 1 !== this.#end)))
-      throw new Error("a piece came after the last");
+      throw new Error("a piece arrived after the last");
     if (number < this.#next || this.#held.has(number) || number >= this.limit) return false;
     if (end) {
-      if ([...this.#held.keys()].some((each) => each > number)) throw new Error("a piece came after the last");
+      if ([...this.#held.keys()].some((each) => each > number)) throw new Error("a piece arrived after the last");
       this.#end = number + 1;
     }
     this.#held.set(number, bytes);
@@ -49,7 +49,7 @@ export class Incoming {
     return true;
   }
 
-  /** The next bytes in order; undefined when they are not there yet, or there are no more. */
+  /** The next bytes in order; undefined when they have not arrived, or everything was read. */
   read(): Uint8Array | undefined {
     while (this.#read < this.#next) {
       const bytes = this.#held.get(this.#read);

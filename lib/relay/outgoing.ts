@@ -1,3 +1,5 @@
+import type { Frame } from "./frame.ts";
+
 export interface Piece {
   number: number;
   bytes: Uint8Array;
@@ -7,25 +9,25 @@ export interface Piece {
 interface Sent extends Piece {
   at: number;
   attempts: number;
-  /** When it is sent again. */
+  /** When it is sent again, in milliseconds on the clock. */
   due: number;
 }
 
 export interface OutgoingLimits {
   /** Bytes of a piece. */
   piece: number;
-  /** Pieces that may be on their way at once, and with how many it begins. */
+  /** Pieces in flight, at most and at first. */
   flight: number;
   firstFlight: number;
 }
 
-/** When a piece is taken for lost, in milliseconds: the first guess, and what later ones stay between. */
-const patience = { first: 1000, least: 200, most: 5000 };
+/** Milliseconds after which a piece counts as lost: the first guess, and the bounds of later ones. */
+const timeouts = { first: 1000, least: 200, most: 5000 };
 
 /**
- * Bytes on their way out: cut into pieces, kept until they are acknowledged, sent again when they are not. How many are
- * on their way at once follows what gets through, as TCP has it (RFC 5681, RFC 6298). Small pieces wait for one another
- * while something is on its way: each costs as much as a full one.
+ * The sending half: bytes are cut into pieces, which are stored until they are acknowledged and sent again when they
+ * are not. The number of pieces in flight follows TCP's congestion control (RFC 5681, RFC 6298). Small pieces are
+ * collected while others are in flight: each frame costs as much as a full one.
  */
 export class Outgoing {
   readonly #limits: OutgoingLimits;
@@ -33,20 +35,20 @@ export class Outgoing {
   #backlog = 0;
   readonly #sent = new Map<number, Sent>();
   #next = 0;
-  /** Pieces below have a place at the other end. */
+  /** The other end has room for pieces below this number. */
   #limit: number;
   #ending = false;
   #ended = false;
   #flight: number;
   #threshold: number;
-  /** Losses below this number have been answered for already. */
+  /** The flight was already reduced for losses below this number. */
   #recovered = 0;
-  #patience = patience.first;
+  #timeout = timeouts.first;
   #roundTrip: { mean: number; deviation: number } | undefined;
 
   constructor(limits: OutgoingLimits) {
     this.#limits = limits;
-    // Every window is at least so large.
+    // No window is smaller.
     this.#limit = limits.firstFlight;
     this.#flight = limits.firstFlight;
     this.#threshold = limits.flight;
@@ -57,7 +59,7 @@ export class Outgoing {
     return this.#backlog;
   }
 
-  /** Everything has arrived, and there will be no more. */
+  /** Everything has arrived, and the end of it. */
   get done(): boolean {
     return this.#ended && this.#sent.size === 0;
   }
@@ -66,13 +68,14 @@ export class Outgoing {
     return this.#ending;
   }
 
-  /** There is something to send, and no place for it: only the other end can say when there is. */
+  /** There are bytes to send, but the other end has no room: only its next frame can change that. */
   get blocked(): boolean {
     return this.#sent.size === 0 && this.#next >= this.#limit && (this.#backlog > 0 || (this.#ending && !this.#ended));
   }
 
-  get patience(): number {
-    return this.#patience;
+  /** Milliseconds after which a piece counts as lost, by the round trips that were measured. */
+  get timeout(): number {
+    return this.#timeout;
   }
 
   offer(bytes: Uint8Array): void {
@@ -85,14 +88,14 @@ export class Outgoing {
     this.#ending = true;
   }
 
-  /** When the earliest piece is to be sent again. */
+  /** When the next piece is sent again; undefined when none is in flight. */
   dueAt(): number | undefined {
     let due: number | undefined;
     for (const piece of this.#sent.values()) if (due === undefined || piece.due < due) due = piece.due;
     return due;
   }
 
-  /** What is to be sent now. */
+  /** The pieces to send now. Pieces that are cut now have at most `largest` bytes. */
   take(now: number, largest = this.#limits.piece): Piece[] {
     const due = [...this.#sent.values()].filter((piece) => piece.due <= now).sort((a, b) => a.number - b.number);
     if (due.length > 0) this.#lose(due[0]!.number);
@@ -101,14 +104,14 @@ export class Outgoing {
     for (const piece of due.slice(0, Math.max(1, this.#flight - flying))) {
       piece.attempts++;
       piece.at = now;
-      piece.due = now + Math.min(this.#patience * 2 ** (piece.attempts - 1), patience.most);
+      piece.due = now + Math.min(this.#timeout * 2 ** (piece.attempts - 1), timeouts.most);
       taken.push(piece);
     }
     if (taken.length < due.length) return taken;
     for (let open = Math.floor(this.#flight) - this.#sent.size; open > 0 && this.#next < this.#limit; open--) {
       const piece = this.#cut(Math.min(largest, this.#limits.piece));
       if (!piece) break;
-      this.#sent.set(piece.number, { ...piece, at: now, attempts: 1, due: now + this.#patience });
+      this.#sent.set(piece.number, { ...piece, at: now, attempts: 1, due: now + this.#timeout });
       taken.push(piece);
     }
     return taken;
@@ -132,7 +135,7 @@ export class Outgoing {
     return { number: this.#next++, bytes, end: isLast };
   }
 
-  /** Fewer at once, for a while: once for all that was lost together. */
+  /** Halves the flight, once for all pieces that were lost together. */
   #lose(number: number): void {
     if (number < this.#recovered) return;
     this.#recovered = this.#next;
@@ -140,10 +143,11 @@ export class Outgoing {
     this.#threshold = this.#flight;
   }
 
-  /** What the other end says has arrived. Throws when that was never sent. */
-  acknowledge(next: number, beyond: readonly number[], limit: number, now: number): void {
-    if (next > this.#next || (beyond.at(-1) ?? -1) >= this.#next) throw new Error("what was never sent has arrived");
-    // Frames overtake each other: the place that was once promised stays.
+  /** Applies the acknowledgement of a frame. Throws when it names a piece that was never sent. */
+  acknowledge({ next, beyond, limit }: Pick<Frame, "next" | "beyond" | "limit">, now: number): void {
+    if (next > this.#next || (beyond.at(-1) ?? -1) >= this.#next)
+      throw new Error("the acknowledged piece was never sent");
+    // Frames overtake each other: a limit is never withdrawn.
     this.#limit = Math.max(this.#limit, limit);
     for (const number of this.#sent.keys()) if (number < next) this.#arrived(number, now);
     for (const number of beyond) this.#arrived(number, now);
@@ -153,7 +157,7 @@ export class Outgoing {
     const piece = this.#sent.get(number);
     if (!piece) return;
     this.#sent.delete(number);
-    // Of a piece that was sent twice nobody knows which one arrived.
+    // Of a piece that was sent twice it is unknown which copy arrived.
     if (piece.attempts === 1) this.#measure(now - piece.at);
     const more = this.#flight < this.#threshold ? 1 : 1 / this.#flight;
     this.#flight = Math.min(this.#limits.flight, this.#flight + more);
@@ -164,6 +168,6 @@ export class Outgoing {
     const mean = was ? was.mean * 0.875 + milliseconds * 0.125 : milliseconds;
     const deviation = was ? was.deviation * 0.75 + Math.abs(was.mean - milliseconds) * 0.25 : milliseconds / 2;
     this.#roundTrip = { mean, deviation };
-    this.#patience = Math.min(Math.max(mean + 4 * deviation, patience.least), patience.most);
+    this.#timeout = Math.min(Math.max(mean + 4 * deviation, timeouts.least), timeouts.most);
   }
 }

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type HandClock, handClock } from "#test/make";
-import { defaultLimits, type Relay, type RelayLimits, relay, wireOf } from "./index.ts";
+import { defaultLimits, Relay, type RelayLimits, wireOf } from "./index.ts";
 
-/** What becomes of a frame: when it arrives, in milliseconds, each number a copy; none when it is lost. */
+/** The delays of a frame's copies, in milliseconds; empty when the frame is lost. */
 type Fate = number[];
 
 interface End {
@@ -16,8 +16,8 @@ interface End {
 
 const small: RelayLimits = { piece: 8, openingPiece: 4, window: 8, flight: 6, firstFlight: 2 };
 
-/** Two ends with weather between them. Who `reads` takes what comes at once. */
-function join(weather: (bytes: string) => Fate, { limits = small, reads = true } = {}) {
+/** Two ends; `fateOf` decides the delivery of each frame. With `reads`, bytes are read as soon as they arrive. */
+function join(fateOf: (bytes: string) => Fate, { limits = small, reads = true } = {}) {
   const clock = handClock();
   const make = (opens: boolean, other: () => End): End => {
     const end: End = { got: [], closed: [], frames: 0, relay: undefined as never };
@@ -29,10 +29,10 @@ function join(weather: (bytes: string) => Fate, { limits = small, reads = true }
       end.frames++;
       const text = JSON.stringify(frame);
       expect(wireOf(JSON.parse(text))).toEqual(frame);
-      for (const delay of weather(text)) clock.timer(delay, () => other().relay.take(JSON.parse(text)));
+      for (const delay of fateOf(text)) clock.timer(delay, () => other().relay.take(JSON.parse(text)));
     };
     const closed = (error?: Error) => end.closed.push(error);
-    end.relay = relay({ clock, opens, limits, send, readable, writable: () => {}, closed });
+    end.relay = new Relay({ clock, opens, limits, send, readable, writable: () => {}, closed });
     return end;
   };
   const one: End = make(true, () => two);
@@ -52,25 +52,25 @@ const fates = fc.infiniteStream(
     { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 1500 })) },
   ),
 );
-const said = fc.array(fc.uint8Array({ minLength: 0, maxLength: 60 }), { maxLength: 12 });
+const chunks = fc.array(fc.uint8Array({ minLength: 0, maxLength: 60 }), { maxLength: 12 });
 
-test("what goes in comes out, in order, once, whatever becomes of frames", () => {
+test("delivers all bytes once and in order when frames are lost, delayed and duplicated", () => {
   fc.assert(
-    fc.property(said, said, fates, (there, back, weather) => {
-      const sky = weather[Symbol.iterator]();
-      const { clock, one, two } = join(() => sky.next().value!);
+    fc.property(chunks, chunks, fates, (there, back, delivery) => {
+      const next = delivery[Symbol.iterator]();
+      const { clock, one, two } = join(() => next.next().value!);
       const left = [...there];
       const right = [...back];
-      const speak = () => {
+      const write = () => {
         if (left.length > 0) one.relay.write(left.shift()!);
         if (right.length > 0) two.relay.write(right.shift()!);
-        if (left.length > 0 || right.length > 0) clock.timer(17, speak);
+        if (left.length > 0 || right.length > 0) clock.timer(17, write);
         else {
           one.relay.end();
           two.relay.end();
         }
       };
-      speak();
+      write();
       run(clock, () => isOver(one) && isOver(two));
       expect(Buffer.concat(two.got).equals(Buffer.concat(there))).toBe(true);
       expect(Buffer.concat(one.got).equals(Buffer.concat(back))).toBe(true);
@@ -80,7 +80,7 @@ test("what goes in comes out, in order, once, whatever becomes of frames", () =>
   );
 });
 
-test("in fair weather each piece is sent once, and few frames only acknowledge", () => {
+test("sends each piece once when no frame is lost, with few frames that only acknowledge", () => {
   const { clock, one, two } = join(() => [20], { limits: defaultLimits });
   const bytes = Buffer.alloc(1 << 20, "x");
   one.relay.write(bytes);
@@ -94,7 +94,7 @@ test("in fair weather each piece is sent once, and few frames only acknowledge",
   expect(clock.now()).toBeLessThan(4000);
 });
 
-test("a reader who does not read stops the writer, and the memory of both is bounded", () => {
+test("a reader that does not read stops the writer, and bounds the memory of both ends", () => {
   const { clock, one, two } = join(() => [10], { reads: false });
   one.relay.write(Buffer.alloc(1000, "x"));
   run(clock, () => false, 20_000);
@@ -110,7 +110,7 @@ test("a reader who does not read stops the writer, and the memory of both is bou
   expect(got).toBe(1000);
 });
 
-test("a window that opens is noticed although the word of it was lost", () => {
+test("detects that the window has opened when the frame that reported it was lost", () => {
   let isCut = false;
   const { clock, one, two } = join(() => (isCut ? [] : [10]), { reads: false });
   one.relay.write(Buffer.alloc(200, "x"));
@@ -128,21 +128,21 @@ test("a window that opens is noticed although the word of it was lost", () => {
   expect(got).toBe(200);
 });
 
-test("a peer that has gone is noticed, whether something is under way or not", () => {
+test("detects that the other end has gone, with and without pieces in flight", () => {
   for (const busy of [true, false]) {
     let isGone = false;
     const { clock, one, two } = join(() => (isGone ? [] : [5]));
     one.relay.write(Buffer.from("hello"));
     run(clock, () => two.got.length > 0);
     isGone = true;
-    if (busy) one.relay.write(Buffer.from("anybody?"));
+    if (busy) one.relay.write(Buffer.from("more"));
     run(clock, () => isOver(one) && isOver(two), 60_000);
     expect(one.closed[0]?.message).toBe("the other end has not been heard for 45 s");
     expect(two.closed[0]?.message).toBe("the other end has not been heard for 45 s");
   }
 });
 
-test("two ends with nothing to say stay together, for little", () => {
+test("stays open without traffic, at the cost of few frames", () => {
   const { clock, one, two } = join(() => [5]);
   one.relay.write(Buffer.from("hello"));
   run(clock, () => false, 3_600_000);
@@ -150,7 +150,7 @@ test("two ends with nothing to say stay together, for little", () => {
   expect(one.frames + two.frames).toBeLessThan(2 * 245 + 10);
 });
 
-test("a reset says why, and ends both at once", () => {
+test("a reset carries its reason and ends both ends at once", () => {
   const { clock, one, two } = join(() => [5]);
   one.relay.write(Buffer.from("hello"));
   run(clock, () => two.got.length > 0);
@@ -160,11 +160,11 @@ test("a reset says why, and ends both at once", () => {
   expect(one.closed).toHaveLength(1);
 });
 
-test("frames say that they open until the other end is heard", () => {
+test("marks frames as opening until a frame has arrived", () => {
   const clock = handClock();
   const opening: boolean[] = [];
   const options = { clock, limits: small, readable: () => {}, writable: () => {}, closed: () => {} };
-  const end = relay({ ...options, opens: true, send: (_frame, isOpening) => opening.push(isOpening) });
+  const end = new Relay({ ...options, opens: true, send: (_frame, isOpening) => opening.push(isOpening) });
   end.write(Buffer.from("abcdef"));
   clock.move(1000);
   end.take({ a: 1, l: 8 });
@@ -187,17 +187,17 @@ const nonsense: [string, unknown][] = [
   ["bytes that are no Base64", { a: 0, l: 1, n: 0, d: "a b" }],
   ["too many bytes", { a: 0, l: 1, n: 0, d: "A".repeat(40_000) }],
   ["a list that falls", { a: 0, l: 1, b: [3, 2] }],
-  ["a list that is too long", { a: 0, l: 1, b: Array.from({ length: 200 }, (_, place) => place + 1) }],
+  ["a list that is too long", { a: 0, l: 1, b: Array.from({ length: 200 }, (_, index) => index + 1) }],
   ["a reason that is too long", { a: 0, l: 1, r: "x".repeat(201) }],
-  ["a flag that is none", { a: 0, l: 1, e: true, n: 0 }],
-  ["what nobody knows", { a: 0, l: 1, path: "/exec" }],
+  ["a malformed flag", { a: 0, l: 1, e: true, n: 0 }],
+  ["an unknown member", { a: 0, l: 1, path: "/exec" }],
 ];
 
-test.each(nonsense)("a frame is refused that has %s", (_name, frame) => {
+test.each(nonsense)("refuses a frame: %s", (_name, frame) => {
   expect(() => wireOf(frame)).toThrow(TypeError);
 });
 
-test("what cannot be true changes nothing", () => {
+test("ignores frames that cannot be true", () => {
   const { clock, one, two } = join(() => [5]);
   one.relay.write(Buffer.from("hel"));
   run(clock, () => two.got.length > 0);

@@ -15,7 +15,7 @@ function join(pass: () => boolean = () => true) {
   return { one: one.stream, two: two.stream, over };
 }
 
-test("streams are what streams are: back-pressure, half-close, and both ends ended in order", async () => {
+test("streams have back-pressure and half-close, and both ends end in order", async () => {
   let dropped = 0;
   const { one, two, over } = join(() => ++dropped % 17 !== 0);
   const bytes = Buffer.from(Array.from({ length: 1_000_000 }, (_, place) => place % 251));
@@ -25,7 +25,7 @@ test("streams are what streams are: back-pressure, half-close, and both ends end
   await expect.poll(() => over, { timeout: 10_000 }).toEqual([undefined, undefined]);
 });
 
-test("a writer waits while nobody reads", async () => {
+test("a writer waits while the other end is not read", async () => {
   const { one, two } = join();
   for (let writes = 0; writes < 30; writes++) one.write(Buffer.alloc(100_000));
   await new Promise((done) => setTimeout(done, 300));
@@ -35,7 +35,7 @@ test("a writer waits while nobody reads", async () => {
   await expect.poll(() => two.destroyed).toBe(true);
 });
 
-test("one that is destroyed takes the other along, and says why", async () => {
+test("destroying one end destroys the other, with the reason", async () => {
   const { one, two, over } = join();
   one.write("hello");
   await once(two, "readable");

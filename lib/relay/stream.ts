@@ -1,15 +1,18 @@
 import { Duplex } from "node:stream";
-import { type Relay, type RelayOptions, relay } from "./relay.ts";
+import { Relay, type RelayOptions } from "./relay.ts";
 
 export interface RelayStreamOptions extends Pick<RelayOptions, "clock" | "send" | "opens" | "limits"> {
-  /** Nothing will come of it any more: no frame need reach it. Told once. */
+  /** Called once, when the relay is over and needs no more frames. */
   over(error?: Error): void;
 }
 
-/** Bytes that may wait to be sent before a writer has to. */
-const enough = 64 * 1024;
+/** Bytes that may wait to be sent before a writer has to wait. */
+const highWaterMark = 64 * 1024;
 
-/** An end of a relay as a stream: ended in order it goes on until the other end knows, destroyed it tells it so. */
+/**
+ * An end of a relay as a stream. After `end` the relay goes on until the other end has received everything; `destroy`
+ * resets it. `take` accepts a frame that has arrived.
+ */
 export function relayStream({ over, ...options }: RelayStreamOptions): { stream: Duplex; take: Relay["take"] } {
   let written: (() => void) | undefined;
   let ended: (() => void) | undefined;
@@ -25,15 +28,15 @@ export function relayStream({ over, ...options }: RelayStreamOptions): { stream:
     isEnded = true;
     stream.push(null);
   };
-  const end = relay({
+  const end = new Relay({
     ...options,
     readable: pull,
     writable() {
       const { backlog, sent } = end.state;
-      if (backlog < enough) {
-        const told = written;
+      if (backlog < highWaterMark) {
+        const done = written;
         written = undefined;
-        told?.();
+        done?.();
       }
       if (sent) ended?.();
     },
@@ -49,7 +52,7 @@ export function relayStream({ over, ...options }: RelayStreamOptions): { stream:
     },
     write(chunk: Buffer, _encoding, done) {
       end.write(chunk);
-      if (end.state.backlog < enough) done();
+      if (end.state.backlog < highWaterMark) done();
       else written = done;
     },
     final(done) {
@@ -66,5 +69,5 @@ export function relayStream({ over, ...options }: RelayStreamOptions): { stream:
       done(error);
     },
   });
-  return { stream, take: end.take };
+  return { stream, take: (frame) => end.take(frame) };
 }

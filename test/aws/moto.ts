@@ -8,12 +8,12 @@ import {
   DescribeStacksCommand,
 } from "@aws-sdk/client-cloudformation";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { type Placed, resolver, type Template } from "#infra";
+import { type Placed, Resolver, type Template } from "#infra";
 
 /*
  * moto (https://docs.getmoto.org), which plays many services of AWS with validation of its own, as a second opinion on
- * the templates. Its CloudFormation cannot hold whole stacks of ours, since it does not know some types that others refer
- * to; so each resource is a stack by itself, and what refers to it gets what moto says of it.
+ * the templates. Its CloudFormation cannot hold whole stacks of ours, since it does not know some types that others
+ * refer to; so each resource is a stack by itself, and what refers to it gets what moto says of it.
  */
 
 /** The program that SKIFF_MOTO names; undefined when it names none, or one that is not there. */
@@ -78,7 +78,7 @@ export async function opinions(
   const keyOf = ({ stack, logicalId }: Placed, attribute: string) => `${stack}/${logicalId}.${attribute}`;
   /** What is asked of which resource while something is resolved. */
   let asked: [Placed, string][] = [];
-  const from = resolver(templates, {
+  const from = new Resolver(templates, {
     account,
     region,
     override: (resource, attribute) => {

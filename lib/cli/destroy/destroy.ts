@@ -7,10 +7,10 @@ import { balancersOf, type ClientSettings, type Data, empty, look, stopTasks } f
 import { planOf, type Step } from "./plan.ts";
 
 export interface DestroyOptions {
-  /** What becomes of tables, secret, logs and issuer. */
+  /** Whether tables, secret, logs and issuer are kept or deleted. */
   data: "keep" | "delete";
-  /** File of the configuration. */
-  config?: string;
+  /** File of the configuration. Defaults to `skiff.config.json`. */
+  config?: string | undefined;
   yes: boolean;
 }
 

@@ -16,13 +16,13 @@ export interface RunPodRequest {
 }
 
 /**
- * What the kubelet needs of the service that runs pods, as virtual-kubelet's core needs its `PodLifecycleHandler`. Every
- * method rejects with RetryAfter when the service throttles or is out of capacity.
+ * What the kubelet needs of the service that runs pods, as virtual-kubelet's core needs its `PodLifecycleHandler`.
+ * Every method rejects with RetryAfter when the service throttles or is out of capacity.
  */
 export interface PodProvider {
   /**
-   * Runs a pod as a task. The same pod and attempt always yield the same task, so a repeated call starts nothing. Rejects
-   * with Refused, and with Missing when a ConfigMap does not exist.
+   * Runs a pod as a task. The same pod and attempt always yield the same task, so a repeated call starts nothing.
+   * Rejects with Refused, and with Missing when a ConfigMap does not exist.
    */
   run(request: RunPodRequest): Promise<Task>;
   /** Undefined while the provider does not show the task yet, and after it has forgotten it. */

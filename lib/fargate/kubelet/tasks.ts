@@ -31,8 +31,8 @@ export interface Tasks {
   /** Families of active definitions whose names begin with `prefix`. */
   families(prefix: string): Promise<string[]>;
   /**
-   * Deregisters a family's definitions and resolves with true; resolves with false when one was registered after `after`
-   * (milliseconds since the epoch). Running tasks keep theirs; `define` registers the family again.
+   * Deregisters a family's definitions and resolves with true; resolves with false when one was registered after
+   * `after` (milliseconds since the epoch). Running tasks keep theirs; `define` registers the family again.
    */
   retire(family: string, after: number): Promise<boolean>;
   run(request: RunRequest): Promise<Task>;

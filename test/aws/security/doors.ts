@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { type Placed, readTemplates, resolver } from "#infra";
+import { type Placed, Resolver, readTemplates } from "#infra";
 import { builtOnce } from "../built-once.ts";
 import { region } from "../people.ts";
 import { account } from "./ground.ts";
@@ -46,12 +46,13 @@ const nameOf = (logicalId: string): string => logicalId.replace(/(Role)?[0-9A-F]
 /** The templates with every reference as it would be. */
 function resolved() {
   const templates = readTemplates(builtOnce().assembly);
-  const { resources, resolve, attribute } = resolver(templates, { account, region });
+  const resolver = new Resolver(templates, { account, region });
+  const { resources } = resolver;
   const all = (...types: string[]) =>
     resources
       .filter(({ type }) => types.includes(type))
-      .map((one) => ({ ...one, properties: resolve(one.stack, one.properties) as Any }));
-  return { resources, all, attribute };
+      .map((one) => ({ ...one, properties: resolver.resolve(one.stack, one.properties) as Any }));
+  return { resources, all, attribute: (one: Placed, name: string) => resolver.attribute(one, name) };
 }
 
 const statementsOf = ({ type, properties }: Placed & { properties: Any }): Statement[] =>
