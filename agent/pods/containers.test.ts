@@ -328,7 +328,8 @@ test("a changed image means a new container; a deadline fails the pod", async ()
 test("other amounts of cpu and memory: in place, or by a restart where the policy says so", async () => {
   const cluster = makeCluster();
   const resized: unknown[] = [];
-  const { resizeContainer } = cluster.runtime.pods;
+  const { pods } = cluster.runtime;
+  const resizeContainer = pods.resizeContainer.bind(pods);
   cluster.runtime.pods.resizeContainer = async (id, spec) => {
     resized.push(spec.cpuShares, spec.memoryBytes);
     await resizeContainer(id, spec);

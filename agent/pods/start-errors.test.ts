@@ -4,7 +4,8 @@ import { type Cluster, makeCluster, makeContainer, makePod } from "./testing.ts"
 
 /** Containers named here are made and cannot be started, as one whose command is missing. */
 function failStarts(cluster: Cluster, ...names: string[]): void {
-  const { startContainer } = cluster.runtime.pods;
+  const { pods } = cluster.runtime;
+  const startContainer = pods.startContainer.bind(pods);
   cluster.runtime.pods.startContainer = async (start) => {
     const id = await startContainer(start);
     if (!names.includes(start.container.name)) return id;
@@ -71,7 +72,8 @@ test.each(["main", "init"])(
 
 test("a container that cannot be made waits for it, whatever the restart policy", async () => {
   const cluster = makeCluster();
-  const { startContainer } = cluster.runtime.pods;
+  const { pods } = cluster.runtime;
+  const startContainer = pods.startContainer.bind(pods);
   let broken = true;
   cluster.runtime.pods.startContainer = async (start) => {
     if (broken) throw new RuntimeError("create", "no such device");

@@ -1,7 +1,7 @@
 import type { Container, ContainerSpec, ExecRequest } from "#agent/runtime";
 import type { LogEntry } from "#agent/runtime/logs";
 import { type Clock, sleep } from "#base";
-import { type BytePipe, bytePipe } from "./pipe.ts";
+import { BytePipe } from "./pipe.ts";
 import { commands } from "./shell/commands.ts";
 import { Files } from "./shell/files.ts";
 import { Killed } from "./shell/process.ts";
@@ -144,7 +144,7 @@ export class FakeContainer {
   }
 
   #inlet(): BytePipe {
-    this.#stdin ??= bytePipe();
+    this.#stdin ??= new BytePipe();
     return this.#stdin;
   }
 

@@ -1,34 +1,30 @@
-/** Bytes handed from one side to the other inside the process, with an end. */
-export interface BytePipe extends AsyncIterable<Uint8Array> {
-  write(bytes: Uint8Array): void;
-  end(): void;
-}
+/** Bytes passed inside the process to one reader, with an end and without backpressure on the writer. */
+export class BytePipe implements AsyncIterable<Uint8Array> {
+  readonly #chunks: Uint8Array[] = [];
+  #ended = false;
+  #wake = () => {};
 
-/** A queue of chunks for one reader; nothing is held back from the writer. */
-export function bytePipe(): BytePipe {
-  const chunks: Uint8Array[] = [];
-  let ended = false;
-  let wake = () => {};
-  return {
-    write: (bytes) => {
-      if (ended) return;
-      chunks.push(bytes);
-      wake();
-    },
-    end: () => {
-      ended = true;
-      wake();
-    },
-    async *[Symbol.asyncIterator]() {
-      for (;;) {
-        const next = chunks.shift();
-        if (next) yield next;
-        else if (ended) return;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
+  write(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    this.#chunks.push(bytes);
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const next = this.#chunks.shift();
+      if (next) yield next;
+      else if (this.#ended) return;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       }
-    },
-  };
+    }
+  }
 }

@@ -26,130 +26,161 @@ export class ShellSyntaxError extends Error {}
 type Token = { kind: "word"; word: Word; plain?: string } | { kind: "operator"; text: string } | Redirection;
 type Redirection = { kind: "redirect"; stream: 0 | 1 | 2; mode: "<" | ">" | ">>" | ">&" };
 
-/** A shell script as a tree. Throws ShellSyntaxError for what is wrong and for what this shell has not. */
-export function parseShell(script: string): Node {
-  const tokens = tokenize(script);
-  let at = 0;
-  const peek = (): Token | undefined => tokens[at];
-  const isOperator = (...texts: string[]): boolean => {
-    const token = peek();
-    return token?.kind === "operator" && texts.includes(token.text);
-  };
-  const isKeyword = (...texts: string[]): boolean => {
-    const token = peek();
-    return token?.kind === "word" && token.plain !== undefined && texts.includes(token.plain);
-  };
-  const expect = (keyword: string): void => {
-    if (!isKeyword(keyword)) throw new ShellSyntaxError(`syntax error: expected "${keyword}"`);
-    at++;
-  };
+/** Parses a shell script into a tree. Throws ShellSyntaxError for wrong syntax and for syntax this shell does not support. */
+export const parseShell = (script: string): Node => new Parser(tokenize(script)).parse();
 
-  const list = (...ends: string[]): Node => {
+/** A recursive-descent parser over the tokens of one script. */
+class Parser {
+  readonly #tokens: Token[];
+  /** The next token's index. */
+  #at = 0;
+
+  constructor(tokens: Token[]) {
+    this.#tokens = tokens;
+  }
+
+  parse(): Node {
+    const tree = this.#list();
+    const next = this.#peek();
+    if (next) throw new ShellSyntaxError(`syntax error: unexpected "${plainOf(next)}"`);
+    return tree;
+  }
+
+  #peek(): Token | undefined {
+    return this.#tokens[this.#at];
+  }
+
+  #isOperator(...texts: string[]): boolean {
+    const token = this.#peek();
+    return token?.kind === "operator" && texts.includes(token.text);
+  }
+
+  #isKeyword(...texts: string[]): boolean {
+    const token = this.#peek();
+    return token?.kind === "word" && token.plain !== undefined && texts.includes(token.plain);
+  }
+
+  /** Consumes the operator if it is next. */
+  #accept(...operators: string[]): string | undefined {
+    const token = this.#peek();
+    if (token?.kind !== "operator" || !operators.includes(token.text)) return undefined;
+    this.#at++;
+    return token.text;
+  }
+
+  /** Consumes the keyword if it is next. */
+  #acceptKeyword(...keywords: string[]): string | undefined {
+    const token = this.#peek();
+    if (token?.kind !== "word" || token.plain === undefined || !keywords.includes(token.plain)) return undefined;
+    this.#at++;
+    return token.plain;
+  }
+
+  #expect(keyword: string): void {
+    if (!this.#acceptKeyword(keyword)) throw new ShellSyntaxError(`syntax error: expected "${keyword}"`);
+  }
+
+  #list(...ends: string[]): Node {
     let node: Node | undefined;
     for (;;) {
-      while (isOperator(";", "\n")) at++;
-      if (!peek() || isKeyword(...ends) || isOperator(")", "}")) break;
-      const next = andOr();
+      while (this.#accept(";", "\n"));
+      if (!this.#peek() || this.#isKeyword(...ends) || this.#isOperator(")", "}")) break;
+      const next = this.#andOr();
       node = node ? { kind: "then", left: node, right: next } : next;
-      if (!isOperator(";", "\n")) break;
+      if (!this.#isOperator(";", "\n")) break;
     }
     return node ?? { kind: "simple", assignments: [], words: [], redirects: [] };
-  };
-  const andOr = (): Node => {
-    let node = pipeline();
-    while (isOperator("&&", "||")) {
-      const kind = (tokens[at++] as { text: string }).text === "&&" ? "and" : "or";
-      while (isOperator("\n")) at++;
-      node = { kind, left: node, right: pipeline() };
+  }
+
+  #andOr(): Node {
+    let node = this.#pipeline();
+    for (let operator = this.#accept("&&", "||"); operator; operator = this.#accept("&&", "||")) {
+      while (this.#accept("\n"));
+      node = { kind: operator === "&&" ? "and" : "or", left: node, right: this.#pipeline() };
     }
     return node;
-  };
-  const pipeline = (): Node => {
-    if (isKeyword("!")) {
-      at++;
-      return { kind: "not", body: pipeline() };
+  }
+
+  #pipeline(): Node {
+    if (this.#acceptKeyword("!")) return { kind: "not", body: this.#pipeline() };
+    const first = this.#command();
+    const parts = [first];
+    while (this.#accept("|")) parts.push(this.#command());
+    return parts.length === 1 ? first : { kind: "pipe", parts };
+  }
+
+  #command(): Node {
+    const loop = this.#acceptKeyword("while", "until");
+    if (loop) return this.#loop(loop === "until");
+    if (this.#acceptKeyword("for")) return this.#for();
+    if (this.#acceptKeyword("if")) return this.#if();
+    if (this.#isKeyword("case", "function", "{")) {
+      throw new ShellSyntaxError(`${plainOf(this.#peek())}: not in this shell`);
     }
-    const parts = [command()];
-    while (isOperator("|")) {
-      at++;
-      parts.push(command());
+    return this.#simple();
+  }
+
+  #loop(until: boolean): Node {
+    const condition = this.#list("do");
+    return { kind: "loop", condition, until, body: this.#loopBody() };
+  }
+
+  #for(): Node {
+    const name = this.#tokens[this.#at++];
+    if (name?.kind !== "word" || name.plain === undefined) throw new ShellSyntaxError("syntax error: bad for loop");
+    this.#expect("in");
+    const words: Word[] = [];
+    for (let token = this.#peek(); token?.kind === "word"; token = this.#peek()) {
+      words.push(token.word);
+      this.#at++;
     }
-    return parts.length === 1 ? parts[0]! : { kind: "pipe", parts };
-  };
-  const ifRest = (): Node => {
-    const condition = list("then");
-    expect("then");
-    const body = list("elif", "else", "fi");
-    const node: Node = { kind: "if", condition, body };
-    if (isKeyword("elif")) {
-      at++;
-      return { ...node, otherwise: ifRest() };
-    }
-    if (isKeyword("else")) {
-      at++;
-      node.otherwise = list("fi");
-    }
-    expect("fi");
+    while (this.#accept(";", "\n"));
+    return { kind: "for", name: name.plain, words, body: this.#loopBody() };
+  }
+
+  #loopBody(): Node {
+    this.#expect("do");
+    const body = this.#list("done");
+    this.#expect("done");
+    return body;
+  }
+
+  /** What follows `if` or `elif`, up to and including `fi`. */
+  #if(): Node {
+    const condition = this.#list("then");
+    this.#expect("then");
+    const node: Node = { kind: "if", condition, body: this.#list("elif", "else", "fi") };
+    if (this.#acceptKeyword("elif")) return { ...node, otherwise: this.#if() };
+    if (this.#acceptKeyword("else")) node.otherwise = this.#list("fi");
+    this.#expect("fi");
     return node;
-  };
-  const command = (): Node => {
-    if (isKeyword("while", "until")) {
-      const until = (tokens[at++] as { plain: string }).plain === "until";
-      const condition = list("do");
-      expect("do");
-      const body = list("done");
-      expect("done");
-      return { kind: "loop", condition, until, body };
-    }
-    if (isKeyword("for")) {
-      at++;
-      const name = tokens[at++];
-      if (name?.kind !== "word" || name.plain === undefined) throw new ShellSyntaxError("syntax error: bad for loop");
-      expect("in");
-      const words: Word[] = [];
-      for (let token = peek(); token?.kind === "word"; token = peek()) {
-        words.push(token.word);
-        at++;
-      }
-      while (isOperator(";", "\n")) at++;
-      expect("do");
-      const body = list("done");
-      expect("done");
-      return { kind: "for", name: name.plain, words, body };
-    }
-    if (isKeyword("if")) {
-      at++;
-      return ifRest();
-    }
-    if (isKeyword("case", "function", "{")) throw new ShellSyntaxError(`${plainOf(peek())}: not in this shell`);
-    return simple();
-  };
-  const simple = (): Node => {
+  }
+
+  #simple(): Node {
     const node: Node = { kind: "simple", assignments: [], words: [], redirects: [] };
-    const start = at;
-    for (let token = peek(); token && token.kind !== "operator"; token = peek()) {
-      at++;
+    const start = this.#at;
+    for (let token = this.#peek(); token && token.kind !== "operator"; token = this.#peek()) {
+      this.#at++;
       if (token.kind === "redirect") {
-        node.redirects.push(redirect(token));
+        node.redirects.push(this.#redirect(token));
         continue;
       }
       const assignment = node.words.length === 0 ? assignmentOf(token.word) : undefined;
       if (assignment) node.assignments.push(assignment);
       else node.words.push(token.word);
     }
-    if (at === start) throw new ShellSyntaxError(`syntax error: unexpected "${plainOf(peek()) ?? "end"}"`);
+    if (this.#at === start) {
+      throw new ShellSyntaxError(`syntax error: unexpected "${plainOf(this.#peek()) ?? "end"}"`);
+    }
     return node;
-  };
-  const redirect = (token: Redirection): Redirect => {
-    const target = tokens[at++];
+  }
+
+  #redirect(token: Redirection): Redirect {
+    const target = this.#tokens[this.#at++];
     if (target?.kind !== "word") throw new ShellSyntaxError("syntax error: redirection to nothing");
     if (token.mode !== ">&") return { stream: token.stream, to: target.word, append: token.mode === ">>" };
     return { stream: token.stream, to: target.plain === "2" ? "stderr" : "stdout", append: false };
-  };
-
-  const tree = list();
-  if (at < tokens.length) throw new ShellSyntaxError(`syntax error: unexpected "${plainOf(tokens[at])}"`);
-  return tree;
+  }
 }
 
 const plainOf = (token: Token | undefined): string | undefined =>
