@@ -1,6 +1,6 @@
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { WebSocket } from "ws";
-import { spdyOver } from "#agent/runtime/spdy";
+import { SpdyConnection } from "#agent/runtime/spdy";
 import { type ChannelCodec, codecOf } from "./codec.ts";
 import type { Asked, Channels, SessionStatus } from "./session.ts";
 
@@ -105,7 +105,7 @@ export function spdyChannels({ socket, head, protocol }: SpdyClient, asked: Aske
       connection.close();
       reject(new Error("timed out waiting for client to create streams"));
     }, patience);
-    const connection = spdyOver(socket, {
+    const connection = new SpdyConnection(socket, {
       head,
       accept: (stream, { streamtype = "" }) => {
         stream.on("error", () => {});

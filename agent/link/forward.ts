@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { StreamPort } from "#agent/runtime";
-import { spdyOver } from "#agent/runtime/spdy";
+import { SpdyConnection } from "#agent/runtime/spdy";
 import { messageOf } from "#base";
 import { codecOf } from "./codec.ts";
 
@@ -18,7 +18,7 @@ const failed = (port: number, { label }: Place, error: unknown): string =>
 /** Port-forward over SPDY: for each connection a data and an error stream with the same request id. */
 export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, place: Place): Promise<void> {
   const pairs = new Map<string, { data?: Duplex; error?: Duplex; port: number }>();
-  spdyOver(socket, {
+  new SpdyConnection(socket, {
     ...(head ? { head } : {}),
     accept: (stream, { streamtype = "", port = "", requestid = "" }) => {
       stream.on("error", () => {});

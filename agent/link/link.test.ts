@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
 import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
-import { spdyOver } from "#agent/runtime/spdy";
+import { SpdyConnection } from "#agent/runtime/spdy";
 import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
 import { createLinks, type Links } from "#hosts/https";
@@ -287,13 +287,13 @@ test("attach joins the first process", async () => {
 });
 
 /** An upgrade to SPDY, as kubectl falls back to. */
-function spdyClient(path: string, protocol: string): Promise<ReturnType<typeof spdyOver>> {
+function spdyClient(path: string, protocol: string): Promise<SpdyConnection> {
   return new Promise((resolve, reject) => {
     const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol };
     const outgoing = request(url + path, { method: "POST", headers });
     outgoing.on("upgrade", (response, socket, head) => {
       expect(response.headers["x-stream-protocol-version"]).toBe(protocol);
-      resolve(spdyOver(socket, { head }));
+      resolve(new SpdyConnection(socket, { head }));
     });
     outgoing.on("error", reject);
     outgoing.end();
@@ -312,10 +312,7 @@ test("exec over SPDY", async () => {
   connection.close();
 });
 
-async function throughSpdy(
-  connection: ReturnType<typeof spdyOver>,
-  port: string,
-): Promise<{ data: string; error: string }> {
+async function throughSpdy(connection: SpdyConnection, port: string): Promise<{ data: string; error: string }> {
   const headers = { port, requestid: "0" };
   const error = connection.open({ streamtype: "error", ...headers });
   error.end();
@@ -347,7 +344,10 @@ test("port-forward over SPDY, bare and inside WebSocket", async () => {
   // Made without an address it takes itself for a server's.
   Object.assign(inner, { _isServer: false });
   inner.setSocket(socket, Buffer.alloc(0), { maxPayload: 1e8, allowSynchronousEvents: true, skipUTF8Validation: true });
-  expect(await throughSpdy(spdyOver(createWebSocketStream(inner)), "80")).toEqual({ data: "ping", error: "" });
+  expect(await throughSpdy(new SpdyConnection(createWebSocketStream(inner)), "80")).toEqual({
+    data: "ping",
+    error: "",
+  });
 });
 
 test("exec over SPDY before v4", async () => {

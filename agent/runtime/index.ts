@@ -17,6 +17,7 @@ export {
   type ImagePort,
   isRuntimeError,
   type LogOptions,
+  optional,
   type PodPort,
   type RegistryCredentials,
   type Runtime,

@@ -35,6 +35,16 @@ export type RuntimeReason =
 export const isRuntimeError = (error: unknown, reason?: RuntimeReason): error is RuntimeError =>
   error instanceof RuntimeError && (reason === undefined || error.reason === reason);
 
+/** What `reading` resolves with; undefined when it rejects with `notFound`. */
+export async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isRuntimeError(error, "notFound")) return undefined;
+    throw error;
+  }
+}
+
 /** A pod's sandbox as the runtime knows it, with the containers in it, dead ones included. */
 export interface Sandbox {
   id: string;
@@ -269,7 +279,7 @@ export interface RuntimeInfo {
     recursiveReadOnlyMounts: boolean;
   };
   /** Where images lie, for disk pressure and garbage collection. */
-  imageFilesystem?: { mountpoint: string; usedBytes: number; inodesUsed: number };
+  imageFilesystem?: { mountpoint: string; usedBytes: number; inodesUsed: number } | undefined;
 }
 
 /**

@@ -1,10 +1,10 @@
 import { type Clock, deferred, type Log, messageOf, sleep } from "#base";
-import type { ContainerItem, SandboxItem } from "./pods.ts";
+import type { CriItems } from "./pods.ts";
 
 interface Source {
   clock: Clock;
   log: Log;
-  raw(): Promise<{ sandboxes: SandboxItem[]; containers: ContainerItem[] }>;
+  items(): Promise<CriItems>;
   /** Something happened in the runtime; ends or throws where it cannot tell. */
   events(signal: AbortSignal): AsyncIterable<unknown>;
 }
@@ -41,7 +41,7 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
   while (!signal.aborted) {
     happened = deferred<void>();
     try {
-      const now = signatures(await source.raw());
+      const now = signatures(await source.items());
       for (const [uid, signature] of now) if (before.get(uid) !== signature) yield uid;
       for (const uid of before.keys()) if (!now.has(uid)) yield uid;
       before = now;
@@ -59,7 +59,7 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
   }
 }
 
-function signatures({ sandboxes, containers }: Awaited<ReturnType<Source["raw"]>>): Map<string, string> {
+function signatures({ sandboxes, containers }: CriItems): Map<string, string> {
   const uids = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox.metadata.uid]));
   const parts = new Map<string, string[]>();
   const note = (uid: string | undefined, part: string): void => {

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { RuntimeError } from "#agent/runtime";
-import { type SpdyConnection, spdyOver } from "#agent/runtime/spdy";
+import { SpdyConnection } from "#agent/runtime/spdy";
 
 /**
  * Connects to a streaming URL of the runtime, offering one protocol. SPDY and not WebSocket, because the
@@ -12,7 +12,7 @@ export function connectSpdy(url: string, protocol: string): Promise<SpdyConnecti
       method: "POST",
       headers: { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": protocol },
     });
-    outgoing.on("upgrade", (_response, socket, head) => resolve(spdyOver(socket, { head })));
+    outgoing.on("upgrade", (_response, socket, head) => resolve(new SpdyConnection(socket, { head })));
     outgoing.on("response", (response) => {
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));

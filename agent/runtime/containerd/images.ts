@@ -1,4 +1,4 @@
-import { type Image, type ImagePort, isRuntimeError, RuntimeError } from "#agent/runtime";
+import { type Image, type ImagePort, optional, RuntimeError } from "#agent/runtime";
 import type { Cri } from "./cri-client.ts";
 import { sandboxImageName } from "./private/sandbox-image.ts";
 
@@ -25,13 +25,9 @@ const view = (item: ImageItem): Image => ({
 /** Images over CRI. Mirrors are the runtime's configuration. */
 export function criImages(cri: Cri): ImagePort {
   const find = async (reference: string): Promise<Image | undefined> => {
-    try {
-      const { image } = await cri.image<{ image: ImageItem | null }>("ImageStatus", { image: { image: reference } });
-      return image ? view(image) : undefined;
-    } catch (error) {
-      if (isRuntimeError(error, "notFound")) return undefined;
-      throw error;
-    }
+    const status = cri.image<{ image: ImageItem | null }>("ImageStatus", { image: { image: reference } });
+    const image = (await optional(status))?.image;
+    return image ? view(image) : undefined;
   };
   return {
     find,
@@ -46,7 +42,7 @@ export function criImages(cri: Cri): ImagePort {
       const { image_ref } = await cri.image<{ image_ref: string }>(
         "PullImage",
         { image: { image: reference }, ...(auth ? { auth } : {}) },
-        { timeoutMilliseconds: 0, otherwise: "registry", ...(signal ? { signal } : {}) },
+        { timeoutMilliseconds: 0, otherwise: "registry", signal },
       );
       const image = await find(image_ref);
       if (!image) throw new RuntimeError("notFound", `image ${reference} vanished after its pull`);

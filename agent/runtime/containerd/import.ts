@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Blob, BuiltImage } from "#agent/runtime/oci";
 import { native } from "./native.ts";
-import { isAlreadyThere, openChannel } from "./wire/channel.ts";
+import { Channel, isAlreadyExists } from "./wire/channel.ts";
 import { compileServices } from "./wire/codec.ts";
 
 /** CRI's own namespace: images elsewhere are not seen by pods. */
@@ -13,7 +13,7 @@ const leaseHours = 1;
 /** Puts an image into containerd under a full name such as `docker.io/library/busybox:latest`. Repeatable. */
 export async function importImage(socket: string, name: string, image: BuiltImage): Promise<void> {
   const method = compileServices(native);
-  const channel = openChannel(socket);
+  const channel = new Channel(socket);
   const id = `skiff-import-${randomUUID()}`;
   const metadata = { "containerd-namespace": namespace, "containerd-lease": id };
   try {
@@ -27,7 +27,7 @@ export async function importImage(socket: string, name: string, image: BuiltImag
       try {
         await channel.converse(method("content.v1.Content", "Write"), writes(blob, labels, id), { metadata });
       } catch (error) {
-        if (!isAlreadyThere(error)) throw error;
+        if (!isAlreadyExists(error)) throw error;
       }
     };
     // The lease keeps the parts until the image names them; the labels keep them after that.
@@ -43,7 +43,7 @@ export async function importImage(socket: string, name: string, image: BuiltImag
     try {
       await channel.call(method("images.v1.Images", "Create"), record, { metadata });
     } catch (error) {
-      if (!isAlreadyThere(error)) throw error;
+      if (!isAlreadyExists(error)) throw error;
       await channel.call(method("images.v1.Images", "Update"), record, { metadata });
     }
     await channel.call(method("leases.v1.Leases", "Delete"), { id }, { metadata });

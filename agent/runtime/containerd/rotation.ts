@@ -1,7 +1,7 @@
 import { rotateLog } from "#agent/runtime/logs";
 import { type Clock, type Log, messageOf } from "#base";
 import type { Cri } from "./cri-client.ts";
-import type { ContainerItem, ContainerStatus } from "./pods.ts";
+import type { ContainerItem, ContainerStatus } from "./items.ts";
 
 export interface LogLimits {
   maxBytes: number;

@@ -1,10 +1,12 @@
 import { Duplex, type Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import {
+  type AttachRequest,
   type CommandResult,
   type ContainerStats,
   type ExecRequest,
-  isRuntimeError,
+  type LogOptions,
+  optional,
   RuntimeError,
   type SandboxStats,
   type Session,
@@ -14,95 +16,95 @@ import { readLogFile, renderLogs } from "#agent/runtime/logs";
 import { connectSpdy } from "./connect-spdy.ts";
 import { marks } from "./convert.ts";
 import type { Cri } from "./cri-client.ts";
-import { type ContainerStatus, milliseconds } from "./pods.ts";
+import { type ContainerStatus, milliseconds } from "./items.ts";
 
 /** Logs from the files that the runtime writes; the rest over its streaming server. */
-export function criStreams(cri: Cri): StreamPort {
-  const statusOf = async (id: string): Promise<ContainerStatus> =>
-    (await cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: id })).status;
-  const hasEnded = async (id: string): Promise<boolean> => {
-    try {
-      return (await statusOf(id)).state === "CONTAINER_EXITED";
-    } catch (error) {
-      if (isRuntimeError(error, "notFound")) return true;
-      throw error;
-    }
-  };
+export class CriStreams implements StreamPort {
+  readonly #cri: Cri;
 
-  return {
-    logs: async function* (containerId, options) {
-      const { log_path: path } = await statusOf(containerId);
-      if (path === "") throw new RuntimeError("unsupported", `container ${containerId} has no log file`);
-      const { follow = false, tailLines, signal, ...render } = options;
-      const entries = readLogFile({
-        path,
-        follow,
-        ...(tailLines === undefined || options.stream ? {} : { tailLines }),
-        ended: () => hasEnded(containerId),
-        ...(signal ? { signal } : {}),
-      });
-      // A tail of one stream has to look at the lines of the other, so it cannot begin in the file's middle.
-      yield* renderLogs(
-        options.stream && tailLines !== undefined ? firstWhole(entries) : entries,
-        options.stream && tailLines !== undefined ? { ...render, tailLines } : render,
-      );
-    },
+  constructor(cri: Cri) {
+    this.#cri = cri;
+  }
 
-    exec: async (request) => {
-      const { containerId, command, ...asked } = request;
-      const { url } = await cri.runtime<{ url: string }>("Exec", {
-        container_id: containerId,
-        cmd: command,
-        ...asked,
-        stderr: asked.stderr && !asked.tty,
-      });
-      return openSession(url, asked);
-    },
-    attach: async ({ containerId, ...asked }) => {
-      const { url } = await cri.runtime<{ url: string }>("Attach", {
-        container_id: containerId,
-        ...asked,
-        stderr: asked.stderr && !asked.tty,
-      });
-      return openSession(url, asked);
-    },
-    run: async (containerId, command, timeoutSeconds): Promise<CommandResult> => {
-      const answer = await cri.runtime<{ stdout: Buffer; stderr: Buffer; exit_code: number }>(
-        "ExecSync",
-        { container_id: containerId, cmd: command, timeout: timeoutSeconds },
-        // The runtime keeps the time; ours is for one that hangs.
-        { timeoutMilliseconds: timeoutSeconds > 0 ? timeoutSeconds * 1000 + 60_000 : 0 },
-      );
-      return { exitCode: answer.exit_code, stdout: answer.stdout, stderr: answer.stderr };
-    },
+  async *logs(containerId: string, options: LogOptions): AsyncIterable<Uint8Array> {
+    const { log_path: path } = await this.#statusOf(containerId);
+    if (path === "") throw new RuntimeError("unsupported", `container ${containerId} has no log file`);
+    const { follow = false, tailLines, signal, ...render } = options;
+    // A tail of one stream has to read the lines of the other, so it cannot begin in the file's middle.
+    const tailOfStream = options.stream && tailLines !== undefined;
+    const entries = readLogFile({
+      path,
+      follow,
+      tailLines: options.stream ? undefined : tailLines,
+      ended: () => this.#hasEnded(containerId),
+      signal,
+    });
+    yield* tailOfStream ? renderLogs(firstWhole(entries), { ...render, tailLines }) : renderLogs(entries, render);
+  }
 
-    forward: async (sandboxId, port) => {
-      const { url } = await cri.runtime<{ url: string }>("PortForward", { pod_sandbox_id: sandboxId, port: [port] });
-      const connection = await connectSpdy(url, "portforward.k8s.io");
-      const headers = { port: String(port), requestid: "0" };
-      const errors = connection.open({ streamtype: "error", ...headers });
-      const data = connection.open({ streamtype: "data", ...headers });
-      errors.end();
-      return failing(data, text(errors), () => connection.close());
-    },
+  async exec({ containerId, command, ...streams }: ExecRequest): Promise<Session> {
+    return this.#open("Exec", { container_id: containerId, cmd: command }, streams);
+  }
 
-    stats: async (filter) => {
-      const labels = { [marks.owner]: cri.owner, ...(filter?.uid === undefined ? {} : { [marks.podUid]: filter.uid }) };
-      const selector = { filter: { label_selector: labels } };
-      const { stats } = await cri.runtime<{ stats: PodStatsItem[] }>("ListPodSandboxStats", selector);
-      return stats.map(podStats);
-    },
-  };
+  async attach({ containerId, ...streams }: AttachRequest): Promise<Session> {
+    return this.#open("Attach", { container_id: containerId }, streams);
+  }
+
+  async run(containerId: string, command: string[], timeoutSeconds: number): Promise<CommandResult> {
+    const answer = await this.#cri.runtime<{ stdout: Buffer; stderr: Buffer; exit_code: number }>(
+      "ExecSync",
+      { container_id: containerId, cmd: command, timeout: timeoutSeconds },
+      // The runtime enforces the timeout; this longer one is for a runtime that hangs.
+      { timeoutMilliseconds: timeoutSeconds > 0 ? timeoutSeconds * 1000 + 60_000 : 0 },
+    );
+    return { exitCode: answer.exit_code, stdout: answer.stdout, stderr: answer.stderr };
+  }
+
+  async forward(sandboxId: string, port: number): Promise<Duplex> {
+    const { url } = await this.#cri.runtime<{ url: string }>("PortForward", {
+      pod_sandbox_id: sandboxId,
+      port: [port],
+    });
+    const connection = await connectSpdy(url, "portforward.k8s.io");
+    const headers = { port: String(port), requestid: "0" };
+    const errors = connection.open({ streamtype: "error", ...headers });
+    const data = connection.open({ streamtype: "data", ...headers });
+    errors.end();
+    return failing(data, text(errors), () => connection.close());
+  }
+
+  async stats(filter?: { uid?: string }): Promise<SandboxStats[]> {
+    const ofPod = filter?.uid === undefined ? {} : { [marks.podUid]: filter.uid };
+    const { stats } = await this.#cri.runtime<{ stats: PodStatsItem[] }>("ListPodSandboxStats", {
+      filter: { label_selector: { [marks.owner]: this.#cri.owner, ...ofPod } },
+    });
+    return stats.map(podStats);
+  }
+
+  async #open(call: "Exec" | "Attach", target: object, streams: SessionStreams): Promise<Session> {
+    const stderr = streams.stderr && !streams.tty;
+    const { url } = await this.#cri.runtime<{ url: string }>(call, { ...target, ...streams, stderr });
+    return openSession(url, streams);
+  }
+
+  async #statusOf(id: string): Promise<ContainerStatus> {
+    return (await this.#cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: id })).status;
+  }
+
+  async #hasEnded(id: string): Promise<boolean> {
+    const status = await optional(this.#statusOf(id));
+    return status === undefined || status.state === "CONTAINER_EXITED";
+  }
 }
 
-/** Everything that is there so far as one batch, so that a tail over it is right; then what follows. */
+/** All entries as one batch, so that a tail over them counts the lines of one stream. */
 async function* firstWhole<T>(batches: AsyncIterable<T[]>): AsyncGenerator<T[]> {
   const all: T[] = [];
   for await (const batch of batches) all.push(...batch);
   yield all;
 }
 
-/** A duplex that ends with an error where the other side sent one. */
+/** A duplex that ends with the error that the other side sent, if any. */
 function failing(data: Duplex, error: Promise<string>, close: () => void): Duplex {
   const readable = (async function* () {
     yield* data as AsyncIterable<Uint8Array>;
@@ -114,17 +116,19 @@ function failing(data: Duplex, error: Promise<string>, close: () => void): Duple
   return duplex;
 }
 
-async function openSession(url: string, asked: Omit<ExecRequest, "containerId" | "command">): Promise<Session> {
+type SessionStreams = Omit<AttachRequest, "containerId">;
+
+async function openSession(url: string, requested: SessionStreams): Promise<Session> {
   const connection = await connectSpdy(url, "v4.channel.k8s.io");
-  // The runtime waits for exactly these, so each that was asked for is opened, and no other.
+  // The runtime waits for exactly the streams of the request.
   const errors = connection.open({ streamtype: "error" });
   errors.end();
-  const stdin = asked.stdin ? connection.open({ streamtype: "stdin" }) : undefined;
-  const stdout = asked.stdout ? connection.open({ streamtype: "stdout" }) : undefined;
-  const stderr = asked.stderr && !asked.tty ? connection.open({ streamtype: "stderr" }) : undefined;
-  const resize = asked.tty ? connection.open({ streamtype: "resize" }) : undefined;
+  const stdin = requested.stdin ? connection.open({ streamtype: "stdin" }) : undefined;
+  const stdout = requested.stdout ? connection.open({ streamtype: "stdout" }) : undefined;
+  const stderr = requested.stderr && !requested.tty ? connection.open({ streamtype: "stderr" }) : undefined;
+  const resize = requested.tty ? connection.open({ streamtype: "resize" }) : undefined;
   for (const output of [stdout, stderr]) output?.end();
-  // Nothing comes back on these, but their end has to be taken off the wire.
+  // No data arrives on these streams, but their end has to be read.
   for (const input of [stdin, resize]) input?.resume().on("error", () => {});
   const outputs = [stdout, stderr].filter((stream) => stream !== undefined).map(finished);
   const done = text(errors)

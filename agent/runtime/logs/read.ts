@@ -4,13 +4,13 @@ import { basename, dirname, join } from "node:path";
 import { type LogEntry, lineSplitter, parseLogLine } from "./line.ts";
 
 export interface LogFile {
-  /** The file that is being written. Rotated ones lie beside it as `<path>.<time>`. */
+  /** The file that is being written. Rotated files are in the same folder as `<path>.<time>`. */
   path: string;
-  follow?: boolean;
-  tailLines?: number;
+  follow?: boolean | undefined;
+  tailLines?: number | undefined;
   /** Whether the writer has ended, so that following may end. */
   ended: () => Promise<boolean>;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const blockBytes = 64 * 1024;

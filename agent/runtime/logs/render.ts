@@ -2,7 +2,7 @@ import type { LogEntry } from "./line.ts";
 
 export interface RenderOptions {
   /** Keeps only the last so many lines. For sources that start anywhere; file readers start late instead. */
-  tailLines?: number;
+  tailLines?: number | undefined;
   /** Only entries of this time (milliseconds) or later. */
   since?: number;
   timestamps?: boolean;

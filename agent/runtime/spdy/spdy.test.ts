@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { constants, createDeflate, deflateSync, inflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { dictionary } from "./dictionary.ts";
-import { spdyOver } from "./index.ts";
+import { SpdyConnection } from "./index.ts";
 
 /** Two ends of one wire. */
 function wire(): [Duplex, Duplex] {
@@ -27,7 +27,7 @@ function wire(): [Duplex, Duplex] {
 
 test("SPDY: streams carry data both ways, end apart, and any inflater reads the headers", async () => {
   const [client, server] = wire();
-  const connection = spdyOver(client);
+  const connection = new SpdyConnection(client);
   const first = connection.open({ StreamType: "stdin" });
   const second = connection.open({ streamtype: "stdout" });
   first.end("typed");
@@ -73,13 +73,13 @@ test("SPDY: streams carry data both ways, end apart, and any inflater reads the 
 test("SPDY: both ends understand each other, and a client that compresses with the dictionary", async () => {
   const [left, right] = wire();
   const seen: Record<string, string>[] = [];
-  spdyOver(right, {
+  new SpdyConnection(right, {
     accept: (stream, headers) => {
       seen.push(headers);
       stream.pipe(stream);
     },
   });
-  const client = spdyOver(left);
+  const client = new SpdyConnection(left);
   const first = client.open({ streamtype: "data", port: "80" });
   const second = client.open({ streamtype: "data", port: "81" });
   first.end("one");
@@ -92,7 +92,7 @@ test("SPDY: both ends understand each other, and a client that compresses with t
 
   const [socket, other] = wire();
   const accepted = new Promise((resolve) => {
-    spdyOver(other, { accept: (_stream, headers) => resolve(headers) });
+    new SpdyConnection(other, { accept: (_stream, headers) => resolve(headers) });
   });
   const field = (value: string): Buffer => {
     const length = Buffer.alloc(4);
@@ -123,7 +123,7 @@ test("SPDY: a session's streams and their ends go out in one piece; what came be
       done();
     },
   });
-  const connection = spdyOver(socket);
+  const connection = new SpdyConnection(socket);
   const errors = connection.open({ streamtype: "error" });
   errors.end();
   const stdout = connection.open({ streamtype: "stdout" });

@@ -6,8 +6,8 @@ import { unmountBelow } from "#agent/runtime";
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import { criClient } from "../cri-client.ts";
 import { importImage } from "../import.ts";
-import type { SandboxItem } from "../pods.ts";
-import { openChannel } from "../wire/channel.ts";
+import type { SandboxItem } from "../items.ts";
+import { Channel } from "../wire/channel.ts";
 import {
   containerdConfig,
   mirrorFiles,
@@ -127,7 +127,7 @@ async function removeBridge(paths: PrivatePaths): Promise<void> {
 }
 
 async function removeAllPods(socket: string): Promise<void> {
-  const channel = openChannel(socket);
+  const channel = new Channel(socket);
   const cri = criClient(channel, "");
   try {
     const { items } = await cri.runtime<{ items: SandboxItem[] }>("ListPodSandbox", {});

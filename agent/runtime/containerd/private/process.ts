@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { open, readdir, readFile } from "node:fs/promises";
 import { criClient } from "../cri-client.ts";
-import { openChannel } from "../wire/channel.ts";
+import { Channel } from "../wire/channel.ts";
 
 /** The process that runs with this configuration, whoever started it; found by its command line, so never a stranger. */
 export async function findProcess(config: string): Promise<number | undefined> {
@@ -45,7 +45,7 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 export async function waitUntilReady(socket: string, pid: number, log: string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const channel = openChannel(socket);
+    const channel = new Channel(socket);
     try {
       await criClient(channel, "").runtime("Version", { version: "v1" }, { timeoutMilliseconds: 2000 });
       return;
