@@ -1,5 +1,5 @@
 /**
- * The container runtime as the agent sees it: the port, its data, and the contract's tests (conformance.ts).
+ * The container runtime as the agent uses it: the port, its data, and the contract's tests (conformance/).
  * Drivers live in folders beside this file, each behind a door of its own. Nothing here knows a Kubernetes object
  * or decides when something runs: that is pods/.
  */

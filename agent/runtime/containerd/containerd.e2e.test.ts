@@ -3,7 +3,7 @@ import { importImage } from "#agent/runtime/containerd";
 import { namedAfter, startPrivate, stopPrivate } from "#agent/runtime/containerd/private";
 import { buildImage } from "#agent/runtime/oci";
 import { silentLog, systemClock } from "#base";
-import { runtimeConformance } from "../conformance.ts";
+import { runtimeConformance } from "../conformance/index.ts";
 import { containerdRuntime } from "./index.ts";
 
 const applets = "sh echo cat sleep env hostname pwd seq nc tar ls true false id date".split(" ");

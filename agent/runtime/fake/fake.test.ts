@@ -1,6 +1,6 @@
 import { RuntimeError } from "#agent/runtime";
 import { systemClock } from "#base";
-import { runtimeConformance } from "../conformance.ts";
+import { runtimeConformance } from "../conformance/index.ts";
 import { fakeRuntime } from "./index.ts";
 
 runtimeConformance("fake", async () => {
