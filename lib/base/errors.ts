@@ -66,6 +66,23 @@ export const isApiError = (error: unknown): error is ApiError => error instanceo
 /** Whether an error is a Status with this reason, such as `NotFound`. */
 export const isReason = (error: unknown, reason: string): boolean => isApiError(error) && error.reason === reason;
 
+/** Whether an error is a Status one of whose causes has this reason (apimachinery's HasStatusCause). */
+export const hasCause = (error: unknown, cause: string): boolean =>
+  isApiError(error) && (error.status.details?.causes?.some(({ reason }) => reason === cause) ?? false);
+
+/** Resolves with undefined where the API answers with one of these reasons; every other rejection passes through. */
+export async function ignoreReasons<T>(reasons: readonly string[], request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (reasons.some((reason) => isReason(error, reason))) return undefined;
+    throw error;
+  }
+}
+
+/** The object of a request, or undefined where it does not exist. */
+export const ignoreNotFound = <T>(request: Promise<T>): Promise<T | undefined> => ignoreReasons(["NotFound"], request);
+
 export const notFound = (resource: ResourceName, name: string): ApiError =>
   new ApiError(404, "NotFound", `${resourceName(resource)} "${name}" not found`, detailsOf(resource, name));
 
