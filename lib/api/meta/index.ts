@@ -5,6 +5,8 @@
 export type * from "./access.ts";
 export * from "./check.ts";
 export * from "./columns.ts";
+export * from "./conditions.ts";
+export * from "./controller-ref.ts";
 export { applyDefaults, type Decoded, decode } from "./decode.ts";
 export * from "./field.ts";
 export * from "./field-error.ts";

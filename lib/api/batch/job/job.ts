@@ -13,6 +13,7 @@ import {
   nameColumn,
 } from "../../meta/index.ts";
 import { nameLabel, oldNameLabel, oldUidLabel, uidLabel } from "./facts.ts";
+import { finishedCondition } from "./finished.ts";
 import { Job, type JobSpec } from "./schema.ts";
 import { isIndexed, validateJob } from "./validate-spec.ts";
 import { isTrue, validateStatus } from "./validate-status.ts";
@@ -115,8 +116,10 @@ export function specWarnings(spec: JobSpec | undefined, path: string): string[] 
   return [...(isVast ? [`${path}: ${when}, ${what}`] : []), ...podWarnings(spec.template ?? {}, `${path}.template`)];
 }
 
-function statusText({ metadata, status }: Job): string {
-  for (const type of ["Complete", "Failed"]) if (isTrue(status, type)) return type;
+function statusText(job: Job): string {
+  const { metadata, status } = job;
+  const finished = finishedCondition(job);
+  if (finished) return finished.type;
   if (metadata.deletionTimestamp) return "Terminating";
   for (const type of ["Suspended", "FailureTarget", "SuccessCriteriaMet"]) if (isTrue(status, type)) return type;
   return "Running";

@@ -4,6 +4,7 @@
  */
 import { deepEqual } from "#base";
 import { checkNonNegative, checkUnique, type FieldError, invalidValue, requiredValue } from "../../meta/index.ts";
+import { isJobFinished } from "./finished.ts";
 import { firstCommonIndex, parseIndexes } from "./indexes.ts";
 import type { Job, JobSpec, JobStatus, UncountedTerminatedPods } from "./schema.ts";
 import { invalidAsWhole } from "./validate-policies.ts";
@@ -14,8 +15,6 @@ const wrong = (why: string): FieldError => invalidAsWhole(at("conditions"), why)
 
 export const isTrue = (status: JobStatus | undefined, type: string): boolean =>
   status?.conditions?.some((condition) => condition.type === type && condition.status === "True") ?? false;
-export const isFinished = (status: JobStatus | undefined): boolean =>
-  isTrue(status, "Complete") || isTrue(status, "Failed");
 
 interface Change {
   spec: JobSpec;
@@ -38,7 +37,7 @@ export function validateStatus(next: Job, previous: Job): FieldError[] {
     before,
     changes: (...fields) => fields.some((field) => !deepEqual(status[field] ?? 0, before[field] ?? 0)),
     turns: (...types) => types.some((type) => isTrue(status, type) !== isTrue(before, type)),
-    ends: isFinished(status) !== isFinished(before),
+    ends: isJobFinished({ status }) !== isJobFinished({ status: before }),
   };
   return [
     ...validateCounts(status),
@@ -111,7 +110,7 @@ function validateTimes({ spec, status, before, turns, changes, ends }: Change): 
     errors.push(invalidValue(at("completionTime"), completionTime, "field is immutable"));
   }
   const neverRan = spec.suspend === true && spec.completions === 0;
-  if ((ends || changes("startTime")) && !neverRan && startTime === undefined && isFinished(status)) {
+  if ((ends || changes("startTime")) && !neverRan && startTime === undefined && isJobFinished({ status })) {
     errors.push(requiredValue(at("startTime"), "startTime is required for finished job"));
   }
   const resumed =
@@ -128,7 +127,7 @@ const total = ({ succeeded = [], failed = [] }: UncountedTerminatedPods): number
 function validateEnd({ status, changes, ends }: Change): FieldError[] {
   const errors: FieldError[] = [];
   const { active = 0, terminating = 0, ready = 0, uncountedTerminatedPods: uncounted = {} } = status;
-  const finished = isFinished(status);
+  const finished = isJobFinished({ status });
   if ((ends || changes("active")) && active > 0 && finished) {
     errors.push(invalidValue(at("active"), active, "active>0 is invalid for finished job"));
   }

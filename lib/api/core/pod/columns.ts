@@ -1,6 +1,7 @@
 /** What `kubectl get pods` shows. */
 import { ageColumn, ageOf, type Column, nameColumn } from "../../meta/index.ts";
 import type { ContainerStatus } from "./container-status.ts";
+import { hasEnded } from "./phase.ts";
 import type { Pod } from "./spec.ts";
 import { isSidecar } from "./totals.ts";
 
@@ -51,7 +52,7 @@ function summarize(pod: Pod): Summary {
   if (!initializing || initialized) summarizeMain(pod, sidecars, summary);
   if (metadata.deletionTimestamp) {
     if (status.reason === "NodeLost") summary.status = "Unknown";
-    else if (phase !== "Failed" && phase !== "Succeeded") summary.status = "Terminating";
+    else if (!hasEnded(pod)) summary.status = "Terminating";
   }
   return summary;
 }

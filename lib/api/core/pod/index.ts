@@ -10,6 +10,7 @@ export * from "./driver-volume.ts";
 export * from "./env.ts";
 export * from "./ephemeral-container.ts";
 export { imageTag } from "./image-name.ts";
+export { hasEnded } from "./phase.ts";
 export * from "./pod.ts";
 export { dropDisabled } from "./prepare.ts";
 export * from "./probe.ts";

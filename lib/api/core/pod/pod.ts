@@ -1,6 +1,7 @@
 import { defineKind, dnsLabelErrors } from "../../meta/index.ts";
 import { podColumns } from "./columns.ts";
 import { applyPodDefaults } from "./defaults.ts";
+import { hasEnded } from "./phase.ts";
 import { prepareForCreate, prepareForUpdate } from "./prepare.ts";
 import { resize } from "./resize.ts";
 import { Pod } from "./spec.ts";
@@ -35,7 +36,7 @@ export const pods = defineKind<Pod>({
   // The scheduler's choice of a node is no change of what is wanted.
   generation: ({ spec }) => ({ ...spec, nodeName: undefined }),
   gracePeriod({ spec, status: state }, { gracePeriodSeconds }) {
-    if (!spec?.nodeName || state?.phase === "Failed" || state?.phase === "Succeeded") return 0;
+    if (!spec?.nodeName || hasEnded({ status: state })) return 0;
     const seconds = gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 0;
     return seconds < 0 ? 1 : seconds;
   },

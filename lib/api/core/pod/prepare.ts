@@ -1,11 +1,10 @@
 /** What a client may not set, and what the server puts in its place. */
-import { deepEqual, formatTime } from "#base";
-import { applyDefaults, type HookContext, type LabelSelector, messageShapeOf } from "../../meta/index.ts";
+import { deepEqual } from "#base";
+import { applyDefaults, type HookContext, type LabelSelector, messageShapeOf, setCondition } from "../../meta/index.ts";
 import type { Container } from "./container.ts";
 import { applyPodDefaults } from "./defaults.ts";
 import { qualityOf } from "./quality.ts";
 import { Pod, type PodSpec } from "./spec.ts";
-import type { PodCondition, PodStatus } from "./status.ts";
 import { validateAppArmor } from "./validate-security.ts";
 import { containersOf } from "./visit.ts";
 
@@ -32,12 +31,13 @@ export function prepareForCreate(pod: Pod, { now, warn = () => {} }: HookContext
   pod.status = { phase: "Pending", qosClass: qualityOf(spec) };
   dropDisabled(spec);
   if (spec.schedulingGates?.length) {
-    setCondition(pod.status, now, {
+    const gated = {
       type: "PodScheduled",
       status: "False",
       reason: "SchedulingGated",
       message: "Scheduling is blocked due to non-empty scheduling gates",
-    });
+    };
+    pod.status.conditions = setCondition([], gated, now);
   }
   mergeLabelKeys(pod);
   takeAppArmorAnnotations(pod, warn);
@@ -45,18 +45,6 @@ export function prepareForCreate(pod: Pod, { now, warn = () => {} }: HookContext
 
 export function prepareForUpdate(next: Pod, previous: Pod): void {
   if (next.spec) dropDisabled(next.spec, previous.spec);
-}
-
-/** Puts a condition into a status; its time stays where the status of the condition stays. */
-export function setCondition(status: PodStatus, now: number, condition: PodCondition): void {
-  status.conditions ??= [];
-  const { conditions } = status;
-  const index = conditions.findIndex(({ type }) => type === condition.type);
-  const before = conditions[index];
-  const unchanged = before?.status === condition.status ? before.lastTransitionTime : undefined;
-  const made = { ...condition, lastTransitionTime: unchanged ?? formatTime(now) };
-  if (index < 0) conditions.push(made);
-  else conditions[index] = made;
 }
 
 /** The pod's own label values become part of the selectors that name their keys. */

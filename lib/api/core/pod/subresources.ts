@@ -15,10 +15,10 @@ import {
   type PodPlace,
   requiredValue,
   type StatusSubresource,
+  setCondition,
 } from "../../meta/index.ts";
 import type { Binding } from "../binding.ts";
 import { mirrorAddresses } from "./defaults.ts";
-import { setCondition } from "./prepare.ts";
 import type { Pod } from "./spec.ts";
 import { validatePodStatus } from "./validate-status.ts";
 import { validateEphemeralUpdate } from "./validate-update.ts";
@@ -95,7 +95,7 @@ export const binding: ActionSubresource<Pod> = {
     delete pod.status.nominatedNodeName;
     if (metadata.annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...metadata.annotations };
     if (metadata.labels) pod.metadata.labels = { ...pod.metadata.labels, ...metadata.labels };
-    setCondition(pod.status, now, { type: "PodScheduled", status: "True" });
+    pod.status.conditions = setCondition(pod.status.conditions, { type: "PodScheduled", status: "True" }, now);
   },
 };
 
