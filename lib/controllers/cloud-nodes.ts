@@ -1,4 +1,4 @@
-import type { Node } from "#api";
+import { findCondition, type Node } from "#api";
 import { parseTime } from "#base";
 import type { Cloud, Instance } from "#cloud";
 import type { ControllerContext } from "#reconcile";
@@ -16,8 +16,7 @@ export interface CloudNodes {
 }
 
 /** The status of its Ready condition: an instance that stops or starts again changes it. */
-export const readiness = ({ status }: Node): string | undefined =>
-  status?.conditions?.find(({ type }) => type === "Ready")?.status;
+export const readiness = ({ status }: Node): string | undefined => findCondition(status?.conditions, "Ready")?.status;
 
 /** Which nodes are instances. Others, such as one that stands for tasks, are left to themselves. */
 export async function instancesOf(

@@ -1,4 +1,14 @@
-import { matches, type Pod, pods, requirementsOf, type Service, type ServicePort, services } from "#api";
+import {
+  findCondition,
+  hasEnded,
+  matches,
+  type Pod,
+  pods,
+  requirementsOf,
+  type Service,
+  type ServicePort,
+  services,
+} from "#api";
 import { deepEqual } from "#base";
 import type { Client } from "#client";
 import type { Key, Seen } from "#reconcile";
@@ -16,7 +26,7 @@ export async function podsOf(client: Client, service: Service): Promise<Pod[]> {
   const { namespace } = service.metadata;
   const labels = requirementsOf({ matchLabels: service.spec?.selector ?? {} });
   const { items } = await client.list(pods, { namespace, labels });
-  return items.filter(({ status }) => status?.podIP && status.phase !== "Succeeded" && status.phase !== "Failed");
+  return items.filter((pod) => pod.status?.podIP && !hasEnded(pod));
 }
 
 /** The ports of a service on a pod; a port that the pod does not name is left out, as upstream does. */
@@ -63,7 +73,7 @@ const relevant = ({ metadata, spec, status }: Pod) => ({
   subdomain: spec?.subdomain,
   phase: status?.phase,
   ips: status?.podIPs,
-  ready: status?.conditions?.find(({ type }) => type === "Ready")?.status,
+  ready: findCondition(status?.conditions, "Ready")?.status,
 });
 
 export const targetRef = ({ metadata }: Pod) => ({

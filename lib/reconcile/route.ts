@@ -1,5 +1,5 @@
 import type { Kind, KubernetesObject } from "#api/meta";
-import { apiVersionOf } from "#api/meta";
+import { apiVersionOf, controllerOf } from "#api/meta";
 import { isApiError, messageOf } from "#base";
 import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
 
@@ -31,7 +31,7 @@ const keyOf = ({ metadata }: KubernetesObject): Key => ({ namespace: metadata.na
 
 /** The owner that controls an object, where it is of this kind. */
 function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
-  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller);
+  const owner = controllerOf(object);
   if (!owner || owner.kind !== kind.kind || owner.apiVersion !== apiVersionOf(kind)) return [];
   return [{ namespace: object.metadata.namespace, name: owner.name }];
 }

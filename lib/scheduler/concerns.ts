@@ -1,4 +1,4 @@
-import { type Node, nodes, type Pod, pods } from "#api";
+import { hasEnded, type Node, nodes, type Pod, pods } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
 import { deepEqual } from "#base";
 import type { Seen } from "#reconcile";
@@ -14,8 +14,6 @@ const about = ({ metadata, spec, status }: Node) => ({
 /** Whether two states of a node differ in what scheduling looks at. */
 export const nodeDiffers = (before: Node, after: Node): boolean => !deepEqual(about(before), about(after));
 
-export const podEnded = ({ status }: Pod): boolean => status?.phase === "Succeeded" || status?.phase === "Failed";
-
 const kinds: readonly Kind[] = [pods as unknown as Kind, nodes as unknown as Kind];
 
 /** Whether a change may let a pod be placed, so that the scheduler must look: for hosts that wake it. */
@@ -28,7 +26,7 @@ export function concernsScheduler(kind: Kind, seen: Seen<KubernetesObject>): boo
   const pod = seen.object as Pod;
   const isPlaced = pod.spec?.nodeName !== undefined;
   if (seen.type === "DELETED") return isPlaced;
-  if (isPlaced) return podEnded(pod) && (!seen.previous || !podEnded(seen.previous as Pod));
+  if (isPlaced) return hasEnded(pod) && (!seen.previous || !hasEnded(seen.previous as Pod));
   // Whoever could not place it marks it: that is no reason to try again.
   const before = seen.previous as Pod | undefined;
   const isMarked = before !== undefined && before.metadata.generation === pod.metadata.generation;

@@ -1,10 +1,10 @@
-import { type Binding, type Node, nodes, type Pod, pods } from "#api";
+import { type Binding, findCondition, hasEnded, type Node, nodes, type Pod, pods, withTransitionTime } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
-import { type Clock, deepEqual, formatTime, isReason, type Log, messageOf, type Random } from "#base";
+import { type Clock, deepEqual, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";
 import type { SchedulingMetrics } from "#metrics";
 import type { Recorder } from "#reconcile";
-import { nodeDiffers, podEnded } from "./concerns.ts";
+import { nodeDiffers } from "./concerns.ts";
 import { type Failure, type Outcome, schedule } from "./cycle.ts";
 import { type Plugin, podInfo } from "./framework/index.ts";
 import { plugins as defaultPlugins } from "./plugins/index.ts";
@@ -161,13 +161,12 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   };
 
   const markUnschedulable = async (pod: Pod, reason: string, message: string): Promise<void> => {
-    const before = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+    const before = findCondition(pod.status?.conditions, "PodScheduled");
     const told = { type: "PodScheduled", status: "False", reason, message };
     if (before && deepEqual({ ...before, ...told }, before)) return;
-    const since = before?.status === "False" ? before.lastTransitionTime : undefined;
     const generation =
       pod.metadata.generation === undefined ? {} : { observedGeneration: Number(pod.metadata.generation) };
-    const condition = { ...told, ...generation, lastTransitionTime: since ?? formatTime(clock.now()) };
+    const condition = withTransitionTime(before, { ...told, ...generation }, clock.now());
     const { namespace, name: podName = "", uid } = pod.metadata;
     const patch = { metadata: { uid }, status: { conditions: [condition] } };
     await client.patch(pods, { namespace, name: podName }, patch, { type: "strategic", subresource: "status" });
@@ -175,7 +174,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 
   const podChanged = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod, previous: Pod | undefined): void => {
     const uid = pod.metadata.uid ?? "";
-    if (type === "DELETED" || podEnded(pod)) {
+    if (type === "DELETED" || hasEnded(pod)) {
       queue.drop(uid);
       snapshot.forget(uid);
       if (pod.spec?.nodeName) queue.event({ type: "pod-removed", pod });

@@ -69,7 +69,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: ["lib/aws", "lib/base", "lib/cloud", "lib/reconcile"],
     uses: ["@aws-sdk/client-elastic-load-balancing-v2", "node:crypto"],
   },
-  "lib/controllers": { sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/reconcile"] },
+  "lib/controllers": {
+    sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/controllers/workload", "lib/reconcile"],
+  },
+  "lib/controllers/workload": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
   "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/metrics", "lib/reconcile"] },
   "lib/controlplane": {
     sees: [

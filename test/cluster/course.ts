@@ -1,4 +1,4 @@
-import { isReason } from "#base";
+import { ignoreNotFound } from "#base";
 import { type HandClock, turn } from "#test/make";
 import { Sight } from "./sight.ts";
 import type { SlowStore } from "./store.ts";
@@ -16,11 +16,6 @@ const longestMilliseconds = 20_000;
 /** What is at hand for so many turns without a call of the store waits for the clock, as a pause before a retry does. */
 const turnsToStall = 50;
 
-/** What is awaited may not be there yet. */
-const notThere = (error: unknown): undefined => {
-  if (!isReason(error, "NotFound")) throw error;
-};
-
 /** The course of a cluster's time: all that can happen happens first, then the clock moves to the next timer. */
 export class Course {
   readonly sight = new Sight();
@@ -37,7 +32,7 @@ export class Course {
     for (let stalled = 0, rested = false; ; ) {
       const { commits } = store;
       this.sight.begin();
-      const found = await what().catch(notThere);
+      const found = await ignoreNotFound(what());
       if (found) return found;
       if (performance.now() > limit) throw this.#failure("after 20 s of real time", found);
       if (rested && store.commits === commits) this.#moveOn(deadline, `within ${seconds} s`, found);

@@ -1,8 +1,7 @@
 /** Gathers rules into cluster roles that ask for it (upstream's clusterrole-aggregation controller). */
 import { type ClusterRole, clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
-import { deepEqual } from "#base";
+import { deepEqual, ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, type Seen, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 export const clusterRoleAggregation = defineController<ClusterRole>({
   name: "cluster-role-aggregation",
@@ -28,7 +27,7 @@ async function gatherers({ type, object, previous }: Seen<ClusterRole>, { client
 }
 
 async function reconcile({ client }: ControllerContext, key: Key): Promise<void> {
-  const role = await ignoring(["NotFound"], client.get(clusterRoles, key));
+  const role = await ignoreNotFound(client.get(clusterRoles, key));
   if (!role?.aggregationRule) return;
   const { items } = await client.list(clusterRoles);
   const others = items.filter(({ metadata }) => metadata.name !== key.name).sort(byName);
@@ -42,7 +41,7 @@ async function reconcile({ client }: ControllerContext, key: Key): Promise<void>
     }
   }
   if (deepEqual(rules, role.rules ?? [])) return;
-  await ignoring(["NotFound"], client.patch(clusterRoles, key, { rules }, { type: "merge" }));
+  await ignoreNotFound(client.patch(clusterRoles, key, { rules }, { type: "merge" }));
 }
 
 const byName = (a: ClusterRole, b: ClusterRole): number => ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1);

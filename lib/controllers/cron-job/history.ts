@@ -1,13 +1,8 @@
 /** The jobs of a cron job: which are running, which have ended, which are kept. */
-import { type CronJob, type CronJobStatus, cronJobs, type Job, jobs } from "#api";
-import { formatTime, isReason, messageOf, parseTime } from "#base";
+import { type CronJob, type CronJobStatus, cronJobs, finishedCondition, type Job, jobs } from "#api";
+import { formatTime, ignoreNotFound, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 import { referenceTo, servedBy } from "./made.ts";
-
-export const endOf = ({ status }: Job): "Complete" | "Failed" | undefined =>
-  status?.conditions?.find(({ type, status: value }) => (type === "Complete" || type === "Failed") && value === "True")
-    ?.type as "Complete" | "Failed" | undefined;
 
 export const nameOf = ({ metadata }: Job) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
@@ -50,7 +45,7 @@ export async function cleanUp(
   const { successfulJobsHistoryLimit: good, failedJobsHistoryLimit: bad } = cronJob.spec ?? {};
   for (const [end, limit] of [["Complete", good] as const, ["Failed", bad] as const]) {
     if (limit === undefined) continue;
-    const ended = children.filter((job) => endOf(job) === end && !job.metadata.deletionTimestamp);
+    const ended = children.filter((job) => finishedCondition(job)?.type === end && !job.metadata.deletionTimestamp);
     const oldest = ended.sort((a, b) => {
       const [left, right] = [startOf(a), startOf(b)];
       return left === right ? name(a).localeCompare(name(b)) : left - right;
@@ -74,7 +69,7 @@ export async function takeStock(
   const about = { kind: cronJobs, object: cronJob };
   const isListed = ({ metadata }: Job): boolean => status.active?.some(({ uid }) => uid === metadata.uid) ?? false;
   for (const job of children) {
-    const end = endOf(job);
+    const end = finishedCondition(job)?.type;
     const served = servedBy(cronJob, job, clock.now());
     if (served !== undefined && served > parseTime(status.lastScheduleTime ?? formatTime(0))) {
       status.lastScheduleTime = formatTime(served);
@@ -101,7 +96,7 @@ export async function takeStock(
   const present = new Set(children.map(({ metadata }) => metadata.uid));
   for (const { uid, namespace, name: missing = "" } of status.active ?? []) {
     if (present.has(uid)) continue;
-    if (await ignoring(["NotFound"], client.get(jobs, { namespace, name: missing }))) continue;
+    if (await ignoreNotFound(client.get(jobs, { namespace, name: missing }))) continue;
     record(about, "Normal", "MissingJob", `Active job went missing: ${missing}`);
     forget(status, uid);
   }

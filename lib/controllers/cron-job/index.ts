@@ -2,10 +2,18 @@
  * Starts jobs by the clock (upstream's cronjob controller, the second one). What was started last stands in the status,
  * and a scheduled time gives its job its name: woken late, early, twice or after a death, each time is served once.
  */
-import { type CronJob, type CronJobStatus, cronJobs, isTimeZone, type Job, jobs, type Schedule } from "#api";
-import { clone, deepEqual, formatTime, isReason, messageOf, parseTime } from "#base";
+import {
+  type CronJob,
+  type CronJobStatus,
+  controllerOf,
+  cronJobs,
+  isTimeZone,
+  type Job,
+  jobs,
+  type Schedule,
+} from "#api";
+import { clone, deepEqual, formatTime, hasCause, ignoreNotFound, isReason, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
-import { controllerOf, ignoring } from "../ownership.ts";
 import { inTime, mostRecent, nextIn, scheduleOf } from "./due.ts";
 import { cleanUp, deleteJob, nameOf, takeStock } from "./history.ts";
 import { jobName, jobOf, referenceTo } from "./made.ts";
@@ -26,7 +34,7 @@ export const cronJobController = defineController<CronJob>({
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
-  const shared = await ignoring(["NotFound"], client.get(cronJobs, key));
+  const shared = await ignoreNotFound(client.get(cronJobs, key));
   if (!shared) return undefined;
   const cronJob: Known = { ...clone(shared), status: clone(shared.status ?? {}) };
   const { namespace, uid = "" } = cronJob.metadata;
@@ -142,7 +150,7 @@ async function createJob(context: ControllerContext, cronJob: Known, scheduled: 
       return isOurs && !isKnown ? there : undefined;
     }
     // Nothing can be made any more in a namespace that is going, and that is no news.
-    if (!isReason(error, "Forbidden") || !messageOf(error).includes("because it is being terminated")) {
+    if (!hasCause(error, "NamespaceTerminating")) {
       record(about, "Warning", "FailedCreate", `Error creating job: ${messageOf(error)}`);
     }
     throw error;

@@ -1,7 +1,6 @@
 /** Which job serves a scheduled time, and which time a job serves. */
-import { apiVersionOf, type CronJob, cronJobs, type Job, jobs, type ObjectReference } from "#api";
+import { apiVersionOf, type CronJob, controllerReference, cronJobs, type Job, jobs, type ObjectReference } from "#api";
 import { clone, parseTime } from "#base";
-import { controllerReference } from "../ownership.ts";
 import { formatIn, zone } from "./zone.ts";
 
 const scheduledAnnotation = "batch.kubernetes.io/cronjob-scheduled-timestamp";

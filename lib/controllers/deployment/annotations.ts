@@ -1,5 +1,6 @@
 import type { Deployment, ReplicaSet } from "#api";
 import { deepEqual } from "#base";
+import { parseRevision } from "#controllers/workload";
 import { maxSurge } from "./limits.ts";
 
 export const hashLabel = "pod-template-hash";
@@ -18,22 +19,9 @@ const own = new Set<string>([
   "deprecated.deployment.rollback.to",
 ]);
 
-/** A revision as Go reads it, a whole number of 64 bits; a double would lose its last digits. Undefined where it is none. */
-export function parseRevision(text: string): bigint | undefined {
-  if (!/^[+-]?\d+$/.test(text)) return undefined;
-  const value = BigInt(text.startsWith("+") ? text.slice(1) : text);
-  return BigInt.asIntN(64, value) === value ? value : undefined;
-}
-
 /** The revision of a set, 0 where it has none or nonsense (upstream's MaxRevision passes over the latter). */
 export const revisionOf = ({ metadata }: ReplicaSet): bigint =>
   parseRevision(metadata.annotations?.[annotations.revision] ?? "0") ?? 0n;
-
-/** The revision after the largest of these sets. */
-export function nextRevision(sets: readonly ReplicaSet[]): bigint {
-  const largest = sets.map(revisionOf).reduce((most, each) => (each > most ? each : most), 0n);
-  return BigInt.asIntN(64, largest + 1n);
-}
 
 /** The longest history of revisions, in characters, as upstream keeps it. */
 const longestHistory = 2000;

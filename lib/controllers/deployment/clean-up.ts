@@ -1,5 +1,6 @@
 import { replicaSets } from "#api";
-import { ignoring } from "../ownership.ts";
+import { ignoreReasons } from "#base";
+import { beyondHistory } from "#controllers/workload";
 import { revisionOf } from "./annotations.ts";
 import type { Found, Rollout } from "./new-replica-set.ts";
 
@@ -8,16 +9,11 @@ export async function cleanUp({ context, deployment }: Rollout, { old }: Found):
   const limit = deployment.spec?.revisionHistoryLimit;
   if (limit === undefined) return;
   const alive = old.filter(({ metadata }) => !metadata.deletionTimestamp);
-  const surplus = alive.length - limit;
-  if (surplus <= 0) return;
-  const sorted = [...alive].sort((a, b) =>
-    revisionOf(a) < revisionOf(b) ? -1 : revisionOf(a) > revisionOf(b) ? 1 : 0,
-  );
-  for (const set of sorted.slice(0, surplus)) {
+  for (const set of beyondHistory(alive, limit, revisionOf)) {
     const { status, spec, metadata } = set;
     const observed = Number(status?.observedGeneration ?? 0) >= Number(metadata.generation ?? 0);
     if ((status?.replicas ?? 0) !== 0 || (spec?.replicas ?? 0) !== 0 || !observed) continue;
     const { namespace, name = "", uid } = metadata;
-    await ignoring(["NotFound", "Conflict"], context.client.remove(replicaSets, { namespace, name }, { uid }));
+    await ignoreReasons(["NotFound", "Conflict"], context.client.remove(replicaSets, { namespace, name }, { uid }));
   }
 }

@@ -1,38 +1,40 @@
-import { type Deployment, type DeploymentCondition, deployments } from "#api";
-import { formatTime } from "#base";
+import { type Deployment, type DeploymentCondition, deployments, findCondition, withTransitionTime } from "#api";
+import { formatTime, ignoreReasons } from "#base";
 import type { ControllerContext } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
-export type Told = Pick<DeploymentCondition, "status" | "reason" | "message">;
+/** What changes in a condition. */
+export type ConditionUpdate = Pick<DeploymentCondition, "status" | "reason" | "message">;
 
-/** Whether somebody waits for the rollout: without a deadline there is no Progressing condition. */
+/** Whether the rollout has a deadline: without one there is no Progressing condition (upstream's HasProgressDeadline). */
 export const hasDeadline = ({ spec }: Deployment): boolean =>
   spec?.progressDeadlineSeconds !== undefined && spec.progressDeadlineSeconds !== 2 ** 31 - 1;
 
-/** A condition; the times move only with what they tell. With the same status and reason it stays as it was. */
+/**
+ * The condition to write: `before` where status and reason stay the same, else `update` with `now` as lastUpdateTime
+ * (upstream's SetDeploymentCondition). `now` in milliseconds since the epoch.
+ */
 export function condition(
   type: string,
-  told: Told,
+  update: ConditionUpdate,
   before: DeploymentCondition | undefined,
-  now: string,
+  now: number,
 ): DeploymentCondition {
-  if (before && before.status === told.status && before.reason === told.reason) return before;
-  const since = before?.status === told.status ? before.lastTransitionTime : undefined;
-  return { type, ...told, lastUpdateTime: now, lastTransitionTime: since ?? now };
+  if (before && before.status === update.status && before.reason === update.reason) return before;
+  return withTransitionTime(before, { type, ...update, lastUpdateTime: formatTime(now) }, now);
 }
 
-/** Writes the Progressing condition alone, where a look ends before it could count anything. */
+/** Writes only the Progressing condition, where a reconcile ends before it has counted anything. */
 export async function writeProgressing(
   { context, deployment }: { context: ControllerContext; deployment: Deployment },
-  told: Told,
+  update: ConditionUpdate,
 ): Promise<void> {
   if (!hasDeadline(deployment)) return;
   const conditions = deployment.status?.conditions ?? [];
-  const before = conditions.find(({ type }) => type === "Progressing");
-  const next = condition("Progressing", told, before, formatTime(context.clock.now()));
+  const before = findCondition(conditions, "Progressing");
+  const next = condition("Progressing", update, before, context.clock.now());
   if (next === before) return;
   const status = { ...deployment.status, conditions: [...conditions.filter((each) => each !== before), next] };
-  await ignoring(
+  await ignoreReasons(
     ["NotFound", "Conflict"],
     context.client.update(deployments, { ...deployment, status }, { subresource: "status" }),
   );

@@ -1,17 +1,18 @@
 /** Rolls ReplicaSets under a Deployment from one template to the next (upstream's deployment controller). */
+
 import {
+  controllerOf,
   type Deployment,
   deployments,
-  matches,
   type Pod,
   pods,
   type ReplicaSet,
   replicaSets,
   requirementsOf,
 } from "#api";
-import type { Client } from "#client";
+import { ignoreNotFound } from "#base";
+import { adoptersOf, claim } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { claim, controllerOf, ignoring } from "../ownership.ts";
 import { cleanUp } from "./clean-up.ts";
 import { newReplicaSet, type Rollout } from "./new-replica-set.ts";
 import { recreate } from "./recreate.ts";
@@ -25,13 +26,12 @@ export const deploymentController = defineController<Deployment>({
   owns: [replicaSets],
   // A deployment that recreates waits for the last old pod to go.
   watches: [
-    watching<ReplicaSet>(replicaSets, ({ object }, { client }) => adopters(client, object)),
+    watching<ReplicaSet>(replicaSets, ({ object }, { client }) => adoptersOf(client, deployments, object)),
     watching<Pod>(pods, async ({ type, object }, { client }) => {
       if (type !== "DELETED") return [];
       const owner = controllerOf(object);
       if (owner?.kind !== replicaSets.kind) return [];
-      const set = await ignoring(
-        ["NotFound"],
+      const set = await ignoreNotFound(
         client.get(replicaSets, { namespace: object.metadata.namespace, name: owner.name }),
       );
       const above = set && controllerOf(set);
@@ -41,19 +41,9 @@ export const deploymentController = defineController<Deployment>({
   reconcile,
 });
 
-/** The deployments that may want to adopt a set which nobody controls. */
-async function adopters(client: Client, set: ReplicaSet): Promise<Key[]> {
-  const { namespace, labels, deletionTimestamp } = set.metadata;
-  if (deletionTimestamp || controllerOf(set) || !labels) return [];
-  const { items } = await client.list(deployments, { namespace });
-  return items
-    .filter(({ spec }) => spec?.selector && matches(requirementsOf(spec.selector), labels))
-    .map(({ metadata }) => ({ namespace, name: metadata.name ?? "" }));
-}
-
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
-  const deployment = await ignoring(["NotFound"], client.get(deployments, key));
+  const deployment = await ignoreNotFound(client.get(deployments, key));
   if (!deployment?.spec) return undefined;
   const selector = requirementsOf(deployment.spec.selector ?? {});
   if (selector.length === 0) {

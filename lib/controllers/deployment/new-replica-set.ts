@@ -1,4 +1,6 @@
 import {
+  controllerOf,
+  controllerReference,
   type Deployment,
   type DeploymentCondition,
   deployments,
@@ -6,13 +8,12 @@ import {
   type ReplicaSet,
   replicaSets,
 } from "#api";
-import { clone, deepEqual, isReason, messageOf } from "#base";
+import { clone, deepEqual, hasCause, ignoreNotFound, isReason, messageOf } from "#base";
+import { nextRevision, templateHash } from "#controllers/workload";
 import type { ControllerContext } from "#reconcile";
-import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
-import { annotations, hashLabel, nextRevision, replicasAnnotations, setAnnotations } from "./annotations.ts";
+import { annotations, hashLabel, replicasAnnotations, revisionOf, setAnnotations } from "./annotations.ts";
 import { hasDeadline, writeProgressing } from "./conditions.ts";
 import { maxSurge } from "./limits.ts";
-import { templateHash } from "./template-hash.ts";
 
 /** What one look at a deployment works with; it follows what the look itself writes. */
 export interface Rollout {
@@ -60,7 +61,7 @@ export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<
   const sorted = [...sets].sort(byAge);
   const existing = sorted.find((set) => sameTemplate(set.spec?.template, deployment.spec?.template));
   const old = sorted.filter((set) => set !== existing);
-  const revision = nextRevision(old);
+  const revision = nextRevision(old.map(revisionOf));
   if (existing) {
     const set = await refresh(rollout, existing, revision);
     rollout.sets = sets.map((each) => (each === existing ? set : each));
@@ -100,7 +101,7 @@ async function markRevision(rollout: Rollout, set: ReplicaSet): Promise<void> {
   const patch = { metadata: { annotations: { [annotations.revision]: revision } } };
   // By way of the status: it is the control plane's own note and no new generation of the deployment.
   const how = { type: "merge", subresource: "status" } as const;
-  const marked = await ignoring(["NotFound"], context.client.patch(deployments, { namespace, name }, patch, how));
+  const marked = await ignoreNotFound(context.client.patch(deployments, { namespace, name }, patch, how));
   // Only what was looked at may be written to later: a newer wish is for the next look.
   if (marked && marked.metadata.generation === deployment.metadata.generation) rollout.deployment = marked;
 }
@@ -129,7 +130,7 @@ async function make(rollout: Rollout, old: ReplicaSet[], revision: bigint): Prom
     return { set: made, event };
   } catch (error) {
     if (isReason(error, "AlreadyExists")) return taken(rollout, set);
-    if (isReason(error, "Forbidden") && messageOf(error).includes("because it is being terminated")) throw error;
+    if (hasCause(error, "NamespaceTerminating")) throw error;
     const message = `Failed to create new replica set "${set.metadata.name}": ${messageOf(error)}`;
     context.record(about, "Warning", "ReplicaSetCreateError", message);
     await writeProgressing(rollout, { status: "False", reason: "ReplicaSetCreateError", message });

@@ -1,4 +1,4 @@
-import { type Pod, pods } from "#api";
+import { hasEnded, type Pod, pods } from "#api";
 import type { Result } from "#reconcile";
 import { cleanUp } from "./clean-up.ts";
 import { type Found, newReplicaSet, type Rollout } from "./new-replica-set.ts";
@@ -27,7 +27,7 @@ async function oldPodsRun({ context, deployment }: Rollout, { old }: Found): Pro
   const { namespace } = deployment.metadata;
   for (const set of old) {
     const { items } = await context.client.list<Pod>(pods, { namespace, owner: set.metadata.uid ?? "" });
-    if (items.some(({ status }) => status?.phase !== "Succeeded" && status?.phase !== "Failed")) return true;
+    if (!items.every(hasEnded)) return true;
   }
   return false;
 }

@@ -1,8 +1,7 @@
-import { type Deployment, type DeploymentCondition, deployments, type ReplicaSet } from "#api";
-import { deepEqual, formatTime, parseTime } from "#base";
+import { type Deployment, type DeploymentCondition, deployments, findCondition, type ReplicaSet } from "#api";
+import { deepEqual, formatTime, ignoreReasons, parseTime } from "#base";
 import type { Result } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { condition, hasDeadline, type Told } from "./conditions.ts";
+import { type ConditionUpdate, condition, hasDeadline } from "./conditions.ts";
 import { maxUnavailable } from "./limits.ts";
 import type { Found, Rollout } from "./new-replica-set.ts";
 import { replicasOf } from "./scale.ts";
@@ -65,7 +64,7 @@ export async function writeStatus(
   };
   status.conditions = conditions(deployment, found, status, now, only);
   if (!deepEqual(status, deployment.status)) {
-    await ignoring(
+    await ignoreReasons(
       ["NotFound", "Conflict"],
       context.client.update(deployments, { ...deployment, status }, { subresource: "status" }),
     );
@@ -75,7 +74,7 @@ export async function writeStatus(
 
 /** When the deadline passes, if it still may: a complete rollout and one that has failed wait for nothing. */
 function nextLook(deployment: Deployment, status: Status, now: number): Result | undefined {
-  const progress = status.conditions?.find(({ type }) => type === "Progressing");
+  const progress = findCondition(status.conditions, "Progressing");
   if (!hasDeadline(deployment) || !progress) return undefined;
   if (isDone(deployment, status) || progress.reason === timedOut || progress.reason === finished) return undefined;
   // A second more, since the times in conditions have no parts of seconds.
@@ -100,8 +99,7 @@ function conditions(
   only: Writing["only"],
 ): DeploymentCondition[] {
   const before = deployment.status?.conditions ?? [];
-  const of = (type: string) => before.find((each) => each.type === type);
-  const now = formatTime(time);
+  const of = (type: string) => findCondition(before, type);
   const enough = (status.availableReplicas ?? 0) >= (deployment.spec?.replicas ?? 1) - maxUnavailable(deployment);
   const available = enough
     ? { status: "True", reason: "MinimumReplicasAvailable", message: "Deployment has minimum availability." }
@@ -111,9 +109,9 @@ function conditions(
         message: "Deployment does not have minimum availability.",
       };
   const progress = progressing(deployment, found, status, time, only);
-  const failed = only ? of("ReplicaFailure") : failure(found, of("ReplicaFailure"), now);
+  const failed = only ? of("ReplicaFailure") : failure(found, of("ReplicaFailure"), time);
   return [
-    condition("Available", available, of("Available"), now),
+    condition("Available", available, of("Available"), time),
     ...(progress ? [progress] : []),
     ...(failed ? [failed] : []),
   ];
@@ -123,7 +121,7 @@ function conditions(
 function failure(
   { set, old }: Found,
   before: DeploymentCondition | undefined,
-  now: string,
+  now: number,
 ): DeploymentCondition | undefined {
   const found = [set, ...old]
     .flatMap((each) => each?.status?.conditions ?? [])
@@ -147,25 +145,24 @@ function progressing(
   only: Writing["only"],
 ): DeploymentCondition | undefined {
   if (!hasDeadline(deployment)) return undefined;
-  const now = formatTime(time);
-  const stored = deployment.status?.conditions?.find(({ type }) => type === "Progressing");
-  const told = (reason: string, message: string, value = "True"): DeploymentCondition =>
-    condition("Progressing", { status: value, reason, message }, stored, now);
-  if (deployment.spec?.paused && stored?.reason !== timedOut) return told(paused, "Deployment is paused", "Unknown");
-  if (stored?.reason === paused) return told("DeploymentResumed", "Deployment is resumed", "Unknown");
-  const before = found.event ? condition("Progressing", found.event as Told, stored, now) : stored;
+  const stored = findCondition(deployment.status?.conditions, "Progressing");
+  const update = (reason: string, message: string, value = "True"): DeploymentCondition =>
+    condition("Progressing", { status: value, reason, message }, stored, time);
+  if (deployment.spec?.paused && stored?.reason !== timedOut) return update(paused, "Deployment is paused", "Unknown");
+  if (stored?.reason === paused) return update("DeploymentResumed", "Deployment is resumed", "Unknown");
+  const before = found.event ? condition("Progressing", found.event as ConditionUpdate, stored, time) : stored;
   // What was complete stays so while its pods come and go.
   const settled = (status.replicas ?? 0) === (status.updatedReplicas ?? 0) && before?.reason === finished;
   if (only || settled) return before;
   const name = found.set?.metadata.name ?? deployment.metadata.name;
   const subject = found.set ? `ReplicaSet "${name}"` : `Deployment "${name}"`;
-  if (isDone(deployment, status)) return told(finished, `${subject} has successfully progressed.`);
+  if (isDone(deployment, status)) return update(finished, `${subject} has successfully progressed.`);
   if (hasMoved(deployment.status ?? {}, status)) {
-    const next = told("ReplicaSetUpdated", `${subject} is progressing.`);
-    return { ...next, message: `${subject} is progressing.`, lastUpdateTime: now };
+    const next = update("ReplicaSetUpdated", `${subject} is progressing.`);
+    return { ...next, message: `${subject} is progressing.`, lastUpdateTime: formatTime(time) };
   }
   const late = before && before.reason !== finished && deadlineOf(deployment, before, time) < time;
-  if (late) return told(timedOut, `${subject} has timed out progressing.`, "False");
+  if (late) return update(timedOut, `${subject} has timed out progressing.`, "False");
   return before;
 }
 

@@ -1,5 +1,7 @@
 /** Tells in EndpointSlices where a service's pods are (upstream's endpointslice controller). */
 import {
+  controllerOf,
+  controllerReference,
   type Endpoint,
   type EndpointSlice,
   endpointSlices,
@@ -10,10 +12,9 @@ import {
   type Service,
   services,
 } from "#api";
-import { clone, deepEqual } from "#base";
+import { clone, deepEqual, ignoreNotFound, ignoreReasons } from "#base";
+import { isReady } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { controllerOf, controllerReference, ignoring } from "../ownership.ts";
-import { isReady } from "../pods.ts";
 import { podsOf, portsOn, type ResolvedPort, servicesOfPod, targetRef } from "../service-pods.ts";
 import { plan, type Wanted } from "./plan.ts";
 
@@ -37,7 +38,7 @@ export const endpointSliceController = defineController<Service>({
 
 async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   const { client } = context;
-  const service = await ignoring(["NotFound"], client.get(services, key));
+  const service = await ignoreNotFound(client.get(services, key));
   // The slices of a service that is gone are the garbage collector's; those of one without a selector are somebody's own.
   if (!service || service.metadata.deletionTimestamp || service.spec?.type === "ExternalName") return;
   if (Object.keys(service.spec?.selector ?? {}).length === 0) return;
@@ -86,7 +87,7 @@ async function wantedSlices(
   for (const pod of await podsOf(client, service)) {
     const ports = portsOn(service, pod);
     const nodeName = pod.spec?.nodeName ?? "";
-    if (!known.has(nodeName)) known.set(nodeName, await ignoring(["NotFound"], client.get(nodes, { name: nodeName })));
+    if (!known.has(nodeName)) known.set(nodeName, await ignoreNotFound(client.get(nodes, { name: nodeName })));
     const node = known.get(nodeName);
     if (!node && !service.spec?.publishNotReadyAddresses) {
       skipped.push(pod);
@@ -162,11 +163,14 @@ async function agree(
     const ownerReferences = [controllerReference(services, service)];
     const metadata = { generateName: `${service.metadata.name}-`, namespace, labels, ownerReferences };
     const made = { metadata, addressType: "IPv4", endpoints, ports } as EndpointSlice;
-    await ignoring(["Forbidden", "NotFound"], client.create(endpointSlices, made));
+    await ignoreReasons(["Forbidden", "NotFound"], client.create(endpointSlices, made));
   }
   // Slices of an earlier service of this name lead to the wrong pods as long as they stand.
   for (const { metadata } of [...remove, ...there.filter((slice) => !isOwned(slice))]) {
     const { name = "" } = metadata;
-    await ignoring(["NotFound", "Conflict"], client.remove(endpointSlices, { namespace, name }, { uid: metadata.uid }));
+    await ignoreReasons(
+      ["NotFound", "Conflict"],
+      client.remove(endpointSlices, { namespace, name }, { uid: metadata.uid }),
+    );
   }
 }

@@ -8,10 +8,9 @@ import {
   type Service,
   services,
 } from "#api";
-import { clone, deepEqual, isApiError } from "#base";
+import { clone, deepEqual, ignoreNotFound, ignoreReasons, isApiError } from "#base";
+import { isReady } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, Terminal, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { isReady } from "../pods.ts";
 import { podsOf, portsOn, type ResolvedPort, servicesOfPod, targetRef } from "../service-pods.ts";
 
 const managerLabel = "endpoints.kubernetes.io/managed-by";
@@ -37,18 +36,18 @@ export const endpointsController = defineController<Service>({
 
 async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   const { client } = context;
-  const service = await ignoring(["NotFound"], client.get(services, key));
+  const service = await ignoreNotFound(client.get(services, key));
   if (!service) {
-    const left = await ignoring(["NotFound"], client.get(endpointsKind, key));
+    const left = await ignoreNotFound(client.get(endpointsKind, key));
     const ours = left?.metadata.labels?.[managerLabel] === manager;
-    if (ours) await ignoring(["NotFound"], client.remove(endpointsKind, key, { uid: left.metadata.uid }));
+    if (ours) await ignoreNotFound(client.remove(endpointsKind, key, { uid: left.metadata.uid }));
     return;
   }
   if (service.metadata.deletionTimestamp || Object.keys(service.spec?.selector ?? {}).length === 0) return;
   if (service.spec?.type === "ExternalName") return;
   const all = await podsOf(client, service);
   const { subsets, dropped } = subsetsOf(service, all);
-  const there = await ignoring(["NotFound"], client.get(endpointsKind, key));
+  const there = await ignoreNotFound(client.get(endpointsKind, key));
   const next: Endpoints = there ? clone(there) : { metadata: { namespace: key.namespace, name: key.name } };
   next.metadata.labels = labelsOf(service);
   const { [overCapacity]: _old, ...annotations } = next.metadata.annotations ?? {};
@@ -59,7 +58,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   if (there && deepEqual(next, there)) return;
   const written = there
     ? client.update(endpointsKind, next)
-    : ignoring(["Forbidden", "NotFound"], client.create(endpointsKind, next));
+    : ignoreReasons(["Forbidden", "NotFound"], client.create(endpointsKind, next));
   await written.catch((error: unknown) => refused(context, service, next, error));
 }
 

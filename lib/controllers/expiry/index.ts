@@ -1,8 +1,7 @@
 /** Deletes objects of kinds that live for a limited time, such as events an hour after they were last written. */
 import { catalog, type Event, type Kind, type KubernetesObject } from "#api";
-import { parseTime } from "#base";
+import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 /** The one kind that has a lifetime and is stored in its own form. */
 const mortal = catalog.find((kind) => kind.lifetime !== undefined && !kind.stored) as Kind<Event>;
@@ -21,12 +20,12 @@ function lastWritten(object: KubernetesObject & Partial<Event>): number {
 }
 
 async function reconcile({ client, clock }: ControllerContext, key: Key): Promise<Result | undefined> {
-  const object = await ignoring(["NotFound"], client.get(mortal, key));
+  const object = await ignoreNotFound(client.get(mortal, key));
   if (!object) return undefined;
   const left = lastWritten(object) + mortal.lifetime! - clock.now();
   if (left > 0) return { requeueAfter: left };
   // Written meanwhile: it lives on, and that write wakes this key again.
   const revision = object.metadata.resourceVersion;
-  await ignoring(["NotFound", "Conflict"], client.remove(mortal, key, { uid: object.metadata.uid, revision }));
+  await ignoreReasons(["NotFound", "Conflict"], client.remove(mortal, key, { uid: object.metadata.uid, revision }));
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { apiVersionOf, type Kind, type KubernetesObject, type OwnerReference } from "#api";
+import { ignoreNotFound, ignoreReasons } from "#base";
+import { inOnePass } from "#controllers/workload";
 import { type ControllerContext, type Key, type Result, RetryAfter } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { inOnePass } from "../passes.ts";
 
 const foreground = "foregroundDeletion";
 const orphan = "orphan";
@@ -17,7 +17,7 @@ export async function settle(
   kind: Kind,
   name: Key,
 ): Promise<Result | undefined> {
-  const object = await ignoring(["NotFound"], context.client.get(kind, name));
+  const object = await ignoreNotFound(context.client.get(kind, name));
   if (!object) return undefined;
   if (object.metadata.deletionTimestamp) {
     if (object.metadata.finalizers?.includes(orphan)) return orphanDependents(context, kinds, kind, object);
@@ -52,16 +52,13 @@ async function collect(
     if (rest.length === 0) return undefined;
     const ownerReferences = rest.map((reference) => ({ $patch: "delete", uid: reference.uid }));
     const patch = { metadata: { uid, ownerReferences } };
-    await ignoring(["NotFound", "Conflict"], client.patch(kind, nameOf(object), patch, { type: "strategic" }));
+    await ignoreReasons(["NotFound", "Conflict"], client.patch(kind, nameOf(object), patch, { type: "strategic" }));
     return undefined;
   }
   if (of("waiting").length > 0 && (await hasDependents(context, kinds, object))) {
     const freed = await breakCircle(context, kinds, kind, object);
     const seen = freed?.metadata.resourceVersion ?? revision;
-    await ignoring(
-      ["NotFound"],
-      client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }),
-    );
+    await ignoreNotFound(client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }));
     return undefined;
   }
   // What the object itself asks for decides about its own dependents.
@@ -71,7 +68,7 @@ async function collect(
     : finalizers?.includes(foreground)
       ? "Foreground"
       : "Background";
-  await ignoring(["NotFound"], client.remove(kind, nameOf(object), { uid, revision, propagation }));
+  await ignoreNotFound(client.remove(kind, nameOf(object), { uid, revision, propagation }));
   return undefined;
 }
 
@@ -93,7 +90,10 @@ async function breakCircle(
   if (!waiting || !references.some(({ blockOwnerDeletion }) => blockOwnerDeletion)) return undefined;
   const ownerReferences = references.map((reference) => ({ ...reference, blockOwnerDeletion: false }));
   const patch = { metadata: { uid: object.metadata.uid, ownerReferences } };
-  return ignoring(["NotFound", "Conflict"], context.client.patch(kind, nameOf(object), patch, { type: "strategic" }));
+  return ignoreReasons(
+    ["NotFound", "Conflict"],
+    context.client.patch(kind, nameOf(object), patch, { type: "strategic" }),
+  );
 }
 
 /** Whether an owner is there, gone, or being deleted in the foreground and waiting for this object. */
@@ -114,7 +114,7 @@ async function stateOf(
     return "solid";
   }
   const name = { name: reference.name, ...(ownerKind.scope === "Cluster" ? {} : { namespace }) };
-  const owner = await ignoring(["NotFound"], context.client.get(ownerKind, name));
+  const owner = await ignoreNotFound(context.client.get(ownerKind, name));
   if (!owner || owner.metadata.uid !== reference.uid) return "dangling";
   const { deletionTimestamp, finalizers } = owner.metadata;
   return deletionTimestamp && finalizers?.includes(foreground) ? "waiting" : "solid";
@@ -160,7 +160,7 @@ async function awaitDependents(
     if (reference?.blockOwnerDeletion) blocked = true;
     if (dependent.metadata.deletionTimestamp) return;
     // One that has changed meanwhile is looked at again, for its owner waits or will be gone.
-    await ignoring(["Conflict"], collect(context, kinds, dependentKind, dependent));
+    await ignoreReasons(["Conflict"], collect(context, kinds, dependentKind, dependent));
   });
   if (!everyOne) return { requeueAfter: again };
   if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
@@ -195,7 +195,7 @@ async function orphanDependents(
   const { uid = "" } = owner.metadata;
   await inOnePass(context.clock, dependents(context, kinds, owner), ([dependentKind, dependent]) => {
     const patch = { metadata: { uid: dependent.metadata.uid, ownerReferences: [{ $patch: "delete", uid }] } };
-    return ignoring(
+    return ignoreReasons(
       ["NotFound", "Conflict"],
       client.patch(dependentKind, nameOf(dependent), patch, { type: "strategic" }),
     );
@@ -214,6 +214,6 @@ async function dropFinalizer(
   const { finalizers, resourceVersion } = owner.metadata;
   const patch = { metadata: { resourceVersion, finalizers: (finalizers ?? []).filter((name) => name !== finalizer) } };
   await client.patch(kind, nameOf(owner), patch, { type: "merge" }).catch(async (error: unknown) => {
-    if ((await ignoring(["NotFound"], client.get(kind, nameOf(owner)))) !== undefined) throw error;
+    if ((await ignoreNotFound(client.get(kind, nameOf(owner)))) !== undefined) throw error;
   });
 }

@@ -1,4 +1,4 @@
-import type { Job, JobCondition, JobStatus } from "#api";
+import { findCondition, type Job, type JobStatus } from "#api";
 import { formatTime } from "#base";
 
 export interface Ending {
@@ -10,18 +10,16 @@ export interface Ending {
 export const failure = (reason: string, message: string): Ending => ({ type: "FailureTarget", reason, message });
 export const success = (reason: string, message: string): Ending => ({ type: "SuccessCriteriaMet", reason, message });
 
-export const conditionOf = (status: JobStatus | undefined, type: string): JobCondition | undefined =>
-  status?.conditions?.find((condition) => condition.type === type);
-export const isTrue = (job: Job, type: string): boolean => conditionOf(job.status, type)?.status === "True";
-export const isFinished = (job: Job): boolean => isTrue(job, "Complete") || isTrue(job, "Failed");
-
-/** Puts a condition into a status, where it differs from what is there; nothing becomes false that never was. */
-export function setCondition(
+/**
+ * Puts a condition into a status; a missing condition is not added as False. Unlike for other kinds, every change of
+ * reason or message also sets lastTransitionTime (upstream's ensureJobConditionStatus). Returns whether it changed.
+ */
+export function ensureCondition(
   status: JobStatus,
   now: number,
   { type, status: value, reason, message }: Omit<Ending, "type"> & { type: string; status: "True" | "False" },
 ): boolean {
-  const before = conditionOf(status, type);
+  const before = findCondition(status.conditions, type);
   if (before ? before.status === value && before.reason === reason && before.message === message : value === "False") {
     return false;
   }
@@ -35,9 +33,9 @@ export function setCondition(
 
 /** How an earlier look has already decided that the job ends. */
 export function decided(job: Job): Ending | undefined {
-  const succeeded = conditionOf(job.status, "SuccessCriteriaMet");
+  const succeeded = findCondition(job.status?.conditions, "SuccessCriteriaMet");
   if (succeeded?.status === "True") return success(succeeded.reason ?? "", succeeded.message ?? "");
-  const failed = conditionOf(job.status, "FailureTarget");
+  const failed = findCondition(job.status?.conditions, "FailureTarget");
   if (failed?.status !== "True") return undefined;
   return { type: "Failed", reason: failed.reason ?? "", message: failed.message ?? "" };
 }

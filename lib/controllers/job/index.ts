@@ -2,11 +2,11 @@
  * Runs pods until enough of them have succeeded or too many have failed (upstream's job controller). What it knows
  * stands in the job and its pods: a look may begin anew after a death at any point.
  */
-import { type Job, jobs, type Pod, pods } from "#api";
+
+import { isJobFinished, type Job, jobs, type Pod, pods } from "#api";
+import { ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 import { forgetEnds } from "./backoff.ts";
-import { isFinished } from "./conditions.ts";
 import { freePod, freePodsOf, freePodsOfEnded, isForeign, keysOfOrphan, podNameOf } from "./orphans.ts";
 import { sync } from "./sync.ts";
 
@@ -24,13 +24,13 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     await freePod(context, { namespace: key.namespace, name });
     return undefined;
   }
-  const job = await ignoring(["NotFound"], context.client.get(jobs, key));
+  const job = await ignoreNotFound(context.client.get(jobs, key));
   if (!job) {
     await freePodsOf(context, key);
     return undefined;
   }
   if (isForeign(job)) return undefined;
-  if (!isFinished(job)) return sync(context, job);
+  if (!isJobFinished(job)) return sync(context, job);
   forgetEnds(context.client, job.metadata.uid);
   await freePodsOfEnded(context, job);
   return undefined;

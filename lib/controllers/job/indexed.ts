@@ -11,7 +11,7 @@ import {
   readIndexes,
 } from "#api";
 import { clone } from "#base";
-import { isActive } from "../pods.ts";
+import { inDeletionOrder, isActive, isTerminating } from "#controllers/workload";
 import { remaining } from "./backoff.ts";
 import {
   endOf,
@@ -22,7 +22,6 @@ import {
   isFailed,
   isPerIndex,
   isSucceeded,
-  isTerminating,
   isTracked,
   replacesEndedOnly,
 } from "./job-pods.ts";
@@ -108,7 +107,7 @@ export function dueIndexes(pending: readonly number[], { replaced }: Indexes, no
 }
 
 /** Active pods beyond one per index, and those without an index of this job; and the others. */
-export function splitRepeated(job: Job, active: readonly Pod[], inOrder: (pods: readonly Pod[]) => Pod[]) {
+export function splitRepeated(job: Job, active: readonly Pod[]) {
   const byIndex = new Map<number, Pod[]>();
   const extra: Pod[] = [];
   for (const pod of active) {
@@ -118,7 +117,7 @@ export function splitRepeated(job: Job, active: readonly Pod[], inOrder: (pods: 
   }
   const left: Pod[] = [];
   for (const pods of byIndex.values()) {
-    const ordered = inOrder(pods);
+    const ordered = inDeletionOrder(pods);
     left.push(ordered.pop()!);
     extra.push(...ordered);
   }

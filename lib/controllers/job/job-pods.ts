@@ -1,5 +1,5 @@
 /** What a Job wants to know of a pod. */
-import { completionIndexKey, type Job, type Pod, trackingFinalizer } from "#api";
+import { completionIndexKey, findCondition, type Job, type Pod, trackingFinalizer } from "#api";
 import { parseTime } from "#base";
 
 const failuresKey = "batch.kubernetes.io/job-index-failure-count";
@@ -9,9 +9,6 @@ export const indexAnnotations = { failures: failuresKey, ignoredFailures: ignore
 /** Its end has not been counted yet. */
 export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.includes(trackingFinalizer) ?? false;
 export const isSucceeded = ({ status }: Pod): boolean => status?.phase === "Succeeded";
-/** Being deleted, and not ended yet. */
-export const isTerminating = ({ metadata, status }: Pod): boolean =>
-  metadata.deletionTimestamp !== undefined && status?.phase !== "Succeeded" && status?.phase !== "Failed";
 
 /** A pod is replaced when it has ended, not already when it is told to. */
 export const replacesEndedOnly = ({ spec }: Job): boolean =>
@@ -61,7 +58,7 @@ export function endOf(pod: Pod): number {
   ];
   const ends = looked.map(({ state }) => state?.terminated?.finishedAt);
   if (ends.length > 0 && ends.every((end) => end !== undefined)) return Math.max(...ends.map((end) => parseTime(end)));
-  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  const ready = findCondition(status?.conditions, "Ready");
   if (ready?.status === "False" && ready.lastTransitionTime !== undefined) return parseTime(ready.lastTransitionTime);
   if (metadata.deletionTimestamp !== undefined) {
     return parseTime(metadata.deletionTimestamp) - Number(metadata.deletionGracePeriodSeconds ?? 0) * 1000;

@@ -1,10 +1,10 @@
 /** Makes and takes away pods until as many run as the job asks for. */
 import { type Job, jobs, type Pod, trackingFinalizer } from "#api";
+import { createPod, deletePod, inDeletionOrder, isReady, isTerminating, slowStart } from "#controllers/workload";
 import type { ControllerContext } from "#reconcile";
-import { createPod, deletePod, isReady, slowStart } from "../pods.ts";
 import { backoff } from "./backoff.ts";
 import { dueIndexes, generateNameFor, type Indexes, pendingIndexes, splitRepeated, templateFor } from "./indexed.ts";
-import { isIndexed, isPerIndex, isTerminating, replacesEndedOnly } from "./job-pods.ts";
+import { isIndexed, isPerIndex, replacesEndedOnly } from "./job-pods.ts";
 import { type Standing, untrack } from "./track.ts";
 
 /** As many pods as one look makes or takes away. */
@@ -47,33 +47,11 @@ export async function manage(work: Work): Promise<Standing> {
   return missing > 0 ? make(work, standing, Math.min(missing, burst)) : standing;
 }
 
-const phases: Record<string, number> = { Pending: 0, Unknown: 1, Running: 2 };
-
-/** Pods in the order in which they are given up: those that have come least far first (upstream's ActivePods). */
-function inOrder(pods: readonly Pod[]): Pod[] {
-  const restarts = ({ status }: Pod): number =>
-    Math.max(0, ...(status?.containerStatuses ?? []).map(({ restartCount }) => restartCount ?? 0));
-  const since = ({ metadata }: Pod): string => metadata.creationTimestamp ?? "";
-  const readySince = ({ status }: Pod): string =>
-    status?.conditions?.find(({ type, status: value }) => type === "Ready" && value === "True")?.lastTransitionTime ??
-    "";
-  return [...pods].sort(
-    (a, b) =>
-      (a.spec?.nodeName ? 1 : 0) - (b.spec?.nodeName ? 1 : 0) ||
-      (phases[a.status?.phase ?? "Pending"] ?? 0) - (phases[b.status?.phase ?? "Pending"] ?? 0) ||
-      (isReady(a) ? 1 : 0) - (isReady(b) ? 1 : 0) ||
-      readySince(b).localeCompare(readySince(a)) ||
-      restarts(b) - restarts(a) ||
-      since(b).localeCompare(since(a)) ||
-      (a.metadata.name ?? "").localeCompare(b.metadata.name ?? ""),
-  );
-}
-
 /** Pods that are too many, at least so many of them; in an Indexed job also those that nobody needs. */
 function toRemove({ job, active }: Work, atLeast: number): Pod[] {
-  const { extra, left } = isIndexed(job) ? splitRepeated(job, active, inOrder) : { extra: [], left: active };
+  const { extra, left } = isIndexed(job) ? splitRepeated(job, active) : { extra: [], left: active };
   const more = atLeast - extra.length;
-  return more > 0 ? [...extra, ...inOrder(left).slice(0, more)] : extra;
+  return more > 0 ? [...extra, ...inDeletionOrder(left).slice(0, more)] : extra;
 }
 
 /** Takes pods away that are no failures: their end is not counted, so they lose their finalizer first. */
@@ -127,11 +105,9 @@ function makeOne({ context, job, indexes }: Work, index: number | undefined): Pr
     index === undefined ? (job.spec?.template ?? {}) : templateFor(job, index, indexes?.replaced.get(index));
   const { metadata } = template;
   const finalizers = [...new Set([...(metadata?.finalizers ?? []), trackingFinalizer])];
-  return createPod({
-    context,
-    kind: jobs,
-    owner: job,
-    template: { ...template, metadata: { ...metadata, finalizers } },
-    ...(index === undefined ? {} : { generateName: generateNameFor(job, index) }),
-  });
+  return createPod(
+    { context, kind: jobs, owner: job },
+    { ...template, metadata: { ...metadata, finalizers } },
+    index === undefined ? undefined : { generateName: generateNameFor(job, index) },
+  );
 }

@@ -1,10 +1,9 @@
 /** Pods that nobody will count any more: they must not be held back by a finalizer that nobody takes away. */
-import { apiVersionOf, type Job, jobs, matches, type Pod, pods, requirementsOf } from "#api";
-import { deepEqual } from "#base";
+import { apiVersionOf, controllerOf, isJobFinished, type Job, jobs, type Pod, pods } from "#api";
+import { deepEqual, ignoreNotFound } from "#base";
 import type { Client } from "#client";
+import { adoptersOf } from "#controllers/workload";
 import type { ControllerContext, Key, Seen } from "#reconcile";
-import { controllerOf, ignoring } from "../ownership.ts";
-import { isFinished } from "./conditions.ts";
 import { isTracked } from "./job-pods.ts";
 import { untrack } from "./track.ts";
 
@@ -28,14 +27,8 @@ export async function keysOfOrphan(
   if (controllerOf(object)) {
     return deletionTimestamp && keys.length > 0 && (await isAbandoned(client, object)) ? keys : [];
   }
-  const isSame =
-    previous && deepEqual(previous.metadata.labels, labels) && deepEqual(controllerOf(previous), undefined);
-  if (isSame || deletionTimestamp || !labels) return keys;
-  const { items } = await client.list(jobs, { namespace });
-  const wanting = items.filter(
-    (job) => !isFinished(job) && job.spec?.selector && matches(requirementsOf(job.spec.selector), labels),
-  );
-  return [...keys, ...wanting.map(({ metadata }) => ({ namespace, name: metadata.name ?? "" }))];
+  if (previous && deepEqual(previous.metadata.labels, labels) && !controllerOf(previous)) return keys;
+  return [...keys, ...(await adoptersOf(client, jobs, object, (job) => !isJobFinished(job)))];
 }
 
 /** Whoever else looks after a job, this controller leaves it and its pods alone. */
@@ -48,7 +41,7 @@ const isJobs = (pod: Pod): boolean => {
 };
 
 export async function freePod(context: ControllerContext, name: Key): Promise<void> {
-  const pod = await ignoring(["NotFound"], context.client.get(pods, name));
+  const pod = await ignoreNotFound(context.client.get(pods, name));
   if (pod && isTracked(pod) && (await isAbandoned(context.client, pod))) await untrack(context, pod);
 }
 
@@ -56,9 +49,9 @@ async function isAbandoned(client: Client, pod: Pod): Promise<boolean> {
   const owner = controllerOf(pod);
   if (!owner) return true;
   if (!isJobs(pod)) return false;
-  const job = await ignoring(["NotFound"], client.get(jobs, { namespace: pod.metadata.namespace, name: owner.name }));
+  const job = await ignoreNotFound(client.get(jobs, { namespace: pod.metadata.namespace, name: owner.name }));
   if (job?.metadata.uid !== owner.uid) return true;
-  return isFinished(job) && !isForeign(job);
+  return isJobFinished(job) && !isForeign(job);
 }
 
 /** Pods of a job that has gone. */

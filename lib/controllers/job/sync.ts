@@ -10,10 +10,9 @@ import {
   trackingFinalizer,
 } from "#api";
 import { clone, formatTime, parseTime } from "#base";
+import { claim, isActive } from "#controllers/workload";
 import type { ControllerContext, Result } from "#reconcile";
-import { claim } from "../ownership.ts";
-import { isActive } from "../pods.ts";
-import { decided, type Ending, failure, setCondition, success } from "./conditions.ts";
+import { decided, type Ending, ensureCondition, failure, success } from "./conditions.ts";
 import { type Indexes, indexesOfJob } from "./indexed.ts";
 import { isFailed, isIndexed, isPerIndex, isSucceeded, isTracked, isValid } from "./job-pods.ts";
 import { end, manage, standingOf, type Work } from "./manage.ts";
@@ -132,14 +131,14 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
   const about = { kind: jobs, object: job };
   if (job.spec?.suspend) {
     const condition = { type: "Suspended", status: "True", reason: "JobSuspended", message: "Job suspended" } as const;
-    if (!setCondition(status, now, condition)) return;
+    if (!ensureCondition(status, now, condition)) return;
     // The deadline will count from the resumption.
     delete status.startTime;
     record(about, "Normal", "Suspended", "Job suspended");
     return;
   }
   const condition = { type: "Suspended", status: "False", reason: "JobResumed", message: "Job resumed" } as const;
-  if (!setCondition(status, now, condition)) return;
+  if (!ensureCondition(status, now, condition)) return;
   record(about, "Normal", "Resumed", "Job resumed");
 }
 

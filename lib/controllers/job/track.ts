@@ -8,6 +8,7 @@ import {
   formatIndexes,
   hasIndex,
   indexesOf,
+  isConditionTrue,
   type Job,
   type JobStatus,
   jobs,
@@ -16,10 +17,9 @@ import {
   pods,
   trackingFinalizer,
 } from "#api";
-import { clone, deepEqual, formatTime } from "#base";
+import { clone, deepEqual, formatTime, ignoreNotFound } from "#base";
 import type { ControllerContext } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { conditionOf, type Ending, setCondition } from "./conditions.ts";
+import { type Ending, ensureCondition } from "./conditions.ts";
 import type { Indexes } from "./indexed.ts";
 import { indexOf, isFailed, isIndexed, isPerIndex, isSucceeded, isTracked } from "./job-pods.ts";
 import { judge } from "./policies.ts";
@@ -32,7 +32,7 @@ export async function untrack({ client }: ControllerContext, pod: Pod): Promise<
   if (!isTracked(pod)) return;
   const { namespace, name = "" } = pod.metadata;
   const patch = { metadata: { "$deleteFromPrimitiveList/finalizers": [trackingFinalizer] } };
-  await ignoring(["NotFound"], client.patch(pods, { namespace, name }, patch, { type: "strategic" }));
+  await ignoreNotFound(client.patch(pods, { namespace, name }, patch, { type: "strategic" }));
 }
 
 export interface Tracking {
@@ -145,7 +145,7 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   const noted: Noted = { pods: [], indexes: [], full: false };
   const fails = ending !== undefined && ending.type !== "SuccessCriteriaMet";
   // What is told to end after that has been written has been told so by this controller: it is no failure.
-  const succeeds = conditionOf(status, "SuccessCriteriaMet")?.status === "True";
+  const succeeds = isConditionTrue(status.conditions, "SuccessCriteriaMet");
   for (const pod of inIndexOrder(tracking)) {
     const hasFailed = succeeds ? pod.status?.phase === "Failed" : isFailed(pod, job);
     if (!isTracked(pod) || !mayLetGo(tracking, pod, hasFailed)) continue;
@@ -199,11 +199,11 @@ function tellIndexes(job: Job, status: JobStatus, { succeeded, failed }: Indexes
 function announce(ending: Ending | undefined, status: JobStatus, now: number): Ending | undefined {
   if (!ending) return undefined;
   if (ending.type === "FailureTarget") {
-    setCondition(status, now, { ...ending, status: "True" });
+    ensureCondition(status, now, { ...ending, status: "True" });
     return { ...ending, type: "Failed" };
   }
   if (ending.type !== "SuccessCriteriaMet") return ending;
-  if (conditionOf(status, ending.type)?.status !== "True") setCondition(status, now, { ...ending, status: "True" });
+  if (!isConditionTrue(status.conditions, ending.type)) ensureCondition(status, now, { ...ending, status: "True" });
   return { ...ending, type: "Complete" };
 }
 
@@ -221,7 +221,7 @@ function conclude(job: Job, ending: Ending, now: number): boolean {
   const status = statusOf(job);
   const { succeeded = [], failed = [] } = status.uncountedTerminatedPods;
   if (succeeded.length + failed.length > 0 || (status.terminating ?? 0) > 0) return false;
-  setCondition(status, now, { ...ending, status: "True" });
+  ensureCondition(status, now, { ...ending, status: "True" });
   if (ending.type === "Complete") status.completionTime = formatTime(now);
   return true;
 }

@@ -1,17 +1,18 @@
 /** Empties a namespace that is being deleted, then lets it go (upstream's namespace controller). */
 import {
   catalog,
+  findCondition,
   type Kind,
   type KubernetesObject,
   type Namespace,
   type NamespaceCondition,
   namespaces,
   pods,
+  withTransitionTime,
 } from "#api";
-import { clone, deepEqual, formatTime, messageOf, parseTime } from "#base";
+import { clone, deepEqual, ignoreNotFound, ignoreReasons, messageOf, parseTime } from "#base";
+import { inOnePass, passEnd } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { inOnePass, passEnd } from "../passes.ts";
 
 const finalizer = "kubernetes";
 /** How soon to look again at what is still there, in milliseconds: the longer it takes, the less often. */
@@ -48,7 +49,7 @@ interface Left {
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client, clock } = context;
-  const namespace = await ignoring(["NotFound"], client.get(namespaces, key));
+  const namespace = await ignoreNotFound(client.get(namespaces, key));
   if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(finalizer)) return undefined;
   const since = clock.now() - parseTime(namespace.metadata.deletionTimestamp);
   const end = passEnd(clock);
@@ -71,7 +72,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   if (await anythingLeft(context, key.name)) return { requeueAfter: again(since) };
   const next = clone(namespace);
   next.spec = { ...next.spec, finalizers: next.spec!.finalizers!.filter((name) => name !== finalizer) };
-  await ignoring(["NotFound", "Conflict"], client.update(namespaces, next, { subresource: "finalize" }));
+  await ignoreReasons(["NotFound", "Conflict"], client.update(namespaces, next, { subresource: "finalize" }));
   return undefined;
 }
 
@@ -91,8 +92,8 @@ async function empty(
   const remove = async ({ metadata }: KubernetesObject): Promise<void> => {
     const { name = "", uid } = metadata;
     const stays = metadata.deletionTimestamp
-      ? await ignoring(["NotFound"], client.get(kind, { namespace, name }))
-      : await ignoring(
+      ? await ignoreNotFound(client.get(kind, { namespace, name }))
+      : await ignoreReasons(
           ["NotFound", "Conflict"],
           client.remove(kind, { namespace, name }, { uid, propagation: "Background" }),
         );
@@ -121,7 +122,7 @@ async function tell(
   left: readonly Left[],
   failures: readonly string[],
 ): Promise<void> {
-  const now = formatTime(clock.now());
+  const now = clock.now();
   const kinds = left.map(({ kind, count }) => `${resource(kind)} has ${count} resource instances`).sort();
   const all = new Map<string, number>();
   for (const { finalizers } of left)
@@ -133,14 +134,9 @@ async function tell(
     reasons: [string, string],
     good: string,
   ): NamespaceCondition => {
-    const told = {
-      status: bad === undefined ? "False" : "True",
-      reason: bad === undefined ? reasons[1] : reasons[0],
-      message: bad ?? good,
-    };
-    const before = namespace.status?.conditions?.find((each) => each.type === type);
-    const same = before?.status === told.status;
-    return { type, ...told, lastTransitionTime: same ? (before?.lastTransitionTime ?? now) : now };
+    const [status, reason] = bad === undefined ? ["False", reasons[1]] : ["True", reasons[0]];
+    const before = findCondition(namespace.status?.conditions, type);
+    return withTransitionTime(before, { type, status, reason, message: bad ?? good }, now);
   };
   const conditions = [
     condition(
@@ -178,7 +174,7 @@ async function tell(
   ];
   const status = { ...namespace.status, conditions };
   if (deepEqual(status, namespace.status)) return;
-  await ignoring(
+  await ignoreReasons(
     ["NotFound", "Conflict"],
     client.update(namespaces, { ...namespace, status }, { subresource: "status" }),
   );

@@ -1,9 +1,18 @@
 /** Notices nodes that have fallen silent and taints nodes by their conditions (upstream's node-lifecycle controller). */
-import { type Lease, leases, type Node, type NodeCondition, nodes, type Pod, pods, type Taint } from "#api";
-import { clone, deepEqual, formatTime, parseTime } from "#base";
+import {
+  findCondition,
+  type Lease,
+  leases,
+  type Node,
+  type NodeCondition,
+  nodes,
+  type Pod,
+  pods,
+  type Taint,
+} from "#api";
+import { clone, deepEqual, formatTime, ignoreNotFound, parseTime } from "#base";
+import { readyCondition } from "#controllers/workload";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
-import { readyCondition } from "../pods.ts";
 
 /** A node that has not renewed its lease for so long is taken for lost. */
 const gracePeriod = 50_000;
@@ -48,8 +57,8 @@ export function nodeHealthController(signs?: NodeSigns): Controller<Node> {
       watching<Lease>(leases, async ({ object }, { client }) => {
         const { namespace, name = "" } = object.metadata;
         if (namespace !== leaseNamespace) return [];
-        const node = await ignoring(["NotFound"], client.get(nodes, { name }));
-        return node && conditionOf(node, "Ready")?.status === "Unknown" ? [{ name }] : [];
+        const node = await ignoreNotFound(client.get(nodes, { name }));
+        return node && findCondition(node.status?.conditions, "Ready")?.status === "Unknown" ? [{ name }] : [];
       }),
     ],
     ...(signs ? { everyMinute: true } : {}),
@@ -64,26 +73,27 @@ export function nodeHealthController(signs?: NodeSigns): Controller<Node> {
   });
 }
 
-const conditionOf = ({ status }: Node, type: string): NodeCondition | undefined =>
-  status?.conditions?.find((condition) => condition.type === type);
-
 async function look(context: ControllerContext, key: Key, known: number, grace: number): Promise<Result | undefined> {
   const { client, clock } = context;
-  const node = await ignoring(["NotFound"], client.get(nodes, key));
+  const node = await ignoreNotFound(client.get(nodes, key));
   if (!node || node.metadata.deletionTimestamp) return undefined;
-  const lease = await ignoring(["NotFound"], client.get(leases, { namespace: leaseNamespace, name: key.name }));
+  const lease = await ignoreNotFound(client.get(leases, { namespace: leaseNamespace, name: key.name }));
   const heard = Math.max(known, ...heartbeats(node, lease));
   const silent = clock.now() - heard >= grace;
   const seen = silent ? await markUnknown(context, node) : node;
   await setTaints(context, seen);
-  const ready = conditionOf(seen, "Ready")?.status;
+  const ready = findCondition(seen.status?.conditions, "Ready")?.status;
   if (ready !== undefined && ready !== "True") await markPods(context, key.name);
   return silent ? undefined : { requeueAfter: heard + grace - clock.now() };
 }
 
 /** Every moment at which the node is known to have lived. */
 const heartbeats = (node: Node, lease: Lease | undefined): number[] =>
-  [node.metadata.creationTimestamp, lease?.spec?.renewTime, conditionOf(node, "Ready")?.lastHeartbeatTime]
+  [
+    node.metadata.creationTimestamp,
+    lease?.spec?.renewTime,
+    findCondition(node.status?.conditions, "Ready")?.lastHeartbeatTime,
+  ]
     .filter((time) => time !== undefined)
     .map(parseTime);
 
@@ -113,7 +123,7 @@ async function markUnknown({ client, clock, record }: ControllerContext, node: N
   });
   const conditions = [...known.map(unknown), ...missing.map(never)];
   if (deepEqual(conditions, known)) return node;
-  const wasReady = conditionOf(node, "Ready")?.status === "True";
+  const wasReady = findCondition(node.status?.conditions, "Ready")?.status === "True";
   const written = await client.update(
     nodes,
     { ...node, status: { ...node.status, conditions } },
@@ -131,7 +141,7 @@ async function markUnknown({ client, clock, record }: ControllerContext, node: N
 
 /** The taints that a node's conditions ask for. */
 function wantedTaints(node: Node): Taint[] {
-  const ready = conditionOf(node, "Ready")?.status;
+  const ready = findCondition(node.status?.conditions, "Ready")?.status;
   const wanted: Taint[] = [];
   // A node that has not said anything yet is not ready, but nothing that stands on it need go.
   if (ready === undefined) wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" });
@@ -144,7 +154,7 @@ function wantedTaints(node: Node): Taint[] {
     );
   if (node.spec?.unschedulable) wanted.push({ key: taintKeys.unschedulable, effect: "NoSchedule" });
   for (const [type, key] of Object.entries(pressures)) {
-    if (conditionOf(node, type)?.status === "True") wanted.push({ key, effect: "NoSchedule" });
+    if (findCondition(node.status?.conditions, type)?.status === "True") wanted.push({ key, effect: "NoSchedule" });
   }
   return wanted;
 }
@@ -175,7 +185,7 @@ async function markPods({ client, clock, record }: ControllerContext, nodeName: 
     );
     const next: Pod = { ...pod, status: { ...pod.status, conditions } };
     // A lost race is tried again: nothing else may come that wakes this node.
-    const written = await ignoring(["NotFound"], client.update(pods, next, { subresource: "status" }));
+    const written = await ignoreNotFound(client.update(pods, next, { subresource: "status" }));
     if (written) record({ kind: pods, object: pod }, "Warning", "NodeNotReady", "Node is not ready");
   }
 }

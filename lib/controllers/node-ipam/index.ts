@@ -2,9 +2,10 @@
  * Gives each node a part of the cluster's pod addresses and takes it back when the node has gone (upstream's range
  * allocator). A part that is taken is an object whose name is the block, so that two nodes cannot have the same.
  */
+
 import { type Cidr, formatCidr, type Node, nodes, type PodCidrAllocation, parseCidr, podCidrAllocations } from "#api";
+import { ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 /** Each node has addresses for 254 pods; where the cluster has fewer, one node has them all. */
 const nodePrefix = 24;
@@ -51,7 +52,7 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
   const { items } = await client.list(podCidrAllocations);
   const held = items.filter(({ spec }) => spec?.node === name);
   // The node is read after what it may hold: what it shows now was taken before.
-  const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+  const node = await ignoreNotFound(client.get(nodes, { name }));
   const shown = node?.spec?.podCIDR;
   if (node && !shown) {
     const given = held[0]?.metadata.name ?? (await take(context, name, cluster, items));
@@ -65,7 +66,7 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
   for (const { metadata } of held) {
     if (shown && metadata.name === nameOf(shown)) continue;
     const { name: block = "", uid } = metadata;
-    await ignoring(["NotFound", "Conflict"], client.remove(podCidrAllocations, { name: block }, { uid }));
+    await ignoreReasons(["NotFound", "Conflict"], client.remove(podCidrAllocations, { name: block }, { uid }));
   }
   return undefined;
 }
@@ -89,7 +90,7 @@ async function take(
     const value = cluster.value + BigInt((first + step) % count) * size;
     const name = nameOf(formatCidr({ version: 4, value, prefix }));
     if (names.has(name)) continue;
-    const made = await ignoring(
+    const made = await ignoreReasons(
       ["AlreadyExists"],
       client.create(podCidrAllocations, { metadata: { name }, spec: { node } }),
     );
@@ -101,7 +102,7 @@ async function take(
 /** Writes a block that is taken in the node's name into the node. Repeatable: the block stays the node's. */
 async function give({ client }: ControllerContext, { metadata }: Node, podCIDR: string): Promise<void> {
   const patch = { metadata: { uid: metadata.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
-  await ignoring(["NotFound"], client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" }));
+  await ignoreNotFound(client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" }));
 }
 
 /** A node that came with its block has it, unless another was given it before. */
@@ -112,7 +113,7 @@ async function occupy(context: ControllerContext, node: Node, block: string, clu
   const beyond = cluster.value + 2n ** BigInt(32 - cluster.prefix);
   if (own?.version !== 4 || own.value < cluster.value || own.value >= beyond) return;
   const made = { metadata: { name: nameOf(formatCidr(own)) }, spec: { node: name } };
-  if (await ignoring(["AlreadyExists"], client.create(podCidrAllocations, made))) return;
+  if (await ignoreReasons(["AlreadyExists"], client.create(podCidrAllocations, made))) return;
   const message = `The pod CIDR ${block} belongs to another node too; please make the node anew`;
   record({ kind: nodes, object: node }, "Warning", "CIDRAlreadyAllocated", message);
 }

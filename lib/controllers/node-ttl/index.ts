@@ -2,9 +2,10 @@
  * Tells kubelets by an annotation of their nodes how long they may keep secrets and config maps without looking again
  * (upstream's ttl controller): longer in large clusters.
  */
+
 import { type Node, nodes } from "#api";
+import { ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 const annotation = "node.alpha.kubernetes.io/ttl";
 
@@ -43,14 +44,14 @@ async function misfits({ client }: ControllerContext): Promise<Key[]> {
 }
 
 async function reconcile({ client }: ControllerContext, { name }: Key): Promise<void> {
-  const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+  const node = await ignoreNotFound(client.get(nodes, { name }));
   if (!node) return;
   const { items } = await client.list(nodes);
   const values = fitting(items.length);
   const [wanted] = agreed(items, values) ?? values;
   if (ttlOf(node) === wanted) return;
   const patch = { metadata: { annotations: { [annotation]: wanted } } };
-  await ignoring(["NotFound"], client.patch(nodes, { name }, patch, { type: "merge" }));
+  await ignoreNotFound(client.patch(nodes, { name }, patch, { type: "merge" }));
 }
 
 /** Where two values fit, the one that most nodes have stays. */

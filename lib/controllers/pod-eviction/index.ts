@@ -2,10 +2,20 @@
  * Takes pods off nodes that they do not tolerate any longer, and those of nodes that are gone (upstream's
  * taint-eviction controller and pod garbage collector).
  */
-import { type Node, nodes, type Pod, type PodCondition, pods, type Taint, type Toleration } from "#api";
-import { deepEqual, formatTime, parseTime } from "#base";
+import {
+  findCondition,
+  hasEnded,
+  type Node,
+  nodes,
+  type Pod,
+  type PodCondition,
+  pods,
+  type Taint,
+  type Toleration,
+  withTransitionTime,
+} from "#api";
+import { deepEqual, formatTime, ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 /** A node that is gone may be on its way back for so long, in milliseconds. */
 const quarantine = 40_000;
@@ -46,17 +56,17 @@ async function missing(context: ControllerContext, pod: Pod): Promise<number> {
 async function annotate({ client }: ControllerContext, pod: Pod, value: string | null): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const patch = { metadata: { uid, annotations: { [missedSince]: value } } };
-  await ignoring(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, { type: "merge" }));
+  await ignoreReasons(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, { type: "merge" }));
 }
 
 const expelling = ({ spec }: Node): Taint[] => spec?.taints?.filter(({ effect }) => effect === "NoExecute") ?? [];
 
 async function look(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client, clock } = context;
-  const pod = await ignoring(["NotFound"], client.get(pods, key));
+  const pod = await ignoreNotFound(client.get(pods, key));
   const name = pod?.spec?.nodeName;
   if (!pod || !name) return undefined;
-  const node = await ignoring(["NotFound"], client.get(nodes, { name }));
+  const node = await ignoreNotFound(client.get(nodes, { name }));
   if (!node) {
     const since = await missing(context, pod);
     if (clock.now() - since < quarantine) return { requeueAfter: since + quarantine - clock.now() };
@@ -98,7 +108,7 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const message = "Taint manager: deleting due to NoExecute taint";
   await mark(context, pod, { reason: "DeletionByTaintManager", message });
-  await ignoring(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, { uid }));
+  await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, { uid }));
   const about = { kind: pods, object: pod };
   context.record(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
 }
@@ -106,26 +116,25 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
 /** Nobody is left to end the pod: it counts as failed and goes at once. */
 async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
-  const ended = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
   const why = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
-  if (!ended) await mark(context, pod, why, { phase: "Failed" });
+  if (!hasEnded(pod)) await mark(context, pod, why, { phase: "Failed" });
   const how = { uid, gracePeriodSeconds: 0 };
-  await ignoring(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
+  await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
 }
 
 /** Says in the pod's conditions who disrupts it, before it goes: a crash in between leaves a pod that is looked at again. */
 async function mark(
   { client, clock }: ControllerContext,
   pod: Pod,
-  told: Pick<PodCondition, "reason" | "message">,
+  update: Pick<PodCondition, "reason" | "message">,
   more: object = {},
 ): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const type = "DisruptionTarget";
-  const before = pod.status?.conditions?.find((condition) => condition.type === type);
-  if (before?.status === "True" && before.reason === told.reason && Object.keys(more).length === 0) return;
-  const condition = { type, status: "True", ...told, lastTransitionTime: formatTime(clock.now()) };
+  const before = findCondition(pod.status?.conditions, type);
+  if (before?.status === "True" && before.reason === update.reason && Object.keys(more).length === 0) return;
+  const condition = withTransitionTime(before, { type, status: "True", ...update }, clock.now());
   const patch = { metadata: { uid }, status: { ...more, conditions: [condition] } };
   const how = { type: "strategic", subresource: "status" } as const;
-  await ignoring(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, how));
+  await ignoreReasons(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, how));
 }

@@ -1,11 +1,28 @@
 /** Keeps as many pods as a ReplicaSet asks for (upstream's replicaset controller). */
-import { type Pod, pods, type ReplicaSet, replicaSets, requirementsOf } from "#api";
-import { deepEqual, formatTime, messageOf } from "#base";
+import {
+  controllerOf,
+  findCondition,
+  type Pod,
+  pods,
+  type ReplicaSet,
+  replicaSets,
+  requirementsOf,
+  setCondition,
+} from "#api";
+import { deepEqual, ignoreNotFound, ignoreReasons, messageOf } from "#base";
+import {
+  adoptersOf,
+  availableIn,
+  claim,
+  createPod,
+  deletePod,
+  inRankedDeletionOrder,
+  isActive,
+  isReady,
+  isTerminating,
+  slowStart,
+} from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { claim, ignoring } from "../ownership.ts";
-import { availableIn, createPod, deletePod, isActive, isReady, slowStart } from "../pods.ts";
-import { inDeletionOrder } from "./deletion-order.ts";
-import { ownersOfOrphan } from "./orphans.ts";
 
 /** As many pods as one reconcile makes or deletes. */
 const burst = 500;
@@ -15,13 +32,13 @@ export const replicaSetController = defineController<ReplicaSet>({
   component: "replicaset-controller",
   for: replicaSets,
   owns: [pods],
-  watches: [watching<Pod>(pods, ({ object }, { client }) => ownersOfOrphan(client, object))],
+  watches: [watching<Pod>(pods, ({ object }, { client }) => adoptersOf(client, replicaSets, object))],
   reconcile,
 });
 
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
-  const set = await ignoring(["NotFound"], client.get(replicaSets, key));
+  const set = await ignoreNotFound(client.get(replicaSets, key));
   if (!set?.spec) return undefined;
   const selector = requirementsOf(set.spec.selector ?? {});
   const claimed = await claim<Pod>({ client, kind: replicaSets, owner: set, dependents: pods, selector });
@@ -29,15 +46,11 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   let failure: unknown;
   let current = active;
   if (!set.metadata.deletionTimestamp) ({ pods: current, failure } = await manage(context, set, active));
-  const terminating = claimed.filter(
-    ({ metadata, status }) => metadata.deletionTimestamp && !ended(status?.phase),
-  ).length;
+  const terminating = claimed.filter(isTerminating).length;
   const again = await writeStatus(context, set, current, terminating, failure);
   if (failure !== undefined) throw failure;
   return again === undefined ? undefined : { requeueAfter: again };
 }
-
-const ended = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
 async function manage(
   context: ControllerContext,
@@ -46,12 +59,12 @@ async function manage(
 ): Promise<{ pods: Pod[]; failure?: unknown }> {
   const wanted = set.spec?.replicas ?? 1;
   const missing = wanted - active.length;
-  const making = { context, kind: replicaSets, owner: set };
+  const by = { context, kind: replicaSets, owner: set };
   if (missing > 0) {
     const made: Pod[] = [];
     const template = set.spec!.template!;
     const result = await slowStart(Math.min(missing, burst), async () => {
-      const pod = await createPod({ ...making, template });
+      const pod = await createPod(by, template);
       if (pod) made.push(pod);
     });
     // Beyond a burst, the pods that were made wake this set again.
@@ -59,8 +72,8 @@ async function manage(
   }
   if (missing === 0) return { pods: active };
   const related = await relatedPods(context, set, active);
-  const doomed = inDeletionOrder(active, related, context.clock.now()).slice(0, Math.min(-missing, burst));
-  const results = await Promise.allSettled(doomed.map((pod) => deletePod(making, pod)));
+  const doomed = inRankedDeletionOrder(active, related, context.clock.now()).slice(0, Math.min(-missing, burst));
+  const results = await Promise.allSettled(doomed.map((pod) => deletePod(by, pod)));
   const failed = results.find((result) => result.status === "rejected");
   const rest = active.filter((pod) => !doomed.includes(pod));
   return { pods: rest, ...(failed ? { failure: (failed as PromiseRejectedResult).reason } : {}) };
@@ -68,7 +81,7 @@ async function manage(
 
 /** Pods of all ReplicaSets under the same Deployment: deletion evens them out over the nodes. */
 async function relatedPods({ client }: ControllerContext, set: ReplicaSet, active: Pod[]): Promise<Pod[]> {
-  const owner = set.metadata.ownerReferences?.find(({ controller }) => controller);
+  const owner = controllerOf(set);
   if (!owner) return active;
   const { namespace } = set.metadata;
   const siblings = (await client.list(replicaSets, { namespace, owner: owner.uid })).items;
@@ -101,7 +114,10 @@ async function writeStatus(
   };
   if (!deepEqual(status, set.status)) {
     // The generation is of the object that was read: a newer one will be looked at again.
-    await ignoring(["NotFound", "Conflict"], client.update(replicaSets, { ...set, status }, { subresource: "status" }));
+    await ignoreReasons(
+      ["NotFound", "Conflict"],
+      client.update(replicaSets, { ...set, status }, { subresource: "status" }),
+    );
   }
   const later = waits.filter((wait) => wait > 0);
   return later.length > 0 ? Math.min(...later) : undefined;
@@ -113,14 +129,16 @@ const labelled = (template: ReturnType<typeof requirementsOf>, { metadata }: Pod
 const nonZero = <K extends string>(name: K, value: number) =>
   value === 0 ? {} : ({ [name]: value } as Record<K, number>);
 
+/** As upstream, the first failure stays until none is left: a condition that changes would wake this set past its backoff. */
 function conditionsOf(set: ReplicaSet, failure: unknown, active: number, now: number) {
-  const others = (set.status?.conditions ?? []).filter(({ type }) => type !== "ReplicaFailure");
-  const before = set.status?.conditions?.find(({ type }) => type === "ReplicaFailure");
-  if (failure === undefined) return others.length > 0 ? { conditions: others } : {};
-  // The first failure stands: the next ones name other pods, and each write would wake this set past its backoff.
-  if (before) return { conditions: set.status!.conditions };
+  const conditions = set.status?.conditions ?? [];
+  const before = findCondition(conditions, "ReplicaFailure");
+  if (failure !== undefined && before) return { conditions };
+  if (failure === undefined) {
+    const others = conditions.filter((condition) => condition !== before);
+    return others.length > 0 ? { conditions: others } : {};
+  }
   const reason = active < (set.spec?.replicas ?? 1) ? "FailedCreate" : "FailedDelete";
-  const message = messageOf(failure);
-  const made = { type: "ReplicaFailure", status: "True", reason, message, lastTransitionTime: formatTime(now) };
-  return { conditions: [...others, made] };
+  const condition = { type: "ReplicaFailure", status: "True", reason, message: messageOf(failure) };
+  return { conditions: setCondition(conditions, condition, now) };
 }

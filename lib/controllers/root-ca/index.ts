@@ -1,8 +1,7 @@
 /** Every active namespace has kube-root-ca.crt, by which pods trust the API (upstream's root-ca publisher). */
 import { type ConfigMap, configMaps, type Namespace, namespaces } from "#api";
-import { clone } from "#base";
+import { clone, ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 const name = "kube-root-ca.crt";
 const key = "ca.crt";
@@ -23,17 +22,17 @@ export const rootCaController = ({ ca }: { ca: string }): Controller<Namespace> 
   });
 
 async function publish({ client }: ControllerContext, at: Key, ca: string): Promise<void> {
-  const home = await ignoring(["NotFound"], client.get(namespaces, at));
+  const home = await ignoreNotFound(client.get(namespaces, at));
   if (!home || home.metadata.deletionTimestamp) return;
   const namespace = at.name;
-  const there = await ignoring(["NotFound"], client.get(configMaps, { namespace, name }));
+  const there = await ignoreNotFound(client.get(configMaps, { namespace, name }));
   if (!there) {
     const made = { metadata: { namespace, name, annotations: { [annotation]: description } }, data: { [key]: ca } };
-    await ignoring(["AlreadyExists", "NotFound", "Forbidden"], client.create(configMaps, made));
+    await ignoreReasons(["AlreadyExists", "NotFound", "Forbidden"], client.create(configMaps, made));
     return;
   }
   if (there.data?.[key] === ca && Object.keys(there.data).length === 1) return;
   const next = clone(there);
   next.data = { [key]: ca };
-  await ignoring(["NotFound"], client.update(configMaps, next));
+  await ignoreNotFound(client.update(configMaps, next));
 }

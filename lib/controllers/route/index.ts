@@ -3,8 +3,8 @@
  * cloud's network (upstream's route controller). All routes are looked at together, by one worker, so that none is
  * removed that another has just made. Without a cloud, or one that makes no routes, it does nothing.
  */
-import { type Cidr, type Node, type NodeCondition, nodes, parseCidr } from "#api";
-import { formatTime, messageOf } from "#base";
+import { type Cidr, findCondition, type Node, type NodeCondition, nodes, parseCidr } from "#api";
+import { formatTime, ignoreReasons, messageOf } from "#base";
 import type { Cloud, Route } from "#cloud";
 import {
   type Controller,
@@ -17,7 +17,6 @@ import {
   watching,
 } from "#reconcile";
 import { instancesOf, readiness } from "../cloud-nodes.ts";
-import { ignoring } from "../ownership.ts";
 
 /** The one key: all routes of the cluster. */
 const all: Key = { name: "all" };
@@ -39,7 +38,7 @@ export function routeController(cloud?: Cloud, podCidr?: string): Controller<Nod
 }
 
 const conditionOf = (node: Node | undefined): NodeCondition | undefined =>
-  node?.status?.conditions?.find(({ type }) => type === "NetworkUnavailable");
+  findCondition(node?.status?.conditions, "NetworkUnavailable");
 
 /** A node that has come to its block, or leaves it; one that stops or starts; one whose condition somebody else wrote. */
 const concerns = ({ type, object, previous }: Seen<Node>): boolean =>
@@ -116,7 +115,7 @@ async function tell({ client, clock }: ControllerContext, node: Node, isMade: bo
   const { uid, name = "" } = node.metadata;
   const patch = { metadata: { uid }, status: { conditions: [condition] } };
   const how = { type: "strategic", subresource: "status" } as const;
-  await ignoring(["NotFound", "Conflict"], client.patch(nodes, { name }, patch, how));
+  await ignoreReasons(["NotFound", "Conflict"], client.patch(nodes, { name }, patch, how));
 }
 
 /** Whether a block is a part of the cluster's addresses: nothing else is anybody's here. */

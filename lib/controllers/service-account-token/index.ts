@@ -2,6 +2,7 @@
  * Secrets with tokens follow their service account: one whose account is not there, or is another one of the same name,
  * goes (upstream's tokens controller). Filling them is admission's part; what it could not fill is written once more.
  */
+
 import {
   accountNameAnnotation,
   accountUidAnnotation,
@@ -11,8 +12,8 @@ import {
   serviceAccounts,
   tokenSecretType,
 } from "#api";
+import { ignoreNotFound, ignoreReasons } from "#base";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 const isTokenSecret = ({ type }: Secret): boolean => type === tokenSecretType;
 
@@ -35,15 +36,15 @@ export const serviceAccountTokenController = defineController<Secret>({
 });
 
 async function reconcile({ client }: ControllerContext, key: Key): Promise<void> {
-  const secret = await ignoring(["NotFound"], client.get(secrets, key));
+  const secret = await ignoreNotFound(client.get(secrets, key));
   if (!secret || !isTokenSecret(secret) || secret.metadata.deletionTimestamp) return;
   const { annotations = {}, uid, resourceVersion: revision } = secret.metadata;
   const at = { namespace: key.namespace, name: annotations[accountNameAnnotation] ?? "" };
-  const account = await ignoring(["NotFound"], client.get(serviceAccounts, at));
+  const account = await ignoreNotFound(client.get(serviceAccounts, at));
   const wanted = annotations[accountUidAnnotation];
   if (!account || (wanted !== undefined && wanted !== account.metadata.uid)) {
-    await ignoring(["NotFound", "Conflict"], client.remove(secrets, key, { uid, revision }));
+    await ignoreReasons(["NotFound", "Conflict"], client.remove(secrets, key, { uid, revision }));
     return;
   }
-  if (!secret.data?.["token"]) await ignoring(["NotFound", "Conflict"], client.update(secrets, secret));
+  if (!secret.data?.["token"]) await ignoreReasons(["NotFound", "Conflict"], client.update(secrets, secret));
 }

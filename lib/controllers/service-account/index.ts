@@ -1,7 +1,8 @@
 /** Every active namespace has the account `default` (upstream's serviceaccount controller). */
+
 import { type Namespace, namespaces, type ServiceAccount, serviceAccounts } from "#api";
+import { ignoreNotFound, ignoreReasons } from "#base";
 import { type ControllerContext, defineController, type Key, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 const name = "default";
 
@@ -17,11 +18,11 @@ export const serviceAccountController = defineController<Namespace>({
 });
 
 async function reconcile({ client }: ControllerContext, key: Key): Promise<void> {
-  const home = await ignoring(["NotFound"], client.get(namespaces, key));
+  const home = await ignoreNotFound(client.get(namespaces, key));
   if (!home || home.metadata.deletionTimestamp) return;
   const namespace = key.name;
-  if (await ignoring(["NotFound"], client.get(serviceAccounts, { namespace, name }))) return;
-  await ignoring(
+  if (await ignoreNotFound(client.get(serviceAccounts, { namespace, name }))) return;
+  await ignoreReasons(
     ["AlreadyExists", "NotFound", "Forbidden"],
     client.create(serviceAccounts, { metadata: { namespace, name } }),
   );

@@ -13,9 +13,8 @@ import {
   type Service,
   services,
 } from "#api";
-import { parseTime } from "#base";
+import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
-import { ignoring } from "../ownership.ts";
 
 /** A service that is just being written holds what it took for so long without showing it, at the most. */
 const inFlight = 60_000;
@@ -48,7 +47,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     owner(each).some((at) => isKey(at, key)),
   );
   // The service is read after what it may hold: what it shows now was taken before.
-  const service = await ignoring(["NotFound"], client.get(services, key));
+  const service = await ignoreNotFound(client.get(services, key));
   if (service?.spec && service.spec.type !== "ExternalName")
     await takeAgain(context, service, takenAddresses, takenPorts);
   const used = new Set([
@@ -79,8 +78,8 @@ async function takeAgain(
   for (const ip of clusterIPs) {
     if (ip === "None" || isTaken(takenAddresses, ip)) continue;
     const spec = { parentRef: { group: "", resource: services.plural, namespace, name } };
-    const made = await ignoring(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
-    const there = made ?? (await ignoring(["NotFound"], client.get(ipAddresses, { name: ip })));
+    const made = await ignoreReasons(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
+    const there = made ?? (await ignoreNotFound(client.get(ipAddresses, { name: ip })));
     if (!there || holder(there).some((at) => isKey(at, { namespace, name }))) continue;
     const message = `Cluster IP ${ip} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
@@ -89,8 +88,8 @@ async function takeAgain(
   for (const port of new Set(numbers.filter((number): number is number => !!number))) {
     if (isTaken(takenPorts, String(port))) continue;
     const made = { metadata: { name: String(port) }, spec: { namespace, name } };
-    const taken = await ignoring(["AlreadyExists"], client.create(nodePortAllocations, made));
-    const there = taken ?? (await ignoring(["NotFound"], client.get(nodePortAllocations, { name: String(port) })));
+    const taken = await ignoreReasons(["AlreadyExists"], client.create(nodePortAllocations, made));
+    const there = taken ?? (await ignoreNotFound(client.get(nodePortAllocations, { name: String(port) })));
     if (!there || owner(there).some((at) => isKey(at, { namespace, name }))) continue;
     const message = `Node port ${port} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "PortAlreadyAllocated", message);
@@ -112,7 +111,7 @@ async function giveBack(
     if (used.has(name)) continue;
     const left = parseTime(creationTimestamp) + inFlight - clock.now();
     if (left > 0) waits.push(left);
-    else await ignoring(["NotFound", "Conflict"], client.remove(kind, { name }, { uid }));
+    else await ignoreReasons(["NotFound", "Conflict"], client.remove(kind, { name }, { uid }));
   }
   return waits;
 }

@@ -3,7 +3,7 @@
  * controller). Services that name a class are somebody else's. Without a cloud they wait, as upstream without one.
  */
 import { type Node, nodes, type Service, services } from "#api";
-import { deepEqual } from "#base";
+import { deepEqual, ignoreNotFound } from "#base";
 import { type Cloud, Refused } from "#cloud";
 import {
   type Controller,
@@ -17,7 +17,6 @@ import {
   watching,
 } from "#reconcile";
 import { instancesOf, readiness } from "../cloud-nodes.ts";
-import { ignoring } from "../ownership.ts";
 import { balancerOf, isEligible } from "./wanted.ts";
 
 /** Upstream's: whoever knows it from there knows why a service does not go. */
@@ -59,7 +58,7 @@ async function affected({ type, object, previous }: Seen<Node>, { client }: Cont
 }
 
 async function reconcile(context: ControllerContext, key: Key, cloud: Cloud): Promise<Result | undefined> {
-  const service = await ignoring(["NotFound"], context.client.get(services, key));
+  const service = await ignoreNotFound(context.client.get(services, key));
   if (!service) return removeOthers(key, undefined, cloud);
   if (service.metadata.deletionTimestamp || service.spec?.type !== "LoadBalancer") {
     return isHeld(service) ? remove(context, service, cloud) : undefined;
@@ -153,15 +152,15 @@ async function remove(context: ControllerContext, service: Service, cloud: Cloud
   });
   if (state === "going") {
     record(aboutOf(service), "Normal", "DeletingLoadBalancer", "Deleting load balancer");
-    await ignoring(["NotFound"], publish(context, service, []));
+    await ignoreNotFound(publish(context, service, []));
     return { requeueAfter: whileGoing };
   }
-  const changed = await ignoring(["NotFound"], publish(context, service, []));
+  const changed = await ignoreNotFound(publish(context, service, []));
   const kept = finalizers.filter((name) => name !== finalizer);
   // What the status said is not what the finalizer depends on: the version of before would be in the way.
   const version = changed ? {} : { resourceVersion };
   const patch = { metadata: { uid, ...version, finalizers: kept } };
-  await ignoring(["NotFound"], client.patch(services, keyOf(service), patch, { type: "merge" }));
+  await ignoreNotFound(client.patch(services, keyOf(service), patch, { type: "merge" }));
   record(aboutOf(service), "Normal", "DeletedLoadBalancer", "Deleted load balancer");
   return undefined;
 }

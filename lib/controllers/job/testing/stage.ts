@@ -1,6 +1,17 @@
-import { type Job, jobs, type KubernetesObject, namespaces, nodes, type Pod, pods, serviceAccounts } from "#api";
-import { clone, formatTime, isReason, silentLog, systemRandom } from "#base";
+import {
+  hasEnded,
+  type Job,
+  jobs,
+  type KubernetesObject,
+  namespaces,
+  nodes,
+  type Pod,
+  pods,
+  serviceAccounts,
+} from "#api";
+import { clone, formatTime, ignoreNotFound, silentLog, systemRandom } from "#base";
 import type { Client } from "#client";
+import { isActive } from "#controllers/workload";
 import type { AnyController, ControllerContext, Key, Result } from "#reconcile";
 import { openCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
@@ -105,8 +116,6 @@ export async function openStage(death?: Death): Promise<Stage> {
     return outcome.result;
   };
   const list = async () => (await client.list(pods, { namespace })).items;
-  const isActive = ({ metadata, status }: Pod) =>
-    !metadata.deletionTimestamp && status?.phase !== "Succeeded" && status?.phase !== "Failed";
   return {
     client,
     clock,
@@ -160,18 +169,12 @@ export async function openStage(death?: Death): Promise<Stage> {
       for (const pod of await list()) {
         const { name = "", uid, deletionTimestamp } = pod.metadata;
         if (!deletionTimestamp) continue;
-        if (phase && isEnding(pod)) await setStatus(client, pod, { phase });
-        await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }).catch(unlessGone);
+        if (phase && !hasEnded(pod)) await setStatus(client, pod, { phase });
+        await ignoreNotFound(client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }));
       }
     },
     close: () => cluster.close(),
   };
-}
-
-const isEnding = ({ status }: Pod): boolean => status?.phase !== "Succeeded" && status?.phase !== "Failed";
-
-function unlessGone(error: unknown): void {
-  if (!isReason(error, "NotFound")) throw error;
 }
 
 async function bind(client: Client, { metadata }: Pod): Promise<void> {
