@@ -1,14 +1,14 @@
 /**
  * The port to a cloud: load balancers for services, routes to the pods of other instances, instances by node.
- * What is behind it is in the rooms beside it. It knows no Kubernetes kind and never decides what is wanted.
+ * The drivers are in the folders beside it. They know no Kubernetes kind and never decide the desired state.
  */
 export {
-  type Balanced,
-  type BalancedPort,
-  type Balancing,
   type Cloud,
   type Instance,
   type LoadBalancer,
+  type LoadBalancerPort,
+  type LoadBalancerStatus,
   Refused,
   type Route,
+  type ServiceRef,
 } from "./port.ts";

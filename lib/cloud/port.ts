@@ -1,65 +1,65 @@
 /**
- * A cloud, as far as a cluster needs one. Everything may be asked again at any time and from any half-made state: after
- * a death in the middle, the same call finishes what was begun. What is made carries marks of the cluster, by which it
- * is recognised; what does not carry them is neither changed nor removed, whatever it is called.
+ * A cloud, as far as a cluster needs one. Every call may be repeated at any time and from any partial state: after a
+ * crash, the same call completes the work. Resources carry marks of the cluster; a resource without them is neither
+ * changed nor deleted, whatever its name.
  *
- * Rejects with RetryAfter when the cloud is busy or something is still in use, with Refused when the cloud will never
- * do what is asked, and with any other error when something failed.
+ * Calls reject with RetryAfter when the cloud is busy or a resource is still in use, with Refused when the cloud can
+ * never fulfil the request, and with any other error on failure.
  */
 export interface Cloud {
-  /** Makes a service's load balancer as it is wanted. Does not wait until it can be used: `state` tells. */
-  ensureLoadBalancer(wanted: LoadBalancer): Promise<Balanced>;
-  /** Removes everything of a service's load balancer. `going`: not all of it is gone yet; ask again. */
+  /** Brings a service's load balancer to the desired state. Does not wait until it can be used: see `state`. */
+  ensureLoadBalancer(desired: LoadBalancer): Promise<LoadBalancerStatus>;
+  /** Removes all parts of a service's load balancer. `going`: some still exist; call again. */
   removeLoadBalancer(uid: string): Promise<"gone" | "going">;
-  /** The services for which this cluster has anything, a half-made or half-removed load balancer included. */
-  loadBalancers(): Promise<Balancing[]>;
+  /** The services with at least one part of a load balancer, complete or not. */
+  loadBalancers(): Promise<ServiceRef[]>;
   /** Those of the nodes that are running instances of this cluster. */
   instances(nodes: readonly string[]): Promise<Instance[]>;
-  /** The routes to pods, within the cluster's pod addresses; undefined where routes are somebody else's to make. */
+  /** The routes to pods, within the cluster's pod addresses; undefined when the cluster does not manage routes. */
   routes(): Promise<Route[] | undefined>;
-  /** Makes packets to a block go to a node, and the node take packets that are not for itself. */
+  /** Routes packets for a block to a node, and makes the node accept packets for other addresses than its own. */
   ensureRoute(route: Pick<Route, "block" | "node">): Promise<void>;
-  /** Removes a route; one that is not there is no error, and one to another node stays. */
+  /** Removes a route. No effect when it does not exist or leads to another node. */
   removeRoute(route: Pick<Route, "block" | "node">): Promise<void>;
 }
 
 /** The service that a load balancer is for. */
-export interface Balancing {
+export interface ServiceRef {
   uid: string;
   namespace: string;
   name: string;
 }
 
 export interface LoadBalancer {
-  service: Balancing;
-  ports: readonly BalancedPort[];
-  /** Names of the nodes that take traffic. */
+  service: ServiceRef;
+  ports: readonly LoadBalancerPort[];
+  /** Names of the nodes that receive traffic. */
   nodes: readonly string[];
-  /** Blocks of IPv4 addresses that may come in. */
+  /** Blocks of IPv4 addresses of allowed clients. */
   sourceRanges: readonly string[];
-  /** Where nodes tell over HTTP at /healthz whether they take traffic; otherwise its own port is looked at. */
+  /** The nodes' port that serves /healthz over HTTP. Undefined: the traffic port is probed over TCP. */
   healthPort?: number;
   /** Whether a client stays with its node. */
   affinity: boolean;
-  /** The address that the service asks for. */
+  /** The address that the service requests. */
   address?: string;
-  /** What the service says in the cloud's own words. */
+  /** The service's annotations. */
   annotations: Readonly<Record<string, string>>;
 }
 
-export interface BalancedPort {
+export interface LoadBalancerPort {
   protocol: string;
   port: number;
   /** The port on every node; 0 when the service has none. */
   nodePort: number;
 }
 
-export interface Balanced {
-  /** Until it is active, nobody is served; it takes minutes. */
+export interface LoadBalancerStatus {
+  /** Serves no clients until it is active, which takes minutes. */
   state: "active" | "provisioning";
-  /** Where it is reached; may be told before it is active. */
+  /** Its addresses; they may be known before it is active. */
   ingress: { hostname?: string; ip?: string }[];
-  /** What this call has changed. */
+  /** What this call changed. */
   changed: "nothing" | "nodes" | "balancer";
 }
 
@@ -67,20 +67,20 @@ export interface Instance {
   /** The node's name. */
   node: string;
   zone: string;
-  /** Whether it takes packets that are not for itself. */
+  /** Whether it accepts packets for other addresses than its own. */
   forwards: boolean;
 }
 
 export interface Route {
   /** Such as `10.244.3.0/24`. */
   block: string;
-  /** The node's name; empty when the route leads to nobody that is known. */
+  /** The node's name; empty when the route does not lead to a known node. */
   node: string;
-  /** Everything is as `ensureRoute` makes it. */
-  whole: boolean;
+  /** The route and its node are as `ensureRoute` leaves them. */
+  isComplete: boolean;
 }
 
-/** The cloud will not do this however often it is asked; the message says what and why. */
+/** The cloud can never fulfil the request; the message names the reason. */
 export class Refused extends Error {
   constructor(message: string) {
     super(message);

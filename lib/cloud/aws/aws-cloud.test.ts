@@ -1,5 +1,5 @@
 import { cloudConformance } from "#cloud/conformance";
-import { awsNetwork, awsWorld, startFront } from "./testing/index.ts";
+import { AwsWorld, awsNetwork, startFront } from "./testing/index.ts";
 
 const place = {
   cluster: "test",
@@ -13,14 +13,14 @@ const place = {
 const open = (attempts?: number) => async () => {
   const network = awsNetwork(place);
   const front = await startFront({ handle: (body) => network.handle(body) });
-  return awsWorld({
+  return new AwsWorld({
     ...place,
     front,
-    ...(attempts === undefined ? {} : { attempts }),
+    attempts,
     addInstance: async () => network.addInstance(),
     removeInstance: async (node) => network.removeInstance(node),
     settle: async () => network.settle(),
   });
 };
 
-cloudConformance("AWS, as the stand-in plays it,", { open: open(), podCidr: place.podCidr });
+cloudConformance("AWS (stand-in)", { open: open(), podCidr: place.podCidr });

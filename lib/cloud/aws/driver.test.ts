@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type LoadBalancer, Refused } from "#cloud";
 import type { World } from "#cloud/conformance";
 import { balancerName, groupName } from "./names.ts";
-import { type AwsNetwork, awsNetwork, awsWorld, type Front, startFront } from "./testing/index.ts";
+import { type AwsNetwork, AwsWorld, awsNetwork, type Front, startFront } from "./testing/index.ts";
 
-/* What only AWS has: names that somebody else took, schemes that are for ever, tables that hold other routes. */
+/* AWS only: names in use by others, schemes that cannot be changed, route tables with other routes. */
 
 const place = {
   cluster: "test",
@@ -21,14 +21,14 @@ let network: AwsNetwork;
 let front: Front;
 let world: World;
 let node: string;
-/** What answers instead of the stand-in. */
+/** Answers instead of the stand-in. */
 let instead: ((body: string) => { status: number; body: string } | undefined) | undefined;
 
 beforeEach(async () => {
   network = awsNetwork(place);
   instead = undefined;
   front = await startFront({ handle: (body) => instead?.(body) ?? network.handle(body) });
-  world = awsWorld({
+  world = new AwsWorld({
     ...place,
     front,
     attempts: 2,
@@ -40,7 +40,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const wanted = (annotations: Record<string, string> = {}, more: Partial<LoadBalancer> = {}): LoadBalancer => ({
+const desired = (annotations: Record<string, string> = {}, more: Partial<LoadBalancer> = {}): LoadBalancer => ({
   service,
   ports: [{ protocol: "TCP", port: 80, nodePort: 30080 }],
   nodes: [node],
@@ -49,11 +49,11 @@ const wanted = (annotations: Record<string, string> = {}, more: Partial<LoadBala
   annotations: Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`${prefix}${name}`, value])),
   ...more,
 });
-const ensure = (...input: Parameters<typeof wanted>) => world.cloud.ensureLoadBalancer(wanted(...input));
+const ensure = (...input: Parameters<typeof desired>) => world.cloud.ensureLoadBalancer(desired(...input));
 const foreign = { Name: "", Scheme: "internet-facing", Subnets: ["subnet-x"], SecurityGroups: [], Protocol: "TCP" };
 
-describe("what is not the cluster's", () => {
-  test("a load balancer of its name is neither changed nor removed", async () => {
+describe("a resource of another owner", () => {
+  test("a load balancer with the cluster's name is neither changed nor removed", async () => {
     const input = { ...foreign, Name: balancerName("test", service.uid) };
     const one = { arn: "arn:theirs", input, state: "active" as const, tags: {}, attributes: {} };
     network.state.balancers.push(one);
@@ -64,8 +64,12 @@ describe("what is not the cluster's", () => {
     expect(front.actions.every((action) => action.startsWith("Describe"))).toBe(true);
   });
 
-  test("a target group of its name is not taken, even where the tags of another cluster are", async () => {
-    const input = { ...foreign, Name: groupName("test", service.uid, "TCP", 30080), Port: 30080 };
+  test("a target group with the cluster's name is not used, even with another cluster's tags", async () => {
+    const input = {
+      ...foreign,
+      Name: groupName("test", { uid: service.uid, protocol: "TCP", nodePort: 30080 }),
+      Port: 30080,
+    };
     const tags = { "skiff:cluster": "other", "skiff:balancer": service.uid };
     network.state.groups.push({ arn: "arn:theirs", input, tags, attributes: {}, targets: new Map() });
     await expect(ensure()).rejects.toThrow("does not belong to this cluster");
@@ -77,14 +81,14 @@ describe("what is not the cluster's", () => {
     expect(await world.cloud.loadBalancers()).toEqual([]);
   });
 
-  test("an instance of another cluster is no node, and gets no route", async () => {
+  test("an instance of another cluster is not a node and gets no route", async () => {
     const theirs = network.addInstance({ "skiff:cluster": "other" });
     expect(await world.cloud.instances([theirs])).toEqual([]);
     await expect(world.cloud.ensureRoute({ block: "10.244.1.0/24", node: theirs })).rejects.toThrow("not allowed");
     expect(network.state.instances.get(theirs)?.check).toBe(true);
   });
 
-  test("routes outside of the pod addresses are not seen", async () => {
+  test("routes outside of the pod addresses are ignored", async () => {
     for (const table of network.state.routes.values()) {
       table.set("10.1.0.0/16", node);
       table.set("10.240.0.0/12", node);
@@ -95,41 +99,41 @@ describe("what is not the cluster's", () => {
   });
 });
 
-test("a route that is there and not shown yet is led to its node all the same", async () => {
+test("replaces a route that exists and is not listed yet", async () => {
   const other = await world.addInstance();
   await world.cloud.ensureRoute({ block: "10.244.1.0/24", node: other });
   const body = "<DescribeRouteTablesResponse><routeTableSet/></DescribeRouteTablesResponse>";
-  instead = (asked) => (asked.includes("Action=DescribeRouteTables") ? { status: 200, body } : undefined);
+  instead = (request) => (request.includes("Action=DescribeRouteTables") ? { status: 200, body } : undefined);
   await world.cloud.ensureRoute({ block: "10.244.1.0/24", node });
   instead = undefined;
-  expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, whole: true }]);
+  expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, isComplete: true }]);
 });
 
 describe("a load balancer", () => {
-  test("has the cluster's marks, its own door and the one that nodes let in", async () => {
+  test("has the cluster's tags, its own security group and the one that nodes accept traffic from", async () => {
     await ensure();
     const [one] = network.state.balancers;
-    const [, door] = network.state.securityGroups;
-    expect(one?.input.SecurityGroups).toEqual([door?.id, "sg-balancers"]);
-    const marks = {
+    const [, group] = network.state.securityGroups;
+    expect(one?.input.SecurityGroups).toEqual([group?.id, "sg-balancers"]);
+    const expected = {
       "skiff:cluster": "test",
       "skiff:balancer": "uid-1",
       "kubernetes.io/service-name": "shop/web",
       "kubernetes.io/cluster/test": "owned",
     };
-    for (const { tags } of [one!, door!, ...network.state.groups, ...network.state.listeners])
-      expect(tags).toEqual(marks);
+    for (const { tags } of [one!, group!, ...network.state.groups, ...network.state.listeners])
+      expect(tags).toEqual(expected);
     expect(network.state.groups[0]?.input).toMatchObject({
       HealthCheckProtocol: "TCP",
       HealthCheckPort: "traffic-port",
     });
   });
 
-  test("is made anew when the scheme changes, under the same name", async () => {
+  test("is created again under the same name when the scheme changes", async () => {
     await ensure();
     network.settle();
     const [old] = network.state.balancers;
-    await expect(ensure({ scheme: "internal" })).rejects.toThrow("made anew");
+    await expect(ensure({ scheme: "internal" })).rejects.toThrow("created again");
     await expect(ensure({ scheme: "internal" })).resolves.toMatchObject({ state: "provisioning" });
     network.settle();
     network.settle();
@@ -161,13 +165,13 @@ describe("a load balancer", () => {
     expect(group).toMatchObject({ HealthCheckProtocol: "TCP", HealthCheckPort: "traffic-port" });
   });
 
-  test("asks nodes for their own word where they keep traffic to themselves", async () => {
+  test("checks the nodes' health port for externalTrafficPolicy: Local", async () => {
     await ensure({}, { healthPort: 31999 });
     const check = { HealthCheckProtocol: "HTTP", HealthCheckPort: "31999", HealthCheckPath: "/healthz" };
     expect(network.state.groups[0]?.input).toMatchObject(check);
   });
 
-  test("shares a port between TCP and UDP where the nodes do", async () => {
+  test("shares a listener between TCP and UDP with the same node port", async () => {
     const both = (nodePort: number) => [
       { protocol: "TCP", port: 53, nodePort: 30053 },
       { protocol: "UDP", port: 53, nodePort },
@@ -179,7 +183,7 @@ describe("a load balancer", () => {
     await expect(ensure({}, { ports: both(30054) })).rejects.toThrow("the same node port");
   });
 
-  test("takes rules over that somebody added or removed by hand", async () => {
+  test("restores rules that were added or removed by hand", async () => {
     await ensure();
     const { rules } = network.state.securityGroups[1]!;
     rules.clear();
@@ -188,15 +192,15 @@ describe("a load balancer", () => {
     expect([...rules]).toEqual(["tcp/80-80/0.0.0.0/0"]);
   });
 
-  test("a lost answer is asked for again by the client, and makes nothing twice", async () => {
+  test("a call whose response is lost is repeated and creates nothing twice", async () => {
     for (let call = 1; call < 60; call++) {
       front.arm(call, "lost");
       await ensure().catch(() => {});
-      const struck = front.revive();
+      const hasOccurred = front.revive();
       await ensure();
       const { balancers, groups, listeners, securityGroups } = network.state;
       expect([balancers, groups, listeners, securityGroups].map(({ length }) => length)).toEqual([1, 1, 1, 2]);
-      if (!struck) return;
+      if (!hasOccurred) return;
       for (let turn = 0; (await world.cloud.removeLoadBalancer(service.uid)) !== "gone" && turn < 5; turn++)
         network.settle();
     }
@@ -204,19 +208,19 @@ describe("a load balancer", () => {
   }, 30_000);
 });
 
-describe("what cannot be had is refused by name", () => {
+describe("refuses what is not supported, by name", () => {
   const cases: [string, Record<string, string>, Partial<LoadBalancer>, string][] = [
-    ["an annotation that is not there", { "ssl-cert": "arn:x" }, {}, `annotation ${prefix}ssl-cert is not supported`],
+    ["an unknown annotation", { "ssl-cert": "arn:x" }, {}, `annotation ${prefix}ssl-cert is not supported`],
     ["another type", { type: "external" }, {}, `annotation ${prefix}type: "external" must be nlb`],
     ["pods as targets", { "nlb-target-type": "ip" }, {}, "nlb-target-type"],
-    ["a scheme that is none", { scheme: "public" }, {}, "must be internal or internet-facing"],
+    ["an unknown scheme", { scheme: "public" }, {}, "must be internal or internet-facing"],
     ["two schemes", { scheme: "internet-facing", internal: "true" }, {}, "contradicts internal"],
     ["names of subnets", { subnets: "public-a" }, {}, "must be ids of subnets"],
     ["an interval that is too short", { "healthcheck-interval": "1" }, {}, "from 5 to 300"],
-    ["a timeout above it", { "healthcheck-interval": "5", "healthcheck-timeout": "6" }, {}, "above the interval"],
+    ["a timeout above it", { "healthcheck-interval": "5", "healthcheck-timeout": "6" }, {}, "exceed the interval"],
     ["a path over TCP", { "healthcheck-path": "/up" }, {}, "needs the protocol HTTP or HTTPS"],
     ["addresses of version 6", {}, { sourceRanges: ["::/0"] }, "not IPv4"],
-    ["an address of one's own", {}, { address: "192.0.2.1" }, "loadBalancerIP 192.0.2.1"],
+    ["a requested address", {}, { address: "192.0.2.1" }, "loadBalancerIP 192.0.2.1"],
     ["no node port", {}, { ports: [{ protocol: "TCP", port: 80, nodePort: 0 }] }, "has no node port"],
   ];
   test.each(cases)("%s", async (_name, annotations, more, message) => {

@@ -1,26 +1,27 @@
 import { hostOf, signatureV4 } from "#aws";
 import { readXml, textAt, type Xml } from "./xml.ts";
 
-/** Values of a call; lists are counted from 1, as Query services want them. */
+/** Input of a call. Lists are numbered from 1 on the wire, as Query services require. */
 export type Parameters = { [name: string]: string | number | boolean | readonly (string | Parameters)[] | Parameters };
 
-/** Calls an action of EC2 and resolves with its answer. Rejects with an Error that is named after EC2's code. */
+/** Calls an action of EC2 and resolves with its response. Rejects with an Error whose name is EC2's code. */
 export type Ec2 = (action: string, input?: Parameters) => Promise<Xml>;
 
 export interface Ec2Options {
   region: string;
   credentials: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
-  /** Instead of the region's own endpoint. */
-  endpoint?: string;
+  /** Defaults to the region's endpoint. */
+  endpoint?: string | undefined;
   fetch?: typeof fetch;
 }
 
 const version = "2016-11-15";
-const patience = 10_000;
+/** Milliseconds. */
+const requestTimeout = 10_000;
 
 /**
- * EC2 by its Query protocol, for the few actions that are used here: the SDK's client keeps the schemas of all its
- * actions in one module, 553 KB of a bundle even when a single one is called.
+ * EC2 by its Query protocol, for the few actions that are used here. The SDK's client holds the schemas of all its
+ * actions in one module, which adds 553 KB to a bundle even when a single action is called.
  */
 export function ec2Query({ region, credentials, endpoint, fetch: send = fetch }: Ec2Options): Ec2 {
   const url = new URL(endpoint ?? `https://${hostOf("ec2", region)}`);
@@ -36,7 +37,7 @@ export function ec2Query({ region, credentials, endpoint, fetch: send = fetch }:
       body,
     });
     const { host, ...headers } = signed.headers;
-    const signal = AbortSignal.timeout(patience);
+    const signal = AbortSignal.timeout(requestTimeout);
     const answer = await send(url, { method: "POST", headers, body, redirect: "error", signal });
     const read = readXml(await answer.text());
     if (answer.ok) return read[`${action}Response`] as Xml;

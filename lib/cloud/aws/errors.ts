@@ -1,6 +1,6 @@
 import { RetryAfter } from "#reconcile";
 
-/** Too many calls, something that still holds what is to go, or what another call is about to change. */
+/** Milliseconds until a retry after errors that pass with time, by the error's code. */
 const busy = new Map([
   ["Throttling", 2000],
   ["RequestLimitExceeded", 2000],
@@ -10,7 +10,7 @@ const busy = new Map([
   ["InternalFailure", 2000],
   ["Unavailable", 2000],
   ["ServiceUnavailable", 2000],
-  // Something was just made and is not seen everywhere yet.
+  // A resource was just created and is not visible everywhere yet.
   ["InvalidGroup.Duplicate", 5000],
   ["InvalidGroup.NotFound", 5000],
   ["LoadBalancerNotFound", 5000],
@@ -19,20 +19,20 @@ const busy = new Map([
   ["DuplicateLoadBalancerName", 5000],
   ["DuplicateTargetGroupName", 5000],
   ["DuplicateListener", 5000],
-  // Something that goes is not gone yet.
+  // A resource that is being deleted still exists.
   ["ResourceInUse", 10_000],
   ["DependencyViolation", 10_000],
   ["InvalidGroup.InUse", 10_000],
   ["TargetGroupAssociationLimit", 10_000],
 ]);
 
-/** The SDK calls an error `…Exception` that has no such end in the documents. */
+/** The code of an error as AWS documents it; the SDK appends `Exception` to some of them. */
 export const codeOf = (error: unknown): string => (error instanceof Error ? error.name.replace(/Exception$/, "") : "");
 
 export const isCode = (error: unknown, ...codes: string[]): boolean => codes.includes(codeOf(error));
 
-/** Runs calls; what the cloud cannot do just now becomes RetryAfter. */
-export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+/** Runs calls. Errors that pass with time become RetryAfter. */
+export async function asRetryAfter<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -42,7 +42,7 @@ export async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Undefined instead of an error with one of these codes. */
+/** Resolves with undefined when the call fails with one of these codes. */
 export async function unless<T>(codes: readonly string[], call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;

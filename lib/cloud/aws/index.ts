@@ -1,6 +1,6 @@
 /**
- * The cloud port over AWS: network load balancers in front of instances, and routes of a VPC to pods. What belongs to
- * the cluster is known by its tags. It waits for nothing: what takes time is told, and asked for again.
+ * The cloud port over AWS: network load balancers in front of instances, and routes of a VPC to pods. The cluster's
+ * resources are recognised by their tags. No call waits: it reports a state, and the caller repeats it.
  */
 export { awsCloud, openAwsCloud } from "./cloud.ts";
 export { type Ec2, ec2Query } from "./ec2.ts";

@@ -5,7 +5,9 @@ import { itemsAt, textAt } from "./xml.ts";
 
 export type Instances = (nodes: readonly string[]) => Promise<Instance[]>;
 
-/** Nodes are called after their instances; an instance is the cluster's when it has its tag and is in its VPC. */
+/**
+ * The cluster's running instances, by the names of nodes, which are instance ids. They have its tag and are in its VPC.
+ */
 export function ec2Instances({ ec2, cluster, vpc }: Pick<AwsCloudOptions, "ec2" | "cluster" | "vpc">): Instances {
   const Filter = [
     { Name: `tag:${clusterTag}`, Value: [cluster] },
@@ -13,14 +15,14 @@ export function ec2Instances({ ec2, cluster, vpc }: Pick<AwsCloudOptions, "ec2" 
     { Name: "instance-state-name", Value: ["running"] },
   ];
   return async (nodes) => {
-    const wanted = new Set(nodes.filter((name) => /^i-[0-9a-f]+$/.test(name)));
-    if (wanted.size === 0) return [];
+    const requested = new Set(nodes.filter((name) => /^i-[0-9a-f]+$/.test(name)));
+    if (requested.size === 0) return [];
     const found: Instance[] = [];
     for (let NextToken = ""; ; ) {
       const page = await ec2("DescribeInstances", { Filter, MaxResults: 1000, ...(NextToken ? { NextToken } : {}) });
       for (const one of itemsAt(page, "reservationSet").flatMap((each) => itemsAt(each, "instancesSet"))) {
         const node = textAt(one, "instanceId");
-        if (!wanted.has(node)) continue;
+        if (!requested.has(node)) continue;
         const zone = textAt(one, "placement", "availabilityZone");
         found.push({ node, zone, forwards: textAt(one, "sourceDestCheck") === "false" });
       }

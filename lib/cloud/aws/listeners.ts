@@ -5,34 +5,34 @@ import {
   DescribeListenersCommand,
   ModifyListenerCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import type { Balancing } from "#cloud";
+import type { ServiceRef } from "#cloud";
 import { tagList, tagsOf } from "./names.ts";
 import type { AwsCloudOptions } from "./options.ts";
 import type { Settings } from "./settings.ts";
 import type { Changes } from "./tags.ts";
 import { groupKey } from "./target-groups.ts";
 
-interface Wanted {
+interface DesiredListeners {
   /** The load balancer's ARN. */
   balancer: string;
-  service: Balancing;
+  service: ServiceRef;
   cluster: string;
   settings: Settings;
   /** Target groups by `groupKey`. */
   groups: ReadonlyMap<string, string>;
 }
 
-/** Makes a load balancer listen at the ports that are wanted, and at no others. */
+/** Makes a load balancer listen at exactly the ports of its settings. */
 export async function ensureListeners(
   elb: AwsCloudOptions["elb"],
-  { balancer: LoadBalancerArn, service, cluster, settings, groups }: Wanted,
+  { balancer: LoadBalancerArn, service, cluster, settings, groups }: DesiredListeners,
   changes: Changes,
 ): Promise<void> {
-  const there = await describe(elb, LoadBalancerArn);
-  for (const wanted of settings.listeners) {
-    const { port: Port, protocol: Protocol } = wanted;
-    const TargetGroupArn = groups.get(groupKey(wanted))!;
-    const one = there.find((each) => each.Port === Port);
+  const existing = await describe(elb, LoadBalancerArn);
+  for (const listener of settings.listeners) {
+    const { port: Port, protocol: Protocol } = listener;
+    const TargetGroupArn = groups.get(groupKey(listener))!;
+    const one = existing.find((each) => each.Port === Port);
     if (one?.Protocol === Protocol && targetOf(one) === TargetGroupArn) continue;
     changes.add("balancer");
     const DefaultActions = [{ Type: "forward" as const, TargetGroupArn }];
@@ -44,7 +44,7 @@ export async function ensureListeners(
     await elb.send(new CreateListenerCommand({ LoadBalancerArn, Port, Protocol, DefaultActions, Tags }));
   }
   const ports = new Set(settings.listeners.map(({ port }) => port));
-  for (const { ListenerArn, Port = 0 } of there) {
+  for (const { ListenerArn, Port = 0 } of existing) {
     if (ports.has(Port)) continue;
     changes.add("balancer");
     await elb.send(new DeleteListenerCommand({ ListenerArn }));

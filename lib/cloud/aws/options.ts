@@ -4,15 +4,15 @@ import type { Ec2 } from "./ec2.ts";
 export interface AwsCloudOptions {
   elb: Pick<ElasticLoadBalancingV2Client, "send">;
   ec2: Ec2;
-  /** The cluster's name: the only one of its account and region, and the value of its tag. */
+  /** The cluster's name, unique in its account and region: the value of `clusterTag`. */
   cluster: string;
   vpc: string;
-  /** Where load balancers are, at most one for each zone. */
+  /** The default subnets of load balancers, at most one for each zone. */
   subnets: readonly string[];
-  /** The security group that every load balancer has and that nodes let in. */
+  /** The security group of every load balancer, from which nodes accept traffic. */
   securityGroup: string;
-  /** The tables in which routes to pods stand; none: routes are somebody else's. */
+  /** The route tables with the routes to pods. Empty: the cluster does not manage routes. */
   routeTables: readonly string[];
-  /** The block of all pods' addresses: other routes are never looked at. */
+  /** The block of all pods' addresses: routes outside of it are ignored. */
   podCidr: string;
 }

@@ -4,16 +4,18 @@ import type { Instances } from "./instances.ts";
 import type { AwsCloudOptions } from "./options.ts";
 import { itemsAt, textAt } from "./xml.ts";
 
+type RouteSpec = Pick<Route, "block" | "node">;
+
 interface Entry {
   block: string;
-  /** The instance; empty when the route leads to none. */
+  /** The instance; empty when the route does not lead to one. */
   node: string;
   active: boolean;
 }
 
 /**
- * Routes in some tables, which are named: a route has no tags, so that the cluster's are those of its tables that lie
- * within its pod addresses and lead to instances, or to nothing any more.
+ * The routes to pods in the given tables. A route has no tags: the cluster's are those that are within its pod
+ * addresses and lead to an instance, or no longer to anything.
  */
 export function vpcRoutes(
   { ec2, routeTables, podCidr }: Pick<AwsCloudOptions, "ec2" | "routeTables" | "podCidr">,
@@ -34,7 +36,7 @@ export function vpcRoutes(
     }
     return tables;
   };
-  const make = async (RouteTableId: string, entry: Entry | undefined, block: string, node: string): Promise<void> => {
+  const write = async (RouteTableId: string, entry: Entry | undefined, { block, node }: RouteSpec): Promise<void> => {
     if (entry?.active && entry.node === node) return;
     const input = { RouteTableId, DestinationCidrBlock: block, InstanceId: node };
     if (!entry) {
@@ -42,7 +44,7 @@ export function vpcRoutes(
         await ec2("CreateRoute", input);
         return;
       } catch (error) {
-        // An earlier try whose answer was lost; or a route of before that the list does not show yet.
+        // An earlier call whose response was lost; or an existing route that the list does not show yet.
         if (!isCode(error, "RouteAlreadyExists")) throw error;
       }
     }
@@ -57,22 +59,18 @@ export function vpcRoutes(
       return [...blocks].map((block): Route => {
         const entries = tables.map((table) => table.find((entry) => entry.block === block));
         const node = entries.find((entry) => entry?.node)?.node ?? "";
-        const whole = forwarding.has(node) && entries.every((entry) => entry?.active && entry.node === node);
-        return { block, node, whole };
+        const isComplete = forwarding.has(node) && entries.every((entry) => entry?.active && entry.node === node);
+        return { block, node, isComplete };
       });
     },
-    async ensure({ block, node }: Pick<Route, "block" | "node">): Promise<void> {
+    async ensure({ block, node }: RouteSpec): Promise<void> {
       await ec2("ModifyInstanceAttribute", { InstanceId: node, SourceDestCheck: { Value: false } });
       for (const [table, entries] of await read()) {
-        await make(
-          table,
-          entries.find((entry) => entry.block === block),
-          block,
-          node,
-        );
+        const entry = entries.find((each) => each.block === block);
+        await write(table, entry, { block, node });
       }
     },
-    async remove({ block, node }: Pick<Route, "block" | "node">): Promise<void> {
+    async remove({ block, node }: RouteSpec): Promise<void> {
       for (const [RouteTableId, entries] of await read()) {
         const entry = entries.find((each) => each.block === block);
         if (!entry || (entry.active && entry.node !== node)) continue;
@@ -82,7 +80,7 @@ export function vpcRoutes(
   };
 }
 
-/** Whether an IPv4 block lies within another, or is it. */
+/** Whether an IPv4 block is within another, or equal to it. */
 function isWithin(block: string, outer: string): boolean {
   const [first, bits] = rangeOf(block);
   const [outerFirst, outerBits] = rangeOf(outer);

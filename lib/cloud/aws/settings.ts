@@ -1,10 +1,10 @@
 import { type LoadBalancer, Refused } from "#cloud";
 
-/** A load balancer in AWS's terms. */
+/** The settings of a load balancer, in AWS's terms. */
 export interface Settings {
   scheme: "internal" | "internet-facing";
-  /** Instead of the cluster's own. */
-  subnets?: string[];
+  /** Defaults to the cluster's subnets. */
+  subnets?: string[] | undefined;
   crossZone: boolean;
   listeners: Listener[];
   check: HealthCheck;
@@ -22,7 +22,8 @@ export interface HealthCheck {
   protocol: "TCP" | "HTTP" | "HTTPS";
   /** `traffic-port`, or a number. */
   port: string;
-  path?: string;
+  /** Undefined for TCP. */
+  path?: string | undefined;
   /** Seconds. */
   interval: number;
   timeout: number;
@@ -47,12 +48,12 @@ const between =
     return number;
   };
 
-/** The annotations that are understood, each by what follows the prefix; any other with the prefix is refused. */
+/** The supported annotations, by what follows the prefix. Every other annotation with the prefix is refused. */
 const readers: Readonly<Record<string, Reader>> = {
   type: oneOf("nlb"),
   "nlb-target-type": oneOf("instance"),
   scheme: oneOf("internal", "internet-facing"),
-  // Upstream takes any value but `false` for yes; an old one is `0.0.0.0/0`.
+  // Upstream reads every value except `false` as true; `0.0.0.0/0` is an old one.
   internal: (value) => value !== "" && value !== "false",
   "cross-zone-load-balancing-enabled": oneOf("true", "false"),
   subnets: (value, name) => {
@@ -77,19 +78,20 @@ function refuse(name: string, value: string, why: string): never {
   throw new Refused(`annotation ${prefix}${name}: ${JSON.stringify(value)} ${why}`);
 }
 
-/** What a service's load balancer is to be. Throws Refused with the annotation or the field that cannot be had. */
+/** The settings that a service requests. Throws Refused with the annotation or the field that is not supported. */
 export function settingsOf(wanted: LoadBalancer): Settings {
   const { ports, healthPort, affinity, sourceRanges, annotations, address } = wanted;
-  if (address) throw new Refused(`loadBalancerIP ${address} cannot be had: AWS gives load balancers their addresses`);
+  if (address)
+    throw new Refused(`loadBalancerIP ${address} is not supported: AWS assigns the addresses of load balancers`);
   const read = readAll(annotations);
   const internal = read["internal"] === true;
   if (internal && read["scheme"] === "internet-facing") refuse("scheme", "internet-facing", "contradicts internal");
   const ipv6 = sourceRanges.find((range) => range.includes(":"));
-  if (ipv6) throw new Refused(`the source range ${ipv6} is not IPv4, and the load balancer has no other addresses`);
+  if (ipv6) throw new Refused(`the source range ${ipv6} is not IPv4, and load balancers have IPv4 addresses only`);
   const subnets = read["subnets"] as string[] | undefined;
   return {
     scheme: (read["scheme"] as Settings["scheme"]) ?? (internal ? "internal" : "internet-facing"),
-    ...(subnets ? { subnets } : {}),
+    subnets,
     crossZone: read["cross-zone-load-balancing-enabled"] === "true",
     listeners: listenersOf(ports),
     check: checkOf(read, healthPort),
@@ -114,19 +116,19 @@ function readAll(annotations: Readonly<Record<string, string>>): Record<string, 
 }
 
 function checkOf(read: Record<string, unknown>, healthPort: number | undefined): HealthCheck {
-  const usual = healthPort === undefined ? "TCP" : "HTTP";
-  const protocol = (read["healthcheck-protocol"] as HealthCheck["protocol"] | undefined) ?? usual;
+  const fallback = healthPort === undefined ? "TCP" : "HTTP";
+  const protocol = (read["healthcheck-protocol"] as HealthCheck["protocol"] | undefined) ?? fallback;
   const path = (read["healthcheck-path"] as string | undefined) ?? (healthPort === undefined ? "/" : "/healthz");
   if (protocol === "TCP" && read["healthcheck-path"] !== undefined)
     refuse("healthcheck-path", path, "needs the protocol HTTP or HTTPS");
   const interval = (read["healthcheck-interval"] as number | undefined) ?? 10;
   const timeout =
     (read["healthcheck-timeout"] as number | undefined) ?? Math.min(protocol === "HTTP" ? 6 : 10, interval);
-  if (timeout > interval) refuse("healthcheck-timeout", String(timeout), "must not be above the interval");
+  if (timeout > interval) refuse("healthcheck-timeout", String(timeout), "must not exceed the interval");
   return {
     protocol,
     port: (read["healthcheck-port"] as string | undefined) ?? String(healthPort ?? "traffic-port"),
-    ...(protocol === "TCP" ? {} : { path }),
+    path: protocol === "TCP" ? undefined : path,
     interval,
     timeout,
     healthy: (read["healthcheck-healthy-threshold"] as number | undefined) ?? 3,
@@ -134,19 +136,19 @@ function checkOf(read: Record<string, unknown>, healthPort: number | undefined):
   };
 }
 
-/** One listener takes one port: TCP and UDP share it when they also share the port on the nodes. */
+/** The listeners, one for each port. TCP and UDP share a listener if they have the same node port. */
 function listenersOf(ports: LoadBalancer["ports"]): Listener[] {
   const listeners = new Map<number, Listener>();
   for (const { protocol, port, nodePort } of ports) {
     if (protocol !== "TCP" && protocol !== "UDP") {
       throw new Refused(`port ${port}: protocol ${protocol} is not supported by network load balancers`);
     }
-    if (!nodePort) throw new Refused(`port ${port}: has no node port, and traffic comes through node ports`);
-    const there = listeners.get(port);
-    if (there && there.nodePort !== nodePort) {
+    if (!nodePort) throw new Refused(`port ${port}: has no node port, and load balancers send traffic to node ports`);
+    const existing = listeners.get(port);
+    if (existing && existing.nodePort !== nodePort) {
       throw new Refused(`port ${port}: TCP and UDP need the same node port to share a listener`);
     }
-    listeners.set(port, { protocol: there ? "TCP_UDP" : protocol, port, nodePort });
+    listeners.set(port, { protocol: existing ? "TCP_UDP" : protocol, port, nodePort });
   }
   return [...listeners.values()];
 }

@@ -1,23 +1,26 @@
-/** What an element holds: text, or further elements by name; those of one name several times are a list. */
+/** The content of an element: text, or elements by name; repeated elements are an array. */
 export type Xml = string | { [name: string]: Xml | Xml[] };
 
 const token = /<(\/?)([A-Za-z_][\w:.-]*)[^>]*?(\/?)>|([^<]+)/g;
 const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 const decode = (text: string): string =>
-  text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, name?: string) => {
+  text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (entity, hex?: string, decimal?: string, name?: string) => {
     if (hex) return String.fromCodePoint(Number.parseInt(hex, 16));
     if (decimal) return String.fromCodePoint(Number(decimal));
-    return entities[name ?? ""] ?? whole;
+    return entities[name ?? ""] ?? entity;
   });
 
-/** Reads an answer of a Query service: elements and text, without attributes, comments or CDATA, which none has. */
+/**
+ * Reads a response of a Query service: elements and text. These responses have no comments and no CDATA; attributes are
+ * ignored.
+ */
 export function readXml(text: string): { [name: string]: Xml | Xml[] } {
   const root: { children: { [name: string]: Xml | Xml[] }; text: string } = { children: {}, text: "" };
   const stack = [root];
   const put = (name: string, value: Xml): void => {
     const { children } = stack.at(-1)!;
-    const there = children[name];
-    children[name] = there === undefined ? value : [...(Array.isArray(there) ? there : [there]), value];
+    const before = children[name];
+    children[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
   };
   for (const [, closing, name = "", single, words] of text.replace(/<[?!][^>]*>/g, "").matchAll(token)) {
     if (words !== undefined) stack.at(-1)!.text += words;
@@ -31,7 +34,7 @@ export function readXml(text: string): { [name: string]: Xml | Xml[] } {
   return root.children;
 }
 
-/** What stands at a path; undefined when nothing does. */
+/** The value at a path, or undefined. */
 export function at(from: Xml | Xml[] | undefined, ...path: string[]): Xml | undefined {
   let value = Array.isArray(from) ? from[0] : from;
   for (const name of path) {
@@ -41,7 +44,7 @@ export function at(from: Xml | Xml[] | undefined, ...path: string[]): Xml | unde
   return value;
 }
 
-/** The text at a path; empty when there is none. */
+/** The text at a path, or an empty string. */
 export function textAt(from: Xml | undefined, ...path: string[]): string {
   const value = at(from, ...path);
   return typeof value === "string" ? value : "";

@@ -11,19 +11,19 @@ export function balancing({ open }: Bench): void {
       nodes = [await world.addInstance(), await world.addInstance()];
     });
     afterEach(() => world.close());
-    const stands = async () => inOrder(await world.balancers());
+    const current = async () => inOrder(await world.balancers());
 
-    test("one is made, becomes active later, and then stays as it is", async () => {
+    test("creates a load balancer, which becomes active later and is then unchanged", async () => {
       const wanted = web(nodes);
       const first = await world.cloud.ensureLoadBalancer(wanted);
       expect(first).toMatchObject({ state: "provisioning", changed: "balancer" });
       const made = await balance(world, wanted);
       expect(made.ingress).toHaveLength(1);
-      expect(await stands()).toEqual([seen(wanted)]);
+      expect(await current()).toEqual([seen(wanted)]);
       expect(await world.cloud.ensureLoadBalancer(wanted)).toEqual({ ...made, changed: "nothing" });
     });
 
-    test("it follows ports, nodes and source ranges", async () => {
+    test("follows changes of ports, nodes and source ranges", async () => {
       const { ingress } = await balance(world, web(nodes));
       const other = await world.addInstance();
       const ports = [
@@ -32,16 +32,16 @@ export function balancing({ open }: Bench): void {
       ];
       const moved = web([nodes[0]!, other], { ports, sourceRanges: ["192.0.2.0/24", "198.51.100.7/32"] });
       expect((await balance(world, moved)).ingress).toEqual(ingress);
-      expect(await stands()).toEqual(inOrder([seen(moved)]));
+      expect(await current()).toEqual(inOrder([seen(moved)]));
       const fewer = web([other], { ports: ports.slice(1), sourceRanges: ["198.51.100.7/32"] });
       await balance(world, fewer);
-      expect(await stands()).toEqual([seen(fewer)]);
+      expect(await current()).toEqual([seen(fewer)]);
       const none = { ...fewer, nodes: [] };
       expect((await world.cloud.ensureLoadBalancer(none)).changed).toBe("nodes");
-      expect(await stands()).toEqual([seen(none)]);
+      expect(await current()).toEqual([seen(none)]);
     });
 
-    test("it is removed with everything, and removing it again is no error", async () => {
+    test("removes all parts, and removing again has no effect", async () => {
       await balance(world, web(nodes));
       await unbalance(world, web(nodes));
       expect(await world.things()).toEqual([]);
@@ -49,7 +49,7 @@ export function balancing({ open }: Bench): void {
       expect(await world.cloud.loadBalancers()).toEqual([]);
     });
 
-    test("two services have nothing in common, and both are told of", async () => {
+    test("two services share no part, and both are listed", async () => {
       const api = web(nodes, { service: { uid: "7f1c-other", namespace: "shop", name: "api" } });
       await balance(world, web(nodes));
       await balance(world, api);
@@ -57,10 +57,10 @@ export function balancing({ open }: Bench): void {
       const byUid = (a: { uid: string }, b: { uid: string }) => a.uid.localeCompare(b.uid);
       expect([...services].sort(byUid)).toEqual([web(nodes).service, api.service].sort(byUid));
       await unbalance(world, web(nodes));
-      expect(await stands()).toEqual([seen(api)]);
+      expect(await current()).toEqual([seen(api)]);
     });
 
-    test("what cannot be had is refused", async () => {
+    test("refuses an unsupported protocol", async () => {
       const ports = [{ protocol: "SCTP", port: 80, nodePort: 30080 }];
       await expect(world.cloud.ensureLoadBalancer(web(nodes, { ports }))).rejects.toThrow(Refused);
       expect(await world.things()).toEqual([]);

@@ -18,38 +18,38 @@ const changed = (nodes: readonly string[]): LoadBalancer =>
 interface Course {
   name: string;
   before(world: World, nodes: string[]): Promise<void>;
-  /** What is cut off at each of its calls. */
+  /** The work that is interrupted at each of its calls. */
   cut(world: World, nodes: string[]): Promise<unknown>;
-  /** What the next process does, until it is done. */
+  /** The work of the next process, until it is complete. */
   after(world: World, nodes: string[]): Promise<unknown>;
   check(world: World, nodes: string[]): Promise<void>;
 }
 
 const nothing = async () => {};
-const isWhole = (wanted: (nodes: string[]) => LoadBalancer) => async (world: World, nodes: string[]) => {
+const isComplete = (wanted: (nodes: string[]) => LoadBalancer) => async (world: World, nodes: string[]) => {
   expect(inOrder(await world.balancers())).toEqual(inOrder([seen(wanted(nodes))]));
-  // What is there of it is what there is of one that was made in one go.
+  // It has no part beyond those of one that was created without interruption.
   await unbalance(world, wanted(nodes));
   expect(await world.things()).toEqual([]);
 };
 
 const courses: Course[] = [
   {
-    name: "making one",
+    name: "creating one",
     before: nothing,
     cut: (world, nodes) => world.cloud.ensureLoadBalancer(web(nodes)),
     after: (world, nodes) => balance(world, web(nodes)),
-    check: isWhole(web),
+    check: isComplete(web),
   },
   {
     name: "changing one",
     before: (world, nodes) => balance(world, web(nodes)).then(nothing),
     cut: (world, nodes) => world.cloud.ensureLoadBalancer(changed(nodes)),
     after: (world, nodes) => balance(world, changed(nodes)),
-    check: isWhole(changed),
+    check: isComplete(changed),
   },
   {
-    name: "making one that is not wanted any more",
+    name: "creating one that is no longer desired",
     before: nothing,
     cut: (world, nodes) => world.cloud.ensureLoadBalancer(web(nodes)),
     after: (world, nodes) => unbalance(world, web(nodes)),
@@ -63,7 +63,7 @@ const courses: Course[] = [
     check: async (world) => expect(await world.things()).toEqual([]),
   },
   {
-    name: "making and moving a route",
+    name: "creating and moving a route",
     before: (world, [node = ""]) => world.cloud.ensureRoute({ block: "10.244.1.0/24", node }),
     cut: (world, [, node = ""]) => world.cloud.ensureRoute({ block: "10.244.1.0/24", node }),
     after: (world, [, node = ""]) =>
@@ -73,12 +73,12 @@ const courses: Course[] = [
         () => true,
       ),
     check: async (world, [, node = ""]) =>
-      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, whole: true }]),
+      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, isComplete: true }]),
   },
 ];
 
 export function dying({ open }: Bench): void {
-  describe("a fault at any call is made good by the next run", () => {
+  describe("the next run repairs a fault at any call", () => {
     for (const course of courses) {
       for (const fault of faults) {
         test(`${course.name}, ${fault}`, async () => {
@@ -89,11 +89,11 @@ export function dying({ open }: Bench): void {
             await course.before(world, nodes);
             world.arm(call, fault);
             await course.cut(world, nodes).catch(() => {});
-            const hasStruck = await world.revive();
+            const hasOccurred = await world.revive();
             await course.after(world, nodes);
             await course.check(world, nodes);
             await world.close();
-            if (!hasStruck) break;
+            if (!hasOccurred) break;
           }
           expect(call).toBeGreaterThan(1);
           expect(call).toBeLessThan(mostCalls);

@@ -1,6 +1,6 @@
 /**
- * The port's contract as tests: every driver runs all of it in a test file beside itself. It needs vitest, so only
- * tests may import it. It knows what the port promises and nothing of any driver.
+ * The port's contract as tests: every driver runs all of them in a test file of its own. They need vitest, so only
+ * tests may import them. They test what the port promises and know no driver.
  */
 import { describe } from "vitest";
 import { balancing } from "./balancing.ts";
@@ -10,9 +10,9 @@ import type { Bench } from "./world.ts";
 
 export { type Bench, type Fault, inOrder, type Seen, type World } from "./world.ts";
 
-/** Runs the contract; each test opens worlds of its own. */
+/** Defines the tests of the contract; each opens its own worlds. */
 export function cloudConformance(name: string, bench: Bench): void {
-  describe(`${name} keeps the cloud's contract`, () => {
+  describe(`${name} fulfils the contract of the cloud port`, () => {
     balancing(bench);
     routing(bench);
     dying(bench);

@@ -9,7 +9,7 @@ export function routing({ open }: Bench): void {
     });
     afterEach(() => world.close());
 
-    test("nodes are told apart from what is no instance of the cluster", async () => {
+    test("lists only nodes that are running instances of the cluster", async () => {
       const node = await world.addInstance();
       const gone = await world.addInstance();
       await world.removeInstance(gone);
@@ -18,20 +18,20 @@ export function routing({ open }: Bench): void {
       expect(await world.cloud.instances([])).toEqual([]);
     });
 
-    test("a route is made once and leads to a node that forwards", async () => {
+    test("creates a route once, to a node that then forwards", async () => {
       const node = await world.addInstance();
       expect(await world.cloud.routes()).toEqual([]);
       await world.cloud.ensureRoute({ block: "10.244.1.0/24", node });
       await world.cloud.ensureRoute({ block: "10.244.1.0/24", node });
-      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, whole: true }]);
+      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node, isComplete: true }]);
       expect(await world.cloud.instances([node])).toMatchObject([{ forwards: true }]);
     });
 
-    test("a block that another node has now leads there", async () => {
+    test("moves the route of a block to another node", async () => {
       const [one, two] = [await world.addInstance(), await world.addInstance()];
       await world.cloud.ensureRoute({ block: "10.244.1.0/24", node: one });
       await world.cloud.ensureRoute({ block: "10.244.1.0/24", node: two });
-      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node: two, whole: true }]);
+      expect(await world.cloud.routes()).toEqual([{ block: "10.244.1.0/24", node: two, isComplete: true }]);
       await world.cloud.removeRoute({ block: "10.244.1.0/24", node: one });
       expect(await world.cloud.routes()).toHaveLength(1);
       await world.cloud.removeRoute({ block: "10.244.1.0/24", node: two });
@@ -39,12 +39,12 @@ export function routing({ open }: Bench): void {
       expect(await world.cloud.routes()).toEqual([]);
     });
 
-    test("a route to an instance that has gone is not whole, and goes", async () => {
+    test("a route to a terminated instance is incomplete and can be removed", async () => {
       const node = await world.addInstance();
       await world.cloud.ensureRoute({ block: "10.244.9.0/24", node });
       await world.removeInstance(node);
       const [route] = (await world.cloud.routes())!;
-      expect(route).toMatchObject({ block: "10.244.9.0/24", whole: false });
+      expect(route).toMatchObject({ block: "10.244.9.0/24", isComplete: false });
       await world.cloud.removeRoute(route!);
       expect(await world.cloud.routes()).toEqual([]);
     });

@@ -1,44 +1,44 @@
-import { type Balanced, type Cloud, type LoadBalancer, Refused } from "#cloud";
+import { type Cloud, type LoadBalancer, type LoadBalancerStatus, Refused } from "#cloud";
 
-/** What goes wrong with one call below the port: of a service of the cloud, or of the fake itself. */
+/** A fault of one call below the port: a call of a cloud service, or of the fake itself. */
 export type Fault =
-  /** The process dies before the call is carried out, or after: everything that it asks later fails as well. */
+  /** The process crashes before the call is executed, or after it: all its later calls fail too. */
   | "dead before"
   | "dead after"
-  /** The cloud is too busy for this call. */
+  /** The cloud throttles the call. */
   | "throttled"
-  /** It was carried out, and the answer never came. */
+  /** The call is executed, and the response is lost. */
   | "lost";
 
-/** A load balancer as it stands in the cloud. */
+/** A load balancer as it exists in the cloud. */
 export interface Seen {
   uid: string;
   ports: { protocol: string; port: number; nodePort: number; nodes: string[] }[];
   sourceRanges: string[];
 }
 
-/** A cloud under test, and what is done to it from outside. */
+/** A cloud under test, and changes from outside. */
 export interface World {
   cloud: Cloud;
-  /** A new instance of the cluster; its node's name. */
+  /** Starts an instance of the cluster. Resolves with its node's name. */
   addInstance(): Promise<string>;
   removeInstance(node: string): Promise<void>;
-  /** Time passes: what was begun is done. */
+  /** Completes everything that is in progress. */
   settle(): Promise<void>;
-  /** The load balancers that could serve, whole. */
+  /** The complete load balancers. */
   balancers(): Promise<Seen[]>;
-  /** Everything of the cluster's load balancers that is there, half-made or whole, in words. */
+  /** The names of all existing parts of the cluster's load balancers, complete or not. */
   things(): Promise<string[]>;
-  /** The call of this number from now on, counted from 1, fails. */
+  /** Makes the `call`th call from now on fail, counted from 1. */
   arm(call: number, fault: Fault): void;
-  /** The next process: nothing fails any more. Resolves with whether the fault has struck. */
+  /** Starts the next process: calls succeed again. Resolves with whether the fault occurred. */
   revive(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 export interface Bench {
   open(): Promise<World>;
-  /** Below the pod addresses; blocks of the contract are `10.244.x.0/24`. */
+  /** The pod addresses; the suite uses blocks `10.244.x.0/24`. */
   podCidr: "10.244.0.0/16";
 }
 
@@ -55,14 +55,14 @@ export const web = (nodes: readonly string[], more: Partial<LoadBalancer> = {}):
   ...more,
 });
 
-/** How a load balancer stands when it is as wanted. */
+/** A load balancer in its desired state. */
 export const seen = ({ service, ports, nodes, sourceRanges }: LoadBalancer): Seen => ({
   uid: service.uid,
   ports: ports.map((port) => ({ ...port, nodes: [...nodes].sort() })),
   sourceRanges: [...sourceRanges],
 });
 
-/** In an order that does not depend on the cloud's. */
+/** The load balancers in an order that does not depend on the cloud. */
 export const inOrder = (all: readonly Seen[]): Seen[] =>
   all
     .map((one) => ({
@@ -74,29 +74,29 @@ export const inOrder = (all: readonly Seen[]): Seen[] =>
     }))
     .sort((a, b) => a.uid.localeCompare(b.uid));
 
-const patience = 40;
+const maxAttempts = 40;
 
-/** Asks again, as a controller does, with time between; an answer that says that it is not done is no answer yet. */
-export async function persist<T>(world: World, ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
+/** Repeats a call until its result is complete, as a controller does, and lets time pass between calls. */
+export async function persist<T>(world: World, call: () => Promise<T>, isDone: (result: T) => boolean): Promise<T> {
   let last: unknown;
-  for (let turn = 0; turn < patience; turn++) {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
     try {
-      const answer = await ask();
-      if (isDone(answer)) return answer;
-      last = answer;
+      const result = await call();
+      if (isDone(result)) return result;
+      last = result;
     } catch (error) {
       if (error instanceof Refused) throw error;
       last = error;
     }
     await world.settle();
   }
-  throw new Error("it never came to an end", { cause: last });
+  throw new Error("it was not completed", { cause: last });
 }
 
-export const balance = (world: World, wanted: LoadBalancer): Promise<Balanced> =>
+export const balance = (world: World, desired: LoadBalancer): Promise<LoadBalancerStatus> =>
   persist(
     world,
-    () => world.cloud.ensureLoadBalancer(wanted),
+    () => world.cloud.ensureLoadBalancer(desired),
     ({ state }) => state === "active",
   );
 
@@ -104,6 +104,6 @@ export const unbalance = async (world: World, { service: { uid } }: LoadBalancer
   await persist(
     world,
     () => world.cloud.removeLoadBalancer(uid),
-    (answer) => answer === "gone",
+    (result) => result === "gone",
   );
 };

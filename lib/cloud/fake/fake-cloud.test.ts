@@ -5,7 +5,7 @@ import { type Call, fakeCloud } from "./index.ts";
 
 async function open(): Promise<World> {
   let armed: { call: number; fault: Fault } | undefined;
-  let struck = false;
+  let hasOccurred = false;
   let serial = 0;
   let calls = 0;
   const fail = ({ when }: Call): void => {
@@ -17,7 +17,7 @@ async function open(): Promise<World> {
     if (calls > armed.call) return;
     const hits = armed.fault === "throttled" || armed.fault === "dead before" ? "before" : "after";
     if (when !== hits) return;
-    struck = true;
+    hasOccurred = true;
     throw armed.fault === "throttled" ? new RetryAfter(1, "busy") : new Error(armed.fault);
   };
   const cloud = fakeCloud({ fail });
@@ -42,11 +42,11 @@ async function open(): Promise<World> {
     arm(call, fault) {
       armed = { call, fault };
       calls = 0;
-      struck = false;
+      hasOccurred = false;
     },
     async revive() {
       armed = undefined;
-      return struck;
+      return hasOccurred;
     },
     close: async () => {},
   };
@@ -54,7 +54,7 @@ async function open(): Promise<World> {
 
 cloudConformance("the fake", { open, podCidr: "10.244.0.0/16" });
 
-test("its failures are seen by whoever calls", async () => {
+test("a failure rejects the call", async () => {
   const cloud = fakeCloud({
     fail: ({ method, when }) => {
       if (method === "routes" && when === "before") throw new Error("no");

@@ -3,40 +3,42 @@ import { type Cloud, type LoadBalancer, Refused, type Route } from "#cloud";
 /** A call of the port. */
 export interface Call {
   method: keyof Cloud;
-  /** Before the work, or after it, when only the answer is lost. */
+  /** Before the work, or after it, when only the response is lost. */
   when: "before" | "after";
 }
 
 export interface FakeCloudOptions {
-  /** Throws what a call is to fail with. */
+  /** Throws the error with which a call fails. Defaults to no failures. */
   fail?: (call: Call) => void;
-  /** Whether routes are made here; yes unless told. */
+  /** Whether the cloud manages routes. Defaults to true. */
   routing?: boolean;
 }
 
+type Balancer = LoadBalancer & { state: "active" | "provisioning" | "going" };
+type Calls = <T>(method: Call["method"], work: () => T) => Promise<T>;
+
 export interface FakeCloud extends Cloud {
   /** Load balancers by their services' uids. */
-  readonly balancers: ReadonlyMap<string, LoadBalancer & { state: "active" | "provisioning" | "going" }>;
+  readonly balancers: ReadonlyMap<string, Balancer>;
   addInstance(node: string): void;
   removeInstance(node: string): void;
-  /** Time passes: what was begun is done. */
+  /** Completes everything that is in progress. */
   settle(): void;
-  /** How often each method was called. */
+  /** The number of calls of each method. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Load balancers are provisioning, and going, until `settle` is called. */
+/** A cloud in memory. Load balancers are provisioning, and going, until `settle` is called. */
 export function fakeCloud({ fail = () => {}, routing = true }: FakeCloudOptions = {}): FakeCloud {
-  const balancers = new Map<string, LoadBalancer & { state: "active" | "provisioning" | "going" }>();
+  const balancers = new Map<string, Balancer>();
   const instances = new Map<string, { forwards: boolean }>();
-  const routes = new Map<string, string>();
   const counts = new Map<string, number>();
-  const calling = async <T>(method: Call["method"], work: () => T): Promise<T> => {
+  const call: Calls = async (method, work) => {
     counts.set(method, (counts.get(method) ?? 0) + 1);
     fail({ method, when: "before" });
-    const done = work();
+    const result = work();
     fail({ method, when: "after" });
-    return done;
+    return result;
   };
   return {
     balancers,
@@ -49,58 +51,78 @@ export function fakeCloud({ fail = () => {}, routing = true }: FakeCloudOptions 
         else one.state = "active";
       }
     },
-    ensureLoadBalancer: (wanted) =>
-      calling("ensureLoadBalancer", () => {
-        const bad = wanted.ports.find(({ protocol }) => protocol !== "TCP" && protocol !== "UDP");
-        if (bad) throw new Refused(`protocol ${bad.protocol} is not supported`);
-        const { uid } = wanted.service;
-        const old = balancers.get(uid);
-        const state = old?.state === "active" ? "active" : "provisioning";
-        const changed = old ? differenceOf(old, wanted) : "balancer";
-        balancers.set(uid, { ...structuredClone(wanted), state });
-        return { state, ingress: [{ hostname: `${uid}.balancers.test` }], changed } as const;
-      }),
-    removeLoadBalancer: (uid) =>
-      calling("removeLoadBalancer", () => {
-        const one = balancers.get(uid);
-        if (one) one.state = "going";
-        return one ? "going" : "gone";
-      }),
-    loadBalancers: () => calling("loadBalancers", () => [...balancers.values()].map(({ service }) => service)),
     instances: (nodes) =>
-      calling("instances", () =>
+      call("instances", () =>
         nodes.flatMap((node) => {
           const one = instances.get(node);
           return one ? [{ node, zone: "zone-a", ...one }] : [];
         }),
       ),
+    ...balancing(balancers, call),
+    ...routesOver({ instances, routing, call }),
+  };
+}
+
+const balancing = (
+  balancers: Map<string, Balancer>,
+  call: Calls,
+): Pick<Cloud, "ensureLoadBalancer" | "removeLoadBalancer" | "loadBalancers"> => ({
+  ensureLoadBalancer: (desired) =>
+    call("ensureLoadBalancer", () => {
+      const bad = desired.ports.find(({ protocol }) => protocol !== "TCP" && protocol !== "UDP");
+      if (bad) throw new Refused(`protocol ${bad.protocol} is not supported`);
+      const { uid } = desired.service;
+      const old = balancers.get(uid);
+      const state = old?.state === "active" ? "active" : "provisioning";
+      const changed = old ? differenceOf(old, desired) : "balancer";
+      balancers.set(uid, { ...structuredClone(desired), state });
+      return { state, ingress: [{ hostname: `${uid}.balancers.test` }], changed } as const;
+    }),
+  removeLoadBalancer: (uid) =>
+    call("removeLoadBalancer", () => {
+      const one = balancers.get(uid);
+      if (one) one.state = "going";
+      return one ? "going" : "gone";
+    }),
+  loadBalancers: () => call("loadBalancers", () => [...balancers.values()].map(({ service }) => service)),
+});
+
+interface Routing {
+  instances: Map<string, { forwards: boolean }>;
+  routing: boolean;
+  call: Calls;
+}
+
+function routesOver({ instances, routing, call }: Routing): Pick<Cloud, "routes" | "ensureRoute" | "removeRoute"> {
+  const routes = new Map<string, string>();
+  return {
     routes: () =>
-      calling("routes", () =>
+      call("routes", () =>
         !routing
           ? undefined
           : [...routes].map(([block, node]): Route => {
               const one = instances.get(node);
-              return { block, node: one ? node : "", whole: one?.forwards === true };
+              return { block, node: one ? node : "", isComplete: one?.forwards === true };
             }),
       ),
     ensureRoute: ({ block, node }) =>
-      calling("ensureRoute", () => {
+      call("ensureRoute", () => {
         const one = instances.get(node);
         if (!one) throw new Error(`there is no instance ${node}`);
         one.forwards = true;
         routes.set(block, node);
       }),
     removeRoute: ({ block, node }) =>
-      calling("removeRoute", () => {
+      call("removeRoute", () => {
         const target = routes.get(block) ?? "";
         if (target === node || !instances.has(target)) routes.delete(block);
       }),
   };
 }
 
-function differenceOf(old: LoadBalancer, wanted: LoadBalancer): "nothing" | "nodes" | "balancer" {
+function differenceOf(old: LoadBalancer, desired: LoadBalancer): "nothing" | "nodes" | "balancer" {
   const text = ({ service, ports, sourceRanges, healthPort, affinity, annotations }: LoadBalancer): string =>
     JSON.stringify([service.uid, ports, sourceRanges, healthPort, affinity, annotations]);
-  if (text(old) !== text(wanted)) return "balancer";
-  return [...old.nodes].sort().join() === [...wanted.nodes].sort().join() ? "nothing" : "nodes";
+  if (text(old) !== text(desired)) return "balancer";
+  return [...old.nodes].sort().join() === [...desired.nodes].sort().join() ? "nothing" : "nodes";
 }

@@ -10,19 +10,19 @@ import { readLog } from "./log-reader.ts";
 import type { PodLogs } from "./pod-logs.ts";
 
 export interface LogLinkOptions {
-  /** The cluster's own client, when a pod is to be looked up. */
+  /** The client with which pods are read. */
   client: () => Client;
   logs: PodLogs;
-  /** Where nodes send what containers say. */
+  /** The log group to which nodes send the logs of containers. */
   group: string;
   clock: Clock;
-  /** The answer to any other request. */
+  /** The error for every other request. */
   refuse: (request: NodeRequest) => ApiError;
 }
 
 /**
- * The way to the nodes where there is none: what containers say is read where nodes send it; what needs a connection to
- * the node is refused.
+ * Links to nodes without connections: logs are read from the log group to which nodes send them; every other request is
+ * refused.
  */
 export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions): NodeLinks {
   return {
@@ -46,7 +46,7 @@ export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions)
   };
 }
 
-/** One run of a container: how often it was started before, and the stream with what it said. */
+/** One run of a container: the number of its earlier runs, and the stream with its log. */
 interface Run {
   attempt: number;
   stream: string;
@@ -59,24 +59,27 @@ const statusOf = ({ status }: Pod, container: string): ContainerStatus | undefin
     ...(status?.ephemeralContainerStatuses ?? []),
   ].find(({ name }) => name === container);
 
-/** The run whose log is asked for. Throws BadRequest in the words of upstream's validateContainerLogStatus. */
+/** The run whose log is requested. Throws BadRequest with the messages of upstream's validateContainerLogStatus. */
 export function runOf(pod: Pod, container: string, previous: boolean): Run {
   const { status, containerID, in: part } = loggedRun(pod, container, previous);
   const { state, restartCount = 0 } = status;
   // A waiting container counts only runs that have begun.
-  const attempt = part === "lastState" && !state?.waiting ? restartCount - 1 : restartCount;
-  return run(pod, container, attempt, containerID);
+  const attempt = part === "lastState" && !state?.waiting ? Math.max(0, restartCount - 1) : restartCount;
+  return { attempt, stream: streamOf(pod, { container, attempt, containerID }) };
 }
 
-function run(pod: Pod, container: string, attempt: number, containerId: string | undefined): Run {
+interface StreamOptions {
+  container: string;
+  attempt: number;
+  containerID: string | undefined;
+}
+
+function streamOf(pod: Pod, { container, attempt, containerID }: StreamOptions): string {
   const { namespace, name, uid } = pod.metadata;
-  const count = Math.max(0, attempt);
-  if (!isFargateNode(pod.spec?.nodeName)) {
-    return { attempt: count, stream: [namespace, name, uid, container, count].join("/") };
-  }
+  if (!isFargateNode(pod.spec?.nodeName)) return [namespace, name, uid, container, attempt].join("/");
   // On Fargate the log driver names the stream after the task; a container's id begins with it.
-  const task = /^ecs:\/\/(.+)-\d+$/.exec(containerId ?? "")?.[1] ?? recordOf(pod)?.arn.split("/").at(-1) ?? "";
-  return { attempt: count, stream: [logPrefix, container, task].join("/") };
+  const task = /^ecs:\/\/(.+)-\d+$/.exec(containerID ?? "")?.[1] ?? recordOf(pod)?.arn.split("/").at(-1) ?? "";
+  return [logPrefix, container, task].join("/");
 }
 
 function isRunning(pod: Pod, container: string, { attempt }: Run): boolean {

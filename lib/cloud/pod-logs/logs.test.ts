@@ -14,7 +14,7 @@ interface Event {
   message: string;
 }
 
-/** Streams with the service's pages: at most `most` events, tokens that repeat at the ends, and empty pages in between. */
+/** Streams with the service's pages: at most `most` events, tokens that repeat at the ends, and empty pages between. */
 function service(streams: Record<string, Event[]>, most = 3) {
   let empty = false;
   const send = async ({ input }: { input: Record<string, unknown> }) => {
@@ -84,7 +84,7 @@ const lines = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, at) => `line ${first + at}\n`).join("");
 
 describe("a log", () => {
-  test("is read page by page to its end", async () => {
+  test("is read page by page to the end", async () => {
     const { read } = open({ [stream]: events(10) });
     expect(await read()).toBe(lines(0, 9));
     expect(await read("sinceTime=1970-01-01T00:00:07Z")).toBe(lines(7, 9));
@@ -92,7 +92,7 @@ describe("a log", () => {
     expect(await read("limitBytes=10")).toBe("line 0\nlin");
   });
 
-  test("has its last lines, however many pages they are", async () => {
+  test("yields its last lines, on any number of pages", async () => {
     const { read } = open({ [stream]: events(20) });
     for (const tail of [0, 1, 2, 3, 4, 7, 19, 20, 500]) {
       expect(await read(`tailLines=${tail}`), `tail ${tail}`).toBe(lines(Math.max(0, 20 - tail), 19));
@@ -100,7 +100,7 @@ describe("a log", () => {
     expect(await read("tailLines=5&sinceTime=1970-01-01T00:00:17Z")).toBe(lines(17, 19));
   });
 
-  test("shows times with nine digits, and lines that are empty", async () => {
+  test("has timestamps with nine digits, and empty lines", async () => {
     const { read } = open({
       [stream]: [
         { timestamp: 1234, message: " " },
@@ -111,12 +111,12 @@ describe("a log", () => {
     expect(await read("timestamps=true")).toBe("1970-01-01T00:00:01.234000000Z \n1970-01-01T00:00:02.000000000Z a\n");
   });
 
-  test("of a container that said nothing is empty", async () => {
+  test("of a container without output is empty", async () => {
     expect(await open({}).read()).toBe("");
     expect(await open({}).read("tailLines=3")).toBe("");
   });
 
-  test("is followed from before its first line until the container has ended and everything is there", async () => {
+  test("is followed from before its first line until the container has ended and all output has arrived", async () => {
     const streams: Record<string, Event[]> = {};
     let state: Pod | undefined = running;
     const { clock, read } = open(streams, () => {
@@ -152,7 +152,7 @@ describe("a log", () => {
     expect(await other).toBe(lines(0, 5));
   });
 
-  test("is followed no longer than the client or the function lives", async () => {
+  test("is followed at most until the client disconnects or the function ends", async () => {
     const { clock, read, stop } = open({ [stream]: events(1) });
     const first = read("follow=true");
     for (let time = 0; time < 15 * 60; time++) {
@@ -171,7 +171,7 @@ describe("the run", () => {
   const ended = { terminated: { exitCode: 1, containerID: "c" } };
   const of = (status: object, previous = false) => runOf(pod(status), "main", previous).stream.split("/").at(-1);
 
-  test("is the last that began, or the one before", () => {
+  test("is the last one, or the one before", () => {
     expect(of({ state: { running: {} }, restartCount: 3 })).toBe("3");
     expect(of({ state: ended, restartCount: 2 })).toBe("2");
     expect(of({ state: { waiting: { reason: "CrashLoopBackOff" } }, lastState: ended, restartCount: 2 })).toBe("2");
@@ -181,7 +181,7 @@ describe("the run", () => {
     );
   });
 
-  test("that is not there is refused in upstream's words", () => {
+  test("fails with upstream's message when it does not exist", () => {
     expect(() => of({ state: { running: {} } }, true)).toThrow(
       'previous terminated container "main" in pod "web" not found',
     );
@@ -194,14 +194,14 @@ describe("the run", () => {
     expect(() => runOf(running, "other", false)).toThrow('container "other" in pod "web" is not available');
   });
 
-  test("on Fargate is a task's", () => {
+  test("on Fargate is the stream of the task", () => {
     const task = "0123456789abcdef0123456789abcdef";
     const status = { state: { running: {} }, containerID: `ecs://${task}-265927825` };
     expect(runOf(pod(status, "fargate"), "main", false).stream).toBe(`fargate/main/${task}`);
   });
 });
 
-test("what needs a connection to the node is refused by name", async () => {
+test("refuses requests that need a connection to the node", async () => {
   const { read } = open({});
   await expect(read("command=sh", "/exec/default/web/main")).rejects.toMatchObject({
     code: 501,

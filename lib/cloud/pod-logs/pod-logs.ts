@@ -1,32 +1,32 @@
 /** A part of a stream, oldest first; times are milliseconds since the epoch. */
 export interface Page {
   events: { at: number; text: string }[];
-  /** Where to go on from, in either direction; the same as before at an end. */
+  /** Tokens of the next page in either direction; unchanged at an end of the stream. */
   forward: string | undefined;
   backward: string | undefined;
 }
 
-export interface Asked {
+export interface PageRequest {
   start?: number | undefined;
-  /** From the beginning, or the last that there is. */
+  /** From the beginning, or from the end. */
   head: boolean;
   token?: string | undefined;
   limit: number;
 }
 
-/** Where it is kept what containers said. */
+/** The stored logs of containers. */
 export interface PodLogs {
-  /** Undefined when there is no such stream. */
-  page(group: string, stream: string, asked: Asked): Promise<Page | undefined>;
+  /** Undefined when the stream does not exist. */
+  page(group: string, stream: string, request: PageRequest): Promise<Page | undefined>;
 }
 
-/** CloudWatch Logs, loaded when it is first asked: few requests are for logs. */
+/** CloudWatch Logs. Its client is loaded at the first call: few requests are for logs. */
 export function podLogs(): PodLogs {
   let opened: Promise<PodLogs> | undefined;
   return {
-    async page(...asked) {
+    async page(...request) {
       opened ??= import("./cloud-watch-logs.ts").then(({ cloudWatchLogs }) => cloudWatchLogs());
-      return (await opened).page(...asked);
+      return (await opened).page(...request);
     },
   };
 }

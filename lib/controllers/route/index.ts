@@ -72,7 +72,7 @@ async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr
     const block = node.spec?.podCIDR ?? "";
     if (!isWithin(block, cluster)) continue;
     const has =
-      instance.forwards && routes.some((route) => route.block === block && route.node === name && route.whole);
+      instance.forwards && routes.some((route) => route.block === block && route.node === name && route.isComplete);
     if (!has && ++changes > mostChanges) return { requeueAfter: 0 };
     const isMade = has || (await make(context, cloud, node, { block, node: name }));
     await tell(context, node, isMade);

@@ -1,14 +1,14 @@
 import { type Input, QueryError } from "./query.ts";
 import type { Instance, SecurityGroup, State, Tags } from "./state.ts";
 
-/** So few on a page that every list has several. */
+/** Small, so that every list has several pages. */
 const page = 2;
 
 type Action = (input: Input) => Input;
 
 const tagSet = (tags: Tags) => Object.entries(tags).map(([key, value]) => ({ key, value }));
 
-/** Whether something passes filters that are the same for everything: tags and the VPC; others by name. */
+/** Whether a resource passes filters: by tags, or by one of its fields. */
 function passes(filters: Input, tags: Tags, fields: Record<string, string>): boolean {
   return (filters ?? []).every(({ Name, Value }: { Name: string; Value: string[] }) => {
     if (Name.startsWith("tag:")) return Value.includes(tags[Name.slice(4)] ?? "");

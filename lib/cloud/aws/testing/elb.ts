@@ -15,7 +15,7 @@ const picked = (input: Input, names: readonly string[]) =>
   Object.fromEntries(names.filter((name) => name in input).map((name) => [name, input[name]]));
 
 export function elbActions(state: State): Record<string, Action> {
-  /** As the permissions say: what is changed carries the cluster's tags. */
+  /** Throws AccessDenied, as the permissions do, unless the resource has the cluster's tags. */
   const mine = <T extends { tags: Tags; arn: string }>(one: T): T => {
     if (one.tags["skiff:cluster"] !== state.options.cluster || !one.tags["skiff:balancer"])
       throw new QueryError("AccessDenied", `not allowed: ${one.arn}`);
@@ -26,6 +26,7 @@ export function elbActions(state: State): Record<string, Action> {
   return {
     ...balancers(shared),
     ...groups(shared),
+    ...targets(shared),
     ...listeners(shared),
     DescribeTags({ ResourceArns }) {
       if (ResourceArns.length > 20) throw new QueryError("ValidationError", "at most 20");
@@ -94,86 +95,95 @@ function balancers({ state, mine, id }: Shared): Record<string, Action> {
       const one = there().find((each) => each.arn === LoadBalancerArn);
       if (one) mine(one).state = "going";
       state.listeners = state.listeners.filter(({ balancer }) => balancer !== LoadBalancerArn);
-      // Its groups are known as its own until it has gone.
+      // Its target groups remain in use until it no longer exists.
       return {};
     },
   };
 }
 
-function groups({ state, mine, id }: Shared): Record<string, Action> {
-  const find = (arn: string): Group => {
-    const one = state.groups.find((each) => each.arn === arn);
-    if (!one) throw new QueryError("TargetGroupNotFound");
-    return one;
-  };
-  const described = ({ arn, input }: Group) => ({
-    TargetGroupArn: arn,
-    TargetGroupName: input.Name,
-    ...picked(input, ["Protocol", "Port", "VpcId", "TargetType", ...health]),
-  });
-  return {
-    CreateTargetGroup({ Tags: tags, ...input }) {
-      const same = state.groups.find((one) => one.input.Name === input.Name);
-      if (same) {
-        if (JSON.stringify(same.input) !== JSON.stringify(input)) throw new QueryError("DuplicateTargetGroupName");
-        return { TargetGroups: [described(same)] };
-      }
-      const arn = `${account}:targetgroup/${input.Name}/${id()}`;
-      const one: Group = { arn, input, tags: tagsOf(tags), attributes: {}, targets: new Map() };
-      state.groups.push(mine(one));
-      return { TargetGroups: [described(one)] };
-    },
-    DescribeTargetGroups({ Marker }) {
-      const from = Number(Marker ?? 0);
-      const NextMarker = from + page < state.groups.length ? String(from + page) : undefined;
-      return { TargetGroups: state.groups.slice(from, from + page).map(described), NextMarker };
-    },
-    ModifyTargetGroup({ TargetGroupArn, ...input }) {
-      Object.assign(mine(find(TargetGroupArn)).input, picked(input, health));
-      return {};
-    },
-    DescribeTargetGroupAttributes({ TargetGroupArn }) {
-      const usual = { "stickiness.enabled": "false", "stickiness.type": "source_ip" };
-      const all = { ...usual, "proxy_protocol_v2.enabled": "false", ...find(TargetGroupArn).attributes };
-      return { Attributes: pairs(all) };
-    },
-    ModifyTargetGroupAttributes({ TargetGroupArn, Attributes }) {
-      Object.assign(mine(find(TargetGroupArn)).attributes, tagsOf(Attributes));
-      return { Attributes };
-    },
-    RegisterTargets({ TargetGroupArn, Targets }) {
-      const { targets } = mine(find(TargetGroupArn));
-      const bad = Targets.find(({ Id }: Input) => !state.instances.get(Id)?.running);
-      if (bad) throw new QueryError("InvalidTarget", `'${bad.Id}' is not in a valid state`);
-      for (const { Id } of Targets) targets.set(Id, "initial");
-      return {};
-    },
-    DeregisterTargets({ TargetGroupArn, Targets }) {
-      const { targets } = mine(find(TargetGroupArn));
-      for (const { Id } of Targets) if (targets.has(Id)) targets.set(Id, "draining");
-      return {};
-    },
-    DescribeTargetHealth: ({ TargetGroupArn }) => ({
-      TargetHealthDescriptions: [...find(TargetGroupArn).targets].map(([Id, State]) => ({
-        Target: { Id, Port: find(TargetGroupArn).input.Port },
+const describedGroup = ({ arn, input }: Group) => ({
+  TargetGroupArn: arn,
+  TargetGroupName: input.Name,
+  ...picked(input, ["Protocol", "Port", "VpcId", "TargetType", ...health]),
+});
+
+function findGroup(state: State, arn: string): Group {
+  const one = state.groups.find((each) => each.arn === arn);
+  if (!one) throw new QueryError("TargetGroupNotFound");
+  return one;
+}
+
+const groups = ({ state, mine, id }: Shared): Record<string, Action> => ({
+  CreateTargetGroup({ Tags: tags, ...input }) {
+    const same = state.groups.find((one) => one.input.Name === input.Name);
+    if (same) {
+      if (JSON.stringify(same.input) !== JSON.stringify(input)) throw new QueryError("DuplicateTargetGroupName");
+      return { TargetGroups: [describedGroup(same)] };
+    }
+    const arn = `${account}:targetgroup/${input.Name}/${id()}`;
+    const one: Group = { arn, input, tags: tagsOf(tags), attributes: {}, targets: new Map() };
+    state.groups.push(mine(one));
+    return { TargetGroups: [describedGroup(one)] };
+  },
+  DescribeTargetGroups({ Marker }) {
+    const from = Number(Marker ?? 0);
+    const NextMarker = from + page < state.groups.length ? String(from + page) : undefined;
+    return { TargetGroups: state.groups.slice(from, from + page).map(describedGroup), NextMarker };
+  },
+  ModifyTargetGroup({ TargetGroupArn, ...input }) {
+    Object.assign(mine(findGroup(state, TargetGroupArn)).input, picked(input, health));
+    return {};
+  },
+  DescribeTargetGroupAttributes({ TargetGroupArn }) {
+    const defaults = {
+      "stickiness.enabled": "false",
+      "stickiness.type": "source_ip",
+      "proxy_protocol_v2.enabled": "false",
+    };
+    return { Attributes: pairs({ ...defaults, ...findGroup(state, TargetGroupArn).attributes }) };
+  },
+  ModifyTargetGroupAttributes({ TargetGroupArn, Attributes }) {
+    Object.assign(mine(findGroup(state, TargetGroupArn)).attributes, tagsOf(Attributes));
+    return { Attributes };
+  },
+  DeleteTargetGroup({ TargetGroupArn }) {
+    const one = state.groups.find((each) => each.arn === TargetGroupArn);
+    if (!one) return {};
+    mine(one);
+    const isHeld = state.balancers.some(
+      ({ state: is, tags }) =>
+        (is === "going" || is === "lingering") && tags["skiff:balancer"] === one.tags["skiff:balancer"],
+    );
+    if (isHeld || state.listeners.some(({ input }) => input.DefaultActions[0].TargetGroupArn === TargetGroupArn))
+      throw new QueryError("ResourceInUse", `Target group '${TargetGroupArn}' is currently in use`);
+    state.groups = state.groups.filter((each) => each !== one);
+    return {};
+  },
+});
+
+const targets = ({ state, mine }: Shared): Record<string, Action> => ({
+  RegisterTargets({ TargetGroupArn, Targets }) {
+    const group = mine(findGroup(state, TargetGroupArn));
+    const bad = Targets.find(({ Id }: Input) => !state.instances.get(Id)?.running);
+    if (bad) throw new QueryError("InvalidTarget", `'${bad.Id}' is not in a valid state`);
+    for (const { Id } of Targets) group.targets.set(Id, "initial");
+    return {};
+  },
+  DeregisterTargets({ TargetGroupArn, Targets }) {
+    const group = mine(findGroup(state, TargetGroupArn));
+    for (const { Id } of Targets) if (group.targets.has(Id)) group.targets.set(Id, "draining");
+    return {};
+  },
+  DescribeTargetHealth({ TargetGroupArn }) {
+    const group = findGroup(state, TargetGroupArn);
+    return {
+      TargetHealthDescriptions: [...group.targets].map(([Id, State]) => ({
+        Target: { Id, Port: group.input.Port },
         TargetHealth: { State },
       })),
-    }),
-    DeleteTargetGroup({ TargetGroupArn }) {
-      const one = state.groups.find((each) => each.arn === TargetGroupArn);
-      if (!one) return {};
-      mine(one);
-      const isHeld = state.balancers.some(
-        ({ state: is, tags }) =>
-          (is === "going" || is === "lingering") && tags["skiff:balancer"] === one.tags["skiff:balancer"],
-      );
-      if (isHeld || state.listeners.some(({ input }) => input.DefaultActions[0].TargetGroupArn === TargetGroupArn))
-        throw new QueryError("ResourceInUse", `Target group '${TargetGroupArn}' is currently in use`);
-      state.groups = state.groups.filter((each) => each !== one);
-      return {};
-    },
-  };
-}
+    };
+  },
+});
 
 function listeners({ state, mine, id }: Shared): Record<string, Action> {
   const find = (arn: string): Listener => {

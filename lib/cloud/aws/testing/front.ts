@@ -10,14 +10,14 @@ export interface Answer {
 }
 
 export interface FrontOptions {
-  /** Carries a call out. */
+  /** Executes a call. */
   handle(body: string, headers: IncomingMessage["headers"]): Promise<Answer> | Answer;
 }
 
-/** An address at which both services answer, and where any call can go wrong. */
+/** An address at which both services answer, and where any call can be made to fail. */
 export interface Front {
   url: string;
-  /** Actions in the order in which they were carried out. */
+  /** Actions in the order of their execution. */
   readonly actions: readonly string[];
   arm(call: number, fault: Fault): void;
   revive(): boolean;
@@ -35,13 +35,13 @@ export async function startFront({ handle }: FrontOptions): Promise<Front> {
   const actions: string[] = [];
   let armed: { call: number; fault: Fault } | undefined;
   let calls = 0;
-  let struck = false;
+  let hasOccurred = false;
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await text(request);
     const number = ++calls;
     const fault = armed && number === armed.call ? armed.fault : undefined;
     const isDead = armed !== undefined && number > armed.call && armed.fault.startsWith("dead");
-    struck ||= fault !== undefined;
+    hasOccurred ||= fault !== undefined;
     if (isDead || fault === "dead before") return void request.socket.destroy();
     const reply = (answer: Answer): void =>
       void response.writeHead(answer.status, { "content-type": "text/xml" }).end(answer.body);
@@ -64,11 +64,11 @@ export async function startFront({ handle }: FrontOptions): Promise<Front> {
     arm(call, fault) {
       armed = { call, fault };
       calls = 0;
-      struck = false;
+      hasOccurred = false;
     },
     revive() {
       armed = undefined;
-      return struck;
+      return hasOccurred;
     },
     async stop() {
       server.close();

@@ -10,7 +10,7 @@ export interface AwsNetwork {
   handle(body: string): Answer;
   addInstance(tags?: Tags): string;
   removeInstance(id: string): void;
-  /** Time passes: what was begun is done. */
+  /** Completes everything that is in progress. */
   settle(): void;
 }
 
@@ -35,7 +35,7 @@ export function awsNetwork(options: NetworkOptions): AwsNetwork {
       const isOfEc2 = isEc2(body);
       try {
         const run = (isOfEc2 ? ec2 : elb)[action];
-        if (!run) throw new QueryError("InvalidAction", `${action} is not played here`);
+        if (!run) throw new QueryError("InvalidAction", `${action} is not implemented here`);
         const result = run(input);
         return { status: 200, body: isOfEc2 ? ec2Answer(action, result) : elbAnswer(action, result) };
       } catch (error) {

@@ -1,5 +1,5 @@
-/** A call's parameters; lists are lists again. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever a caller sends
+/** A call's parameters, with lists as arrays. */
+// biome-ignore lint/suspicious/noExplicitAny: the input of any action
 export type Input = any;
 
 /** An error in the words of a service. */
@@ -15,9 +15,9 @@ export function readQuery(body: string): Record<string, Input> {
   const root: Record<string, Input> = {};
   for (const [name, value] of new URLSearchParams(body)) {
     const path = name.split(".").filter((part) => part !== "member");
-    let place: Record<string, Input> = root;
-    for (const part of path.slice(0, -1)) place = place[part] ??= {};
-    place[path.at(-1)!] = value;
+    let parent: Record<string, Input> = root;
+    for (const part of path.slice(0, -1)) parent = parent[part] ??= {};
+    parent[path.at(-1)!] = value;
   }
   return listed(root);
 }
@@ -33,7 +33,7 @@ function listed(value: Input): Input {
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
 
-/** Writes a value as XML; the elements of lists are called `item`. */
+/** Writes a value as XML; the elements of lists are named `item`. */
 export function writeXml(value: Input, item: string): string {
   if (value === undefined) return "";
   if (Array.isArray(value)) return value.map((one) => `<${item}>${writeXml(one, item)}</${item}>`).join("");

@@ -4,9 +4,9 @@ export interface NetworkOptions {
   vpc: string;
   subnets: readonly string[];
   routeTables: readonly string[];
-  /** A security group that is there before any load balancer. */
+  /** A security group that exists before any load balancer. */
   securityGroup: string;
-  /** The cluster's name: what does not carry it in its tags may not be changed, as the permissions say. */
+  /** The cluster's name. Resources without it in their tags may not be changed, as the permissions require. */
   cluster: string;
 }
 
@@ -15,7 +15,7 @@ export type Tags = Record<string, string>;
 export interface Balancer {
   arn: string;
   input: Input;
-  /** While it goes it holds its security groups, and for a while longer its target groups. */
+  /** While it is being deleted it holds its security groups, and for a while longer its target groups. */
   state: "provisioning" | "active" | "going" | "lingering";
   tags: Tags;
   attributes: Tags;
@@ -26,7 +26,7 @@ export interface Group {
   input: Input;
   tags: Tags;
   attributes: Tags;
-  /** Instances, and whether they are on their way out. */
+  /** The states of targets, by instance. */
   targets: Map<string, "initial" | "draining">;
 }
 
@@ -54,7 +54,7 @@ export interface Instance {
   tags: Tags;
 }
 
-/** What there is, as plain data for tests to look at and to meddle with. */
+/** All resources, as plain data that tests may read and change. */
 export interface State {
   options: NetworkOptions;
   balancers: Balancer[];

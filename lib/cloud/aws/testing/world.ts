@@ -5,12 +5,15 @@ import {
   DescribeTargetGroupsCommand,
   DescribeTargetHealthCommand,
   ElasticLoadBalancingV2Client,
+  type Listener,
   type LoadBalancer,
+  type TargetGroup,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Cloud } from "#cloud";
 import type { Seen, World } from "#cloud/conformance";
 import { awsCloud, type Ec2, ec2Query } from "../index.ts";
 import { balancerName } from "../names.ts";
-import { itemsAt, textAt } from "../xml.ts";
+import { itemsAt, textAt, type Xml } from "../xml.ts";
 import type { Front } from "./front.ts";
 
 export interface AwsWorldOptions {
@@ -21,7 +24,7 @@ export interface AwsWorldOptions {
   securityGroup: string;
   routeTables: readonly string[];
   podCidr: string;
-  attempts?: number;
+  attempts?: number | undefined;
   addInstance(ec2: Ec2): Promise<string>;
   removeInstance(node: string, ec2: Ec2): Promise<void>;
   settle(): Promise<void>;
@@ -30,117 +33,138 @@ export interface AwsWorldOptions {
 const region = "eu-west-1";
 const credentials = { accessKeyId: "test", secretAccessKey: "test" };
 
-/** The contract's world over services at an address. What stands is looked at through the services, as anybody would. */
-export function awsWorld(options: AwsWorldOptions): World {
-  const { front, cluster } = options;
-  const elb = new ElasticLoadBalancingV2Client({
-    region,
-    credentials,
-    endpoint: front.url,
-    maxAttempts: options.attempts ?? 1,
-  });
-  const ec2 = ec2Query({ region, credentials: async () => credentials, endpoint: front.url });
-  const tagged = async (arns: string[]): Promise<Map<string, Record<string, string>>> => {
-    if (arns.length === 0) return new Map();
-    const { TagDescriptions = [] } = await elb.send(new DescribeTagsCommand({ ResourceArns: arns }));
-    return new Map(
-      TagDescriptions.map(({ ResourceArn = "", Tags = [] }) => [
-        ResourceArn,
-        Object.fromEntries(Tags.map(({ Key = "", Value = "" }) => [Key, Value])),
-      ]),
-    );
-  };
-  const groups = async () => {
-    const found = [];
+/** The world of the conformance suite over services at an address. Resources are read through the services. */
+export class AwsWorld implements World {
+  readonly cloud: Cloud;
+  readonly #options: AwsWorldOptions;
+  readonly #elb: ElasticLoadBalancingV2Client;
+  readonly #ec2: Ec2;
+
+  constructor(options: AwsWorldOptions) {
+    const endpoint = options.front.url;
+    this.#options = options;
+    this.#elb = new ElasticLoadBalancingV2Client({ region, credentials, endpoint, maxAttempts: options.attempts ?? 1 });
+    this.#ec2 = ec2Query({ region, credentials: async () => credentials, endpoint });
+    this.cloud = awsCloud({ ...options, elb: this.#elb, ec2: this.#ec2 });
+  }
+
+  addInstance(): Promise<string> {
+    return this.#options.addInstance(this.#ec2);
+  }
+
+  removeInstance(node: string): Promise<void> {
+    return this.#options.removeInstance(node, this.#ec2);
+  }
+
+  settle(): Promise<void> {
+    return this.#options.settle();
+  }
+
+  async balancers(): Promise<Seen[]> {
+    const all: Seen[] = [];
+    for (const one of await this.#balancers()) all.push(await this.#read(one));
+    return all;
+  }
+
+  async things(): Promise<string[]> {
+    const groups = (await this.#groups()).map(({ TargetGroupArn = "" }) => TargetGroupArn);
+    const tags = new Map<string, Record<string, string>>();
+    for (const arn of groups) tags.set(arn, await this.#tagsOf(arn));
+    return [
+      ...(await this.#securityGroups()).map((group) => textAt(group, "groupName")),
+      ...(await this.#balancers()).map(({ LoadBalancerName = "" }) => LoadBalancerName),
+      ...groups.filter((arn) => tags.get(arn)?.["skiff:cluster"] === this.#options.cluster),
+    ];
+  }
+
+  arm(...args: Parameters<World["arm"]>): void {
+    this.#options.front.arm(...args);
+  }
+
+  async revive(): Promise<boolean> {
+    return this.#options.front.revive();
+  }
+
+  async close(): Promise<void> {
+    this.#elb.destroy();
+    await this.#options.front.stop();
+  }
+
+  async #tagsOf(arn: string): Promise<Record<string, string>> {
+    const { TagDescriptions = [] } = await this.#elb.send(new DescribeTagsCommand({ ResourceArns: [arn] }));
+    return Object.fromEntries((TagDescriptions[0]?.Tags ?? []).map(({ Key = "", Value = "" }) => [Key, Value]));
+  }
+
+  async #groups(): Promise<TargetGroup[]> {
+    const found: TargetGroup[] = [];
     for (let Marker: string | undefined; ; ) {
-      const answer = await elb.send(new DescribeTargetGroupsCommand(Marker ? { Marker } : {}));
+      const answer = await this.#elb.send(new DescribeTargetGroupsCommand(Marker ? { Marker } : {}));
       found.push(...(answer.TargetGroups ?? []));
       Marker = answer.NextMarker;
       if (!Marker) return found;
     }
-  };
-  const doors = async () => {
+  }
+
+  async #securityGroups(): Promise<Xml[]> {
     const Filter = [{ Name: "tag-key", Value: ["skiff:balancer"] }];
-    const found = [];
+    const found: Xml[] = [];
     for (let NextToken = ""; ; ) {
-      const answer = await ec2("DescribeSecurityGroups", { Filter, ...(NextToken ? { NextToken } : {}) });
+      const answer = await this.#ec2("DescribeSecurityGroups", { Filter, ...(NextToken ? { NextToken } : {}) });
       found.push(...itemsAt(answer, "securityGroupInfo"));
       NextToken = textAt(answer, "nextToken");
       if (!NextToken) return found;
     }
-  };
-  const balancers = async (): Promise<LoadBalancer[]> => {
-    const names = (await doors()).map((door) => textAt(door, "groupName"));
+  }
+
+  async #balancers(): Promise<LoadBalancer[]> {
+    const { cluster } = this.#options;
+    const before = `skiff-${cluster}-balancer-`;
+    const uids = (await this.#securityGroups()).map((group) => textAt(group, "groupName").slice(before.length));
     const found: LoadBalancer[] = [];
-    for (const Name of namesOf(names)) {
-      const answer = await elb.send(new DescribeLoadBalancersCommand({ Names: [Name] })).catch(() => undefined);
+    for (const uid of uids) {
+      const command = new DescribeLoadBalancersCommand({ Names: [balancerName(cluster, uid)] });
+      const answer = await this.#elb.send(command).catch(() => undefined);
       found.push(...(answer?.LoadBalancers ?? []));
     }
     return found;
-  };
-  const namesOf = (securityGroups: readonly string[]): string[] => {
-    const before = `skiff-${cluster}-balancer-`;
-    return securityGroups.map((name) => balancerName(cluster, name.slice(before.length)));
-  };
-  const seen = async (balancer: LoadBalancer): Promise<Seen> => {
+  }
+
+  async #read(balancer: LoadBalancer): Promise<Seen> {
     const arn = balancer.LoadBalancerArn!;
-    const uid = (await tagged([arn])).get(arn)!["skiff:balancer"]!;
+    const { "skiff:balancer": uid = "" } = await this.#tagsOf(arn);
     const ports: Seen["ports"] = [];
     for (let Marker: string | undefined; ; ) {
-      const answer = await elb.send(
-        new DescribeListenersCommand({ LoadBalancerArn: arn, ...(Marker ? { Marker } : {}) }),
-      );
-      for (const { Port = 0, Protocol = "", DefaultActions = [] } of answer.Listeners ?? []) {
-        const { TargetGroupArn } = DefaultActions[0]!;
-        const { Port: nodePort = 0 } = (await groups()).find((one) => one.TargetGroupArn === TargetGroupArn)!;
-        const { TargetHealthDescriptions = [] } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
-        const nodes = TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State !== "draining");
-        ports.push({ protocol: Protocol, port: Port, nodePort, nodes: nodes.map(({ Target }) => Target!.Id!) });
-      }
+      const input = { LoadBalancerArn: arn, ...(Marker ? { Marker } : {}) };
+      const answer = await this.#elb.send(new DescribeListenersCommand(input));
+      for (const listener of answer.Listeners ?? []) ports.push(await this.#portOf(listener));
       Marker = answer.NextMarker;
       if (!Marker) break;
     }
-    const door = (await doors()).find((one) => balancer.SecurityGroups?.includes(textAt(one, "groupId")))!;
-    const rules = itemsAt(door, "ipPermissions").flatMap((permission) =>
+    return { uid, ports, sourceRanges: await this.#rangesOf(balancer, ports) };
+  }
+
+  async #portOf({ Port = 0, Protocol, DefaultActions = [] }: Listener): Promise<Seen["ports"][number]> {
+    const { TargetGroupArn } = DefaultActions[0]!;
+    const { Port: nodePort = 0 } = (await this.#groups()).find((one) => one.TargetGroupArn === TargetGroupArn)!;
+    const { TargetHealthDescriptions = [] } = await this.#elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
+    const nodes = TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State !== "draining");
+    return { protocol: Protocol ?? "", port: Port, nodePort, nodes: nodes.map(({ Target }) => Target!.Id!) };
+  }
+
+  /** The source ranges of a load balancer. Throws unless every port has the same ranges, and no other port is open. */
+  async #rangesOf({ SecurityGroups }: LoadBalancer, ports: Seen["ports"]): Promise<string[]> {
+    const group = (await this.#securityGroups()).find((one) => SecurityGroups?.includes(textAt(one, "groupId")))!;
+    const rules = itemsAt(group, "ipPermissions").flatMap((permission) =>
       itemsAt(permission, "ipRanges").map((range) => ({
-        what: `${textAt(permission, "ipProtocol")}/${textAt(permission, "fromPort")}`,
+        port: `${textAt(permission, "ipProtocol")}/${textAt(permission, "fromPort")}`,
         range: textAt(range, "cidrIp"),
       })),
     );
-    // Every port has the same ranges, and nothing else is open.
     const ranges = [...new Set(rules.map(({ range }) => range))];
     const open = ports.map(({ protocol, port }) => `${protocol.toLowerCase()}/${port}`);
-    const expected = open.flatMap((what) => ranges.map((range) => `${what} ${range}`)).sort();
-    const actual = rules.map(({ what, range }) => `${what} ${range}`).sort();
+    const expected = open.flatMap((port) => ranges.map((range) => `${port} ${range}`)).sort();
+    const actual = rules.map(({ port, range }) => `${port} ${range}`).sort();
     if (actual.join() !== expected.join()) throw new Error(`open is ${actual.join()}, not ${expected.join()}`);
-    return { uid, ports, sourceRanges: ranges };
-  };
-  const cloud = awsCloud({ ...options, elb, ec2 });
-  return {
-    cloud,
-    addInstance: () => options.addInstance(ec2),
-    removeInstance: (node) => options.removeInstance(node, ec2),
-    settle: () => options.settle(),
-    async balancers() {
-      const all: Seen[] = [];
-      for (const one of await balancers()) all.push(await seen(one));
-      return all;
-    },
-    async things() {
-      const ours = (await groups()).map(({ TargetGroupArn = "" }) => TargetGroupArn);
-      const tags = new Map<string, Record<string, string>>();
-      for (const arn of ours) for (const [key, value] of await tagged([arn])) tags.set(key, value);
-      return [
-        ...(await doors()).map((door) => textAt(door, "groupName")),
-        ...(await balancers()).map(({ LoadBalancerName = "" }) => LoadBalancerName),
-        ...ours.filter((arn) => tags.get(arn)?.["skiff:cluster"] === cluster),
-      ];
-    },
-    arm: (call, fault) => front.arm(call, fault),
-    revive: async () => front.revive(),
-    async close() {
-      elb.destroy();
-      await front.stop();
-    },
-  };
+    return ranges;
+  }
 }
