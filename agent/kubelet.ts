@@ -16,8 +16,8 @@ import {
   type NodeFacts,
   noVolumes,
   type PodApi,
+  PodManager,
   type PodsContext,
-  podManager,
   podTokens,
   podVolumes,
   type TokenAsked,
@@ -126,7 +126,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         tokens: podTokens({ request: (pod, asked) => requestToken(client, pod, asked), clock, random, log }),
       })
     : noVolumes();
-  const manager = podManager({
+  const manager = new PodManager({
     node,
     runtime,
     volumes,

@@ -5,10 +5,10 @@ import { expect, test, vi } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import { podVolumes } from "#agent/volumes";
 import { silentLog } from "#base";
-import { condition, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
 test("init containers run one after the other, sidecars stay", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const init = (name: string, script: string, more = {}) =>
     makeContainer(name, { command: ["sh", "-c", script], image: "busybox:1", ...more });
   cluster.create(
@@ -43,7 +43,7 @@ test("init containers run one after the other, sidecars stay", async () => {
 });
 
 test("an init container that fails for good fails the pod; a finished one ends its sidecars", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const bad = makeContainer("bad", { command: ["false"] });
   cluster.create(makePod("broken", { spec: { restartPolicy: "Never", initContainers: [bad] } }));
   const side = makeContainer("side", { command: ["sleep", "1000"], restartPolicy: "Always" });
@@ -58,7 +58,7 @@ test("an init container that fails for good fails the pod; a finished one ends i
 
 test("images: pull errors and back-off, never, wrong names", async () => {
   let broken = true;
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     pullError: (reference) =>
       broken && reference.startsWith("gone") ? new RuntimeError("notFound", "gone:1: not found") : undefined,
   });
@@ -94,7 +94,7 @@ test("images: a pod's secrets come before the node's own credentials, which may 
   const own = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
   const asked: string[] = [];
   const warnings: unknown[] = [];
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     registryCredentials: async (reference) => {
       asked.push(reference);
       if (reference.includes("broken")) throw new Error("400 AccessDeniedException");
@@ -142,7 +142,7 @@ test("images: a pod's secrets come before the node's own credentials, which may 
 });
 
 test("environment from everywhere, expanded into the command", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.configMaps.set("settings", { metadata: { name: "settings" }, data: { a: "1", b: "2" } });
   cluster.secrets.set("keys", { metadata: { name: "keys" }, data: { token: Buffer.from("hush").toString("base64") } });
   cluster.services.push(
@@ -193,7 +193,7 @@ test("environment from everywhere, expanded into the command", async () => {
 });
 
 test("what a container names and nobody has: CreateContainerConfigError, until it is there", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const main = makeContainer("main", { envFrom: [{ configMapRef: { name: "late" } }] });
   cluster.create(makePod("env", { spec: { containers: [main] } }));
   await cluster.settle();
@@ -210,13 +210,13 @@ test("what a container names and nobody has: CreateContainerConfigError, until i
 
 test("volumes that cannot be had hold the pod back; termination messages come from their file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "skiff-pods-"));
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     volumes: (api) =>
       podVolumes({
         folder,
         memory: false,
-        configMap: api.configMap,
-        secret: api.secret,
+        configMap: (namespace, name) => api.configMap(namespace, name),
+        secret: (namespace, name) => api.secret(namespace, name),
         host: { ips: [] },
         allocatable: {},
       }),
@@ -249,7 +249,7 @@ test("volumes that cannot be had hold the pod back; termination messages come fr
 });
 
 test("probes: readiness turns the condition, liveness restarts, startup holds both back", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const exec = (script: string) => ({ exec: { command: ["sh", "-c", script] }, periodSeconds: 1, failureThreshold: 2 });
   const main = makeContainer("main", {
     command: ["sh", "-c", "sleep 5; echo x > /ready; sleep 5; echo x > /dead; sleep 1000"],
@@ -286,7 +286,7 @@ test("probes: readiness turns the condition, liveness restarts, startup holds bo
 });
 
 test("hooks: postStart comes before ready, preStop before the stop", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const main = makeContainer("main", {
     command: ["sleep", "1000"],
     lifecycle: {
@@ -310,7 +310,7 @@ test("hooks: postStart comes before ready, preStop before the stop", async () =>
 });
 
 test("a changed image means a new container; a deadline fails the pod", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p"));
   cluster.create(makePod("late", { spec: { activeDeadlineSeconds: 10 } }));
   await cluster.settle();
@@ -326,7 +326,7 @@ test("a changed image means a new container; a deadline fails the pod", async ()
 });
 
 test("other amounts of cpu and memory: in place, or by a restart where the policy says so", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const resized: unknown[] = [];
   const { pods } = cluster.runtime;
   const resizeContainer = pods.resizeContainer.bind(pods);
@@ -358,7 +358,7 @@ test("other amounts of cpu and memory: in place, or by a restart where the polic
 });
 
 test("what this node cannot do is refused by name", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const sysctls = [{ name: "kernel.msgmax", value: "1" }];
   cluster.create(makePod("sysctl", { spec: { securityContext: { sysctls } } }));
   cluster.create(makePod("windows", { spec: { os: { name: "windows" } } }));

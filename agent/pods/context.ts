@@ -56,7 +56,7 @@ export interface PodsContext {
   log: Log;
   record: PodRecorder;
   /** What the node itself pulls an image with, where the pod's secrets say nothing of it; undefined: nothing. */
-  registryCredentials?: (reference: string) => Promise<RegistryCredentials | undefined>;
+  registryCredentials?: ((reference: string) => Promise<RegistryCredentials | undefined>) | undefined;
 }
 
 /** A container cannot be made yet: its reason and message are what its status shows while it waits. */

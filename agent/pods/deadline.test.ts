@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { behaviour, type Cluster, condition, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { behaviour, Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
 const stubborn = { annotations: { [behaviour.ignoreStop]: "true" } };
 
@@ -16,7 +16,7 @@ function phasesOf(cluster: Cluster): string[] {
 // By the kubelet's mergePodStatus a pod is Failed only when none of its containers can run any more;
 // GenerateContainersReadyCondition says PodFailed as soon as the node ends it.
 test("a pod past its deadline is Failed when nothing of it runs any more", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const seen = phasesOf(cluster);
   cluster.create(makePod("p", { ...stubborn, spec: { activeDeadlineSeconds: 10, terminationGracePeriodSeconds: 20 } }));
   await cluster.clock.forward(15_000);
@@ -34,7 +34,7 @@ test("a pod past its deadline is Failed when nothing of it runs any more", async
 });
 
 test("an agent that dies in between ends it all the same", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const seen = phasesOf(cluster);
   cluster.create(makePod("p", { ...stubborn, spec: { activeDeadlineSeconds: 10, terminationGracePeriodSeconds: 20 } }));
   await cluster.clock.forward(12_000);
@@ -47,7 +47,7 @@ test("an agent that dies in between ends it all the same", async () => {
 
 // TerminatePod: a container without an end counts as one that may have run.
 test("what never ran has an end too, in a pod past its deadline", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const never = makeContainer("main", { image: "absent:1", imagePullPolicy: "Never" });
   cluster.create(makePod("p", { spec: { activeDeadlineSeconds: 10, containers: [never] } }));
   const init = makeContainer("init", { command: ["sleep", "1000"] });
@@ -67,7 +67,7 @@ test("what never ran has an end too, in a pod past its deadline", async () => {
 });
 
 test("a failed init container does not make the pod Failed while a sidecar of it runs", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const seen = phasesOf(cluster);
   const side = makeContainer("side", { command: ["sleep", "1000"], restartPolicy: "Always" });
   const bad = makeContainer("bad", { command: ["false"] });

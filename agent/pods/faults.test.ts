@@ -1,13 +1,13 @@
 import { expect, test, vi } from "vitest";
 import { noVolumes, VolumeError } from "#agent/volumes";
 import { silentLog } from "#base";
-import { condition, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
 test("a throw in what one pod needs costs that pod alone, and is reported by event and log", async () => {
   const warnings: string[] = [];
   const volumes = noVolumes();
   let broken = true;
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     log: {
       ...silentLog,
       warn: (message, fields) => warnings.push(`${message} ${fields?.["pod"]} ${fields?.["error"]}`),
@@ -34,7 +34,7 @@ test("a throw in what one pod needs costs that pod alone, and is reported by eve
 });
 
 test("a throw in a probe, a hook or an event is no end of anything", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   vi.spyOn(cluster.runtime.streams, "run").mockImplementation((_id, [command]) => {
     if (command === "planted") throw new TypeError("planted");
     return Promise.resolve({ exitCode: 0, stdout: Buffer.from(""), stderr: Buffer.from("") });
@@ -55,7 +55,7 @@ test("a throw in a probe, a hook or an event is no end of anything", async () =>
 });
 
 test("pods that make no sense stop neither the start nor the others, and can be deleted", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("good"));
   const odd = [
     makePod("quantity", {
@@ -86,7 +86,7 @@ test("pods that make no sense stop neither the start nor the others, and can be 
 
 // Upstream's rejectPod sets nothing else, and its manager adds the time.
 test("a pod that the node does not take has no containers to report, also after the agent's restart", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const sysctls = [{ name: "kernel.msgmax", value: "1" }];
   const pod = makePod("sysctl", { spec: { securityContext: { sysctls } } });
   pod.status = { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }], qosClass: "BestEffort" };
@@ -113,7 +113,7 @@ test("a pod that the node does not take has no containers to report, also after 
 test("a volume that is not there is tried again with growing delays", async () => {
   const volumes = noVolumes();
   let tries = 0;
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     volumes: () => ({
       ...volumes,
       mount: async () => {

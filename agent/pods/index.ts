@@ -6,5 +6,5 @@
 export { noVolumes, type PodVolumes, podTokens, podVolumes, type TokenAsked } from "#agent/volumes";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
 export { type CollectionOptions, collectImages } from "./image-collection.ts";
-export { type PodManager, podManager } from "./manager.ts";
+export { PodManager } from "./manager.ts";
 export { logDirectoryOf } from "./sandbox-spec.ts";

@@ -7,7 +7,7 @@ import { namedAfter, startPrivate, stopPrivate } from "#agent/runtime/containerd
 import { standInImages } from "#agent/runtime/oci";
 import { podVolumes } from "#agent/volumes";
 import { silentLog, systemClock } from "#base";
-import { type Cluster, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { Cluster, makeContainer, makePod } from "./testing.ts";
 
 const node = "pods-e2e";
 let folder = "";
@@ -23,7 +23,7 @@ beforeAll(async () => {
     await importImage(socket, `docker.io/library/${name}`, image);
   }
   runtime = containerdRuntime({ socket, owner: node, clock: systemClock });
-  cluster = makeCluster({
+  cluster = new Cluster({
     runtime,
     node: {
       name: node,
@@ -37,8 +37,8 @@ beforeAll(async () => {
       podVolumes({
         folder: `${folder}/pods`,
         memory: true,
-        configMap: api.configMap,
-        secret: api.secret,
+        configMap: (namespace, name) => api.configMap(namespace, name),
+        secret: (namespace, name) => api.secret(namespace, name),
         host: { ips: ["192.168.0.1"] },
         allocatable: {},
       }),

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { conflict } from "#base";
-import { behaviour, condition, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { behaviour, Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
 test("a pod comes up: status, conditions, events; nothing is written twice", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(
     makePod("web", { spec: { containers: [makeContainer("main", { resources: { requests: { cpu: "1" } } })] } }),
   );
@@ -51,7 +51,7 @@ test("a pod comes up: status, conditions, events; nothing is written twice", asy
 });
 
 test("deletion: stop, final status, then the object goes; the address is free", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("web", { annotations: { [behaviour.ignoreStop]: "true" } }));
   await cluster.settle();
   cluster.remove("web", 30);
@@ -73,7 +73,7 @@ test("deletion: stop, final status, then the object goes; the address is free", 
 });
 
 test("a later deletion leaves less time; a pod that vanished is ended too", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const stubborn = { annotations: { [behaviour.ignoreStop]: "true" } };
   cluster.create(makePod("a", stubborn));
   const { metadata } = cluster.create(makePod("b", stubborn));
@@ -91,7 +91,7 @@ test("a later deletion leaves less time; a pod that vanished is ended too", asyn
 });
 
 test("containers that fail are restarted with growing delays, and say so meanwhile", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const main = makeContainer("main", { command: ["sh", "-c", "exit 3"] });
   const pod = cluster.create(makePod("crash", { spec: { containers: [main] } }));
   await cluster.settle();
@@ -124,7 +124,7 @@ test("containers that fail are restarted with growing delays, and say so meanwhi
 });
 
 test("restart policies decide the end: Succeeded, Failed, started again", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const runs = (script: string) => [makeContainer("main", { command: ["sh", "-c", script] })];
   cluster.create(makePod("done", { spec: { restartPolicy: "OnFailure", containers: runs("exit 0") } }));
   cluster.create(makePod("failed", { spec: { restartPolicy: "Never", containers: runs("exit 1") } }));
@@ -145,7 +145,7 @@ test("restart policies decide the end: Succeeded, Failed, started again", async 
 });
 
 test("a restarted agent adopts what runs, restarts nothing, and ends what is not wanted any more", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const probed = makeContainer("main", { readinessProbe: { exec: { command: ["true"] }, periodSeconds: 5 } });
   cluster.create(makePod("kept", { spec: { containers: [probed] } }));
   const { metadata } = cluster.create(makePod("dropped"));
@@ -165,7 +165,7 @@ test("a restarted agent adopts what runs, restarts nothing, and ends what is not
 });
 
 test("what somebody else makes of a status is put right; a rejected status is not tried without end", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
   cluster.change("p", (pod) => {
@@ -188,7 +188,7 @@ test("what somebody else makes of a status is put right; a rejected status is no
 });
 
 test("an ended pod whose containers the runtime has lost stays as it is", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const main = makeContainer("main", { command: ["false"] });
   cluster.create(makePod("p", { spec: { restartPolicy: "Never", containers: [main] } }));
   await cluster.settle();
@@ -202,7 +202,7 @@ test("an ended pod whose containers the runtime has lost stays as it is", async 
 });
 
 test("a sandbox that fell over is made again with its containers", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
   const [sandbox] = await cluster.runtime.pods.list();
@@ -215,7 +215,7 @@ test("a sandbox that fell over is made again with its containers", async () => {
 });
 
 test("readiness gates count, foreign conditions stay, conflicts are overcome", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   let conflicts = 2;
   cluster.beforeWrite.hook = (pod) => {
     if (conflicts-- > 0) throw conflict({ group: "", resource: "pods" }, pod.metadata.name ?? "", "try again");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { makeCluster, makeContainer, makePod } from "./testing.ts";
+import { Cluster, makeContainer, makePod } from "./testing.ts";
 
 const exec = (script: string) => ({ exec: { command: ["sh", "-c", script] }, periodSeconds: 1, failureThreshold: 30 });
 
@@ -13,7 +13,7 @@ const slow = (more: object) =>
 const other = (name: string) => makeContainer(name, { command: ["sleep", "1000"] });
 
 /** `started ready restarts` of a container. */
-const shown = (cluster: ReturnType<typeof makeCluster>, name: string, container: string): string => {
+const shown = (cluster: Cluster, name: string, container: string): string => {
   const { containerStatuses = [], initContainerStatuses = [] } = cluster.status(name);
   const status = [...containerStatuses, ...initContainerStatuses].find((one) => one.name === container);
   return [status?.started, status?.ready, status?.restartCount].join(" ");
@@ -27,7 +27,7 @@ for (const [name, more] of [
   ["nothing else", {}],
 ] as const) {
   test.each(["first", "middle", "last"])(`a startup probe holds ${name} back in the %s container`, async (place) => {
-    const cluster = makeCluster();
+    const cluster = new Cluster();
     const others = [other("a"), other("b")];
     others.splice(place === "first" ? 0 : place === "middle" ? 1 : 2, 0, slow(more));
     const seen = new Set<string>();
@@ -47,7 +47,7 @@ for (const [name, more] of [
 }
 
 test("a sidecar's startup probe holds back what comes after it, and nothing in between says otherwise", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const sidecars = [slow({ restartPolicy: "Always" }), { ...other("second"), restartPolicy: "Always" }];
   cluster.create(makePod("p", { spec: { initContainers: sidecars, containers: [other("main")] } }));
   await cluster.clock.forward(5500);
@@ -60,7 +60,7 @@ test("a sidecar's startup probe holds back what comes after it, and nothing in b
 });
 
 test("a container restarted within its pod is probed afresh", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p", { spec: { containers: [slow({}), other("b")] } }));
   await cluster.clock.forward(8000);
   expect(shown(cluster, "p", "web")).toBe("true true 0");
@@ -74,7 +74,7 @@ test("a container restarted within its pod is probed afresh", async () => {
 });
 
 test("an agent's restart carries over what was known, and nothing that was not", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("up", { spec: { containers: [slow({ readinessProbe: exec("true") }), other("b")] } }));
   await cluster.clock.forward(9000);
   cluster.create(makePod("coming", { spec: { containers: [slow({ readinessProbe: exec("true") }), other("b")] } }));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
-import { type Cluster, makeCluster, makeContainer, makePod } from "./testing.ts";
+import { Cluster, makeContainer, makePod } from "./testing.ts";
 
 /** Containers named here are made and cannot be started, as one whose command is missing. */
 function failStarts(cluster: Cluster, ...names: string[]): void {
@@ -20,7 +20,7 @@ const count = (cluster: Cluster, text: string) => cluster.events.filter((event) 
 // Right values: the kubelet's convertToAPIContainerStatuses writes Waiting over an end only where
 // ShouldContainerBeRestarted says so.
 test("a container that cannot be started and will not be tried again has ended with StartError", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   failStarts(cluster, "main", "init");
   cluster.create(makePod("never", { spec: { restartPolicy: "Never" } }));
   const init = makeContainer("init", { command: ["true"] });
@@ -45,7 +45,7 @@ test("a container that cannot be started and will not be tried again has ended w
 test.each(["main", "init"])(
   "a %s container that cannot be started is tried again with growing delays",
   async (name) => {
-    const cluster = makeCluster();
+    const cluster = new Cluster();
     failStarts(cluster, name);
     const initContainers = name === "init" ? [makeContainer("init", { command: ["true"] })] : [];
     const { metadata } = cluster.create(makePod("p", { spec: { restartPolicy: "Always", initContainers } }));
@@ -71,7 +71,7 @@ test.each(["main", "init"])(
 );
 
 test("a container that cannot be made waits for it, whatever the restart policy", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   const { pods } = cluster.runtime;
   const startContainer = pods.startContainer.bind(pods);
   let broken = true;
@@ -96,7 +96,7 @@ test("a container that cannot be made waits for it, whatever the restart policy"
 });
 
 test("images that may not be pulled or have no name make an event each ten seconds, not each second", async () => {
-  const cluster = makeCluster({
+  const cluster = new Cluster({
     pullError: (reference) => (reference === "gone:1" ? new RuntimeError("notFound", "no such image") : undefined),
   });
   const pod = (name: string, image: string, imagePullPolicy: string) =>
@@ -117,7 +117,7 @@ test("images that may not be pulled or have no name make an event each ten secon
 });
 
 test("a sandbox that cannot be made is tried again each ten seconds, whatever wakes the pod", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   let tries = 0;
   cluster.runtime.pods.runSandbox = async () => {
     tries++;
@@ -146,7 +146,7 @@ test("a sandbox that cannot be made is tried again each ten seconds, whatever wa
 });
 
 test("a container that ran well for long is started again at once", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
   const crash = async (): Promise<void> => {
@@ -166,7 +166,7 @@ test("a container that ran well for long is started again at once", async () => 
 });
 
 test("the log of a container is the one that the node's own status names", async () => {
-  const cluster = makeCluster();
+  const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
   cluster.beforeWrite.hook = () => {

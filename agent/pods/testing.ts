@@ -4,39 +4,13 @@ import { noVolumes, type PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Container, Pod, PodStatus, Secret, Service } from "#api";
 import { clone, conflict, deepEqual, type Log, notFound, silentLog, systemClock } from "#base";
 import { type HandClock, handClock } from "#test/make";
-import { type NodeFacts, type PodApi, type PodManager, type PodsContext, podManager } from "./index.ts";
+import { type NodeFacts, type PodApi, PodManager, type PodsContext } from "./index.ts";
 
 export { behaviour };
 
-export interface Cluster {
-  clock: HandClock;
-  /** Lets everything that is under way come to its end, or to where only time helps. */
-  settle(): Promise<void>;
-  runtime: FakeRuntime;
-  manager: PodManager;
-  /** What the API holds, by name. */
-  pods: Map<string, Pod>;
-  configMaps: Map<string, ConfigMap>;
-  secrets: Map<string, Secret>;
-  services: Service[];
-  /** `type reason message`, in order. */
-  events: string[];
-  /** How often a status was written. */
-  writes: () => number;
-  /** Called before each write of a status; may throw, or change the pod behind the writer's back. */
-  beforeWrite: { hook: (pod: Pod) => void };
-  create(pod: Pod): Pod;
-  /** Asks for the pod's deletion, as kubectl does. */
-  remove(name: string, graceSeconds?: number): void;
-  change(name: string, change: (pod: Pod) => void): void;
-  status(name: string): PodStatus;
-  /** The same node after its agent was started again. */
-  restart(): Promise<void>;
-}
-
 export interface ClusterOptions {
-  /** Instead of the fake one; the clock is then the machine's. */
-  runtime?: Runtime;
+  /** Instead of the fake runtime. The clock is then the machine's. */
+  runtime?: Runtime | undefined;
   node?: Partial<NodeFacts>;
   volumes?: (api: PodApi) => PodVolumes;
   pullError?: Parameters<typeof fakeRuntime>[0]["pullError"];
@@ -44,132 +18,186 @@ export interface ClusterOptions {
   log?: Log;
 }
 
-/** A node over the fake runtime and an API of a few maps. */
-export function makeCluster(options: ClusterOptions = {}): Cluster {
-  const settle = async (): Promise<void> => {
-    // Quiet for a few turns, or stuck for many without a file at hand: then it waits for the clock.
-    for (let stuck = 0, quiet = 0; stuck < 160 && quiet < 4; ) {
-      await new Promise((resolve) => setTimeout(resolve, manager.busy > 0 ? 1 : 0));
-      const isAtFile = process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq"));
-      stuck = isAtFile ? 0 : stuck + 1;
-      quiet = manager.busy > 0 || isAtFile ? 0 : quiet + 1;
-    }
-  };
-  const clock = handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
-  const fake = fakeRuntime({ clock, ...(options.pullError ? { pullError: options.pullError } : {}) });
-  const runtime = (options.runtime ?? fake) as FakeRuntime;
-  const pods = new Map<string, Pod>();
-  const configMaps = new Map<string, ConfigMap>();
-  const secrets = new Map<string, Secret>();
-  const services: Service[] = [];
-  const events: string[] = [];
-  const beforeWrite = { hook: (_pod: Pod) => {} };
-  let serial = 0;
-  let written = 0;
-  const resource = { group: "", resource: "pods" };
-  const store = (pod: Pod): Pod => {
+/** The objects that the API stores, with an API of a few maps over them. */
+class TestApi implements PodApi {
+  readonly pods = new Map<string, Pod>();
+  readonly configMaps = new Map<string, ConfigMap>();
+  readonly secrets = new Map<string, Secret>();
+  readonly allServices: Service[] = [];
+  /** Called before each write of a status; may throw, or change the pod behind the writer's back. */
+  readonly beforeWrite = { hook: (_pod: Pod) => {} };
+  writes = 0;
+  #serial = 0;
+  readonly #manager: () => PodManager;
+
+  constructor(manager: () => PodManager) {
+    this.#manager = manager;
+  }
+
+  store(pod: Pod): Pod {
     const stored = clone(pod);
-    stored.metadata.resourceVersion = String(++serial);
-    pods.set(stored.metadata.name ?? "", stored);
+    stored.metadata.resourceVersion = String(++this.#serial);
+    this.pods.set(stored.metadata.name ?? "", stored);
     return stored;
-  };
-  const api: PodApi = {
-    updateStatus: async (pod) => {
-      const name = pod.metadata.name ?? "";
-      beforeWrite.hook(pod);
-      const there = pods.get(name);
-      if (!there || there.metadata.uid !== pod.metadata.uid) throw notFound(resource, name);
-      if (there.metadata.resourceVersion !== pod.metadata.resourceVersion) throw conflict(resource, name, "changed");
-      if (deepEqual(there.status, pod.status)) throw new Error(`the same status of ${name} was written twice`);
-      written++;
-      const stored = store({ ...there, ...(pod.status ? { status: pod.status } : {}) });
-      manager.set(stored);
-      return stored;
-    },
-    get: async (_namespace, name) => {
-      const there = pods.get(name);
-      if (!there) throw notFound(resource, name);
-      return there;
-    },
-    remove: async (pod) => {
-      pods.delete(pod.metadata.name ?? "");
-      manager.delete(pod.metadata.uid ?? "");
-    },
-    configMap: async (_namespace, name) => configMaps.get(name),
-    secret: async (_namespace, name) => secrets.get(name),
-    services: async (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
-  };
-  const volumes = options.volumes?.(api) ?? noVolumes();
-  const open = (): PodManager =>
-    podManager({
-      node: {
-        name: "node-1",
-        ips: ["192.168.0.1"],
-        allocatable: { cpu: "4", memory: "8Gi" },
-        memoryBytes: 8 * 2 ** 30,
-        runtimeName: "fake",
-        cgroupDriver: "none",
-        cgroupRoot: "/kubepods",
-        logFolder: "/nonexistent/logs",
-        dns: { servers: ["10.96.0.10"], domain: "cluster.local" },
-        reachable: false,
-        ...options.node,
-      },
-      runtime,
-      volumes,
-      api,
-      clock: options.runtime ? systemClock : clock,
+  }
+
+  async updateStatus(pod: Pod): Promise<Pod> {
+    const name = pod.metadata.name ?? "";
+    this.beforeWrite.hook(pod);
+    const present = this.pods.get(name);
+    if (!present || present.metadata.uid !== pod.metadata.uid) throw notFound(resource, name);
+    if (present.metadata.resourceVersion !== pod.metadata.resourceVersion) throw conflict(resource, name, "changed");
+    if (deepEqual(present.status, pod.status)) throw new Error(`the same status of ${name} was written twice`);
+    this.writes++;
+    const stored = this.store({ ...present, ...(pod.status ? { status: pod.status } : {}) });
+    this.#manager().set(stored);
+    return stored;
+  }
+
+  async get(_namespace: string, name: string): Promise<Pod> {
+    const present = this.pods.get(name);
+    if (!present) throw notFound(resource, name);
+    return present;
+  }
+
+  async remove(pod: Pod): Promise<void> {
+    this.pods.delete(pod.metadata.name ?? "");
+    this.#manager().delete(pod.metadata.uid ?? "");
+  }
+
+  async configMap(_namespace: string, name: string): Promise<ConfigMap | undefined> {
+    return this.configMaps.get(name);
+  }
+
+  async secret(_namespace: string, name: string): Promise<Secret | undefined> {
+    return this.secrets.get(name);
+  }
+
+  async services(namespace: string): Promise<Service[]> {
+    return this.allServices.filter(({ metadata }) => metadata.namespace === namespace);
+  }
+}
+
+const resource = { group: "", resource: "pods" };
+
+/** A node over the fake runtime and an API of a few maps. */
+export class Cluster {
+  readonly clock: HandClock = handClock(Date.parse("2026-01-01T00:00:00Z"), () => this.settle());
+  readonly runtime: FakeRuntime;
+  /** `type reason message`, in order. */
+  readonly events: string[] = [];
+  readonly #api = new TestApi(() => this.manager);
+  readonly #context: PodsContext;
+  #manager: PodManager;
+
+  constructor(options: ClusterOptions = {}) {
+    this.runtime = (options.runtime ?? fakeRuntime({ clock: this.clock, pullError: options.pullError })) as FakeRuntime;
+    this.#context = {
+      node: { ...testNode, ...options.node },
+      runtime: this.runtime,
+      volumes: options.volumes?.(this.#api) ?? noVolumes(),
+      api: this.#api,
+      clock: options.runtime ? systemClock : this.clock,
       random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 },
       log: options.log ?? silentLog,
-      ...(options.registryCredentials ? { registryCredentials: options.registryCredentials } : {}),
-      record: (_pod, type, reason, message) => events.push(`${type} ${reason} ${message}`),
-    });
-  let manager = open();
-  return {
-    clock,
-    settle,
-    runtime,
-    get manager() {
-      return manager;
-    },
-    pods,
-    configMaps,
-    secrets,
-    services,
-    events,
-    writes: () => written,
-    beforeWrite,
-    create: (pod) => {
-      const stored = store(pod);
-      manager.set(stored);
-      return stored;
-    },
-    remove: (name, graceSeconds = 30) => {
-      const there = pods.get(name);
-      if (!there) return;
-      const next = clone(there);
-      next.metadata.deletionTimestamp = new Date(clock.now() + graceSeconds * 1000).toISOString();
-      next.metadata.deletionGracePeriodSeconds = graceSeconds;
-      manager.set(store(next));
-    },
-    change: (name, change) => {
-      const next = clone(pods.get(name)!);
-      change(next);
-      manager.set(store(next));
-    },
-    status: (name) => pods.get(name)?.status ?? {},
-    restart: async () => {
-      await manager.stop();
-      manager = open();
-      for (const pod of pods.values()) manager.set(pod);
-      manager.synced();
-    },
-  };
+      registryCredentials: options.registryCredentials,
+      record: (_pod, type, reason, message) => this.events.push(`${type} ${reason} ${message}`),
+    };
+    this.#manager = new PodManager(this.#context);
+  }
+
+  get manager(): PodManager {
+    return this.#manager;
+  }
+
+  /** The pods that the API stores, by name. */
+  get pods(): Map<string, Pod> {
+    return this.#api.pods;
+  }
+
+  get configMaps(): Map<string, ConfigMap> {
+    return this.#api.configMaps;
+  }
+
+  get secrets(): Map<string, Secret> {
+    return this.#api.secrets;
+  }
+
+  get services(): Service[] {
+    return this.#api.allServices;
+  }
+
+  get beforeWrite(): { hook: (pod: Pod) => void } {
+    return this.#api.beforeWrite;
+  }
+
+  /** How often a status was written. */
+  writes(): number {
+    return this.#api.writes;
+  }
+
+  /** Resolves when nothing is left to do, or when only time helps. */
+  async settle(): Promise<void> {
+    // Quiet for a few turns, or stuck for many without a pending file operation: then it waits for the clock.
+    for (let stuck = 0, quiet = 0; stuck < 160 && quiet < 4; ) {
+      await new Promise((resolve) => setTimeout(resolve, this.manager.busy > 0 ? 1 : 0));
+      const isAtFile = process.getActiveResourcesInfo().some((name) => name.startsWith("FSReq"));
+      stuck = isAtFile ? 0 : stuck + 1;
+      quiet = this.manager.busy > 0 || isAtFile ? 0 : quiet + 1;
+    }
+  }
+
+  create(pod: Pod): Pod {
+    const stored = this.#api.store(pod);
+    this.manager.set(stored);
+    return stored;
+  }
+
+  /** Requests the pod's deletion, as kubectl does. */
+  remove(name: string, graceSeconds = 30): void {
+    const present = this.pods.get(name);
+    if (!present) return;
+    const next = clone(present);
+    next.metadata.deletionTimestamp = new Date(this.clock.now() + graceSeconds * 1000).toISOString();
+    next.metadata.deletionGracePeriodSeconds = graceSeconds;
+    this.manager.set(this.#api.store(next));
+  }
+
+  change(name: string, change: (pod: Pod) => void): void {
+    const next = clone(this.pods.get(name)!);
+    change(next);
+    this.manager.set(this.#api.store(next));
+  }
+
+  status(name: string): PodStatus {
+    return this.pods.get(name)?.status ?? {};
+  }
+
+  /** Replaces the pod manager by a new one, as a restart of the agent does. */
+  async restart(): Promise<void> {
+    await this.manager.stop();
+    this.#manager = new PodManager(this.#context);
+    for (const pod of this.pods.values()) this.manager.set(pod);
+    this.manager.synced();
+  }
 }
+
+const testNode: NodeFacts = {
+  name: "node-1",
+  ips: ["192.168.0.1"],
+  allocatable: { cpu: "4", memory: "8Gi" },
+  memoryBytes: 8 * 2 ** 30,
+  runtimeName: "fake",
+  cgroupDriver: "none",
+  cgroupRoot: "/kubepods",
+  logFolder: "/nonexistent/logs",
+  dns: { servers: ["10.96.0.10"], domain: "cluster.local" },
+  reachable: false,
+};
 
 let uids = 0;
 
-/** A pod of one container named `main` unless told otherwise. */
+/** A pod. Defaults to one container named `main`. */
 export function makePod(
   name: string,
   changes: { spec?: Partial<NonNullable<Pod["spec"]>>; annotations?: Record<string, string> } = {},

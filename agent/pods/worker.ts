@@ -4,13 +4,13 @@ import { isReason, parseTime, type Timer } from "#base";
 import { isOver } from "#kubelet";
 import { rejection } from "./admission.ts";
 import { hashAnnotation } from "./container-spec.ts";
+import { ContainerTermination } from "./container-termination.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
-import { type Ending, endContainers } from "./ending.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
-import { readLastWords } from "./last-words.ts";
 import { Mounting } from "./mounting.ts";
 import { planFor, type View, viewOf } from "./plan.ts";
+import { cleanUpPod } from "./pod-cleanup.ts";
 import { condemnation, Probing } from "./probing.ts";
 import { Resizing } from "./resizing.ts";
 import { containerHash } from "./sandbox-spec.ts";
@@ -18,12 +18,21 @@ import { Sandboxing } from "./sandboxing.ts";
 import { Starter } from "./starting.ts";
 import { type Memory, rejectedStatus, statusOf } from "./status.ts";
 import { asksTheSame, type StatusWriter } from "./status-writer.ts";
-import { removeTraces } from "./traces.ts";
+import { readTerminationMessage } from "./termination-message.ts";
 
 const nextOf = (...times: (number | undefined)[]): number => Math.min(...times.filter((time) => time !== undefined));
 
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 60_000;
+
+export interface PodWorkerOptions {
+  context: PodsContext;
+  images: Images;
+  writer: StatusWriter;
+  pod: Pod;
+  /** Called when nothing is left of the pod. */
+  gone: () => void;
+}
 
 /** Drives one pod to what is wanted, one step after another, until it is gone. */
 export class PodWorker {
@@ -35,9 +44,9 @@ export class PodWorker {
   readonly #resizing: Resizing;
   readonly #mounting: Mounting;
   readonly #sandboxing: Sandboxing;
-  readonly #lastWords = new Map<string, string>();
+  readonly #terminationMessages = new Map<string, string>();
   readonly #startTime: number;
-  readonly #gone: (uid: string) => void;
+  readonly #gone: () => void;
   #pod: Pod;
   #adopted = false;
   /** The API no longer has it: it ends, and nobody needs to be told. */
@@ -45,7 +54,7 @@ export class PodWorker {
   #failure: { reason: string; message: string } | undefined;
   /** It was refused before anything of it ran: it has no containers to report. */
   #rejected = false;
-  #ending: Ending | undefined;
+  #termination: ContainerTermination | undefined;
   #grace = Number.POSITIVE_INFINITY;
   #retryDelay = firstRetryMilliseconds;
   #dirty = false;
@@ -54,7 +63,7 @@ export class PodWorker {
   #timer: Timer | undefined;
   #abort = new AbortController();
 
-  constructor(context: PodsContext, images: Images, writer: StatusWriter, pod: Pod, gone: (uid: string) => void) {
+  constructor({ context, images, writer, pod, gone }: PodWorkerOptions) {
     this.#context = context;
     this.#images = images;
     this.#writer = writer;
@@ -285,24 +294,22 @@ export class PodWorker {
   async #kill(id: string, name: string, message: string, graceSeconds: number | undefined): Promise<void> {
     const grace = graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
     this.#context.record(this.#pod, "Normal", "Killing", message, fieldPathOf(this.#pod, name));
-    await endContainers(
-      { context: this.#context, pod: this.#pod, graceSeconds: grace, only: new Set([id]), quiet: true },
-      await this.#view(),
-    ).done;
+    const options = { context: this.#context, pod: this.#pod, graceSeconds: grace, only: new Set([id]), quiet: true };
+    await new ContainerTermination(options, await this.#view()).done;
     this.#starter.clear(name);
   }
 
   /** Containers are ended within the grace; true once that is done. Until then the worker is woken when it is. */
   #hasEnded(view: View, graceSeconds: number): boolean {
     this.#probing.stopRestarting();
-    if (!this.#ending) {
-      this.#ending = endContainers({ context: this.#context, pod: this.#pod, graceSeconds }, view);
-      this.#ending.done.catch(() => {}).finally(() => this.wake());
-    } else if (graceSeconds < this.#grace) this.#ending.shorten(graceSeconds);
+    if (!this.#termination) {
+      this.#termination = new ContainerTermination({ context: this.#context, pod: this.#pod, graceSeconds }, view);
+      this.#termination.done.catch(() => {}).finally(() => this.wake());
+    } else if (graceSeconds < this.#grace) this.#termination.shorten(graceSeconds);
     this.#grace = Math.min(this.#grace, graceSeconds);
-    const { outcome } = this.#ending;
+    const { outcome } = this.#termination;
     if (outcome instanceof Error) {
-      this.#ending = undefined;
+      this.#termination = undefined;
       throw outcome;
     }
     return outcome === "ended";
@@ -339,7 +346,7 @@ export class PodWorker {
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
     await volumes.unmount(this.uid);
-    await removeTraces(this.uid, this.#context.node);
+    await cleanUpPod(this.uid, this.#context.node);
     if (!this.#removed) {
       try {
         await api.remove(this.#pod);
@@ -351,7 +358,7 @@ export class PodWorker {
     this.#images.forget(this.uid);
     this.#writer.forget(this.uid);
     this.stop();
-    this.#gone(this.uid);
+    this.#gone();
   }
 
   async #tell(view: View, terminal: boolean): Promise<void> {
@@ -363,15 +370,18 @@ export class PodWorker {
     const specs = [...(this.#pod.spec?.initContainers ?? []), ...(this.#pod.spec?.containers ?? [])];
     for (const spec of specs as Container[]) {
       for (const ended of view.of(spec.name)) {
-        if (ended.state !== "exited" || this.#lastWords.has(ended.id)) continue;
-        this.#lastWords.set(ended.id, await readLastWords(this.#context, this.#pod, spec, ended));
+        if (ended.state !== "exited" || this.#terminationMessages.has(ended.id)) continue;
+        this.#terminationMessages.set(
+          ended.id,
+          await readTerminationMessage(this.#context, this.#pod, { spec, ended }),
+        );
       }
     }
     const memory: Memory = {
       waiting: (name) => this.#starter.waiting(name),
       started: (container, spec) => this.#probing.started(container, spec),
       ready: (container, spec) => this.#probing.ready(container, spec),
-      terminationMessage: (container) => this.#lastWords.get(container.id),
+      terminationMessage: (container) => this.#terminationMessages.get(container.id),
       failure: this.#failure,
       terminal,
       startTime: this.#startTime,

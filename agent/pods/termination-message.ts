@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { Container as Running } from "#agent/runtime";
+import type { Container as RuntimeContainer } from "#agent/runtime";
 import type { Container, Pod } from "#api";
 import { terminationFile } from "./container-spec.ts";
 import type { PodsContext } from "./context.ts";
@@ -8,8 +8,12 @@ const maxMessageBytes = 4096;
 const maxLogBytes = 2048;
 const maxLogLines = 80;
 
-/** What a container left as its termination message: its file, or the end of its log where the policy says so. */
-export async function readLastWords(context: PodsContext, pod: Pod, spec: Container, ended: Running): Promise<string> {
+/** A container's termination message: its file, or the end of its log where the policy allows it. Empty: none. */
+export async function readTerminationMessage(
+  context: PodsContext,
+  pod: Pod,
+  { spec, ended }: { spec: Container; ended: RuntimeContainer },
+): Promise<string> {
   const path = terminationFile(context, pod, spec.name, ended.attempt);
   if (spec.terminationMessagePath !== "" && path !== undefined) {
     const bytes = await readFile(path).catch(() => Buffer.alloc(0));
