@@ -4,26 +4,26 @@
  */
 import type { Cloud } from "#cloud";
 import type { AnyController } from "#reconcile";
-import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
-import { cronJobController } from "./cron-job/index.ts";
+import { allocatorRepairController } from "./allocator-repair/index.ts";
+import { clusterRoleAggregationController } from "./clusterrole-aggregation/index.ts";
+import { cronJobController } from "./cronjob/index.ts";
 import { deploymentController } from "./deployment/index.ts";
-import { endpointSliceController } from "./endpoint-slice/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
-import { expiryController } from "./expiry/index.ts";
-import { garbageCollector } from "./garbage-collector/index.ts";
+import { endpointSliceController } from "./endpointslice/index.ts";
+import { eventTtlController } from "./event-ttl/index.ts";
+import { garbageCollectorController } from "./garbage-collector/index.ts";
 import { jobController } from "./job/index.ts";
 import { namespaceController } from "./namespace/index.ts";
-import { type NodeSigns, nodeHealthController } from "./node-health/index.ts";
 import { nodeIpamController } from "./node-ipam/index.ts";
-import { nodeTtlController } from "./node-ttl/index.ts";
-import { podEvictionController } from "./pod-eviction/index.ts";
-import { replicaSetController } from "./replica-set/index.ts";
-import { rootCaController } from "./root-ca/index.ts";
-import { routeController } from "./route/index.ts";
-import { serviceAccountController } from "./service-account/index.ts";
-import { serviceAccountTokenController } from "./service-account-token/index.ts";
-import { serviceAllocationController } from "./service-allocation/index.ts";
-import { serviceLoadBalancerController } from "./service-load-balancer/index.ts";
+import { type NodeSigns, nodeLifecycleController } from "./node-lifecycle/index.ts";
+import { nodeRouteController } from "./node-route/index.ts";
+import { replicaSetController } from "./replicaset/index.ts";
+import { rootCaCertificatePublisher } from "./root-ca-certificate-publisher/index.ts";
+import { serviceLbController } from "./service-lb/index.ts";
+import { serviceAccountController } from "./serviceaccount/index.ts";
+import { serviceAccountTokenController } from "./serviceaccount-token/index.ts";
+import { taintEvictionController } from "./taint-eviction/index.ts";
+import { ttlController } from "./ttl/index.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 
 export interface ControllerOptions {
@@ -37,7 +37,7 @@ export interface ControllerOptions {
   cloud?: Cloud;
 }
 
-export type { NodeSigns } from "./node-health/index.ts";
+export type { NodeSigns } from "./node-lifecycle/index.ts";
 
 /** Every controller, in no order that matters. */
 export const controllers = (options: ControllerOptions): AnyController[] => [
@@ -51,15 +51,15 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   namespaceController,
   serviceAccountController,
   serviceAccountTokenController,
-  rootCaController(options),
-  garbageCollector,
-  nodeHealthController(options.nodes),
+  rootCaCertificatePublisher(options),
+  garbageCollectorController,
+  nodeLifecycleController(options.nodes),
   nodeIpamController(options.podCidr),
-  nodeTtlController,
-  podEvictionController(),
-  expiryController,
-  serviceAllocationController,
-  serviceLoadBalancerController(options.cloud),
-  routeController(options.cloud, options.podCidr),
-  clusterRoleAggregation,
+  ttlController,
+  taintEvictionController(),
+  eventTtlController,
+  allocatorRepairController,
+  serviceLbController(options.cloud),
+  nodeRouteController(options.cloud, options.podCidr),
+  clusterRoleAggregationController,
 ];

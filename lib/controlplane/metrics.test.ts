@@ -60,7 +60,7 @@ test("requests are counted by what they ask for, with labels that clients cannot
     'apiserver_current_inflight_requests{request_kind="mutating"} 0',
     'apiserver_current_inflight_requests{request_kind="readOnly"} 1',
   ]);
-  expect(await linesOf("workqueue_adds_total", "service-account")).not.toEqual([]);
+  expect(await linesOf("workqueue_adds_total", "serviceaccount")).not.toEqual([]);
   expect(await linesOf("etcd_requests_total", 'operation="create",group="",resource="namespaces"')).not.toEqual([]);
   await plane.stop();
 });

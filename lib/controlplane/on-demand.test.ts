@@ -96,7 +96,7 @@ test("what takes reading to find is left to the stream; the rest is found at onc
   const demand = plane.onDemand();
   const names = async (how?: "quick") =>
     [...new Set((await demand.route("core/pods", changes[0]!, how)).map(({ controller }) => controller))].sort();
-  expect(await names("quick")).toEqual(["replica-set"]);
+  expect(await names("quick")).toEqual(["replicaset"]);
   expect(await names()).toContain("garbage-collector");
 });
 
@@ -118,7 +118,7 @@ test("nodes are looked at once a minute by their heartbeats, and ask for nothing
   await plane.bootstrap();
   await plane.client.create(nodes, node("one"));
   const demand = plane.onDemand();
-  const health = demand.controllers.find(({ name }) => name === "node-health")!;
+  const health = demand.controllers.find(({ name }) => name === "node-lifecycle")!;
   const ready = async () => {
     const { status } = await plane.client.get(nodes, { name: "one" });
     return status?.conditions?.find(({ type }) => type === "Ready")?.status;

@@ -81,7 +81,8 @@ export async function reconcileKey(
   key: Key,
 ): Promise<Result | undefined> {
   const { name, component = `${name}-controller` } = controller;
-  const record: Recorder = (about, type, reason, message) => context.record(about, type, reason, message, component);
+  const record: Recorder = (about, type, reason, message, other = component) =>
+    context.record(about, type, reason, message, other);
   const own = { ...context, record };
   try {
     const result = (await controller.reconcile(own, key)) ?? undefined;

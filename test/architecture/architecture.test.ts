@@ -2,6 +2,7 @@ import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { catalog } from "#api";
 import { controllers } from "#controllers";
+import { formerNames } from "#reconcile/sqs";
 import { plugins } from "#scheduler";
 import { type Source, survey } from "./survey.ts";
 
@@ -19,6 +20,15 @@ test("every file lives in a room and keeps to the house's rules", () => {
   expect(found.files).toBeGreaterThan(150);
   expect(found.imports).toBeGreaterThan(500);
   expect(found.violations).toEqual([]);
+});
+
+test("keys that name a controller by a former name still lead to a controller", () => {
+  const present = controllers({ ca: "" }).map(({ name }) => name);
+  for (const [former, name] of formerNames) {
+    expect(present).toContain(name);
+    expect(present).not.toContain(former);
+  }
+  expect(new Set(formerNames.map(([, name]) => name)).size).toBe(formerNames.length);
 });
 
 const folders = (path: string): string[] =>

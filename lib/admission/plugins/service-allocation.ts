@@ -29,7 +29,7 @@ interface Owner {
 /**
  * Cluster IPs and node ports. Each is taken by creating an object that can exist once (IPAddress, NodePortAllocation)
  * before the service is written, and given back after the service has gone or let go of it. A crash between leaves an
- * object whose service does not use it: the service-allocation controller finds those.
+ * object whose service does not use it: the allocator-repair controller finds those.
  */
 export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
   const taken = new WeakMap<object, (() => Promise<void>)[]>();

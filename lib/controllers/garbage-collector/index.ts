@@ -55,7 +55,7 @@ export function garbageCollectorOf(all: readonly Kind[]): AnyController {
   };
 }
 
-export const garbageCollector = garbageCollectorOf(catalog);
+export const garbageCollectorController = garbageCollectorOf(catalog);
 
 /** What an object that has gone owned: each must look for another owner. */
 async function dependentsOf(

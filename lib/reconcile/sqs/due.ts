@@ -7,6 +7,7 @@ import {
   QueryCommand,
 } from "@aws-sdk/client-dynamodb";
 import { encodeKey, type Work } from "#reconcile";
+import { firstName } from "./former-names.ts";
 import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 import { dueMessage } from "./timers.ts";
 
@@ -29,7 +30,7 @@ export function dynamoDueIndex(dynamo: Pick<DynamoDBClient, "send">, table: stri
   return {
     async put(work, at) {
       const hash = createHash("sha256")
-        .update(`${work.controller}\n${encodeKey(work.key)}`)
+        .update(`${firstName(work.controller)}\n${encodeKey(work.key)}`)
         .digest("hex")
         .slice(0, 32);
       const body = encodeMessage(dueMessage(work, at));

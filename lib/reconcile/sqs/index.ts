@@ -5,6 +5,7 @@
  */
 export { type Announcer, announcer, type Happened, sentOf, wakeScheduler } from "./announce.ts";
 export { type DueIndex, dynamoDueIndex } from "./due.ts";
+export { formerNames } from "./former-names.ts";
 export { decodeMessage, deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
 export { type FifoQueue, type Received, type Sent, sqsQueue } from "./queue.ts";
 export { dueMessage, dueTime, type Later, type TimerOptions, timers } from "./timers.ts";

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { encodeKey, type Work } from "#reconcile";
+import { firstName, presentName } from "./former-names.ts";
 
 /** One key on its way through the queue. */
 export interface Message extends Work {
@@ -15,17 +16,17 @@ export interface Message extends Work {
 const hash = (...parts: string[]): string => createHash("sha256").update(parts.join("\n")).digest("hex");
 
 /** The message group: one key of one controller is worked on by one worker at a time. 64 characters. */
-export const groupOf = ({ controller, key }: Work): string => hash(controller, encodeKey(key));
+export const groupOf = ({ controller, key }: Work): string => hash(firstName(controller), encodeKey(key));
 
 /** The deduplication id. 64 characters. */
 export const deduplicationOf = (message: Message): string =>
-  hash(message.controller, encodeKey(message.key), message.cause);
+  hash(firstName(message.controller), encodeKey(message.key), message.cause);
 
 /** The body of a message, as JSON. */
 export const encodeMessage = ({ controller, key, cause, hops }: Message): string =>
   JSON.stringify({ controller, namespace: key.namespace, name: key.name, cause, hops });
 
-/** Reads a body; undefined for what is none of ours. */
+/** Reads a body, also one that an earlier version wrote; undefined for a malformed one. */
 export function decodeMessage(body: string): Message | undefined {
   let read: Record<string, unknown>;
   try {
@@ -36,5 +37,10 @@ export function decodeMessage(body: string): Message | undefined {
   const { controller, namespace, name, cause, hops } = read ?? {};
   if (typeof controller !== "string" || typeof name !== "string" || typeof cause !== "string") return undefined;
   if (typeof hops !== "number" || (namespace !== undefined && typeof namespace !== "string")) return undefined;
-  return { controller, key: { ...(namespace === undefined ? {} : { namespace }), name }, cause, hops };
+  return {
+    controller: presentName(controller),
+    key: { ...(namespace === undefined ? {} : { namespace }), name },
+    cause,
+    hops,
+  };
 }

@@ -29,7 +29,7 @@ const message = (cause: string, hops = 0, name = "a"): Message => ({
 
 describe("a message", () => {
   test("goes through its body unharmed, and what is no message is refused", () => {
-    const cluster: Message = { controller: "node-health", key: { name: "n1" }, cause: "nodes@7", hops: 3 };
+    const cluster: Message = { controller: "node-lifecycle", key: { name: "n1" }, cause: "nodes@7", hops: 3 };
     for (const each of [message("jobs@12", 2), cluster]) expect(decodeMessage(encodeMessage(each))).toEqual(each);
     for (const body of ["", "7", "null", "{}", '{"controller":"job","name":1,"cause":"x","hops":0}', "[]"]) {
       expect(decodeMessage(body)).toBeUndefined();
@@ -44,11 +44,36 @@ describe("a message", () => {
   });
 });
 
-function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | undefined>) {
+describe("keys of an earlier version", () => {
+  const former: Message = { controller: "node-health", key: { name: "n1" }, cause: "nodes@7", hops: 0 };
+  const present: Message = { ...former, controller: "node-lifecycle" };
+
+  test("are decoded with the present name of their controller", () => {
+    expect(decodeMessage(encodeMessage(former))).toEqual(present);
+    expect(decodeMessage(encodeMessage(present))).toEqual(present);
+    expect(decodeMessage(encodeMessage({ ...former, controller: "__proto__" }))?.controller).toBe("__proto__");
+  });
+
+  test("share message group and deduplication with those of the present one", () => {
+    expect(groupOf(former)).toBe(groupOf(present));
+    expect(deduplicationOf(former)).toBe(deduplicationOf(present));
+  });
+
+  test("are processed by the renamed controller", async () => {
+    const { run } = stand(async () => ({ requeueAfter: 1 }), "node-lifecycle");
+    expect(await run([taken("1", former)])).toEqual([]);
+  });
+});
+
+function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | undefined>, controllerName = "job") {
   const hidden: [string, number][] = [];
   const later: [string, number][] = [];
   const hops: number[] = [];
-  const controller = defineController({ name: "job", for: configMaps, reconcile: (_, key) => reconcile(key.name) });
+  const controller = defineController({
+    name: controllerName,
+    for: configMaps,
+    reconcile: (_, key) => reconcile(key.name),
+  });
   const clock = handClock();
   const context = { client: {} as never, clock, random: {} as never, log: silentLog, record: () => {} };
   const run = (taken: Taken[]) =>

@@ -3,6 +3,7 @@ import { type SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import { type Clock, formatTime } from "#base";
 import { encodeKey, type Work } from "#reconcile";
 import type { DueIndex } from "./due.ts";
+import { firstName } from "./former-names.ts";
 import { deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
 import type { FifoQueue } from "./queue.ts";
 
@@ -35,7 +36,7 @@ export const dueMessage = (work: Work, at: number): Message => ({ ...work, cause
 
 const nameOf = ({ controller, key }: Work, at: number): string =>
   createHash("sha256")
-    .update(`${controller}\n${encodeKey(key)}\n${at}`)
+    .update(`${firstName(controller)}\n${encodeKey(key)}\n${at}`)
     .digest("hex");
 
 /**

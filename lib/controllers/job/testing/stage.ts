@@ -32,7 +32,7 @@ export interface Death {
 export class Died extends Error {}
 
 /** A client whose process ends at a write; what was on the way then never comes back. */
-function mortal(client: Client, counter: { writes: number; dead: boolean }, death: Death | undefined): Client {
+function dyingClient(client: Client, counter: { writes: number; dead: boolean }, death: Death | undefined): Client {
   const write = async <T>(act: () => Promise<T>): Promise<T> => {
     if (counter.dead) throw new Died();
     const isLast = death?.write === ++counter.writes;
@@ -93,7 +93,7 @@ export async function openStage(death?: Death): Promise<Stage> {
   const told: Told[] = [];
   const counter = { writes: 0, dead: false };
   const born = (how: Death | undefined): ControllerContext => ({
-    client: mortal(client, counter, how),
+    client: dyingClient(client, counter, how),
     clock,
     random: systemRandom,
     log: silentLog,

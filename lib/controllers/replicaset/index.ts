@@ -28,8 +28,7 @@ import { type ControllerContext, defineController, type Key, type Result, watchi
 const burst = 500;
 
 export const replicaSetController = defineController<ReplicaSet>({
-  name: "replica-set",
-  component: "replicaset-controller",
+  name: "replicaset",
   for: replicaSets,
   owns: [pods],
   watches: [watching<Pod>(pods, ({ object }, { client }) => adoptersOf(client, replicaSets, object))],

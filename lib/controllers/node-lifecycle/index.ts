@@ -46,10 +46,10 @@ export interface NodeSigns {
  * While nobody listened, no node could be heard: after a start all have their grace once more. So the first look of
  * this process counts as a heartbeat, unless signs of life are noted elsewhere.
  */
-export function nodeHealthController(signs?: NodeSigns): Controller<Node> {
+export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
   let listening: number | undefined;
   return defineController<Node>({
-    name: "node-health",
+    name: "node-lifecycle",
     component: "node-controller",
     for: nodes,
     watches: [

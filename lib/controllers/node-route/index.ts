@@ -24,10 +24,10 @@ const all: Key = { name: "all" };
 const mostChanges = 50;
 const afterFailure = 30_000;
 
-export function routeController(cloud?: Cloud, podCidr?: string): Controller<Node> {
+export function nodeRouteController(cloud?: Cloud, podCidr?: string): Controller<Node> {
   const cluster = podCidr === undefined ? undefined : parseCidr(podCidr);
   return defineController<Node>({
-    name: "route",
+    name: "node-route",
     component: "route_controller",
     for: nodes,
     concerns: () => false,

@@ -25,8 +25,7 @@ type Known = CronJob & { status: CronJobStatus };
 const longestWait = 24 * 60 * 60_000;
 
 export const cronJobController = defineController<CronJob>({
-  name: "cron-job",
-  component: "cronjob-controller",
+  name: "cronjob",
   for: cronJobs,
   owns: [jobs],
   reconcile,

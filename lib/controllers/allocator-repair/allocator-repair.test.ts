@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { ipAddresses, nodePortAllocations } from "#api";
+import { events, ipAddresses, nodePortAllocations } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock, make, type Part } from "#test/make";
 
@@ -160,4 +160,32 @@ test("what a service uses stays taken, whoever deletes the record of it", async 
   await cluster.client.remove(nodePortAllocations, { name: String(nodePort) });
   await cluster.until(async () => (await takenAddresses()).length === 1 && (await takenPorts()).length === 1);
   expect([await takenAddresses(), await takenPorts()]).toEqual([[clusterIP], [nodePort]]);
+});
+
+// Repair.doRunOnce (pkg/registry/core/service/ipallocator/controller and portallocator/controller, v1.37.2).
+test("warns of an address and a port that belong to another service, under the names of both repair controllers", async () => {
+  cluster = await openCluster();
+  const { json } = await create({ spec: { type: "NodePort" } });
+  const { clusterIP } = json.spec;
+  const { nodePort } = json.spec.ports[0];
+  const { client } = cluster;
+  await cluster.quiet();
+  const parentRef = { group: "", resource: "services", namespace: "default", name: "other" };
+  for (const kind of [ipAddresses, nodePortAllocations] as const)
+    await client.remove(kind as never, { name: kind === ipAddresses ? clusterIP : String(nodePort) });
+  await client.create(ipAddresses, { metadata: { name: clusterIP }, spec: { parentRef } });
+  const spec = { namespace: "default", name: "other" };
+  await client.create(nodePortAllocations, { metadata: { name: String(nodePort) }, spec });
+  const warnings = async () => {
+    const { items } = await client.list(events, { namespace: "default" });
+    return items
+      .filter(({ type, involvedObject }) => type === "Warning" && involvedObject.name === "web")
+      .map(({ source, message }) => `${source?.component}: ${message}`)
+      .sort();
+  };
+  await cluster.until(async () => (await warnings()).length === 2);
+  expect(await warnings()).toEqual([
+    `ipallocator-repair-controller: Cluster IP [IPv4]:${clusterIP} was assigned to multiple services; please recreate service`,
+    `portallocator-repair-controller: Port ${nodePort} was assigned to multiple services; please recreate service`,
+  ]);
 });

@@ -22,10 +22,9 @@ const quarantine = 40_000;
 /** Since when a pod's node has been missed. Upstream keeps it in memory, which a function does not keep. */
 const missedSince = "skiff.dev/node-missed-since";
 
-export function podEvictionController(): Controller<Pod> {
+export function taintEvictionController(): Controller<Pod> {
   return defineController<Pod>({
-    name: "pod-eviction",
-    component: "taint-eviction-controller",
+    name: "taint-eviction",
     for: pods,
     concerns: ({ type, object, previous }) =>
       type !== "DELETED" &&

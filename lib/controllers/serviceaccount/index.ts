@@ -7,7 +7,7 @@ import { type ControllerContext, defineController, type Key, watching } from "#r
 const name = "default";
 
 export const serviceAccountController = defineController<Namespace>({
-  name: "service-account",
+  name: "serviceaccount",
   for: namespaces,
   watches: [
     watching<ServiceAccount>(serviceAccounts, ({ type, object }) =>

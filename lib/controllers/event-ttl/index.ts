@@ -4,9 +4,9 @@ import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 
 /** The one kind that has a lifetime and is stored in its own form. */
-const mortal = catalog.find((kind) => kind.lifetime !== undefined && !kind.stored) as Kind<Event>;
+const expiringKind = catalog.find((kind) => kind.lifetime !== undefined && !kind.stored) as Kind<Event>;
 
-export const expiryController = defineController<Event>({ name: "expiry", for: mortal, reconcile });
+export const eventTtlController = defineController<Event>({ name: "event-ttl", for: expiringKind, reconcile });
 
 /** When the object was last written, as it says itself. */
 function lastWritten(object: KubernetesObject & Partial<Event>): number {
@@ -20,12 +20,15 @@ function lastWritten(object: KubernetesObject & Partial<Event>): number {
 }
 
 async function reconcile({ client, clock }: ControllerContext, key: Key): Promise<Result | undefined> {
-  const object = await ignoreNotFound(client.get(mortal, key));
+  const object = await ignoreNotFound(client.get(expiringKind, key));
   if (!object) return undefined;
-  const left = lastWritten(object) + mortal.lifetime! - clock.now();
+  const left = lastWritten(object) + expiringKind.lifetime! - clock.now();
   if (left > 0) return { requeueAfter: left };
   // Written meanwhile: it lives on, and that write wakes this key again.
   const revision = object.metadata.resourceVersion;
-  await ignoreReasons(["NotFound", "Conflict"], client.remove(mortal, key, { uid: object.metadata.uid, revision }));
+  await ignoreReasons(
+    ["NotFound", "Conflict"],
+    client.remove(expiringKind, key, { uid: object.metadata.uid, revision }),
+  );
   return undefined;
 }

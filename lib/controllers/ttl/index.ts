@@ -24,8 +24,8 @@ const ttlOf = ({ metadata }: Node): string | undefined => metadata.annotations?.
 const fitting = (count: number): string[] =>
   steps.filter(({ least, most }) => count >= least && count <= most).map(({ seconds }) => seconds);
 
-export const nodeTtlController = defineController<Node>({
-  name: "node-ttl",
+export const ttlController = defineController<Node>({
+  name: "ttl",
   for: nodes,
   concerns: ({ type, object, previous }) => type !== "DELETED" && (!previous || ttlOf(object) !== ttlOf(previous)),
   watches: [

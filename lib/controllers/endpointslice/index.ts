@@ -24,7 +24,8 @@ const manager = "endpointslice-controller.k8s.io";
 const headlessLabel = "service.kubernetes.io/headless";
 
 export const endpointSliceController = defineController<Service>({
-  name: "endpoint-slice",
+  name: "endpointslice",
+  component: "endpoint-slice-controller",
   for: services,
   watches: [
     watching<Pod>(pods, (seen, { client }) => servicesOfPod(client, seen)),

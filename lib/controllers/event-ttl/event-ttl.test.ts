@@ -3,7 +3,7 @@ import { type Event, events } from "#api";
 import { isReason, silentLog, systemRandom } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock } from "#test/make";
-import { expiryController } from "./index.ts";
+import { eventTtlController } from "./index.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -33,16 +33,16 @@ test("an event goes an hour after it was last written, and not before", async ()
     record: () => {},
     signal: AbortSignal.timeout(10_000),
   };
-  expect(await expiryController.reconcile(context, name)).toEqual({ requeueAfter: 1000 });
+  expect(await eventTtlController.reconcile(context, name)).toEqual({ requeueAfter: 1000 });
 
   // Counted once more half an hour later: the hour begins anew.
   const lastTimestamp = `${new Date(written + hour / 2).toISOString().slice(0, 19)}Z`;
   await cluster.client.patch(events, name, { count: 2, lastTimestamp }, { type: "merge" });
   clock.move(1000);
-  expect(await expiryController.reconcile(context, name)).toEqual({ requeueAfter: hour / 2 });
+  expect(await eventTtlController.reconcile(context, name)).toEqual({ requeueAfter: hour / 2 });
 
   clock.move(hour / 2);
-  expect(await expiryController.reconcile(context, name)).toBeUndefined();
+  expect(await eventTtlController.reconcile(context, name)).toBeUndefined();
   const gone = await cluster.client.get(events, name).catch((error: unknown) => isReason(error, "NotFound"));
   expect(gone).toBe(true);
 });

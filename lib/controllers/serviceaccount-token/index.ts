@@ -18,7 +18,7 @@ import { type ControllerContext, defineController, type Key, watching } from "#r
 const isTokenSecret = ({ type }: Secret): boolean => type === tokenSecretType;
 
 export const serviceAccountTokenController = defineController<Secret>({
-  name: "service-account-token",
+  name: "serviceaccount-token",
   for: secrets,
   concerns: ({ type, object }) => type !== "DELETED" && isTokenSecret(object),
   watches: [

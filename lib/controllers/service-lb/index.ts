@@ -25,9 +25,9 @@ const finalizer = "service.kubernetes.io/load-balancer-cleanup";
 const whileComing = 15_000;
 const whileGoing = 15_000;
 
-export function serviceLoadBalancerController(cloud?: Cloud): Controller<Service> {
+export function serviceLbController(cloud?: Cloud): Controller<Service> {
   return defineController<Service>({
-    name: "service-load-balancer",
+    name: "service-lb",
     component: "service-controller",
     for: services,
     concerns: (seen) => cloud !== undefined && concerns(seen),

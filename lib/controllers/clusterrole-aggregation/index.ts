@@ -3,8 +3,8 @@ import { type ClusterRole, clusterRoles, matches, type PolicyRule, requirementsO
 import { deepEqual, ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, type Seen, watching } from "#reconcile";
 
-export const clusterRoleAggregation = defineController<ClusterRole>({
-  name: "cluster-role-aggregation",
+export const clusterRoleAggregationController = defineController<ClusterRole>({
+  name: "clusterrole-aggregation",
   for: clusterRoles,
   concerns: ({ object }) => object.aggregationRule !== undefined,
   watches: [watching<ClusterRole>(clusterRoles, gatherers)],

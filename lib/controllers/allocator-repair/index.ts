@@ -19,8 +19,8 @@ import { type ControllerContext, defineController, type Key, type Result, watchi
 /** A service that is just being written holds what it took for so long without showing it, at the most. */
 const inFlight = 60_000;
 
-export const serviceAllocationController = defineController<Service>({
-  name: "service-allocation",
+export const allocatorRepairController = defineController<Service>({
+  name: "allocator-repair",
   component: "ipallocator-repair-controller",
   for: services,
   watches: [
@@ -81,7 +81,7 @@ async function takeAgain(
     const made = await ignoreReasons(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
     const there = made ?? (await ignoreNotFound(client.get(ipAddresses, { name: ip })));
     if (!there || holder(there).some((at) => isKey(at, { namespace, name }))) continue;
-    const message = `Cluster IP ${ip} was assigned to multiple services; please recreate service`;
+    const message = `Cluster IP [${ip.includes(":") ? "IPv6" : "IPv4"}]:${ip} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
   }
   const numbers = [healthCheckNodePort, ...list.map(({ nodePort }) => nodePort)];
@@ -91,8 +91,8 @@ async function takeAgain(
     const taken = await ignoreReasons(["AlreadyExists"], client.create(nodePortAllocations, made));
     const there = taken ?? (await ignoreNotFound(client.get(nodePortAllocations, { name: String(port) })));
     if (!there || owner(there).some((at) => isKey(at, { namespace, name }))) continue;
-    const message = `Node port ${port} was assigned to multiple services; please recreate service`;
-    context.record(about, "Warning", "PortAlreadyAllocated", message);
+    const message = `Port ${port} was assigned to multiple services; please recreate service`;
+    context.record(about, "Warning", "PortAlreadyAllocated", message, "portallocator-repair-controller");
   }
 }
 

@@ -9,9 +9,9 @@ const annotation = "kubernetes.io/description";
 const description =
   "Holds the certificate authority by which pods verify the API server; kept up to date by the control plane.";
 
-export const rootCaController = ({ ca }: { ca: string }): Controller<Namespace> =>
+export const rootCaCertificatePublisher = ({ ca }: { ca: string }): Controller<Namespace> =>
   defineController<Namespace>({
-    name: "root-ca",
+    name: "root-ca-certificate-publisher",
     for: namespaces,
     watches: [
       watching<ConfigMap>(configMaps, ({ object }) =>
