@@ -25,23 +25,25 @@ const open = (): ControlPlane => {
         ...{ client, clock, random },
       }),
     anonymous: "open-paths",
-    authenticators: identity({
-      client: () => plane.client,
-      clusterId: requiredVariable("SKIFF_CLUSTER_ID"),
-      administrator: requiredVariable("SKIFF_ADMINISTRATOR"),
-      nodeRoles: requiredVariable("SKIFF_NODE_ROLES").split(",").filter(Boolean),
-      ...{ sts, clock, log },
-    }),
+    authenticators: (client) =>
+      identity({
+        client,
+        clusterId: requiredVariable("SKIFF_CLUSTER_ID"),
+        administrator: requiredVariable("SKIFF_ADMINISTRATOR"),
+        nodeRoles: requiredVariable("SKIFF_NODE_ROLES").split(",").filter(Boolean),
+        ...{ sts, clock, log },
+      }),
     audit: (event) => {
       if (!isRoutine(event)) log.info("a request was answered", { audit: event });
     },
-    links: logLinks({
-      client: () => plane.client,
-      logs: podLogs(),
-      group: requiredVariable("SKIFF_POD_LOG_GROUP"),
-      clock,
-      refuse: notHere,
-    }),
+    links: (client) =>
+      logLinks({
+        client,
+        logs: podLogs(),
+        group: requiredVariable("SKIFF_POD_LOG_GROUP"),
+        clock,
+        refuse: notHere,
+      }),
   }));
   return plane;
 };

@@ -112,7 +112,7 @@ async function tellOf(plane: ControlPlane, kind: Kind, { key }: Message, words: 
 
 /** The types take turns, so that a minute's work is the same whatever their number. */
 async function compact(plane: ControlPlane, count: number): Promise<void> {
-  const types = plane.types.filter((_, place) => place % hour === count % hour);
+  const types = plane.resources.registry.types.filter((_, place) => place % hour === count % hour);
   for (const type of types) await store().sweep(type);
 }
 

@@ -1,4 +1,4 @@
-import type { Kind, KubernetesObject } from "#api/meta";
+import type { Kind, KubernetesObject, LegacyTokens } from "#api/meta";
 import type { Clock, Random } from "#base";
 import type { Client } from "#client";
 
@@ -17,14 +17,16 @@ export interface AdmissionRequest {
   /** The object as it stands; shared, never changed. */
   previous?: KubernetesObject;
   dryRun: boolean;
+  /** Who changes the fields; "" for the control plane itself. */
+  fieldManager: string;
 }
 
 export interface AdmissionContext {
   client: Client;
   clock: Clock;
   random: Random;
-  /** Makes tokens; absent where the process holds no keys. */
-  tokens?: { issueLegacy(account: KubernetesObject, secretName: string): Promise<string> };
+  /** Issues the tokens of secrets; absent where the process holds no keys. */
+  tokens: LegacyTokens | undefined;
 }
 
 /** One admission plugin. Throws an ApiError to refuse. */

@@ -64,8 +64,8 @@ test.each(catalog.map((kind) => ({ kind, name: kind.kind })))("the hooks of $nam
   for (const part of Object.values(kind.subresources ?? {})) {
     if (part.type === "status") part.validate?.(made, object());
     if (part.type === "status") part.prepare?.(made, object());
-    if (part.type === "part") part.prepare(made, object());
-    if (part.type === "part") part.validate?.(made, object());
+    if (part.type === "partialUpdate") part.prepare(made, object());
+    if (part.type === "partialUpdate") part.validate?.(made, object());
   }
 });
 

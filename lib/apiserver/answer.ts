@@ -1,6 +1,7 @@
 import { apiVersionOf, type Kind, type KubernetesObject, ListMeta, type MessageShape, messageShapeOf } from "#api/meta";
 import { PartialObjectMetadata, PartialObjectMetadataList, StatusAnswer } from "#api/meta-v1";
 import { ApiError, badRequest, isApiError, type JsonObject, messageOf, type Status, stringifyJson } from "#base";
+import { bytesAs, type Call, objectAs, served, worded } from "#resources";
 import type { Entry } from "#store";
 import {
   bodyTypes,
@@ -15,10 +16,7 @@ import {
   tableRow,
   yaml,
 } from "#wire";
-import { columnFault } from "./contained.ts";
-import { bytesAs, objectAs, served, worded } from "./objects.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
-import type { Call, Server } from "./server.ts";
 
 const encoder = new TextEncoder();
 export const jsonType = "application/json";
@@ -191,26 +189,29 @@ export function checkMetadataForm({ as, ofList }: Format, kind: Kind, isList: bo
   );
 }
 
-/** One object in any form, as a part of an answer: a table of one row, its metadata, or itself. */
-function shown(server: Server, kind: Kind, object: KubernetesObject, format: Format, request: ApiRequest): object {
+/** An object of an answer, and its form. */
+interface Shown {
+  status: number;
+  kind: Kind;
+  object: KubernetesObject;
+  format: Format;
+}
+
+/** One object in any form: a table of one row, its metadata, or itself. */
+function shown({ resources }: Call, request: ApiRequest, { kind, object, format }: Shown): object {
   const version = format.version ?? "v1";
   if (format.as === "PartialObjectMetadata") return partialMetadata(object, version);
   if (format.as !== "Table") return worded(kind, object);
-  const failed = columnFault(server, kind, object);
-  const row = tableRow(kind, object, includeObject(request), server.clock.now(), version, failed);
+  const failed = resources.faults.ofColumn(kind, object);
+  const row = tableRow(kind, object, includeObject(request), resources.clock.now(), version, failed);
   return table([row], { resourceVersion: object.metadata.resourceVersion }, version, columnDefinitions(kind));
 }
 
 /** Answers with one object that is in memory. */
-export const shownAnswer = (
-  server: Server,
-  status: number,
-  kind: Kind,
-  object: KubernetesObject,
-  format: Format,
-  request: ApiRequest,
-): ApiResponse =>
-  printed(status, format, shown(server, kind, object, format, request), shapeOfAnswer(kind, format, false));
+export function shownAnswer(call: Call, request: ApiRequest, answer: Shown): ApiResponse {
+  const { status, kind, format } = answer;
+  return printed(status, format, shown(call, request, answer), shapeOfAnswer(kind, format, false));
+}
 
 /** Answers with one object; plain JSON of a stored entry goes out as it is kept. */
 export function objectAnswer(
@@ -223,12 +224,12 @@ export function objectAnswer(
   // Upstream's storage of questions makes no tables.
   const format = formatOf(request, { tables: !kind.answer });
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
-    const body = served(kind, bytesAs(call.server, call.resource, found.entry));
+    const body = served(kind, bytesAs(call.resources, call.resource, found.entry));
     return { status, headers: { "content-type": jsonType }, body };
   }
   checkMetadataForm(format, kind, false);
-  const object = found.object ?? objectAs(call.server, call.resource, found.entry!);
-  return shownAnswer(call.server, status, kind, object, format, request);
+  const object = found.object ?? objectAs(call.resources, call.resource, found.entry!);
+  return shownAnswer(call, request, { status, kind, object, format });
 }
 
 /** The name of a list's kind. */

@@ -73,7 +73,8 @@ export function audit(
   { request, info, trail }: { request: ApiRequest; info: RequestInfo; trail: Trail },
   response: ApiResponse,
 ): ApiResponse {
-  const { audit: sink, clock, random } = server;
+  const { audit: sink } = server;
+  const { clock, random } = server.resources;
   if (!sink || (!info.resource && health.test(info.path))) return response;
   const given = request.headers["audit-id"] ?? "";
   const auditID = given === "" || given.length > longestId ? uuid(random) : given;
@@ -86,7 +87,7 @@ export function audit(
 
 function eventOf(
   { request, info, trail }: { request: ApiRequest; info: RequestInfo; trail: Trail },
-  { status, made }: ApiResponse,
+  { status, createdName }: ApiResponse,
   auditID: string,
   now: number,
 ): AuditEvent {
@@ -108,7 +109,7 @@ function eventOf(
     ...(agent === ""
       ? {}
       : { userAgent: agent.length > longestAgent ? `${agent.slice(0, longestAgent)}...TRUNCATED` : agent }),
-    ...(info.resource ? { objectRef: referenceOf(info, made ?? refused?.details?.name ?? "") } : {}),
+    ...(info.resource ? { objectRef: referenceOf(info, createdName ?? refused?.details?.name ?? "") } : {}),
     responseStatus: refused ? toldOf(refused, status) : { metadata: {}, code: status },
     requestReceivedTimestamp: formatMicroTime(receivedAt),
     stageTimestamp: formatMicroTime(now),

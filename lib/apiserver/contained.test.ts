@@ -4,9 +4,9 @@ import { storageOf } from "#api/meta";
 import { clientCertificates, masters } from "#auth";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
 import { MetricRegistry } from "#metrics";
+import { Registry, Resources } from "#resources";
 import { memoryStore } from "#store/memory";
-import { type ApiServer, apiServer } from "./api-server.ts";
-import { createRegistry } from "./registry.ts";
+import { ApiServer } from "./api-server.ts";
 import { makes } from "./testing/bare-server.ts";
 
 /*
@@ -28,17 +28,21 @@ function start(planted: Partial<typeof configMaps>, store = memoryStore()): void
   metrics = new MetricRegistry();
   const write = (text: string, fields?: object) => void lines.push(`${text} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, error: write };
-  server = apiServer({
+  const resources = new Resources({
     store,
-    registry: createRegistry([{ ...configMaps, ...planted } as never]),
+    registry: new Registry([{ ...configMaps, ...planted } as never]),
     clock: systemClock,
     random: systemRandom,
     log,
+    admission: [],
+    metrics,
+  });
+  server = new ApiServer({
+    resources,
     metrics,
     version: { ...version, buildDate: "", goVersion: "", compiler: "", platform: "" },
     authenticators: [clientCertificates],
     authorize: masters,
-    admission: [],
   });
 }
 

@@ -1,15 +1,14 @@
 import { apiVersionOf, type GroupVersionKind, type Kind } from "#api/meta";
+import { isServed, type Registry, subresourceVerbs, verbsOf } from "#resources";
 import { parseAccept } from "#wire";
 import { json } from "./answer.ts";
 import { resourceNotFound } from "./dispatch.ts";
-import { type Registry, subresourceVerbs, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 
 const servedKinds = (registry: Registry, group: string, version?: string): Kind[] =>
-  registry.resources
-    .map(({ kind }) => kind)
+  registry.kinds
     .filter((kind) => kind.group === group && (version === undefined || kind.version === version))
-    .filter((kind) => !kind.internal && verbsOf(kind).length > 0)
+    .filter(isServed)
     .sort((a, b) => (a.plural < b.plural ? -1 : 1));
 
 const responseKind = ({ group, version, kind }: GroupVersionKind) => ({ group, version, kind });

@@ -1,13 +1,14 @@
-import type { Verb } from "#api/meta";
+import type { Subresource, Verb } from "#api/meta";
 import type { User } from "#auth";
 import { ApiError, badRequest } from "#base";
+import { defaultOptions, isServed, type Resource, subresourceVerbs, verbsOf } from "#resources";
 import { text } from "./answer.ts";
-import { subresourceVerbs, verbsOf } from "./registry.ts";
+import { type OptionsKind, readOptions } from "./options.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
-import type { Call, Server } from "./server.ts";
-import { action } from "./subresources/action.ts";
+import type { RequestScope, Server } from "./server.ts";
+import { command } from "./subresources/command.ts";
 import { connect } from "./subresources/connect.ts";
-import { question } from "./subresources/question.ts";
+import { review } from "./subresources/review.ts";
 import { scale } from "./subresources/scale.ts";
 import { create } from "./verbs/create.ts";
 import { remove, removeCollection } from "./verbs/delete.ts";
@@ -17,69 +18,100 @@ import { patch } from "./verbs/patch.ts";
 import { update } from "./verbs/update.ts";
 import { watch } from "./verbs/watch.ts";
 
-type Handler = (call: Call, request: ApiRequest) => Promise<ApiResponse>;
+/** A verb: how it answers, and the options that are read before it runs. */
+export interface VerbHandler {
+  /** Absent for verbs that only read. */
+  options?: OptionsKind;
+  answer(call: RequestScope, request: ApiRequest): Promise<ApiResponse>;
+}
 
-const handlers: Record<Verb, Handler> = {
-  get,
-  list,
-  watch,
-  create,
-  update,
-  patch,
-  delete: remove,
-  deletecollection: removeCollection,
-};
+/** The verbs of resources. */
+export const verbHandlers: Readonly<Record<string, VerbHandler>> = {
+  get: { answer: get },
+  list: { answer: list },
+  watch: { answer: watch },
+  create: { options: "CreateOptions", answer: create },
+  update: { options: "UpdateOptions", answer: update },
+  patch: { options: "PatchOptions", answer: patch },
+  delete: { options: "DeleteOptions", answer: remove },
+  deletecollection: { options: "DeleteOptions", answer: removeCollection },
+} satisfies Record<Verb, VerbHandler>;
 
 export const pageNotFound = (): ApiResponse => text(404, "404 page not found\n");
 
-/** What upstream's router says of paths below a group that it serves. */
+/** Upstream's router for unknown paths below a served group. */
 export const resourceNotFound = (): ApiError =>
   new ApiError(404, "NotFound", "the server could not find the requested resource", {});
-/** And of methods that a path does not take. */
+/** Upstream's router for a method that a path lacks. */
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
 
-/** Answers a request for a resource: finds what it names and gives it to the verb or the subresource. */
-export async function dispatch(
-  server: Server,
-  request: ApiRequest,
-  info: RequestInfo,
-  user: User,
-  warnings: string[],
-): Promise<ApiResponse> {
-  if (!server.registry.serves(info.group)) return pageNotFound();
-  const resource = server.registry.find(info.group, info.version, info.plural);
-  if (!resource || resource.kind.internal || verbsOf(resource.kind).length === 0) throw resourceNotFound();
+export interface Dispatch {
+  info: RequestInfo;
+  user: User;
+  /** Receives warnings for the client. */
+  warnings: string[];
+  /** Defaults to the verbs of resources. */
+  handlers?: Readonly<Record<string, VerbHandler>>;
+}
+
+/**
+ * Answers a request for a resource: finds the resource and the handler, reads the options, and calls the handler with
+ * them. Throws ApiError 404 and 405 as upstream's router.
+ */
+export async function dispatch(server: Server, request: ApiRequest, dispatched: Dispatch): Promise<ApiResponse> {
+  const { info, user, warnings, handlers = verbHandlers } = dispatched;
+  const { resources } = server;
+  if (!resources.registry.serves(info.group)) return pageNotFound();
+  const resource = resources.registry.find(info.group, info.version, info.plural);
+  if (!resource || !isServed(resource.kind)) throw resourceNotFound();
   const { kind } = resource;
   if (kind.deprecation !== undefined) warnings.push(kind.deprecation);
-  const cluster = kind.scope === "Cluster";
-  const call: Call = {
+  checkPath(request, info, kind.scope === "Cluster");
+  const handler =
+    info.subresource === ""
+      ? verbHandler(request, info, { resource, handlers })
+      : subresourceHandler(request, info, { resource, handlers });
+  const scope: RequestScope = {
     server,
+    resources,
     resource,
     user,
-    namespace: cluster ? "" : info.namespace,
+    access: server.access,
+    namespace: kind.scope === "Cluster" ? "" : info.namespace,
     name: info.name,
     subresource: info.subresource,
     rest: info.rest,
-    dryRun: false,
+    options: handler.options ? await readOptions(request, handler.options) : defaultOptions,
     warnings,
   };
+  return handler.answer(scope, request);
+}
+
+/** Throws for a path that no resource of this scope has. */
+function checkPath(request: ApiRequest, info: RequestInfo, isCluster: boolean): void {
   checkPathName(info.name);
   if ((info.rest !== "" && info.subresource !== "proxy") || info.name.includes("/")) throw resourceNotFound();
-  const inside = cluster && info.namespace !== "" && info.name !== info.namespace;
-  if (inside) throw resourceNotFound();
-  if (!cluster && info.namespace === "") acrossNamespaces(request, info);
-  if (info.subresource !== "") return subresource(call, request);
+  if (isCluster && info.namespace !== "" && info.name !== info.namespace) throw resourceNotFound();
+  if (!isCluster && info.namespace === "") acrossNamespaces(request, info);
+}
+
+interface Target {
+  resource: Resource;
+  handlers: Readonly<Record<string, VerbHandler>>;
+}
+
+function verbHandler(request: ApiRequest, info: RequestInfo, { resource: { kind }, handlers }: Target): VerbHandler {
   const verb = info.verb as Verb;
   const handler = verbsOf(kind).includes(verb) ? handlers[verb] : undefined;
   if (info.name !== "" && !verbsOf(kind).some((known) => byName.includes(known))) throw resourceNotFound();
   if (!handler || request.method === "HEAD" || (info.name !== "" && verb === "create")) throw methodNotAllowed();
   if (verb === "watch" && info.name !== "") request.query.set("fieldSelector", onlyName(request, info.name));
   if ((verb === "update" || verb === "patch") && info.name === "") throw methodNotAllowed();
-  return handler(call, request);
+  return handler;
 }
 
-/** Names that no path can carry (upstream's IsValidPathSegmentName, as far as paths get here). */
+/** Names that a path cannot have (upstream's IsValidPathSegmentName). */
 function checkPathName(name: string): void {
   if (name !== "." && name !== "..") return;
   throw badRequest(`Name parameter invalid: "${name}": may not be '${name}'`);
@@ -87,7 +119,7 @@ function checkPathName(name: string): void {
 
 const byName: readonly Verb[] = ["get", "update", "patch", "delete"];
 
-/** Across all namespaces there is only reading: a namespace that was left out must not delete them all. */
+/** Only list and watch work across all namespaces: a missing namespace must not delete the objects of every one. */
 function acrossNamespaces(request: ApiRequest, info: RequestInfo): void {
   if (info.verb === "list" || info.verb === "watch") return;
   if (/\/namespaces\/\//.test(request.path)) throw badRequest("Namespace parameter required.");
@@ -103,31 +135,37 @@ function onlyName(request: ApiRequest, name: string): string {
   return own;
 }
 
-const partVerbs: Record<string, Verb> = { GET: "get", PUT: "update", PATCH: "patch" };
+const partVerbs: Readonly<Record<string, Verb>> = { GET: "get", PUT: "update", PATCH: "patch" };
 
-async function subresource(call: Call, request: ApiRequest): Promise<ApiResponse> {
-  const { kind } = call.resource;
-  const part = kind.subresources?.[call.subresource];
-  if (!part || call.name === "") throw resourceNotFound();
-  const { method } = request;
+function subresourceHandler({ method }: ApiRequest, info: RequestInfo, { resource, handlers }: Target): VerbHandler {
+  const part = resource.kind.subresources?.[info.subresource];
+  if (!part || info.name === "") throw resourceNotFound();
   const verb = partVerbs[method];
-  const refused = methodNotAllowed;
-  if (part.type === "connect") {
-    if (verb !== "get" && !(method === "POST" && part.verbs.includes("post"))) throw refused();
-    return connect(call, request, part);
+  const handler = handlerOf(part, method, verb);
+  if (handler) return handler;
+  const isObject = part.type === "status" || part.type === "partialUpdate";
+  if (!isObject || verb === undefined || !subresourceVerbs(part).includes(verb)) throw methodNotAllowed();
+  return handlers[verb]!;
+}
+
+/** The handler of a subresource that is not the object itself; undefined for methods that it lacks. */
+function handlerOf(part: Subresource<never>, method: string, verb: Verb | undefined): VerbHandler | undefined {
+  const isPost = method === "POST";
+  switch (part.type) {
+    case "connect":
+      if (verb !== "get" && !(isPost && part.verbs.includes("post"))) return undefined;
+      return { answer: (call, request) => connect(call, request, part) };
+    case "command":
+      return isPost ? { options: "CreateOptions", answer: (call, request) => command(call, request, part) } : undefined;
+    case "review":
+      return isPost ? { options: "CreateOptions", answer: (call, request) => review(call, request, part) } : undefined;
+    case "scale": {
+      const answer: VerbHandler["answer"] = (call, request) => scale(call, request, part);
+      if (verb === "get") return { answer };
+      if (verb === "update") return { options: "UpdateOptions", answer };
+      return verb === "patch" ? { options: "PatchOptions", answer } : undefined;
+    }
+    default:
+      return undefined;
   }
-  if (part.type === "action") {
-    if (method !== "POST") throw refused();
-    return action(call, request, part);
-  }
-  if (part.type === "question") {
-    if (method !== "POST") throw refused();
-    return question(call, request, part);
-  }
-  if (part.type === "scale") {
-    if (verb !== "get" && verb !== "update" && verb !== "patch") throw refused();
-    return scale(call, request, part);
-  }
-  if (verb === undefined || !subresourceVerbs(part).includes(verb)) throw refused();
-  return handlers[verb](call, request);
 }

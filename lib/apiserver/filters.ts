@@ -9,9 +9,9 @@ import type { Server } from "./server.ts";
 const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 
 /**
- * Finds out who asks: without a token for any authenticator, the sender is anonymous, and may do what roles give to
- * `system:unauthenticated`. Throws ApiError 401 for a token that is not known, and where only open paths have anonymous
- * askers.
+ * Authenticates the request. Without credentials its user is anonymous, with the rights that roles give to
+ * `system:unauthenticated`. Throws ApiError 401 for an unknown token, and where anonymous requests are limited to open
+ * paths.
  */
 export async function authenticate(server: Server, request: ApiRequest): Promise<User> {
   const credentials = {
@@ -32,7 +32,7 @@ const header = { user: "impersonate-user", uid: "impersonate-uid", group: "imper
 const extraPrefix = "impersonate-extra-";
 const authenticationGroup = "authentication.k8s.io";
 
-/** Whom a request wants to be; undefined when it wants to be nobody else. Throws ApiError 400 for half a wish. */
+/** The user that a request impersonates; undefined where it impersonates none. Throws ApiError 400 for headers without a user. */
 function wantedUser(request: ApiRequest): Required<User> | undefined {
   const name = request.headers[header.user] ?? "";
   const uid = request.headers[header.uid] ?? "";
@@ -47,35 +47,35 @@ function wantedUser(request: ApiRequest): Required<User> | undefined {
 }
 
 /**
- * Lets a user who may do so ask as somebody else (`--as`): the verb `impersonate` on the user or service account, on
- * each group, on the uid and on each value of what else is told of them. Throws ApiError 403 for those who may not.
+ * Impersonates another user (`--as`). The sender needs the verb `impersonate` on the user or service account, on each
+ * group, on the uid and on each extra value. Throws ApiError 403 without these rights.
  */
 export async function impersonate(server: Server, request: ApiRequest, user: User): Promise<User> {
   const wanted = wantedUser(request);
   if (!wanted) return user;
   const { name, uid, extra } = wanted;
-  const ask = async (
+  const requireImpersonate = async (
     plural: string,
     what: string,
     more: { group?: string; namespace?: string; part?: string } = {},
   ) => {
     const { group = "", namespace = "", part: subresource = "" } = more;
     const resource = { group, version: "v1", plural, subresource, namespace, name: what };
-    await demand(server, { user, verb: "impersonate", resource, path: "" });
+    await requireAuthorized(server, { user, verb: "impersonate", resource, path: "" });
   };
   const [, accountNamespace, accountName] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? [];
-  if (accountName === undefined) await ask("users", name);
-  else await ask("serviceaccounts", accountName, { namespace: accountNamespace! });
-  if (uid !== "") await ask("uids", uid, { group: authenticationGroup });
-  for (const group of wanted.groups) await ask("groups", group);
+  if (accountName === undefined) await requireImpersonate("users", name);
+  else await requireImpersonate("serviceaccounts", accountName, { namespace: accountNamespace! });
+  if (uid !== "") await requireImpersonate("uids", uid, { group: authenticationGroup });
+  for (const group of wanted.groups) await requireImpersonate("groups", group);
   for (const [part, values] of Object.entries(extra)) {
-    for (const value of values) await ask("userextras", value, { group: authenticationGroup, part });
+    for (const value of values) await requireImpersonate("userextras", value, { group: authenticationGroup, part });
   }
-  return { name, ...(uid === "" ? {} : { uid }), extra, groups: standing(wanted, accountNamespace) };
+  return { name, ...(uid === "" ? {} : { uid }), extra, groups: impersonatedGroups(wanted, accountNamespace) };
 }
 
-/** The groups of whom somebody impersonates: as asked, or those that a service account always has, and the standing. */
-function standing({ name, groups }: User, accountNamespace: string | undefined): string[] {
+/** Groups of the impersonated user: those requested or a service account's own, and system:authenticated or system:unauthenticated. */
+function impersonatedGroups({ name, groups }: User, accountNamespace: string | undefined): string[] {
   const own =
     groups.length === 0 && accountNamespace !== undefined
       ? ["system:serviceaccounts", `system:serviceaccounts:${accountNamespace}`]
@@ -93,7 +93,7 @@ function decoded(key: string): string {
   }
 }
 
-/** Throws ApiError 403 in upstream's words unless somebody allows the request. */
+/** Throws ApiError 403 in upstream's words unless an authorizer allows the request. */
 export async function authorize(
   server: Server,
   request: ApiRequest,
@@ -117,25 +117,25 @@ export async function authorize(
   if (!decision.allowed) throw refused(attributes, decision.reason);
 }
 
-/** Throws ApiError 403 in upstream's words unless somebody allows this. */
-export async function demand(server: Server, attributes: AccessAttributes): Promise<void> {
+/** Throws ApiError 403 in upstream's words unless an authorizer allows the action. */
+export async function requireAuthorized(server: Server, attributes: AccessAttributes): Promise<void> {
   const decision = await server.authorize(attributes);
   if (!decision?.allowed) throw refused(attributes, decision?.reason);
 }
 
-/** The one name that a list or watch selects, so that who may see one object may follow it (upstream's RequestInfo). */
+/** The one name that a list or watch selects: a user with rights on that object may list and watch it (upstream's RequestInfo). */
 function selectedName(verb: string, fieldSelector: string | undefined): string {
   if (fieldSelector === undefined || (verb !== "list" && verb !== "watch")) return "";
   try {
     const term = parseFieldSelector(fieldSelector).find(({ field, equal }) => equal && field === "metadata.name");
     return term && pathSegmentErrors(term.value).length === 0 ? term.value : "";
   } catch {
-    // The verb will say what is wrong with it, to those who may ask at all.
+    // The verb reports what is wrong with it, after authorization.
     return "";
   }
 }
 
-/** What upstream puts for marks that could make HTML of a message. */
+/** Upstream escapes characters that could turn a message into HTML. */
 const marks: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
 function refused({ user, verb, resource, path }: AccessAttributes, reason = ""): ApiError {
@@ -156,8 +156,8 @@ const units = "ns|us|\u00b5s|\u03bcs|ms|s|m|h";
 const durations = new RegExp(`^[+-]?(?:0|(?:(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:${units}))+)$`);
 
 /**
- * Checks the `timeout` that a client asks for; how long an answer takes is up to the host. Throws ApiError 400 in the words of
- * Go's time.ParseDuration.
+ * Checks the `timeout` parameter; the host decides how long an answer may take. Throws ApiError 400 in the words of Go's
+ * time.ParseDuration.
  */
 export function checkTimeout({ query }: ApiRequest): void {
   const text = query.get("timeout") ?? "";
@@ -170,7 +170,7 @@ export function checkTimeout({ query }: ApiRequest): void {
   throw badRequest(`invalid timeout specified in the request URL - time: ${why}`);
 }
 
-/** Takes a place among the requests at work; watches and connections do not count. Returns how to give it back. */
+/** Counts a request as in flight; watches and connections do not count. Returns the function that ends this. Throws ApiError 429. */
 export function admit(server: Server, request: ApiRequest, info: RequestInfo): () => void {
   const long =
     info.verb === "watch" || booleanOption(request.query, "follow") || request.headers["upgrade"] !== undefined;

@@ -1,7 +1,7 @@
 import { apiVersionOf } from "#api/meta";
 import { messageOf } from "#base";
+import { isServed } from "#resources";
 import { json, text } from "./answer.ts";
-import { type Registry, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 import type { Server } from "./server.ts";
 
@@ -12,7 +12,7 @@ const roots = ["healthz", "livez", "readyz"];
 const own = (server: Server): Checks => ({
   ping: () => {},
   log: () => {},
-  etcd: () => server.store.head(server.registry.resources[0]!.type),
+  etcd: () => server.resources.store.head(server.resources.registry.resources[0]!.type),
 });
 
 /**
@@ -55,18 +55,14 @@ async function failureOf(check: () => Promise<unknown> | unknown): Promise<strin
   }
 }
 
-/** /version. Undefined for other paths. */
-export const version = (server: Server, { path }: ApiRequest): ApiResponse | undefined =>
-  path === "/version" || path === "/version/" ? json(200, server.version) : undefined;
+/** /version. */
+export const version = (server: Server): ApiResponse => json(200, server.version);
 
 /** `/`: the paths that the server knows, without those of resources; sorted, as upstream's index. */
-export function rootPaths(
-  registry: Registry,
-  { checks = {}, metrics }: Pick<Server, "checks" | "metrics">,
-): ApiResponse {
+export function rootPaths({ resources, checks = {}, metrics }: Server): ApiResponse {
   const paths = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/version"];
-  for (const { kind } of registry.resources) {
-    if (kind.internal || kind.group === "" || verbsOf(kind).length === 0) continue;
+  for (const kind of resources.registry.kinds) {
+    if (kind.group === "" || !isServed(kind)) continue;
     paths.push(`/apis/${kind.group}`, `/apis/${apiVersionOf(kind)}`);
   }
   for (const root of roots) {

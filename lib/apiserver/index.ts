@@ -1,14 +1,11 @@
 /**
- * How requests are answered: a function from a plain request to a plain response, over a store, a catalog of kinds,
- * and whoever says who asks and what is admitted. It never knows which kind it serves, which store keeps it, or
- * which host took the request.
+ * The API server over HTTP: a function from a plain request to a plain response, on top of the resource service. It
+ * authenticates, authorizes, negotiates and encodes. It knows no kind, no store and no socket.
  */
 export { refusal, statusOf } from "./answer.ts";
-export { type ApiServer, apiServer } from "./api-server.ts";
+export { ApiServer } from "./api-server.ts";
 export type { AuditEvent, AuditSink } from "./audit.ts";
 export { methodNotAllowed } from "./dispatch.ts";
-export type { Listener } from "./feed.ts";
-export { createRegistry, type Registry, type Resource } from "./registry.ts";
 export type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
 export {
   defaultLimits,

@@ -1,16 +1,13 @@
 import type { Kind } from "#api/meta";
-import type { Clock } from "#base";
 import { buckets, type Counter, type Gauge, type Histogram, type MetricRegistry } from "#metrics";
+import type { Resources } from "#resources";
 import { text } from "./answer.ts";
-import type { FaultPlace } from "./contained.ts";
 import { booleanOption } from "./query.ts";
-import type { Registry } from "./registry.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
 
 export interface RequestMetricsOptions {
   metrics: MetricRegistry;
-  registry: Registry;
-  clock: Clock;
+  resources: Resources;
   version: { gitVersion: string; major: string; minor: string };
 }
 
@@ -31,7 +28,6 @@ export class RequestMetrics {
   readonly #total: Counter;
   readonly #took: Histogram;
   readonly #long: Gauge;
-  readonly #contained: Counter;
   /** By labels and dry run; as many as the server's tables make of them. */
   readonly #series = new Map<string, RequestSeries>();
   readonly #inFlight = { mutating: 0, readOnly: 0 };
@@ -54,11 +50,6 @@ export class RequestMetrics {
       name: "apiserver_longrunning_requests",
       help: "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component.",
       labels: ["component", ...place],
-    });
-    this.#contained = metrics.counter({
-      name: "skiff_apiserver_contained_failures_total",
-      help: "Number of objects that were shown in part or passed over because the server's own code failed on them.",
-      labels: ["place"],
     });
     metrics.read(
       {
@@ -84,12 +75,12 @@ export class RequestMetrics {
     const series = this.#seriesOf(request, labels);
     const isLong = series.isLong || booleanOption(request.query, "follow") === true;
     if (!isLong) this.#inFlight[series.kind]++;
-    const since = this.#options.clock.now();
+    const since = this.#options.resources.clock.now();
     return (code) => {
       series.answered(code);
       if (isLong) return;
       this.#inFlight[series.kind]--;
-      series.took((this.#options.clock.now() - since) / 1000);
+      series.took((this.#options.resources.clock.now() - since) / 1000);
     };
   }
 
@@ -124,20 +115,16 @@ export class RequestMetrics {
     return () => this.#long.add(values, -1);
   }
 
-  /** One object cost the server's own code a failure, and nothing else did. */
-  contained(place: FaultPlace): void {
-    this.#contained.add([place]);
-  }
-
-  /** /metrics. Undefined for other requests. */
-  answer({ path, method }: ApiRequest): ApiResponse | undefined {
-    if (path !== "/metrics" || (method !== "GET" && method !== "HEAD")) return undefined;
+  /** /metrics. */
+  answer(): ApiResponse {
     const answer = text(200, this.#options.metrics.text());
     return { ...answer, headers: { ...answer.headers, "content-type": "text/plain; version=0.0.4; charset=utf-8" } };
   }
 
   #labelsOf(request: ApiRequest, info: RequestInfo): string[] {
-    const found = info.resource ? this.#options.registry.find(info.group, info.version, info.plural) : undefined;
+    const found = info.resource
+      ? this.#options.resources.registry.find(info.group, info.version, info.plural)
+      : undefined;
     if (!found) return ["", "", "", rootOf(info), methods.has(request.method) ? request.method : "other", ""];
     const { kind } = found;
     const part = info.subresource === "" ? undefined : kind.subresources?.[info.subresource];

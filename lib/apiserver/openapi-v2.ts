@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from "#base";
+import type { Registry } from "#resources";
 import { type OpenapiV2, openapiV2Types, parseAccept, protobuf } from "#wire";
 import { json } from "./answer.ts";
 import { openapiDocument } from "./openapi.ts";
-import type { Registry } from "./registry.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 
-/** A schema of OpenAPI v3 as v2 has it: other references, siblings beside them, and no alternatives. */
+/** An OpenAPI v3 schema in the form of v2: other references, with siblings, and no alternatives. */
 function older(schema: Json): Json {
   if (Array.isArray(schema)) return schema.map(older);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -21,7 +21,7 @@ function older(schema: Json): Json {
   return made;
 }
 
-/** Everything that is served in one OpenAPI v2 document: what clients read of kinds that they find in no v3 document. */
+/** All kinds in one OpenAPI v2 document, for clients that do not read v3. */
 export function openapiV2Document(registry: Registry, gitVersion: string): OpenapiV2 {
   const definitions: Record<string, JsonObject> = {};
   for (const { group, versions } of registry.groups()) {
@@ -37,11 +37,13 @@ export function openapiV2Document(registry: Registry, gitVersion: string): Opena
   return { swagger: "2.0", info: { title: "Kubernetes", version: gitVersion }, paths: {}, definitions };
 }
 
-/** Answers /openapi/v2: protobuf for those who ask for it, JSON for all others. Made when first asked for. */
+/** Answers /openapi/v2, in protobuf where the client accepts it and in JSON otherwise. Built on first use after a change. */
 export function openapiV2(registry: Registry, gitVersion: string): (request: ApiRequest) => Promise<ApiResponse> {
   let document: OpenapiV2 | undefined;
   let encoded: Uint8Array | undefined;
+  let revision = 0;
   return async (request) => {
+    if (revision !== registry.revision) [document, encoded, revision] = [undefined, undefined, registry.revision];
     document ??= openapiV2Document(registry, gitVersion);
     const asked = parseAccept(request.headers["accept"] ?? "").map(({ type }) => type);
     const wanted = asked.find((type) => type === openapiV2Types.asked || type === openapiV2Types.json);

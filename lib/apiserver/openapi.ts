@@ -10,8 +10,8 @@ import {
   type Verb,
 } from "#api/meta";
 import { stringifyJson } from "#base";
+import { type Registry, verbsOf } from "#resources";
 import { jsonType } from "./answer.ts";
-import { type Registry, verbsOf } from "./registry.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 
 type Schema = Record<string, unknown>;
@@ -216,7 +216,7 @@ export function openapiDocument(
 ): { openapi: string; info: object; paths: object; components: { schemas: Record<string, object> } } {
   const schemas = new Map<string, Schema>();
   const paths: Record<string, Schema> = {};
-  for (const { kind } of registry.resources) {
+  for (const kind of registry.kinds) {
     if (kind.internal || kind.group !== group || kind.version !== version) continue;
     defineKind(kind, schemas);
     if (verbsOf(kind).length > 0) Object.assign(paths, pathsOf(kind));
@@ -230,48 +230,67 @@ export function openapiDocument(
   };
 }
 
-/** Documents made once per server, when first asked for. One that is asked for by another hash is a redirect to today's. */
-export function openapi(
-  registry: Registry,
-  gitVersion: string,
-): (request: ApiRequest) => Promise<ApiResponse | undefined> {
-  const documents = new Map<string, Promise<{ bytes: Uint8Array; hash: string }>>();
-  const groups = registry.groups().flatMap(({ group, versions }) => versions.map((version) => ({ group, version })));
-  const nameOfGroup = ({ group, version }: { group: string; version: string }) =>
-    group === "" ? `api/${version}` : `apis/${group}/${version}`;
-  const document = (name: string) => {
-    const at = groups.find((candidate) => nameOfGroup(candidate) === name);
-    if (!at) return undefined;
-    const made = documents.get(name) ?? make(at);
-    documents.set(name, made);
-    return made;
-  };
-  const make = async ({ group, version }: { group: string; version: string }) => {
-    const bytes = new TextEncoder().encode(stringifyJson(openapiDocument(registry, group, version, gitVersion)));
-    const digest = await crypto.subtle.digest("SHA-512", bytes);
-    return { bytes, hash: Buffer.from(digest).toString("hex").toUpperCase() };
-  };
-  return async ({ path, query }) => {
-    if (path === "/openapi/v3") {
-      const paths: Record<string, object> = {};
-      for (const at of groups) {
-        const name = nameOfGroup(at);
-        paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${(await document(name)!).hash}` };
-      }
-      const body = new TextEncoder().encode(stringifyJson({ paths }));
-      return { status: 200, headers: { "content-type": jsonType }, body };
+interface Document {
+  bytes: Uint8Array;
+  hash: string;
+}
+
+/** The OpenAPI v3 documents of a registry, one for each group and version. Each is built on first use after a change. */
+export class OpenapiV3 {
+  readonly #registry: Registry;
+  readonly #gitVersion: string;
+  readonly #documents = new Map<string, Promise<Document>>();
+  #revision = 0;
+
+  constructor(registry: Registry, gitVersion: string) {
+    this.#registry = registry;
+    this.#gitVersion = gitVersion;
+  }
+
+  /** `/openapi/v3`: the documents with the hashes of their contents. */
+  async index(): Promise<ApiResponse> {
+    const paths: Record<string, object> = {};
+    for (const name of this.#groups().keys()) {
+      paths[name] = { serverRelativeURL: `/openapi/v3/${name}?hash=${(await this.#document(name)!).hash}` };
     }
-    const found = await document(path.slice("/openapi/v3/".length));
+    const body = new TextEncoder().encode(stringifyJson({ paths }));
+    return { status: 200, headers: { "content-type": jsonType }, body };
+  }
+
+  /** One document. Undefined for an unknown name; a request with another hash is redirected to the current one. */
+  async answer({ path, query }: ApiRequest): Promise<ApiResponse | undefined> {
+    const found = await this.#document(path.slice("/openapi/v3/".length));
     if (!found) return undefined;
-    const asked = query.get("hash") ?? "";
-    if (asked !== "" && asked !== found.hash) {
+    const hash = query.get("hash") ?? "";
+    if (hash !== "" && hash !== found.hash) {
       return { status: 301, headers: { location: `${path}?hash=${found.hash}` }, body: new Uint8Array() };
     }
-    const forever = asked === "" ? {} : { "cache-control": "public, immutable", vary: "Accept" };
-    return {
-      status: 200,
-      headers: { "content-type": jsonType, etag: `"${found.hash}"`, ...forever },
-      body: found.bytes,
-    };
-  };
+    const forever = hash === "" ? {} : { "cache-control": "public, immutable", vary: "Accept" };
+    const headers = { "content-type": jsonType, etag: `"${found.hash}"`, ...forever };
+    return { status: 200, headers, body: found.bytes };
+  }
+
+  /** Groups and versions by the names of their documents. */
+  #groups(): Map<string, { group: string; version: string }> {
+    const groups = this.#registry.groups();
+    const all = groups.flatMap(({ group, versions }) => versions.map((version) => ({ group, version })));
+    return new Map(all.map((at) => [`${at.group === "" ? "api" : "apis"}/${apiVersionOf(at)}`, at]));
+  }
+
+  #document(name: string): Promise<Document> | undefined {
+    if (this.#revision !== this.#registry.revision) this.#documents.clear();
+    this.#revision = this.#registry.revision;
+    const at = this.#groups().get(name);
+    if (!at) return undefined;
+    const document = this.#documents.get(name) ?? this.#build(at);
+    this.#documents.set(name, document);
+    return document;
+  }
+
+  async #build({ group, version }: { group: string; version: string }): Promise<Document> {
+    const document = openapiDocument(this.#registry, group, version, this.#gitVersion);
+    const bytes = new TextEncoder().encode(stringifyJson(document));
+    const digest = await crypto.subtle.digest("SHA-512", bytes);
+    return { bytes, hash: Buffer.from(digest).toString("hex").toUpperCase() };
+  }
 }

@@ -1,12 +1,32 @@
-import { type FieldError, forbiddenValue, invalidValue, notSupported, validateFieldManager } from "#api/meta";
-import { invalid } from "#base";
-import type { FieldValidation } from "#wire";
+import {
+  decode,
+  type FieldError,
+  forbiddenValue,
+  invalidValue,
+  messageShapeOf,
+  notSupported,
+  validateFieldManager,
+} from "#api/meta";
+import { DeleteOptions } from "#api/meta-v1";
+import { badRequest, invalid, unsupported } from "#base";
+import { patchTypes } from "#patch";
+import { defaultOptions, type Propagation, type WriteOptions } from "#resources";
+import { bodyTypes, type FieldValidation, mediaTypeOf, protobuf, readText } from "#wire";
 import { booleanOption, integerOption, textOption } from "./query.ts";
+import type { ApiRequest } from "./request.ts";
 
-export interface WriteOptions {
-  dryRun: boolean;
-  fieldValidation: FieldValidation;
-  fieldManager: string;
+/** The kinds of options that a verb has (meta/v1). */
+export type OptionsKind = "CreateOptions" | "UpdateOptions" | "PatchOptions" | "DeleteOptions";
+
+/**
+ * Reads the options of a request before its verb runs. They are frozen: nothing changes them later. Throws ApiError 400
+ * or 422 naming what is wrong, and 501 for server-side apply.
+ */
+export async function readOptions(request: ApiRequest, kind: OptionsKind): Promise<WriteOptions> {
+  if (kind === "DeleteOptions") return Object.freeze(await deleteOptions(request));
+  const mediaType = kind === "PatchOptions" ? mediaTypeOf(request.headers["content-type"]) : undefined;
+  if (mediaType === patchTypes.apply) throw unsupported("server-side apply (application/apply-patch+yaml)");
+  return Object.freeze(writeOptions(request, kind));
 }
 
 const validations = ["", "Ignore", "Strict", "Warn"];
@@ -20,14 +40,8 @@ function refuse(kind: string, errors: FieldError[]): void {
   if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind }, "", errors);
 }
 
-/**
- * Reads the query of a write: dryRun, fieldValidation, fieldManager; follows ValidateCreateOptions and its siblings.
- * Throws ApiError 422 naming what is wrong.
- */
-export function writeOptions(
-  query: URLSearchParams,
-  kind: "CreateOptions" | "UpdateOptions" | "PatchOptions",
-): WriteOptions {
+/** Follows ValidateCreateOptions and its siblings. */
+function writeOptions({ query, headers }: ApiRequest, kind: OptionsKind): WriteOptions {
   const errors: FieldError[] = [];
   if (kind === "PatchOptions" && booleanOption(query, "force") !== undefined) {
     errors.push(forbiddenValue("force", "may not be specified for non-apply patch"));
@@ -42,27 +56,24 @@ export function writeOptions(
   }
   refuse(kind, errors);
   return {
+    ...defaultOptions,
     dryRun: dryRun.length > 0,
     fieldValidation: (fieldValidation || "Warn") as FieldValidation,
-    fieldManager,
+    fieldManager: fieldManager || managerOf(headers["user-agent"]),
   };
 }
 
-export type Propagation = "Background" | "Foreground" | "Orphan";
+const longestManager = 128;
 
-/** DeleteOptions, checked. */
-export interface RemoveOptions {
-  /** Seconds. */
-  gracePeriodSeconds?: number | undefined;
-  propagation?: Propagation | undefined;
-  uid?: string | undefined;
-  revision?: string | undefined;
-  /** Asks for what cannot be read to go as well; upstream refuses it for what can. */
-  unsafe?: boolean | undefined;
-}
+/** The manager of a client that names none, from its user agent (upstream's prefixFromUserAgent). */
+const managerOf = (userAgent = ""): string =>
+  [...(userAgent.split("/")[0] ?? "")]
+    .filter((character) => !/\p{C}/u.test(character))
+    .join("")
+    .slice(0, longestManager);
 
 /** The members of meta/v1 DeleteOptions that are read. */
-export interface DeleteBody {
+interface DeleteBody {
   gracePeriodSeconds?: number | bigint | undefined;
   propagationPolicy?: string | undefined;
   orphanDependents?: boolean | undefined;
@@ -85,28 +96,42 @@ function fromQuery(query: URLSearchParams): DeleteBody {
 const unsafe = "ignoreStoreReadErrorWithClusterBreakingPotential";
 const policies = ["Foreground", "Background", "Orphan"];
 
-/**
- * Reads DeleteOptions from the body, or from the query where there is none; follows ValidateDeleteOptions. Throws
- * ApiError 422 naming what is wrong.
- */
-export function removeOptions(
-  body: DeleteBody | undefined,
-  query: URLSearchParams,
-): RemoveOptions & { dryRun: boolean; cascades: boolean } {
-  const given = body ?? fromQuery(query);
+/** Reads DeleteOptions from the body, or from the query where there is none; follows ValidateDeleteOptions. */
+async function deleteOptions(request: ApiRequest): Promise<WriteOptions> {
+  const { query, headers } = request;
+  const body = await request.body();
+  const given = body.length === 0 ? fromQuery(query) : await fromBody(body, headers["content-type"]);
   const { gracePeriodSeconds: grace, propagationPolicy: policy, orphanDependents: orphans, dryRun = [] } = given;
   refuse("DeleteOptions", removeErrors(given));
   const legacy = orphans === undefined ? undefined : orphans ? "Orphan" : "Background";
   return {
-    // A negative grace is the shortest that is none at once, as upstream has it.
-    gracePeriodSeconds: grace === undefined ? undefined : Number(grace) < 0 ? 1 : Number(grace),
-    propagation: (policy ?? legacy) as Propagation | undefined,
-    uid: given.preconditions?.uid,
-    revision: given.preconditions?.resourceVersion,
-    unsafe: given[unsafe],
+    ...defaultOptions,
     dryRun: dryRun.length > 0,
-    cascades: policy === undefined && legacy === "Background",
+    preconditions: {
+      uid: given.preconditions?.uid,
+      resourceVersion: given.preconditions?.resourceVersion,
+    },
+    deletion: {
+      // A negative grace period means the shortest, as in upstream.
+      gracePeriodSeconds: grace === undefined ? undefined : Number(grace) < 0 ? 1 : Number(grace),
+      propagation: (policy ?? legacy) as Propagation | undefined,
+      unsafe: given[unsafe],
+      cascades: policy === undefined && legacy === "Background",
+    },
   };
+}
+
+async function fromBody(body: Uint8Array, contentType: string | undefined): Promise<DeleteBody> {
+  const mediaType = mediaTypeOf(contentType);
+  if (mediaType === bodyTypes.protobuf) {
+    const { decodeEnvelope } = await protobuf();
+    return decodeEnvelope(body).decode(messageShapeOf(DeleteOptions)) as DeleteBody;
+  }
+  const raw = await readText(body, mediaType, false);
+  if (raw.kind !== "" && raw.kind !== "DeleteOptions") {
+    throw badRequest(`decoded object cannot be converted to DeleteOptions: it is a ${raw.kind}`);
+  }
+  return decode(messageShapeOf(DeleteOptions), raw.json ?? {}).object as DeleteBody;
 }
 
 function removeErrors(given: DeleteBody): FieldError[] {

@@ -31,8 +31,8 @@ export interface ApiResponse {
   status: number;
   headers: Record<string, string | string[]>;
   body: Uint8Array | AsyncIterable<Uint8Array>;
-  /** The name of the object that was made, where the path names none. */
-  made?: string;
+  /** The name of the created object, which the path does not have. */
+  createdName?: string;
   /** What the body is to a client that asks for a WebSocket: events, each a line, or plain bytes. Others get it as it is. */
   messages?: "events" | "bytes";
   /** With status 101: the host joins the client's connection to the node's agent, which serves this request. */

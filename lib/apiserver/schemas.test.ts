@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { cronJobs } from "#api";
 import { storageOf } from "#api/meta";
+import { schemaOf } from "#resources";
 import { memoryStore } from "#store/memory";
-import { schemaOf } from "./objects.ts";
 import { bareServer } from "./testing/bare-server.ts";
 
 const path = "/apis/batch/v1/namespaces/default/cronjobs";

@@ -2,6 +2,7 @@
  * Who asks, and may they: authentication by what the transport and the headers show, authorization that denies
  * unless somebody allows. It knows requests by their attributes only, never a socket and never a body.
  */
+export { type AccessOptions, accessOf } from "./access.ts";
 export { bearerTokens } from "./authenticate/bearer.ts";
 export { clientCertificates } from "./authenticate/client-cert.ts";
 export { masters } from "./authorize/masters.ts";

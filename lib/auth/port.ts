@@ -3,14 +3,14 @@ import type {
   AccessDecision,
   AccessRule,
   AccessRules,
-  Asker,
   IssuedToken,
   KubernetesObject,
-  TokenVerdict,
-  TokenWish,
+  TokenOptions,
+  TokenReviewResult,
+  User,
 } from "#api/meta";
 
-export type { AccessAttributes as Attributes, AccessDecision as Decision, Asker as User } from "#api/meta";
+export type { AccessAttributes as Attributes, AccessDecision as Decision, User } from "#api/meta";
 
 /** What a request shows of its sender. */
 export interface Credentials {
@@ -24,14 +24,14 @@ export interface Credentials {
 }
 
 /** Undefined: these credentials say nothing to me. Throws ApiError 401 when they are mine and wrong. */
-export type Authenticator = (credentials: Credentials) => Promise<Asker | undefined> | Asker | undefined;
+export type Authenticator = (credentials: Credentials) => Promise<User | undefined> | User | undefined;
 
 export type Authorizer = (attributes: AccessAttributes) => Promise<AccessDecision> | AccessDecision;
 
 /** Knows what people may do, beyond answering whether they may do one thing. */
 export interface RuleResolver {
   /** The rules in favour of a user that hold in a namespace; "" for those that hold everywhere. */
-  rulesFor(user: Asker, namespace: string): Promise<AccessRules>;
+  rulesFor(user: User, namespace: string): Promise<AccessRules>;
   /** The rules of the role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
   rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
 }
@@ -41,14 +41,14 @@ export interface TokenAuthority {
   /** Who a token is for that is for the API server. */
   readonly audience: string;
   /** Makes a token of an account that is there. Throws ApiError: NotFound, BadRequest, Conflict for what it is bound to. */
-  issue(account: KubernetesObject, wish: TokenWish): Promise<IssuedToken>;
+  issue(account: KubernetesObject, wish: TokenOptions): Promise<IssuedToken>;
   /**
    * Makes a token that ends with a secret and not by time, for the secret of this name: upstream's legacy token. It is
    * good for as long as the secret holds it.
    */
   issueLegacy(account: KubernetesObject, secretName: string): Promise<string>;
   /** Undefined: not one of mine. */
-  review(token: string, audiences: readonly string[]): Promise<TokenVerdict | undefined>;
+  review(token: string, audiences: readonly string[]): Promise<TokenReviewResult | undefined>;
   /** The document of OIDC discovery at a path; undefined for every other path. */
   document(path: string): Promise<{ headers: Record<string, string>; body: string } | undefined>;
 }

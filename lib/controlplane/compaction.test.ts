@@ -20,7 +20,7 @@ test("changes are kept for a while and then go, on and on", async () => {
     clock.move(milliseconds);
     for (let step = 0; step < 20; step++) await new Promise((resolve) => setImmediate(resolve));
   };
-  const stop = startCompaction({ store, types: ["t", "empty"], clock, log: silentLog, keep: 1000, every: 100 });
+  const stop = startCompaction({ store, types: () => ["t", "empty"], clock, log: silentLog, keep: 1000, every: 100 });
   await store.commit("t", [write("a")]);
   const first = await store.head("t");
   for (let round = 0; round < 9; round++) await turn(100);

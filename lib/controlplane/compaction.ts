@@ -3,7 +3,8 @@ import type { Store } from "#store";
 
 export interface CompactionOptions {
   store: Store;
-  types: readonly string[];
+  /** The types whose logs are compacted, at this moment. */
+  types: () => readonly string[];
   clock: Clock;
   log: Log;
   /** How long changes are kept at least, in milliseconds. */
@@ -33,7 +34,7 @@ export function startCompaction({
   const round = async (): Promise<void> => {
     const now = clock.now();
     const heads = new Map<string, number>();
-    for (const type of types) heads.set(type, await store.head(type));
+    for (const type of types()) heads.set(type, await store.head(type));
     marks.push({ at: now, heads });
     // The youngest mark that is old enough; older ones have served.
     while (marks.length > 1 && marks[1]!.at <= now - keep) marks.shift();

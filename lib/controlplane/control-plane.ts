@@ -1,14 +1,6 @@
 import { admissionPlugins } from "#admission";
 import { catalog, storageOf } from "#api";
-import {
-  type ApiServer,
-  type AuditSink,
-  apiServer,
-  createRegistry,
-  type Limits,
-  type NodeLinks,
-  type WatchPlaces,
-} from "#apiserver";
+import { ApiServer, type AuditSink, type Limits, type NodeLinks, type WatchPlaces } from "#apiserver";
 import {
   type Authenticator,
   bearerTokens,
@@ -27,9 +19,11 @@ import { type ControllerOptions, controllers } from "#controllers";
 import { createRecorder } from "#events";
 import { type MetricRegistry, meteredStore, queueMetrics, schedulingMetrics } from "#metrics";
 import { type Engine, runControllers } from "#reconcile";
+import { Registry, Resources } from "#resources";
 import { type Scheduler, startScheduler } from "#scheduler";
-import { type Cache, openCache, type Store } from "#store";
+import type { Store } from "#store";
 import { bootstrap, lastMade } from "./bootstrap.ts";
+import { Caches } from "./caches.ts";
 import { startCompaction } from "./compaction.ts";
 import { type OnDemand, onDemand } from "./on-demand.ts";
 import { version } from "./version.ts";
@@ -39,15 +33,16 @@ export interface ControlPlaneOptions {
   clock: Clock;
   random: Random;
   log: Log;
-  /** Besides client certificates, which are always understood. */
-  authenticators?: readonly Authenticator[];
+  /** Authenticators besides client certificates, which read objects with the cluster's own client. */
+  authenticators?: (client: Client) => readonly Authenticator[];
   /** `open-paths` where each request that reads roles costs something. */
   anonymous?: "everywhere" | "open-paths";
   /** Named checks of /readyz beside the control plane's own; each throws with what is wrong. */
   checks?: Readonly<Record<string, () => void>>;
-  /** Makes and checks service accounts' tokens, with the cluster's own client; without it there are none. */
-  tokens?: (client: () => Client) => TokenAuthority;
-  links?: NodeLinks;
+  /** Issues and reviews service account tokens. Defaults to none. */
+  tokens?: (client: Client) => TokenAuthority;
+  /** The connections to nodes. Defaults to none. */
+  links?: (client: Client) => NodeLinks;
   /** Places for watches, where more than one process hands them out. */
   watchPlaces?: WatchPlaces;
   limits?: Partial<Limits>;
@@ -79,175 +74,166 @@ export interface ControlPlaneOptions {
   cloud?: ControllerOptions["cloud"];
 }
 
-export interface ControlPlane {
-  server: ApiServer;
-  /** The API as the control plane itself uses it. */
-  client: Client;
-  /** Makes what every cluster has. Safe to run again. */
-  bootstrap(): Promise<void>;
-  /** Controllers and scheduler for a host that wakes them itself; instead of `start`. Made at the first call. */
-  onDemand(): OnDemand;
-  /** The storage types of all kinds. */
-  readonly types: readonly string[];
-  /** Makes what every cluster has, then starts controllers and scheduler. Resolves when they have seen everything once. */
-  start(): Promise<void>;
-  /** Keys that controllers wait for or work on, pods that the scheduler has at hand. */
-  readonly busy: number;
-  stop(): Promise<void>;
-}
-
 const nodePorts = { first: 30_000, last: 32_767 };
 const component = (name: string) => ({ name: `system:${name}`, groups: ["system:masters"] });
 
-/** The store, with somebody who hears of the types that this process writes. */
-const noticed = (store: Store, written: (type: string) => Promise<void>): Store => ({
-  get: (type, key) => store.get(type, key),
-  head: (type) => store.head(type),
-  list: (type, request) => store.list(type, request),
-  async commit(type, writes) {
-    try {
-      return await store.commit(type, writes);
-    } finally {
-      await written(type);
-    }
-  },
-  changes: (type, after, limit) => store.changes(type, after, limit),
-  changed: (type, after, signal) => store.changed(type, after, signal),
-  compact: (type, before) => store.compact(type, before),
-  close: () => store.close(),
-});
+/** Assembles a control plane of ports. Nothing runs before `start`. */
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #store: Store;
+  readonly #caches: Caches;
+  readonly #clients: Record<"managing" | "scheduling", Client>;
+  #bootstrapped = false;
+  #onDemand: OnDemand | undefined;
+  #engine: Engine | undefined;
+  #scheduler: Scheduler | undefined;
+  #stopCompaction: (() => void) | undefined;
+  /** The kinds that the cluster serves, and their objects. */
+  readonly resources: Resources;
+  readonly server: ApiServer;
+  /** The API as the control plane itself uses it. */
+  readonly client: Client;
 
-/** Assembles a control plane. Nothing runs before `start`. */
-export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { clock, random, log, metrics } = options;
-  const store = metrics ? meteredStore(options.store, metrics, clock) : options.store;
-  const registry = createRegistry(catalog);
-  const caches = new Map<string, Promise<Cache>>();
-  const cache = (type: string): Promise<Cache> => {
-    const isLive = options.caching === "live";
-    const since = isLive || !options.since ? {} : { since: options.since };
-    const open = caches.get(type) ?? openCache({ store, type, clock, log, live: isLive, ...since });
-    caches.set(type, open);
-    return open;
-  };
-  const noticing =
-    options.caching === "on-demand" ? noticed(store, async (type) => (await caches.get(type))?.written()) : store;
-  let ready = false;
-  const live = options.caching === "live";
-  const roles = rbac({
-    client: () => client,
-    clock,
-    // Looking at a log that is kept in memory costs nothing; elsewhere what was known five seconds ago will do.
-    maxAge: live ? 0 : 5000,
-    async revision(kind) {
-      const type = storageOf(kind);
-      if (!live) return store.head(type);
-      const kept = await cache(type);
-      await kept.catchUp();
-      return kept.revision;
-    },
-  });
-  const tokens = options.tokens?.(() => client);
-  const server: ApiServer = apiServer({
-    store: noticing,
-    registry,
-    clock,
-    random,
-    log,
-    version,
-    authenticators: [
-      clientCertificates,
-      ...(options.authenticators ?? []),
-      ...(tokens ? [bearerTokens(tokens, log)] : []),
-    ],
-    ...(options.anonymous ? { anonymous: options.anonymous } : {}),
-    authorize: union(
-      masters,
-      openPaths,
-      nodes(() => client),
-      roles.authorize,
-    ),
-    rules: withNodes(roles.rules),
-    admission: admissionPlugins({ nodePorts, ca: options.ca }),
-    checks: {
-      bootstrap: async () => {
-        // Another process may have done it: then the last that it makes is there.
-        ready ||= (await store.get(lastMade.type, lastMade.key)) !== undefined;
-        if (!ready) throw new Error("not finished");
-      },
-      ...options.checks,
-    },
-    ...(tokens ? { tokens } : {}),
-    ...(options.caching === "none" ? {} : { cache }),
-    ...(options.links ? { links: options.links } : {}),
-    ...(options.watchPlaces ? { watchPlaces: options.watchPlaces } : {}),
-    ...(options.limits ? { limits: options.limits } : {}),
-    ...(options.audit ? { audit: options.audit } : {}),
-    ...(metrics ? { metrics } : {}),
-  });
-  const client = server.client(component("apiserver"));
-  const managing = server.client(component("kube-controller-manager"));
-  const scheduling = server.client(component("kube-scheduler"));
-  const told: ControllerOptions = {
-    ca: options.ca,
-    ...(options.nodes ? { nodes: options.nodes } : {}),
-    ...(options.podCidr === undefined ? {} : { podCidr: options.podCidr }),
-    ...(options.cloud ? { cloud: options.cloud } : {}),
-  };
-  // Questions are answered and never kept: they have no log.
-  const kept = registry.resources.filter(({ kind }) => !kind.answer);
-  const types = [...new Set(kept.map(({ type }) => type))];
-  const prepare = async (): Promise<void> => {
-    const { serviceCidr, endpoint } = options;
-    await bootstrap({ client, clock, serviceCidr, ...(endpoint ? { endpoint } : {}) });
-    ready = true;
-  };
-  let demand: OnDemand | undefined;
-  let engine: Engine | undefined;
-  let stopCompaction: (() => void) | undefined;
-  let scheduler: Scheduler | undefined;
-  const recorderFor = (user: Client, name: string) => createRecorder({ client: user, clock, log, component: name });
-  return {
-    server,
-    client,
-    types,
-    bootstrap: prepare,
-    onDemand: () => {
-      demand ??= onDemand({ server, registry, managing, scheduling, clock, random, log, controllers: told });
-      return demand;
-    },
-    async start() {
-      await prepare();
-      engine = runControllers(controllers(told), {
-        client: managing,
-        clock,
-        random,
-        log,
-        record: recorderFor(managing, "controller-manager"),
-        ...(metrics ? { metrics: queueMetrics(metrics, clock) } : {}),
-      });
-      const record = recorderFor(scheduling, "default-scheduler");
-      scheduler = startScheduler({
-        client: scheduling,
-        clock,
-        random,
-        log,
-        record,
-        ...(metrics ? { metrics: schedulingMetrics(metrics) } : {}),
-      });
-      // A host that lives long keeps the logs short; elsewhere the clock's tick does.
-      if (options.caching === "live") {
-        stopCompaction = startCompaction({ store, types, clock, log });
-      }
-      await Promise.all([engine.ready, scheduler.ready]);
-    },
-    get busy() {
-      return (engine?.busy ?? 0) + (scheduler?.busy ?? 0);
-    },
-    async stop() {
-      stopCompaction?.();
-      await Promise.all([engine?.stop(), scheduler?.stop()]);
-      for (const open of caches.values()) (await open).close();
-    },
-  };
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { clock, random, log, metrics, caching } = options;
+    this.#store = metrics ? meteredStore(options.store, metrics, clock) : options.store;
+    const registry = new Registry(catalog);
+    this.#caches = new Caches({
+      store: this.#store,
+      registry,
+      clock,
+      log,
+      live: caching === "live",
+      since: options.since,
+    });
+    this.resources = new Resources({
+      store: caching === "on-demand" ? this.#caches.notified() : this.#store,
+      registry,
+      clock,
+      random,
+      log,
+      admission: admissionPlugins({ nodePorts, ca: options.ca }),
+      cache: caching === "none" ? undefined : (type) => this.#caches.open(type),
+      metrics,
+    });
+    this.server = this.#apiServer();
+    this.client = this.server.client(component("apiserver"));
+    this.#clients = {
+      managing: this.server.client(component("kube-controller-manager")),
+      scheduling: this.server.client(component("kube-scheduler")),
+    };
+  }
+
+  #apiServer(): ApiServer {
+    const options = this.#options;
+    // What authenticates and authorizes reads objects itself, with no more rights than that takes.
+    const reader = this.resources.client(component("apiserver"));
+    const roles = rbac({
+      client: reader,
+      clock: options.clock,
+      // The head of a log in memory costs nothing; elsewhere roles may be five seconds old.
+      maxAge: options.caching === "live" ? 0 : 5000,
+      revision: (kind) => this.#caches.revision(storageOf(kind)),
+    });
+    const tokens = options.tokens?.(reader);
+    return new ApiServer({
+      resources: this.resources,
+      version,
+      authenticators: [
+        clientCertificates,
+        ...(options.authenticators?.(reader) ?? []),
+        ...(tokens ? [bearerTokens(tokens, options.log)] : []),
+      ],
+      anonymous: options.anonymous,
+      authorize: union(masters, openPaths, nodes(reader), roles.authorize),
+      rules: withNodes(roles.rules),
+      tokens,
+      checks: { bootstrap: () => this.#checkBootstrap(), ...options.checks },
+      links: options.links?.(reader),
+      watchPlaces: options.watchPlaces,
+      limits: options.limits,
+      audit: options.audit,
+      metrics: options.metrics,
+    });
+  }
+
+  /** Another process may have bootstrapped the cluster: then the last object of that exists. */
+  async #checkBootstrap(): Promise<void> {
+    this.#bootstrapped ||= (await this.#store.get(lastMade.type, lastMade.key)) !== undefined;
+    if (!this.#bootstrapped) throw new Error("not finished");
+  }
+
+  /** Creates the objects that every cluster has. Safe to run again. */
+  async bootstrap(): Promise<void> {
+    const { clock, serviceCidr, endpoint } = this.#options;
+    await bootstrap({ client: this.client, clock, serviceCidr, ...(endpoint ? { endpoint } : {}) });
+    this.#bootstrapped = true;
+  }
+
+  get #controllerOptions(): ControllerOptions {
+    const { ca, nodes: heartbeats, podCidr, cloud } = this.#options;
+    return {
+      ca,
+      ...(heartbeats ? { nodes: heartbeats } : {}),
+      ...(podCidr === undefined ? {} : { podCidr }),
+      ...(cloud ? { cloud } : {}),
+    };
+  }
+
+  /** Controllers and scheduler for a host that wakes them itself; instead of `start`. */
+  onDemand(): OnDemand {
+    const { clock, random, log } = this.#options;
+    const controllerOptions = this.#controllerOptions;
+    this.#onDemand ??= onDemand({
+      resources: this.resources,
+      ...this.#clients,
+      clock,
+      random,
+      log,
+      controllers: controllerOptions,
+    });
+    return this.#onDemand;
+  }
+
+  /** Bootstraps the cluster, then starts controllers and scheduler. Resolves when they have seen every object once. */
+  async start(): Promise<void> {
+    await this.bootstrap();
+    const { clock, random, log, metrics } = this.#options;
+    const { managing, scheduling } = this.#clients;
+    const recorder = (client: Client, name: string) => createRecorder({ client, clock, log, component: name });
+    this.#engine = runControllers(controllers(this.#controllerOptions), {
+      client: managing,
+      clock,
+      random,
+      log,
+      record: recorder(managing, "controller-manager"),
+      ...(metrics ? { metrics: queueMetrics(metrics, clock) } : {}),
+    });
+    this.#scheduler = startScheduler({
+      client: scheduling,
+      clock,
+      random,
+      log,
+      record: recorder(scheduling, "default-scheduler"),
+      ...(metrics ? { metrics: schedulingMetrics(metrics) } : {}),
+    });
+    // A process that lives long compacts the logs; elsewhere `tick` does.
+    if (this.#options.caching === "live") {
+      const { registry } = this.resources;
+      this.#stopCompaction = startCompaction({ store: this.#store, types: () => registry.types, clock, log });
+    }
+    await Promise.all([this.#engine.ready, this.#scheduler.ready]);
+  }
+
+  /** Keys that controllers wait for or process, and pods that the scheduler has in hand. */
+  get busy(): number {
+    return (this.#engine?.busy ?? 0) + (this.#scheduler?.busy ?? 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopCompaction?.();
+    await Promise.all([this.#engine?.stop(), this.#scheduler?.stop()]);
+    await this.#caches.close();
+  }
 }

@@ -3,6 +3,6 @@
  * store that the host names. It names no driver, opens no socket and starts no process.
  */
 export { isRoutine } from "./audit.ts";
-export { type ControlPlane, type ControlPlaneOptions, controlPlane } from "./control-plane.ts";
+export { ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
 export { logShards } from "./log-shards.ts";
 export type { OnDemand } from "./on-demand.ts";

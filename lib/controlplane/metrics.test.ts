@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { silentLog, systemClock, systemRandom } from "#base";
 import { MetricRegistry } from "#metrics";
 import { memoryStore } from "#store/memory";
-import { controlPlane } from "./index.ts";
+import { ControlPlane } from "./index.ts";
 
 const common = { clock: systemClock, random: systemRandom, log: silentLog, serviceCidr: "10.96.0.0/16", ca: "" };
 
 function start(metrics?: MetricRegistry) {
-  const plane = controlPlane({ ...common, store: memoryStore(), caching: "live", ...(metrics ? { metrics } : {}) });
+  const plane = new ControlPlane({ ...common, store: memoryStore(), caching: "live", ...(metrics ? { metrics } : {}) });
   const ask = async (method: string, target: string, commonName = "admin", body = "") => {
     const [path = "", query = ""] = target.split("?");
     const gone = new AbortController();

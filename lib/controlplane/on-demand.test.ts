@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Deployment, deployments, leases, nodes, pods } from "#api";
 import { type Clock, silentLog, systemClock, systemRandom } from "#base";
-import { type ControlPlane, controlPlane } from "#controlplane";
+import { ControlPlane } from "#controlplane";
 import type { Change } from "#store";
 import { memoryStore } from "#store/memory";
 import { handClock } from "#test/make";
@@ -11,7 +11,7 @@ function open(
   heard: (node: string) => Promise<number | undefined> = async () => undefined,
 ) {
   const store = memoryStore();
-  const plane = controlPlane({
+  const plane = new ControlPlane({
     store,
     clock,
     random: systemRandom,
@@ -49,7 +49,7 @@ async function run(plane: ControlPlane, store: ReturnType<typeof memoryStore>): 
   const seen = new Map<string, number>();
   for (;;) {
     const changes: [string, Change][] = [];
-    for (const type of plane.types) {
+    for (const type of plane.resources.registry.types) {
       const read = await store.changes(type, seen.get(type) ?? 1);
       seen.set(type, read.through);
       changes.push(...read.changes.map((change): [string, Change] => [type, change]));

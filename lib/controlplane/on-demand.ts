@@ -1,4 +1,3 @@
-import type { ApiServer, Registry } from "#apiserver";
 import { type Clock, type Log, type Random, sleep } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
@@ -12,6 +11,7 @@ import {
   type Work,
   workOf,
 } from "#reconcile";
+import type { Resources } from "#resources";
 import { concernsScheduler, startScheduler } from "#scheduler";
 import type { Change } from "#store";
 
@@ -37,8 +37,7 @@ export interface OnDemand {
 }
 
 export interface OnDemandOptions {
-  server: ApiServer;
-  registry: Registry;
+  resources: Resources;
   /** As whom the controllers and the scheduler act. */
   managing: Client;
   scheduling: Client;
@@ -51,7 +50,8 @@ export interface OnDemandOptions {
 const settlingPause = 5;
 
 export function onDemand(options: OnDemandOptions): OnDemand {
-  const { server, registry, managing, scheduling, clock, random, log } = options;
+  const { resources, managing, scheduling, clock, random, log } = options;
+  const { registry } = resources;
   const recorder = (client: Client, component: string) => createRecorder({ client, clock, log, component });
   const record = recorder(managing, "controller-manager");
   const recordPlaces = recorder(scheduling, "default-scheduler");
@@ -75,14 +75,15 @@ export function onDemand(options: OnDemandOptions): OnDemand {
         const all = resource.type === type ? (routes.get(resource.kind) ?? []) : [];
         const wanted = how === "quick" ? all.filter(({ plain }) => plain) : all;
         if (wanted.length > 0) {
-          work.push(...(await workOf(wanted, server.event(resource.kind, change), resource.kind, context)));
+          work.push(...(await workOf(wanted, resources.event(resource.kind, change), resource.kind, context)));
         }
       }
       return work;
     },
     places: (type, change) =>
       registry.resources.some(
-        (resource) => resource.type === type && concernsScheduler(resource.kind, server.event(resource.kind, change)),
+        (resource) =>
+          resource.type === type && concernsScheduler(resource.kind, resources.event(resource.kind, change)),
       ),
     async everyMinute() {
       for (const controller of list.filter(({ everyMinute }) => everyMinute)) {

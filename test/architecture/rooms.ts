@@ -44,6 +44,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
   "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
+  "lib/resources": {
+    sees: ["lib/base", "lib/api", "lib/wire", "lib/patch", "lib/client", "lib/metrics", "lib/store", "lib/admission"],
+  },
+  // HTTP over the resource service; of the store only entries, of the client only its port.
   "lib/apiserver": {
     sees: [
       "lib/base",
@@ -54,7 +58,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/metrics",
       "lib/store",
       "lib/auth",
-      "lib/admission",
+      "lib/resources",
     ],
   },
   "lib/reconcile": { sees: ["lib/base", "lib/api", "lib/client", "lib/metrics"] },
@@ -84,6 +88,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/store",
       "lib/auth",
       "lib/admission",
+      "lib/resources",
       "lib/apiserver",
       "lib/reconcile",
       "lib/controllers",
@@ -394,7 +399,15 @@ export const isTest = (file: string): boolean =>
   /\.test\.ts$|(?:^|\/)(?:conformance|model|testing)(?:\.ts$|\/)/.test(file);
 
 /** Rooms in which no kind may be named: a difference between kinds is a property that its definition declares. */
-export const withoutKinds = ["lib/store", "lib/wire", "lib/patch", "lib/apiserver", "lib/client", "lib/reconcile"];
+export const withoutKinds = [
+  "lib/store",
+  "lib/wire",
+  "lib/patch",
+  "lib/resources",
+  "lib/apiserver",
+  "lib/client",
+  "lib/reconcile",
+];
 
 /** Rooms into which time and chance come as arguments. */
 export const withoutClock = [
@@ -404,6 +417,7 @@ export const withoutClock = [
   "lib/store",
   "lib/auth",
   "lib/admission",
+  "lib/resources",
   "lib/apiserver",
   "lib/client",
   "lib/metrics",

@@ -5,7 +5,7 @@ import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { type Random, silentLog } from "#base";
 import type { Client } from "#client";
 import type { Cloud } from "#cloud";
-import { type ControlPlane, controlPlane } from "#controlplane";
+import { ControlPlane } from "#controlplane";
 import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
 import { Dice, type HandClock, handClock } from "#test/make";
@@ -87,7 +87,7 @@ export async function openCluster({
   };
   // Where nothing works beside the test, nothing overtakes it.
   const slow = slowStore(store, asleep ? undefined : dice);
-  const plane = controlPlane({
+  const plane = new ControlPlane({
     store: slow,
     clock,
     random,

@@ -54,13 +54,14 @@ function update(kind: Kind, row: Row, now: number): Outcome {
   if (part?.type === "status") {
     keep(object, previous, "spec");
     part.prepare?.(object, previous);
-  } else if (part?.type === "part") part.prepare(object, previous);
+  } else if (part?.type === "partialUpdate") part.prepare(object, previous);
   else {
     if (kind.subresources?.["status"]) keep(object, previous, "status");
     kind.prepareForUpdate?.(object, previous, { now });
   }
   const causes = validateObjectMetaUpdate(kind, object.metadata, previous.metadata);
-  if (part?.type === "status" || part?.type === "part") causes.push(...(part.validate?.(object, previous) ?? []));
+  if (part?.type === "status" || part?.type === "partialUpdate")
+    causes.push(...(part.validate?.(object, previous) ?? []));
   else causes.push(...(kind.validate?.(object) ?? []), ...(kind.validateUpdate?.(object, previous) ?? []));
   return { object, causes };
 }

@@ -110,7 +110,7 @@ async function probe(prober: Prober, kind: Kind, path: Path, value: Json, number
     await prober.send("PATCH", at, [{ op: "add", path: `/${path[0]}`, value: member }], jsonPatch, label);
   }
   for (const [part, { type }] of Object.entries(kind.subresources ?? {})) {
-    if (type === "part") await prober.send("PUT", `${place}/${name}/${part}?dryRun=All`, changed, json, label);
+    if (type === "partialUpdate") await prober.send("PUT", `${place}/${name}/${part}?dryRun=All`, changed, json, label);
   }
 }
 

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { type Asker, list, map, message, optional, string } from "../meta/index.ts";
+import { list, map, message, optional, string, type User } from "../meta/index.ts";
 
 export const UserInfo = message("io.k8s.api.authentication.v1.UserInfo", () => ({
   username: optional(1, string, "The name that identifies the user."),
@@ -10,7 +10,7 @@ export const UserInfo = message("io.k8s.api.authentication.v1.UserInfo", () => (
 export type UserInfo = z.infer<typeof UserInfo>;
 
 /** A user as the API shows it. */
-export function userInfo({ name, uid, groups, extra }: Asker): UserInfo {
+export function userInfo({ name, uid, groups, extra }: User): UserInfo {
   const shown = Object.entries(extra ?? {}).map(([key, values]): [string, string[]] => [key, [...values]]);
   return {
     username: name,

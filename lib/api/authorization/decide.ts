@@ -2,7 +2,6 @@ import type * as z from "zod";
 import {
   type AccessAttributes,
   type AccessContext,
-  type Asker,
   boolean,
   message,
   optional,
@@ -10,6 +9,7 @@ import {
   parseSelector,
   required,
   string,
+  type User,
 } from "../meta/index.ts";
 import type { Asked, FieldSelectorAttributes, LabelSelectorAttributes } from "./attributes.ts";
 
@@ -67,7 +67,7 @@ function readLabels(selector: LabelSelectorAttributes | undefined): Read {
 }
 
 /** Answers a question about access, as a request by `user` would be answered (upstream's registry/authorization). */
-export async function decide(user: Asker, asked: Asked, context: AccessContext): Promise<SubjectAccessReviewStatus> {
+export async function decide(user: User, asked: Asked, context: AccessContext): Promise<SubjectAccessReviewStatus> {
   const { resourceAttributes: about, nonResourceAttributes: path } = asked;
   const fields = readFields(about?.fieldSelector);
   const amiss = Object.entries({ fieldSelector: fields.lost, labelSelector: readLabels(about?.labelSelector).lost })

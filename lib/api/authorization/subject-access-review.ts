@@ -1,6 +1,5 @@
 import type * as z from "zod";
 import {
-  type Asker,
   defineKind,
   type FieldError,
   invalidValue,
@@ -12,6 +11,7 @@ import {
   optional,
   required,
   string,
+  type User,
 } from "../meta/index.ts";
 import { NonResourceAttributes, ResourceAttributes, validateAsked } from "./attributes.ts";
 import { decide, SubjectAccessReviewStatus } from "./decide.ts";
@@ -54,7 +54,7 @@ export function validateNoMetadata(
 }
 
 /** The user that a question is about. */
-export const subjectOf = ({ user = "", groups = [], uid, extra }: SubjectAccessReviewSpec = {}): Asker => ({
+export const subjectOf = ({ user = "", groups = [], uid, extra }: SubjectAccessReviewSpec = {}): User => ({
   name: user,
   groups,
   ...(uid === undefined ? {} : { uid }),

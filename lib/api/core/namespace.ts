@@ -84,7 +84,7 @@ export const namespaces = defineKind<Namespace>({
     // Upstream's namespaces have no grace.
     delete object.metadata.deletionGracePeriodSeconds;
   },
-  mayGo: ({ spec }) => !spec?.finalizers?.length,
+  isRemovable: ({ spec }) => !spec?.finalizers?.length,
   deleteReturnsObject: true,
   validate: ({ spec }) =>
     (spec?.finalizers ?? []).flatMap((finalizer) => validateFinalizer(finalizer, "spec.finalizers")),
@@ -100,7 +100,7 @@ export const namespaces = defineKind<Namespace>({
       },
     },
     finalize: {
-      type: "part",
+      type: "partialUpdate",
       prepare(next, previous) {
         if (previous.status) next.status = previous.status;
         else delete next.status;

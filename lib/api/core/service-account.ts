@@ -48,7 +48,7 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   },
   subresources: {
     token: {
-      type: "question",
+      type: "review",
       accepts: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" },
       place: (request, account) => checkTokenRequestPlace(request as TokenRequest, account),
       answer: (account, request, context) => answerTokenRequest(account, request as TokenRequest, context),

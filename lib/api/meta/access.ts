@@ -1,17 +1,18 @@
+import { unsupported } from "#base";
 import type { HookContext } from "./kind.ts";
 import type { KubernetesObject } from "./object-meta.ts";
 
-/** Somebody who has shown who they are. */
-export interface Asker {
+/** An authenticated user. */
+export interface User {
   name: string;
   uid?: string;
   groups: readonly string[];
   extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What is about to be done, or what somebody asks whether it may be done. */
+/** The attributes of an action that is to be authorized. */
 export interface AccessAttributes {
-  user: Asker;
+  user: User;
   verb: string;
   /** Absent for paths that are no resource. */
   resource?: { group: string; version: string; plural: string; subresource: string; namespace: string; name: string };
@@ -42,7 +43,7 @@ export interface AccessRules {
 }
 
 /** What a token is wanted for. */
-export interface TokenWish {
+export interface TokenOptions {
   /** Empty: the API server. */
   audiences: readonly string[];
   expirationSeconds: number;
@@ -58,21 +59,43 @@ export interface IssuedToken {
 }
 
 /** What came of looking at a token: whose it is, and who of those asked it is for; or why it is nobody's. */
-export type TokenVerdict = { user: Asker; audiences: readonly string[] } | { error: string };
+export type TokenReviewResult = { user: User; audiences: readonly string[] } | { error: string };
 
-/** What a hook may ask about rights. */
-export interface AccessContext extends HookContext {
-  user: Asker;
+/** Issues tokens that end with a secret and not by time: upstream's legacy tokens. */
+export interface LegacyTokens {
+  issueLegacy(account: KubernetesObject, secretName: string): Promise<string>;
+}
+
+/** Rights and tokens, as hooks of kinds and admission plugins may use them. */
+export interface Access {
+  authorize(attributes: AccessAttributes): Promise<AccessDecision>;
+  /** The rules in favour of somebody that hold in a namespace, "" for those that hold everywhere. */
+  rulesFor(user: User, namespace: string): Promise<AccessRules>;
+  /** The rules of a role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
+  rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
+  /** Issues a token of an account. Throws an ApiError where the options cannot be granted. */
+  issueToken(account: KubernetesObject, options: TokenOptions): Promise<IssuedToken>;
+  /** Reviews a token as if a request carried it. `audiences` default to that of the API server. */
+  reviewToken(token: string, audiences: readonly string[]): Promise<TokenReviewResult>;
+  /** Absent where the process holds no keys. */
+  legacyTokens?: LegacyTokens | undefined;
+}
+
+/** What a hook may use besides the object. */
+export interface AccessContext extends HookContext, Access {
+  user: User;
   /** Namespace and name of the request's path; "" where it has none. */
   namespace: string;
   name: string;
-  authorize(attributes: AccessAttributes): Promise<AccessDecision>;
-  /** The rules in favour of somebody that hold in a namespace, "" for those that hold everywhere. */
-  rulesFor(user: Asker, namespace: string): Promise<AccessRules>;
-  /** The rules of a role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
-  rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
-  /** Makes a token of an account. Throws an ApiError where the wish cannot be granted. */
-  issueToken(account: KubernetesObject, wish: TokenWish): Promise<IssuedToken>;
-  /** Looks at a token as if it had come with a request; the audiences are the API server unless given. */
-  reviewToken(token: string, audiences: readonly string[]): Promise<TokenVerdict>;
 }
+
+/** No rights and no tokens. */
+export const noAccess: Access = {
+  authorize: async () => undefined,
+  rulesFor: async () => ({ rules: [], incomplete: true, error: "" }),
+  rulesOf: async () => [],
+  async issueToken() {
+    throw unsupported("issuing tokens");
+  },
+  reviewToken: async () => ({ error: "invalid bearer token" }),
+};

@@ -2,7 +2,7 @@
  * What all kinds share: fields and their facts, object metadata, the definition of a kind, field errors, names,
  * quantities, times, selectors, and the decoder that turns what was sent into an object. No kind lives here.
  */
-export type * from "./access.ts";
+export * from "./access.ts";
 export * from "./check.ts";
 export * from "./columns.ts";
 export * from "./conditions.ts";

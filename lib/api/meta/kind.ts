@@ -64,8 +64,8 @@ export interface ScaleSubresource<T> {
 }
 
 /** A subresource that takes the object itself and lets it change only one part, such as namespaces/finalize. */
-export interface PartSubresource<T> {
-  type: "part";
+export interface PartialUpdateSubresource<T> {
+  type: "partialUpdate";
   /** The verbs; `update` alone unless told. */
   verbs?: readonly ("get" | "update" | "patch")[];
   /** Makes `next` of what was sent: everything but the part as it is stored. */
@@ -74,8 +74,8 @@ export interface PartSubresource<T> {
 }
 
 /** A subresource to which another kind is posted and that changes the object, such as pods/binding. */
-export interface ActionSubresource<T> {
-  type: "action";
+export interface CommandSubresource<T> {
+  type: "command";
   accepts: GroupVersionKind;
   /** Changes the object. Throws an ApiError to refuse. */
   apply(object: T, body: KubernetesObject, context: HookContext): void;
@@ -95,8 +95,8 @@ export interface ConnectSubresource<T> {
 }
 
 /** A subresource to which another kind is posted as a question about the object, such as serviceaccounts/token. */
-export interface QuestionSubresource<T> {
-  type: "question";
+export interface ReviewSubresource<T> {
+  type: "review";
   accepts: GroupVersionKind;
   /** Checks where the question belongs before its own kind checks it. Throws an ApiError to refuse. */
   place(question: KubernetesObject, object: { namespace: string; name: string }): void;
@@ -111,9 +111,9 @@ export interface QuestionSubresource<T> {
 export type Subresource<T> =
   | StatusSubresource<T>
   | ScaleSubresource<T>
-  | PartSubresource<T>
-  | ActionSubresource<T>
-  | QuestionSubresource<T>
+  | PartialUpdateSubresource<T>
+  | CommandSubresource<T>
+  | ReviewSubresource<T>
   | ConnectSubresource<T>;
 
 export type NameRule = "dns-subdomain" | "dns-label" | "dns-label-1035" | "path-segment" | "ip";
@@ -184,8 +184,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   gracePeriod?(object: T, request: DeleteRequest): number;
   /** What deleting does to the object when it stays for its finalizers or its grace. */
   prepareForDelete?(object: T, context: HookContext): void;
-  /** Whether the object may go once metadata.finalizers is empty; for finalizers of another place. */
-  mayGo?(object: T): boolean;
+  /** Whether the object may be removed once metadata.finalizers is empty; for finalizers in another place. */
+  isRemovable?(object: T): boolean;
   /** A delete answers with the object, where others answer with a Status. */
   deleteReturnsObject?: true;
   /** What garbage collection does with dependents when the client does not say; `background` unless told. */

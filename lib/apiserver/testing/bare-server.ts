@@ -2,12 +2,12 @@
 import { catalog } from "#api";
 import { clientCertificates, masters, openPaths, union } from "#auth";
 import { type Log, silentLog, systemClock, systemRandom } from "#base";
+import { Registry, Resources, type ResourcesOptions } from "#resources";
 import type { Store } from "#store";
-import { apiServer } from "../api-server.ts";
+import { ApiServer } from "../api-server.ts";
 import type { AuditSink } from "../audit.ts";
-import { createRegistry } from "../registry.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import type { Limits, ServerOptions } from "../server.ts";
+import type { Limits } from "../server.ts";
 
 const version = {
   major: "1",
@@ -43,21 +43,24 @@ export function bareServer(
   limits: Partial<Limits> = {},
   audit?: AuditSink,
   log: Log = silentLog,
-  more: Partial<Pick<ServerOptions, "cache">> = {},
+  more: Partial<Pick<ResourcesOptions, "cache">> = {},
 ): BareServer {
-  const server = apiServer({
+  const resources = new Resources({
     store,
-    limits,
-    registry: createRegistry(catalog),
+    registry: new Registry(catalog),
     clock: systemClock,
     random: systemRandom,
     log,
+    admission: [],
+    ...more,
+  });
+  const server = new ApiServer({
+    resources,
+    limits,
     version,
     authenticators: [clientCertificates],
     authorize: union(masters, openPaths),
-    admission: [],
-    ...(audit ? { audit } : {}),
-    ...more,
+    audit,
   });
   const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>
     server.handle({

@@ -1,19 +1,14 @@
 import type { KubernetesObject } from "#api/meta";
-import { readObject } from "#wire";
+import { createObject } from "#resources";
 import { objectAnswer } from "../answer.ts";
-import { createObject } from "../create-object.ts";
-import { writeOptions } from "../options.ts";
+import { readSent } from "../body.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf, warn } from "../server.ts";
+import type { RequestScope } from "../server.ts";
 
 /** POST to a collection. */
-export async function create(call: Call, request: ApiRequest): Promise<ApiResponse> {
-  const options = writeOptions(request.query, "CreateOptions");
-  const body = await request.body();
-  const received = await readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
-  warn(call, received.warnings);
-  call.dryRun = options.dryRun;
-  const written = await createObject(call, received.object as unknown as KubernetesObject);
+export async function create(call: RequestScope, request: ApiRequest): Promise<ApiResponse> {
+  const object: KubernetesObject = await readSent(call, request, call.resource.kind);
+  const written = await createObject(call, object);
   const { name } = written.object.metadata;
-  return { ...objectAnswer(call, request, 201, written), ...(name ? { made: name } : {}) };
+  return { ...objectAnswer(call, request, 201, written), ...(name ? { createdName: name } : {}) };
 }

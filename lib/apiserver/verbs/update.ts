@@ -1,20 +1,13 @@
-import type { KubernetesObject } from "#api/meta";
 import { clone } from "#base";
-import { readObject } from "#wire";
+import { checkSent, kindOf, updateObject } from "#resources";
 import { objectAnswer } from "../answer.ts";
-import { writeOptions } from "../options.ts";
+import { readSent } from "../body.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import { type Call, kindOf, warn } from "../server.ts";
-import { checkSent, updateObject } from "../update-object.ts";
+import type { RequestScope } from "../server.ts";
 
 /** PUT of an object, or of its status or another part of it. */
-export async function update(call: Call, request: ApiRequest): Promise<ApiResponse> {
-  const options = writeOptions(request.query, "UpdateOptions");
-  const body = await request.body();
-  const received = await readObject(kindOf(call), body, request.headers["content-type"], options.fieldValidation);
-  warn(call, received.warnings);
-  call.dryRun = options.dryRun;
-  const sent = received.object as unknown as KubernetesObject;
+export async function update(call: RequestScope, request: ApiRequest): Promise<ApiResponse> {
+  const sent = await readSent(call, request, kindOf(call));
   checkSent(call, sent);
   const written = await updateObject(call, {
     next: () => clone(sent),

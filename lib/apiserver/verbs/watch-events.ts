@@ -1,26 +1,24 @@
 import { apiVersionOf, type KubernetesObject, type MessageShape, messageShapeOf } from "#api/meta";
 import { StatusAnswer } from "#api/meta-v1";
 import { type JsonObject, stringifyJson } from "#base";
+import { atRevision, bytesAs, objectAs, prefixOf, type SelectedEvent, typed } from "#resources";
 import type { Entry } from "#store";
 import { columnDefinitions, type Format, type IncludeObject, partialMetadata, protobuf, table, tableRow } from "#wire";
 import { shapeOfAnswer } from "../answer.ts";
-import { columnFault } from "../contained.ts";
-import { atRevision, bytesAs, objectAs, prefixOf, typed } from "../objects.ts";
-import type { Seen } from "../selection.ts";
-import type { Call } from "../server.ts";
+import type { RequestScope } from "../server.ts";
 
 const initialEventsEnd = "k8s.io/initial-events-end";
 const newline = Buffer.from("}\n");
 
 /** How one watcher's events are written. */
 export interface EventEncoder {
-  event(seen: Seen, revision: number): Uint8Array;
+  event(event: SelectedEvent, revision: number): Uint8Array;
   bookmark(revision: number, initial: boolean): Uint8Array;
   error(status: object): Uint8Array;
 }
 
 /** Events of the plain form, made once for all watchers: by entry and type. */
-const shared = new WeakMap<Entry, Partial<Record<Seen["type"], Uint8Array>>>();
+const shared = new WeakMap<Entry, Partial<Record<SelectedEvent["type"], Uint8Array>>>();
 
 const metadataOf = (revision: number, initial: boolean) => ({
   resourceVersion: String(revision),
@@ -30,7 +28,7 @@ const metadataOf = (revision: number, initial: boolean) => ({
 const writeError = (status: object): Uint8Array => line("ERROR", status);
 
 /** Frames of protobuf, for clients that take nothing else. */
-export async function protobufEncoder({ server, resource }: Call, format: Format): Promise<EventEncoder> {
+export async function protobufEncoder({ resources, resource }: RequestScope, format: Format): Promise<EventEncoder> {
   const { encodeWatchEvent } = await protobuf();
   const { kind } = resource;
   const shape = shapeOfAnswer(kind, format, false);
@@ -43,7 +41,7 @@ export async function protobufEncoder({ server, resource }: Call, format: Format
   };
   return {
     event({ type, entry }, revision) {
-      const object = objectAs(server, resource, entry);
+      const object = objectAs(resources, resource, entry);
       const metadata = { ...object.metadata, resourceVersion: String(revision) };
       return write(type, shown({ ...object, metadata }), shape);
     },
@@ -53,14 +51,14 @@ export async function protobufEncoder({ server, resource }: Call, format: Format
 }
 
 /** Lines of JSON. */
-export function encoderOf(call: Call, format: Format, include: IncludeObject): EventEncoder {
-  const { server, resource } = call;
+export function encoderOf(call: RequestScope, format: Format, include: IncludeObject): EventEncoder {
+  const { resources, resource } = call;
   const { kind } = resource;
   if (!format.as) {
     const prefix = (type: string) => Buffer.concat([Buffer.from(`{"type":"${type}","object":`), prefixOf(kind)]);
     const prefixes = { ADDED: prefix("ADDED"), MODIFIED: prefix("MODIFIED"), DELETED: prefix("DELETED") };
-    const encode = ({ type, entry }: Seen, revision: number) => {
-      const body = bytesAs(server, resource, entry);
+    const encode = ({ type, entry }: SelectedEvent, revision: number) => {
+      const body = bytesAs(resources, resource, entry);
       const at = entry.revision === revision ? body : atRevision(body, revision);
       return Buffer.concat([prefixes[type], at.subarray(1), newline]);
     };
@@ -84,7 +82,7 @@ export function encoderOf(call: Call, format: Format, include: IncludeObject): E
     // A bookmark has metadata and nothing that columns could read.
     const row = bookmark
       ? { cells: columnDefinitions(kind).map(() => ""), object: partialMetadata(object, version) }
-      : tableRow(kind, object, include, call.server.clock.now(), version, columnFault(call.server, kind, object));
+      : tableRow(kind, object, include, resources.clock.now(), version, resources.faults.ofColumn(kind, object));
     const made = table([row], { resourceVersion: object.metadata.resourceVersion }, version, columns);
     // kubectl reads the columns of the first event only; upstream sends them only there.
     columns = undefined;
@@ -92,7 +90,7 @@ export function encoderOf(call: Call, format: Format, include: IncludeObject): E
   };
   return {
     event({ type, entry }, revision) {
-      const object = objectAs(server, resource, entry);
+      const object = objectAs(resources, resource, entry);
       if (entry.revision === revision) return line(type, shown(object));
       return line(type, shown({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }));
     },

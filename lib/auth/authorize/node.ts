@@ -45,7 +45,7 @@ const allowed: Record<string, readonly string[]> = {
  * accounts they may have tokens.
  */
 export const nodes =
-  (client: () => Client): Authorizer =>
+  (client: Client): Authorizer =>
   async (attributes) => {
     const { user, resource, verb } = attributes;
     if (!isNode(user)) return undefined;
@@ -56,11 +56,11 @@ export const nodes =
     if (resource.group === leases.group && what === leases.plural) return mayUseLease(node, verb, resource);
     if (resource.group !== "") return undefined;
     if (what === "nodes" && read.includes(verb)) return mayReadNode(node, attributes, resource);
-    if (what === pods.plural && read.includes(verb)) return mayReadPods(client(), node, attributes, resource);
+    if (what === pods.plural && read.includes(verb)) return mayReadPods(client, node, attributes, resource);
     const isToken = what === "serviceaccounts/token" && verb === "create";
-    if (isToken) return mayReadNamed(client(), node, attributes, resource);
+    if (isToken) return mayReadNamed(client, node, attributes, resource);
     if (["configmaps", "secrets", "serviceaccounts"].includes(what) && read.includes(verb)) {
-      return mayReadNamed(client(), node, attributes, resource);
+      return mayReadNamed(client, node, attributes, resource);
     }
     return undefined;
   };

@@ -9,7 +9,7 @@ import { signedRequests } from "./signed-requests.ts";
 
 export interface IdentityOptions {
   /** The cluster's own client, when somebody is to be looked up. */
-  client: () => Client;
+  client: Client;
   clusterId: string;
   /** ARN of the first administrator; says the partition, too. */
   administrator: string;
@@ -28,7 +28,7 @@ export function identity(options: IdentityOptions): Authenticator[] {
   const partition = administrator.split(":")[1] ?? "aws";
   let read: { at: number; rows: Promise<AccessRow[]> } | undefined;
   const rows = async (): Promise<AccessRow[]> => {
-    const { items } = await client().list(accessEntries);
+    const { items } = await client.list(accessEntries);
     return items.map(({ spec }) => ({
       principal: spec?.principalArn ?? "",
       username: spec?.username || undefined,

@@ -1,4 +1,4 @@
-import { type KubernetesObject, nodes, pods, secrets, type TokenWish } from "#api";
+import { type KubernetesObject, nodes, pods, secrets, type TokenOptions } from "#api";
 import { badRequest, conflict, isReason } from "#base";
 import type { Client } from "#client";
 import type { Bound, Reference } from "./claims.ts";
@@ -16,7 +16,7 @@ const printed = (apiVersion: string, kind: string): string =>
 export async function boundTo(
   client: Client,
   account: KubernetesObject,
-  reference: NonNullable<TokenWish["bound"]>,
+  reference: NonNullable<TokenOptions["bound"]>,
 ): Promise<Bound> {
   const { apiVersion = "", kind = "", name = "", uid = "" } = reference;
   const { namespace } = account.metadata;

@@ -3,7 +3,6 @@ import { CompactSign, createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { pods, secrets, serviceAccounts } from "#api";
 import { systemRandom } from "#base";
-import type { Client } from "#client";
 import { testIssuer as issuer, openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock, make } from "#test/make";
 import { tokenAuthority } from "./index.ts";
@@ -284,7 +283,7 @@ test("a key that is not known yet is looked for, now and then", async () => {
     reads++;
     return text;
   };
-  const options = { issuer, client: () => cluster.client, clock: hand, random: systemRandom };
+  const options = { issuer, client: cluster.client, clock: hand, random: systemRandom };
   const theirs = tokenAuthority({ ...options, keys: ringKeys({ read, clock: hand, maxAge: 300_000 }) });
   await theirs.review(await tokenOf(), [issuer]);
   expect(reads).toBe(1);
@@ -301,7 +300,7 @@ test("a key that is not known yet is looked for, now and then", async () => {
 
 test("a token lives no longer than its issuer allows, and the client is told", async () => {
   const keys = ringKeys({ read: async () => newRingText(0), clock, maxAge: Number.POSITIVE_INFINITY });
-  const client = (): Client => cluster.client;
+  const { client } = cluster;
   const short = tokenAuthority({ keys, issuer, longest: 86_400, client, clock, random: systemRandom });
   const robot = await cluster.client.get(serviceAccounts, { namespace: "default", name: "robot" });
   const issued = await short.issue(robot, { audiences: ["a"], expirationSeconds: 100_000 });

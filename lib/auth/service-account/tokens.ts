@@ -16,7 +16,7 @@ export interface TokenOptions {
   /** Seconds that a token lives at most; whoever asks for more gets this. */
   longest?: number;
   /** The API, for what tokens are bound to. */
-  client: () => Client;
+  client: Client;
   clock: Clock;
   random: Random;
 }
@@ -69,7 +69,7 @@ export function tokenAuthority(options: TokenOptions): TokenAuthority {
   return {
     audience: issuer,
     async issue(account, wish) {
-      const bound = wish.bound && (await boundTo(client(), account, wish.bound));
+      const bound = wish.bound && (await boundTo(client, account, wish.bound));
       const audiences = wish.audiences.length === 0 ? [issuer] : wish.audiences;
       const expirationSeconds = Math.min(wish.expirationSeconds, longest);
       const claims = claimsOf(account, bound ?? {}, { issuer, audiences, expirationSeconds }, { clock, random });
@@ -89,7 +89,7 @@ export function tokenAuthority(options: TokenOptions): TokenAuthority {
         // It names no audience: it is for the API server.
         const audience = checkAudience([issuer], audiences);
         if ("error" in audience) return audience;
-        const verdict = await reviewLegacy(token, claims as Record<string, unknown>, { client: client(), clock });
+        const verdict = await reviewLegacy(token, claims as Record<string, unknown>, { client, clock });
         return "error" in verdict ? verdict : { ...verdict, audiences: audience.shared };
       }
       if (!hasClaims(claims)) {
@@ -97,7 +97,7 @@ export function tokenAuthority(options: TokenOptions): TokenAuthority {
       }
       const audience = checkAudience([claims.aud].flat(), audiences);
       if ("error" in audience) return audience;
-      const why = await whyNot(claims, client(), clock.now());
+      const why = await whyNot(claims, client, clock.now());
       return why === undefined ? { user: userOf(claims), audiences: audience.shared } : { error: why };
     },
     async document(path) {

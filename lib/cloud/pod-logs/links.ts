@@ -11,7 +11,7 @@ import type { PodLogs } from "./pod-logs.ts";
 
 export interface LogLinkOptions {
   /** The client with which pods are read. */
-  client: () => Client;
+  client: Client;
   logs: PodLogs;
   /** The log group to which nodes send the logs of containers. */
   group: string;
@@ -29,7 +29,7 @@ export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions)
     async request(_node, request, signal) {
       if (request.type !== "logs") throw refuse(request);
       const { container, options } = request;
-      const find = (): Promise<Pod> => client().get(pods, request.pod);
+      const find = (): Promise<Pod> => client.get(pods, request.pod);
       const pod = await find();
       const run = runOf(pod, container, options.previous);
       const runs = async (): Promise<boolean> => {

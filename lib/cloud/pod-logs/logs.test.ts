@@ -64,7 +64,7 @@ function open(streams: Record<string, Event[]>, found: () => Pod = () => running
   const clock = handClock(100_000);
   const client = { get: async () => found() } as unknown as Client;
   const links = logLinks({
-    client: () => client,
+    client: client,
     logs: cloudWatchLogs(service(streams)),
     group: "pods",
     clock,

@@ -5,7 +5,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { pods } from "#api";
 import { systemClock, systemRandom } from "#base";
 import type { Cloud } from "#cloud";
-import { type ControlPlane, type ControlPlaneOptions, controlPlane, logShards } from "#controlplane";
+import { ControlPlane, type ControlPlaneOptions, logShards } from "#controlplane";
 import { fargateWork, isFargateNode, type PodEvents } from "#fargate";
 import { requiredVariable } from "#hosts/aws/environment";
 import { type Announcer, announcer, type FifoQueue, sqsQueue } from "#reconcile/sqs";
@@ -78,7 +78,7 @@ let announcing: Announcer | undefined;
 
 /** The control plane of this function. The first call says how it differs from that of a worker. */
 export function openPlane(differing?: () => Partial<ControlPlaneOptions>): ControlPlane {
-  plane ??= controlPlane({
+  plane ??= new ControlPlane({
     store: store(),
     clock,
     random,
@@ -99,7 +99,7 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
 
 /** Sends the keys that changes concern. */
 export function announce(): Announcer {
-  const seen: PodEvents = (change) => openPlane().server.event(pods, change) as ReturnType<PodEvents>;
+  const seen: PodEvents = (change) => openPlane().resources.event(pods, change) as ReturnType<PodEvents>;
   announcing ??= announcer({
     demand: openPlane().onDemand(),
     reconcile: reconcileQueue(),

@@ -5,7 +5,7 @@ import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
 import type { Client } from "#client";
-import { type ControlPlane, controlPlane } from "#controlplane";
+import { ControlPlane } from "#controlplane";
 import { createLinks, type Host, serve } from "#hosts/https";
 import { MetricRegistry } from "#metrics";
 import { processMetrics } from "#metrics/process";
@@ -173,13 +173,13 @@ async function startControlPlane(
   const address = reachable(options.bind);
   const metrics = new MetricRegistry();
   processMetrics(metrics);
-  const plane = controlPlane({
+  const plane = new ControlPlane({
     metrics,
     store,
     clock: systemClock,
     random: systemRandom,
     log,
-    links,
+    links: () => links,
     serviceCidr: options.serviceCidr,
     ca: pki.ca,
     checks: {

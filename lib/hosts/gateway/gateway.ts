@@ -5,7 +5,7 @@ import { askSts, identity } from "#auth/aws-iam";
 import { ringKeys, shared, tokenAuthority } from "#auth/service-account";
 import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as random, type Timer } from "#base";
 import { logLinks, podLogs } from "#cloud/pod-logs";
-import { type ControlPlane, controlPlane, isRoutine } from "#controlplane";
+import { ControlPlane, isRoutine } from "#controlplane";
 import { fargateWork, type PodEvents } from "#fargate";
 import { createLinks, type Links, serve } from "#hosts/https";
 import { MetricRegistry } from "#metrics";
@@ -39,16 +39,9 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
         .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
   });
   const links = createLinks(log, clock);
-  const fromLogs = logLinks({
-    client: () => plane.client,
-    logs: podLogs(),
-    group: told.SKIFF_POD_LOG_GROUP,
-    refuse: notLinked,
-    clock,
-  });
   const metrics = new MetricRegistry();
   processMetrics(metrics);
-  const plane: ControlPlane = controlPlane({
+  const plane = new ControlPlane({
     ...{ store: aws.store, clock, random, log, metrics },
     serviceCidr: told.SKIFF_SERVICE_CIDR,
     podCidr: told.SKIFF_POD_CIDR,
@@ -65,20 +58,24 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
         ...{ client, clock, random },
       }),
     anonymous: "open-paths",
-    authenticators: identity({
-      client: () => plane.client,
-      clusterId: told.SKIFF_CLUSTER_ID,
-      administrator: told.SKIFF_ADMINISTRATOR,
-      nodeRoles: told.SKIFF_NODE_ROLES.split(",").filter(Boolean),
-      sts: askSts(told.AWS_ENDPOINT_URL_STS),
-      ...{ clock, log },
-    }),
+    authenticators: (client) =>
+      identity({
+        client,
+        clusterId: told.SKIFF_CLUSTER_ID,
+        administrator: told.SKIFF_ADMINISTRATOR,
+        nodeRoles: told.SKIFF_NODE_ROLES.split(",").filter(Boolean),
+        sts: askSts(told.AWS_ENDPOINT_URL_STS),
+        ...{ clock, log },
+      }),
     audit: (event) => {
       if (!isRoutine(event)) log.info("a request was answered", { audit: event });
     },
-    links: ways({ links, fromLogs, clock, log }),
+    links: (client) => {
+      const fromLogs = logLinks({ client, logs: podLogs(), group: told.SKIFF_POD_LOG_GROUP, refuse: notLinked, clock });
+      return ways({ links, fromLogs, clock, log });
+    },
   });
-  const seen: PodEvents = (change) => plane.server.event(pods, change) as ReturnType<PodEvents>;
+  const seen: PodEvents = (change) => plane.resources.event(pods, change) as ReturnType<PodEvents>;
   const announce = announcer({
     demand: plane.onDemand(),
     reconcile: aws.queues.reconcile,
@@ -132,8 +129,7 @@ function notLinked(request: NodeRequest): ApiError {
 }
 
 /** Says what is missing where the host could only hang up. */
-const withoutLostTunnels = (server: ApiServer, links: Links): ApiServer => ({
-  ...server,
+const withoutLostTunnels = (server: Pick<ApiServer, "handle">, links: Links): Pick<ApiServer, "handle"> => ({
   async handle(request) {
     const response = await server.handle(request);
     const { tunnel } = response;

@@ -27,7 +27,7 @@ import { refuseUnreadable } from "./unreadable.ts";
 import { AnswerSockets, isWebSocket, takeBearerProtocol } from "./websocket.ts";
 
 export interface HostOptions {
-  server: ApiServer;
+  server: Pick<ApiServer, "handle">;
   links: Links;
   log: Log;
   bind: string;

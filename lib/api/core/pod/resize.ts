@@ -1,6 +1,6 @@
 /** pods/resize: other amounts of cpu and memory for a pod that runs. */
 import { clone, deepEqual } from "#base";
-import { type FieldError, forbiddenValue, invalidValue, type PartSubresource } from "../../meta/index.ts";
+import { type FieldError, forbiddenValue, invalidValue, type PartialUpdateSubresource } from "../../meta/index.ts";
 import type { Container } from "./container.ts";
 import { qualityOf } from "./quality.ts";
 import type { ResourceRequirements } from "./resources.ts";
@@ -9,8 +9,8 @@ import { isSidecar } from "./totals.ts";
 import { mirrorAnnotation } from "./validate-annotations.ts";
 import { validatePod } from "./validate-spec.ts";
 
-export const resize: PartSubresource<Pod> = {
-  type: "part",
+export const resize: PartialUpdateSubresource<Pod> = {
+  type: "partialUpdate",
   verbs: ["get", "patch", "update"],
   prepare(next, previous) {
     const sent = next.spec;

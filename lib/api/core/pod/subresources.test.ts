@@ -26,7 +26,7 @@ function refusal(run: () => unknown): { code: number; message: string } {
 }
 
 const bind = (object: Pod, metadata: object = {}, target: object = { kind: "Node", name: "n1" }) =>
-  subresource("binding", "action").apply(object, { metadata: { name: "web", ...metadata }, target } as never, {
+  subresource("binding", "command").apply(object, { metadata: { name: "web", ...metadata }, target } as never, {
     now: Date.UTC(2026, 0, 1),
   });
 
@@ -127,7 +127,7 @@ test("ephemeral containers are written alone, and raise the generation", () => {
   const next = make({ hostname: "x", ephemeralContainers: [{ name: "e", image: "b" }] });
   next.metadata.labels = { a: "b" };
   const previous = make();
-  subresource("ephemeralcontainers", "part").prepare(next, previous);
+  subresource("ephemeralcontainers", "partialUpdate").prepare(next, previous);
   expect(next.spec).toEqual({ ...previous.spec, ephemeralContainers: [{ name: "e", image: "b" }] });
   expect(next.metadata).toEqual({ ...previous.metadata, generation: 2 });
 });

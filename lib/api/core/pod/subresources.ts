@@ -1,7 +1,7 @@
 /** What can be done with a pod beside reading and writing it. */
 import { badRequest, conflict, deepEqual, invalid } from "#base";
 import {
-  type ActionSubresource,
+  type CommandSubresource,
   type ConnectSubresource,
   dnsSubdomainErrors,
   type FieldError,
@@ -11,7 +11,7 @@ import {
   type LogOptions,
   type NodeRequest,
   notSupported,
-  type PartSubresource,
+  type PartialUpdateSubresource,
   type PodPlace,
   requiredValue,
   type StatusSubresource,
@@ -57,8 +57,8 @@ function keepObserved(after: Observed, before: Observed): void {
   }
 }
 
-export const ephemeralContainers: PartSubresource<Pod> = {
-  type: "part",
+export const ephemeralContainers: PartialUpdateSubresource<Pod> = {
+  type: "partialUpdate",
   verbs: ["get", "patch", "update"],
   prepare(next, previous) {
     const added = next.spec?.ephemeralContainers;
@@ -75,8 +75,8 @@ export const ephemeralContainers: PartSubresource<Pod> = {
   validate: validateEphemeralUpdate,
 };
 
-export const binding: ActionSubresource<Pod> = {
-  type: "action",
+export const binding: CommandSubresource<Pod> = {
+  type: "command",
   accepts: { group: "", version: "v1", kind: "Binding" },
   apply(pod, body, { now }) {
     const { metadata = {}, target } = body as unknown as Binding;

@@ -35,7 +35,7 @@ function rights(policy: Rows["policy"] = rows.policy): Rbac {
       return found;
     },
   } as unknown as Client;
-  return rbac({ client: () => client, clock: systemClock, maxAge: 0, revision: async () => 1 });
+  return rbac({ client: client, clock: systemClock, maxAge: 0, revision: async () => 1 });
 }
 
 const title = ({ user, verb, resource, path }: Attributes): string => {
@@ -102,7 +102,7 @@ test("an index is made anew only when the log has moved, and a load that began b
   let head = 1;
   const client = { list } as unknown as Client;
   const look = view(
-    { client: () => client, revision: async () => head, clock, maxAge: 0 },
+    { client: client, revision: async () => head, clock, maxAge: 0 },
     roles as Kind,
     (all) => all.length,
   );
@@ -131,7 +131,7 @@ test("where looking costs something, what was known a while ago will do", async 
   let looks = 0;
   const client = { list: async () => ({ items: [], revision: String(looks) }) } as unknown as Client;
   const revision = async () => ++looks;
-  const look = view({ client: () => client, revision, clock, maxAge: 5000 }, roles as Kind, () => looks);
+  const look = view({ client: client, revision, clock, maxAge: 5000 }, roles as Kind, () => looks);
   expect(await look()).toBe(1);
   clock.move(4999);
   expect(await look()).toBe(1);

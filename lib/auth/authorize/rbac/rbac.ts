@@ -82,7 +82,7 @@ export function rbac(options: RbacOptions): Rbac {
       },
       // Read as it is now: a role and its binding are often written in one go.
       async rulesOf({ kind, name }, namespace) {
-        const client = options.client();
+        const { client } = options;
         if (kind === clusterRoles.kind) return (await client.get(clusterRoles, { name })).rules ?? [];
         return (await client.get(roles, { namespace, name })).rules ?? [];
       },

@@ -3,7 +3,7 @@ import type { Clock } from "#base";
 import type { Client } from "#client";
 
 export interface ViewOptions {
-  client: () => Client;
+  client: Client;
   /** How far the log of a kind stands: a list made later is at this revision or beyond. */
   revision(kind: Kind): Promise<number>;
   clock: Clock;
@@ -22,7 +22,7 @@ export function view<T extends KubernetesObject, V>(
   let loading: Promise<{ revision: number; value: V }> | undefined;
 
   const load = async () => {
-    const list = await client().list(kind);
+    const list = await client.list(kind);
     return { revision: Number(list.revision), value: make(list.items) };
   };
 

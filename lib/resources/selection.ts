@@ -1,14 +1,14 @@
-import { type FieldTerm, type Kind, matches, parseFieldSelector, parseSelector, type Selector } from "#api/meta";
+import { type FieldTerm, type Kind, matches, type Selector } from "#api/meta";
 import { badRequest } from "#base";
 import type { Change, Entry, Index } from "#store";
 
-/** Which objects of a type a request is about. */
+/** Which objects of a type are selected. */
 export interface Selection {
   /** Key prefix: one namespace, or everything. */
   prefix: string;
   /** One object by its key, where the field selector names it. */
   key?: string;
-  /** Whether everything under the prefix is meant. */
+  /** Whether everything under the prefix is selected. */
   everything: boolean;
   matches(key: string, index: Index): boolean;
 }
@@ -16,13 +16,7 @@ export interface Selection {
 const nameField = "metadata.name";
 const namespaceField = "metadata.namespace";
 
-/** Reads `labelSelector` and `fieldSelector`. Throws ApiError 400 for what cannot be parsed or is not selectable. */
-export function selectionOf(kind: Kind, namespace: string, query: URLSearchParams): Selection {
-  const labels = parseSelector(query.get("labelSelector") ?? "");
-  const fields = parseFieldSelector(query.get("fieldSelector") ?? "");
-  return selection(kind, namespace, labels, fields);
-}
-
+/** Selects objects by labels and fields. Throws ApiError 400 for a field that is not selectable. */
 export function selection(kind: Kind, namespace: string, labels: Selector, terms: readonly FieldTerm[]): Selection {
   const fields = terms.map((term) => ({ ...term, field: canonical(kind, term.field) }));
   const exact = (name: string) => fields.find(({ field, equal }) => field === name && equal)?.value;
@@ -44,7 +38,7 @@ export function selection(kind: Kind, namespace: string, labels: Selector, terms
 
 function canonical(kind: Kind, field: string): string {
   const alias = kind.fieldAliases?.[field];
-  // A kind kept in another's form has the other's fields, but names of its own for all of them.
+  // A kind stored in another's form has the other's fields under names of its own.
   if (kind.stored && alias === undefined && field !== nameField && field !== namespaceField) {
     throw badRequest(`field label not supported: ${field}`);
   }
@@ -67,14 +61,14 @@ function fieldHolds({ field, equal, value }: FieldTerm, key: string, index: Inde
   return (there === value) === equal;
 }
 
-/** What a change means to somebody who sees only the selection: objects enter and leave it. */
-export type Seen = { type: "ADDED" | "MODIFIED" | "DELETED"; entry: Entry };
+/** A change as a watch with a selection sees it: objects enter and leave the selection. */
+export type SelectedEvent = { type: "ADDED" | "MODIFIED" | "DELETED"; entry: Entry };
 
-/** Undefined: the change is not in sight. A leaving object is shown as it last was, at the change's revision. */
-export function seen(selection: Selection, change: Change): Seen | undefined {
+/** Undefined: the change is outside the selection. A leaving object is shown as it was, at the change's revision. */
+export function selectedEvent(selection: Selection, change: Change): SelectedEvent | undefined {
   const { key } = change;
   if (selection.key !== undefined ? key !== selection.key : !key.startsWith(selection.prefix)) return undefined;
-  if (selection.everything) return { type: plainType[change.type], entry: change.entry };
+  if (selection.everything) return { type: eventTypes[change.type], entry: change.entry };
   const before = change.previous !== undefined && selection.matches(key, change.previous.index);
   const after = change.type !== "delete" && selection.matches(key, change.entry.index);
   if (after) return { type: before ? "MODIFIED" : "ADDED", entry: change.entry };
@@ -82,4 +76,4 @@ export function seen(selection: Selection, change: Change): Seen | undefined {
   return { type: "DELETED", entry: change.type === "delete" ? change.entry : change.previous! };
 }
 
-const plainType = { create: "ADDED", update: "MODIFIED", delete: "DELETED" } as const;
+export const eventTypes = { create: "ADDED", update: "MODIFIED", delete: "DELETED" } as const;

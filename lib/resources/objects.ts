@@ -11,8 +11,8 @@ import {
 } from "#api/meta";
 import { parseJson, stringifyJson } from "#base";
 import type { Entry, Index } from "#store";
-import { type Reporter, reportOnce } from "./contained.ts";
 import type { Resource } from "./registry.ts";
+import type { Resources } from "./resources.ts";
 
 /*
  * Between objects and the bytes that the store keeps: JSON without kind and apiVersion, metadata first and in it the
@@ -72,10 +72,10 @@ export function objectOf(kind: Kind, entry: Entry): KubernetesObject {
 }
 
 /** The entry's object as its resource shows it: converted and given newer defaults where it was stored otherwise. */
-export function objectAs(server: Reporter, resource: Resource, entry: Entry): KubernetesObject {
+export function objectAs(resources: Resources, resource: Resource, entry: Entry): KubernetesObject {
   const { kind, storageKind } = resource;
   const object =
-    entry.schema === schemaOf(storageKind) ? objectOf(storageKind, entry) : withDefaults(server, storageKind, entry);
+    entry.schema === schemaOf(storageKind) ? objectOf(storageKind, entry) : withDefaults(resources, storageKind, entry);
   return kind.stored ? kind.stored.from(structuredClone(object)) : object;
 }
 
@@ -83,7 +83,7 @@ export function objectAs(server: Reporter, resource: Resource, entry: Entry): Ku
  * A copy with today's defaults. An older validation may have let values in that today's defaults cannot read: such an
  * object is shown as it was written, since a list or a watch must not fail for one of its objects.
  */
-function withDefaults(server: Reporter, kind: Kind, entry: Entry): KubernetesObject {
+function withDefaults(resources: Resources, kind: Kind, entry: Entry): KubernetesObject {
   const older = objectOf(kind, entry);
   const object = structuredClone(older);
   try {
@@ -92,15 +92,15 @@ function withDefaults(server: Reporter, kind: Kind, entry: Entry): KubernetesObj
     kind.defaults?.(object);
     return object;
   } catch (error) {
-    reportOnce(server, "default", { kind, key: entry.key, what: entry.schema }, error);
+    resources.faults.reportOnce("default", { kind, key: entry.key, what: entry.schema }, error);
     return older;
   }
 }
 
 /** The entry's bytes as its resource shows it; nothing is parsed where they stand as they are served. */
-export function bytesAs(server: Reporter, resource: Resource, entry: Entry): Uint8Array {
+export function bytesAs(resources: Resources, resource: Resource, entry: Entry): Uint8Array {
   if (!resource.kind.stored && entry.schema === schemaOf(resource.storageKind)) return entry.body;
-  return bodyOf(resource.kind, objectAs(server, resource, entry))(entry.revision);
+  return bodyOf(resource.kind, objectAs(resources, resource, entry))(entry.revision);
 }
 
 /** `{"kind":"…","apiVersion":"…",`: what goes before a body whose first brace is dropped. */

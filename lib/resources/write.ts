@@ -1,22 +1,22 @@
 import { applyDefaults, type FieldError, fillZeros, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
 import { badRequest, invalid, requestEntityTooLarge, stringifyJson } from "#base";
-import type { Conflict, Entry, Exists, Write } from "#store";
+import { type Conflict, type Entry, Exists, type Write } from "#store";
+import { type Call, kindOf } from "./call.ts";
 import { bodyOf, indexOf, schemaOf } from "./objects.ts";
-import { type Call, kindOf } from "./server.ts";
 
 export type WithStatus = KubernetesObject & { status?: unknown };
 
-/** What stands after a write; `entry` is undefined for a dry run. */
+/** The result of a write; `entry` is undefined for a dry run. */
 export interface Written {
   object: KubernetesObject;
   entry?: Entry;
   /** The write deleted the object: its last finalizer is gone. */
   deleted?: true;
-  /** An update found nothing and made the object. */
+  /** An update found no object and created it. */
   created?: true;
 }
 
-/** Fills absent fields: zero values and what the schema says first, then what the kind derives. */
+/** Fills absent fields: zero values and the schema's defaults first, then those that the kind derives. */
 export function setDefaults(kind: Kind, object: KubernetesObject): void {
   fillZeros(messageShapeOf(kind.schema), object);
   applyDefaults(messageShapeOf(kind.schema), object);
@@ -42,8 +42,8 @@ export function refuse(kind: Kind, name: string, rules: () => FieldError[]): voi
   if (errors.length > 0) throw invalid(kind.stored?.as ?? kind, name, errors);
 }
 
-/** The place of an object must be the place that the request names; what the object leaves out is filled in. */
-export function place(call: Call, object: KubernetesObject): void {
+/** Sets the namespace of an object to that of the request. Throws ApiError 400 where the object has another. */
+export function setNamespace(call: Call, object: KubernetesObject): void {
   const kind = kindOf(call);
   const { metadata } = object;
   if (kind.scope === "Cluster") {
@@ -86,8 +86,17 @@ export const contentOf = (call: Call, object: KubernetesObject) => {
   return { body: bodyOf(storageKind, stored), schema: schemaOf(storageKind), index: indexOf(storageKind, stored) };
 };
 
-export async function commit(call: Call, write: Write): Promise<Entry | Exists | Conflict> {
-  const [result] = await call.server.store.commit(call.resource.type, [write]);
+/**
+ * The one way from an operation to the store. A dry run stores nothing and resolves with undefined, or with Exists
+ * where a create would.
+ */
+export async function commit(call: Call, write: Write): Promise<Entry | Exists | Conflict | undefined> {
+  const { resources, resource, options } = call;
+  if (options.dryRun) {
+    const existing = write.type === "create" ? await resources.read(resource.type, write.key) : undefined;
+    return existing && new Exists(existing);
+  }
+  const [result] = await resources.store.commit(resource.type, [write]);
   return result!;
 }
 
@@ -97,9 +106,9 @@ export const atRevision = (object: KubernetesObject, revision: number): Kubernet
 });
 
 /** Whether an object that is being deleted has nothing left to wait for. */
-export function mayGo(kind: Kind, object: KubernetesObject): boolean {
+export function isRemovable(kind: Kind, object: KubernetesObject): boolean {
   const { metadata } = object;
   if (!metadata.deletionTimestamp || metadata.finalizers?.length) return false;
   if (kind.gracePeriod && Number(metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
-  return kind.mayGo?.(object) ?? true;
+  return kind.isRemovable?.(object) ?? true;
 }
