@@ -3,8 +3,8 @@ import type { Secret } from "#api";
 import { ApiError, type Log, notFound, silentLog, systemRandom } from "#base";
 import type { Client } from "#client";
 import { handClock } from "#test/make";
-import { followGateway, type GatewayPlace } from "./gateway.ts";
-import { hintBoard } from "./hints.ts";
+import { followGateway, type GatewayAddress } from "./gateway.ts";
+import { HintBoard, type Watch } from "./hints.ts";
 
 const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
@@ -19,25 +19,25 @@ const forbidden = new ApiError(403, "Forbidden", "not yet");
 const type = "core/secrets";
 const [here, there] = [at("https://10.0.1.5:6443"), at("https://10.0.2.6:6443")];
 
-/** A follower before a server that answers as `state` says. */
+/** A follower of a server that returns `state.answer`. */
 function follow(state: { answer: Secret | Error }) {
   const clock = handClock();
-  const board = hintBoard(clock, () => {});
-  const found: (GatewayPlace | undefined)[] = [];
-  const noise: string[] = [];
-  let looks = 0;
+  const board = new HintBoard(clock, () => {});
+  const found: (GatewayAddress | undefined)[] = [];
+  const messages: string[] = [];
+  let reads = 0;
   const get = async (): Promise<unknown> => {
-    looks++;
+    reads++;
     if (state.answer instanceof Error) throw state.answer;
     return state.answer;
   };
-  const note = (message: string) => noise.push(message);
-  const log: Log = { ...silentLog, info: note, warn: note, error: note };
+  const record = (message: string) => messages.push(message);
+  const log: Log = { ...silentLog, info: record, warn: record, error: record };
   const following = followGateway({
     client: { get } as unknown as Client,
-    hints: { connected: true, follow: board.follow },
+    hints: { connected: true, follow: (watch: Watch) => board.follow(watch) },
     random: { ...systemRandom, fraction: () => 0.5 },
-    found: (place) => found.push(place),
+    found: (address) => found.push(address),
     ...{ clock, log },
   });
   const pass = async (milliseconds: number): Promise<void> => {
@@ -45,27 +45,27 @@ function follow(state: { answer: Secret | Error }) {
     clock.move(milliseconds);
     await turns();
   };
-  return { board, found, noise, following, pass, looks: () => looks };
+  return { board, found, messages, following, pass, reads: () => reads };
 }
 
-test("where it is, is known at once and after each hint, and told when it is another place", async () => {
+test("reads the address at the start and after each hint, and reports it when it changes", async () => {
   const state = { answer: here as Secret | Error };
-  const { board, found, following, pass, looks } = follow(state);
+  const { board, found, following, pass, reads } = follow(state);
   await pass(0);
   expect(found).toEqual([{ server: "https://10.0.1.5:6443", ca: "its authority" }]);
   expect(board.watches()).toEqual([{ type, namespace: "kube-system" }]);
-  // Something else has moved in that namespace.
-  board.hear(type, 7);
+  // Another Secret of the namespace has changed.
+  board.hint(type, 7);
   await pass(0);
-  expect([looks(), found.length]).toEqual([2, 1]);
+  expect([reads(), found.length]).toEqual([2, 1]);
   await pass(60_000);
-  expect(looks()).toBe(2);
+  expect(reads()).toBe(2);
   state.answer = there;
-  board.hear(type, 8);
+  board.hint(type, 8);
   await pass(0);
   expect(found[1]).toEqual({ server: "https://10.0.2.6:6443", ca: "its authority" });
   state.answer = gone;
-  board.hear(type, 9);
+  board.hint(type, 9);
   await pass(0);
   expect(found.length).toBe(3);
   expect(found[2]).toBeUndefined();
@@ -73,48 +73,48 @@ test("where it is, is known at once and after each hint, and told when it is ano
   expect(board.watches()).toEqual([]);
 });
 
-test("one that never comes costs next to nothing, and no word", async () => {
-  const { found, noise, following, pass, looks } = follow({ answer: gone });
+test("reads rarely and logs nothing while there is no gateway", async () => {
+  const { found, messages, following, pass, reads } = follow({ answer: gone });
   await pass(0);
   // A day.
   for (let minute = 0; minute < 24 * 60; minute++) await pass(60_000);
-  expect(looks()).toBeLessThan(25);
-  expect([found, noise]).toEqual([[], []]);
+  expect(reads()).toBeLessThan(25);
+  expect([found, messages]).toEqual([[], []]);
   await following.stop();
 }, 120_000);
 
-test("the right to look may come late: it is tried a few times, and no more", async () => {
+test("repeats a forbidden read a few times", async () => {
   const state = { answer: forbidden as Secret | Error };
-  const { board, found, noise, following, pass, looks } = follow(state);
+  const { board, found, messages, following, pass, reads } = follow(state);
   for (const pause of [0, 1000, 2000, 4000, 8000]) await pass(pause);
-  expect(looks()).toBe(5);
+  expect(reads()).toBe(5);
   await pass(60_000);
-  expect(looks()).toBe(5);
-  board.hear(type, 3);
+  expect(reads()).toBe(5);
+  board.hint(type, 3);
   await pass(0);
-  expect(looks()).toBe(6);
+  expect(reads()).toBe(6);
   state.answer = here;
   await pass(1000);
-  expect([looks(), found.length, noise]).toEqual([7, 1, []]);
+  expect([reads(), found.length, messages]).toEqual([7, 1, []]);
   await following.stop();
 });
 
-test("a look that fails changes nothing, and comes again, ever later", async () => {
+test("repeats a failed read with a growing backoff and reports no change", async () => {
   const state = { answer: here as Secret | Error };
-  const { board, found, noise, following, pass, looks } = follow(state);
+  const { board, found, messages, following, pass, reads } = follow(state);
   await pass(0);
   state.answer = new Error("the network is down");
-  board.hear(type, 3);
+  board.hint(type, 3);
   for (const pause of [0, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000])
     await pass(pause);
-  expect([looks(), found.length, noise]).toEqual([13, 1, []]);
+  expect([reads(), found.length, messages]).toEqual([13, 1, []]);
   state.answer = there;
   await pass(300_000);
-  expect(found.map((place) => place?.server)).toEqual(["https://10.0.1.5:6443", "https://10.0.2.6:6443"]);
+  expect(found.map((address) => address?.server)).toEqual(["https://10.0.1.5:6443", "https://10.0.2.6:6443"]);
   await following.stop();
 });
 
-test("what cannot be checked is no place", async () => {
+test("ignores an address without https or without a CA", async () => {
   for (const answer of [at("https://10.0.1.5:6443", ""), at("http://10.0.1.5:6443"), { metadata: {} }]) {
     const { found, following, pass } = follow({ answer });
     await pass(0);

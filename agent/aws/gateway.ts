@@ -2,76 +2,77 @@ import { type Secret, secrets } from "#api";
 import { storageOf } from "#api/meta";
 import { isReason, messageOf, sleep } from "#base";
 import type { Client } from "#client";
-import { type HintedOptions, untilMoved } from "./hinted.ts";
+import { type HintedOptions, untilMoved } from "./hinted-client.ts";
 
-/** Where the cluster's gateway is dialled, and the authority of its certificate, in PEM. */
-export interface GatewayPlace {
+/** The gateway's URL, and the CA of its certificate, in PEM. */
+export interface GatewayAddress {
   server: string;
   ca: string;
 }
 
 export interface FollowGatewayOptions extends HintedOptions {
   client: Pick<Client, "get">;
-  /** Hears where the gateway is, at each change; undefined while there is none. */
-  found(place: GatewayPlace | undefined): void;
+  /** Called with the gateway's address at each change; undefined while there is no gateway. */
+  found(address: GatewayAddress | undefined): void;
 }
 
 /**
- * Where a gateway writes down for nodes where it is. Not where people find it: whoever may write here says to whom
- * agents open their pods.
+ * The Secret in which a gateway publishes its address for nodes. Clients find it elsewhere: anyone who can write this
+ * Secret can redirect agents, and so reach every pod.
  */
-const kept = { namespace: "kube-system", name: "skiff-gateway-link" };
+const addressSecret = { namespace: "kube-system", name: "skiff-gateway-link" };
 
-const firstPoll = 2 * 60_000;
-/** A look that failed. */
-const failing = { first: 1000, longest: 5 * 60_000 };
-/** The right to look may come a little after what there is to see: the server reads roles now and then. */
-const lateRights = 4;
+const firstPollMilliseconds = 2 * 60_000;
+/** Pauses after reads that failed. */
+const backoffMilliseconds = { first: 1000, longest: 5 * 60_000 };
+/** Permission to read may arrive a little after the Secret: the server reads roles periodically. */
+const forbiddenRetries = 4;
 
 /**
- * Follows where the gateway is, if there is one: looks when a hint says that something has moved there, and rarely
- * without one. One that has not come yet, or that nodes may not see, is none; a look that fails changes nothing.
+ * Follows the address of the gateway: reads it when a hint says that a Secret of the namespace has changed, and rarely
+ * without one. While the Secret does not exist, or nodes may not read it, there is no gateway; a read that fails
+ * changes nothing.
  */
 export function followGateway(options: FollowGatewayOptions): { stop(): Promise<void> } {
   const { client, hints, clock, log, found } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const interest = hints.follow({ type: storageOf(secrets), namespace: kept.namespace });
-  let known: GatewayPlace | undefined;
-  /** Whether there is no reason to look again soon. */
-  const look = async (attempt: number): Promise<boolean> => {
-    let place: GatewayPlace | undefined;
+  const subscription = hints.follow({ type: storageOf(secrets), namespace: addressSecret.namespace });
+  let known: GatewayAddress | undefined;
+  /** Resolves with false when the read has to be repeated soon. */
+  const read = async (attempt: number): Promise<boolean> => {
+    let address: GatewayAddress | undefined;
     let isAllowed = true;
     try {
-      place = placeIn(await client.get(secrets, kept));
+      address = addressIn(await client.get(secrets, addressSecret));
     } catch (error) {
       isAllowed = !isReason(error, "Forbidden");
       if (isAllowed && !isReason(error, "NotFound")) {
-        log.debug("where the gateway is could not be read", { error: messageOf(error) });
+        log.debug("the gateway's address could not be read", { error: messageOf(error) });
         return false;
       }
     }
     if (signal.aborted) return true;
-    if (place?.server !== known?.server || place?.ca !== known?.ca) found(place);
-    known = place;
-    return isAllowed || attempt >= lateRights;
+    if (address?.server !== known?.server || address?.ca !== known?.ca) found(address);
+    known = address;
+    return isAllowed || attempt >= forbiddenRetries;
   };
   const follow = async (): Promise<void> => {
-    let pause = firstPoll;
+    let pause = firstPollMilliseconds;
     while (!signal.aborted) {
-      // What is hinted at from here on, the look may have missed.
-      let revision = interest.hinted;
-      let backoff = failing.first;
-      for (let attempt = 0; !(await look(attempt)); attempt++) {
+      // The read may miss changes that are hinted at from here on.
+      let revision = subscription.hinted;
+      let backoff = backoffMilliseconds.first;
+      for (let attempt = 0; !(await read(attempt)); attempt++) {
         await sleep(clock, backoff, signal);
         if (signal.aborted) return;
-        backoff = Math.min(backoff * 2, failing.longest);
-        revision = interest.hinted;
+        backoff = Math.min(backoff * 2, backoffMilliseconds.longest);
+        revision = subscription.hinted;
       }
-      pause = await untilMoved(interest, revision, pause, signal, options);
+      pause = await untilMoved(subscription, { revision, pause, signal }, options);
     }
   };
-  const following = follow().finally(() => interest.close());
+  const following = follow().finally(() => subscription.close());
   return {
     async stop() {
       stopping.abort();
@@ -80,8 +81,8 @@ export function followGateway(options: FollowGatewayOptions): { stop(): Promise<
   };
 }
 
-/** Nothing is dialled that cannot be checked. */
-function placeIn({ data = {} }: Secret): GatewayPlace | undefined {
+/** Undefined without https and a CA: an unauthenticated server is not dialled. */
+function addressIn({ data = {} }: Secret): GatewayAddress | undefined {
   const [server, ca] = ["server", "ca.crt"].map((name) => Buffer.from(data[name] ?? "", "base64").toString());
   return server?.startsWith("https://") && ca ? { server, ca } : undefined;
 }

@@ -1,73 +1,79 @@
 import type { Clock } from "#base";
 
-/** What somebody wants to hear of: changes of a storage type, of one namespace, of objects with these fields. */
+/** Changes of interest: of a storage type, of one namespace, of objects with these fields. */
 export interface Watch {
   type: string;
   namespace?: string;
   fields?: Record<string, string>;
 }
 
-/** Where hints come from. They say that there may be something to read; they may be lost, late, or for nothing. */
+/** A source of hints that there may be something new to read. Hints may be lost, late, or wrong. */
 export interface Hints {
-  /** Whether hints can come at all just now. */
+  /** Whether hints can arrive at present. */
   readonly connected: boolean;
-  follow(watch: Watch): Interest;
+  follow(watch: Watch): Subscription;
 }
 
-/** One who waits for hints. */
-export interface Interest {
-  /** The highest revision that the type is known to have moved to; 0 while nothing is known. */
+/** Receives the hints for one watch. */
+export interface Subscription {
+  /** The highest revision that the type is known to have; 0 while none is known. */
   readonly hinted: number;
   /**
    * Resolves when the type has moved past `revision`, when hints may have been lost, after so many milliseconds, or
    * when the signal aborts.
    */
   moved(revision: number, milliseconds: number, signal: AbortSignal): Promise<void>;
-  /** The hints so far led nowhere. */
-  forget(): void;
+  /** Forgets the hinted revision: reads did not find it. */
+  reset(): void;
   close(): void;
 }
 
-export interface HintBoard {
-  follow(watch: Watch): Interest;
-  /** What is waited for, each watch once. */
-  watches(): Watch[];
+/** Passes hints to the subscriptions for their type. */
+export class HintBoard {
+  readonly #clock: Clock;
+  readonly #changed: () => void;
+  readonly #subscriptions = new Set<BoardSubscription>();
+
+  /** `changed` is called when `watches()` changes. */
+  constructor(clock: Clock, changed: () => void) {
+    this.#clock = clock;
+    this.#changed = changed;
+  }
+
+  follow(watch: Watch): Subscription {
+    const subscription = new BoardSubscription(this.#clock, watch, () => {
+      this.#subscriptions.delete(subscription);
+      this.#changed();
+    });
+    this.#subscriptions.add(subscription);
+    this.#changed();
+    return subscription;
+  }
+
+  /** The watches of all subscriptions, without duplicates. */
+  watches(): Watch[] {
+    const watches = [...this.#subscriptions].map(({ watch }) => watch);
+    return [...new Map(watches.map((watch) => [JSON.stringify(watch), watch])).values()];
+  }
+
   /** A type has moved to a revision. */
-  hear(type: string, revision: number): void;
-  /** Hints may have been lost: everybody looks. */
-  look(): void;
+  hint(type: string, revision: number): void {
+    for (const one of this.#subscriptions) if (one.watch.type === type) one.hint(revision);
+  }
+
+  /** Hints may have been lost: every subscriber reads once. */
+  wakeAll(): void {
+    for (const one of this.#subscriptions) one.wake();
+  }
 }
 
-/** Brings hints to those who wait for them. `changed` is called when what is watched changes. */
-export function hintBoard(clock: Clock, changed: () => void): HintBoard {
-  const waiting = new Set<Waiting>();
-  return {
-    follow(watch) {
-      const one = new Waiting(clock, watch, () => {
-        waiting.delete(one);
-        changed();
-      });
-      waiting.add(one);
-      changed();
-      return one;
-    },
-    watches: () => [...new Map([...waiting].map(({ watch }) => [JSON.stringify(watch), watch])).values()],
-    hear(type, revision) {
-      for (const one of waiting) if (one.watch.type === type) one.hear(revision);
-    },
-    look() {
-      for (const one of waiting) one.look();
-    },
-  };
-}
-
-class Waiting implements Interest {
+class BoardSubscription implements Subscription {
   readonly watch: Watch;
   readonly close: () => void;
   hinted = 0;
   readonly #clock: Clock;
   #due = false;
-  #wake = () => {};
+  #check = () => {};
 
   constructor(clock: Clock, watch: Watch, close: () => void) {
     this.#clock = clock;
@@ -75,17 +81,17 @@ class Waiting implements Interest {
     this.close = close;
   }
 
-  hear(revision: number): void {
+  hint(revision: number): void {
     this.hinted = Math.max(this.hinted, revision);
-    this.#wake();
+    this.#check();
   }
 
-  look(): void {
+  wake(): void {
     this.#due = true;
-    this.#wake();
+    this.#check();
   }
 
-  forget(): void {
+  reset(): void {
     this.hinted = 0;
   }
 
@@ -100,10 +106,10 @@ class Waiting implements Interest {
         };
         const timer = this.#clock.timer(milliseconds, done);
         signal.addEventListener("abort", done, { once: true });
-        this.#wake = () => isDue() && done();
+        this.#check = () => isDue() && done();
       });
     }
-    this.#wake = () => {};
+    this.#check = () => {};
     this.#due = false;
   }
 }

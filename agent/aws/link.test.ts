@@ -8,7 +8,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { requestSigner } from "#aws/request-signer";
 import { silentLog, systemRandom } from "#base";
 import { handClock } from "#test/make";
-import { type AwsLink, startAwsLink } from "./link.ts";
+import { AwsLink } from "./link.ts";
 
 const credentials = { accessKeyId: "AKIAEXAMPLE", secretAccessKey: "secret" };
 const sign = requestSigner({ region: "eu-west-1", credentials });
@@ -25,29 +25,29 @@ async function open({ autoPong = true, port = 0 } = {}) {
   await once(server, "listening");
   const sockets: WebSocket[] = [];
   const requests: IncomingMessage[] = [];
-  const said: string[] = [];
+  const received: string[] = [];
   server.on("connection", (socket, request) => {
     sockets.push(socket);
     requests.push(request);
-    socket.on("message", (data) => said.push(String(data)));
+    socket.on("message", (data) => received.push(String(data)));
   });
   const clock = handClock();
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/link`;
-  const link: AwsLink = startAwsLink({ url, sign, clock, random: systemRandom, log: silentLog });
+  const link = new AwsLink({ url, sign, clock, random: systemRandom, log: silentLog });
   const stopServer = async () => {
     for (const socket of sockets) socket.terminate();
     await new Promise((done) => server.close(done));
   };
   closing.push(stopServer, () => link.stop());
-  return { clock, link, sockets, requests, said, stopServer };
+  return { clock, link, sockets, requests, received, stopServer };
 }
 
 const until = (what: () => unknown) => expect.poll(what, { timeout: 5000, interval: 5 }).toBeTruthy();
 
-test("a connection is asked for with a signature, tells what is watched, and beats each 40 s", async () => {
-  const { clock, link, requests, said } = await open();
+test("signs the connection, reports what is watched and sends a heartbeat every 40 s", async () => {
+  const { clock, link, requests, received } = await open();
   link.follow({ type: "core/services" });
-  await until(() => said.length === 1);
+  await until(() => received.length === 1);
   expect(link.connected).toBe(true);
   const { headers, url } = requests[0]!;
   const signer = new SignatureV4({ service: "execute-api", region: "eu-west-1", credentials, sha256: Sha256 });
@@ -65,30 +65,30 @@ test("a connection is asked for with a signature, tells what is watched, and bea
   const own = link.follow({ type: "core/pods", fields: { "spec.nodeName": "i-1" } });
   link.follow({ type: "core/services" });
   clock.move(2000);
-  await until(() => said.length === 2);
+  await until(() => received.length === 2);
   own.close();
   clock.move(2000);
-  await until(() => said.length === 3);
-  expect(said.map((text) => JSON.parse(text).watches)).toEqual([
+  await until(() => received.length === 3);
+  expect(received.map((text) => JSON.parse(text).watches)).toEqual([
     [{ type: "core/services" }],
     [{ type: "core/services" }, { type: "core/pods", fields: { "spec.nodeName": "i-1" } }],
     [{ type: "core/services" }],
   ]);
   clock.move(36_000);
-  await until(() => said.length === 4);
+  await until(() => received.length === 4);
   await new Promise((done) => setTimeout(done, 20));
   clock.move(40_000);
-  await until(() => said.length === 5);
-  expect(said.slice(3)).toEqual(Array(2).fill('{"action":"heartbeat"}'));
+  await until(() => received.length === 5);
+  expect(received.slice(3)).toEqual(Array(2).fill('{"action":"heartbeat"}'));
 });
 
-test("hints reach those who wait for their type", async () => {
-  const { link, sockets, clock, said } = await open();
+test("passes hints to the subscriptions for their type", async () => {
+  const { link, sockets, clock, received } = await open();
   const services = link.follow({ type: "core/services" });
   const pods = link.follow({ type: "core/pods" });
-  await until(() => said.length === 1);
+  await until(() => received.length === 1);
   const never = new AbortController();
-  // The connection itself is a reason to look once.
+  // A new connection is a reason to read once.
   await Promise.all([services.moved(7, minute, never.signal), pods.moved(7, minute, never.signal)]);
   let moved = "";
   void services.moved(7, minute, never.signal).then(() => {
@@ -105,30 +105,30 @@ test("hints reach those who wait for their type", async () => {
   await until(() => moved === "podsservices");
 });
 
-test("a refusal, a break and age each lead to a new connection, and everybody looks", async () => {
-  const { clock, link, sockets, said } = await open();
-  const interest = link.follow({ type: "core/pods" });
-  await until(() => said.length === 1);
-  let looks = 0;
-  const looking = (async () => {
-    while (interest.hinted < 9) {
-      await interest.moved(8, minute * 1000, new AbortController().signal);
-      looks++;
+test("reconnects after a refusal, a break and at the maximum age, and wakes every subscriber", async () => {
+  const { clock, link, sockets, received } = await open();
+  const subscription = link.follow({ type: "core/pods" });
+  await until(() => received.length === 1);
+  let reads = 0;
+  const reading = (async () => {
+    while (subscription.hinted < 9) {
+      await subscription.moved(8, minute * 1000, new AbortController().signal);
+      reads++;
     }
   })();
-  let before = looks;
+  let before = reads;
   const again = async (count: number) => {
     await expect
       .poll(
         () => {
           clock.move(500);
-          return sockets.length === count && said.filter((text) => text.includes("watches")).length === count;
+          return sockets.length === count && received.filter((text) => text.includes("watches")).length === count;
         },
         { timeout: 5000, interval: 5 },
       )
       .toBe(true);
-    expect(looks).toBeGreaterThan(before);
-    before = looks;
+    expect(reads).toBeGreaterThan(before);
+    before = reads;
     expect(link.alive()).toBe(true);
   };
   sockets[0]!.send('{"message":"Internal server error","connectionId":"a","requestId":"b"}');
@@ -145,28 +145,28 @@ test("a refusal, a break and age each lead to a new connection, and everybody lo
   expect((await closed)[0]).toBe(1000);
   await again(4);
   sockets[3]!.send('{"type":"core/pods","revision":9}');
-  await looking;
+  await reading;
 });
 
-test("where pings were answered once, silence is an end; where they never were, it is not", async () => {
+test("ends a connection whose pings are no longer answered, but not one whose pings never were", async () => {
   const mute = await open({ autoPong: false });
-  await until(() => mute.said.length === 1);
+  await until(() => mute.received.length === 1);
   for (let beats = 1; beats <= 3; beats++) {
     mute.clock.move(40_000);
-    await until(() => mute.said.length === 1 + beats);
+    await until(() => mute.received.length === 1 + beats);
   }
-  // One answer, then none any more.
+  // One answer, then no more.
   mute.sockets[0]!.pong();
   await new Promise((done) => setTimeout(done, 20));
   mute.clock.move(40_000);
-  await until(() => mute.said.length === 5);
+  await until(() => mute.received.length === 5);
   mute.clock.move(40_000);
   await until(() => mute.sockets[0]!.readyState === 3);
 });
 
-test("a link that stays down is not alive", async () => {
-  const { clock, link, stopServer, said } = await open();
-  await until(() => said.length === 1);
+test("is not alive after it has been down for longer than a heartbeat", async () => {
+  const { clock, link, stopServer, received } = await open();
+  await until(() => received.length === 1);
   await stopServer();
   await until(() => !link.connected);
   expect(link.alive()).toBe(true);

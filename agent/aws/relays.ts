@@ -2,88 +2,95 @@ import type { Duplex } from "node:stream";
 import type { Clock, Log } from "#base";
 import { type Relay, relayStream } from "#relay";
 
-/** Takes a connection on which one request runs, whose path somebody who may has allowed. */
+/** Serves one request over the connection. The API server has authorized the path. */
 export type Serve = (connection: Duplex, path: string) => void;
 
-/** The agent's ends of relays. Which requests there are is the link's to say: nothing that a client sends names one. */
-export interface Relays {
-  /** A message of the link's that concerns a relay. */
-  hear(said: RelaySaid): void;
-  /** Whether some relay goes on. */
-  readonly busy: boolean;
-  /** Who serves requests; what comes before anybody does is lost, and comes again. */
-  serve(serve: Serve): void;
-  stop(): void;
-}
-
-export interface RelaySaid {
+/** A message of the link that belongs to a relay. */
+export interface RelayMessage {
   relay: string;
   frame: unknown;
-  /** With a frame that may be the first: what was allowed. */
+  /** With a frame that may be the first: the authorized path. */
   path?: string;
 }
 
 export interface RelaysOptions {
   clock: Clock;
   log: Log;
-  /** Sends a message to the link, or loses it. */
+  /** Sends a message over the link, or loses it. */
   send(message: object): void;
 }
 
-/** Each is a request that somebody waits for. */
-const mostAtOnce = 200;
-/** A frame that was late for so long finds that its relay has ended; later than that none comes. */
-const memory = 10 * 60_000;
+/** Each relay is a request that a client waits for. */
+const maxRelays = 200;
+/** No frame arrives later than this after its relay has ended. */
+const endedMemoryMilliseconds = 10 * 60_000;
 const reset = (reason: string): object => ({ a: 0, l: 0, r: reason });
 
-export function agentRelays({ clock, log, send }: RelaysOptions): Relays {
-  const open = new Map<string, { take: Relay["take"]; stream: Duplex }>();
-  /** What has ended is not begun again by a frame that comes twice. */
-  const ended = new Map<string, { take: Relay["take"]; at: number }>();
-  let server: Serve | undefined;
-  const forget = (): void => {
-    for (const [id, { at }] of ended) if (clock.now() - at > memory) ended.delete(id);
-  };
-  const begin = (id: string, path: string, serve: Serve): Relay["take"] => {
+/** The agent's ends of relays. Only the link opens relays and names their paths; clients cannot. */
+export class AgentRelays {
+  readonly #options: RelaysOptions;
+  readonly #open = new Map<string, { take: Relay["take"]; stream: Duplex }>();
+  /** Relays that have ended, so that a frame that arrives twice does not open them again. */
+  readonly #ended = new Map<string, { take: Relay["take"]; at: number }>();
+  #serve: Serve | undefined;
+
+  constructor(options: RelaysOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a relay is open. */
+  get busy(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** Sets the server of requests. Frames that arrive before are lost; their senders repeat them. */
+  serve(serve: Serve): void {
+    this.#serve = serve;
+  }
+
+  receive({ relay: id, frame, path }: RelayMessage): void {
+    const known = this.#open.get(id) ?? this.#ended.get(id);
+    if (known) known.take(frame);
+    else if (isReset(frame)) return;
+    else if (path === undefined) this.#refuse(id, "the agent knows nothing of this connection");
+    else if (!this.#serve) return;
+    else if (this.#open.size >= maxRelays) this.#refuse(id, `the node serves ${maxRelays} connections already`);
+    else this.#begin(id, path, this.#serve)(frame);
+  }
+
+  stop(): void {
+    for (const { stream } of this.#open.values()) stream.destroy(new Error("the agent stops"));
+  }
+
+  #refuse(id: string, reason: string): void {
+    this.#options.send({ action: "relay", relay: id, frame: reset(reason) });
+  }
+
+  #begin(id: string, path: string, serve: Serve): Relay["take"] {
+    const { clock, log, send } = this.#options;
     const { stream, take } = relayStream({
       clock,
       opens: false,
       send: (frame) => send({ action: "relay", relay: id, frame }),
-      over(error) {
-        open.delete(id);
-        forget();
-        // What ended badly says no more; nor does it keep what it held.
-        ended.set(id, { take: error ? () => {} : take, at: clock.now() });
+      over: (error) => {
+        this.#open.delete(id);
+        this.#forgetOld();
+        // A relay that failed sends nothing more, and its buffers are released.
+        this.#ended.set(id, { take: error ? () => {} : take, at: clock.now() });
         log.debug("a relay has ended", { relay: id, reason: error?.message ?? "" });
       },
     });
     stream.on("error", () => {});
-    open.set(id, { take, stream });
+    this.#open.set(id, { take, stream });
     log.debug("a relay begins", { relay: id, route: path.split("/")[1] ?? "" });
     serve(stream, path);
     return take;
-  };
-  return {
-    get busy() {
-      return open.size > 0;
-    },
-    serve(serve) {
-      server = serve;
-    },
-    hear({ relay: id, frame, path }) {
-      const known = open.get(id) ?? ended.get(id);
-      if (known) return known.take(frame);
-      if (path !== undefined && server === undefined) return;
-      const refuse = (why: string) => send({ action: "relay", relay: id, frame: reset(why) });
-      if (isReset(frame)) return;
-      if (path === undefined || server === undefined) return refuse("the agent knows nothing of this connection");
-      if (open.size >= mostAtOnce) return refuse(`the node serves ${mostAtOnce} connections already`);
-      begin(id, path, server)(frame);
-    },
-    stop() {
-      for (const { stream } of open.values()) stream.destroy(new Error("the agent stops"));
-    },
-  };
+  }
+
+  #forgetOld(): void {
+    const now = this.#options.clock.now();
+    for (const [id, { at }] of this.#ended) if (now - at > endedMemoryMilliseconds) this.#ended.delete(id);
+  }
 }
 
 const isReset = (frame: unknown): boolean => typeof frame === "object" && frame !== null && "r" in frame;

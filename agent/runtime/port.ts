@@ -36,7 +36,7 @@ export const isRuntimeError = (error: unknown, reason?: RuntimeReason): error is
   error instanceof RuntimeError && (reason === undefined || error.reason === reason);
 
 /** What `reading` resolves with; undefined when it rejects with `notFound`. */
-export async function optional<T>(reading: Promise<T>): Promise<T | undefined> {
+export async function ignoreMissing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {

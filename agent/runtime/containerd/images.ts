@@ -1,4 +1,4 @@
-import { type Image, type ImagePort, optional, RuntimeError } from "#agent/runtime";
+import { type Image, type ImagePort, ignoreMissing, RuntimeError } from "#agent/runtime";
 import type { Cri } from "./cri-client.ts";
 import { sandboxImageName } from "./private/sandbox-image.ts";
 
@@ -26,7 +26,7 @@ const view = (item: ImageItem): Image => ({
 export function criImages(cri: Cri): ImagePort {
   const find = async (reference: string): Promise<Image | undefined> => {
     const status = cri.image<{ image: ImageItem | null }>("ImageStatus", { image: { image: reference } });
-    const image = (await optional(status))?.image;
+    const image = (await ignoreMissing(status))?.image;
     return image ? view(image) : undefined;
   };
   return {

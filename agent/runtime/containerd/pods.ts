@@ -4,7 +4,7 @@ import {
   type Container,
   type ContainerSpec,
   type ContainerStart,
-  optional,
+  ignoreMissing,
   type PodPort,
   RuntimeError,
   type Sandbox,
@@ -56,13 +56,13 @@ export class CriPods implements PodPort {
   }
 
   async stopSandbox(id: string): Promise<void> {
-    await optional(this.#cri.runtime("StopPodSandbox", { pod_sandbox_id: id }));
+    await ignoreMissing(this.#cri.runtime("StopPodSandbox", { pod_sandbox_id: id }));
   }
 
   async removeSandbox(id: string): Promise<void> {
     // A removal kills without asking the containers' own records; stopping first tears the network down too.
     await this.stopSandbox(id);
-    await optional(this.#cri.runtime("RemovePodSandbox", { pod_sandbox_id: id }));
+    await ignoreMissing(this.#cri.runtime("RemovePodSandbox", { pod_sandbox_id: id }));
   }
 
   async startContainer(start: ContainerStart): Promise<string> {
@@ -79,11 +79,11 @@ export class CriPods implements PodPort {
   async stopContainer(id: string, graceSeconds: number): Promise<void> {
     const request = { container_id: id, timeout: graceSeconds };
     const timeoutMilliseconds = graceSeconds * 1000 + stopSlackMilliseconds;
-    await optional(this.#cri.runtime("StopContainer", request, { timeoutMilliseconds }));
+    await ignoreMissing(this.#cri.runtime("StopContainer", request, { timeoutMilliseconds }));
   }
 
   async removeContainer(id: string): Promise<void> {
-    await optional(this.#cri.runtime("RemoveContainer", { container_id: id }));
+    await ignoreMissing(this.#cri.runtime("RemoveContainer", { container_id: id }));
   }
 
   async resizeContainer(id: string, spec: ContainerSpec["resources"]): Promise<void> {
@@ -147,7 +147,7 @@ export class CriPods implements PodPort {
   async #statusOf(item: ContainerItem): Promise<ContainerStatus | undefined> {
     const known = this.#details.get(item.id);
     if (known?.state === item.state) return known;
-    const answer = await optional(
+    const answer = await ignoreMissing(
       this.#cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: item.id }),
     );
     if (answer) this.#details.set(item.id, answer.status);
@@ -158,7 +158,7 @@ export class CriPods implements PodPort {
     if (item.state !== "SANDBOX_READY") return [];
     const known = this.#addresses.get(item.id);
     if (known) return known;
-    const answer = await optional(
+    const answer = await ignoreMissing(
       this.#cri.runtime<{ status: { network: { ip: string; additional_ips: { ip: string }[] } | null } }>(
         "PodSandboxStatus",
         { pod_sandbox_id: item.id },

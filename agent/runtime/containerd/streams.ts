@@ -5,8 +5,8 @@ import {
   type CommandResult,
   type ContainerStats,
   type ExecRequest,
+  ignoreMissing,
   type LogOptions,
-  optional,
   RuntimeError,
   type SandboxStats,
   type Session,
@@ -92,7 +92,7 @@ export class CriStreams implements StreamPort {
   }
 
   async #hasEnded(id: string): Promise<boolean> {
-    const status = await optional(this.#statusOf(id));
+    const status = await ignoreMissing(this.#statusOf(id));
     return status === undefined || status.state === "CONTAINER_EXITED";
   }
 }

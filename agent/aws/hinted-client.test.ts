@@ -4,8 +4,8 @@ import { expired, silentLog, systemRandom } from "#base";
 import { type Client, startInformer, type WatchEvent } from "#client";
 import { openCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
-import { hintedClient } from "./hinted.ts";
-import { type HintBoard, hintBoard } from "./hints.ts";
+import { hintedClient } from "./hinted-client.ts";
+import { HintBoard, type Watch } from "./hints.ts";
 
 type Event = WatchEvent<ConfigMap>;
 
@@ -16,148 +16,152 @@ const event = (type: "ADDED" | "DELETED", name: string, revision: number): Event
   type,
   object: at(name, revision),
 });
-const mark = (revision: number, initial = false): Event => ({ type: "BOOKMARK", revision: String(revision), initial });
+const bookmark = (revision: number, initial = false): Event => ({
+  type: "BOOKMARK",
+  revision: String(revision),
+  initial,
+});
 
 const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 };
 
-/** A server whose watches are scripts, each over at its end; after the last there is nothing new. */
+/** A server whose watches are scripts. Watches after the last script have nothing new. */
 function scripted(...scripts: (Event | Error)[][]) {
-  const asked: (string | undefined)[] = [];
+  const revisions: (string | undefined)[] = [];
   const watch = async function* (_kind: unknown, { revision }: { revision?: string }) {
-    asked.push(revision);
-    for (const step of scripts[asked.length - 1] ?? [mark(Number(revision))]) {
+    revisions.push(revision);
+    for (const step of scripts[revisions.length - 1] ?? [bookmark(Number(revision))]) {
       if (step instanceof Error) throw step;
       yield step;
     }
   };
-  return { asked, client: { watch } as unknown as Client };
+  return { revisions, client: { watch } as unknown as Client };
 }
 
 function follow(script: ReturnType<typeof scripted>, connected = true) {
   const clock: HandClock = handClock();
-  const board: HintBoard = hintBoard(clock, () => {});
+  const board = new HintBoard(clock, () => {});
   const random = { ...systemRandom, fraction: () => 0.5 };
-  const hints = { connected, follow: board.follow };
+  const hints = { connected, follow: (watch: Watch) => board.follow(watch) };
   const client = hintedClient(script.client, { hints, clock, random, log: silentLog });
-  const told: string[] = [];
+  const changes: string[] = [];
   const informer = startInformer<ConfigMap>({
     ...{ client, kind, clock, log: silentLog },
-    changed: ({ type, object }) => told.push(`${type} ${object.metadata.name}`),
+    changed: ({ type, object }) => changes.push(`${type} ${object.metadata.name}`),
   });
   const pass = async (milliseconds: number): Promise<void> => {
     await turns();
     clock.move(milliseconds);
     await turns();
   };
-  return { board, told, informer, pass };
+  return { board, changes, informer, pass };
 }
 
 const type = "core/configmaps";
-const first = [event("ADDED", "a", 1), mark(3, true), mark(4)];
+const first = [event("ADDED", "a", 1), bookmark(3, true), bookmark(4)];
 
-describe("a client that is told by hints", () => {
-  test("watches when a hint says that there is more, from where it was, and holds nothing open", async () => {
-    const script = scripted(first, [event("ADDED", "b", 6), mark(7)]);
-    const { board, told, informer, pass } = follow(script);
+describe("hintedClient", () => {
+  test("watches from the last revision after a hint and holds no connection open", async () => {
+    const script = scripted(first, [event("ADDED", "b", 6), bookmark(7)]);
+    const { board, changes, informer, pass } = follow(script);
     await informer.ready;
     await pass(60_000);
-    expect(script.asked).toEqual([undefined]);
-    board.hear(type, 6);
+    expect(script.revisions).toEqual([undefined]);
+    board.hint(type, 6);
     await pass(0);
-    expect(script.asked).toEqual([undefined, "4"]);
-    expect(told).toEqual(["ADDED a", "ADDED b"]);
-    // What is known already wakes nobody.
-    board.hear(type, 7);
+    expect(script.revisions).toEqual([undefined, "4"]);
+    expect(changes).toEqual(["ADDED a", "ADDED b"]);
+    // A hint at a known revision starts no watch.
+    board.hint(type, 7);
     await pass(60_000);
-    expect(script.asked.length).toBe(2);
+    expect(script.revisions.length).toBe(2);
     await informer.stop();
     expect(board.watches()).toEqual([]);
   });
 
-  test("is not woken by other types", async () => {
+  test("ignores hints for other types", async () => {
     const script = scripted(first);
     const { board, informer, pass } = follow(script);
     await pass(0);
-    board.hear("core/secrets", 900);
+    board.hint("core/secrets", 900);
     await pass(60_000);
-    expect(script.asked).toEqual([undefined]);
+    expect(script.revisions).toEqual([undefined]);
     await informer.stop();
   });
 
-  test("finds what a lost hint would have told of, more rarely at rest", async () => {
-    const script = scripted(first, [event("DELETED", "a", 9), mark(9)]);
-    const { told, informer, pass } = follow(script);
+  test("finds a change whose hint was lost, polling more rarely at rest", async () => {
+    const script = scripted(first, [event("DELETED", "a", 9), bookmark(9)]);
+    const { changes, informer, pass } = follow(script);
     await pass(2 * 60_000);
-    expect(told).toEqual(["ADDED a", "DELETED a"]);
+    expect(changes).toEqual(["ADDED a", "DELETED a"]);
     await pass(2 * 60_000);
-    expect(script.asked).toEqual([undefined, "4", "9"]);
+    expect(script.revisions).toEqual([undefined, "4", "9"]);
     await pass(2 * 60_000);
-    expect(script.asked.length).toBe(3);
+    expect(script.revisions.length).toBe(3);
     await pass(2 * 60_000);
-    expect(script.asked.length).toBe(4);
+    expect(script.revisions.length).toBe(4);
     await informer.stop();
   });
 
-  test("looks again when a hint comes before what it tells of can be read, and not for ever", async () => {
-    const script = scripted(first, [mark(4)], [mark(4)], [event("ADDED", "b", 6), mark(6)]);
-    const { board, told, informer, pass } = follow(script);
+  test("repeats the read when a hint arrives before its change, a limited number of times", async () => {
+    const script = scripted(first, [bookmark(4)], [bookmark(4)], [event("ADDED", "b", 6), bookmark(6)]);
+    const { board, changes, informer, pass } = follow(script);
     await pass(0);
-    board.hear(type, 6);
+    board.hint(type, 6);
     for (const pause of [0, 200, 400]) await pass(pause);
-    expect(script.asked).toEqual([undefined, "4", "4", "4"]);
-    expect(told).toEqual(["ADDED a", "ADDED b"]);
-    board.hear(type, 1000);
+    expect(script.revisions).toEqual([undefined, "4", "4", "4"]);
+    expect(changes).toEqual(["ADDED a", "ADDED b"]);
+    board.hint(type, 1000);
     for (let pause = 200; pause < 20_000; pause *= 2) await pass(pause);
-    expect(script.asked.length).toBe(10);
+    expect(script.revisions.length).toBe(10);
     await informer.stop();
   });
 
-  test("looks when hints may have been lost, and often while none can come", async () => {
+  test("reads when hints may have been lost, and polls while none can arrive", async () => {
     const script = scripted(first);
     const { board, informer, pass } = follow(script, false);
     await pass(15_000);
     await pass(15_000);
-    expect(script.asked.length).toBe(3);
-    board.look();
+    expect(script.revisions.length).toBe(3);
+    board.wakeAll();
     await pass(0);
-    expect(script.asked.length).toBe(4);
+    expect(script.revisions.length).toBe(4);
     await informer.stop();
   });
 
-  test("leaves failures to whoever follows", async () => {
+  test("passes failures on to the informer", async () => {
     const script = scripted(
       first,
       [expired("too old")],
-      [event("ADDED", "c", 20), mark(20, true), mark(20)],
-      [mark(20)],
+      [event("ADDED", "c", 20), bookmark(20, true), bookmark(20)],
+      [bookmark(20)],
     );
-    const { board, told, informer, pass } = follow(script);
+    const { board, changes, informer, pass } = follow(script);
     await pass(0);
-    board.hear(type, 6);
+    board.hint(type, 6);
     await pass(0);
-    expect(script.asked).toEqual([undefined, "4", undefined]);
-    expect(told).toEqual(["ADDED a", "ADDED c", "DELETED a"]);
+    expect(script.revisions).toEqual([undefined, "4", undefined]);
+    expect(changes).toEqual(["ADDED a", "ADDED c", "DELETED a"]);
     await informer.stop();
   });
 
-  test("begins anew when the connection is lost before everything was told", async () => {
+  test("starts again when a watch ends before it has delivered the existing objects", async () => {
     const script = scripted([event("ADDED", "a", 1)], first);
-    const { informer, told, pass } = follow(script);
+    const { informer, changes, pass } = follow(script);
     await pass(500);
     await informer.ready;
-    expect(script.asked).toEqual([undefined, undefined]);
-    expect(told).toEqual(["ADDED a"]);
+    expect(script.revisions).toEqual([undefined, undefined]);
+    expect(changes).toEqual(["ADDED a"]);
     await informer.stop();
   });
 });
 
-test("over a cluster, with hints that are lost now and then, a view ends as the cluster is", async () => {
+test("an informer over a cluster converges although hints are lost", async () => {
   const cluster = await openCluster();
   const { clock } = cluster;
-  const board = hintBoard(clock, () => {});
-  // The cluster's own client has watches without an end: here each is cut short, as a server would.
+  const board = new HintBoard(clock, () => {});
+  // Watches of the cluster's own client have no end: here each is cut short, as a server does.
   const short: Client = {
     ...cluster.client,
     async *watch(of, request) {
@@ -174,14 +178,14 @@ test("over a cluster, with hints that are lost now and then, a view ends as the 
       if (last !== undefined) yield { type: "BOOKMARK", revision: last, initial: false };
     },
   };
-  const hints = { connected: true, follow: board.follow };
+  const hints = { connected: true, follow: (watch: Watch) => board.follow(watch) };
   const client = hintedClient(short, { hints, clock, random: systemRandom, log: silentLog });
   const fields = [{ field: "spec.nodeName", equal: true, value: "one" }];
   const informer = startInformer<Pod>({ client, kind: pods, clock, log: silentLog, fields });
   await informer.ready;
   expect(board.watches()).toEqual([{ type: "core/pods", fields: { "spec.nodeName": "one" } }]);
   const names = () => [...informer.all()].map(({ metadata }) => metadata.name).sort();
-  const hint = async () => board.hear("core/pods", Number((await cluster.client.list(pods)).revision));
+  const hint = async () => board.hint("core/pods", Number((await cluster.client.list(pods)).revision));
   await cluster.addNode("one");
   for (let count = 0; count < 12; count++) {
     const spec = { containers: [{ name: "main", image: "busybox" }], nodeName: count % 3 === 2 ? "two" : "one" };
