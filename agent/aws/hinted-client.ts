@@ -11,9 +11,9 @@ export interface HintedOptions {
 }
 
 /**
- * Reads without a hint, in case one was lost: soon after a change, and rarely at rest. A connection to which hints cannot
- * be delivered is closed, and its agent reads when it has reconnected, as it does every two hours; reading every five
- * minutes would cost more than all heartbeats.
+ * Reads without a hint, in case one was lost: soon after a change, and rarely at rest. A connection to which hints
+ * cannot be delivered is closed, and its agent reads when it has reconnected, as it does every two hours; reading
+ * every five minutes would cost more than all heartbeats.
  */
 const pollMilliseconds = { first: 2 * 60_000, longest: 120 * 60_000 };
 /** While no hints can arrive. */

@@ -109,7 +109,10 @@ function registryOf(reference: string): Registry | undefined {
   return { region, api: `${fips ? "ecr-fips" : "api.ecr"}.${region}.${domains.get(domain)}` };
 }
 
-/** The token that ECR has answered with, at `now`. Throws when there is none; of an answer only a refusal's words are shown. */
+/**
+ * The token that ECR has answered with, at `now`. Throws when there is none; of an answer only a refusal's words are
+ * shown.
+ */
 function tokenOf(status: number, text: string, now: number): Token {
   const answer = parse(text);
   if (status !== 200) {

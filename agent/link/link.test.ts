@@ -122,7 +122,8 @@ test("logs: all, a part, what is not there", async () => {
   const waiting = { waiting: { reason: "CreateContainerError", message: "no such device" } };
   const metadata = { name: "stuck", namespace: "default", uid: "uid-stuck" };
   pods.set("stuck", { metadata, status: { containerStatuses: [{ name: "main", state: waiting }] } } as unknown as Pod);
-  // In upstream's words (validateContainerLogStatus, v1.37.2), which speak of images only for ErrImagePull and its back-off.
+  // In upstream's words (validateContainerLogStatus, v1.37.2), which speak of images only for ErrImagePull and its
+  // back-off.
   expect((await get("/containerLogs/default/stuck/main")).body).toContain(
     'container \\"main\\" in pod \\"stuck\\" is waiting to start: CreateContainerError',
   );

@@ -163,7 +163,9 @@ function aliasLines(pod: Pod): string[] {
   return aliases.length > 0 ? ["", "# Entries added by HostAliases.", ...aliases] : [];
 }
 
-/** The container's security context over the pod's. Throws StartError where the image would run as root and must not. */
+/**
+ * The container's security context over the pod's. Throws StartError where the image would run as root and must not.
+ */
 function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
   const shared = pod.spec?.securityContext ?? {};
   const own = container.securityContext ?? {};

@@ -147,7 +147,9 @@ export class Images {
     return best?.credentials;
   }
 
-  /** The node's own. Where they cannot be had the pull goes on without, as kubelet's does: the registry says the rest. */
+  /**
+   * The node's own. Where they cannot be had the pull goes on without, as kubelet's does: the registry says the rest.
+   */
   async #nodeCredentials(reference: string): Promise<RegistryCredentials | undefined> {
     const { registryCredentials, log } = this.#context;
     try {

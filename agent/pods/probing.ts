@@ -18,7 +18,9 @@ export class Probing {
   readonly #running = new Map<string, Probes>();
   /** Containers whose postStart hook is over, or that have none. */
   readonly #begun = new Set<string>();
-  /** What the API said of containers that an earlier process started, as it stood before this process wrote a status. */
+  /**
+   * What the API said of containers that an earlier process started, as it stood before this process wrote a status.
+   */
   readonly #past = new Map<string, Past>();
 
   constructor(context: PodsContext, wake: () => void) {

@@ -45,8 +45,8 @@ export function statusOf(pod: Pod, view: View, memory: Memory, node: NodeFacts):
   const initialized = mains.some(({ name }) => isStarted(view.now(name)));
   const reached = phaseOf({ pod, ...shown, terminal: memory.terminal, initialized });
   const phase = memory.failure ? "Failed" : reached;
-  // Conditions say at once that the pod ends. The phase says so when nothing can run any more: others take it for the end
-  // (upstream's mergePodStatus).
+  // Conditions say at once that the pod ends. The phase says so when nothing can run any more: others take it for the
+  // end (upstream's mergePodStatus).
   const isEnding = isOver(phase) && !memory.terminal && runsIn(view);
   const ips = pod.spec?.hostNetwork ? node.ips : (view.current?.ips ?? []);
   // A pod that has ended keeps showing the address that it had.

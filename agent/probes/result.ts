@@ -1,6 +1,6 @@
 /**
- * What one check has come to. `unknown`: it could not be made, which says nothing of the container; `warning` counts as a
- * success.
+ * What one check has come to. `unknown`: it could not be made, which says nothing of the container; `warning` counts
+ * as a success.
  */
 export interface CheckResult {
   outcome: "success" | "warning" | "failure" | "unknown";

@@ -44,8 +44,8 @@ export interface RunningProbe {
 
 /**
  * Checks a container again and again: after its initial delay each period, for `failureThreshold` failures or
- * `successThreshold` successes in a row. A check that could not be made counts for neither. A startup probe ends with its first success, a liveness or startup probe
- * with its failure.
+ * `successThreshold` successes in a row. A check that could not be made counts for neither. A startup probe ends with
+ * its first success, a liveness or startup probe with its failure.
  */
 export function runProbe(options: ProbeOptions): RunningProbe {
   const { type, probe, clock } = options;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 const cgroups = "/sys/fs/cgroup";
 
 /**
- * Removes a cgroup and those in it, such as `/kubepods/podabc`, in each tree: one with cgroup v2, one for each controller
- * before it. A group that is missing or in use stays as it is.
+ * Removes a cgroup and those in it, such as `/kubepods/podabc`, in each tree: one with cgroup v2, one for each
+ * controller before it. A group that is missing or in use stays as it is.
  */
 export async function removeCgroup(path: string): Promise<void> {
   for (const tree of ["", ...(await readdir(cgroups).catch(() => [] as string[]))]) {

@@ -106,7 +106,9 @@ export interface PodPort {
    * after `start` the container may be listed as exited, with the reason. The image must be present.
    */
   startContainer(start: ContainerStart): Promise<string>;
-  /** Asks it to end (its stop signal), kills it after `graceSeconds`, and answers when it has ended. 0 kills at once. */
+  /**
+   * Asks it to end (its stop signal), kills it after `graceSeconds`, and answers when it has ended. 0 kills at once.
+   */
   stopContainer(id: string, graceSeconds: number): Promise<void>;
   /** Kills it where needed and forgets it; its log in memory is gone, a log file stays. */
   removeContainer(id: string): Promise<void>;

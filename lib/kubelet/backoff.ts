@@ -49,7 +49,9 @@ export class Backoff {
   }
 }
 
-/** How long a pod waits after a step that failed: upstream's pod workers take ten seconds and up to half as much again. */
+/**
+ * How long a pod waits after a step that failed: upstream's pod workers take ten seconds and up to half as much again.
+ */
 export const retryDelay = (random: Random): number => 10_000 * (1 + random.fraction() / 2);
 
 /** A delay as Go prints it: `10s`, `1m20s`, `5m0s`. */

@@ -13,7 +13,9 @@ export interface ConditionsInput {
   networkUp: boolean;
 }
 
-/** The conditions that a kubelet owns, in upstream's order; their transition times are set when the status is merged. */
+/**
+ * The conditions that a kubelet owns, in upstream's order; their transition times are set when the status is merged.
+ */
 export function podConditions({ pod, phase, inits, mains, initialized, networkUp }: ConditionsInput): PodCondition[] {
   const containers = (pod.spec?.initContainers ?? []) as Container[];
   const sidecars = inits.filter((_, index) => isSidecar(containers[index]!));

@@ -1,6 +1,7 @@
 /**
  * The kubelet's pure rules: a pod's phase and conditions, what a restart policy says, back-off, the merge of a status,
- * and which run of a container a log is of. Shared by real nodes and by Fargate's; it starts nothing and reads no clock.
+ * and which run of a container a log is of. Shared by real nodes and by Fargate's; it starts nothing and reads no
+ * clock.
  */
 export { Backoff, backoffBounds, goDuration, retryDelay } from "./backoff.ts";
 export { podConditions } from "./conditions.ts";

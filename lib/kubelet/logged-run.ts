@@ -11,8 +11,8 @@ export interface LoggedRun {
 }
 
 /**
- * The run whose log a request means, by upstream's validateContainerLogStatus (kubelet_pods.go). Throws BadRequest in its
- * words where there is none.
+ * The run whose log a request means, by upstream's validateContainerLogStatus (kubelet_pods.go). Throws BadRequest in
+ * its words where there is none.
  */
 export function loggedRun({ metadata, status }: Pod, container: string, previous: boolean): LoggedRun {
   const found = [

@@ -12,7 +12,9 @@ export interface Batch {
 /** The service's bounds of one call; its own count has 26 bytes more for each event. */
 export const bounds = { bytes: 1_048_576, events: 10_000, perEvent: 26, milliseconds: 23 * 60 * 60_000 };
 
-/** Gathers lines in order. Times never fall within a stream: then events stay in the order in which they were written. */
+/**
+ * Gathers lines in order. Times never fall within a stream: then events stay in the order in which they were written.
+ */
 export class Gatherer {
   #batch: Batch;
   #latest = 0;

@@ -30,7 +30,9 @@ const mostWaiting = 8 * 1024 * 1024;
 const pause = 5000;
 const patience = { connectionTimeout: 5000, requestTimeout: 10_000, throwOnRequestTimeout: true };
 
-/** The stream of one run of a container: found by namespace, pod, uid, container, and how often it was started before. */
+/**
+ * The stream of one run of a container: found by namespace, pod, uid, container, and how often it was started before.
+ */
 export const streamOf = (
   { namespace, name, uid }: Pick<Sandbox, "namespace" | "name" | "uid">,
   container: Pick<Container, "name" | "attempt">,

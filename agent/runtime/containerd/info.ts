@@ -14,7 +14,9 @@ interface ImageFilesystems {
   }[];
 }
 
-/** The runtime's name, version, conditions and features. A runtime that does not report its image filesystem has none. */
+/**
+ * The runtime's name, version, conditions and features. A runtime that does not report its image filesystem has none.
+ */
 export async function readInfo(cri: Cri): Promise<RuntimeInfo> {
   const [version, status, disk, cgroups] = await Promise.all([
     cri.runtime<{ runtime_name: string; runtime_version: string }>("Version", { version: "v1" }),

@@ -214,7 +214,9 @@ export class FakeContainer {
     return this.#exitCode;
   }
 
-  /** Runs a program in it; the code once it has ended. Rejects with Killed when the signal or the container ended it. */
+  /**
+   * Runs a program in it; the code once it has ended. Rejects with Killed when the signal or the container ended it.
+   */
   async exec(
     command: string[],
     signal: AbortSignal,

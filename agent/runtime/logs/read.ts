@@ -55,8 +55,8 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 /**
- * Where the last `lines` lines begin: the files from there on and the offset in the first of them. Of the last file, what
- * lies beyond `until` does not count.
+ * Where the last `lines` lines begin: the files from there on and the offset in the first of them. Of the last file,
+ * what lies beyond `until` does not count.
  */
 async function tailStart(files: string[], lines: number, until: number): Promise<{ files: string[]; offset: number }> {
   let wanted = lines;
@@ -174,7 +174,9 @@ async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry
   }
 }
 
-/** Whether the path names another file than the open one; a path that names none has been moved and not made anew yet. */
+/**
+ * Whether the path names another file than the open one; a path that names none has been moved and not made anew yet.
+ */
 async function isRotated(path: string, handle: FileHandle | undefined): Promise<boolean> {
   const now = await stat(path).catch(() => undefined);
   if (!now) return false;

@@ -1,8 +1,8 @@
 import { empty } from "./bytes.ts";
 
 /**
- * Splits the bytes that it is called with into frames. `onFrame` gets the header of 8 bytes and the body; while the promise
- * that it returns is pending, later frames wait. `fail` gets the error of one that rejects.
+ * Splits the bytes that it is called with into frames. `onFrame` gets the header of 8 bytes and the body; while the
+ * promise that it returns is pending, later frames wait. `fail` gets the error of one that rejects.
  */
 export function frameParser(
   onFrame: (start: Buffer, body: Buffer) => void | Promise<void>,

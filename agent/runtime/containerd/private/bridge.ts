@@ -35,8 +35,8 @@ export function gatewayOf(podCidr: string): { address: string; prefix: string } 
 }
 
 /**
- * Looks whether the node's bridge is there, up, with its address and with the pods' interfaces in it, and puts right what
- * is not. Never rejects.
+ * Looks whether the node's bridge is there, up, with its address and with the pods' interfaces in it, and puts right
+ * what is not. Never rejects.
  */
 export async function lookAfterBridge(network: Omit<PodNetwork, "folder">, log: Log): Promise<BridgeState> {
   const { bridge } = network;

@@ -92,7 +92,9 @@ export async function keepPrivate(options: PrivateOptions, clock: Clock, signal:
   }
 }
 
-/** Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. Repeatable. */
+/**
+ * Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. Repeatable.
+ */
 export async function stopPrivate(folder: string): Promise<void> {
   const paths = privatePaths(folder);
   const pid = await runningProcess(paths);

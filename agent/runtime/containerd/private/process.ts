@@ -3,7 +3,9 @@ import { open, readdir, readFile } from "node:fs/promises";
 import { criClient } from "../cri-client.ts";
 import { Channel } from "../wire/channel.ts";
 
-/** The process that runs with this configuration, whoever started it; found by its command line, so never a stranger. */
+/**
+ * The process that runs with this configuration, whoever started it; found by its command line, so never a stranger.
+ */
 export async function findProcess(config: string): Promise<number | undefined> {
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name)) continue;

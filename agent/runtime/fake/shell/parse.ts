@@ -26,7 +26,10 @@ export class ShellSyntaxError extends Error {}
 type Token = { kind: "word"; word: Word; plain?: string } | { kind: "operator"; text: string } | Redirection;
 type Redirection = { kind: "redirect"; stream: 0 | 1 | 2; mode: "<" | ">" | ">>" | ">&" };
 
-/** Parses a shell script into a tree. Throws ShellSyntaxError for wrong syntax and for syntax this shell does not support. */
+/**
+ * Parses a shell script into a tree. Throws ShellSyntaxError for wrong syntax and for syntax this shell does not
+ * support.
+ */
 export const parseShell = (script: string): Node => new Parser(tokenize(script)).parse();
 
 /** A recursive-descent parser over the tokens of one script. */
