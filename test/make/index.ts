@@ -37,7 +37,7 @@ function merge(base: Record<string, unknown>, part: Record<string, unknown>): Re
 }
 
 /** Puts a part over an object; undefined takes a member away. */
-export const withPart = <T>(base: T, part: Part<T>): T =>
+const withPart = <T>(base: T, part: Part<T>): T =>
   merge(structuredClone(base) as Record<string, unknown>, part as Record<string, unknown>) as T;
 
 const builder =

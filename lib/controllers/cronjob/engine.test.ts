@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { cronJobs, jobs, type Lease, leases, type Pod, pods } from "#api";
-import { formatTime, isReason } from "#base";
+import { formatTime, ignoreNotFound } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
 
@@ -45,11 +45,7 @@ async function finish(pod: Pod, exitCode = 0): Promise<void> {
 const nameOf = ({ metadata }: Pod) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 const podList = async (phase?: string) =>
   (await cluster.client.list(pods)).items.filter(({ status }) => !phase || status?.phase === phase);
-const isGone = <T>(promise: Promise<T>) =>
-  promise.then(
-    () => false,
-    (error: unknown) => isReason(error, "NotFound"),
-  );
+const isGone = async <T>(promise: Promise<T>) => (await ignoreNotFound(promise)) === undefined;
 const completed = (name: string) =>
   cluster.until(async () => {
     const { status } = await cluster.client.get(jobs, { namespace, name });

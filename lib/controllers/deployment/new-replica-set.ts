@@ -42,7 +42,7 @@ const withoutHash = (template: PodTemplateSpec | undefined): PodTemplateSpec => 
 };
 
 /** Whether two templates ask for the same pods; the label that tells them apart does not count. */
-export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
+const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
   deepEqual(withoutHash(a), withoutHash(b));
 
 /** Oldest first. */

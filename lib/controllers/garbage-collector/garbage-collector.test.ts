@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { catalog, configMaps, deployments, namespaces, pods, replicaSets } from "#api";
-import { isReason, silentLog, systemClock, systemRandom } from "#base";
+import { ignoreNotFound, silentLog, systemRandom } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
+import { handClock } from "#test/make";
 import { garbageCollectorOf } from "./index.ts";
 
 let cluster: TestCluster;
@@ -35,11 +36,7 @@ async function runWeb(): Promise<void> {
   });
 }
 
-const gone = <T>(promise: Promise<T>): Promise<boolean> =>
-  promise.then(
-    () => false,
-    (error: unknown) => isReason(error, "NotFound"),
-  );
+const gone = async <T>(promise: Promise<T>): Promise<boolean> => (await ignoreNotFound(promise)) === undefined;
 
 test("a foreground deletion waits for the dependents", async () => {
   await runWeb();
@@ -172,7 +169,7 @@ test("an object that changes between its read and its delete is collected by the
   };
   const signal = new AbortController().signal;
   const quiet = { log: silentLog, record: () => {}, signal };
-  const context: ControllerContext = { client: racing, clock: systemClock, random: systemRandom, ...quiet };
+  const context: ControllerContext = { client: racing, clock: asleep.clock, random: systemRandom, ...quiet };
   const collector = garbageCollectorOf(catalog);
   const key = { namespace, name: "v1/ConfigMap:busy" };
   await expect(collector.reconcile(context, key)).rejects.toMatchObject({ reason: "Conflict" });
@@ -185,7 +182,7 @@ describe("a key outlives the version of the program that made it", () => {
   const signal = new AbortController().signal;
   const contextOf = (client: TestCluster["client"]): ControllerContext => ({
     client,
-    clock: systemClock,
+    clock: handClock(),
     random: systemRandom,
     log: silentLog,
     record: () => {},

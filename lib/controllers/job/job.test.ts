@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { jobs, type Pod, pods, serviceAccounts } from "#api";
-import { isReason } from "#base";
+import { ignoreNotFound } from "#base";
 import { jobController } from "./index.ts";
 import { conditionsOf, jobObject, minute, openStage, type Stage, second, start } from "./testing/stage.ts";
 
@@ -248,10 +248,7 @@ test("pods that match are adopted, get the finalizer, and are let go when they m
 
 test("pods of a job that has gone, and pods that were set free, are held back by nothing (syncOrphanPod)", async () => {
   const gone = async (name = "") =>
-    stage.client.get(pods, { namespace: "default", name }).then(
-      () => false,
-      (error) => isReason(error, "NotFound"),
-    );
+    (await ignoreNotFound(stage.client.get(pods, { namespace: "default", name }))) === undefined;
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await look();
   const [one, two] = await stage.active();

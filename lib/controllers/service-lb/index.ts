@@ -3,7 +3,7 @@
  * controller). Services that name a class are somebody else's. Without a cloud they wait, as upstream without one.
  */
 import { type Node, nodes, type Service, services } from "#api";
-import { deepEqual, ignoreNotFound } from "#base";
+import { deepEqual, ignoreNotFound, messageOf } from "#base";
 import { type Cloud, Refused } from "#cloud";
 import {
   type Controller,
@@ -81,7 +81,7 @@ async function ensure(context: ControllerContext, seen: Service, cloud: Cloud): 
     return await balance(context, service, cloud);
   } catch (error) {
     if (error instanceof RetryAfter) throw error;
-    const message = `failed to ensure load balancer: ${(error as Error).message}`;
+    const message = `failed to ensure load balancer: ${messageOf(error)}`;
     record(aboutOf(service), "Warning", "SyncLoadBalancerFailed", `Error syncing load balancer: ${message}`);
     if (error instanceof Refused) throw new Terminal(message, { cause: error });
     throw error;
@@ -145,7 +145,7 @@ async function remove(context: ControllerContext, service: Service, cloud: Cloud
   const { uid = "", resourceVersion, finalizers = [] } = service.metadata;
   const state = await cloud.removeLoadBalancer(uid).catch((error: unknown) => {
     if (!(error instanceof RetryAfter)) {
-      const message = `failed to delete load balancer: ${(error as Error).message}`;
+      const message = `failed to delete load balancer: ${messageOf(error)}`;
       record(aboutOf(service), "Warning", "SyncLoadBalancerFailed", `Error syncing load balancer: ${message}`);
     }
     throw error;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { secrets, serviceAccounts } from "#api";
-import { isReason } from "#base";
+import { ignoreNotFound } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 
 /* Right values: kube-apiserver and kube-controller-manager v1.37.2 (pkg/serviceaccount/legacy.go, tokens_controller.go). */
@@ -25,11 +25,8 @@ const whoAmI = (token: string) =>
   cluster
     .ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", { spec: { token } })
     .then(({ json }) => json.status);
-const isGone = (at = name) =>
-  cluster.client.get(secrets, { namespace, name: at }).then(
-    () => false,
-    (error: unknown) => isReason(error, "NotFound"),
-  );
+const isGone = async (at = name) =>
+  (await ignoreNotFound(cluster.client.get(secrets, { namespace, name: at }))) === undefined;
 
 test("a secret for an account is filled with a token that does not end by time", async () => {
   const { json } = await make();

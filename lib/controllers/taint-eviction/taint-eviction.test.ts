@@ -21,6 +21,7 @@ test("keeps the time of a DisruptionTarget condition that was already True", asy
   const name = { namespace: "default", name: "web" };
   const how = { type: "strategic", subresource: "status" } as const;
   await cluster.client.patch(pods, name, { status: { conditions: [condition] } }, how);
+  await cluster.quiet();
   const taint = { key: "example.com/x", effect: "NoExecute" };
   await cluster.client.patch(nodes, { name: "one" }, { spec: { taints: [taint] } }, { type: "merge" });
   await cluster.until(async () => (await getPod()).metadata.deletionTimestamp);

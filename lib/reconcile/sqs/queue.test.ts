@@ -1,6 +1,6 @@
 import type { SendMessageBatchCommand } from "@aws-sdk/client-sqs";
 import { expect, test } from "vitest";
-import { handClock } from "#test/make";
+import { handClock, turn } from "#test/make";
 import { type Sent, sqsQueue } from "./index.ts";
 
 type Entry = { Id: string; MessageBody: string };
@@ -27,7 +27,6 @@ function queueWith(answer: (entries: readonly Entry[]) => Promise<Failure[]>) {
 
 const messages = (count: number): Sent[] =>
   Array.from({ length: count }, (_, at) => ({ body: `b${at}`, group: `g${at}`, deduplication: `d${at}` }));
-const turn = () => new Promise((done) => setTimeout(done, 1));
 
 test("thousands go by tens, a few requests at once, each message once", async () => {
   const { queue, taken, state } = queueWith(async () => {

@@ -38,7 +38,7 @@ function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
 }
 
 /** Whether a node is what a pod's nodeSelector and required affinity ask for. */
-export function matchesNode({ spec }: Pod, node: Node): boolean {
+function matchesNode({ spec }: Pod, node: Node): boolean {
   if (spec?.nodeSelector && !matches(requirementsOf({ matchLabels: spec.nodeSelector }), node.metadata.labels))
     return false;
   const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;

@@ -29,7 +29,7 @@ export interface Death {
   when: "before" | "after";
 }
 
-export class Died extends Error {}
+class Died extends Error {}
 
 /** A client whose process ends at a write; what was on the way then never comes back. */
 function dyingClient(client: Client, counter: { writes: number; dead: boolean }, death: Death | undefined): Client {
