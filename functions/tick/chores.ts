@@ -101,7 +101,9 @@ async function eachDead(
   }
 }
 
-async function tellOf(plane: ControlPlane, kind: Kind, { key }: Message, words: string): Promise<void> {
+/** Records an event about the object of a key, where the key names one. */
+async function tellOf(plane: ControlPlane, kind: Kind | undefined, { key }: Message, words: string): Promise<void> {
+  if (!kind) return;
   const { context } = plane.onDemand();
   const object = await context.client.get(kind, key).catch((error: unknown) => {
     if (!isReason(error, "NotFound")) throw error;

@@ -204,6 +204,7 @@ export class ControlPlane {
     const recorder = (client: Client, name: string) => createRecorder({ client, clock, log, component: name });
     this.#engine = runControllers(controllers(this.#controllerOptions), {
       client: managing,
+      served: this.resources.registry,
       clock,
       random,
       log,

@@ -57,9 +57,17 @@ export function onDemand(options: OnDemandOptions): OnDemand {
   const recordPlaces = recorder(scheduling, "default-scheduler");
   const { signal } = new AbortController();
   const list = controllers(options.controllers);
-  const context: ControllerContext = { client: managing, clock, random, log, record, signal };
-  const routes = routesOf(list, context);
+  const context: ControllerContext = { client: managing, served: registry, clock, random, log, record, signal };
+  let known: { revision: number; routes: ReturnType<typeof routesOf> } | undefined;
+  /** The routes of the kinds that are served now. */
+  const routes = () => {
+    if (known?.revision !== registry.revision) {
+      known = { revision: registry.revision, routes: routesOf(list, context) };
+    }
+    return known.routes;
+  };
   const keysOf = async (controller: AnyController): Promise<Work[]> => {
+    if (!controller.for) return [];
     const { items } = await managing.list(controller.for);
     return items.map(({ metadata }) => ({
       controller: controller.name,
@@ -72,7 +80,7 @@ export function onDemand(options: OnDemandOptions): OnDemand {
     async route(type, change, how) {
       const work: Work[] = [];
       for (const resource of registry.resources) {
-        const all = resource.type === type ? (routes.get(resource.kind) ?? []) : [];
+        const all = resource.type === type ? (routes().get(resource.kind) ?? []) : [];
         const wanted = how === "quick" ? all.filter(({ plain }) => plain) : all;
         if (wanted.length > 0) {
           work.push(...(await workOf(wanted, resources.event(resource.kind, change), resource.kind, context)));
@@ -96,7 +104,7 @@ export function onDemand(options: OnDemandOptions): OnDemand {
     },
     async everything() {
       const work = new Map<string, Work>();
-      for (const [kind, wanted] of routes) {
+      for (const [kind, wanted] of routes()) {
         const { items } = await managing.list(kind);
         for (const object of items) {
           for (const each of await workOf(wanted, { type: "ADDED", object }, kind, context)) {

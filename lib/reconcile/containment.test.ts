@@ -4,6 +4,7 @@ import type { KubernetesObject } from "#api/meta";
 import { type Log, silentLog, systemRandom } from "#base";
 import { MetricRegistry, queueMetrics } from "#metrics";
 import { openCluster, type TestCluster } from "#test/cluster";
+import { served } from "#test/make";
 import { type AnyController, defineController, type Engine, runControllers, watching } from "./index.ts";
 
 const namespace = "default";
@@ -34,7 +35,7 @@ async function start(controller: AnyController): Promise<void> {
   const write = (text: string, fields?: object) => void lines.push(`${text} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, error: write, warn: write };
   const { client, clock } = cluster;
-  const given = { client, clock, random: systemRandom, log };
+  const given = { client, served: served(), clock, random: systemRandom, log };
   counted = new MetricRegistry();
   engine = runControllers([controller], {
     ...given,

@@ -23,8 +23,16 @@ export type Recorder = (
   component?: string,
 ) => void;
 
+/** The kinds that the cluster serves. They change while it runs. */
+export interface ServedKinds {
+  readonly kinds: readonly Kind[];
+  /** Calls `listener` after every change. Returns the function that ends this. */
+  onChange(listener: () => void): () => void;
+}
+
 export interface ControllerContext {
   client: Client;
+  served: ServedKinds;
   clock: Clock;
   random: Random;
   log: Log;
@@ -46,17 +54,25 @@ export interface Watched<T extends KubernetesObject = KubernetesObject> {
   keys(seen: Seen<T>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
 }
 
+/** All kinds with a property, also those that the cluster serves later. */
+export interface WatchedKinds {
+  includes(kind: Kind): boolean;
+  keys(kind: Kind, event: Seen<KubernetesObject>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
+}
+
 export interface Controller<T extends KubernetesObject = KubernetesObject> {
   /** Equal to its folder. */
   name: string;
   /** What events name as their source, where upstream's word for it is not `<name>-controller`. */
   component?: string;
-  for: Kind<T>;
+  /** The kind whose objects the keys name. Absent where keys name objects of several kinds. */
+  for?: Kind<T>;
   /** Leaves out changes that cannot matter; without it every change of an object wakes its key. */
   concerns?(seen: Seen<T>): boolean;
   /** Kinds whose objects have one of `for` as controller: their changes wake the owner. */
   owns?: readonly Kind[];
   watches?: readonly Watched[];
+  watchesKinds?: WatchedKinds;
   /**
    * Where nothing runs between changes, the clock's tick looks at every object of `for` once a minute; such a
    * controller asks for no `requeueAfter`.
@@ -105,7 +121,7 @@ async function recordFailure(
   error: unknown,
 ): Promise<void> {
   // Some keys name no object of the controller's kind, and an object may have gone: then the log has to do.
-  const object = await client.get(kind as Kind, key).catch(() => undefined);
+  const object = kind && (await client.get(kind as Kind, key).catch(() => undefined));
   if (!object) return;
   record({ kind, object }, "Warning", "ReconcileError", `the controller ${name} failed: ${messageOf(error)}`);
 }

@@ -12,7 +12,9 @@ export {
   type Result,
   reconcileKey,
   type Seen,
+  type ServedKinds,
   type Watched,
+  type WatchedKinds,
   watching,
 } from "./controller.ts";
 export { RetryAfter, Terminal } from "./errors.ts";

@@ -36,22 +36,40 @@ function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
   return [{ namespace: object.metadata.namespace, name: owner.name }];
 }
 
-/** Which controllers each kind's changes wake, and with which keys. */
-export function routesOf(controllers: readonly AnyController[], context: ControllerContext): Map<Kind, Route[]> {
-  const routes = new Map<Kind, Route[]>();
+/** The kinds that controllers name themselves. Others matter to them only while the cluster serves them. */
+export function namedKinds(controllers: readonly AnyController[]): Set<Kind> {
+  const kinds = controllers.flatMap(({ for: own, owns = [], watches = [] }) => [
+    ...(own ? [own as Kind] : []),
+    ...owns,
+    ...watches.map(({ kind }) => kind),
+  ]);
+  return new Set(kinds);
+}
+
+/** The controllers that a kind's changes wake, and the keys of each. */
+export function routesFor(kind: Kind, controllers: readonly AnyController[], context: ControllerContext): Route[] {
+  const routes: Route[] = [];
   for (const controller of controllers) {
-    const add = (kind: Kind, keys: Route["keys"], plain = true) =>
-      routes.set(kind, [...(routes.get(kind) ?? []), { controller, plain, keys }]);
-    const own = controller.for as Kind;
-    add(own, (seen) => (controller.concerns?.(seen) === false ? [] : [keyOf(seen.object)]));
-    for (const kind of controller.owns ?? []) {
-      add(kind, ({ object, previous }) => [...ownerKey(own, object), ...(previous ? ownerKey(own, previous) : [])]);
+    const add = (keys: Route["keys"], plain = true) => routes.push({ controller, plain, keys });
+    const own = controller.for as Kind | undefined;
+    if (own === kind) add((event) => (controller.concerns?.(event) === false ? [] : [keyOf(event.object)]));
+    if (own && controller.owns?.includes(kind)) {
+      add(({ object, previous }) => [...ownerKey(own, object), ...(previous ? ownerKey(own, previous) : [])]);
     }
     for (const watched of controller.watches ?? []) {
-      add(watched.kind, (seen) => watched.keys(seen, context), false);
+      if (watched.kind === kind) add((event) => watched.keys(event, context), false);
     }
+    const { watchesKinds: all } = controller;
+    if (all?.includes(kind)) add((event) => all.keys(kind, event, context), false);
   }
   return routes;
+}
+
+/** The routes of every kind that wakes a controller at this moment. */
+export function routesOf(controllers: readonly AnyController[], context: ControllerContext): Map<Kind, Route[]> {
+  const kinds = new Set([...namedKinds(controllers), ...context.served.kinds]);
+  const all = [...kinds].map((kind): [Kind, Route[]] => [kind, routesFor(kind, controllers, context)]);
+  return new Map(all.filter(([, routes]) => routes.length > 0));
 }
 
 /**

@@ -29,7 +29,10 @@ const countedBy = (metrics: QueueMetrics, name: string): QueueObserver => ({
   started: (key) => metrics.started(name, key),
 });
 
-/** Runs controllers in this process: one watch per kind serves them all, each has a queue and workers of its own. */
+/**
+ * Runs controllers in this process: one watch per kind serves them all, each has a queue and workers of its own.
+ * Watches begin and end with the kinds that the cluster serves.
+ */
 export function runControllers(
   controllers: readonly AnyController[],
   { metrics, ...context }: Omit<ControllerContext, "signal"> & { metrics?: QueueMetrics },
@@ -41,25 +44,68 @@ export function runControllers(
     return { controller, queue: createQueue(context.clock, counted), ...(metrics ? { metrics } : {}) };
   });
   const queues = new Map(running.map(({ controller, queue }) => [controller, queue]));
-  const feeds = [...routesOf(controllers, full)].map(([kind, routes]) =>
-    feed(
-      kind,
-      routes.map((route) => ({ queue: queues.get(route.controller)!, route })),
-      metrics ? { ...full, panicked: metrics.panicked } : full,
-    ),
-  );
+  const feeds = new Feeds(controllers, queues, metrics ? { ...full, panicked: metrics.panicked } : full);
   const workers = running.flatMap((one) => Array.from({ length: one.controller.workers ?? 4 }, () => work(one, full)));
   return {
-    ready: Promise.all(feeds.map(({ ready }) => ready)).then(() => {}),
+    ready: feeds.ready(),
     get busy() {
       return running.reduce((sum, { queue }) => sum + queue.busy, 0);
     },
     async stop() {
       stopped.abort();
       for (const { queue } of running) queue.close();
-      await Promise.all([...workers, ...feeds.map(({ done }) => done)]);
+      await Promise.all([...workers, feeds.stop()]);
     },
   };
+}
+
+type FeedContext = ControllerContext & Partial<Pick<QueueMetrics, "panicked">>;
+
+interface Feed {
+  ready: Promise<void>;
+  done: Promise<void>;
+  stop(): void;
+}
+
+/** One watch for each kind that wakes a controller. */
+class Feeds {
+  readonly #controllers: readonly AnyController[];
+  readonly #queues: ReadonlyMap<AnyController, Queue>;
+  readonly #context: FeedContext;
+  readonly #feeds = new Map<Kind, Feed>();
+  readonly #unsubscribe: () => void;
+
+  constructor(controllers: readonly AnyController[], queues: ReadonlyMap<AnyController, Queue>, context: FeedContext) {
+    this.#controllers = controllers;
+    this.#queues = queues;
+    this.#context = context;
+    this.#update();
+    this.#unsubscribe = context.served.onChange(() => this.#update());
+  }
+
+  /** Starts watches of kinds that are new, and ends those of kinds that the cluster no longer serves. */
+  #update(): void {
+    const routes = routesOf(this.#controllers, this.#context);
+    for (const [kind, feed] of this.#feeds) {
+      if (routes.has(kind)) continue;
+      feed.stop();
+      this.#feeds.delete(kind);
+    }
+    for (const [kind, list] of routes) {
+      if (this.#feeds.has(kind)) continue;
+      const targets = list.map((route) => ({ queue: this.#queues.get(route.controller)!, route }));
+      this.#feeds.set(kind, startFeed(kind, targets, this.#context));
+    }
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all([...this.#feeds.values()].map(({ ready }) => ready));
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    await Promise.all([...this.#feeds.values()].map(({ done }) => done));
+  }
 }
 
 /** What is kept of an object to tell its deletion after a gap: what routes look at, not data and status. */
@@ -70,12 +116,10 @@ function essence(object: KubernetesObject & { spec?: unknown }): KubernetesObjec
 }
 
 /** Follows a kind for as long as the engine runs and puts the keys that its changes concern into the queues. */
-function feed(
-  kind: Kind,
-  list: readonly { queue: Queue; route: Route }[],
-  context: ControllerContext & Partial<Pick<QueueMetrics, "panicked">>,
-) {
-  const { client, clock, log, signal } = context;
+function startFeed(kind: Kind, list: readonly { queue: Queue; route: Route }[], context: FeedContext): Feed {
+  const { client, clock, log } = context;
+  const stopped = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopped.signal]);
   const seenWhole = Promise.withResolvers<void>();
   const done = followKind({
     client,
@@ -91,7 +135,7 @@ function feed(
       }
     },
   });
-  return { ready: seenWhole.promise, done: done.finally(seenWhole.resolve) };
+  return { ready: seenWhole.promise, done: done.finally(seenWhole.resolve), stop: () => stopped.abort() };
 }
 
 async function work({ controller, queue, metrics }: Running, context: ControllerContext): Promise<void> {

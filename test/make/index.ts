@@ -106,3 +106,4 @@ export const make = {
 
 export { type HandClock, handClock, turn } from "./clock.ts";
 export { Dice } from "./dice.ts";
+export { served } from "./served.ts";

@@ -27,6 +27,7 @@ test("deletes an event an hour after its last write, not before", async () => {
   const clock = handClock(written + hour - 1000);
   const context = {
     client: cluster.client,
+    served: cluster.plane.resources.registry,
     clock,
     random: systemRandom,
     log: silentLog,

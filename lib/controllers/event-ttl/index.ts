@@ -1,12 +1,9 @@
 /** Deletes objects of kinds that live for a limited time, such as events an hour after they were last written. */
-import { catalog, type Event, type Kind, type KubernetesObject } from "#api";
+import { type Event, events, type KubernetesObject } from "#api";
 import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 
-/** The one kind that has a lifetime and is stored in its own form. */
-const expiringKind = catalog.find((kind) => kind.lifetime !== undefined && !kind.stored) as Kind<Event>;
-
-export const eventTtlController = defineController<Event>({ name: "event-ttl", for: expiringKind, reconcile });
+export const eventTtlController = defineController<Event>({ name: "event-ttl", for: events, reconcile });
 
 /** When the object was last written, as it says itself. */
 function lastWritten(object: KubernetesObject & Partial<Event>): number {
@@ -20,15 +17,12 @@ function lastWritten(object: KubernetesObject & Partial<Event>): number {
 }
 
 async function reconcile({ client, clock }: ControllerContext, key: Key): Promise<Result | undefined> {
-  const object = await ignoreNotFound(client.get(expiringKind, key));
+  const object = await ignoreNotFound(client.get(events, key));
   if (!object) return undefined;
-  const left = lastWritten(object) + expiringKind.lifetime! - clock.now();
+  const left = lastWritten(object) + events.lifetime! - clock.now();
   if (left > 0) return { requeueAfter: left };
   // Written meanwhile: it lives on, and that write wakes this key again.
   const revision = object.metadata.resourceVersion;
-  await ignoreReasons(
-    ["NotFound", "Conflict"],
-    client.remove(expiringKind, key, { uid: object.metadata.uid, revision }),
-  );
+  await ignoreReasons(["NotFound", "Conflict"], client.remove(events, key, { uid: object.metadata.uid, revision }));
   return undefined;
 }

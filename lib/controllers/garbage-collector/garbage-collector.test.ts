@@ -4,8 +4,8 @@ import { ignoreNotFound, silentLog, systemRandom } from "#base";
 import type { ControllerContext } from "#reconcile";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
-import { handClock } from "#test/make";
-import { garbageCollectorOf } from "./index.ts";
+import { handClock, served } from "#test/make";
+import { garbageCollectorController } from "./index.ts";
 
 let cluster: TestCluster;
 beforeEach(async () => {
@@ -169,19 +169,25 @@ test("an object that changes between its read and its delete is collected by the
   };
   const signal = new AbortController().signal;
   const quiet = { log: silentLog, record: () => {}, signal };
-  const context: ControllerContext = { client: racing, clock: asleep.clock, random: systemRandom, ...quiet };
-  const collector = garbageCollectorOf(catalog);
+  const context: ControllerContext = {
+    client: racing,
+    served: served(),
+    clock: asleep.clock,
+    random: systemRandom,
+    ...quiet,
+  };
   const key = { namespace, name: "v1/ConfigMap:busy" };
-  await expect(collector.reconcile(context, key)).rejects.toMatchObject({ reason: "Conflict" });
-  await collector.reconcile(context, key);
+  await expect(garbageCollectorController.reconcile(context, key)).rejects.toMatchObject({ reason: "Conflict" });
+  await garbageCollectorController.reconcile(context, key);
   expect(await gone(client.get(configMaps, { namespace, name: "busy" }))).toBe(true);
   await asleep.close();
 });
 
 describe("a key outlives the version of the program that made it", () => {
   const signal = new AbortController().signal;
-  const contextOf = (client: TestCluster["client"]): ControllerContext => ({
+  const contextOf = (client: TestCluster["client"], kinds = catalog): ControllerContext => ({
     client,
+    served: served(kinds),
     clock: handClock(),
     random: systemRandom,
     log: silentLog,
@@ -194,18 +200,17 @@ describe("a key outlives the version of the program that made it", () => {
     const context = contextOf(asleep.client);
     await asleep.client.create(namespaces, { metadata: { name: namespace } });
     const lost = await asleep.client.create(configMaps, owned("lost", reference("gone", "gone")));
-    const before = garbageCollectorOf(catalog);
-    const after = garbageCollectorOf([...catalog].reverse());
-    const watched = before.watches!.find(({ kind }) => kind.kind === "ConfigMap")!;
-    const keys = [...(await watched.keys({ type: "ADDED", object: lost }, context))];
+    const later = contextOf(asleep.client, [...catalog].reverse());
+    const { watchesKinds, reconcile } = garbageCollectorController;
+    const keys = [...(await watchesKinds!.keys(configMaps, { type: "ADDED", object: lost }, context))];
     expect(keys).toEqual([{ namespace, name: "v1/ConfigMap:lost" }]);
-    for (const key of keys) await after.reconcile(context, key);
+    for (const key of keys) await reconcile(later, key);
     expect(await gone(asleep.client.get(configMaps, { namespace, name: "lost" }))).toBe(true);
     await asleep.close();
   });
 
   test("a key of a kind that is not known yet is tried again, not dropped", async () => {
-    const reconciled = garbageCollectorOf(catalog).reconcile(contextOf(cluster.client), {
+    const reconciled = garbageCollectorController.reconcile(contextOf(cluster.client), {
       namespace,
       name: "example.com/v1/Thing:one",
     });

@@ -1,6 +1,5 @@
 /** Empties a namespace that is being deleted, then lets it go (upstream's namespace controller). */
 import {
-  catalog,
   findCondition,
   type Kind,
   type KubernetesObject,
@@ -32,8 +31,8 @@ export const namespaceController = defineController<Namespace>({
 });
 
 /** Pods first: what controllers would replace goes before its maker may notice. */
-const contents = (): Kind[] => {
-  const inside = catalog.filter(
+const contents = ({ served }: ControllerContext): Kind[] => {
+  const inside = served.kinds.filter(
     (kind) => kind.scope === "Namespaced" && !kind.stored && (kind.verbs ?? ["list"]).includes("list"),
   );
   return [pods as Kind, ...inside.filter((kind) => kind !== (pods as Kind))];
@@ -55,7 +54,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   const end = passEnd(clock);
   const left: Left[] = [];
   const failures: string[] = [];
-  for (const kind of contents()) {
+  for (const kind of contents(context)) {
     const remaining = await empty(context, kind, key.name, end).catch((error: unknown) => {
       failures.push(messageOf(error));
       return undefined;
@@ -104,9 +103,9 @@ async function empty(
   return count > 0 ? { kind, count, finalizers, isCut: !everyOne } : undefined;
 }
 
-async function anythingLeft({ client }: ControllerContext, namespace: string): Promise<boolean> {
-  for (const kind of contents()) {
-    const { items } = await client.list(kind, { namespace });
+async function anythingLeft(context: ControllerContext, namespace: string): Promise<boolean> {
+  for (const kind of contents(context)) {
+    const { items } = await context.client.list(kind, { namespace });
     if (items.length > 0) return true;
   }
   return false;

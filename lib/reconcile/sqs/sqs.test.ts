@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { configMaps } from "#api";
 import { silentLog } from "#base";
 import { defineController, RetryAfter, Terminal, type Work } from "#reconcile";
-import { handClock } from "#test/make";
+import { handClock, served } from "#test/make";
 import {
   backoff,
   decodeMessage,
@@ -75,7 +75,14 @@ function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | u
     reconcile: (_, key) => reconcile(key.name),
   });
   const clock = handClock();
-  const context = { client: {} as never, clock, random: {} as never, log: silentLog, record: () => {} };
+  const context = {
+    client: {} as never,
+    served: served([]),
+    clock,
+    random: {} as never,
+    log: silentLog,
+    record: () => {},
+  };
   const run = (taken: Taken[]) =>
     workOff(taken, {
       controllers: [controller],

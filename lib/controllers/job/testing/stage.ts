@@ -94,6 +94,7 @@ export async function openStage(death?: Death): Promise<Stage> {
   const counter = { writes: 0, dead: false };
   const born = (how: Death | undefined): ControllerContext => ({
     client: dyingClient(client, counter, how),
+    served: cluster.plane.resources.registry,
     clock,
     random: systemRandom,
     log: silentLog,
