@@ -109,7 +109,7 @@ export function shapeOfAnswer(kind: Kind, { as }: Format, isList: boolean): Mess
   if (as === "PartialObjectMetadata") {
     return messageShapeOf(isList ? PartialObjectMetadataList : PartialObjectMetadata);
   }
-  const item = messageShapeOf(kind.schema);
+  const item = kind.shape;
   if (!isList) return item;
   const shape = listShapes.get(kind) ?? listOf(item);
   listShapes.set(kind, shape);

@@ -130,10 +130,10 @@ const typeMeta: Record<string, Schema> = {
 };
 
 /** The name of a kind's schema in the document. */
-const nameOf = (kind: Kind): string => messageShapeOf(kind.schema).name;
+const nameOf = (kind: Kind): string => kind.shape.name;
 
 function defineKind(kind: Kind, into: Map<string, Schema>): void {
-  const schema = define(messageShapeOf(kind.schema), into);
+  const schema = define(kind.shape, into);
   const { group, version } = kind;
   schema["x-kubernetes-group-version-kind"] = [{ group, version, kind: kind.kind }];
   schema["properties"] = { ...typeMeta, ...(schema["properties"] as object) };

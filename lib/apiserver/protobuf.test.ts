@@ -14,7 +14,7 @@ const { decodeEnvelope } = await protobuf();
 const { ask, get } = bareServer(memoryStore());
 const maps = "/api/v1/namespaces/default/configmaps";
 const deploymentPath = "/apis/apps/v1/namespaces/default/deployments";
-const shape = messageShapeOf(configMaps.schema);
+const shape = configMaps.shape;
 
 async function bytesOf({ body }: ApiResponse): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body);
@@ -42,9 +42,9 @@ test("objects, scales, statuses and refusals", async () => {
   const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } };
   const spec = { replicas: 2, selector: { matchLabels: { a: "b" } }, template };
   const whole = await ask("POST", deploymentPath, { metadata: { name: "d" }, spec }, { accept: type });
-  expect(await read(whole, messageShapeOf(deployments.schema))).toMatchObject({ spec: { replicas: 2, template } });
+  expect(await read(whole, deployments.shape)).toMatchObject({ spec: { replicas: 2, template } });
   const scaled = await get(`${deploymentPath}/d/scale`, "", { headers: { accept: type } });
-  expect(await read(scaled, messageShapeOf(scales.schema))).toMatchObject({ kind: "Scale", spec: { replicas: 2 } });
+  expect(await read(scaled, scales.shape)).toMatchObject({ kind: "Scale", spec: { replicas: 2 } });
   const status = messageShapeOf(StatusAnswer);
   const gone = await ask("DELETE", `${maps}/a?dryRun=All`, undefined, { accept: type });
   expect(await read(gone, status)).toMatchObject({ type, kind: "Status", status: "Success" });

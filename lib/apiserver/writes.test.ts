@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { configMaps } from "#api";
-import { messageShapeOf } from "#api/meta";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { protobuf } from "#wire";
 
@@ -205,7 +204,7 @@ test("scale takes a PUT without a Content-Type, and conflicts on a stale revisio
 test("a create in protobuf", async () => {
   const type = { apiVersion: "v1", kind: "ConfigMap" };
   const { encodeEnvelope } = await protobuf();
-  const bytes = encodeEnvelope(type, messageShapeOf(configMaps.schema), {
+  const bytes = encodeEnvelope(type, configMaps.shape, {
     metadata: { name: "proto" },
     data: { x: "1" },
   });

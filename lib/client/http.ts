@@ -1,13 +1,6 @@
 import { Agent, type IncomingMessage, request as send } from "node:http";
 import { Agent as SecureAgent, request as sendSecure } from "node:https";
-import {
-  apiVersionOf,
-  formatSelector,
-  type Kind,
-  type KubernetesObject,
-  messageShapeOf,
-  withoutNulls,
-} from "#api/meta";
+import { apiVersionOf, formatSelector, type Kind, type KubernetesObject, withoutNulls } from "#api/meta";
 import {
   ApiError,
   type Clock,
@@ -146,7 +139,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       const query = selectors(request);
       query.set("limit", String(pageSize));
       const items: T[] = [];
-      const shape = messageShapeOf(kind.schema);
+      const shape = kind.shape;
       for (;;) {
         const page = (await ask({
           method: "GET",
@@ -209,8 +202,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
 }
 
 /** An object of an answer as it is in memory. */
-const read = <T extends KubernetesObject>(kind: Kind<T>, answer: unknown): T =>
-  withoutNulls(messageShapeOf(kind.schema), answer as T);
+const read = <T extends KubernetesObject>(kind: Kind<T>, answer: unknown): T => withoutNulls(kind.shape, answer as T);
 
 interface ListAnswer<T> {
   metadata: { resourceVersion: string; continue?: string };

@@ -1,5 +1,9 @@
-/** Types whose logs take more writes than one partition does. */
-const busy = new Set(["core/pods", "core/events", "coordination.k8s.io/leases"]);
+import { catalog, storageOf } from "#api";
 
-/** How many shards a type's log is born with, where logs have any. Whoever writes first decides it: all must agree. */
-export const logShards = (type: string): number => (busy.has(type) ? 4 : 1);
+const shards = new Map(catalog.map((kind) => [storageOf(kind), kind.shards ?? 1]));
+
+/**
+ * How many shards the log of a type has in a new store. The first writer creates them, so every process of a cluster must
+ * return the same number.
+ */
+export const logShards = (type: string): number => shards.get(type) ?? 1;

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { deployments } from "#api/apps";
 import { pods, serviceAccounts, services } from "#api/core";
-import { messageShapeOf } from "#api/meta";
 import { type Json, type JsonObject, parseJson } from "#base";
 import { strategicMerge } from "./index.ts";
 
@@ -19,9 +18,7 @@ interface Row {
 const { rows } = parseJson(
   readFileSync(join(import.meta.dirname, "../../test/golden/strategic-merge.json"), "utf8"),
 ) as unknown as { rows: Row[] };
-const shapes = new Map(
-  [deployments, pods, services, serviceAccounts].map((kind) => [kind.kind, messageShapeOf(kind.schema)]),
-);
+const shapes = new Map([deployments, pods, services, serviceAccounts].map((kind) => [kind.kind, kind.shape]));
 
 /** Without null members, which mean nothing to the decoder. */
 function withoutNulls(json: Json): Json {

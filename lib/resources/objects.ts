@@ -4,7 +4,6 @@ import {
   fillZeros,
   type Kind,
   type KubernetesObject,
-  messageShapeOf,
   type Shape,
   withNulls,
   withoutNulls,
@@ -25,7 +24,7 @@ const decoder = new TextDecoder();
 
 /** The bytes of an object of a kind as a function of its revision. */
 export function bodyOf(kind: Kind, object: KubernetesObject): (revision: number) => Uint8Array {
-  const { apiVersion: _version, kind: _kind, metadata, ...rest } = withNulls(messageShapeOf(kind.schema), object);
+  const { apiVersion: _version, kind: _kind, metadata, ...rest } = withNulls(kind.shape, object);
   const { resourceVersion: _revision, ...others } = metadata;
   const meta = stringifyJson(others);
   const tail = stringifyJson(rest);
@@ -66,7 +65,7 @@ export function objectOf(kind: Kind, entry: Entry): KubernetesObject {
   const known = parsed.get(entry)?.deref();
   if (known) return known;
   const object = parseJson(decoder.decode(entry.body)) as unknown as KubernetesObject;
-  withoutNulls(messageShapeOf(kind.schema), object);
+  withoutNulls(kind.shape, object);
   parsed.set(entry, new WeakRef(object));
   return object;
 }
@@ -87,8 +86,8 @@ function withDefaults(resources: Resources, kind: Kind, entry: Entry): Kubernete
   const older = objectOf(kind, entry);
   const object = structuredClone(older);
   try {
-    fillZeros(messageShapeOf(kind.schema), object);
-    applyDefaults(messageShapeOf(kind.schema), object);
+    fillZeros(kind.shape, object);
+    applyDefaults(kind.shape, object);
     kind.defaults?.(object);
     return object;
   } catch (error) {
@@ -123,7 +122,7 @@ export const typed = <T extends KubernetesObject>(kind: Kind, object: T): T =>
 
 /** An object with its kind and apiVersion, as its text says it. */
 export const worded = <T extends KubernetesObject>(kind: Kind, object: T): T =>
-  typed(kind, withNulls(messageShapeOf(kind.schema), object));
+  typed(kind, withNulls(kind.shape, object));
 
 const schemas = new WeakMap<Kind, string>();
 
@@ -131,7 +130,7 @@ const schemas = new WeakMap<Kind, string>();
 export function schemaOf(kind: Kind): string {
   let schema = schemas.get(kind);
   if (schema === undefined) {
-    schema = `${apiVersionOf(kind)}/${kind.kind}#${fingerprint(messageShapeOf(kind.schema))}`;
+    schema = `${apiVersionOf(kind)}/${kind.kind}#${fingerprint(kind.shape)}`;
     schemas.set(kind, schema);
   }
   return schema;

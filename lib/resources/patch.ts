@@ -1,4 +1,4 @@
-import { invalidValue, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
+import { invalidValue, type Kind, type KubernetesObject } from "#api/meta";
 import { type ApiError, badRequest, invalid, type Json, type JsonObject, stringifyJson } from "#base";
 import { cannotUnmarshal, conversionError, goText, jsonPatch, mergePatch, patchTypes, strategicMerge } from "#patch";
 import { checkType, type FieldValidation, type FractionalNumber, receive, typeMeta } from "#wire";
@@ -50,7 +50,7 @@ const refusal =
 
 /** The same for a strategic merge, whose result upstream's converter reads. */
 const unconverted = (kind: Kind, patch: Json, after: Json) => (why: string) =>
-  refusal(() => goText(patch))(conversionError(messageShapeOf(kind.schema), after) ?? why);
+  refusal(() => goText(patch))(conversionError(kind.shape, after) ?? why);
 
 /** Null is an empty map, as Go reads it. */
 export const isMap = (patch: Json): patch is JsonObject | null => typeof patch === "object" && !Array.isArray(patch);
@@ -62,7 +62,7 @@ function applied(kind: Kind, type: string, before: JsonObject, patch: Json): Jso
   if (type === patchTypes.json) return jsonPatch(before, patch);
   if (type === patchTypes.strategic) {
     if (!isMap(patch)) throw badRequest(notMap(patch));
-    return strategicMerge(messageShapeOf(kind.schema), before, patch ?? {});
+    return strategicMerge(kind.shape, before, patch ?? {});
   }
   // ErrBadJSONPatch of upstream's library; a list is accepted, and is no object of any kind afterwards.
   if (patch === null || typeof patch !== "object") throw badRequest("Invalid JSON Patch");

@@ -1,4 +1,4 @@
-import { applyDefaults, type FieldError, fillZeros, type Kind, type KubernetesObject, messageShapeOf } from "#api/meta";
+import { applyDefaults, type FieldError, fillZeros, type Kind, type KubernetesObject } from "#api/meta";
 import { badRequest, invalid, requestEntityTooLarge, stringifyJson } from "#base";
 import { type Conflict, type Entry, Exists, type Write } from "#store";
 import { type Call, kindOf } from "./call.ts";
@@ -18,8 +18,8 @@ export interface Written {
 
 /** Fills absent fields: zero values and the schema's defaults first, then those that the kind derives. */
 export function setDefaults(kind: Kind, object: KubernetesObject): void {
-  fillZeros(messageShapeOf(kind.schema), object);
-  applyDefaults(messageShapeOf(kind.schema), object);
+  fillZeros(kind.shape, object);
+  applyDefaults(kind.shape, object);
   kind.defaults?.(object);
 }
 

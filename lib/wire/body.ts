@@ -1,4 +1,4 @@
-import { apiVersionOf, decode, fillZeros, type Kind, messageShapeOf, type Shape } from "#api/meta";
+import { apiVersionOf, decode, fillZeros, type Kind, type Shape } from "#api/meta";
 import {
   ApiError,
   badRequest,
@@ -161,7 +161,7 @@ export function receive(
   for (const fraction of raw.fractions ?? []) settleFraction(kind, raw.json, fraction, refuse);
   let decoded: ReturnType<typeof decode>;
   try {
-    decoded = decode(messageShapeOf(kind.schema), raw.json ?? {});
+    decoded = decode(kind.shape, raw.json ?? {});
   } catch (error) {
     if (error instanceof ApiError) throw refuse(messageOf(error));
     throw error;
@@ -190,7 +190,7 @@ function settleFraction(
   { path, source }: FractionalNumber,
   refuse: (why: string) => ApiError,
 ): void {
-  let shape: Shape | undefined = messageShapeOf(kind.schema);
+  let shape: Shape | undefined = kind.shape;
   let owner = "";
   const field: string[] = [];
   for (const step of path) {
@@ -245,8 +245,8 @@ export async function readObject(
     const { decodeEnvelope } = await import("./protobuf.ts");
     const envelope = decodeEnvelope(body);
     checkType(kind, envelope);
-    const object = envelope.decode(messageShapeOf(kind.schema));
-    fillZeros(messageShapeOf(kind.schema), object);
+    const object = envelope.decode(kind.shape);
+    fillZeros(kind.shape, object);
     return { object, warnings: [] };
   }
   const raw = await readText(body, mediaType, validation !== "Ignore").catch((error: unknown) => {

@@ -1,4 +1,4 @@
-import { apiVersionOf, type Column, type Kind, type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
+import { apiVersionOf, type Column, type Kind, type KubernetesObject, withNulls } from "#api/meta";
 
 /** What the rows carry beside their cells (`includeObject`). */
 export type IncludeObject = "None" | "Metadata" | "Object";
@@ -81,7 +81,7 @@ export function tableRow(
   if (include === "Object")
     return {
       ...row,
-      object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...withNulls(messageShapeOf(kind.schema), object) },
+      object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...withNulls(kind.shape, object) },
     };
   return { ...row, object: partialMetadata(object, version) };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { catalog, type Kind, messageShapeOf, pods } from "#api";
+import { catalog, type Kind, pods } from "#api";
 import { duplicateKeys, negotiate, readObject } from "./index.ts";
 import { decodeEnvelope, encodeEnvelope } from "./protobuf.ts";
 
@@ -25,7 +25,7 @@ test("a pod survives the way through protobuf", () => {
       hostNetwork: true,
     },
   };
-  const shape = messageShapeOf(pods.schema);
+  const shape = pods.shape;
   const envelope = decodeEnvelope(encodeEnvelope({ apiVersion: "v1", kind: "Pod" }, shape, pod as never));
   expect(envelope).toMatchObject({ apiVersion: "v1", kind: "Pod" });
   expect(envelope.decode(shape)).toEqual(pod);
@@ -33,14 +33,14 @@ test("a pod survives the way through protobuf", () => {
 
 test("every kind's empty object survives protobuf", () => {
   for (const kind of catalog) {
-    const shape = messageShapeOf(kind.schema);
+    const shape = kind.shape;
     const bytesOf = encodeEnvelope({ apiVersion: "v1", kind: kind.kind }, shape, { metadata: { name: "x" } });
     expect(decodeEnvelope(bytesOf).decode(shape), kind.kind).toMatchObject({ metadata: { name: "x" } });
   }
 });
 
 test("protobuf that is cut off or is none is refused", () => {
-  const shape = messageShapeOf(config.schema);
+  const shape = config.shape;
   const whole = encodeEnvelope({ apiVersion: "v1", kind: "ConfigMap" }, shape, {
     metadata: { name: "x" },
     data: { a: "b" },

@@ -8,7 +8,6 @@ import {
   fillZeros,
   type Kind,
   type KubernetesObject,
-  messageShapeOf,
   validateObjectMeta,
   validateObjectMetaUpdate,
 } from "#api";
@@ -24,7 +23,7 @@ function kindOf({ apiVersion, kind: name }: Row["object"]): Kind {
 }
 
 function read(kind: Kind, json: Row["object"]): Stored {
-  const shape = messageShapeOf(kind.schema);
+  const shape = kind.shape;
   const object = decode(shape, json as Json).object as unknown as Stored;
   applyDefaults(shape, object);
   kind.defaults?.(object);
@@ -121,7 +120,7 @@ function stored(object: Stored): unknown {
 /** The rows leave out structs of zero values, which Go prints. */
 function filled(kind: Kind, out: Stored): Stored {
   const copy = { ...clone(out), metadata: clone(out.metadata ?? {}) };
-  fillZeros(messageShapeOf(kind.schema), copy);
+  fillZeros(kind.shape, copy);
   return copy;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { catalog, fillZeros, type MessageShape, messageShapeOf, type Shape, withNulls } from "#api";
+import { catalog, fillZeros, type MessageShape, type Shape, withNulls } from "#api";
 import type { Json, JsonObject } from "#base";
 
 /**
@@ -21,13 +21,12 @@ function messagesOf(shape: Shape, found = new Set<MessageShape>()): Set<MessageS
 }
 
 const messages = new Map<string, MessageShape>();
-for (const { schema } of catalog)
-  for (const shape of messagesOf(messageShapeOf(schema))) messages.set(shape.name, shape);
+for (const kind of catalog) for (const shape of messagesOf(kind.shape)) messages.set(shape.name, shape);
 
 /** Fields that are never empty once an object stands: defaults fill them, or validation asks for them. */
 function isNeverEmpty(shape: MessageShape, name: string): boolean {
   const { required, facts, shape: inner } = shape.fields.get(name)!;
-  const isKind = catalog.some(({ schema }) => messageShapeOf(schema) === shape);
+  const isKind = catalog.some((kind) => kind.shape === shape);
   if (isKind && name === "metadata") return true;
   if (facts.default !== undefined || facts.gated || name === "targetPort") return true;
   return required && (inner.type === "list" || facts.keepsZero === true || name === "priority");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { apiVersionOf, catalog, type Kind, messageShapeOf } from "#api";
+import { apiVersionOf, catalog, type Kind } from "#api";
 import type { Json, JsonObject } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { fixtureOf, partFixtures, statuses } from "./fixtures.ts";
@@ -71,14 +71,14 @@ const named = kinds.map((kind) => ({ name: `${apiVersionOf(kind)} ${kind.kind}`,
 /** The kind in which a type's fields are patched. */
 const patchedIn = new Map<string | undefined, Kind>();
 for (const kind of kinds) {
-  const shape = messageShapeOf(kind.schema);
+  const shape = kind.shape;
   for (const path of fieldsOf(shape)) {
     const owner = ownerOf(shape, path);
     if (kind.answer === undefined && owner !== undefined && !patchedIn.has(owner)) patchedIn.set(owner, kind);
   }
 }
 const isPatched = (kind: Kind, path: Path): boolean => {
-  const owner = ownerOf(messageShapeOf(kind.schema), path);
+  const owner = ownerOf(kind.shape, path);
   return everywhere || owner === undefined || patchedIn.get(owner) === kind;
 };
 
@@ -121,7 +121,7 @@ test.each(named)("no value of any field of $name is a failure", { timeout: 600_0
   const name = (fixtureOf(kind)!["metadata"] as JsonObject | undefined)?.["name"];
   if (status) expect(await prober.send("PATCH", `${placeOf(kind)}/${name}/status`, { status }, merge)).toBe(200);
   let number = 0;
-  for (const path of fieldsOf(messageShapeOf(kind.schema))) {
+  for (const path of fieldsOf(kind.shape)) {
     for (const value of values) await probe(prober, kind, path, value, number++);
   }
   expect(prober.shown).toEqual([]);
@@ -134,7 +134,7 @@ test.each(Object.entries(partFixtures))("no value of what is sent to %s is a fai
   const name = owner === "ServiceAccount" ? "default" : "part";
   const fixture = withValue(fixtureOf(kind)!, ["metadata", "name"], name);
   await prober.send("POST", placeOf(kind), fixture);
-  const shape = messageShapeOf(catalog.find((candidate) => candidate.kind === form)!.schema);
+  const shape = catalog.find((candidate) => candidate.kind === form)!.shape;
   const isScale = form === "Scale";
   for (const path of fieldsOf(shape)) {
     for (const value of values) {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { catalog, deployments, type Kind, messageShapeOf, type Shape, storageOf } from "#api";
+import { catalog, deployments, type Kind, type Shape, storageOf } from "#api";
 import type { Json, JsonObject } from "#base";
 import { memoryStore } from "#store/memory";
 import { openCluster, type TestCluster } from "#test/cluster";
@@ -34,7 +34,7 @@ const wasNeverKept = (path: Path): boolean =>
   ["selector", "labels", "stopSignal", "schedulingGroup"].some((name) => path.includes(name));
 
 function everyNonsense(kind: Kind): Kept[] {
-  const shape = messageShapeOf(kind.schema);
+  const shape = kind.shape;
   const status = statuses[kind.kind];
   const valid = { ...fixtureOf(kind)!, ...(status ? { status } : {}) } as JsonObject;
   const paths = fieldsOf(shape).filter((path) => path.length > 1 && !wasNeverKept(path));

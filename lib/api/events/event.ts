@@ -61,7 +61,6 @@ export const eventsEvents = defineKind<EventsEvent>({
   },
   createOnUpdate: true,
   lifetime: 3_600_000,
-  shards: 4,
   validate: (object) => validateEvent(toCore(object), "reportingController"),
   validateCreate: validateNew,
   validateUpdate(next, previous) {

@@ -3,6 +3,7 @@ import type { AccessContext } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
 import type { NodeRequest } from "./node-request.ts";
 import type { KubernetesObject } from "./object-meta.ts";
+import { type MessageShape, messageShapeOf } from "./shape.ts";
 
 /** Group, version and kind. */
 export interface GroupVersionKind {
@@ -137,7 +138,8 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   shortNames?: readonly string[];
   categories?: readonly string[];
   scope: "Namespaced" | "Cluster";
-  schema: z.ZodType<T>;
+  /** The fields of its objects, from which decoding, protobuf, OpenAPI, defaults and patches are derived. */
+  shape: MessageShape;
   /** Where it is kept; `<group>/<plural>` unless told, with `core` for the core group. Kinds may share a storage. */
   storage?: string;
   /** How this kind's objects are kept, where the storage belongs to another kind: both ways, pure, without loss. */
@@ -200,9 +202,9 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   fields?: Readonly<Record<string, FieldValue<T>>>;
   /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`; with `stored`, all that there are. */
   fieldAliases?: Readonly<Record<string, string>>;
-  /** Objects go this many milliseconds after their last write. */
+  /** Objects are deleted this many milliseconds after their last write. */
   lifetime?: number;
-  /** Short-lived and often written: how many log shards a new store gives the type. */
+  /** How many shards the log of a new store has for the storage type, where logs have shards. Defaults to 1. */
   shards?: number;
 }
 
@@ -223,5 +225,19 @@ export const allVerbs: readonly Verb[] = [
 export const storageOf = (kind: Pick<Kind, "group" | "plural" | "storage">): string =>
   kind.storage ?? `${kind.group === "" ? "core" : kind.group}/${kind.plural}`;
 
-/** Checks a definition against its schema's type; what comes back is usable wherever any kind is. */
-export const defineKind = <T extends KubernetesObject>(kind: Kind<T>): Kind<T> => kind;
+/** A kind whose shape is compiled from a zod schema. */
+export interface KindDefinition<T extends KubernetesObject> extends Omit<Kind<T>, "shape"> {
+  schema: z.ZodType<T>;
+}
+
+/** Defines a kind by a zod schema, which is compiled on first use. The result is usable wherever any kind is. */
+export function defineKind<T extends KubernetesObject>({ schema, ...rest }: KindDefinition<T>): Kind<T> {
+  let shape: MessageShape | undefined;
+  return {
+    ...rest,
+    get shape() {
+      shape ??= messageShapeOf(schema);
+      return shape;
+    },
+  };
+}

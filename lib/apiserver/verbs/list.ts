@@ -1,4 +1,4 @@
-import { type KubernetesObject, messageShapeOf, withNulls } from "#api/meta";
+import { type KubernetesObject, withNulls } from "#api/meta";
 import { stringifyJson } from "#base";
 import { bytesAs, type Found, find, objectAs } from "#resources";
 import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
@@ -56,7 +56,7 @@ export function listAnswer(
     const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
     return printed(200, format, { ...type, metadata, items }, shape);
   }
-  const items = objects.map((object) => withNulls(messageShapeOf(kind.schema), object));
+  const items = objects.map((object) => withNulls(kind.shape, object));
   return printed(200, format, { ...listKind(kind), metadata, items }, shape);
 }
 
