@@ -11,7 +11,7 @@ import {
 } from "#api";
 import { deepEqual } from "#base";
 import type { Client } from "#client";
-import type { Key, Seen } from "#reconcile";
+import type { Key, ObjectEvent } from "#reconcile";
 
 /** A service's port as one pod serves it. */
 export interface ResolvedPort {
@@ -51,7 +51,7 @@ function targetOf({ targetPort, port, protocol = "TCP" }: ServicePort, pod: Pod)
 }
 
 /** The services that a change of a pod concerns: those that select it now or selected it before. */
-export async function servicesOfPod(client: Client, { type, object, previous }: Seen<Pod>): Promise<Key[]> {
+export async function servicesOfPod(client: Client, { type, object, previous }: ObjectEvent<Pod>): Promise<Key[]> {
   if (type === "MODIFIED" && previous && !concernsEndpoints(object, previous)) return [];
   const { namespace } = object.metadata;
   const { items } = await client.list(services, { namespace });

@@ -41,7 +41,7 @@ export interface ControllerContext {
 }
 
 /** A change of a kind that a controller looks at, as its key function sees it. */
-export interface Seen<T extends KubernetesObject> {
+export interface ObjectEvent<T extends KubernetesObject> {
   type: "ADDED" | "MODIFIED" | "DELETED";
   object: T;
   /** How the object stood before, where it is known. */
@@ -51,7 +51,7 @@ export interface Seen<T extends KubernetesObject> {
 /** Another kind whose changes concern this controller, and whose keys they concern. */
 export interface Watched<T extends KubernetesObject = KubernetesObject> {
   kind: Kind<T>;
-  keys(seen: Seen<T>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
+  keys(seen: ObjectEvent<T>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
 }
 
 /** All kinds with a property, also those that the cluster serves later. */
@@ -68,7 +68,7 @@ export interface Controller<T extends KubernetesObject = KubernetesObject> {
   /** The kind whose objects the keys name. Absent where keys name objects of several kinds. */
   for?: Kind<T>;
   /** Leaves out changes that cannot matter; without it every change of an object wakes its key. */
-  concerns?(seen: Seen<T>): boolean;
+  concerns?(seen: ObjectEvent<T>): boolean;
   /** Kinds whose objects have one of `for` as controller: their changes wake the owner. */
   owns?: readonly Kind[];
   watches?: readonly Watched[];

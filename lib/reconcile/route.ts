@@ -1,7 +1,7 @@
 import type { Kind, KubernetesObject } from "#api/meta";
 import { apiVersionOf, controllerOf } from "#api/meta";
 import { isApiError, messageOf } from "#base";
-import type { AnyController, ControllerContext, Key, Seen } from "./controller.ts";
+import type { AnyController, ControllerContext, Key, ObjectEvent } from "./controller.ts";
 
 /** A key for one controller. */
 export interface Work {
@@ -15,7 +15,7 @@ export interface Route {
   controller: AnyController;
   /** Whether the keys stand in the objects themselves; others take reading. */
   plain: boolean;
-  keys(seen: Seen<KubernetesObject>): Iterable<Key> | Promise<Iterable<Key>>;
+  keys(seen: ObjectEvent<KubernetesObject>): Iterable<Key> | Promise<Iterable<Key>>;
 }
 
 const separator = "/";
@@ -79,7 +79,7 @@ export function routesOf(controllers: readonly AnyController[], context: Control
  */
 export async function keysOf(
   { controller, keys }: Route,
-  seen: Seen<KubernetesObject>,
+  seen: ObjectEvent<KubernetesObject>,
   kind: Kind,
   { log, record, panicked }: Pick<ControllerContext, "log" | "record"> & { panicked?: (controller: string) => void },
 ): Promise<Iterable<Key>> {
@@ -100,7 +100,7 @@ export async function keysOf(
 /** The work that one change makes, each key once. */
 export async function workOf(
   routes: readonly Route[],
-  seen: Seen<KubernetesObject>,
+  seen: ObjectEvent<KubernetesObject>,
   kind: Kind,
   context: Pick<ControllerContext, "log" | "record">,
 ): Promise<Work[]> {

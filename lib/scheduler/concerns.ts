@@ -1,7 +1,7 @@
 import { hasEnded, type Node, nodes, type Pod, pods } from "#api";
 import type { Kind, KubernetesObject } from "#api/meta";
 import { deepEqual } from "#base";
-import type { Seen } from "#reconcile";
+import type { ObjectEvent } from "#reconcile";
 
 /** What of a node scheduling looks at; heartbeats are none of it. */
 const about = ({ metadata, spec, status }: Node) => ({
@@ -17,7 +17,7 @@ export const nodeDiffers = (before: Node, after: Node): boolean => !deepEqual(ab
 const kinds: readonly Kind[] = [pods as unknown as Kind, nodes as unknown as Kind];
 
 /** Whether a change may let a pod be placed, so that the scheduler must look: for hosts that wake it. */
-export function concernsScheduler(kind: Kind, seen: Seen<KubernetesObject>): boolean {
+export function concernsScheduler(kind: Kind, seen: ObjectEvent<KubernetesObject>): boolean {
   if (!kinds.includes(kind)) return false;
   if (kind === kinds[1]) {
     if (seen.type === "DELETED") return false;

@@ -3,7 +3,7 @@ import type { Kind, KubernetesObject } from "#api/meta";
 import { type Clock, deepEqual, isReason, type Log, messageOf, type Random } from "#base";
 import { type Client, followKind } from "#client";
 import type { SchedulingMetrics } from "#metrics";
-import type { Recorder } from "#reconcile";
+import type { ObjectEvent, Recorder } from "#reconcile";
 import { nodeDiffers } from "./concerns.ts";
 import { type Failure, type Outcome, schedule } from "./cycle.ts";
 import { type Plugin, podInfo } from "./framework/index.ts";
@@ -18,237 +18,251 @@ export interface SchedulerOptions {
   log: Log;
   record: Recorder;
   metrics?: SchedulingMetrics;
+  /** Default: upstream's default plugins that exist here. */
   plugins?: readonly Plugin[];
-  /** The pods that name this scheduler are its own. */
+  /** Only pods with this schedulerName are scheduled. Default: `default-scheduler`. */
   name?: string;
-  /**
-   * Asked before each batch of bindings: rejects when somebody has begun to place pods after this scheduler did, who
-   * then is the one to go on.
-   */
+  /** Called before each batch of bindings. Rejects when another scheduler has started since: nothing is bound then. */
   fence?: () => Promise<void>;
 }
 
 export interface Scheduler {
-  /** Resolves when all nodes and pods have been seen once. */
-  ready: Promise<void>;
-  /** Pods that are being placed or bound, or told that they cannot be. */
+  /** Resolves when all nodes and pods have been read once. */
+  readonly ready: Promise<void>;
+  /** Pods that are being scheduled or bound, or whose failure is being written. */
   readonly busy: number;
-  /** How many bindings have failed so far; their pods are tried again after a pause. */
+  /** How many bindings have failed so far; their pods are tried again after a backoff. */
   readonly failures: number;
+  /** Resolves when the watches have ended. */
   stop(): Promise<void>;
 }
 
-/** So many bindings are under way at once: the store writes those of one moment together. */
+/** Bindings in flight at once: the store writes those of one moment together. */
 const bindsAtOnce = 256;
 
 /** Starts the scheduler in this process. */
-export function startScheduler(options: SchedulerOptions): Scheduler {
-  const { client, clock, random, log, record, metrics, plugins = defaultPlugins, name = "default-scheduler" } = options;
-  const stopped = new AbortController();
-  const { signal } = stopped;
-  const snapshot = new Snapshot();
-  const rotation = { next: 0 };
-  let binding = 0;
-  let failures = 0;
-  /** Pods of which it is being written that they found no place. */
-  let telling = 0;
-  let turning = false;
-  const seen = { nodes: Promise.withResolvers<void>(), pods: Promise.withResolvers<void>() };
-  let open = false;
+export const startScheduler = (options: SchedulerOptions): Scheduler => new RunningScheduler(options);
 
-  const turn = (): void => {
-    if (turning || !open || signal.aborted) return;
-    turning = true;
-    // After this turn of the event loop: what arrives together is placed together.
+class RunningScheduler implements Scheduler {
+  readonly ready: Promise<void>;
+  readonly #options: SchedulerOptions;
+  readonly #plugins: readonly Plugin[];
+  readonly #name: string;
+  readonly #stopped = new AbortController();
+  readonly #snapshot = new Snapshot();
+  readonly #queue: SchedulingQueue;
+  readonly #rotation = { next: 0 };
+  readonly #following: Promise<unknown>;
+  /** Bindings in flight. */
+  #binding = 0;
+  /** Failures to schedule whose condition is being written. */
+  #reporting = 0;
+  #failures = 0;
+  #isReady = false;
+  #isTurning = false;
+
+  constructor(options: SchedulerOptions) {
+    const { clock, plugins = defaultPlugins, name = "default-scheduler" } = options;
+    this.#options = options;
+    this.#plugins = plugins;
+    this.#name = name;
+    this.#queue = new SchedulingQueue(
+      clock,
+      plugins,
+      () => this.#turn(),
+      (plugin, { pod }, error) => this.#reportFault(pods, pod, `the hint of plugin ${plugin.name} failed`, error),
+    );
+    const nodesRead = Promise.withResolvers<void>();
+    const podsRead = Promise.withResolvers<void>();
+    this.#following = Promise.all([
+      this.#followNodes(nodesRead.resolve),
+      // Pods are counted on nodes, so nodes are read first: else no pod would fit at the start.
+      nodesRead.promise.then(() => this.#followPods(podsRead.resolve)).finally(podsRead.resolve),
+    ]);
+    this.ready = podsRead.promise.then(() => {
+      this.#isReady = true;
+      this.#turn();
+    });
+  }
+
+  get busy(): number {
+    return this.#queue.busy + this.#binding + this.#reporting;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#queue.close();
+    await this.#following;
+  }
+
+  /** Schedules queued pods in a microtask, so that pods which arrive together are bound together. */
+  #turn(): void {
+    if (this.#isTurning || !this.#isReady || this.#stopped.signal.aborted) return;
+    this.#isTurning = true;
     queueMicrotask(() => {
-      turning = false;
+      this.#isTurning = false;
       let permitted: Promise<void> | undefined;
-      while (binding < bindsAtOnce) {
-        const next = queue.take();
+      while (this.#binding < bindsAtOnce) {
+        const next = this.#queue.take();
         if (!next) return;
-        permitted ??= options.fence?.() ?? Promise.resolve();
-        place(next, permitted);
+        permitted ??= this.#options.fence?.() ?? Promise.resolve();
+        this.#place(next, permitted);
       }
     });
-  };
-  const queue = new SchedulingQueue(clock, plugins, turn, (plugin, { pod }, error) =>
-    reportFailure(pods, pod, `the hint of plugin ${plugin.name} failed`, error),
-  );
+  }
 
-  /** A failing plugin costs the pod this attempt: as upstream it is tried again after a pause. */
-  const tryToSchedule = (queued: Queued): Outcome => {
-    try {
-      return schedule(plugins, queued.info, snapshot.nodes, rotation, random);
-    } catch (error) {
-      const { namespace, name: podName } = queued.info.pod.metadata;
-      log.error("a pod could not be scheduled", { pod: `${namespace}/${podName}`, error: messageOf(error) });
-      return { node: undefined, reason: "SchedulerError", message: messageOf(error), rejectedBy: new Set() };
-    }
-  };
-
-  const reportFailure = (kind: Kind, object: KubernetesObject, what: string, error: unknown): void => {
-    const { namespace, name: objectName } = object.metadata;
-    log.error(what, { kind: kind.kind, namespace, name: objectName, error: messageOf(error) });
-    metrics?.panicked();
-    record({ kind, object }, "Warning", "SchedulerError", `${what}: ${messageOf(error)}`);
-  };
-
-  /** What goes wrong with one object stays with it: the others are seen, queued and placed as before. */
-  const contained = (kind: Kind, object: KubernetesObject, what: string, call: () => void): void => {
-    try {
-      call();
-    } catch (error) {
-      reportFailure(kind, object, what, error);
-    }
-  };
-
-  const place = (queued: Queued, permitted: Promise<void>): void => {
-    const outcome = tryToSchedule(queued);
-    metrics?.attempted(outcome.node ? "scheduled" : outcome.reason === "SchedulerError" ? "error" : "unschedulable");
+  #place(queued: Queued, permitted: Promise<void>): void {
+    const outcome = this.#schedule(queued);
+    const result = outcome.node ? "scheduled" : outcome.reason === "SchedulerError" ? "error" : "unschedulable";
+    this.#options.metrics?.attempted(result);
     if (!outcome.node) {
-      // Where nothing can be bound nobody waits for the fence.
+      // Without a binding the fence does not matter.
       permitted.catch(() => {});
-      telling++;
-      void unschedulable(queued, outcome).finally(() => {
-        telling--;
+      this.#reporting++;
+      void this.#fail(queued, outcome).finally(() => {
+        this.#reporting--;
       });
       return;
     }
-    snapshot.assume(queued.info, outcome.node.name);
-    binding++;
-    void bind(queued, outcome.node.name, permitted).finally(() => {
-      binding--;
-      turn();
+    this.#snapshot.assume(queued.info, outcome.node.name);
+    this.#binding++;
+    void this.#bind(queued, outcome.node.name, permitted).finally(() => {
+      this.#binding--;
+      this.#turn();
     });
-  };
+  }
 
-  const bind = async (queued: Queued, node: string, permitted: Promise<void>): Promise<void> => {
-    const { pod } = queued.info;
-    const { namespace, name: podName = "", uid } = pod.metadata;
-    const body: Binding = {
-      metadata: { namespace, name: podName, uid },
+  /** As upstream, a plugin that fails costs the pod this attempt; it is tried again after a backoff. */
+  #schedule(queued: Queued): Outcome {
+    const { random, log } = this.#options;
+    try {
+      return schedule(this.#plugins, queued.info, this.#snapshot.nodes, this.#rotation, random);
+    } catch (error) {
+      const { namespace, name } = queued.info.pod.metadata;
+      log.error("a pod could not be scheduled", { pod: `${namespace}/${name}`, error: messageOf(error) });
+      return { node: undefined, reason: "SchedulerError", message: messageOf(error), rejectedBy: new Set() };
+    }
+  }
+
+  async #bind(queued: Queued, node: string, permitted: Promise<void>): Promise<void> {
+    const { client, log, record } = this.#options;
+    const { pod, uid } = queued.info;
+    const { namespace, name = "" } = pod.metadata;
+    const binding: Binding = {
+      metadata: { namespace, name, uid: pod.metadata.uid },
       target: { kind: nodes.kind, name: node },
     };
     try {
       await permitted;
-      await client.act(pods, { namespace, name: podName }, "binding", body);
-      queue.drop(queued.info.uid);
-      record(
-        { kind: pods, object: pod },
-        "Normal",
-        "Scheduled",
-        `Successfully assigned ${namespace}/${podName} to ${node}`,
-      );
+      await client.act(pods, { namespace, name }, "binding", binding);
+      this.#queue.drop(uid);
+      const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+      record({ kind: pods, object: pod }, "Normal", "Scheduled", message);
     } catch (error) {
-      snapshot.forget(queued.info.uid);
+      this.#snapshot.forget(uid);
       if (isReason(error, "NotFound")) {
-        queue.drop(queued.info.uid);
+        this.#queue.drop(uid);
         return;
       }
-      failures++;
-      log.warn("a pod could not be bound", { pod: `${namespace}/${podName}`, node, error: messageOf(error) });
-      queue.failed(queued, new Set());
+      this.#failures++;
+      log.warn("a pod could not be bound", { pod: `${namespace}/${name}`, node, error: messageOf(error) });
+      this.#queue.failed(queued, new Set());
     }
-  };
+  }
 
-  const unschedulable = async (queued: Queued, { reason, message, rejectedBy }: Failure): Promise<void> => {
-    queue.failed(queued, rejectedBy);
+  /** Returns a pod to the queue and reports why it could not be scheduled, by an event and by its condition. */
+  async #fail(queued: Queued, { reason, message, rejectedBy }: Failure): Promise<void> {
+    const { log, record } = this.#options;
+    this.#queue.failed(queued, rejectedBy);
     const { pod } = queued.info;
     record({ kind: pods, object: pod }, "Warning", "FailedScheduling", message);
-    await markUnschedulable(pod, reason, message).catch((error: unknown) => {
+    await this.#writeCondition(pod, reason, message).catch((error: unknown) => {
       if (!isReason(error, "NotFound")) log.warn("a pod's condition could not be written", { error: messageOf(error) });
     });
-  };
+  }
 
-  const markUnschedulable = async (pod: Pod, reason: string, message: string): Promise<void> => {
+  async #writeCondition(pod: Pod, reason: string, message: string): Promise<void> {
+    const { client, clock } = this.#options;
+    const { namespace, name = "", uid, generation } = pod.metadata;
     const before = findCondition(pod.status?.conditions, "PodScheduled");
-    const told = { type: "PodScheduled", status: "False", reason, message };
-    if (before && deepEqual({ ...before, ...told }, before)) return;
-    const generation =
-      pod.metadata.generation === undefined ? {} : { observedGeneration: Number(pod.metadata.generation) };
-    const condition = withTransitionTime(before, { ...told, ...generation }, clock.now());
-    const { namespace, name: podName = "", uid } = pod.metadata;
+    const update = { type: "PodScheduled", status: "False", reason, message };
+    if (before && deepEqual({ ...before, ...update }, before)) return;
+    const observed = generation === undefined ? {} : { observedGeneration: Number(generation) };
+    const condition = withTransitionTime(before, { ...update, ...observed }, clock.now());
     const patch = { metadata: { uid }, status: { conditions: [condition] } };
-    await client.patch(pods, { namespace, name: podName }, patch, { type: "strategic", subresource: "status" });
-  };
+    await client.patch(pods, { namespace, name }, patch, { type: "strategic", subresource: "status" });
+  }
 
-  const podChanged = (type: "ADDED" | "MODIFIED" | "DELETED", pod: Pod, previous: Pod | undefined): void => {
-    const uid = pod.metadata.uid ?? "";
-    if (type === "DELETED" || hasEnded(pod)) {
-      queue.drop(uid);
-      snapshot.forget(uid);
-      if (pod.spec?.nodeName) queue.event({ type: "pod-removed", pod });
-      return;
-    }
-    if (pod.spec?.nodeName) {
-      queue.drop(uid);
-      snapshot.setPod(pod);
-      if (previous?.spec?.nodeName && !deepEqual(previous.metadata.labels, pod.metadata.labels))
-        queue.event({ type: "pod-updated", pod });
-      return;
-    }
-    if (pod.metadata.deletionTimestamp) {
-      // Finalizers may keep it: a place it needs no longer.
-      queue.drop(uid);
-      return;
-    }
-    if ((pod.spec?.schedulerName ?? name) !== name) return;
-    if (plugins.some((plugin) => plugin.preEnqueue?.(pod) !== undefined)) return;
-    queue.put(podInfo(pod));
-  };
+  #followNodes(whole: () => void): Promise<void> {
+    const { client, clock, log } = this.#options;
+    const changed = (event: ObjectEvent<Node>): void =>
+      this.#contain(nodes, event.object, "a node could not be taken in", () => this.#nodeChanged(event));
+    return followKind<Node>({ client, clock, log, signal: this.#stopped.signal, kind: nodes, changed, whole }).finally(
+      whole,
+    );
+  }
 
-  const nodeChanged = (type: "ADDED" | "MODIFIED" | "DELETED", node: Node, previous: Node | undefined): void => {
+  #followPods(whole: () => void): Promise<void> {
+    const { client, clock, log } = this.#options;
+    const changed = (event: ObjectEvent<Pod>): void =>
+      this.#contain(pods, event.object, "a pod could not be taken in", () => this.#podChanged(event));
+    return followKind<Pod>({ client, clock, log, signal: this.#stopped.signal, kind: pods, changed, whole });
+  }
+
+  #nodeChanged({ type, object: node, previous }: ObjectEvent<Node>): void {
     if (type === "DELETED") {
-      snapshot.deleteNode(node.metadata.name ?? "");
+      this.#snapshot.deleteNode(node.metadata.name ?? "");
       return;
     }
-    snapshot.setNode(node);
-    if (type === "ADDED" || !previous) queue.event({ type: "node-added", node });
-    else if (nodeDiffers(previous, node)) queue.event({ type: "node-updated", node, previous });
-  };
+    this.#snapshot.setNode(node);
+    if (type === "ADDED" || !previous) this.#queue.event({ type: "node-added", node });
+    else if (nodeDiffers(previous, node)) this.#queue.event({ type: "node-updated", node, previous });
+  }
 
-  const follow = async (): Promise<void> => {
-    const told = { client, clock, log, signal };
-    await Promise.all([
-      followKind<Node>({
-        ...told,
-        kind: nodes,
-        changed: ({ type, object, previous }) =>
-          contained(nodes, object, "a node could not be taken in", () => nodeChanged(type, object, previous)),
-        whole: seen.nodes.resolve,
-      }).finally(seen.nodes.resolve),
-      // Pods count on nodes: these are seen first, or nothing would fit at the start.
-      seen.nodes.promise
-        .then(() =>
-          followKind<Pod>({
-            ...told,
-            kind: pods,
-            changed: ({ type, object, previous }) =>
-              contained(pods, object, "a pod could not be taken in", () => podChanged(type, object, previous)),
-            whole: seen.pods.resolve,
-          }),
-        )
-        .finally(seen.pods.resolve),
-    ]);
-  };
+  #podChanged({ type, object: pod, previous }: ObjectEvent<Pod>): void {
+    const { metadata, spec } = pod;
+    const { uid = "" } = metadata;
+    if (type === "DELETED" || hasEnded(pod)) {
+      this.#queue.drop(uid);
+      this.#snapshot.forget(uid);
+      if (spec?.nodeName) this.#queue.event({ type: "pod-removed", pod });
+      return;
+    }
+    if (spec?.nodeName) {
+      this.#queue.drop(uid);
+      this.#snapshot.setPod(pod);
+      if (previous?.spec?.nodeName && !deepEqual(previous.metadata.labels, metadata.labels))
+        this.#queue.event({ type: "pod-updated", pod });
+      return;
+    }
+    if (metadata.deletionTimestamp) {
+      // Finalizers may keep the object, but it needs no node any more.
+      this.#queue.drop(uid);
+      return;
+    }
+    if ((spec?.schedulerName ?? this.#name) !== this.#name) return;
+    if (this.#plugins.some((plugin) => plugin.preEnqueue?.(pod) !== undefined)) return;
+    this.#queue.put(podInfo(pod));
+  }
 
-  const following = follow();
-  const ready = seen.pods.promise.then(() => {
-    open = true;
-    turn();
-  });
-  return {
-    ready,
-    get busy() {
-      return queue.busy + binding + telling;
-    },
-    get failures() {
-      return failures;
-    },
-    async stop() {
-      stopped.abort();
-      queue.close();
-      await following;
-    },
-  };
+  /** Confines an error to the object that caused it: the other objects are processed as before. */
+  #contain(kind: Kind, object: KubernetesObject, what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#reportFault(kind, object, what, error);
+    }
+  }
+
+  #reportFault(kind: Kind, object: KubernetesObject, what: string, error: unknown): void {
+    const { log, metrics, record } = this.#options;
+    const { namespace, name } = object.metadata;
+    log.error(what, { kind: kind.kind, namespace, name, error: messageOf(error) });
+    metrics?.panicked();
+    record({ kind, object }, "Warning", "SchedulerError", `${what}: ${messageOf(error)}`);
+  }
 }

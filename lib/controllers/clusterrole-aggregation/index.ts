@@ -1,7 +1,7 @@
 /** Gathers rules into cluster roles that ask for it (upstream's clusterrole-aggregation controller). */
 import { type ClusterRole, clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
 import { deepEqual, ignoreNotFound } from "#base";
-import { type ControllerContext, defineController, type Key, type Seen, watching } from "#reconcile";
+import { type ControllerContext, defineController, type Key, type ObjectEvent, watching } from "#reconcile";
 
 export const clusterRoleAggregationController = defineController<ClusterRole>({
   name: "clusterrole-aggregation",
@@ -17,7 +17,10 @@ const gathers = ({ aggregationRule }: ClusterRole, { metadata }: ClusterRole): b
   );
 
 /** The roles that gather the rules of a role, or did before it changed. */
-async function gatherers({ type, object, previous }: Seen<ClusterRole>, { client }: ControllerContext): Promise<Key[]> {
+async function gatherers(
+  { type, object, previous }: ObjectEvent<ClusterRole>,
+  { client }: ControllerContext,
+): Promise<Key[]> {
   const sameLabels = previous && deepEqual(previous.metadata.labels, object.metadata.labels);
   if (type === "MODIFIED" && sameLabels && deepEqual(previous.rules, object.rules)) return [];
   const { items } = await client.list(clusterRoles);

@@ -3,7 +3,7 @@ import { apiVersionOf, controllerOf, isJobFinished, type Job, jobs, type Pod, po
 import { deepEqual, ignoreNotFound } from "#base";
 import type { Client } from "#client";
 import { adoptersOf } from "#controllers/workload";
-import type { ControllerContext, Key, Seen } from "#reconcile";
+import type { ControllerContext, Key, ObjectEvent } from "#reconcile";
 import { isTracked } from "./job-pods.ts";
 import { untrack } from "./track.ts";
 
@@ -18,7 +18,7 @@ export const podNameOf = ({ name }: Key): string | undefined =>
  * would know nothing of it.
  */
 export async function keysOfOrphan(
-  { type, object, previous }: Seen<Pod>,
+  { type, object, previous }: ObjectEvent<Pod>,
   { client }: ControllerContext,
 ): Promise<Key[]> {
   const { namespace, name, labels, deletionTimestamp } = object.metadata;

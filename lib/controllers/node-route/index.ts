@@ -11,9 +11,9 @@ import {
   type ControllerContext,
   defineController,
   type Key,
+  type ObjectEvent,
   type Result,
   RetryAfter,
-  type Seen,
   watching,
 } from "#reconcile";
 import { instancesOf, readiness } from "../cloud-nodes.ts";
@@ -41,7 +41,7 @@ const conditionOf = (node: Node | undefined): NodeCondition | undefined =>
   findCondition(node?.status?.conditions, "NetworkUnavailable");
 
 /** A node that has come to its block, or leaves it; one that stops or starts; one whose condition somebody else wrote. */
-const concerns = ({ type, object, previous }: Seen<Node>): boolean =>
+const concerns = ({ type, object, previous }: ObjectEvent<Node>): boolean =>
   type !== "MODIFIED" ||
   object.spec?.podCIDR !== previous?.spec?.podCIDR ||
   (previous !== undefined && readiness(object) !== readiness(previous)) ||

@@ -10,9 +10,9 @@ import {
   type ControllerContext,
   defineController,
   type Key,
+  type ObjectEvent,
   type Result,
   RetryAfter,
-  type Seen,
   Terminal,
   watching,
 } from "#reconcile";
@@ -40,7 +40,7 @@ const wants = ({ spec }: Service): boolean => spec?.type === "LoadBalancer" && s
 const isHeld = ({ metadata }: Service): boolean => metadata.finalizers?.includes(finalizer) ?? false;
 
 /** Changes of the status alone are mostly our own. */
-function concerns({ type, object, previous }: Seen<Service>): boolean {
+function concerns({ type, object, previous }: ObjectEvent<Service>): boolean {
   if (!wants(object) && !isHeld(object) && !(previous && (wants(previous) || isHeld(previous)))) return false;
   if (type !== "MODIFIED" || !previous) return true;
   const facts = ({ metadata, spec }: Service) => [spec, metadata.annotations, metadata.deletionTimestamp, metadata.uid];
@@ -48,7 +48,10 @@ function concerns({ type, object, previous }: Seen<Service>): boolean {
 }
 
 /** Every load balancer, when a node begins or ceases to take traffic, or its instance may have stopped or started. */
-async function affected({ type, object, previous }: Seen<Node>, { client }: ControllerContext): Promise<Iterable<Key>> {
+async function affected(
+  { type, object, previous }: ObjectEvent<Node>,
+  { client }: ControllerContext,
+): Promise<Iterable<Key>> {
   const isSame = previous && isEligible(object) === isEligible(previous) && readiness(object) === readiness(previous);
   if (type === "MODIFIED" && isSame) return [];
   const { items } = await client.list(services, {
