@@ -57,7 +57,11 @@ export interface Watched<T extends KubernetesObject = KubernetesObject> {
 /** All kinds with a property, also those that the cluster serves later. */
 export interface WatchedKinds {
   includes(kind: Kind): boolean;
-  keys(kind: Kind, event: Seen<KubernetesObject>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
+  keys(
+    kind: Kind,
+    event: ObjectEvent<KubernetesObject>,
+    context: ControllerContext,
+  ): Iterable<Key> | Promise<Iterable<Key>>;
 }
 
 export interface Controller<T extends KubernetesObject = KubernetesObject> {

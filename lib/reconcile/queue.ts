@@ -1,107 +1,124 @@
 import type { Clock, Timer } from "#base";
 
-/** A queue of keys. A key is worked on by one worker at a time; what arrives meanwhile makes it run once more. */
+/** A queue of keys. One worker processes a key at a time; a key that is added meanwhile is processed once more. */
 export interface Queue {
   add(key: string): void;
+  /** Adds the key after so many milliseconds; of several delays of one key the shortest counts. */
   addAfter(key: string, milliseconds: number): void;
   /** Adds the key after a delay that doubles with each failure in a row. */
   addFailed(key: string): void;
-  /** The key went well: its failures are forgotten. */
+  /** Resets the failures of a key that was processed successfully. */
   forget(key: string): void;
   /** The next key, or undefined when the queue has been closed. */
   take(): Promise<string | undefined>;
-  /** The worker has finished with a key that it took. */
+  /** Must be called by the worker when it has processed a key that it took. */
   done(key: string): void;
   close(): void;
-  /** Keys that wait and keys that are worked on: 0 when all is quiet, timers aside. */
+  /** Keys that wait and keys that are being processed, without those that are delayed. */
   readonly busy: number;
 }
 
 const firstDelay = 5;
 const longestDelay = 1_000_000;
 
-/** Hears what a queue does, for those who count it. */
+/** Called on what a queue does, for metrics. */
 export interface QueueObserver {
   added(key: string): void;
   retried(key: string): void;
   started(key: string): void;
 }
 
-const unheard: QueueObserver = { added() {}, retried() {}, started() {} };
+const noObserver: QueueObserver = { added() {}, retried() {}, started() {} };
 
-export function createQueue(clock: Clock, observer: QueueObserver = unheard): Queue {
-  /** Every waiting key is in `dirty` and in `order`, unless it is being processed: then it is only in `dirty`. */
-  const dirty = new Set<string>();
-  const processing = new Set<string>();
-  const order: string[] = [];
-  const takers: ((key: string | undefined) => void)[] = [];
-  const timers = new Map<string, { at: number; timer: Timer }>();
-  const failures = new Map<string, number>();
-  let closed = false;
+export const createQueue = (clock: Clock, observer: QueueObserver = noObserver): Queue => new KeyQueue(clock, observer);
 
-  const hand = (key: string) => {
-    dirty.delete(key);
-    processing.add(key);
-    observer.started(key);
-    return key;
-  };
-  const enqueue = (key: string) => {
-    const taker = takers.shift();
-    if (taker) taker(hand(key));
-    else order.push(key);
-  };
-  const add = (key: string) => {
-    if (closed || dirty.has(key)) return;
-    dirty.add(key);
-    observer.added(key);
-    if (!processing.has(key)) enqueue(key);
-  };
-  const addAfter = (key: string, milliseconds: number) => {
-    if (closed) return;
+class KeyQueue implements Queue {
+  readonly #clock: Clock;
+  readonly #observer: QueueObserver;
+  /** Every waiting key is in `dirty` and in `order`; one that waits while it is processed is only in `dirty`. */
+  readonly #dirty = new Set<string>();
+  readonly #processing = new Set<string>();
+  readonly #order: string[] = [];
+  readonly #takers: ((key: string | undefined) => void)[] = [];
+  readonly #timers = new Map<string, { at: number; timer: Timer }>();
+  readonly #failures = new Map<string, number>();
+  #isClosed = false;
+
+  constructor(clock: Clock, observer: QueueObserver) {
+    this.#clock = clock;
+    this.#observer = observer;
+  }
+
+  get busy(): number {
+    return this.#order.length + this.#processing.size;
+  }
+
+  add(key: string): void {
+    if (this.#isClosed || this.#dirty.has(key)) return;
+    this.#dirty.add(key);
+    this.#observer.added(key);
+    if (!this.#processing.has(key)) this.#enqueue(key);
+  }
+
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#isClosed) return;
     if (milliseconds <= 0) {
-      add(key);
+      this.add(key);
       return;
     }
-    const at = clock.now() + milliseconds;
-    const known = timers.get(key);
+    const at = this.#clock.now() + milliseconds;
+    const known = this.#timers.get(key);
     if (known && known.at <= at) return;
     known?.timer.cancel();
-    const run = () => {
-      timers.delete(key);
-      add(key);
+    const run = (): void => {
+      this.#timers.delete(key);
+      this.add(key);
     };
-    timers.set(key, { at, timer: clock.timer(milliseconds, run) });
-  };
-  return {
-    add,
-    addAfter,
-    addFailed(key) {
-      const count = failures.get(key) ?? 0;
-      failures.set(key, count + 1);
-      observer.retried(key);
-      addAfter(key, Math.min(firstDelay * 2 ** count, longestDelay));
-    },
-    forget: (key) => void failures.delete(key),
-    take() {
-      if (closed) return Promise.resolve(undefined);
-      const key = order.shift();
-      if (key !== undefined) return Promise.resolve(hand(key));
-      return new Promise((resolve) => takers.push(resolve));
-    },
-    done(key) {
-      processing.delete(key);
-      if (!dirty.has(key) || closed) return;
-      // It was added while it was worked on: to the end of the line.
-      enqueue(key);
-    },
-    close() {
-      closed = true;
-      for (const { timer } of timers.values()) timer.cancel();
-      timers.clear();
-      for (const taker of takers.splice(0)) taker(undefined);
-    },
-    get busy() {
-      return order.length + processing.size;
-    },
-  };
+    this.#timers.set(key, { at, timer: this.#clock.timer(milliseconds, run) });
+  }
+
+  addFailed(key: string): void {
+    const count = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, count + 1);
+    this.#observer.retried(key);
+    this.addAfter(key, Math.min(firstDelay * 2 ** count, longestDelay));
+  }
+
+  forget(key: string): void {
+    this.#failures.delete(key);
+  }
+
+  take(): Promise<string | undefined> {
+    if (this.#isClosed) return Promise.resolve(undefined);
+    const key = this.#order.shift();
+    if (key !== undefined) return Promise.resolve(this.#start(key));
+    return new Promise((resolve) => this.#takers.push(resolve));
+  }
+
+  done(key: string): void {
+    this.#processing.delete(key);
+    if (!this.#dirty.has(key) || this.#isClosed) return;
+    // Added while it was processed: it goes to the end of the queue.
+    this.#enqueue(key);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    for (const taker of this.#takers.splice(0)) taker(undefined);
+  }
+
+  #start(key: string): string {
+    this.#dirty.delete(key);
+    this.#processing.add(key);
+    this.#observer.started(key);
+    return key;
+  }
+
+  #enqueue(key: string): void {
+    const taker = this.#takers.shift();
+    if (taker) taker(this.#start(key));
+    else this.#order.push(key);
+  }
 }

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(cronJobController, "tick");
+const sync = () => stage.settle(cronJobController, "tick");
 const cron = () => stage.client.get(cronJobs, key);
 const names = async () => (await stage.client.list(jobs)).items.map(({ metadata }) => metadata.name);
 
@@ -20,7 +20,7 @@ async function openForgetful(spec: Record<string, unknown>): Promise<void> {
   stage = await openStage({ write: 1, when: "after" });
   await stage.make(cronObject(spec));
   stage.clock.move(10 * minute);
-  await stage.look(cronJobController, "tick");
+  await stage.reconcile(cronJobController, "tick");
   expect((await cron()).status?.lastScheduleTime).toBeUndefined();
   expect(await names()).toEqual([nameAt("12:10")]);
 }
@@ -28,7 +28,7 @@ async function openForgetful(spec: Record<string, unknown>): Promise<void> {
 test("a job that was made before a death still runs alone when the next time comes (Forbid)", async () => {
   await openForgetful({ concurrencyPolicy: "Forbid" });
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:10")]);
   expect((await cron()).status).toMatchObject({
     lastScheduleTime: "2026-03-01T12:10:00Z",
@@ -39,7 +39,7 @@ test("a job that was made before a death still runs alone when the next time com
 test("a job that was made before a death and has ended meanwhile is not made again", async () => {
   await openForgetful({ successfulJobsHistoryLimit: 0, timeZone: "Asia/Kolkata" });
   await finishOn(stage, nameAt("12:10"));
-  await look();
+  await sync();
   expect(await names()).toEqual([]);
   expect((await cron()).status).toEqual({
     lastScheduleTime: "2026-03-01T12:10:00Z",

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => stage.close());
 
 const hour = 60 * minute;
-const look = () => stage.settle(cronJobController, "tick");
+const sync = () => stage.settle(cronJobController, "tick");
 const cron = () => stage.client.get(cronJobs, key);
 const children = async () =>
   (await stage.client.list(jobs)).items.sort((a, b) => (a.metadata.name! < b.metadata.name! ? -1 : 1));
@@ -21,10 +21,10 @@ const finish = (name: string, exitCode = 0) => finishOn(stage, name, exitCode);
 
 test("a job is made at its time, named after it and told of in the status (syncCronJob)", async () => {
   await stage.make(cronObject());
-  expect(await look()).toEqual({ requeueAfter: 10 * minute + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 10 * minute + 100 });
   expect(await names()).toEqual([]);
   stage.clock.move(10 * minute + 100);
-  expect(await look()).toEqual({ requeueAfter: 10 * minute });
+  expect(await sync()).toEqual({ requeueAfter: 10 * minute });
   const [job] = await children();
   expect(job?.metadata).toMatchObject({
     name: nameAt("12:10"),
@@ -47,70 +47,70 @@ test("a job is made at its time, named after it and told of in the status (syncC
       },
     ],
   });
-  expect(stage.told).toEqual([`Normal SuccessfulCreate Created job ${nameAt("12:10")}`]);
+  expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("12:10")}`]);
 });
 
 test("woken early, twice or by anything else, it serves each time once", async () => {
   await stage.make(cronObject());
-  await look();
+  await sync();
   stage.clock.move(10 * minute - 1);
-  expect(await look()).toEqual({ requeueAfter: 101 });
+  expect(await sync()).toEqual({ requeueAfter: 101 });
   expect(await names()).toEqual([]);
   stage.clock.move(1);
-  await look();
-  await look();
+  await sync();
+  await sync();
   stage.clock.move(5 * minute);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:10")]);
 });
 
 test("woken late, or after a long sleep, it makes up for the last time alone (mostRecentScheduleTime)", async () => {
   await stage.make(cronObject());
   stage.clock.move(3 * hour + 17 * minute);
-  expect(await look()).toEqual({ requeueAfter: 3 * minute + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 3 * minute + 100 });
   expect(await names()).toEqual([nameAt("15:10")]);
-  expect(stage.told).toHaveLength(1);
+  expect(stage.events).toHaveLength(1);
 });
 
 test("more than a hundred missed times are told of, and the last one is served (TooManyMissedTimes)", async () => {
   await stage.make(cronObject({ schedule: "* * * * *" }));
   stage.clock.move(101 * minute + second);
-  await look();
-  expect(stage.told[0]).toBe(
+  await sync();
+  expect(stage.events[0]).toBe(
     "Warning TooManyMissedTimes too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew",
   );
   expect(await names()).toEqual([nameAt("13:41")]);
-  expect(stage.told).toHaveLength(2);
+  expect(stage.events).toHaveLength(2);
 });
 
 test("a hundred missed times are no news", async () => {
   await stage.make(cronObject({ schedule: "* * * * *" }));
   stage.clock.move(100 * minute + second);
-  await look();
-  expect(stage.told).toEqual([`Normal SuccessfulCreate Created job ${nameAt("13:40")}`]);
+  await sync();
+  expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("13:40")}`]);
 });
 
 test("with a deadline only what it covers counts (startingDeadlineSeconds)", async () => {
   await stage.make(cronObject({ schedule: "* * * * *", startingDeadlineSeconds: 90 }));
   stage.clock.move(500 * minute + 30 * second);
-  await look();
-  expect(stage.told).toEqual([`Normal SuccessfulCreate Created job ${nameAt("20:20")}`]);
+  await sync();
+  expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("20:20")}`]);
 });
 
 test("a time whose deadline has passed is left out, to the second", async () => {
   await stage.make(cronObject({ startingDeadlineSeconds: 60 }));
   stage.clock.move(10 * minute + 59 * second);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:10")]);
   stage.clock.move(10 * minute + second);
-  expect(await look()).toEqual({ requeueAfter: 9 * minute + 100 - 75 * second });
+  expect(await sync()).toEqual({ requeueAfter: 9 * minute + 100 - 75 * second });
   expect(await names()).toEqual([nameAt("12:10")]);
 });
 
 test.each([0, 10, 30, 59])("where long waits end %i s late, a short deadline is met all the same", async (late) => {
   await stage.make(cronObject({ startingDeadlineSeconds: 10 }));
   const before = stage.clock.now();
-  for (let result = await look(); stage.clock.now() <= before + 20 * minute; result = await look()) {
+  for (let result = await sync(); stage.clock.now() <= before + 20 * minute; result = await sync()) {
     const wait = result?.requeueAfter ?? Number.NaN;
     stage.clock.move(wait > 90 * second ? wait + late * second : wait);
   }
@@ -121,7 +121,7 @@ test("jobs may run beside each other (Allow)", async () => {
   await stage.make(cronObject());
   for (let i = 0; i < 3; i++) {
     stage.clock.move(10 * minute);
-    await look();
+    await sync();
   }
   expect(await names()).toEqual([nameAt("12:10"), nameAt("12:20"), nameAt("12:30")]);
   expect((await cron()).status?.active).toHaveLength(3);
@@ -130,16 +130,16 @@ test("jobs may run beside each other (Allow)", async () => {
 test("a job waits for the one before it (Forbid)", async () => {
   await stage.make(cronObject({ concurrencyPolicy: "Forbid" }));
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   stage.clock.move(10 * minute);
-  expect(await look()).toEqual({ requeueAfter: 10 * minute + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 10 * minute + 100 });
   expect(await names()).toEqual([nameAt("12:10")]);
-  expect(stage.told.at(-1)).toBe(
+  expect(stage.events.at(-1)).toBe(
     "Normal JobAlreadyActive Not starting job because prior execution is running and concurrency policy is Forbid",
   );
   stage.clock.move(2 * minute);
   await finish(nameAt("12:10"));
-  await look();
+  await sync();
   // What had to wait is made up for.
   expect(await names()).toEqual([nameAt("12:10"), nameAt("12:20")]);
   expect((await cron()).status).toMatchObject({
@@ -147,18 +147,18 @@ test("a job waits for the one before it (Forbid)", async () => {
     lastSuccessfulTime: "2026-03-01T12:22:00Z",
     active: [{ name: nameAt("12:20") }],
   });
-  expect(stage.told).toContain(`Normal SawCompletedJob Saw completed job: ${nameAt("12:10")}, condition: Complete`);
+  expect(stage.events).toContain(`Normal SawCompletedJob Saw completed job: ${nameAt("12:10")}, condition: Complete`);
 });
 
 test("a job takes the place of the one before it (Replace)", async () => {
   await stage.make(cronObject({ concurrencyPolicy: "Replace" }));
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:20")]);
   expect((await cron()).status?.active).toMatchObject([{ name: nameAt("12:20") }]);
-  expect(stage.told.slice(1)).toEqual([
+  expect(stage.events.slice(1)).toEqual([
     `Normal SuccessfulDelete Deleted job ${nameAt("12:10")}`,
     `Normal SuccessfulCreate Created job ${nameAt("12:20")}`,
   ]);
@@ -169,12 +169,12 @@ test("so many jobs that ended are kept, good and bad apart (cleanupFinishedJobs)
   await change({ jobTemplate: { spec: { backoffLimit: 0 } } });
   for (const code of [0, 1, 0, 0, 1]) {
     stage.clock.move(10 * minute);
-    await look();
+    await sync();
     await finish((await names()).at(-1)!, code);
-    await look();
+    await sync();
   }
   expect(await names()).toEqual([nameAt("12:30"), nameAt("12:40"), nameAt("12:50")]);
-  const deleted = stage.told.filter((line) => line.includes("SuccessfulDelete"));
+  const deleted = stage.events.filter((line) => line.includes("SuccessfulDelete"));
   expect(deleted).toEqual([
     `Normal SuccessfulDelete Deleted job ${nameAt("12:10")}`,
     `Normal SuccessfulDelete Deleted job ${nameAt("12:20")}`,
@@ -185,10 +185,10 @@ test("so many jobs that ended are kept, good and bad apart (cleanupFinishedJobs)
 test("none may be kept; what it came to is told all the same", async () => {
   await stage.make(cronObject({ successfulJobsHistoryLimit: 0 }));
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   stage.clock.move(minute);
   await finish(nameAt("12:10"));
-  await look();
+  await sync();
   expect(await names()).toEqual([]);
   expect((await cron()).status).toEqual({
     lastScheduleTime: "2026-03-01T12:10:00Z",
@@ -199,18 +199,18 @@ test("none may be kept; what it came to is told all the same", async () => {
 test("suspended it starts nothing; afterwards it makes up for the last time", async () => {
   await stage.make(cronObject({ suspend: true }));
   stage.clock.move(35 * minute);
-  expect(await look()).toBeUndefined();
+  expect(await sync()).toBeUndefined();
   expect(await names()).toEqual([]);
   await change({ suspend: false });
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:30")]);
 });
 
 test("a schedule is read in its zone, and the job says so", async () => {
   await stage.make(cronObject({ schedule: "30 9 * * *", timeZone: "America/New_York" }));
-  expect(await look()).toEqual({ requeueAfter: 2.5 * hour + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 2.5 * hour + 100 });
   stage.clock.move(2.5 * hour);
-  await look();
+  await sync();
   expect((await children())[0]?.metadata.annotations).toMatchObject({
     "batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-03-01T09:30:00-05:00",
   });
@@ -219,19 +219,19 @@ test("a schedule is read in its zone, and the job says so", async () => {
 test("an hour that does not exist in spring is skipped, one that comes twice in autumn counts twice", async () => {
   await stage.make(cronObject({ schedule: "30 2 * * *", timeZone: "Europe/Berlin" }));
   stage.clock.move(Date.parse("2026-03-28T12:00:00Z") - start);
-  await look();
+  await sync();
   const before = (await names()).at(-1);
   stage.clock.move(24 * hour);
-  await look();
+  await sync();
   // On 29 March there is no half past two.
   expect((await names()).at(-1)).toBe(before);
   stage.clock.move(24 * hour);
-  await look();
+  await sync();
   expect((await names()).at(-1)).toBe(`tick-${minutesOf("2026-03-30T00:30:00Z")}`);
   stage.clock.move(Date.parse("2026-10-25T00:30:00Z") - stage.clock.now());
-  expect(await look()).toEqual({ requeueAfter: hour + 100 });
+  expect(await sync()).toEqual({ requeueAfter: hour + 100 });
   stage.clock.move(hour);
-  await look();
+  await sync();
   expect((await names()).slice(-2)).toEqual([
     `tick-${minutesOf("2026-10-25T00:30:00Z")}`,
     `tick-${minutesOf("2026-10-25T01:30:00Z")}`,
@@ -242,7 +242,7 @@ test("a new schedule is no reason to make up for what nobody had planned (update
   await stage.make(cronObject({ schedule: "0 0 * * *" }));
   stage.clock.move(32 * minute);
   await change({ schedule: "*/15 * * * *" });
-  expect(await look()).toEqual({ requeueAfter: 13 * minute + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 13 * minute + 100 });
   expect(await names()).toEqual([]);
   // Nobody can make it forget.
   await stage.client.patch(
@@ -251,32 +251,32 @@ test("a new schedule is no reason to make up for what nobody had planned (update
     { metadata: { annotations: { "skiff.dev/schedule-changed": null } } },
     { type: "merge" },
   );
-  await look();
+  await sync();
   expect(await names()).toEqual([]);
   stage.clock.move(13 * minute);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("12:45")]);
 });
 
 test("a schedule that never comes is told of, and nothing is waited for (InvalidSchedule)", async () => {
   await stage.make(cronObject({ schedule: "59 23 31 2 *" }));
-  expect(await look()).toBeUndefined();
-  expect(stage.told).toContain(
+  expect(await sync()).toBeUndefined();
+  expect(stage.events).toContain(
     "Warning InvalidSchedule invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second",
   );
 });
 
 test("a steady distance begins with the cron job (@every)", async () => {
   await stage.make(cronObject({ schedule: "@every 45m" }));
-  expect(await look()).toEqual({ requeueAfter: 45 * minute + 100 });
+  expect(await sync()).toEqual({ requeueAfter: 45 * minute + 100 });
   stage.clock.move(100 * minute);
-  await look();
+  await sync();
   expect(await names()).toEqual([nameAt("13:30")]);
 });
 
 test("nobody sleeps for longer than a day", async () => {
   await stage.make(cronObject({ schedule: "@yearly" }));
-  expect(await look()).toEqual({ requeueAfter: 24 * hour });
+  expect(await sync()).toEqual({ requeueAfter: 24 * hour });
 });
 
 test("a job that another look has made is taken over; somebody else's of that name is let be (IsAlreadyExists)", async () => {
@@ -287,15 +287,15 @@ test("a job that another look has made is taken over; somebody else's of that na
   const owner = { apiVersion: "batch/v1", kind: "CronJob", name: "tick", uid, controller: true };
   const metadata = { namespace: "default", name: nameAt("12:10"), ownerReferences: [owner] };
   await stage.client.create(jobs, { metadata, spec: jobTemplate.spec } as Job);
-  await look();
+  await sync();
   expect((await cron()).status).toMatchObject({ active: [{ name: nameAt("12:10") }] });
-  expect(stage.told).toEqual([
+  expect(stage.events).toEqual([
     `Warning UnexpectedJob Saw a job that the controller did not create or forgot: ${nameAt("12:10")}`,
   ]);
   const foreign = { namespace: "default", name: nameAt("12:20") };
   await stage.client.create(jobs, { metadata: foreign, spec: jobTemplate.spec } as Job);
   stage.clock.move(10 * minute);
-  expect(await stage.look(cronJobController, "tick")).toEqual({ requeueAfter: 10 * minute + 100 });
+  expect(await stage.reconcile(cronJobController, "tick")).toEqual({ requeueAfter: 10 * minute + 100 });
   expect((await cron()).status).toMatchObject({
     active: [{ name: nameAt("12:10") }],
     lastScheduleTime: "2026-03-01T12:10:00Z",
@@ -305,11 +305,11 @@ test("a job that another look has made is taken over; somebody else's of that na
 test("a job that somebody deletes is missed (MissingJob)", async () => {
   await stage.make(cronObject());
   stage.clock.move(10 * minute);
-  await look();
+  await sync();
   await stage.client.remove(jobs, { namespace: "default", name: nameAt("12:10") }, { propagation: "Background" });
-  await look();
+  await sync();
   expect((await cron()).status?.active).toBeUndefined();
-  expect(stage.told.at(-1)).toBe(`Normal MissingJob Active job went missing: ${nameAt("12:10")}`);
+  expect(stage.events.at(-1)).toBe(`Normal MissingJob Active job went missing: ${nameAt("12:10")}`);
   expect(await names()).toEqual([]);
 });
 
@@ -318,6 +318,6 @@ test("a cron job that is being deleted starts nothing", async () => {
   await stage.client.patch(cronJobs, key, { metadata: { finalizers: ["example.com/wait"] } }, { type: "merge" });
   await stage.client.remove(cronJobs, key);
   stage.clock.move(10 * minute);
-  expect(await look()).toBeUndefined();
+  expect(await sync()).toBeUndefined();
   expect(await names()).toEqual([]);
 });

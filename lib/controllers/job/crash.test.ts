@@ -121,7 +121,7 @@ async function tell(story: Story, death?: Death): Promise<End> {
       const result = await stage.settle(jobController, "pi");
       const job = await stage.job();
       const ending = (await stage.pods()).filter(({ metadata }) => metadata.deletionTimestamp);
-      await stage.letGo("Failed");
+      await stage.removeDeleted("Failed");
       if (ending.length > 0) continue;
       if (job.status?.conditions?.some(({ type, status }) => /Complete|Failed/.test(type) && status === "True")) break;
       if (await story.play(stage, await stage.active(), memory)) continue;

@@ -9,23 +9,23 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(jobController, "pi");
+const sync = () => stage.settle(jobController, "pi");
 const statusOf = async () => (await stage.job()).status ?? {};
 
 test("a failed pod is replaced after 10 s, then 20 s, 40 s … from when it ended (getRemainingTime)", async () => {
   await stage.make(jobObject({ backoffLimit: 9 }));
-  await look();
+  await sync();
   for (const wait of [10, 20, 40, 80, 160, 320, 600, 600]) {
     const [pod] = await stage.active();
     await stage.finish(pod!, 1);
     // The controller hears of it two seconds late: that is no part of the wait.
     stage.clock.move(2 * second);
-    expect(await look()).toEqual({ requeueAfter: (wait - 2) * second });
+    expect(await sync()).toEqual({ requeueAfter: (wait - 2) * second });
     stage.clock.move((wait - 2) * second - 1);
-    expect(await look()).toEqual({ requeueAfter: 1 });
+    expect(await sync()).toEqual({ requeueAfter: 1 });
     expect(await stage.active()).toHaveLength(0);
     stage.clock.move(1);
-    await look();
+    await sync();
     expect(await stage.active()).toHaveLength(1);
   }
   expect(await statusOf()).toMatchObject({ failed: 8, active: 1 });
@@ -33,7 +33,7 @@ test("a failed pod is replaced after 10 s, then 20 s, 40 s … from when it ende
 
 test("a success makes the next failure the first again (newBackoffRecord)", async () => {
   await stage.make(jobObject({ completions: 4 }));
-  await look();
+  await sync();
   for (const [code, wait] of [
     [1, 10],
     [1, 20],
@@ -42,57 +42,57 @@ test("a success makes the next failure the first again (newBackoffRecord)", asyn
   ] as const) {
     const [pod] = await stage.active();
     await stage.finish(pod!, code);
-    expect(await look()).toEqual(wait === 0 ? {} : { requeueAfter: wait * second });
+    expect(await sync()).toEqual(wait === 0 ? {} : { requeueAfter: wait * second });
     stage.clock.move(Math.max(1, wait) * second);
-    await look();
+    await sync();
   }
   expect(await statusOf()).toMatchObject({ failed: 3, succeeded: 1 });
 });
 
 test("a failure in the second of a success counts only if it is seen after it", async () => {
   await stage.make(jobObject({ completions: 5, parallelism: 2 }));
-  await look();
+  await sync();
   const [one, two] = await stage.active();
   await stage.finish(one!, 1);
   await stage.finish(two!);
-  expect(await look()).toEqual({});
+  expect(await sync()).toEqual({});
   const [three] = await stage.active();
   await stage.finish(three!, 1);
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
 });
 
 test("the wait outlives the pod: one that is deleted takes nothing along while the controller lives", async () => {
   await stage.make(jobObject());
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
   await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
-  await look();
-  await stage.letGo();
+  await sync();
+  await stage.removeDeleted();
   expect(await stage.pods()).toEqual([]);
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
   expect(await statusOf()).toMatchObject({ failed: 1 });
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(1);
 });
 
 test("one failure too many fails the job, after the pods that still run have ended (BackoffLimitExceeded)", async () => {
   await stage.make(jobObject({ backoffLimit: 1, parallelism: 3, completions: 3 }));
-  await look();
+  await sync();
   const [one, two, three] = await stage.active();
   await stage.run(three!);
   await stage.finish(one!, 1);
   await stage.finish(two!, 1);
-  await look();
+  await sync();
   const message = "Job has reached the specified backoff limit";
   expect((await stage.job()).status?.conditions).toMatchObject([
     { type: "FailureTarget", status: "True", reason: "BackoffLimitExceeded", message },
   ]);
   expect(await statusOf()).toMatchObject({ failed: 3, terminating: 1 });
   expect((await statusOf()).active).toBeUndefined();
-  await stage.letGo();
-  await look();
+  await stage.removeDeleted();
+  await sync();
   expect((await stage.job()).status?.conditions?.[1]).toMatchObject({
     type: "Failed",
     status: "True",
@@ -100,17 +100,17 @@ test("one failure too many fails the job, after the pods that still run have end
     message,
   });
   expect(await statusOf()).toMatchObject({ failed: 3, terminating: 0 });
-  expect(stage.told.at(-1)).toBe(`Warning BackoffLimitExceeded ${message}`);
+  expect(stage.events.at(-1)).toBe(`Warning BackoffLimitExceeded ${message}`);
   const { writes } = stage;
-  await look();
+  await sync();
   expect(stage.writes).toBe(writes);
 });
 
 test("with a limit of 0 the first failure is the last", async () => {
   await stage.make(jobObject({ backoffLimit: 0 }));
-  await look();
+  await sync();
   await stage.finish((await stage.active())[0]!, 3);
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual([
     "FailureTarget BackoffLimitExceeded",
     "Failed BackoffLimitExceeded",
@@ -121,32 +121,32 @@ test("with a limit of 0 the first failure is the last", async () => {
 test("containers that are started again in their pod count too (pastBackoffLimitOnFailure)", async () => {
   const template = { spec: { restartPolicy: "OnFailure", containers: [{ name: "main", image: "busybox" }] } };
   await stage.make(jobObject({ backoffLimit: 3, template }));
-  await look();
+  await sync();
   const [pod] = await stage.active();
   const restarted = (restartCount: number) => ({
     phase: "Running",
     containerStatuses: [{ name: "main", ready: false, restartCount, image: "", imageID: "" }],
   });
   await stage.finish(pod!, 0, restarted(2));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual([]);
   await stage.finish(pod!, 0, restarted(3));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual(["FailureTarget BackoffLimitExceeded"]);
 });
 
 test("a job that is active for too long fails, at the second (pastActiveDeadline)", async () => {
   await stage.make(jobObject({ activeDeadlineSeconds: 30 }));
-  expect(await look()).toEqual({ requeueAfter: 30 * second });
+  expect(await sync()).toEqual({ requeueAfter: 30 * second });
   await stage.run((await stage.active())[0]!);
   stage.clock.move(30 * second - 1);
-  expect(await look()).toEqual({ requeueAfter: 1 });
+  expect(await sync()).toEqual({ requeueAfter: 1 });
   stage.clock.move(1);
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual(["FailureTarget DeadlineExceeded"]);
-  await stage.letGo();
-  await look();
+  await stage.removeDeleted();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual(["FailureTarget DeadlineExceeded", "Failed DeadlineExceeded"]);
-  expect(stage.told.at(-1)).toBe("Warning DeadlineExceeded Job was active longer than specified deadline");
+  expect(stage.events.at(-1)).toBe("Warning DeadlineExceeded Job was active longer than specified deadline");
   expect(await statusOf()).toMatchObject({ failed: 1 });
 });

@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(jobController, "pi");
+const sync = () => stage.settle(jobController, "pi");
 const statusOf = async () => (await stage.job()).status ?? {};
 const indexOf = ({ metadata }: Pod) => Number(metadata.annotations?.["batch.kubernetes.io/job-completion-index"]);
 const active = async () => (await stage.active()).map(indexOf).sort((a, b) => a - b);
@@ -19,7 +19,7 @@ const exits = (action: string, ...values: number[]) => ({ action, onExitCodes: {
 
 test("each pod knows its index: by name, host name, annotation, label and environment", async () => {
   await stage.make(indexed({ completions: 2 }));
-  await look();
+  await sync();
   const pod = await of(1);
   expect(pod.metadata.name).toMatch(/^pi-1-[a-z0-9]{5}$/);
   expect(pod.spec?.hostname).toBe("pi-1");
@@ -38,7 +38,7 @@ test("a variable of the same name is the author's", async () => {
   const env = [{ name: "JOB_COMPLETION_INDEX", value: "mine" }];
   const template = { spec: { restartPolicy: "Never", containers: [{ name: "main", image: "busybox", env }] } };
   await stage.make(indexed({ completions: 1, template }));
-  await look();
+  await sync();
   expect((await of(0)).spec?.containers[0]?.env).toEqual(env);
 });
 
@@ -52,35 +52,35 @@ test("names of index pods stay within their length (podGenerateNameWithIndex)", 
 
 test("indexes that have succeeded are told shortly (orderedIntervals.String)", async () => {
   await stage.make(indexed({ completions: 9 }));
-  await look();
+  await sync();
   expect(await active()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   for (const index of [0, 1, 3, 5, 6, 7]) await stage.finish(await of(index));
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ completedIndexes: "0,1,3,5-7", succeeded: 6, active: 3 });
   for (const index of [2, 4, 8]) await stage.finish(await of(index));
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ completedIndexes: "0-8", succeeded: 9 });
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
 test("the lowest indexes that are free come first (firstPendingIndexes)", async () => {
   await stage.make(indexed({ completions: 6, parallelism: 2 }));
-  await look();
+  await sync();
   expect(await active()).toEqual([0, 1]);
   await stage.finish(await of(1));
-  await look();
+  await sync();
   expect(await active()).toEqual([0, 2]);
   await stage.finish(await of(0), 1);
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   expect(await active()).toEqual([0, 2]);
   expect(await statusOf()).toMatchObject({ failed: 1, completedIndexes: "1" });
 });
 
 test("an index has one pod: repeated ones and those without an index go (appendDuplicatedIndexPodsForRemoval)", async () => {
   await stage.make(indexed({ completions: 3, parallelism: 3 }));
-  await look();
+  await sync();
   const kept = await of(1);
   await stage.run(kept);
   const copy = async (name: string, index: string | undefined) => {
@@ -94,7 +94,7 @@ test("an index has one pod: repeated ones and those without an index go (appendD
   await copy("pi-again", "1");
   await copy("pi-none", undefined);
   await copy("pi-beyond", "7");
-  await look();
+  await sync();
   expect((await stage.active()).map(({ metadata }) => metadata.name)).not.toEqual(expect.arrayContaining(["pi-again"]));
   expect(await active()).toEqual([0, 1, 2]);
   expect((await of(1)).metadata.name).toBe(kept.metadata.name);
@@ -103,24 +103,24 @@ test("an index has one pod: repeated ones and those without an index go (appendD
 
 test("each index bears failures of its own, waits on its own and ends on its own (backoffLimitPerIndex)", async () => {
   await stage.make(indexed({ completions: 3, backoffLimitPerIndex: 1 }));
-  await look();
+  await sync();
   await stage.finish(await of(0), 1);
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
   // The failed pod stays until its successor knows how often the index has failed.
   const held = (await stage.pods()).filter(({ status }) => status?.phase === "Failed");
   expect(held[0]?.metadata.finalizers).toEqual(["batch.kubernetes.io/job-tracking"]);
   expect(await statusOf()).toMatchObject({ failedIndexes: "", active: 2 });
   await stage.finish(await of(1));
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   expect((await of(0)).metadata.annotations).toMatchObject({ "batch.kubernetes.io/job-index-failure-count": "1" });
   expect(await statusOf()).toMatchObject({ failed: 1, completedIndexes: "1", failedIndexes: "" });
   await stage.finish(await of(0), 1);
-  expect(await look()).toEqual({});
+  expect(await sync()).toEqual({});
   expect(await statusOf()).toMatchObject({ failed: 2, failedIndexes: "0", active: 1 });
   expect(conditionsOf(await stage.job())).toEqual([]);
   await stage.finish(await of(2));
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ completedIndexes: "1,2", failedIndexes: "0", succeeded: 2, failed: 2 });
   expect((await stage.job()).status?.conditions?.at(-1)).toMatchObject({
     type: "Failed",
@@ -131,27 +131,27 @@ test("each index bears failures of its own, waits on its own and ends on its own
 
 test("an index waits twice as long after each of its failures (getRemainingTimePerIndex)", async () => {
   await stage.make(indexed({ completions: 2, backoffLimitPerIndex: 5 }));
-  await look();
+  await sync();
   for (const wait of [10, 20, 40]) {
     await stage.finish(await of(1), 1);
-    expect(await look()).toEqual({ requeueAfter: wait * second });
+    expect(await sync()).toEqual({ requeueAfter: wait * second });
     stage.clock.move(wait * second);
-    await look();
+    await sync();
   }
   expect((await of(1)).metadata.annotations).toMatchObject({ "batch.kubernetes.io/job-index-failure-count": "3" });
   await stage.finish(await of(0), 1);
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
 });
 
 test("too many failed indexes fail the job at once (MaxFailedIndexesExceeded)", async () => {
   await stage.make(indexed({ completions: 4, backoffLimitPerIndex: 0, maxFailedIndexes: 1 }));
-  await look();
+  await sync();
   await stage.run(await of(3));
   await stage.finish(await of(0), 1);
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual([]);
   await stage.finish(await of(1), 1);
-  await look();
+  await sync();
   expect((await stage.job()).status?.conditions).toMatchObject([
     {
       type: "FailureTarget",
@@ -159,8 +159,8 @@ test("too many failed indexes fail the job at once (MaxFailedIndexesExceeded)", 
       message: "Job has exceeded the specified maximal number of failed indexes",
     },
   ]);
-  await stage.letGo();
-  await look();
+  await stage.removeDeleted();
+  await sync();
   expect(await statusOf()).toMatchObject({ failedIndexes: "0,1", terminating: 0 });
   expect(conditionsOf(await stage.job())).toContain("Failed MaxFailedIndexesExceeded");
 });
@@ -168,15 +168,15 @@ test("too many failed indexes fail the job at once (MaxFailedIndexesExceeded)", 
 test("FailIndex gives an index up at once, Ignore does not count, FailJob ends all (podFailurePolicy)", async () => {
   const rules = [exits("FailIndex", 3), exits("Ignore", 4), exits("FailJob", 5)];
   await stage.make(indexed({ completions: 3, backoffLimitPerIndex: 1, podFailurePolicy: { rules } }));
-  await look();
+  await sync();
   await stage.finish(await of(0), 3);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ failedIndexes: "0", failed: 1 });
   for (const wait of [10, 20, 40]) {
     await stage.finish(await of(1), 4);
-    expect(await look()).toEqual({ requeueAfter: wait * second });
+    expect(await sync()).toEqual({ requeueAfter: wait * second });
     stage.clock.move(wait * second);
-    await look();
+    await sync();
   }
   expect((await of(1)).metadata.annotations).toMatchObject({
     "batch.kubernetes.io/job-index-failure-count": "0",
@@ -185,7 +185,7 @@ test("FailIndex gives an index up at once, Ignore does not count, FailJob ends a
   expect(await statusOf()).toMatchObject({ failed: 1 });
   const pod = await of(2);
   await stage.finish(pod, 5);
-  await look();
+  await sync();
   const { name } = pod.metadata;
   expect((await stage.job()).status?.conditions).toMatchObject([
     {
@@ -204,16 +204,16 @@ test("a rule may look at conditions (matchOnPodConditions)", async () => {
     { action: "FailJob", onPodConditions: [{ type: "Broken" }] },
   ];
   await stage.make(jobObject({ backoffLimit: 0, podFailurePolicy: { rules } }));
-  await look();
+  await sync();
   const failed = (type: string) => ({ conditions: [{ type, status: "True" }] });
   await stage.finish((await stage.active())[0]!, 1, failed("DisruptionTarget"));
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
   expect((await statusOf()).failed).toBeUndefined();
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.finish(pod!, 1, failed("Broken"));
-  await look();
+  await sync();
   expect((await statusOf()).conditions?.[0]?.message).toBe(
     `Pod default/${pod?.metadata.name} has condition Broken matching FailJob rule at index 1`,
   );
@@ -222,19 +222,19 @@ test("a rule may look at conditions (matchOnPodConditions)", async () => {
 test("a success policy ends the job early, and what still runs is no failure (matchSuccessPolicy)", async () => {
   const rules = [{ succeededIndexes: "0,2", succeededCount: 2 }, { succeededCount: 4 }];
   await stage.make(indexed({ completions: 5, successPolicy: { rules } }));
-  await look();
+  await sync();
   await stage.run(await of(4));
   for (const index of [0, 1]) await stage.finish(await of(index));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual([]);
   await stage.finish(await of(2));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual(["SuccessCriteriaMet SuccessPolicy"]);
   expect((await statusOf()).conditions?.[0]?.message).toBe("Matched rules at index 0");
   expect(await statusOf()).toMatchObject({ terminating: 1, succeeded: 3 });
   stage.clock.move(minute);
-  await stage.letGo();
-  await look();
+  await stage.removeDeleted();
+  await sync();
   const job = await stage.job();
   expect(conditionsOf(job)).toEqual(["SuccessCriteriaMet SuccessPolicy", "Complete SuccessPolicy"]);
   expect(job.status).toMatchObject({ completedIndexes: "0-2", completionTime: "2026-03-01T12:01:00Z", terminating: 0 });
@@ -243,15 +243,15 @@ test("a success policy ends the job early, and what still runs is no failure (ma
 
 test("an indexed job may shrink and grow with its parallelism", async () => {
   await stage.make(indexed({ completions: 4, parallelism: 4 }));
-  await look();
+  await sync();
   for (const index of [0, 3]) await stage.finish(await of(index));
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ completedIndexes: "0,3", succeeded: 2 });
   await stage.change({ spec: { completions: 2, parallelism: 2 } });
-  await look();
+  await sync();
   expect(await active()).toEqual([1]);
   expect(await statusOf()).toMatchObject({ completedIndexes: "0", succeeded: 1 });
   await stage.change({ spec: { completions: 3, parallelism: 3 } });
-  await look();
+  await sync();
   expect(await active()).toEqual([1, 2]);
 });

@@ -10,24 +10,24 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(jobController, "pi");
+const sync = () => stage.settle(jobController, "pi");
 const statusOf = async () => (await stage.job()).status ?? {};
 const namesOf = (list: Pod[]) => list.map(({ metadata }) => metadata.name);
 const iso = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 
 test("a job of one pod begins, runs and completes (syncJob)", async () => {
   await stage.make(jobObject());
-  await look();
+  await sync();
   const [pod] = await stage.active();
   expect(pod?.metadata).toMatchObject({ generateName: "pi-", finalizers: ["batch.kubernetes.io/job-tracking"] });
   const begun = { startTime: "2026-03-01T12:00:00Z", terminating: 0, uncountedTerminatedPods: {} };
   expect(await statusOf()).toEqual({ ...begun, active: 1, ready: 0 });
   await stage.run(pod!);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ active: 1, ready: 1 });
   stage.clock.move(5 * second);
   await stage.finish(pod!);
-  await look();
+  await sync();
   const job = await stage.job();
   expect(conditionsOf(job)).toEqual(["SuccessCriteriaMet CompletionsReached", "Complete CompletionsReached"]);
   expect(job.status).toEqual({
@@ -38,7 +38,7 @@ test("a job of one pod begins, runs and completes (syncJob)", async () => {
     conditions: job.status?.conditions,
   });
   expect((await stage.pods())[0]?.metadata.finalizers).toBeUndefined();
-  expect(stage.told).toEqual([
+  expect(stage.events).toEqual([
     `Normal SuccessfulCreate Created pod: ${pod?.metadata.name}`,
     "Normal Completed Job completed",
   ]);
@@ -46,73 +46,73 @@ test("a job of one pod begins, runs and completes (syncJob)", async () => {
 
 test("no more pods run than are still to succeed (manageJob)", async () => {
   await stage.make(jobObject({ completions: 5, parallelism: 3 }));
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(3);
   for (const pod of await stage.active()) await stage.finish(pod);
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(2);
   expect(await statusOf()).toMatchObject({ active: 2, succeeded: 3 });
 });
 
 test("parallelism may change while pods run: those that have come least far go, and are no failures", async () => {
   await stage.make(jobObject({ completions: 9, parallelism: 3 }));
-  await look();
+  await sync();
   const [first] = await stage.active();
   await stage.run(first!);
   await stage.change({ spec: { parallelism: 1 } });
-  await look();
+  await sync();
   expect(namesOf(await stage.active())).toEqual([first?.metadata.name]);
-  expect(stage.told.filter((line) => line.includes("SuccessfulDelete"))).toHaveLength(2);
+  expect(stage.events.filter((line) => line.includes("SuccessfulDelete"))).toHaveLength(2);
   await stage.change({ spec: { parallelism: 4 } });
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(4);
   expect((await statusOf()).failed).toBeUndefined();
 });
 
 test("without completions one success ends the job, once the others have finished", async () => {
   await stage.make(jobObject({ parallelism: 3 }));
-  await look();
+  await sync();
   const [one, two, three] = await stage.active();
   await stage.finish(one!);
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(2);
   expect(conditionsOf(await stage.job())).toEqual([]);
   await stage.finish(two!, 1);
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(1);
   await stage.finish(three!);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
 test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJobConditionStatus)", async () => {
   await stage.make(jobObject({ suspend: true, activeDeadlineSeconds: 60, completions: 2, parallelism: 2 }));
-  expect(await look()).toEqual({});
+  expect(await sync()).toEqual({});
   expect(await stage.pods()).toEqual([]);
   expect((await statusOf()).startTime).toBeUndefined();
   expect(conditionsOf(await stage.job())).toEqual(["Suspended JobSuspended"]);
   stage.clock.move(minute);
   await stage.change({ spec: { suspend: false } });
-  expect(await look()).toEqual({ requeueAfter: minute });
+  expect(await sync()).toEqual({ requeueAfter: minute });
   expect(await statusOf()).toMatchObject({ active: 2, startTime: iso(start + minute) });
   const [one, two] = await stage.active();
   await stage.run(one!);
   await stage.finish(two!);
   stage.clock.move(50 * second);
   await stage.change({ spec: { suspend: true } });
-  await look();
+  await sync();
   // What was taken away is no failure; what had succeeded stays so.
   expect(await statusOf()).toMatchObject({ succeeded: 1, terminating: 1, ready: 0 });
   expect((await statusOf()).failed).toBeUndefined();
   expect((await statusOf()).startTime).toBeUndefined();
-  await stage.letGo();
+  await stage.removeDeleted();
   stage.clock.move(minute);
   await stage.change({ spec: { suspend: false } });
   // The deadline counts from the resumption.
-  expect(await look()).toEqual({ requeueAfter: minute });
+  expect(await sync()).toEqual({ requeueAfter: minute });
   expect(await statusOf()).toMatchObject({ active: 1, succeeded: 1, startTime: iso(start + 170 * second) });
-  const states = stage.told.filter((line) => /Suspended|Resumed/.test(line));
+  const states = stage.events.filter((line) => /Suspended|Resumed/.test(line));
   expect(states).toEqual([
     "Normal Suspended Job suspended",
     "Normal Resumed Job resumed",
@@ -123,14 +123,14 @@ test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJob
 
 test("a pod that is told to end counts as failed and is replaced at once after the wait (TerminatingOrFailed)", async () => {
   await stage.make(jobObject());
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
   await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
-  expect(await look()).toEqual({ requeueAfter: 10 * second });
+  expect(await sync()).toEqual({ requeueAfter: 10 * second });
   expect(await statusOf()).toMatchObject({ failed: 1, terminating: 1 });
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   // The old one still ends.
   expect(await stage.pods()).toHaveLength(2);
   expect(await statusOf()).toMatchObject({ active: 1, terminating: 1 });
@@ -138,24 +138,24 @@ test("a pod that is told to end counts as failed and is replaced at once after t
 
 test("with podReplacementPolicy Failed a pod is replaced only when it has ended", async () => {
   await stage.make(jobObject({ podReplacementPolicy: "Failed" }));
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
   await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
-  expect(await look()).toEqual({});
+  expect(await sync()).toEqual({});
   expect(await statusOf()).toMatchObject({ terminating: 1 });
   expect((await statusOf()).failed).toBeUndefined();
   stage.clock.move(minute);
-  await look();
+  await sync();
   expect(await stage.pods()).toHaveLength(1);
-  await stage.letGo("Failed");
-  await look();
+  await stage.removeDeleted("Failed");
+  await sync();
   expect(await statusOf()).toMatchObject({ failed: 1, terminating: 0 });
 });
 
 test("a pod is counted once though its job's status is written late (uncountedTerminatedPods)", async () => {
   await stage.make(jobObject({ completions: 3, parallelism: 3 }));
-  await look();
+  await sync();
   const [one, two, three] = await stage.active();
   await stage.finish(one!);
   await stage.finish(two!, 1);
@@ -169,35 +169,35 @@ test("a pod is counted once though its job's status is written late (uncountedTe
   );
   const free = { metadata: { finalizers: null } };
   await stage.client.patch(pods, { namespace: "default", name: one?.metadata.name ?? "" }, free, { type: "merge" });
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 1, failed: 1, uncountedTerminatedPods: {} });
   await stage.finish(three!);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
 });
 
 test("what has been noted as a failure is none the other way (cleanUncountedPodsWithoutFinalizers)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
-  await look();
+  await sync();
   const [one] = await stage.active();
   const job = await stage.job();
   const uncountedTerminatedPods = { failed: [one?.metadata.uid ?? ""] };
   const noted = { ...job, status: { ...job.status, uncountedTerminatedPods } };
   await stage.client.update(jobs, noted, { subresource: "status" });
   await stage.finish(one!);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ failed: 1, uncountedTerminatedPods: {} });
   expect((await statusOf()).succeeded).toBeUndefined();
 });
 
 test("more ends than one status should hold are counted in turns (MaxUncountedPods)", { timeout: 60_000 }, async () => {
   await stage.make(jobObject({ completions: 620, parallelism: 620 }));
-  await look();
+  await sync();
   expect(await stage.active()).toHaveLength(620);
   for (const pod of await stage.active()) await stage.finish(pod);
-  expect(await stage.look(jobController, "pi")).toEqual({ requeueAfter: second });
+  expect(await stage.reconcile(jobController, "pi")).toEqual({ requeueAfter: second });
   expect((await statusOf()).succeeded).toBe(500);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 620, uncountedTerminatedPods: {} });
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
@@ -205,7 +205,7 @@ test("more ends than one status should hold are counted in turns (MaxUncountedPo
 test("what another controller manages is left alone (managedByExternalController)", async () => {
   await stage.make(jobObject({ managedBy: "example.com/other" }));
   const { writes } = stage;
-  await look();
+  await sync();
   expect(stage.writes).toBe(writes);
   await stage.make(jobObject({ managedBy: "kubernetes.io/job-controller" }, { name: "own" }));
   await stage.settle(jobController, "own");
@@ -214,7 +214,7 @@ test("what another controller manages is left alone (managedByExternalController
 
 test("a job with completions of 0 is complete at once, even suspended", async () => {
   await stage.make(jobObject({ completions: 0, suspend: true }));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toEqual([
     "SuccessCriteriaMet CompletionsReached",
     "Complete CompletionsReached",
@@ -228,7 +228,7 @@ test("pods that match are adopted, get the finalizer, and are let go when they m
   await stage.client.create(pods, { metadata, spec } as never);
   const template = { metadata: { labels }, spec };
   await stage.make(jobObject({ manualSelector: true, selector: { matchLabels: labels }, template, parallelism: 1 }));
-  await look();
+  await sync();
   const [pod, ...others] = await stage.pods();
   expect(others).toEqual([]);
   expect(pod?.metadata.ownerReferences).toMatchObject([{ kind: "Job", name: "pi", controller: true }]);
@@ -239,7 +239,7 @@ test("pods that match are adopted, get the finalizer, and are let go when they m
     { metadata: { labels: { app: "other" } } },
     { type: "merge" },
   );
-  await look();
+  await sync();
   const freed = await stage.client.get(pods, { namespace: "default", name: "lonely" });
   expect(freed.metadata).not.toHaveProperty("finalizers");
   expect(freed.metadata).not.toHaveProperty("ownerReferences");
@@ -250,12 +250,12 @@ test("pods of a job that has gone, and pods that were set free, are held back by
   const gone = async (name = "") =>
     (await ignoreNotFound(stage.client.get(pods, { namespace: "default", name }))) === undefined;
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
-  await look();
+  await sync();
   const [one, two] = await stage.active();
   await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Background" });
   await stage.client.remove(pods, { namespace: "default", name: one?.metadata.name ?? "" });
   expect(await gone(one?.metadata.name)).toBe(false);
-  await look();
+  await sync();
   expect(await gone(one?.metadata.name)).toBe(true);
   const name = two?.metadata.name ?? "";
   const patch = { metadata: { ownerReferences: null, finalizers: ["batch.kubernetes.io/job-tracking"] } };
@@ -266,11 +266,11 @@ test("pods of a job that has gone, and pods that were set free, are held back by
 
 test("a job that is being deleted makes nothing and lets its pods go (canRemoveFinalizer)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
-  await look();
+  await sync();
   await stage.run((await stage.active())[0]!);
   await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Foreground" });
   await stage.change({ spec: { parallelism: 5 } });
-  await look();
+  await sync();
   const all = await stage.pods();
   expect(all).toHaveLength(2);
   expect(all.filter(({ metadata }) => metadata.finalizers)).toEqual([]);
@@ -279,28 +279,28 @@ test("a job that is being deleted makes nothing and lets its pods go (canRemoveF
 test("pods that cannot be made are told of and tried again (slow start)", async () => {
   await stage.client.remove(serviceAccounts, { namespace: "default", name: "default" });
   await stage.make(jobObject({ completions: 8, parallelism: 8 }));
-  await expect(stage.look(jobController, "pi")).rejects.toThrow("serviceaccount");
-  expect(stage.told).toHaveLength(1);
-  expect(stage.told[0]).toMatch(/^Warning FailedCreate Error creating: .*serviceaccount "default" not found/);
+  await expect(stage.reconcile(jobController, "pi")).rejects.toThrow("serviceaccount");
+  expect(stage.events).toHaveLength(1);
+  expect(stage.events[0]).toMatch(/^Warning FailedCreate Error creating: .*serviceaccount "default" not found/);
   expect(await statusOf()).toMatchObject({ startTime: iso(start), ready: 0 });
 });
 
 test("what runs beyond the wanted completions is taken away once (activePodsForRemoval)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
-  await look();
+  await sync();
   const [one, two] = await stage.active();
   const { uid: _uid, resourceVersion: _revision, name: _name, ...metadata } = one!.metadata;
   const extra = { metadata: { ...metadata, name: "pi-extra" }, spec: one!.spec } as Pod;
   await stage.run(await stage.client.create(pods, extra));
   await stage.finish(one!);
   await stage.finish(two!);
-  await look();
-  expect(stage.told.filter((line) => line.includes("SuccessfulDelete"))).toEqual([
+  await sync();
+  expect(stage.events.filter((line) => line.includes("SuccessfulDelete"))).toEqual([
     "Normal SuccessfulDelete Deleted pod: pi-extra",
   ]);
   expect(conditionsOf(await stage.job())).toEqual(["SuccessCriteriaMet CompletionsReached"]);
-  await stage.letGo();
-  await look();
+  await stage.removeDeleted();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 2, terminating: 0 });
   expect((await statusOf()).failed).toBeUndefined();
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
@@ -308,7 +308,7 @@ test("what runs beyond the wanted completions is taken away once (activePodsForR
 
 test("more successes than asked for are told of (recordJobFinished)", async () => {
   await stage.make(jobObject({ manualSelector: false, completions: 1 }));
-  await look();
+  await sync();
   const [pod] = await stage.active();
   const { uid: _uid, resourceVersion: _revision, name: _name, ...metadata } = pod!.metadata;
   const second = await stage.client.create(pods, {
@@ -317,9 +317,9 @@ test("more successes than asked for are told of (recordJobFinished)", async () =
   } as never);
   await stage.finish(pod!);
   await stage.finish(second as never);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 2 });
-  expect(stage.told).toContain(
+  expect(stage.events).toContain(
     "Warning TooManySucceededPods Too many succeeded pods running after completion count reached",
   );
 });

@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(jobController, "pi");
+const sync = () => stage.settle(jobController, "pi");
 const statusOf = async () => (await stage.job()).status ?? {};
 const iso = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 const of = async (index: number) =>
@@ -20,54 +20,54 @@ const nameOf = ({ metadata }: Pod) => ({ namespace: "default", name: metadata.na
 
 test("a job may fail while it is suspended (validation: startTime is required for finished job)", async () => {
   await stage.make(jobObject({ completions: 3, backoffLimit: 6 }));
-  await look();
+  await sync();
   await stage.finish((await stage.active())[0]!, 1);
-  await look();
+  await sync();
   await stage.change({ spec: { suspend: true } });
-  await look();
+  await sync();
   expect((await statusOf()).startTime).toBeUndefined();
   stage.clock.move(minute);
   await stage.change({ spec: { backoffLimit: 0 } });
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toContain("Failed BackoffLimitExceeded");
   expect(await statusOf()).toMatchObject({ startTime: iso(start + minute) });
 });
 
 test("a job may complete while it is suspended: what was told to end before has succeeded", async () => {
   await stage.make(jobObject({ podReplacementPolicy: "Failed" }));
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
   await stage.client.remove(pods, nameOf(pod!));
   await stage.change({ spec: { suspend: true } });
-  await look();
+  await sync();
   stage.clock.move(5 * second);
   await stage.finish(pod!);
-  await look();
-  await stage.letGo();
-  await look();
+  await sync();
+  await stage.removeDeleted();
+  await sync();
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
 test("an index that has succeeded does not fail as well (validation: failedIndexes and completedIndexes overlap)", async () => {
   await stage.make(jobObject({ completionMode: "Indexed", completions: 2, parallelism: 2, backoffLimitPerIndex: 1 }));
-  await look();
+  await sync();
   const first = await of(0);
   await stage.run(first);
   await stage.client.remove(pods, nameOf(first));
-  await look();
+  await sync();
   stage.clock.move(10 * second);
   // One look makes the successor, the next one would let the first pod go.
-  await stage.look(jobController, "pi");
+  await stage.reconcile(jobController, "pi");
   const next = await of(0);
   await stage.finish(first);
   await stage.finish(next, 1);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ completedIndexes: "0", failedIndexes: "" });
   await stage.finish(await of(1));
-  await look();
-  await stage.letGo();
-  await look();
+  await sync();
+  await stage.removeDeleted();
+  await sync();
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
@@ -76,19 +76,19 @@ test("an index that has failed does not succeed as well, though its pod was let 
   // Two pods and the status; then the status that tells the failure is the last thing before the death.
   stage = await openStage({ write: 4, when: "after" });
   await stage.make(jobObject({ completionMode: "Indexed", completions: 2, parallelism: 2, backoffLimitPerIndex: 0 }));
-  await look();
+  await sync();
   const pod = await of(0);
   await stage.run(pod);
   await stage.client.remove(pods, nameOf(pod));
-  await stage.look(jobController, "pi");
+  await stage.reconcile(jobController, "pi");
   expect(await statusOf()).toMatchObject({ failedIndexes: "0" });
   await stage.finish(pod);
-  await look();
+  await sync();
   const status = await statusOf();
   expect(status).toMatchObject({ failedIndexes: "0", failed: 1 });
   expect(status.completedIndexes).toBeUndefined();
   await stage.finish(await of(1));
-  await look();
+  await sync();
   expect(conditionsOf(await stage.job())).toContain("Failed FailedIndexes");
   expect(await statusOf()).toMatchObject({ completedIndexes: "1", failedIndexes: "0", succeeded: 1, failed: 1 });
 });
@@ -98,28 +98,28 @@ test("what has been noted as a failure completes no job", async () => {
   // One pod and the status; then the status that notes the failure is the last thing before the death.
   stage = await openStage({ write: 3, when: "after" });
   await stage.make(jobObject());
-  await look();
+  await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
   await stage.client.remove(pods, nameOf(pod!));
-  await stage.look(jobController, "pi");
+  await stage.reconcile(jobController, "pi");
   expect(await statusOf()).toMatchObject({ uncountedTerminatedPods: { failed: [pod!.metadata.uid] } });
   await stage.finish(pod!);
   stage.clock.move(10 * second);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ failed: 1, active: 1 });
   expect(conditionsOf(await stage.job())).toEqual([]);
 });
 
 test("what has been noted as a success is none the other way (validation: Duplicate value)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
-  await look();
+  await sync();
   const [pod] = await stage.active();
   const job = await stage.job();
   const status = { ...job.status, uncountedTerminatedPods: { succeeded: [pod?.metadata.uid ?? ""] } };
   await stage.client.update(jobs, { ...job, status }, { subresource: "status" });
   await stage.finish(pod!, 1);
-  await look();
+  await sync();
   expect(await statusOf()).toMatchObject({ succeeded: 1, uncountedTerminatedPods: {}, active: 1 });
   expect((await statusOf()).failed).toBeUndefined();
 });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.close());
 
-const look = () => stage.settle(ttlAfterFinishedController, "pi");
+const sync = () => stage.settle(ttlAfterFinishedController, "pi");
 
 async function runJob(spec: Record<string, unknown>, exitCode = 0): Promise<void> {
   await stage.make(jobObject({ backoffLimit: 0, ...spec }));
@@ -23,15 +23,15 @@ test.each([0, 1])(
   "a job that ended with %i stays for its time, then goes in the foreground (processJob)",
   async (code) => {
     await runJob({ ttlSecondsAfterFinished: 100 }, code);
-    expect(await look()).toEqual({ requeueAfter: 100 * second });
+    expect(await sync()).toEqual({ requeueAfter: 100 * second });
     stage.clock.move(100 * second - 1);
-    expect(await look()).toEqual({ requeueAfter: 1 });
+    expect(await sync()).toEqual({ requeueAfter: 1 });
     expect((await stage.job()).metadata.deletionTimestamp).toBeUndefined();
     stage.clock.move(1);
-    await look();
+    await sync();
     expect((await stage.job()).metadata).toMatchObject({ finalizers: ["foregroundDeletion"] });
     const { writes } = stage;
-    await look();
+    await sync();
     expect(stage.writes).toBe(writes);
   },
 );
@@ -40,9 +40,9 @@ test("a job that may go at once goes at once; one without a time, or that still 
   await stage.make(jobObject({ ttlSecondsAfterFinished: 0 }, { name: "running" }));
   expect(await stage.settle(ttlAfterFinishedController, "running")).toBeUndefined();
   await runJob({});
-  expect(await look()).toBeUndefined();
+  expect(await sync()).toBeUndefined();
   await stage.change({ spec: { ttlSecondsAfterFinished: 0 } });
-  await look();
+  await sync();
   expect((await stage.job()).metadata.deletionTimestamp).toBeDefined();
 });
 
@@ -51,11 +51,11 @@ test("a time that is prolonged meanwhile counts", async () => {
   stage.clock.move(9 * second);
   await stage.change({ spec: { ttlSecondsAfterFinished: 60 } });
   stage.clock.move(second);
-  expect(await look()).toEqual({ requeueAfter: 50 * second });
+  expect(await sync()).toEqual({ requeueAfter: 50 * second });
 });
 
 test("nobody sleeps for longer than a day", async () => {
   await runJob({ ttlSecondsAfterFinished: 30 * 24 * 3600 });
-  expect(await look()).toEqual({ requeueAfter: 24 * 3600 * second });
+  expect(await sync()).toEqual({ requeueAfter: 24 * 3600 * second });
   expect((await stage.client.list(jobs)).items).toHaveLength(1);
 });

@@ -13,17 +13,14 @@ import { clone, formatTime, ignoreNotFound, silentLog, systemRandom } from "#bas
 import type { Client } from "#client";
 import { isActive } from "#controllers/workload";
 import type { AnyController, ControllerContext, Key, Result } from "#reconcile";
-import { openCluster } from "#test/cluster";
+import { openCluster, type TestCluster } from "#test/cluster";
 import { type HandClock, handClock } from "#test/make";
 
 export const start = Date.parse("2026-03-01T12:00:00Z");
 export const second = 1000;
 export const minute = 60 * second;
 
-/** What a controller told: `Normal Completed Job completed`. */
-export type Told = string;
-
-/** Dies at one of its writes: just before it, or just after it has been made and before anybody hears of it. */
+/** Ends the controller's process at one of its writes: before the write, or after it and before its answer arrives. */
 export interface Death {
   write: number;
   when: "before" | "after";
@@ -31,165 +28,199 @@ export interface Death {
 
 class Died extends Error {}
 
-/** A client whose process ends at a write; what was on the way then never comes back. */
-function dyingClient(client: Client, counter: { writes: number; dead: boolean }, death: Death | undefined): Client {
-  const write = async <T>(act: () => Promise<T>): Promise<T> => {
-    if (counter.dead) throw new Died();
-    const isLast = death?.write === ++counter.writes;
-    if (isLast) counter.dead = true;
-    if (isLast && death.when === "before") throw new Died();
-    const result = await act();
-    if (counter.dead) throw new Died();
-    return result;
-  };
-  return {
-    get: (...args) => client.get(...args),
-    list: (...args) => client.list(...args),
-    watch: (...args) => client.watch(...args),
-    create: (...args) => write(() => client.create(...args)),
-    update: (...args) => write(() => client.update(...args)),
-    patch: (...args) => write(() => client.patch(...args)),
-    remove: (...args) => write(() => client.remove(...args)),
-    act: (...args) => write(() => client.act(...args)),
-  };
-}
-
-export interface Stage {
-  client: Client;
-  clock: HandClock;
-  told: Told[];
-  /** How many writes the controllers have made. */
-  readonly writes: number;
-  /** One look of a controller; a death ends it and the next look is another process's. */
-  look(controller: AnyController, name: string): Promise<Result | undefined>;
-  /** Looks until nothing is written any more. The last look's result. */
-  settle(controller: AnyController, name: string): Promise<Result | undefined>;
-  make<T extends KubernetesObject>(object: object): Promise<T>;
-  job(name?: string): Promise<Job>;
-  /** Changes a job as a user does. */
-  change(patch: object, name?: string): Promise<void>;
-  pods(): Promise<Pod[]>;
-  /** Pods that wait or run and are not being deleted. */
-  active(): Promise<Pod[]>;
-  /** Puts a pod onto the node and starts it. */
-  run(pod: Pod, ready?: boolean): Promise<void>;
-  /** Ends a pod with this exit code. */
-  finish(pod: Pod, exitCode?: number, more?: object): Promise<void>;
-  /** Plays the node: lets go what is being deleted. `phase` says how it ended. */
-  letGo(phase?: "Failed" | "Succeeded"): Promise<void>;
-  close(): Promise<void>;
-}
-
 const namespace = "default";
+const nodeName = "one";
 
-/** The API without controllers, a clock that stands still, and the means to look, run pods and die. */
+/** Counts the writes of controllers and ends their process at one of them; calls that are in flight then never return. */
+class WriteCounter {
+  writes = 0;
+  isDead = false;
+  readonly #death: Death | undefined;
+
+  constructor(death: Death | undefined) {
+    this.#death = death;
+  }
+
+  async #write<T>(act: () => Promise<T>): Promise<T> {
+    if (this.isDead) throw new Died();
+    const isLast = this.#death?.write === ++this.writes;
+    if (isLast) this.isDead = true;
+    if (isLast && this.#death?.when === "before") throw new Died();
+    const result = await act();
+    if (this.isDead) throw new Died();
+    return result;
+  }
+
+  /** The same client; its writes are counted. */
+  through(client: Client): Client {
+    return {
+      get: (...args) => client.get(...args),
+      list: (...args) => client.list(...args),
+      watch: (...args) => client.watch(...args),
+      create: (...args) => this.#write(() => client.create(...args)),
+      update: (...args) => this.#write(() => client.update(...args)),
+      patch: (...args) => this.#write(() => client.patch(...args)),
+      remove: (...args) => this.#write(() => client.remove(...args)),
+      act: (...args) => this.#write(() => client.act(...args)),
+    };
+  }
+}
+
+/** Opens the API without controllers, with one node and a clock that only the test moves. */
 export async function openStage(death?: Death): Promise<Stage> {
-  const clock = handClock(start);
-  const cluster = await openCluster({ clock, asleep: true });
+  const cluster = await openCluster({ clock: handClock(start), asleep: true });
   const { client } = cluster;
   await client.create(namespaces, { metadata: { name: namespace } });
   await client.create(serviceAccounts, { metadata: { name: "default", namespace } });
-  await cluster.addNode("one");
-  const told: Told[] = [];
-  const counter = { writes: 0, dead: false };
-  const born = (how: Death | undefined): ControllerContext => ({
-    client: dyingClient(client, counter, how),
-    served: cluster.plane.resources.registry,
-    clock,
-    random: systemRandom,
-    log: silentLog,
-    record: (_about, type, reason, message) => void told.push(`${type} ${reason} ${message}`),
-    signal: new AbortController().signal,
-  });
-  let context = born(death);
-  const look: Stage["look"] = async (controller, name) => {
+  await cluster.addNode(nodeName);
+  return new Stage(cluster, death);
+}
+
+/** Runs single reconciles over a real API, and does what users and the node do. */
+export class Stage {
+  readonly client: Client;
+  readonly clock: HandClock;
+  /** What controllers recorded, such as `Normal Completed Job completed`. */
+  readonly events: string[] = [];
+  readonly #cluster: TestCluster;
+  #counter: WriteCounter;
+  #context: ControllerContext;
+
+  constructor(cluster: TestCluster, death: Death | undefined) {
+    this.client = cluster.client;
+    this.clock = cluster.clock;
+    this.#cluster = cluster;
+    this.#counter = new WriteCounter(death);
+    this.#context = this.#contextWith(this.#counter.through(this.client));
+  }
+
+  #contextWith(client: Client): ControllerContext {
+    return {
+      client,
+      served: this.#cluster.plane.resources.registry,
+      clock: this.clock,
+      random: systemRandom,
+      log: silentLog,
+      record: (_about, type, reason, message) => void this.events.push(`${type} ${reason} ${message}`),
+      signal: new AbortController().signal,
+    };
+  }
+
+  /** How many writes the controllers have made. */
+  get writes(): number {
+    return this.#counter.writes;
+  }
+
+  /** Reconciles one key. A death ends it and asks for another reconcile, which runs as a new process. */
+  async reconcile(controller: AnyController, name: string): Promise<Result | undefined> {
     const key: Key = { namespace, name };
-    const outcome = await Promise.resolve(controller.reconcile(context, key)).then(
+    const outcome = await Promise.resolve(controller.reconcile(this.#context, key)).then(
       (result) => ({ result: result ?? undefined }),
       (error: unknown) => ({ error }),
     );
-    if (counter.dead) {
-      counter.dead = false;
-      context = born(undefined);
+    if (this.#counter.isDead) {
+      this.#restart();
       return { requeueAfter: 0 };
     }
     if ("error" in outcome) throw outcome.error;
     return outcome.result;
-  };
-  const list = async () => (await client.list(pods, { namespace })).items;
-  return {
-    client,
-    clock,
-    told,
-    get writes() {
-      return counter.writes;
-    },
-    look,
-    async settle(controller, name) {
-      for (let round = 0; round < 50; round++) {
-        const before = counter.writes;
-        const result = await look(controller, name);
-        if (counter.writes === before) return result;
-      }
-      throw new Error("the controller does not come to rest");
-    },
-    async make<T extends KubernetesObject>(object: object) {
-      const { apiVersion, kind } = object as { apiVersion: string; kind: string };
-      const resource = `${kind.toLowerCase()}s`;
-      const answer = await cluster.ask("POST", `/apis/${apiVersion}/namespaces/${namespace}/${resource}`, object);
-      if (answer.status !== 201) throw new Error(answer.json.message);
-      return answer.json as T;
-    },
-    job: (name = "pi") => client.get(jobs, { namespace, name }),
-    async change(patch, name = "pi") {
-      await client.patch(jobs, { namespace, name }, patch, { type: "merge" });
-    },
-    pods: list,
-    active: async () => (await list()).filter(isActive),
-    async run(pod, ready = true) {
-      await bind(client, pod);
-      const conditions = [
-        { type: "Ready", status: ready ? "True" : "False", lastTransitionTime: formatTime(clock.now()) },
-      ];
-      await setStatus(client, pod, { phase: "Running", conditions });
-    },
-    async finish(pod, exitCode = 0, more = {}) {
-      await bind(client, pod);
-      const finishedAt = formatTime(clock.now());
-      const [container] = pod.spec?.containers ?? [];
-      const state = { terminated: { exitCode, finishedAt, startedAt: finishedAt } };
-      const status = { name: container?.name ?? "", ready: false, restartCount: 0, image: "", imageID: "", state };
-      await setStatus(client, pod, {
-        phase: exitCode === 0 ? "Succeeded" : "Failed",
-        containerStatuses: [status],
-        conditions: [{ type: "Ready", status: "False", lastTransitionTime: finishedAt }],
-        ...more,
-      });
-    },
-    async letGo(phase) {
-      for (const pod of await list()) {
-        const { name = "", uid, deletionTimestamp } = pod.metadata;
-        if (!deletionTimestamp) continue;
-        if (phase && !hasEnded(pod)) await setStatus(client, pod, { phase });
-        await ignoreNotFound(client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }));
-      }
-    },
-    close: () => cluster.close(),
-  };
-}
+  }
 
-async function bind(client: Client, { metadata }: Pod): Promise<void> {
-  const { name = "" } = metadata;
-  const pod = await client.get(pods, { namespace, name });
-  if (pod.spec?.nodeName) return;
-  const target = { kind: nodes.kind, name: "one" };
-  await client.act(pods, { namespace, name }, "binding", { metadata: { name }, target } as KubernetesObject);
-}
+  /** A process after a death: another client, of which controllers remember nothing, and no further death. */
+  #restart(): void {
+    const { writes } = this.#counter;
+    this.#counter = new WriteCounter(undefined);
+    this.#counter.writes = writes;
+    this.#context = this.#contextWith(this.#counter.through(this.client));
+  }
 
-async function setStatus(client: Client, { metadata }: Pod, status: object): Promise<void> {
-  const { name = "" } = metadata;
-  const pod = clone(await client.get(pods, { namespace, name }));
-  await client.update(pods, { ...pod, status: { ...pod.status, ...status } } as Pod, { subresource: "status" });
+  /** Reconciles a key until nothing is written any more. Resolves with the last result. */
+  async settle(controller: AnyController, name: string): Promise<Result | undefined> {
+    for (let round = 0; round < 50; round++) {
+      const before = this.writes;
+      const result = await this.reconcile(controller, name);
+      if (this.writes === before) return result;
+    }
+    throw new Error("the controller does not settle");
+  }
+
+  /** Creates an object as a client sends it. */
+  async make<T extends KubernetesObject>(object: object): Promise<T> {
+    const { apiVersion, kind } = object as { apiVersion: string; kind: string };
+    const path = `/apis/${apiVersion}/namespaces/${namespace}/${kind.toLowerCase()}s`;
+    const answer = await this.#cluster.ask("POST", path, object);
+    if (answer.status !== 201) throw new Error(answer.json.message);
+    return answer.json as T;
+  }
+
+  job(name = "pi"): Promise<Job> {
+    return this.client.get(jobs, { namespace, name });
+  }
+
+  /** Changes a job as a user does. */
+  async change(patch: object, name = "pi"): Promise<void> {
+    await this.client.patch(jobs, { namespace, name }, patch, { type: "merge" });
+  }
+
+  async pods(): Promise<Pod[]> {
+    return (await this.client.list(pods, { namespace })).items;
+  }
+
+  /** Pods that have not ended and are not being deleted. */
+  async active(): Promise<Pod[]> {
+    return (await this.pods()).filter(isActive);
+  }
+
+  /** Binds a pod to the node and starts it. */
+  async run(pod: Pod, ready = true): Promise<void> {
+    await this.#bind(pod);
+    const lastTransitionTime = formatTime(this.clock.now());
+    const conditions = [{ type: "Ready", status: ready ? "True" : "False", lastTransitionTime }];
+    await this.#setStatus(pod, { phase: "Running", conditions });
+  }
+
+  /** Ends a pod with this exit code. */
+  async finish(pod: Pod, exitCode = 0, more: object = {}): Promise<void> {
+    await this.#bind(pod);
+    const finishedAt = formatTime(this.clock.now());
+    const [container] = pod.spec?.containers ?? [];
+    const state = { terminated: { exitCode, finishedAt, startedAt: finishedAt } };
+    const status = { name: container?.name ?? "", ready: false, restartCount: 0, image: "", imageID: "", state };
+    await this.#setStatus(pod, {
+      phase: exitCode === 0 ? "Succeeded" : "Failed",
+      containerStatuses: [status],
+      conditions: [{ type: "Ready", status: "False", lastTransitionTime: finishedAt }],
+      ...more,
+    });
+  }
+
+  /** Removes pods that are being deleted, as their node does; those that have not ended get `phase` before. */
+  async removeDeleted(phase?: "Failed" | "Succeeded"): Promise<void> {
+    for (const pod of await this.pods()) {
+      const { name = "", uid, deletionTimestamp } = pod.metadata;
+      if (!deletionTimestamp) continue;
+      if (phase && !hasEnded(pod)) await this.#setStatus(pod, { phase });
+      await ignoreNotFound(this.client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }));
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#cluster.close();
+  }
+
+  async #bind({ metadata }: Pod): Promise<void> {
+    const { name = "" } = metadata;
+    const pod = await this.client.get(pods, { namespace, name });
+    if (pod.spec?.nodeName) return;
+    const binding = { metadata: { name }, target: { kind: nodes.kind, name: nodeName } } as KubernetesObject;
+    await this.client.act(pods, { namespace, name }, "binding", binding);
+  }
+
+  async #setStatus({ metadata }: Pod, status: object): Promise<void> {
+    const { name = "" } = metadata;
+    const pod = clone(await this.client.get(pods, { namespace, name }));
+    await this.client.update(pods, { ...pod, status: { ...pod.status, ...status } } as Pod, { subresource: "status" });
+  }
 }
 
 type Spec = Record<string, unknown>;
