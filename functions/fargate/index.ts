@@ -3,7 +3,7 @@ import type { Context } from "aws-lambda";
 import { kubelet, unusedDefinitions } from "#fargate/kubelet";
 import { failuresOf, fargateQueue, lambda, log, openPlane, takenOf, withHopCount } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
-import { workOff } from "#reconcile/sqs";
+import { processBatch } from "#reconcile/sqs";
 import { FargateEvent } from "./events.ts";
 import { later, tasks } from "./ports.ts";
 
@@ -20,7 +20,7 @@ export const handler = lambda(FargateEvent, async (event, invocation) => {
   const { controllers: ofPods, taskChanged } = kubelet(node);
   if ("Records" in event) {
     const controllers = [...ofPods, unusedDefinitions(node)];
-    const failed = await workOff(takenOf(event), {
+    const failed = await processBatch(takenOf(event), {
       controllers,
       context,
       queue: fargateQueue(),

@@ -3,7 +3,7 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import { EcsTasks, type Tasks } from "#fargate/kubelet";
 import { clock, dynamo, fargateQueue, objectsTable, once, random } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
-import { dynamoDueIndex, type Later, timers } from "#reconcile/sqs";
+import { dynamoDueIndex, type ScheduleWork, timers } from "#reconcile/sqs";
 
 /** Tasks of pods. */
 export const tasks = once(
@@ -19,7 +19,7 @@ export const tasks = once(
 
 /** Wakes keys of the queue `fargate` later. */
 export const later = once(
-  (): Later =>
+  (): ScheduleWork =>
     timers({
       sfn: new SFNClient({}),
       machine: requiredVariable("SKIFF_WAIT_ARN"),

@@ -1,13 +1,13 @@
 /** The controllers' worker: reconciles a batch of keys and says which of them failed. */
 
 import { failuresOf, lambda, openPlane, QueueEvent, reconcileQueue, takenOf, withHopCount } from "#hosts/aws";
-import { workOff } from "#reconcile/sqs";
+import { processBatch } from "#reconcile/sqs";
 import { cloud, later } from "./ports.ts";
 
 export const handler = lambda(QueueEvent, async (event) => {
   const { controllers, context, settled } = openPlane(() => ({ cloud: cloud() })).onDemand();
   const queue = reconcileQueue();
-  const failed = await workOff(takenOf(event), { controllers, context, queue, later: later(), withHopCount });
+  const failed = await processBatch(takenOf(event), { controllers, context, queue, later: later(), withHopCount });
   await settled();
   return failuresOf(failed);
 });

@@ -2,11 +2,11 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import type { Cloud } from "#cloud";
 import { clock, dynamo, lazily, objectsTable, once, reconcileQueue } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
-import { dynamoDueIndex, type Later, timers } from "#reconcile/sqs";
+import { dynamoDueIndex, type ScheduleWork, timers } from "#reconcile/sqs";
 
 /** Wakes keys of the queue `reconcile` later. */
 export const later = once(
-  (): Later =>
+  (): ScheduleWork =>
     timers({
       sfn: new SFNClient({}),
       machine: requiredVariable("SKIFF_WAIT_ARN"),

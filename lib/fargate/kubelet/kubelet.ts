@@ -1,7 +1,7 @@
 import { type Pod, pods } from "#api";
 import { work } from "#fargate";
 import { type AnyController, type ControllerContext, defineController } from "#reconcile";
-import type { Later } from "#reconcile/sqs";
+import type { ScheduleWork } from "#reconcile/sqs";
 import type { TaskSettings } from "./definition.ts";
 import { EcsProvider } from "./ecs-provider.ts";
 import { stopReasons } from "./outcome.ts";
@@ -14,7 +14,7 @@ import type { Tasks } from "./tasks.ts";
 export interface KubeletOptions {
   context: ControllerContext;
   tasks: Tasks;
-  later: Later;
+  later: ScheduleWork;
   settings: TaskSettings;
 }
 

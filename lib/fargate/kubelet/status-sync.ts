@@ -4,7 +4,7 @@ import type { Client } from "#client";
 import { conditionOf, heardOf, isStopped, recordOf, type TaskRecord, work } from "#fargate";
 import { isOver } from "#kubelet";
 import type { ControllerContext } from "#reconcile";
-import type { Later } from "#reconcile/sqs";
+import type { ScheduleWork } from "#reconcile/sqs";
 import { backoffOf, isForgiven, lastPhase, type Outcome, outcomeOf, pullFailureOf, stopReasons } from "./outcome.ts";
 import { type EventWriter, eventsAbout, keyOf, removePod, timeLeft, writeStatus } from "./pods.ts";
 import type { PodProvider } from "./provider.ts";
@@ -20,9 +20,9 @@ export class StatusSync {
   readonly #log: Log;
   readonly #record: ControllerContext["record"];
   readonly #provider: PodProvider;
-  readonly #later: Later;
+  readonly #later: ScheduleWork;
 
-  constructor(context: ControllerContext, provider: PodProvider, later: Later) {
+  constructor(context: ControllerContext, provider: PodProvider, later: ScheduleWork) {
     this.#client = context.client;
     this.#clock = context.clock;
     this.#log = context.log;

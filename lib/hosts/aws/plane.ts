@@ -101,7 +101,7 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
 export function announce(): Announcer {
   const seen: PodEvents = (change) => openPlane().resources.event(pods, change) as ReturnType<PodEvents>;
   announcing ??= announcer({
-    demand: openPlane().onDemand(),
+    router: openPlane().onDemand(),
     reconcile: reconcileQueue(),
     schedule: scheduleQueue(),
     tasks: { queue: fargateQueue(), workOf: (type, change) => fargateWork(type, change, seen) },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Taken } from "#reconcile/sqs";
+import type { QueueRecord } from "#reconcile/sqs";
 
 /** A batch of a FIFO queue. */
 export const QueueEvent = z.object({
@@ -13,7 +13,7 @@ export const QueueEvent = z.object({
   ),
 });
 
-export const takenOf = ({ Records }: z.infer<typeof QueueEvent>): Taken[] =>
+export const takenOf = ({ Records }: z.infer<typeof QueueEvent>): QueueRecord[] =>
   Records.map(({ messageId, receiptHandle, body, attributes }) => ({
     id: messageId,
     body,

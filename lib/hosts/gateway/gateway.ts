@@ -77,7 +77,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
   });
   const seen: PodEvents = (change) => plane.resources.event(pods, change) as ReturnType<PodEvents>;
   const announce = announcer({
-    demand: plane.onDemand(),
+    router: plane.onDemand(),
     reconcile: aws.queues.reconcile,
     schedule: aws.queues.schedule,
     tasks: { queue: aws.queues.fargate, workOf: (type, change) => fargateWork(type, change, seen) },

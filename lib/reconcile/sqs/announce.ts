@@ -23,7 +23,7 @@ export interface Happened {
 
 export interface AnnouncerOptions {
   /** What a change means to the controllers and to the scheduler. `quick` leaves out what takes reading to find. */
-  demand: {
+  router: {
     route(type: string, change: Change, how?: "quick"): Promise<Work[]>;
     places(type: string, change: Change): boolean;
   };
@@ -42,15 +42,15 @@ export const sentOf = (message: Message): Sent => ({
   deduplication: deduplicationOf(message),
 });
 
-export function announcer({ demand, reconcile, schedule, tasks }: AnnouncerOptions): Announcer {
+export function announcer({ router, reconcile, schedule, tasks }: AnnouncerOptions): Announcer {
   const announce = async (batch: readonly Happened[], how?: "quick"): Promise<void> => {
     const keys: Sent[] = [];
     const places: Sent[] = [];
     const ran: Sent[] = [];
     for (const { type, change, hops } of batch) {
       const cause = `${type}@${change.revision}`;
-      for (const work of await demand.route(type, change, how)) keys.push(sentOf({ ...work, cause, hops }));
-      if (demand.places(type, change)) places.push(wakeScheduler(cause));
+      for (const work of await router.route(type, change, how)) keys.push(sentOf({ ...work, cause, hops }));
+      if (router.places(type, change)) places.push(wakeScheduler(cause));
       for (const work of tasks.workOf(type, change)) ran.push(sentOf({ ...work, cause, hops }));
     }
     await Promise.all([reconcile.send(lastOf(keys)), schedule.send(lastOf(places)), tasks.queue.send(lastOf(ran))]);

@@ -7,6 +7,6 @@ export { type Announcer, announcer, type Happened, sentOf, wakeScheduler } from 
 export { type DueIndex, dynamoDueIndex } from "./due.ts";
 export { formerNames } from "./former-names.ts";
 export { decodeMessage, deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
+export { backoff, handBack, processBatch, type QueueRecord, type WorkerOptions } from "./process-batch.ts";
 export { type FifoQueue, type Received, type Sent, sqsQueue } from "./queue.ts";
-export { dueMessage, dueTime, type Later, type TimerOptions, timers } from "./timers.ts";
-export { backoff, handBack, type Taken, type WorkerOptions, workOff } from "./work-off.ts";
+export { dueMessage, dueTime, type ScheduleWork, type TimerOptions, timers } from "./timers.ts";

@@ -13,10 +13,10 @@ import {
   groupOf,
   handBack,
   type Message,
+  processBatch,
+  type QueueRecord,
   type Sent,
-  type Taken,
   timers,
-  workOff,
 } from "./index.ts";
 
 const work: Work = { controller: "job", key: { namespace: "default", name: "a" } };
@@ -83,8 +83,8 @@ function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | u
     log: silentLog,
     record: () => {},
   };
-  const run = (taken: Taken[]) =>
-    workOff(taken, {
+  const run = (taken: QueueRecord[]) =>
+    processBatch(taken, {
       controllers: [controller],
       context: { ...context, signal: new AbortController().signal },
       queue: { hide: async (receipt, seconds) => void hidden.push([receipt, seconds]) },
@@ -96,7 +96,7 @@ function stand(reconcile: (name: string) => Promise<{ requeueAfter: number } | u
     });
   return { run, hidden, later, hops };
 }
-const taken = (id: string, each: Message, receives = 1): Taken => ({
+const taken = (id: string, each: Message, receives = 1): QueueRecord => ({
   id,
   body: encodeMessage(each),
   group: groupOf(each),

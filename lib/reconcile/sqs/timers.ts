@@ -19,7 +19,7 @@ export interface TimerOptions {
 }
 
 /** Wakes a key later. */
-export type Later = (work: Work, milliseconds: number) => Promise<void>;
+export type ScheduleWork = (work: Work, milliseconds: number) => Promise<void>;
 
 /** Waits up to this are a state machine's; longer ones are swept by the clock's tick, up to a minute late. */
 const longestWait = 90_000;
@@ -43,7 +43,7 @@ const nameOf = ({ controller, key }: Work, at: number): string =>
  * Timers in Step Functions and the due index. An execution's name is a hash of what it wakes and when, and its input
  * a function of that: starting it twice is starting it once.
  */
-export function timers({ sfn, machine, queue, queueUrl, due, clock }: TimerOptions): Later {
+export function timers({ sfn, machine, queue, queueUrl, due, clock }: TimerOptions): ScheduleWork {
   return async (work, milliseconds) => {
     const at = dueTime(clock.now(), Math.max(milliseconds, 0));
     const message = dueMessage(work, at);

@@ -2,10 +2,10 @@ import { type Log, messageOf } from "#base";
 import { type AnyController, type ControllerContext, RetryAfter, reconcileKey, Terminal } from "#reconcile";
 import { decodeMessage, type Message } from "./message.ts";
 import type { FifoQueue } from "./queue.ts";
-import type { Later } from "./timers.ts";
+import type { ScheduleWork } from "./timers.ts";
 
 /** A message as the queue's event source hands it to a worker. */
-export interface Taken {
+export interface QueueRecord {
   id: string;
   body: string;
   group: string;
@@ -18,7 +18,7 @@ export interface WorkerOptions {
   controllers: readonly AnyController[];
   context: ControllerContext;
   queue: Pick<FifoQueue, "hide">;
-  later: Later;
+  later: ScheduleWork;
   /** Runs a reconcile so that its writes are known to come after so many hops. */
   withHopCount<T>(hops: number, run: () => Promise<T>): Promise<T>;
 }
@@ -36,14 +36,14 @@ export const backoff = (failures: number): number => Math.min(firstBackoff * 2 *
  * Works a batch off. Messages of one group are for one key: what is, counts, so that one reconcile answers all of
  * them. Resolves with the ids of those that failed and of all later ones of their groups.
  */
-export async function workOff(taken: readonly Taken[], options: WorkerOptions): Promise<string[]> {
-  const groups = new Map<string, Taken[]>();
+export async function processBatch(taken: readonly QueueRecord[], options: WorkerOptions): Promise<string[]> {
+  const groups = new Map<string, QueueRecord[]>();
   for (const each of taken) groups.set(each.group, [...(groups.get(each.group) ?? []), each]);
   const failed = await Promise.all([...groups.values()].map((group) => workOn(group, options)));
   return failed.flat();
 }
 
-async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]> {
+async function workOn(group: QueueRecord[], options: WorkerOptions): Promise<string[]> {
   const { controllers, context, later } = options;
   const messages = group.flatMap(({ body }) => decodeMessage(body) ?? []);
   const [message] = messages;
@@ -76,7 +76,7 @@ async function workOn(group: Taken[], options: WorkerOptions): Promise<string[]>
 const about = ({ controller, key }: Message) => ({ controller, namespace: key.namespace, name: key.name });
 
 async function settleFailure(
-  group: Taken[],
+  group: QueueRecord[],
   message: Message,
   error: unknown,
   { context, queue, later }: WorkerOptions,
@@ -104,12 +104,12 @@ async function settleFailure(
  * of a group while a single one of its messages is in flight: so each is told, not the first alone.
  */
 export async function handBack(
-  group: readonly Taken[],
+  group: readonly QueueRecord[],
   queue: Pick<FifoQueue, "hide">,
   log: Pick<Log, "warn">,
 ): Promise<string[]> {
   const seconds = backoff(group[0]?.receives ?? 1);
-  const hide = ({ receipt }: Taken): Promise<void> =>
+  const hide = ({ receipt }: QueueRecord): Promise<void> =>
     // Without it the message comes back when the queue's own visibility timeout ends: later, but it comes.
     queue.hide(receipt, seconds).catch((failure: unknown) => {
       log.warn("a message's visibility could not be changed", { error: messageOf(failure) });
