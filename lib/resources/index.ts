@@ -9,7 +9,19 @@ export { createObject } from "./create.ts";
 export { EventQueue, pageBytes, type WatchItem } from "./event-queue.ts";
 export type { Listener } from "./feed.ts";
 export { decodeContinue, type Found, find, type ListParameters, waitForRevision } from "./list.ts";
-export { atRevision, bytesAs, keyOf, objectAs, prefixOf, schemaOf, served, typed, worded } from "./objects.ts";
+export {
+  atRevision,
+  bodyOf,
+  bytesAs,
+  indexOf,
+  keyOf,
+  objectAs,
+  prefixOf,
+  schemaOf,
+  served,
+  typed,
+  worded,
+} from "./objects.ts";
 export {
   type DeletionOptions,
   defaultOptions,
