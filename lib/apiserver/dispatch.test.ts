@@ -1,5 +1,4 @@
 import { beforeEach, expect, test } from "vitest";
-import type { AdmissionRequest } from "#admission";
 import { type ConfigMap, catalog, configMaps, type KubernetesObject, noAccess } from "#api";
 import { masters } from "#auth";
 import { clone, silentLog, systemRandom } from "#base";
@@ -24,7 +23,7 @@ const count: VerbHandler["answer"] = async (call, request) => {
 };
 
 let resources: Resources;
-let admitted: AdmissionRequest[];
+let admitted: { dryRun: boolean; fieldManager: string }[];
 let uid: string;
 beforeEach(async () => {
   admitted = [];
