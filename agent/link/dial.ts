@@ -8,45 +8,44 @@ import { type Upgrades, upgradeServer } from "./upgrades.ts";
 export interface LinkOptions extends LinkedPods {
   /** The server's URL, such as `https://127.0.0.1:6443`. */
   server: string;
-  /** Its authority, and the node's certificate with its key where that says who dials, in PEM. */
-  tls?: { ca: string; cert?: string; key?: string };
-  /** What each dial shows besides, such as a token: made anew each time. */
-  headers?: () => Promise<Record<string, string>>;
-  /** The longest pause between dials, in milliseconds; ten seconds unless told. */
-  longestBackoff?: number;
+  /** Its CA, and the node's certificate with its key where that authenticates the node, in PEM. */
+  tls?: { ca: string; cert?: string; key?: string } | undefined;
+  /** The headers of a dial, such as a token: called for each dial. */
+  headers?: (() => Promise<Record<string, string>>) | undefined;
+  /** The longest pause between dials. Defaults to ten seconds. */
+  longestBackoffMilliseconds?: number | undefined;
   clock: Clock;
   log: Log;
-  /** The node's metrics, as text for Prometheus; none without. */
-  metrics?: () => Promise<string>;
+  /** The node's metrics, as text for Prometheus; absent: none. */
+  metrics?: (() => Promise<string>) | undefined;
 }
 
 export interface Link {
   /** Whether the link is up. */
   readonly connected: boolean;
-  /** Dials no more, and resolves when the link that is up has ended; what runs over it goes on until then. */
+  /** Stops dialling and resolves when the link that is up has ended; requests that run over it go on until then. */
   retire(): Promise<void>;
   stop(): Promise<void>;
 }
 
-const firstBackoff = 200;
-const usualBackoff = 10_000;
-/** A link that held for so long makes the next break a new trouble. */
-const settled = 10_000;
-/** Who does not answer for so long is not there. */
+const firstBackoffMilliseconds = 200;
+const defaultBackoffMilliseconds = 10_000;
+/** After a link that was up for so long, the backoff starts again. */
+const stableMilliseconds = 10_000;
 const handshakeMilliseconds = 10_000;
-/** A link over which nothing has come for so long is taken for broken. */
+/** A ping is sent this often; a link without an answer is broken. */
 const pingMilliseconds = 15_000;
 
 /** Keeps a link to the server: dials, serves, and dials again when it breaks. */
 export function startLink(options: LinkOptions): Link {
-  const { clock, log, longestBackoff = usualBackoff } = options;
+  const { clock, log, longestBackoffMilliseconds = defaultBackoffMilliseconds } = options;
   const stopping = new AbortController();
-  /** No dial follows. */
+  /** Aborts when no further dial is wanted. */
   const retiring = new AbortController();
   const upgrades = upgradeServer(options);
   let connected = false;
-  let backoff = firstBackoff;
-  const keep = async (): Promise<void> => {
+  let backoff = firstBackoffMilliseconds;
+  const run = async (): Promise<void> => {
     while (!retiring.signal.aborted) {
       let up = Number.POSITIVE_INFINITY;
       try {
@@ -59,13 +58,13 @@ export function startLink(options: LinkOptions): Link {
         log.debug("the link to the server failed", { node: options.node, error: messageOf(error) });
       }
       connected = false;
-      if (clock.now() - up >= settled) backoff = firstBackoff;
+      if (clock.now() - up >= stableMilliseconds) backoff = firstBackoffMilliseconds;
       await sleep(clock, backoff, retiring.signal);
-      backoff = Math.min(backoff * 2, longestBackoff);
+      backoff = Math.min(backoff * 2, longestBackoffMilliseconds);
     }
     upgrades.close();
   };
-  const keeping = keep();
+  const running = run();
   return {
     get connected() {
       return connected;
@@ -73,17 +72,17 @@ export function startLink(options: LinkOptions): Link {
     retire() {
       retiring.abort();
       if (!connected) stopping.abort();
-      return keeping;
+      return running;
     },
     stop() {
       retiring.abort();
       stopping.abort();
-      return keeping;
+      return running;
     },
   };
 }
 
-/** One link, until it ends. */
+/** Dials once. Resolves when the link has ended in order, rejects when it breaks or cannot be established. */
 async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortSignal, up: () => void): Promise<void> {
   const url = `${options.server.replace(/^http/, "ws")}/link/${encodeURIComponent(options.node)}`;
   const headers = await options.headers?.();
@@ -94,13 +93,13 @@ async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortS
     perMessageDeflate: false,
     handshakeTimeout: handshakeMilliseconds,
   });
-  // Before it opens: what arrives on an open socket without a stream is lost.
+  // Created before the socket opens: data that arrives on an open socket without a stream is lost.
   const duplex = createWebSocketStream(socket);
   const ended = new Promise<void>((resolve, reject) => {
     duplex.on("error", reject);
     socket.on("error", reject);
     socket.on("close", () => {
-      // The session ends with its transport; ended by hand, it would still write to it.
+      // The session ends with its transport; a session that is closed by a call would still write to it.
       duplex.destroy();
       resolve();
     });
@@ -112,7 +111,7 @@ async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortS
     socket.terminate();
   };
   signal.addEventListener("abort", abort, { once: true });
-  let quiet = (): void => {};
+  let stopPings = (): void => {};
   try {
     await Promise.race([new Promise((resolve) => socket.once("open", resolve)), ended]);
     if (signal.aborted) return;
@@ -131,7 +130,7 @@ async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortS
     session.on("close", () => socket.terminate());
     up();
     const ping = session;
-    quiet = watchdog({
+    stopPings = watchdog({
       clock: options.clock,
       every: pingMilliseconds,
       ask: (answered) => {
@@ -141,7 +140,7 @@ async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortS
     });
     await ended;
   } finally {
-    quiet();
+    stopPings();
     signal.removeEventListener("abort", abort);
     socket.terminate();
   }

@@ -4,6 +4,6 @@
  * speak. It opens no port, and what may be asked is the server's business.
  */
 export { type Link, type LinkOptions, startLink } from "./dial.ts";
-export { type MovingLink, movingLink, type Place } from "./moving.ts";
+export { type LinkServer, MovingLink } from "./moving-link.ts";
 export type { LinkedPods } from "./pods.ts";
 export { type UpgradeOptions, type Upgrades, upgradeServer } from "./upgrades.ts";

@@ -10,7 +10,7 @@ export interface RangeOptions {
   log: Log;
   /** A folder of this machine. */
   folder: string;
-  labels?: Record<string, string>;
+  labels?: Record<string, string> | undefined;
   signal: AbortSignal;
 }
 

@@ -11,22 +11,22 @@ export interface NodeOptions {
   runtime: Runtime;
   clock: Clock;
   log: Log;
-  /** Whose file system counts for disk pressure. */
+  /** A folder on the file system whose space decides about disk pressure. */
   folder: string;
-  /** Where its pods' addresses come from; told when the node is made. */
-  podCidr?: string;
-  /** Instead: the part of the cluster's addresses that the node was given. `changed` hears when it gets another. */
-  range?: { podCidr: string; changed(podCidr: string): void };
-  labels?: Record<string, string>;
-  /** How many pods it takes; 110 unless told. */
-  pods?: number;
+  /** The range of its pods' addresses, written to the node when it is created. */
+  podCidr?: string | undefined;
+  /** Instead: the range that the cluster has given to the node. `changed` is called when it is given another. */
+  range?: { podCidr: string; changed(podCidr: string): void } | undefined;
+  labels?: Record<string, string> | undefined;
+  /** The most pods that the node accepts. Defaults to 110. */
+  pods?: number | undefined;
   version: string;
-  /** Whether the cluster hears in another way that the node lives: its lease is not renewed then. */
-  alive?: () => boolean;
-  /** How the pods' network is; absent where another component reports it. */
-  networkState?: () => Promise<{ ok: boolean; message: string }>;
-  /** Instead of what the machine has: for nodes that are only played. */
-  facts?: () => Promise<HostFacts>;
+  /** Whether the cluster knows otherwise that the node is alive: its lease is not renewed then. */
+  alive?: (() => boolean) | undefined;
+  /** The state of the pods' network; absent where another component reports it. */
+  networkState?: (() => Promise<{ ok: boolean; message: string }>) | undefined;
+  /** Instead of the facts of the machine: for simulated nodes. */
+  facts?: (() => Promise<HostFacts>) | undefined;
 }
 
 export interface NodeAgent {

@@ -26,3 +26,9 @@ export async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): P
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/** Resolves when the signal aborts, at once if it has. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));

@@ -2,7 +2,7 @@
  * What every room stands on: clock, chance, ids, JSON, log, abort, and the one error that the API speaks.
  * It imports nothing and knows neither kinds nor stores nor sockets.
  */
-export { abortable, type Deferred, deferred } from "./abort.ts";
+export { abortable, aborted, type Deferred, deferred } from "./abort.ts";
 export { type Clock, sleep, systemClock, type Timer } from "./clock.ts";
 export {
   ApiError,

@@ -9,7 +9,7 @@ import { createAuthority, issue } from "#auth/certificates";
 import { type Clock, silentLog, systemClock } from "#base";
 import { createLinks } from "#hosts/https";
 import { handClock } from "#test/make";
-import { type LinkOptions, movingLink, startLink } from "./index.ts";
+import { type LinkOptions, MovingLink, startLink } from "./index.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -54,7 +54,7 @@ function agent(clock: Clock, more: Partial<LinkOptions> = {}) {
   const runtime = fakeRuntime({ clock: systemClock });
   let dials = 0;
   const headers = async () => ({ authorization: `Bearer ${++dials}` });
-  const link = movingLink(({ server }) =>
+  const link = new MovingLink(({ server }) =>
     startLink({ node: "node-1", runtime, find: () => undefined, log: silentLog, headers, server, clock, ...more }),
   );
   closing.push(() => link.stop());
@@ -134,7 +134,7 @@ test.each([
   // Pings are waited for as well: in such haste each link is taken for broken.
   const clock = hurriedClock((milliseconds) => milliseconds !== 15_000 && pauses.push(milliseconds));
   const { place, shown } = await host({ refuses });
-  const link = agent(clock, { longestBackoff: 60_000, ...more });
+  const link = agent(clock, { longestBackoffMilliseconds: 60_000, ...more });
   link.move(place);
   await until(() => pauses.length).toBeGreaterThan(11);
   await link.stop();
@@ -167,7 +167,7 @@ test("a server that another authority vouches for is shown nothing", async () =>
   const runtime = fakeRuntime({ clock: systemClock });
   const headers = async () => ({ authorization: "Bearer secret" });
   const linked = { node: "node-1", runtime, find: () => undefined, log: failures, headers, clock };
-  const link = movingLink(({ server, ca }) => startLink({ ...linked, server, tls: { ca } }));
+  const link = new MovingLink(({ server, ca }) => startLink({ ...linked, server, tls: { ca } }));
   closing.push(() => link.stop());
   for (const [authority, name] of [
     [theirs, "127.0.0.1"],

@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import type { NodeOptions } from "#agent/node";
+import type { Runtime } from "#agent/runtime";
+import { containerdRuntime } from "#agent/runtime/containerd";
+import {
+  keepPrivate,
+  lookAfterBridge,
+  namedAfter,
+  parseMirrors,
+  startPrivate,
+} from "#agent/runtime/containerd/private";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { type Log, systemClock } from "#base";
+import type { AgentConfig } from "./config.ts";
+
+export interface RuntimeRequest {
+  config: AgentConfig;
+  /** The node's name. */
+  name: string;
+  podCidr: string;
+  log: Log;
+  /** Ends the supervision of a containerd of our own. */
+  stopping: AbortSignal;
+}
+
+export interface NodeRuntime {
+  runtime: Runtime;
+  /** Where this agent is responsible for the pods' network. */
+  networkState: NodeOptions["networkState"];
+}
+
+/** Opens the runtime of a node; starts a containerd of our own unless another one is configured. */
+export async function openRuntime({ config, name, podCidr, log, stopping }: RuntimeRequest): Promise<NodeRuntime> {
+  if (config.runtime === "fake") {
+    return { runtime: fakeRuntime({ clock: systemClock, podCidr }), networkState: undefined };
+  }
+  const open = (socket: string): Runtime => containerdRuntime({ socket, owner: name, clock: systemClock, log });
+  if (config.containerdSocket !== undefined) {
+    return { runtime: open(config.containerdSocket), networkState: undefined };
+  }
+  const names = config.network ?? namedAfter(name);
+  const network = { name: names.name, bridge: names.bridge, podCidr, masquerade: true };
+  const options = {
+    folder: join(config.dataDir, "containerd"),
+    network,
+    mirrors: parseMirrors(config.registryMirrors),
+    log,
+  };
+  const { socket } = await startPrivate(options);
+  void keepPrivate(options, systemClock, stopping);
+  // On AWS a node's network depends on the cluster's routes, and their controller reports it.
+  return { runtime: open(socket), networkState: config.network && (() => lookAfterBridge(network, log)) };
+}
