@@ -7,7 +7,7 @@ import { messageOf } from "#base";
 import { grpcCheck } from "./grpc.ts";
 import { type CheckResult, failure, success } from "./result.ts";
 
-/** What a probe and a lifecycle hook have in common. */
+/** The handlers that probes and lifecycle hooks share. */
 export type Handler = Pick<Probe, "exec" | "httpGet" | "tcpSocket" | "grpc"> & Pick<LifecycleHandler, "sleep">;
 
 export interface CheckTarget {
@@ -16,14 +16,14 @@ export interface CheckTarget {
   ip: string;
   /** Runs a command in the container; throws `timeout`. */
   run(command: string[], timeoutSeconds: number): Promise<CommandResult>;
-  /** False where pods have no network that could be reached: then checks over it find everything well. */
+  /** False when pods cannot be reached over the network: checks over the network then succeed. */
   reachable: boolean;
 }
 
-/** Upstream shows at most this much of an answer. */
-const maxOutput = 10 * 1024;
+/** The most bytes of a command's output and of an HTTP body that are read, as upstream's. */
+const maxOutputBytes = 10 * 1024;
 
-/** One check, by the rules of upstream's probers. Never rejects: what keeps it from being made is in `output`. */
+/** Runs one check by the rules of upstream's probers. Never rejects: `output` says why a check could not be run. */
 export async function check(handler: Handler, timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   try {
     if (handler.exec) return await execCheck(handler.exec.command ?? [], timeoutSeconds, target);
@@ -39,7 +39,7 @@ export async function check(handler: Handler, timeoutSeconds: number, target: Ch
 async function execCheck(command: string[], timeoutSeconds: number, target: CheckTarget): Promise<CheckResult> {
   try {
     const { exitCode, stdout, stderr } = await target.run(command, timeoutSeconds);
-    const output = Buffer.concat([stdout, stderr]).subarray(0, maxOutput).toString();
+    const output = Buffer.concat([stdout, stderr]).subarray(0, maxOutputBytes).toString();
     return exitCode === 0 ? success(output) : failure(output);
   } catch (error) {
     if (!isRuntimeError(error, "timeout")) throw error;
@@ -76,7 +76,7 @@ async function httpCheck(get: HttpGet, timeoutSeconds: number, target: CheckTarg
       const timedOut = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
       const why = answer.inBody
         ? "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
-        : dialWords(answer.error, shownHost, port, timedOut);
+        : dialError(answer.error, { host: shownHost, port, timedOut });
       return failure(`Get "${url}": ${why}`);
     }
     const { status, body, location } = answer;
@@ -105,7 +105,7 @@ function headersOf({ httpHeaders = [] }: HttpGet): Record<string, string> {
   const headers: Record<string, string> = { "User-Agent": "kube-probe/1.36", Accept: "*/*" };
   for (const { name, value } of httpHeaders) {
     const key = Object.keys(headers).find((known) => known.toLowerCase() === name.toLowerCase()) ?? name;
-    // An empty value takes a header of ours away.
+    // An empty value removes a default header.
     if (value === "") delete headers[key];
     else headers[key] = value;
   }
@@ -114,26 +114,37 @@ function headersOf({ httpHeaders = [] }: HttpGet): Record<string, string> {
 
 type Fetched = { status: number; body: string; location: string | undefined } | { error: Error; inBody: boolean };
 
-/** One request. Rejects where it cannot be made at all. */
+/**
+ * One request. Reads at most `maxOutputBytes` of the body, as DoHTTPProbe does. Rejects when it cannot be sent at all.
+ */
 const fetchOnce = (url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Fetched> =>
   new Promise((resolve) => {
     const options = { headers, rejectUnauthorized: false, agent: false, signal };
     const outgoing = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, options, (answer) => {
-      let body = "";
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      const done = (): void => {
+        const body = Buffer.concat(parts).subarray(0, maxOutputBytes).toString();
+        resolve({ status: answer.statusCode ?? 0, body, location: answer.headers.location });
+      };
       answer.on("data", (part: Buffer) => {
-        if (body.length < maxOutput) body += part.toString();
+        parts.push(part);
+        bytes += part.length;
+        if (bytes < maxOutputBytes) return;
+        done();
+        answer.destroy();
       });
       answer.on("error", (error) => resolve({ error, inBody: true }));
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body, location: answer.headers.location }));
+      answer.on("end", done);
     });
     outgoing.on("error", (error) => resolve({ error, inBody: false }));
     outgoing.end();
   });
 
-/** A connection's failure as Go says it. */
-function dialWords(error: Error, host: string, port: number, timedOut: string): string {
+/** A connection's failure as Go's error text. */
+function dialError(error: Error, { host, port, timedOut }: { host: string; port: number; timedOut: string }): string {
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  const words: Record<string, string> = {
+  const texts: Record<string, string> = {
     ECONNREFUSED: "connect: connection refused",
     EHOSTUNREACH: "connect: no route to host",
     ENETUNREACH: "connect: network is unreachable",
@@ -141,7 +152,7 @@ function dialWords(error: Error, host: string, port: number, timedOut: string): 
   };
   if (error.name === "AbortError" || error.name === "TimeoutError" || code === "ABORT_ERR") return timedOut;
   if (code === "ECONNRESET") return "EOF";
-  return words[code] ? `dial tcp ${host}:${port}: ${words[code]}` : error.message;
+  return texts[code] ? `dial tcp ${host}:${port}: ${texts[code]}` : error.message;
 }
 
 type TcpSocket = NonNullable<Probe["tcpSocket"]>;
@@ -158,6 +169,6 @@ async function tcpCheck(socket: TcpSocket, timeoutSeconds: number, target: Check
     };
     connection.on("connect", () => end(success("")));
     connection.on("timeout", () => end(failure(`dial tcp ${host}:${port}: i/o timeout`)));
-    connection.on("error", (error) => end(failure(dialWords(error, host, port, "i/o timeout"))));
+    connection.on("error", (error) => end(failure(dialError(error, { host, port, timedOut: "i/o timeout" }))));
   });
 }

@@ -9,7 +9,7 @@ const statuses = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const method = "/grpc.health.v1.Health/Check";
 const encode = (service: string): Buffer => {
   const writer = protobuf.Writer.create();
-  // A field at its default is not written.
+  // A field with its default value is not written.
   if (service !== "") writer.uint32(10).string(service);
   return Buffer.from(writer.finish());
 };
@@ -25,7 +25,7 @@ function decode(bytes: Buffer): number {
   return status;
 }
 
-/** Asks the gRPC health service at this address, with upstream's words for what goes wrong (its pkg/probe/grpc). */
+/** Calls the gRPC health service at this address. The texts of failures are those of upstream's pkg/probe/grpc. */
 export async function grpcCheck(
   { port, service }: NonNullable<Probe["grpc"]>,
   ip: string,
@@ -36,7 +36,7 @@ export async function grpcCheck(
   const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
     "grpc.primary_user_agent": "kube-probe/1.36",
     "grpc.enable_http_proxy": 0,
-    // Each check is a connection of its own.
+    // Each check opens its own connection.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.initial_reconnect_backoff_ms": 100,
   });
@@ -46,13 +46,17 @@ export async function grpcCheck(
       const within = `within ${timeoutSeconds}s: context deadline exceeded`;
       return failure(`timeout: failed to connect service "${address}" ${within}`);
     }
-    return await ask(client, service ?? "", deadline, timeoutSeconds);
+    return await callHealth(client, service ?? "", { deadline, timeoutSeconds });
   } finally {
     client.close();
   }
 }
 
-const ask = (client: grpc.Client, service: string, deadline: number, timeoutSeconds: number): Promise<CheckResult> =>
+const callHealth = (
+  client: grpc.Client,
+  service: string,
+  { deadline, timeoutSeconds }: { deadline: number; timeoutSeconds: number },
+): Promise<CheckResult> =>
   new Promise((resolve) => {
     client.makeUnaryRequest(method, encode, decode, service, { deadline }, (error, status) => {
       if (error) return resolve(failure(refusal(error, timeoutSeconds)));
@@ -66,7 +70,7 @@ function refusal({ code, details }: grpc.ServiceError, timeoutSeconds: number): 
     return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${details}`;
   }
   if (code === grpc.status.DEADLINE_EXCEEDED) return `timeout: health rpc did not complete within ${timeoutSeconds}s`;
-  // Go spells codes without blanks: NotFound.
+  // Go formats codes without blanks: NotFound.
   const name = (grpc.status[code] ?? "").toLowerCase().replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase());
   return `error: health rpc probe failed: rpc error: code = ${name} desc = ${details}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Probes: how one check of a container is made (exec, HTTP, TCP, gRPC), and the schedule of a probe with upstream's
- * thresholds. What a result leads to is pods' business.
+ * Probes: the checks of a container (exec, HTTP, TCP, gRPC), and the schedule of a probe with upstream's thresholds.
+ * The pods room acts on the results.
  */
 export { type CheckTarget, check, type Handler } from "./check.ts";
 export type { CheckResult } from "./result.ts";

@@ -9,16 +9,17 @@ import { type CheckTarget, check, type ProbeType, runProbe } from "./index.ts";
 
 let server: Server;
 let port = 0;
-let seen: Record<string, unknown> = {};
+let received: Record<string, unknown> = {};
 beforeAll(async () => {
   server = createServer((request, response) => {
-    seen = { url: request.url, agent: request.headers["user-agent"], custom: request.headers["x-custom"] };
+    received = { url: request.url, agent: request.headers["user-agent"], custom: request.headers["x-custom"] };
     const status = Number(/\/(\d+)/.exec(request.url ?? "")?.[1] ?? 200);
     const to = /^\/to\/(.*)/.exec(request.url ?? "")?.[1];
     if (to !== undefined) response.writeHead(302, { location: to === "to" ? "/to/to" : `/${to}` }).end();
     else if (request.url === "/broken") response.writeHead(302, { location: "http://[" }).end();
     else if (request.url === "/ftp") response.writeHead(302, { location: "ftp://127.0.0.1/" }).end();
     else if (request.url === "/away") response.writeHead(301, { location: "http://elsewhere.example/" }).end();
+    else if (request.url === "/endless") response.writeHead(status).write(Buffer.alloc(20 * 1024, "x"));
     else if (request.url !== "/hang") response.writeHead(status).end("body");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -41,13 +42,13 @@ const target = (changes: Partial<CheckTarget> = {}): CheckTarget => ({
   ...changes,
 });
 
-test("HTTP: status, headers, named ports, what goes wrong", async () => {
+test("HTTP checks follow status, headers, named ports and redirects, and report errors as Go does", async () => {
   const get = (path: string, more = {}) => check({ httpGet: { path, port: "web", ...more } }, 1, target());
   expect(await get("/ok", { httpHeaders: [{ name: "X-Custom", value: "yes" }] })).toEqual({
     outcome: "success",
     output: "body",
   });
-  expect(seen).toEqual({ url: "/ok", agent: "kube-probe/1.36", custom: "yes" });
+  expect(received).toEqual({ url: "/ok", agent: "kube-probe/1.36", custom: "yes" });
   expect(await get("/302")).toEqual({
     outcome: "warning",
     output: "Probe terminated redirects, Response body: body",
@@ -64,6 +65,8 @@ test("HTTP: status, headers, named ports, what goes wrong", async () => {
     output: 'Get "ftp://127.0.0.1/": unsupported protocol scheme "ftp"',
   });
   expect((await get("/hang")).output).toContain("Client.Timeout exceeded while awaiting headers");
+  // A body is read up to maxRespBodyLength; what follows does not delay the check (DoHTTPProbe, utilio.ReadAtMost).
+  expect(await get("/endless")).toEqual({ outcome: "success", output: "x".repeat(10 * 1024) });
   expect(await check({ httpGet: { port: "other" } }, 1, target())).toEqual({
     outcome: "unknown",
     output: `couldn't find port: "other"`,
@@ -72,7 +75,7 @@ test("HTTP: status, headers, named ports, what goes wrong", async () => {
   expect(refused.output).toBe('Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused');
 });
 
-test("TCP, exec, and what is refused by name", async () => {
+test("TCP and exec checks report their outcome and upstream's output", async () => {
   expect((await check({ tcpSocket: { port } }, 1, target())).outcome).toBe("success");
   expect(await check({ tcpSocket: { port: 1 } }, 1, target())).toEqual({
     outcome: "failure",
@@ -101,7 +104,7 @@ test("TCP, exec, and what is refused by name", async () => {
   expect(await check({}, 1, target())).toEqual({ outcome: "unknown", output: "missing probe handler" });
 });
 
-interface Asked {
+interface HealthRequest {
   service: string;
 }
 
@@ -114,12 +117,12 @@ async function healthServer(implemented = true): Promise<{ port: number; seen: s
     path: "/grpc.health.v1.Health/Check",
     requestStream: false,
     responseStream: false,
-    requestSerialize: ({ service }: Asked) => Buffer.from(service),
-    requestDeserialize: (bytes: Buffer): Asked => ({ service: bytes.subarray(2).toString() }),
+    requestSerialize: ({ service }: HealthRequest) => Buffer.from(service),
+    requestDeserialize: (bytes: Buffer): HealthRequest => ({ service: bytes.subarray(2).toString() }),
     responseSerialize: (status: number) => Buffer.from([8, status]),
     responseDeserialize: (bytes: Buffer) => bytes[1] ?? 0,
   };
-  const Check: grpc.handleUnaryCall<Asked, number> = ({ request: { service }, metadata }, answer) => {
+  const Check: grpc.handleUnaryCall<HealthRequest, number> = ({ request: { service }, metadata }, answer) => {
     seen.push(`${service} ${metadata.get("user-agent")[0]?.toString().split(" ")[0]}`);
     const status = answers[service];
     if (status !== undefined) answer(null, status);
@@ -134,30 +137,30 @@ async function healthServer(implemented = true): Promise<{ port: number; seen: s
   return { port: bound, seen, stop: () => health.forceShutdown() };
 }
 
-// Words of upstream's pkg/probe/grpc, v1.37.2.
-test("gRPC asks the health service, by name where there is one", async () => {
+// Texts of upstream's pkg/probe/grpc, v1.37.2.
+test("gRPC checks call the health service, by name if one is given", async () => {
   const health = await healthServer();
-  const ask = (service?: string, number = health.port) =>
+  const checkHealth = (service?: string, number = health.port) =>
     check({ grpc: { port: number, ...(service === undefined ? {} : { service }) } }, 1, target());
-  expect(await ask()).toEqual({ outcome: "success", output: "service healthy" });
-  expect(await ask("web")).toEqual({ outcome: "success", output: "service healthy" });
+  expect(await checkHealth()).toEqual({ outcome: "success", output: "service healthy" });
+  expect(await checkHealth("web")).toEqual({ outcome: "success", output: "service healthy" });
   expect(health.seen).toEqual([" kube-probe/1.36", "web kube-probe/1.36"]);
-  expect(await ask("sick")).toEqual({
+  expect(await checkHealth("sick")).toEqual({
     outcome: "failure",
     output: 'service unhealthy (responded with "NOT_SERVING")',
   });
-  expect((await ask("odd")).output).toBe('service unhealthy (responded with "UNKNOWN")');
-  expect((await ask("absent")).output).toBe(
+  expect((await checkHealth("odd")).output).toBe('service unhealthy (responded with "UNKNOWN")');
+  expect((await checkHealth("absent")).output).toBe(
     "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service",
   );
-  expect((await ask("hang")).output).toBe("timeout: health rpc did not complete within 1s");
-  expect(await ask("", 1)).toEqual({
+  expect((await checkHealth("hang")).output).toBe("timeout: health rpc did not complete within 1s");
+  expect(await checkHealth("", 1)).toEqual({
     outcome: "failure",
     output: 'timeout: failed to connect service "127.0.0.1:1" within 1s: context deadline exceeded',
   });
   health.stop();
   const other = await healthServer(false);
-  expect((await ask("", other.port)).output).toMatch(
+  expect((await checkHealth("", other.port)).output).toMatch(
     /^error: this server does not implement the grpc health protocol \(grpc\.health\.v1\.Health\): /,
   );
   other.stop();
@@ -196,7 +199,7 @@ function probing(type: ProbeType, probe: Probe, initial?: boolean) {
   return { state, forward: clock.forward, running, clock };
 }
 
-test("readiness: delay, period, thresholds both ways", async () => {
+test("a readiness probe follows its delay, period and both thresholds", async () => {
   const probe = { initialDelaySeconds: 5, periodSeconds: 2, successThreshold: 2, failureThreshold: 3 };
   const { state, forward, running, clock } = probing("Readiness", probe);
   expect(running.result).toBe(false);
@@ -215,7 +218,7 @@ test("readiness: delay, period, thresholds both ways", async () => {
   expect(clock.timers).toBe(0);
 });
 
-test("liveness waits while it is held back, ends with its failure; startup ends with its success", async () => {
+test("a liveness probe waits while it is suspended and ends when it has failed; a startup probe ends when it has succeeded", async () => {
   const liveness = probing("Liveness", { periodSeconds: 1, failureThreshold: 2 });
   liveness.state.active = false;
   await liveness.forward(5000);
@@ -233,7 +236,7 @@ test("liveness waits while it is held back, ends with its failure; startup ends 
   expect(startup.state).toMatchObject({ checks: 5, changes: [true] });
 });
 
-test("a container that was found running keeps its result and is checked within a period", async () => {
+test("a container that already runs keeps its result and is checked within a period", async () => {
   const { state, forward, running } = probing("Readiness", { periodSeconds: 10 }, true);
   expect(running.result).toBe(true);
   await forward(4999);
@@ -242,13 +245,13 @@ test("a container that was found running keeps its result and is checked within 
   expect(state).toMatchObject({ checks: 1, changes: [] });
 });
 
-test("a check that cannot be made is tried three times and counts for nothing", async () => {
+test("a check that cannot be run is tried three times and does not count", async () => {
   const { state, forward, running } = probing("Liveness", { periodSeconds: 1, failureThreshold: 2 });
   state.ok = false;
   await forward(0);
   state.ok = undefined;
   await forward(10_000);
-  // Once a period it is reported, after upstream's maxProbeRetries.
+  // It is reported once a period, after upstream's maxProbeRetries.
   expect(state).toMatchObject({ checks: 31, changes: [] });
   expect(state.failures.length).toBe(11);
   expect(running.result).toBe(true);
@@ -257,7 +260,7 @@ test("a check that cannot be made is tried three times and counts for nothing", 
   expect(state.changes).toEqual([false]);
 });
 
-test("a fault in a check ends neither the probe nor the process", async () => {
+test("an unexpected error of a check ends neither the probe nor the process", async () => {
   const { state, forward, running } = probing("Readiness", { periodSeconds: 1 });
   state.fault = new Error("a fault");
   await forward(2000);

@@ -1,10 +1,10 @@
 /**
- * What one check has come to. `unknown`: it could not be made, which says nothing of the container; `warning` counts
- * as a success.
+ * The result of one check. `unknown`: the check could not be run, so nothing is known of the container; `warning`
+ * counts as a success.
  */
 export interface CheckResult {
   outcome: "success" | "warning" | "failure" | "unknown";
-  /** What events say. */
+  /** For events. */
   output: string;
 }
 

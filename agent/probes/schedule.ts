@@ -7,50 +7,50 @@ export type ProbeType = "Startup" | "Liveness" | "Readiness";
 export interface ProbeOptions {
   type: ProbeType;
   probe: Probe;
-  /** When the container started, in milliseconds: the initial delay counts from there. */
+  /** When the container started, in milliseconds since the epoch: the start of the initial delay. */
   startedAt: number;
-  /** What the probe has come to before: for a container that was found running. */
+  /** The earlier result, for a container that an earlier agent started. */
   initial: boolean | undefined;
   clock: Clock;
   random: Random;
-  /** One check. */
+  /** Runs one check. */
   check(timeoutSeconds: number): Promise<CheckResult>;
-  /** False holds the probe back, as while the startup probe has not succeeded. */
+  /** False suspends the probe, as while the startup probe has not succeeded. */
   active(): boolean;
-  /** Every single check that was no plain success. */
+  /** Called after each check whose outcome is not `success`. */
   reported(result: CheckResult): void;
-  /** A fault in a check or in what it leads to; the probe goes on. */
+  /** Called with an unexpected error of a check or of a callback; the probe goes on. */
   crashed(error: unknown): void;
-  /** The result has changed: a threshold was reached. */
+  /** Called when the result has changed: a threshold was reached. */
   changed(result: boolean): void;
 }
 
-/** A check that cannot be made is tried so often before that counts (upstream's maxProbeRetries). */
-const tries = 3;
+/** How often a check that cannot be run is tried (upstream's maxProbeRetries). */
+const maxTries = 3;
 
-async function tried({ check }: ProbeOptions, timeoutSeconds: number): Promise<CheckResult> {
+async function checkWithRetries({ check }: ProbeOptions, timeoutSeconds: number): Promise<CheckResult> {
   let checked = await check(timeoutSeconds);
-  for (let again = 1; again < tries && checked.outcome === "unknown"; again++) checked = await check(timeoutSeconds);
+  for (let tries = 1; tries < maxTries && checked.outcome === "unknown"; tries++) checked = await check(timeoutSeconds);
   return checked;
 }
 
 export interface RunningProbe {
-  /** Undefined until a startup probe has come to something. */
+  /** Undefined until a startup probe has a result. */
   readonly result: boolean | undefined;
-  /** Looks again soon instead of at the next period. */
-  soon(): void;
+  /** Runs the next check now instead of at the next period. */
+  checkNow(): void;
   stop(): void;
 }
 
 /**
- * Checks a container again and again: after its initial delay each period, for `failureThreshold` failures or
- * `successThreshold` successes in a row. A check that could not be made counts for neither. A startup probe ends with
- * its first success, a liveness or startup probe with its failure.
+ * Checks a container once a period after its initial delay. The result changes after `failureThreshold` failures or
+ * `successThreshold` successes in a row; a check that could not be run counts for neither. A startup probe ends when it
+ * has succeeded, a liveness or startup probe when it has failed.
  */
 export function runProbe(options: ProbeOptions): RunningProbe {
   const { type, probe, clock } = options;
-  const period = (probe.periodSeconds || 10) * 1000;
-  const timeout = probe.timeoutSeconds || 1;
+  const periodMilliseconds = (probe.periodSeconds || 10) * 1000;
+  const timeoutSeconds = probe.timeoutSeconds || 1;
   const due = options.startedAt + (probe.initialDelaySeconds ?? 0) * 1000;
   let result = options.initial ?? (type === "Liveness" ? true : type === "Readiness" ? false : undefined);
   let last: boolean | undefined;
@@ -61,10 +61,10 @@ export function runProbe(options: ProbeOptions): RunningProbe {
 
   const round = async (): Promise<void> => {
     if (clock.now() < due || !options.active()) return;
-    const checked = await tried(options, timeout);
+    const checked = await checkWithRetries(options, timeoutSeconds);
     if (stopped) return;
     if (checked.outcome !== "success") options.reported(checked);
-    // It says nothing of the container: as if it had not been made.
+    // Nothing is known of the container: the check does not count.
     if (checked.outcome === "unknown") return;
     const ok = checked.outcome !== "failure";
     inRow = last === ok ? inRow + 1 : 1;
@@ -84,7 +84,7 @@ export function runProbe(options: ProbeOptions): RunningProbe {
         .catch((error: unknown) => options.crashed(error))
         .finally(() => {
           checking = false;
-          next(period);
+          next(periodMilliseconds);
         });
     });
   };
@@ -92,14 +92,14 @@ export function runProbe(options: ProbeOptions): RunningProbe {
     stopped = true;
     timer?.cancel();
   };
-  // Containers that were found running at the agent's start are not all checked at the same moment.
-  const spread = options.initial === undefined ? 0 : options.random.fraction() * period;
+  // Containers that already run when the agent starts are not all checked at the same time.
+  const spread = options.initial === undefined ? 0 : options.random.fraction() * periodMilliseconds;
   next(Math.max(due - clock.now(), 0) + spread);
   return {
     get result() {
       return result;
     },
-    soon: () => {
+    checkNow: () => {
       if (!checking) next(Math.max(due - clock.now(), 0));
     },
     stop,
