@@ -1,4 +1,4 @@
-import type { PodApi, TokenAsked } from "#agent/pods";
+import type { PodApi, VolumeToken } from "#agent/pods";
 import {
   configMaps,
   type Pod,
@@ -34,7 +34,7 @@ export function podApi(client: Client, services: (namespace: string) => Service[
 export async function requestToken(
   client: Client,
   { metadata, spec }: Pod,
-  { audience, expirationSeconds }: TokenAsked,
+  { audience, expirationSeconds }: VolumeToken,
 ): Promise<{ token: string; expires: number }> {
   const { namespace, name = "", uid } = metadata;
   const request: TokenRequest & { apiVersion: string; kind: string } = {

@@ -122,7 +122,7 @@ export class Probing {
           this.#context.log.error(`a ${type.toLowerCase()} probe failed by a fault of the agent`, fields);
         },
         changed: (result) => {
-          if (type === "Startup" && result) probes.Readiness?.soon();
+          if (type === "Startup" && result) probes.Readiness?.checkNow();
           this.#wake();
         },
       });

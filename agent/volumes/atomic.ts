@@ -15,23 +15,23 @@ import {
 import { dirname, join } from "node:path";
 import { deepEqual } from "#base";
 
-/** Files by path below the volume, each with its permission bits, and its owner where that is not root. */
+/** Files by path below the volume, each with its permission bits, and its owner unless that is root. */
 export type Payload = Record<string, { bytes: Uint8Array; mode: number; user?: number }>;
 
 const dataLink = "..data";
 const newLink = "..data_tmp";
 
 /**
- * Makes a folder show exactly these files, all at once: they are written into a folder of their own, to which one
- * symbolic link is then moved. Readers see the old state or the new one; so does whoever comes after a crash. Says
- * whether anything had to change. With `group` files and folders belong to that group, which may read them.
+ * Replaces the visible files of a folder by exactly these, atomically: they are written into a new subfolder, to which
+ * one symbolic link is then moved. Readers see the old state or the new one, also after a crash. Resolves with whether
+ * anything has changed. With `group`, files and folders belong to that group, which may read them.
  */
 export async function atomicWrite(folder: string, payload: Payload, group?: number): Promise<boolean> {
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const current = await readlink(join(folder, dataLink)).catch(() => undefined);
   const names = topLevel(payload);
   if (current !== undefined && (await holds(join(folder, current), payload))) {
-    // A crash may have come between the swap and the links.
+    // A crash may have happened between the move of the data link and the links to it.
     await setLinks(folder, names);
     return false;
   }
@@ -42,7 +42,7 @@ export async function atomicWrite(folder: string, payload: Payload, group?: numb
   await rename(join(folder, newLink), join(folder, dataLink));
   await setLinks(folder, names);
   for (const name of await readdir(folder)) {
-    // Also what earlier crashes left.
+    // Also the folders that earlier crashes have left.
     if (name.startsWith("..2") && name !== next) await rm(join(folder, name), { recursive: true, force: true });
   }
   return true;
@@ -71,12 +71,13 @@ async function writeAll(folder: string, payload: Payload, group: number | undefi
 }
 
 async function holds(folder: string, payload: Payload): Promise<boolean> {
-  const there: Payload = {};
+  const present: Payload = {};
   const walk = async (path: string): Promise<void> => {
     for (const entry of await readdir(join(folder, path), { withFileTypes: true })) {
       const inner = path === "" ? entry.name : `${path}/${entry.name}`;
       if (entry.isDirectory()) await walk(inner);
-      else there[inner] = { bytes: await readFile(join(folder, inner)), mode: (await stat(join(folder, inner))).mode };
+      else
+        present[inner] = { bytes: await readFile(join(folder, inner)), mode: (await stat(join(folder, inner))).mode };
     }
   };
   try {
@@ -84,17 +85,18 @@ async function holds(folder: string, payload: Payload): Promise<boolean> {
   } catch {
     return false;
   }
-  if (!deepEqual(Object.keys(there).sort(), Object.keys(payload).sort())) return false;
+  if (!deepEqual(Object.keys(present).sort(), Object.keys(payload).sort())) return false;
   return Object.entries(payload).every(
-    ([path, { bytes, mode }]) => Buffer.compare(there[path]!.bytes, bytes) === 0 && (there[path]!.mode & mode) === mode,
+    ([path, { bytes, mode }]) =>
+      Buffer.compare(present[path]!.bytes, bytes) === 0 && (present[path]!.mode & mode) === mode,
   );
 }
 
-/** What users see: a link per name at the top, through the one that moves; names that are gone go. */
+/** Creates the links that users see, one for each name at the top, through the data link; removes all others. */
 async function setLinks(folder: string, names: Set<string>): Promise<void> {
   for (const name of names) {
-    const there = await lstat(join(folder, name)).catch(() => undefined);
-    if (!there) await symlink(join(dataLink, name), join(folder, name));
+    const present = await lstat(join(folder, name)).catch(() => undefined);
+    if (!present) await symlink(join(dataLink, name), join(folder, name));
   }
   for (const name of await readdir(folder)) {
     if (!name.startsWith("..") && !names.has(name)) await rm(join(folder, name), { recursive: true, force: true });

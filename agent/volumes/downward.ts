@@ -18,8 +18,8 @@ const printMap = (map: Record<string, string> | undefined): string =>
 const subscript = /^(metadata\.(?:labels|annotations))\['(.*)'\]$/;
 
 /**
- * The value at a downward API field path; "" where the pod has none. `host` is what only the node knows. Throws an
- * Error that names a path that is not supported.
+ * The value at a downward API field path; "" where the pod has none. `host` holds the values that only the node knows.
+ * Throws an Error that names an unsupported path.
  */
 export function fieldValue(pod: Pod, path: string, host: { ips: string[]; podIPs: string[] }): string {
   const indexed = subscript.exec(path);
@@ -56,8 +56,8 @@ export function fieldValue(pod: Pod, path: string, host: { ips: string[]; podIPs
 }
 
 /**
- * A container's request or limit as a whole number of divisors, rounded up. A missing limit is what the node can
- * give. Throws an Error that names a resource that is not supported.
+ * A container's request or limit as a whole number of divisors, rounded up. A missing limit is the
+ * node's allocatable amount. Throws an Error that names an unsupported resource.
  */
 export function resourceValue(
   container: Pick<Container, "resources">,

@@ -1,2 +1,2 @@
-/** Why a volume could not be had, in the words that events show. */
+/** A volume could not be mounted; the message is that of the event. */
 export class VolumeError extends Error {}

@@ -3,8 +3,8 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
- * Makes a folder and those above it that are missing, as Go's os.MkdirAll. Throws what the file system says. Node's own
- * `recursive` never ends where a folder cannot be made in one that there is, such as below /proc (ENOENT; seen with
+ * Creates a folder and its missing parents, as Go's os.MkdirAll. Throws the file system's error. Node's own
+ * `recursive` never ends where a folder cannot be created in an existing one, such as below /proc (ENOENT; seen with
  * Node 20.20 and 24.21).
  */
 export async function makeFolders(path: string, mode = 0o777): Promise<void> {

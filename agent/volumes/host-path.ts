@@ -5,7 +5,7 @@ import { makeFolders } from "./folders.ts";
 
 type Kind = "directory" | "file" | "socket" | "characterDevice" | "blockDevice";
 
-const wanted: Record<string, { kind: Kind; text: string; create?: "folder" | "file" }> = {
+const types: Record<string, { kind: Kind; text: string; create?: "folder" | "file" }> = {
   DirectoryOrCreate: { kind: "directory", text: "a directory", create: "folder" },
   Directory: { kind: "directory", text: "a directory" },
   FileOrCreate: { kind: "file", text: "a file", create: "file" },
@@ -25,14 +25,16 @@ async function kindOf(path: string): Promise<Kind | "other" | undefined> {
   return found.isBlockDevice() ? "blockDevice" : "other";
 }
 
-/** Checks that the host has what the type asks for, and makes it where the type says so. Throws VolumeError. */
+/**
+ * Checks that the host's path is of the volume's type, and creates it for the `…OrCreate` types. Throws VolumeError.
+ */
 export async function prepareHostPath({ path, type = "" }: HostPathVolumeSource): Promise<void> {
   if (type === "") return;
-  const want = wanted[type];
-  if (!want) throw new VolumeError(`hostPath type ${type} is not supported`);
+  const expected = types[type];
+  if (!expected) throw new VolumeError(`hostPath type ${type} is not supported`);
   let kind = await kindOf(path);
-  if (kind === undefined && want.create === "folder") await makeFolders(path, 0o755);
-  if (kind === undefined && want.create === "file") await (await open(path, "a", 0o644)).close();
-  if (kind === undefined && want.create) kind = await kindOf(path);
-  if (kind !== want.kind) throw new VolumeError(`hostPath type check failed: ${path} is not ${want.text}`);
+  if (kind === undefined && expected.create === "folder") await makeFolders(path, 0o755);
+  if (kind === undefined && expected.create === "file") await (await open(path, "a", 0o644)).close();
+  if (kind === undefined && expected.create) kind = await kindOf(path);
+  if (kind !== expected.kind) throw new VolumeError(`hostPath type check failed: ${path} is not ${expected.text}`);
 }

@@ -1,7 +1,7 @@
 /**
  * Pods' volumes on this machine: emptyDir, hostPath, configMap, secret, downwardAPI and projected, laid out below one
- * folder as the kubelet does, the values that the downward API takes from a pod, and the tokens that projected volumes
- * show. Other volumes are refused by name. It decides neither when a pod starts nor where its containers mount what.
+ * folder as the kubelet does, the values of the downward API, and the tokens of projected volumes. Volumes of other
+ * kinds are refused. It decides neither when a pod starts nor which containers mount which volume.
  */
 export { atomicWrite, type Payload } from "./atomic.ts";
 export { fieldValue, resourceValue } from "./downward.ts";
@@ -16,4 +16,4 @@ export {
   type VolumesOptions,
 } from "./pod-volumes.ts";
 export { subPathOf } from "./sub-path.ts";
-export { type PodTokens, podTokens, type TokenAsked, type TokensOptions } from "./tokens.ts";
+export { type PodTokens, podTokens, type TokensOptions, type VolumeToken } from "./tokens.ts";

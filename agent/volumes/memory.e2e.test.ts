@@ -13,7 +13,7 @@ const tmpfs = 0x01021994;
 let folder = "";
 let volumes: PodVolumes;
 beforeEach(async () => {
-  // A blank, since /proc/mounts spells it in another way.
+  // With a blank, which /proc/mounts escapes.
   folder = await mkdtemp(join(tmpdir(), "skiff memory-"));
   const secret = { metadata: { name: "s" }, data: { word: Buffer.from("hush").toString("base64") } };
   volumes = podVolumes({
@@ -48,7 +48,7 @@ const inMemory = async (mounted: Record<string, { path: string }>): Promise<stri
   return names;
 };
 
-test("secrets and tokens lie in memory, and come again after the machine's next start", async () => {
+test("keeps secrets and tokens in memory and mounts them again after a restart of the machine", async () => {
   const mounted = await volumes.mount(pod);
   const expected = ["secret", "token", "mixed", "memory"];
   expect(await inMemory(mounted)).toEqual(expected);
@@ -58,7 +58,7 @@ test("secrets and tokens lie in memory, and come again after the machine's next 
   await volumes.mount(pod);
   expect((await mountsBelow(folder)).length).toBe(4);
   expect(await readFile(join(mounted["memory"]!.path, "file"), "utf8")).toBe("x");
-  // The machine starts again: folders stay, what was mounted is gone.
+  // After a restart of the machine folders are left, but no mounts.
   for (const path of await mountsBelow(folder)) execFileSync("umount", [path]);
   expect(spawnSync("grep", ["-rq", "hush", folder]).status).toBe(1);
   expect(await inMemory(await volumes.mount(pod))).toEqual(expected);
@@ -67,7 +67,7 @@ test("secrets and tokens lie in memory, and come again after the machine's next 
   expect(await mountsBelow(folder)).toEqual([]);
 });
 
-test("what an earlier version kept on the disk stays while it is used, and goes with the cluster", async () => {
+test("leaves secrets that an earlier version stored on the disk until the cluster ends", async () => {
   const old = join(folder, "pods", "u1", "volumes", "kubernetes.io~secret", "secret");
   await mkdir(old, { recursive: true });
   await writeFile(join(old, "..data"), "");

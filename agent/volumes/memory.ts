@@ -4,8 +4,8 @@ import { unmountBelow } from "#agent/runtime";
 import { plugins } from "./plugins.ts";
 
 /**
- * Takes down what pods have in memory while none of them runs, and removes secrets that an earlier version kept on the
- * disk. `folder` is where pods' folders lie. Repeatable; the next mount makes everything again.
+ * Unmounts pods' volumes in memory while no pod runs, and removes secrets that an earlier version stored on the disk.
+ * `folder` is the parent of pods' folders. Idempotent; the next mount creates everything again.
  */
 export async function dropMemory(folder: string): Promise<void> {
   await unmountBelow(folder, true);

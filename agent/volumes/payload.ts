@@ -14,15 +14,15 @@ import { fieldValue, resourceValue } from "./downward.ts";
 import { VolumeError } from "./error.ts";
 import type { PodTokens } from "./tokens.ts";
 
-/** What a payload is made from besides the pod. */
+/** The sources of a payload besides the pod. */
 export interface PayloadSource {
-  /** Undefined where there is none. */
+  /** Undefined when it does not exist. */
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   host: { ips: string[] };
   allocatable: Record<string, string>;
   /** Absent where pods get no tokens. */
-  tokens?: PodTokens;
+  tokens?: PodTokens | undefined;
 }
 
 /** The files of a configMap, secret, downwardAPI or projected volume. Throws VolumeError. */
@@ -114,7 +114,7 @@ function downwardFiles(pod: Pod, items: DownwardAPIVolumeFile[], mode: number, s
   return files;
 }
 
-/** Nobody but its reader may see a token, where it is known who that is (upstream's projected volume plugin). */
+/** Only the user that reads a token may access its file, if that user is known (upstream's projected volume plugin). */
 async function tokenFile(
   pod: Pod,
   { path, audience, expirationSeconds = 3600 }: ServiceAccountTokenProjection,
@@ -132,7 +132,7 @@ async function tokenFile(
   return { [path]: user === undefined ? file : { ...file, user } };
 }
 
-/** The user that all containers run as; undefined when they differ, or when the image says. */
+/** The user that all containers run as; undefined when users differ or the image defines them. */
 function onlyUser({ spec }: Pod): number | undefined {
   const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
   const users = new Set(

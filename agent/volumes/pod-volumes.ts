@@ -11,41 +11,41 @@ import { plugins } from "./plugins.ts";
 export { VolumeError } from "./error.ts";
 
 export interface VolumesOptions extends PayloadSource {
-  /** Pods' folders lie below it, by uid. */
+  /** The parent of pods' folders, which are named by uid. */
   folder: string;
   /** Volumes with secrets or tokens are mounted in memory, which needs root. */
   memory: boolean;
 }
 
-/** Where a volume lies on the host. */
+/** A volume on the host. */
 export interface Mounted {
   path: string;
-  /** Nothing may be written to it, whatever the mount says. */
+  /** Read-only, whatever the container's mount requests. */
   readOnly: boolean;
 }
 
 export interface PodVolumes {
-  /** The pod's own folder, for what belongs to it and is no volume; undefined where nothing lies on the disk. */
+  /** The pod's own folder, for files outside of its volumes; undefined when pods have nothing on the disk. */
   podFolder(uid: string): string | undefined;
   /**
-   * Makes all volumes of the pod, by name. Repeatable; what is there stays. Throws VolumeError, whose `message` names
-   * the volume in upstream's words.
+   * Creates all volumes of the pod, by name. Idempotent; existing volumes stay. Throws VolumeError, whose `message`
+   * is upstream's and names the volume.
    */
   mount(pod: Pod): Promise<Record<string, Mounted>>;
-  /** Writes anew what has changed in the objects that volumes show. Throws VolumeError as `mount` does. */
+  /** Updates the files of volumes whose objects have changed. Throws VolumeError as `mount` does. */
   refresh(pod: Pod): Promise<void>;
-  /** Takes everything down and removes the pod's folder. Repeatable. */
+  /** Unmounts all volumes and removes the pod's folder. Idempotent. */
   unmount(uid: string): Promise<void>;
-  /** Uids of pods that have folders, those of earlier processes too. */
+  /** Uids of pods that have folders, including those of earlier processes. */
   list(): Promise<string[]>;
 }
 
-/** Whether it shows what must not lie on a disk. */
+/** Whether its content must not be stored on a disk. */
 const isSecret = ({ secret, projected }: Volume): boolean =>
   secret !== undefined ||
   (projected?.sources ?? []).some((source) => source.secret !== undefined || source.serviceAccountToken !== undefined);
 
-const shown = (volume: Volume): boolean =>
+const isPayload = (volume: Volume): boolean =>
   !!(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
 
 /** Volumes on this machine's disk. Memory-backed ones need root. */
@@ -56,7 +56,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
     const kind = kinds.find((key) => volume[key]) ?? "emptyDir";
     return join(podFolder(pod.metadata.uid ?? ""), "volumes", plugins[kind], volume.name);
   };
-  const show = async (pod: Pod, volume: Volume): Promise<void> => {
+  const write = async (pod: Pod, volume: Volume): Promise<void> => {
     const payload = await payloadOf(pod, volume, options);
     const path = pathOf(pod, volume);
     if (options.memory && isSecret(volume)) await inMemory(path);
@@ -69,8 +69,8 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       return { path: volume.hostPath.path, readOnly: false };
     }
     const path = pathOf(pod, volume);
-    if (shown(volume)) {
-      await show(pod, volume);
+    if (isPayload(volume)) {
+      await write(pod, volume);
       return { path, readOnly: true };
     }
     const kind = Object.keys(volume).find((key) => key !== "name");
@@ -101,7 +101,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       });
       return mounted;
     },
-    refresh: (pod) => each(pod, async (volume) => (shown(volume) ? show(pod, volume) : undefined)),
+    refresh: (pod) => each(pod, async (volume) => (isPayload(volume) ? write(pod, volume) : undefined)),
     unmount: async (uid) => {
       const folder = podFolder(uid);
       await unmountBelow(folder);
@@ -112,7 +112,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
   };
 }
 
-/** Has the folder in memory. One that an earlier version filled on the disk stays there: containers may have it. */
+/** Mounts the folder in memory, unless an earlier version has files there on the disk: containers may use them. */
 async function inMemory(path: string): Promise<void> {
   if (await isMountPoint(path)) return;
   await mkdir(path, { recursive: true, mode: 0o755 });
@@ -125,7 +125,7 @@ async function mountEmptyDir(path: string, { emptyDir = {} }: Volume, group: num
   if (medium !== "" && medium !== "Memory") {
     throw new VolumeError(`emptyDir medium ${medium} is not supported by this node`);
   }
-  // What lay in memory does not outlive the machine's next start, but its folder does.
+  // Volumes in memory do not survive a restart of the machine, but their folders do.
   if ((await lstat(path).catch(() => undefined)) && (medium === "" || (await isMountPoint(path)))) return;
   await mkdir(path, { recursive: true });
   if (medium === "Memory") {
@@ -135,7 +135,7 @@ async function mountEmptyDir(path: string, { emptyDir = {} }: Volume, group: num
   if (group !== undefined) await chown(path, -1, group);
 }
 
-/** For runtimes without real containers: nothing lies on the disk, and what pods name is not looked at. */
+/** For runtimes without real containers: nothing is stored on the disk, and pods' volume sources are ignored. */
 export function noVolumes(): PodVolumes {
   return {
     podFolder: () => undefined,

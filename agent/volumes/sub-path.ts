@@ -3,8 +3,8 @@ import { dirname, join, relative, resolve } from "node:path";
 import { makeFolders } from "./folders.ts";
 
 /**
- * The path that a `subPath` means inside a volume, made as a folder where nothing is there. Symbolic links are
- * followed once, here, and must not lead out of the volume; the answer holds none. Throws an Error where they do.
+ * The path of a `subPath` inside a volume, created as a folder if it does not exist. Symbolic links are resolved once,
+ * here; the result contains none. Throws an Error when they lead out of the volume.
  */
 export async function subPathOf(volume: string, subPath: string): Promise<string> {
   const root = await realpath(volume);
@@ -15,7 +15,7 @@ export async function subPathOf(volume: string, subPath: string): Promise<string
     if (isOutside(root, found)) throw new Error(`subPath "${subPath}" is outside of the volume`);
     return found;
   }
-  // The part that is there must not lead out either, before anything is made below it.
+  // The existing part must not lead out either, before anything is created below it.
   let existing = wanted;
   while (!(await lstat(existing).catch(() => undefined))) existing = dirname(existing);
   const base = await realpath(existing);

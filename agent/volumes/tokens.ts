@@ -2,66 +2,70 @@ import type { Pod } from "#api";
 import { type Clock, type Log, messageOf, type Random } from "#base";
 import { VolumeError } from "./error.ts";
 
-/** What a volume asks for its pod. */
-export interface TokenAsked {
-  /** Absent: the API server. */
+/** The token of a projected volume. */
+export interface VolumeToken {
+  /** Defaults to the API server. */
   audience?: string | undefined;
   expirationSeconds: number;
 }
 
-/** Tokens of pods' accounts, each kept until it is time for a new one. */
+/** Tokens of pods' service accounts, each cached until it has to be renewed. */
 export interface PodTokens {
-  /** Rejects with VolumeError where none is to be had and none that is at hand still holds. */
-  get(pod: Pod, asked: TokenAsked): Promise<string>;
-  /** Forgets those of a pod that is gone. */
+  /** Rejects with VolumeError when the request fails and no valid token is cached. */
+  get(pod: Pod, token: VolumeToken): Promise<string>;
+  /** Drops the tokens of a deleted pod. */
   forget(uid: string): void;
 }
 
 export interface TokensOptions {
-  /** Asks the API for a token that is bound to the pod. `expires` in milliseconds. */
-  request: (pod: Pod, asked: TokenAsked) => Promise<{ token: string; expires: number }>;
+  /** Requests a token that is bound to the pod. `expires` is in milliseconds since the epoch. */
+  request: (pod: Pod, token: VolumeToken) => Promise<{ token: string; expires: number }>;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-interface Kept {
+interface CachedToken {
   token: string;
   expires: number;
   refreshAt: number;
 }
 
-/** No token is used for longer, whatever its end. Milliseconds. */
-const oldest = 24 * 3_600_000;
-/** So that not all agents ask at once. */
-const spread = 10_000;
+/** A token is renewed after a day, whatever its expiry. */
+const maxAgeMilliseconds = 24 * 3_600_000;
+/** Spreads the requests of all agents. */
+const jitterMilliseconds = 10_000;
 
-/** Renews after four fifths of a token's life or a day, whatever comes first, as upstream's token manager does. */
+/** Renews a token after four fifths of its lifetime or a day, whichever is first, as upstream's token manager does. */
 export function podTokens({ request, clock, random, log }: TokensOptions): PodTokens {
-  const kept = new Map<string, Map<string, Kept>>();
+  const cached = new Map<string, Map<string, CachedToken>>();
   return {
-    async get(pod, asked) {
+    async get(pod, requested) {
       const { uid = "", namespace, name } = pod.metadata;
-      const own = kept.get(uid) ?? new Map<string, Kept>();
-      kept.set(uid, own);
-      const key = JSON.stringify([asked.audience ?? "", asked.expirationSeconds, pod.spec?.serviceAccountName]);
+      const own = cached.get(uid) ?? new Map<string, CachedToken>();
+      cached.set(uid, own);
+      const key = JSON.stringify([requested.audience ?? "", requested.expirationSeconds, pod.spec?.serviceAccountName]);
       const known = own.get(key);
       const now = clock.now();
       if (known && now < known.refreshAt) return known.token;
       try {
-        const { token, expires } = await request(pod, asked);
-        const jitter = random.fraction() * spread;
-        const refreshAt = Math.min(now + (expires - now) * 0.8, now + oldest) - jitter;
+        const { token, expires } = await request(pod, requested);
+        const jitter = random.fraction() * jitterMilliseconds;
+        const refreshAt = Math.min(now + (expires - now) * 0.8, now + maxAgeMilliseconds) - jitter;
         own.set(key, { token, expires, refreshAt });
         return token;
       } catch (error) {
         if (!known || now >= known.expires) {
           throw new VolumeError(`failed to fetch token: ${messageOf(error)}`, { cause: error });
         }
-        log.warn("a token could not be renewed and is used for a while yet", { namespace, pod: name, error });
+        log.warn("a token could not be renewed; the present one is used until it expires", {
+          namespace,
+          pod: name,
+          error,
+        });
         return known.token;
       }
     },
-    forget: (uid) => void kept.delete(uid),
+    forget: (uid) => void cached.delete(uid),
   };
 }

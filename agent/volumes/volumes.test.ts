@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ConfigMap, Pod, Secret, Volume } from "#api";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { atomicWrite, fieldValue, podTokens, podVolumes, resourceValue, subPathOf, type TokenAsked } from "./index.ts";
+import { atomicWrite, fieldValue, podTokens, podVolumes, resourceValue, subPathOf, type VolumeToken } from "./index.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -25,14 +25,14 @@ function setting() {
   const configMaps: Record<string, ConfigMap> = {};
   const secrets: Record<string, Secret> = {};
   const clock = handClock();
-  const asked: TokenAsked[] = [];
-  const server = { fails: false, longest: Number.POSITIVE_INFINITY };
+  const requests: VolumeToken[] = [];
+  const server = { fails: false, maxSeconds: Number.POSITIVE_INFINITY };
   const tokens = podTokens({
-    request: async (_pod, wanted) => {
+    request: async (_pod, token) => {
       if (server.fails) throw new Error("the API is away");
-      const count = asked.push(wanted);
-      const life = Math.min(wanted.expirationSeconds, server.longest) * 1000;
-      return { token: `token-${count}`, expires: clock.now() + life };
+      const count = requests.push(token);
+      const milliseconds = Math.min(token.expirationSeconds, server.maxSeconds) * 1000;
+      return { token: `token-${count}`, expires: clock.now() + milliseconds };
     },
     random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 },
     clock,
@@ -47,10 +47,10 @@ function setting() {
     allocatable: { cpu: "2", memory: "1Gi" },
     tokens,
   });
-  return { configMaps, secrets, volumes, clock, asked, server };
+  return { configMaps, secrets, volumes, clock, requests, server };
 }
 
-test("files change all at once, and nothing old stays", async () => {
+test("replaces the files atomically and removes old ones", async () => {
   const at = join(folder, "v");
   const file = (text: string, mode = 0o644) => ({ bytes: Buffer.from(text), mode });
   expect(await atomicWrite(at, { a: file("1"), "deep/b": file("2", 0o400) })).toBe(true);
@@ -63,13 +63,13 @@ test("files change all at once, and nothing old stays", async () => {
   expect(await atomicWrite(at, { a: file("new"), c: file("3") })).toBe(true);
   expect(await readFile(join(at, "a"), "utf8")).toBe("new");
   expect((await readdir(at)).sort()).toEqual([await readlink(join(at, "..data")), "..data", "a", "c"].sort());
-  // A crash between the swap and the links is mended by the next call.
+  // The next call repairs the state after a crash between the move of the data link and the links to it.
   await rm(join(at, "c"));
   expect(await atomicWrite(at, { a: file("new"), c: file("3") })).toBe(false);
   expect(await readFile(join(at, "c"), "utf8")).toBe("3");
 });
 
-test("configMap and secret: keys, items, modes, updates, optional ones, what is missing", async () => {
+test("mounts configMap and secret volumes with keys, items, modes, updates and optional objects", async () => {
   const { configMaps, secrets, volumes } = setting();
   configMaps["ns/settings"] = { metadata: { name: "settings" }, data: { a: "1", b: "2" }, binaryData: { c: "AAE=" } };
   secrets["ns/keys"] = { metadata: { name: "keys" }, data: { token: Buffer.from("hush").toString("base64") } };
@@ -100,7 +100,7 @@ test("configMap and secret: keys, items, modes, updates, optional ones, what is 
   );
 });
 
-test("downwardAPI and projected volumes", async () => {
+test("mounts downwardAPI and projected volumes", async () => {
   const { configMaps, volumes } = setting();
   configMaps["ns/ca"] = { metadata: { name: "ca" }, data: { "ca.crt": "PEM" } };
   const items = [
@@ -121,8 +121,8 @@ const tokenOf = (part: object = {}) => ({
   projected: { sources: [{ serviceAccountToken: { path: "token", expirationSeconds: 1000, ...part } }] },
 });
 
-test("a token is renewed after four fifths of its life, and used while there is no other", async () => {
-  const { volumes, clock, asked, server } = setting();
+test("renews a token after four fifths of its lifetime and uses it until it expires when the renewal fails", async () => {
+  const { volumes, clock, requests, server } = setting();
   const pod = podWith(tokenOf());
   const { t } = await volumes.mount(pod);
   const shows = async (token: string) => {
@@ -145,26 +145,26 @@ test("a token is renewed after four fifths of its life, and used while there is 
   await shows("token-2");
   await volumes.unmount("u1");
   await volumes.mount(pod);
-  expect(asked).toEqual(Array(3).fill({ audience: undefined, expirationSeconds: 1000 }));
+  expect(requests).toEqual(Array(3).fill({ audience: undefined, expirationSeconds: 1000 }));
 });
 
-test("a token for long is renewed each day; a shorter one than was asked for in its own time", async () => {
-  const { volumes, clock, asked, server } = setting();
+test("renews a long-lived token each day, and a shorter one than requested by its own lifetime", async () => {
+  const { volumes, clock, requests, server } = setting();
   const pod = podWith(tokenOf({ audience: "vault", expirationSeconds: 1_000_000 }));
   await volumes.mount(pod);
   clock.move(86_399_000);
   await volumes.refresh(pod);
-  expect(asked).toHaveLength(1);
-  server.longest = 3600;
+  expect(requests).toHaveLength(1);
+  server.maxSeconds = 3600;
   clock.move(1000);
   await volumes.refresh(pod);
-  expect(asked).toHaveLength(2);
+  expect(requests).toHaveLength(2);
   clock.move(2_880_000);
   await volumes.refresh(pod);
-  expect(asked.map(({ audience }) => audience)).toEqual(["vault", "vault", "vault"]);
+  expect(requests.map(({ audience }) => audience)).toEqual(["vault", "vault", "vault"]);
 });
 
-test("a token is for its reader alone, where that is known", async () => {
+test("restricts a token's file to the user that reads it, if that is known", async () => {
   const { volumes } = setting();
   const modeOf = async (uid: string, spec: object) => {
     const pod = podWith(tokenOf());
@@ -180,7 +180,7 @@ test("a token is for its reader alone, where that is known", async () => {
   expect(await modeOf("c", { securityContext: { fsGroup: group } })).toEqual(["640", user, group]);
 });
 
-test("emptyDir is there once and open to all; what is not supported is refused by name", async () => {
+test("creates an emptyDir once with mode 0777 and refuses unsupported volumes by name", async () => {
   const { volumes } = setting();
   const pod = podWith({ name: "scratch", emptyDir: {} });
   const { scratch } = await volumes.mount(pod);
@@ -194,7 +194,7 @@ test("emptyDir is there once and open to all; what is not supported is refused b
   await expect(volumes.mount(podWith({ name: "v", emptyDir: { medium: "HugePages" } }))).rejects.toThrow("HugePages");
 });
 
-test("hostPath checks or makes what its type says", async () => {
+test("hostPath checks or creates the path according to its type", async () => {
   const { volumes } = setting();
   const mount = (path: string, type: string) => volumes.mount(podWith({ name: "v", hostPath: { path, type } }));
   const at = (name: string) => join(folder, name);
@@ -213,13 +213,13 @@ test("hostPath checks or makes what its type says", async () => {
   ] as const) {
     await expect(mount(path, type)).rejects.toThrow(`hostPath type check failed: ${path} ${words}`);
   }
-  // As os.MkdirAll there.
+  // As os.MkdirAll in this case.
   await expect(mount("/proc/none/below", "DirectoryOrCreate")).rejects.toThrow("ENOENT: no such file or directory");
   await mount(at("deep/er/still"), "DirectoryOrCreate");
   expect((await lstat(at("deep/er/still"))).isDirectory()).toBe(true);
 });
 
-test("a subPath stays inside its volume, whatever links there are", async () => {
+test("a subPath cannot leave its volume through symbolic links", async () => {
   const volume = join(folder, "volume");
   await mkdir(join(volume, "a"), { recursive: true });
   await mkdir(join(folder, "outside"));
@@ -234,7 +234,7 @@ test("a subPath stays inside its volume, whatever links there are", async () => 
   await expect(subPathOf("/proc", "none/below")).rejects.toThrow("ENOENT: no such file or directory");
 });
 
-test("fields and resources in the words of the downward API", () => {
+test("returns fields and resources as the downward API formats them", () => {
   const pod = podWith();
   const host = { ips: ["10.0.0.1", "fd::1"], podIPs: ["10.1.0.2"] };
   expect(fieldValue(pod, "metadata.labels['b']", host)).toBe("2");
