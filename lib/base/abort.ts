@@ -1,4 +1,4 @@
-/** A promise with its two ends held by somebody else. */
+/** A promise that its owner settles. */
 export interface Deferred<T> {
   promise: Promise<T>;
   resolve(value: T): void;

@@ -19,7 +19,7 @@ import type {
   ListRequest,
   ListResult,
   ObjectName,
-  PatchRequest,
+  RemoveRequest,
   WatchEvent,
   WatchRequest,
   WriteRequest,
@@ -36,18 +36,18 @@ export interface HttpClientOptions {
   /** Headers for each request, such as a signature over it. `body` is "" where there is none. */
   sign?: (request: { method: string; url: URL; body: string }) => Promise<Record<string, string>>;
   userAgent?: string;
-  /** Watches end by themselves after so many seconds, with a bookmark: for servers that pay for each open one. */
+  /** Watches end after this many seconds, with a bookmark: for servers whose open watches cost money. */
   watchSeconds?: number;
-  /** For waiting when the server is busy; the machine's own unless told. */
+  /** For pauses when the server is busy. Defaults to the system's clock. */
   clock?: Clock;
 }
 
 export interface HttpClient extends Client {
-  /** Ends idle connections; what is under way goes on to its end. */
+  /** Closes idle connections; requests in flight are completed. */
   close(): void;
 }
 
-interface Ask {
+interface ClientRequest {
   method: string;
   path: string;
   query?: URLSearchParams;
@@ -58,147 +58,164 @@ interface Ask {
 
 const pageSize = 500;
 const busyAttempts = 10;
-/** Connections for requests that end. */
+/** Connections for requests other than watches. */
 const connections = 4;
 
-/** The client port over HTTP, as an agent uses it. Watches reconnect never: that is the informer's work. */
-export function httpClient(options: HttpClientOptions): HttpClient {
-  const base = new URL(options.server);
-  const secure = base.protocol === "https:";
-  const tls = {
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-    ...(options.certificate ? { cert: options.certificate.cert, key: options.certificate.key } : {}),
-  };
-  // A watch holds its connection for long; the others share a few, since each costs both sides a handshake.
-  const agentOf = (sockets: number) => {
-    const settings = { keepAlive: true, maxSockets: sockets };
-    return secure ? new SecureAgent({ ...settings, ...tls }) : new Agent(settings);
-  };
-  const [agent, watching] = [agentOf(connections), agentOf(Number.POSITIVE_INFINITY)];
+/** The connections to a server. */
+class Connection {
+  readonly #options: HttpClientOptions;
+  readonly #base: URL;
+  readonly #isSecure: boolean;
+  readonly #agent: Agent;
+  readonly #watchAgent: Agent;
 
-  const prefix = base.pathname.replace(/\/$/, "");
-  const open = async ({ method, path, query, body, type, signal }: Ask): Promise<IncomingMessage> => {
+  constructor(options: HttpClientOptions) {
+    this.#options = options;
+    this.#base = new URL(options.server);
+    this.#isSecure = this.#base.protocol === "https:";
+    // A watch holds its connection; the others share a few, since each costs both sides a handshake.
+    this.#agent = this.#agentOf(connections);
+    this.#watchAgent = this.#agentOf(Number.POSITIVE_INFINITY);
+  }
+
+  #agentOf(maxSockets: number): Agent {
+    const { ca, certificate } = this.#options;
+    const settings = { keepAlive: true, maxSockets };
+    if (!this.#isSecure) return new Agent(settings);
+    const tls = { ...(ca === undefined ? {} : { ca }), ...certificate };
+    return new SecureAgent({ ...settings, ...tls });
+  }
+
+  /** Sends a request; a request with a signal has a connection of its own. Resolves with the head of the answer. */
+  async open({ method, path, query, body, type, signal }: ClientRequest): Promise<IncomingMessage> {
+    const { sign, token, userAgent = "skiff" } = this.#options;
+    const { hostname, port, pathname } = this.#base;
     const content = body === undefined ? "" : stringifyJson(body);
     const text = content === "" ? undefined : Buffer.from(content);
-    // A plus means a blank in forms; in what is signed it means itself.
+    // A plus means a blank in forms; in a signature it means itself.
     const search = query?.size ? `?${String(query).replaceAll("+", "%20")}` : "";
-    const target = `${prefix}${path}${search}`;
-    const signed = await options.sign?.({ method, url: new URL(target, base), body: content });
+    const target = `${pathname.replace(/\/$/, "")}${path}${search}`;
+    const signed = await sign?.({ method, url: new URL(target, this.#base), body: content });
+    const headers = {
+      accept: "application/json",
+      "user-agent": userAgent,
+      ...(text ? { "content-type": type ?? "application/json", "content-length": text.length } : {}),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...signed,
+    };
+    const agent = signal ? this.#watchAgent : this.#agent;
+    const settings = { agent, method, hostname, port, path: target, headers, ...(signal ? { signal } : {}) };
     return new Promise((resolve, reject) => {
-      const settings = {
-        agent: signal ? watching : agent,
-        method,
-        hostname: base.hostname,
-        port: base.port,
-        path: target,
-        headers: {
-          accept: "application/json",
-          "user-agent": options.userAgent ?? "skiff",
-          ...(text ? { "content-type": type ?? "application/json", "content-length": text.length } : {}),
-          ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-          ...signed,
-        },
-        ...(signal ? { signal } : {}),
-      };
-      const request = secure ? sendSecure(settings, resolve) : send(settings, resolve);
+      const request = this.#isSecure ? sendSecure(settings, resolve) : send(settings, resolve);
       request.once("error", reject);
       request.end(text);
     });
-  };
+  }
 
-  const ask = async (what: Ask, attempt = 1): Promise<Json> => {
-    const response = await open(what);
+  /** Sends a request and reads the whole answer. Throws the ApiError that the server answered with. */
+  async request(request: ClientRequest, attempt = 1): Promise<Json> {
+    const response = await this.open(request);
     const body = await readAll(response);
     const pause = Number(response.headers["retry-after"] ?? 0);
-    // A busy server has done nothing yet: the same request may go again, as client-go sends it.
+    // A busy server has done nothing yet: the same request may be sent again, as client-go does.
     if (response.statusCode === 429 && pause > 0 && attempt < busyAttempts) {
-      await sleep(options.clock ?? systemClock, pause * 1000);
-      return ask(what, attempt + 1);
+      await sleep(this.#options.clock ?? systemClock, pause * 1000);
+      return this.request(request, attempt + 1);
     }
     if ((response.statusCode ?? 500) >= 300) throw failure(response.statusCode ?? 500, body);
     return parseJson(body);
-  };
+  }
 
-  const write = <T extends KubernetesObject>(
-    method: string,
-    kind: Kind<T>,
-    object: T,
-    request: WriteRequest = {},
-  ): Promise<T> => {
-    const { namespace, name = "" } = object.metadata;
-    const place =
-      method === "POST" ? collection(kind, namespace) : objectPath(kind, { namespace, name }, request.subresource);
-    const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object };
-    return ask({ method, path: place, query: dryRun(request), body }).then((answer) => read(kind, answer));
-  };
+  close(): void {
+    this.#agent.destroy();
+    this.#watchAgent.destroy();
+  }
+}
 
+/** The client port over HTTP, as an agent uses it. A watch that ends is not opened again: informers do that. */
+export function httpClient(options: HttpClientOptions): HttpClient {
+  const connection = new Connection(options);
   return {
-    get: <T extends KubernetesObject>(kind: Kind<T>, name: ObjectName) =>
-      ask({ method: "GET", path: objectPath(kind, name) }).then((answer) => read(kind, answer)),
-    async list<T extends KubernetesObject>(kind: Kind<T>, request: ListRequest = {}): Promise<ListResult<T>> {
-      const query = selectors(request);
-      query.set("limit", String(pageSize));
-      const items: T[] = [];
-      const shape = kind.shape;
-      for (;;) {
-        const page = (await ask({
-          method: "GET",
-          path: collection(kind, request.namespace),
-          query,
-        })) as unknown as ListAnswer<T>;
-        items.push(...page.items.map((item) => withoutNulls(shape, item)));
-        if (!page.metadata.continue) {
-          const owned = request.owner === undefined ? items : items.filter((item) => owns(request.owner!, item));
-          return { items: owned, revision: page.metadata.resourceVersion };
-        }
-        query.set("continue", page.metadata.continue);
-      }
+    get: async (kind, name) => {
+      const path = objectPath(kind, name);
+      return read(kind, await connection.request({ method: "GET", path }));
     },
-    create: <T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) =>
-      write("POST", kind, object, request),
-    update: <T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest) =>
-      write("PUT", kind, object, request),
-    patch: <T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, patch: unknown, request: PatchRequest) =>
-      ask({
-        method: "PATCH",
-        path: objectPath(kind, name, request.subresource),
-        query: dryRun(request),
-        body: patch,
-        type: patchTypes[request.type],
-      }).then((answer) => read(kind, answer)),
-    async remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request = {}) {
-      const { uid, revision, gracePeriodSeconds, propagation } = request as Parameters<Client["remove"]>[2] & object;
-      const preconditions = { ...(uid ? { uid } : {}), ...(revision ? { resourceVersion: revision } : {}) };
-      const body = {
-        apiVersion: "v1",
-        kind: "DeleteOptions",
-        ...(Object.keys(preconditions).length > 0 ? { preconditions } : {}),
-        ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
-        ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
-      };
-      const answer = (await ask({ method: "DELETE", path: objectPath(kind, name), body })) as unknown as T | Status;
-      if (answer.kind === "Status") return undefined;
-      // Some kinds are shown once more when they go: what stays still has something to wait for.
-      const { deletionTimestamp, finalizers } = (answer as T).metadata;
-      const waits = gracePeriodSeconds !== 0 || !!finalizers?.length;
-      return deletionTimestamp !== undefined && waits ? read(kind, answer) : undefined;
+    list: (kind, request = {}) => list(connection, kind, request),
+    create: async (kind, object, request = {}) => {
+      const path = collection(kind, object.metadata.namespace);
+      const sent = { method: "POST", path, query: writeQuery(request), body: typed(kind, object) };
+      return read(kind, await connection.request(sent));
     },
-    async act<T extends KubernetesObject>(
-      kind: Kind<T>,
-      name: ObjectName,
-      subresource: string,
-      body: KubernetesObject,
-    ) {
-      const answer = await ask({ method: "POST", path: objectPath(kind, name, subresource), body });
+    update: async (kind, object, request = {}) => {
+      const { namespace, name = "" } = object.metadata;
+      const path = objectPath(kind, { namespace, name }, request.subresource);
+      const sent = { method: "PUT", path, query: writeQuery(request), body: typed(kind, object) };
+      return read(kind, await connection.request(sent));
+    },
+    patch: async (kind, name, patch, request) => {
+      const path = objectPath(kind, name, request.subresource);
+      const type = patchTypes[request.type];
+      const sent = { method: "PATCH", path, query: writeQuery(request), body: patch, type };
+      return read(kind, await connection.request(sent));
+    },
+    remove: (kind, name, request = {}) => remove(connection, kind, { name, request }),
+    act: async (kind, name, subresource, body) => {
+      const answer = await connection.request({ method: "POST", path: objectPath(kind, name, subresource), body });
       return (answer as JsonObject)["kind"] === "Status" ? undefined : (answer as unknown as KubernetesObject);
     },
-    watch: <T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest) =>
-      watched<T>(open, kind, request, options.watchSeconds),
-    close() {
-      agent.destroy();
-      watching.destroy();
-    },
+    watch: (kind, request) => watched(connection, kind, request, options.watchSeconds),
+    close: () => connection.close(),
   };
+}
+
+const typed = (kind: Pick<Kind, "group" | "version" | "kind">, object: KubernetesObject): object => ({
+  apiVersion: apiVersionOf(kind),
+  kind: kind.kind,
+  ...object,
+});
+
+/** Lists in pages. Owners are compared here: the API has no selector for them. */
+async function list<T extends KubernetesObject>(
+  connection: Connection,
+  kind: Kind<T>,
+  { namespace, owner, ...request }: ListRequest,
+): Promise<ListResult<T>> {
+  const query = selectors(request);
+  query.set("limit", String(pageSize));
+  const items: T[] = [];
+  for (;;) {
+    const answer = await connection.request({ method: "GET", path: collection(kind, namespace), query });
+    const page = answer as unknown as ListAnswer<T>;
+    items.push(...page.items.map((item) => withoutNulls(kind.shape, item)));
+    if (!page.metadata.continue) {
+      const owned = owner === undefined ? items : items.filter((item) => owns(owner, item));
+      return { items: owned, revision: page.metadata.resourceVersion };
+    }
+    query.set("continue", page.metadata.continue);
+  }
+}
+
+async function remove<T extends KubernetesObject>(
+  connection: Connection,
+  kind: Kind<T>,
+  { name, request }: { name: ObjectName; request: RemoveRequest },
+): Promise<T | undefined> {
+  const { uid, revision, gracePeriodSeconds, propagation } = request;
+  const preconditions = { ...(uid ? { uid } : {}), ...(revision ? { resourceVersion: revision } : {}) };
+  const body = {
+    apiVersion: "v1",
+    kind: "DeleteOptions",
+    ...(Object.keys(preconditions).length > 0 ? { preconditions } : {}),
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
+  };
+  const answer = await connection.request({ method: "DELETE", path: objectPath(kind, name), body });
+  const object = answer as unknown as T | Status;
+  if (object.kind === "Status") return undefined;
+  // Some kinds are returned when they are deleted: an object that still exists waits for something.
+  const { deletionTimestamp, finalizers } = (object as T).metadata;
+  const waits = gracePeriodSeconds !== 0 || !!finalizers?.length;
+  return deletionTimestamp !== undefined && waits ? read(kind, object) : undefined;
 }
 
 /** An object of an answer as it is in memory. */
@@ -223,8 +240,8 @@ function collection(kind: AnyKind, namespace: string | undefined): string {
 const objectPath = (kind: AnyKind, { namespace, name }: ObjectName, subresource?: string): string =>
   `${collection(kind, namespace)}/${encodeURIComponent(name)}${subresource === undefined ? "" : `/${subresource}`}`;
 
-/** What goes out is made by types, not by hand: nobody need look for fields that are not there. */
-const dryRun = ({ dryRun: asked }: WriteRequest): URLSearchParams =>
+/** Objects of the control plane are made by types, not by hand: the server need not look for unknown fields. */
+const writeQuery = ({ dryRun: asked }: WriteRequest): URLSearchParams =>
   new URLSearchParams({ fieldValidation: "Ignore", ...(asked ? { dryRun: "All" } : {}) });
 
 function selectors({ labels, fields }: Pick<ListRequest, "labels" | "fields">): URLSearchParams {
@@ -245,7 +262,7 @@ async function readAll(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** What the server refused with; an answer that is no Status becomes one. */
+/** The error that the server answered with; an answer that is no Status becomes one. */
 function failure(code: number, body: string): ApiError {
   let status: Partial<Status> = {};
   try {
@@ -265,7 +282,7 @@ function failure(code: number, body: string): ApiError {
 const initialEventsEnd = "k8s.io/initial-events-end";
 
 async function* watched<T extends KubernetesObject>(
-  open: (ask: Ask) => Promise<IncomingMessage>,
+  connection: Connection,
   kind: Kind<T>,
   request: WatchRequest,
   seconds: number | undefined,
@@ -280,7 +297,7 @@ async function* watched<T extends KubernetesObject>(
     query.set("resourceVersionMatch", "NotOlderThan");
   } else query.set("resourceVersion", request.revision);
   try {
-    const response = await open({ method: "GET", path: collection(kind, request.namespace), query, signal });
+    const response = await connection.open({ method: "GET", path: collection(kind, request.namespace), query, signal });
     if (response.statusCode !== 200) throw failure(response.statusCode ?? 500, await readAll(response));
     for await (const line of jsonLines(response)) {
       const event = parseJson(line) as unknown as { type: string; object: T };

@@ -1,6 +1,6 @@
 import type { Clock, Log } from "#base";
 import type { Registry } from "#resources";
-import { type Cache, openCache, type Store } from "#store";
+import { type Cache, forwardTo, openCache, type Store } from "#store";
 
 export interface CachesOptions {
   store: Store;
@@ -46,9 +46,7 @@ export class Caches {
   notified(): Store {
     const { store } = this.#options;
     return {
-      get: (type, key) => store.get(type, key),
-      head: (type) => store.head(type),
-      list: (type, request) => store.list(type, request),
+      ...forwardTo(store),
       commit: async (type, writes) => {
         try {
           return await store.commit(type, writes);
@@ -56,10 +54,6 @@ export class Caches {
           await (await this.#caches.get(type))?.written();
         }
       },
-      changes: (type, after, limit) => store.changes(type, after, limit),
-      changed: (type, after, signal) => store.changed(type, after, signal),
-      compact: (type, before) => store.compact(type, before),
-      close: () => store.close(),
     };
   }
 

@@ -1,4 +1,14 @@
-import { type Clock, type Deferred, deferred, type Log, messageOf, serviceUnavailable, silentLog, sleep } from "#base";
+import {
+  aborted,
+  type Clock,
+  type Deferred,
+  deferred,
+  type Log,
+  messageOf,
+  serviceUnavailable,
+  silentLog,
+  sleep,
+} from "#base";
 import { Compacted, FutureRevision } from "./errors.ts";
 import { type Follow, Followers } from "./followers.ts";
 import { Owners } from "./owners.ts";
@@ -12,40 +22,40 @@ export interface CacheOptions {
   type: string;
   clock: Clock;
   log?: Log;
-  /** How many changes are kept for followers who start in the past; 4,096 unless told. */
+  /** How many changes are kept in memory for followers that start in the past. Defaults to 4,096. */
   window?: number;
   /**
-   * Whether the log is followed all the time. Without it, it is read only while somebody catches up or follows,
-   * which suits a process that is frozen between requests.
+   * Whether the log is followed at all times. Otherwise it is read only for `catchUp` and followers, which suits a
+   * process that is frozen between requests. Defaults to true.
    */
   live?: boolean;
   /**
-   * From when on a look at the log's head is good enough for `catchUp`, in milliseconds since the epoch: what somebody
-   * does who began then may rest on it. Absent: each call looks.
+   * Oldest acceptable time of the last read of the log's head, in milliseconds since the epoch: `catchUp` uses a head
+   * that was read at or after it. Absent: every call reads the head.
    */
   since?: () => number;
 }
 
-/** One type, held in memory at a revision that rises with the log. Entries and changes are shared, never copied. */
+/** One type in memory, at a revision that rises with the log. Entries and changes are shared, never copied. */
 export interface Cache {
-  /** How far it is: everything at or below has been seen. */
+  /** The revision of the cache: it holds every change up to it. */
   readonly revision: number;
   get(key: string): Entry | undefined;
   /** A page of the state at the cache's revision. */
   list(options?: Omit<ListOptions, "at">): Page;
   /** A page of the state at an earlier revision; undefined when the window does not reach back so far. */
   listAt(at: number, options?: Omit<ListOptions, "at">): Page | undefined;
-  /** The entries that name this uid among their owners. */
+  /** The entries that have this uid among their owners. */
   owned(uid: string): Entry[];
   /**
    * Resolves when the cache holds everything that was acknowledged before the call. Rejects with the store's error
    * when that cannot be read now.
    */
   catchUp(): Promise<void>;
-  /** This process has written: the next `catchUp` looks at the head, whenever the last one did. */
+  /** This process has written: the next `catchUp` reads the head. */
   written(): void;
   follow: Follow;
-  /** Stops reading; followers are told that they have lost the log, waits for catchUp reject. */
+  /** Stops reading. Followers lose the log, and pending calls of `catchUp` reject. */
   close(): void;
 }
 
@@ -56,156 +66,183 @@ interface Waiter extends Deferred<void> {
   head: number;
 }
 
-/** Loads the type and begins to follow its log. Rejects when the store cannot list it. */
+/** Loads a type and begins to follow its log. Rejects when the store cannot list it. */
 export async function openCache(options: CacheOptions): Promise<Cache> {
-  const { store, type, clock, log = silentLog, window = 4096, live = true } = options;
-  const first = await store.list(type);
-  let entries = new Sorted<Entry>();
-  let owners = new Owners();
-  let recent = new Recent(window, first.revision);
-  let waiters: Waiter[] = [];
-  let wake = new AbortController();
-  let closed = false;
-  /** When the last look at the head began that the cache has caught up with. */
-  let lookedAt = Number.NEGATIVE_INFINITY;
-  let writes = 0;
+  return new LogCache(options, await options.store.list(options.type));
+}
 
-  const load = (page: Page): void => {
-    const known = entries;
-    // An entry that has not changed stays the same object, for those who keep something by it.
-    const kept = page.entries.map((entry) => {
-      const old = known.get(entry.key);
-      return old?.revision === entry.revision ? old : entry;
+class LogCache implements Cache {
+  readonly #options: CacheOptions;
+  readonly #log: Log;
+  readonly #window: number;
+  readonly #isLive: boolean;
+  readonly #followers: Followers;
+  readonly follow: Follow;
+  #entries = new Sorted<Entry>();
+  #owners = new Owners();
+  #recent: Recent;
+  #waiters: Waiter[] = [];
+  #wake = new AbortController();
+  #closed = false;
+  /** When the last read of the head began that the cache has caught up with. */
+  #headReadAt = Number.NEGATIVE_INFINITY;
+  #writes = 0;
+
+  constructor(options: CacheOptions, first: Page) {
+    const { store, type, clock, log = silentLog, window = 4096, live = true } = options;
+    this.#options = options;
+    this.#log = log;
+    this.#window = window;
+    this.#isLive = live;
+    this.#recent = new Recent(window, first.revision);
+    const recent = () => this.#recent;
+    this.#followers = new Followers({ store, type, clock, log, recent, poke: () => this.#poke() });
+    this.follow = this.#followers.follow;
+    this.#load(first);
+    void this.#run();
+  }
+
+  get revision(): number {
+    return this.#recent.end;
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  list(options: Omit<ListOptions, "at"> = {}): Page {
+    return pageOf(this.#entries, this.#recent.end, options);
+  }
+
+  listAt(at: number, options: Omit<ListOptions, "at"> = {}): Page | undefined {
+    if (at < this.#recent.start || at > this.#recent.end) return undefined;
+    return earlierPage(this.#entries, rewind(this.#recent.after(at)), at, options);
+  }
+
+  owned(uid: string): Entry[] {
+    return this.#owners.of(uid);
+  }
+
+  async catchUp(): Promise<void> {
+    const { store, type, clock, since } = this.#options;
+    if (this.#closed) throw ended();
+    if (since && this.#headReadAt > since()) return;
+    const [readAt, writes] = [clock.now(), this.#writes];
+    const head = await store.head(type);
+    if (this.#recent.end < head) {
+      if (this.#closed) throw ended();
+      const waiter = { head, ...deferred<void>() };
+      this.#waiters.push(waiter);
+      this.#poke();
+      await waiter.promise;
+    }
+    if (this.#writes === writes) this.#headReadAt = Math.max(this.#headReadAt, readAt);
+  }
+
+  written(): void {
+    this.#writes++;
+    this.#headReadAt = Number.NEGATIVE_INFINITY;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#poke();
+    this.#fail(ended());
+    this.#followers.close(ended());
+  }
+
+  #load(page: Page): void {
+    // An entry that has not changed stays the same object: others hold data by it.
+    const entries = page.entries.map((entry) => {
+      const known = this.#entries.get(entry.key);
+      return known?.revision === entry.revision ? known : entry;
     });
-    entries = Sorted.of(kept);
-    owners = new Owners();
-    for (const entry of kept) owners.add(entry);
-    const backwards = page.revision < recent.end;
-    recent = new Recent(window, page.revision);
-    followers.restart(page.revision, backwards);
-  };
+    this.#entries = Sorted.of(entries);
+    this.#owners = new Owners();
+    for (const entry of entries) this.#owners.add(entry);
+    const isBackwards = page.revision < this.#recent.end;
+    this.#recent = new Recent(this.#window, page.revision);
+    this.#followers.restart(page.revision, isBackwards);
+  }
 
-  const apply = (changes: Change[], through: number): void => {
+  #apply(changes: Change[], through: number): void {
     const shared = changes.map((change) => {
-      const current = entries.get(change.key);
-      if (current) owners.remove(current);
-      if (change.type === "delete") entries.delete(change.key);
+      const current = this.#entries.get(change.key);
+      if (current) this.#owners.remove(current);
+      if (change.type === "delete") this.#entries.delete(change.key);
       else {
-        entries.set(change.entry);
-        owners.add(change.entry);
+        this.#entries.set(change.entry);
+        this.#owners.add(change.entry);
       }
       const isShared = change.previous === current || change.previous?.revision !== current?.revision;
       return isShared || !current ? change : { ...change, previous: current };
     });
-    recent.append(shared, through);
-    followers.deliver(shared, through);
-  };
+    this.#recent.append(shared, through);
+    this.#followers.deliver(shared, through);
+  }
 
-  const settle = (): void => {
-    if (waiters.length === 0) return;
-    const ready = waiters.filter((waiter) => waiter.head <= recent.end);
-    waiters = waiters.filter((waiter) => waiter.head > recent.end);
+  /** Resolves the calls of `catchUp` whose head has been reached. */
+  #settle(): void {
+    if (this.#waiters.length === 0) return;
+    const ready = this.#waiters.filter((waiter) => waiter.head <= this.#recent.end);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.head > this.#recent.end);
     for (const waiter of ready) waiter.resolve();
-  };
+  }
 
-  const fail = (error: unknown): void => {
-    const failed = waiters;
-    waiters = [];
+  #fail(error: unknown): void {
+    const failed = this.#waiters;
+    this.#waiters = [];
     for (const waiter of failed) waiter.reject(error);
-  };
+  }
 
-  /** Ends whatever the reader waits for. */
-  const poke = (): void => wake.abort();
+  /** Ends the pause of the reader. */
+  #poke(): void {
+    this.#wake.abort();
+  }
 
-  const reload = async (): Promise<void> => {
-    log.info("the log was compacted under the cache: loading the type anew", { type, revision: recent.end });
-    load(await store.list(type));
-  };
-
-  const read = async (): Promise<void> => {
+  async #read(): Promise<void> {
+    const { store, type } = this.#options;
+    const { end } = this.#recent;
     try {
-      const { changes, through } = await store.changes(type, recent.end);
-      if (!closed && through > recent.end) apply(changes, through);
+      const { changes, through } = await store.changes(type, end);
+      if (!this.#closed && through > this.#recent.end) this.#apply(changes, through);
     } catch (error) {
       if (!(error instanceof Compacted) && !(error instanceof FutureRevision)) throw error;
-      if (!closed) await reload();
+      if (this.#closed) return;
+      this.#log.info("the log was compacted under the cache: the type is loaded again", { type, revision: end });
+      this.#load(await store.list(type));
     }
-  };
+  }
 
-  const run = async (): Promise<void> => {
-    for (let backoff = firstBackoff; !closed; ) {
-      if (wake.signal.aborted) wake = new AbortController();
-      const { signal } = wake;
+  async #changed(signal: AbortSignal): Promise<void> {
+    const isIdle = !this.#isLive && this.#waiters.length === 0 && this.#followers.size === 0;
+    if (isIdle) await aborted(signal);
+    else await this.#options.store.changed(this.#options.type, this.#recent.end, signal);
+  }
+
+  /** Follows the log until the cache is closed. */
+  async #run(): Promise<void> {
+    const { type, clock } = this.#options;
+    for (let backoff = firstBackoff; !this.#closed; ) {
+      if (this.#wake.signal.aborted) this.#wake = new AbortController();
       try {
-        if (!live && waiters.length === 0 && followers.size === 0) await aborted(signal);
-        else await store.changed(type, recent.end, signal);
-        if (closed) return;
-        await read();
-        settle();
+        await this.#changed(this.#wake.signal);
+        if (this.#closed) return;
+        await this.#read();
+        this.#settle();
         backoff = firstBackoff;
       } catch (error) {
-        fail(error);
-        log.warn("cannot read the store's log, will try again", {
-          type,
-          error: messageOf(error),
-          milliseconds: backoff,
-        });
+        this.#fail(error);
+        const about = { type, error: messageOf(error), milliseconds: backoff };
+        this.#log.warn("cannot read the store's log, will try again", about);
         // A poke from before the failure has had its try.
-        if (wake.signal.aborted) wake = new AbortController();
-        await sleep(clock, backoff, wake.signal);
+        if (this.#wake.signal.aborted) this.#wake = new AbortController();
+        await sleep(clock, backoff, this.#wake.signal);
         backoff = Math.min(backoff * 2, longestBackoff);
       }
     }
-  };
-
-  const followers = new Followers({ store, type, clock, log, recent: () => recent, poke });
-  load(first);
-  void run();
-
-  return {
-    get revision() {
-      return recent.end;
-    },
-    get: (key) => entries.get(key),
-    list: (options = {}) => pageOf(entries, recent.end, options),
-    listAt: (at, options = {}) => {
-      if (at < recent.start || at > recent.end) return undefined;
-      return earlierPage(entries, rewind(recent.after(at)), at, options);
-    },
-    owned: (uid) => owners.of(uid),
-    catchUp: async () => {
-      if (closed) throw ended();
-      if (options.since && lookedAt > options.since()) return;
-      const [looking, before] = [clock.now(), writes];
-      const head = await store.head(type);
-      if (recent.end < head) {
-        if (closed) throw ended();
-        const waiter = { head, ...deferred<void>() };
-        waiters.push(waiter);
-        poke();
-        await waiter.promise;
-      }
-      if (writes === before) lookedAt = Math.max(lookedAt, looking);
-    },
-    written: () => {
-      writes++;
-      lookedAt = Number.NEGATIVE_INFINITY;
-    },
-    follow: followers.follow,
-    close: () => {
-      if (closed) return;
-      closed = true;
-      poke();
-      fail(ended());
-      followers.close(ended());
-    },
-  };
+  }
 }
 
 const ended = (): Error => serviceUnavailable("the cache was closed");
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "#base";
-import { type Change, Compacted, openCache, type Store } from "#store";
+import { type Change, Compacted, forwardTo, openCache, type Store } from "#store";
 import { create } from "#store/conformance";
 import { memoryStore } from "#store/memory";
 import { breakable } from "./testing/breakable.ts";
@@ -180,7 +180,7 @@ describe("a follower", () => {
     await store.commit(type, largeOnes(0, 40));
     let look = () => {};
     const turned: Store = {
-      ...store,
+      ...forwardTo(store),
       head: (name) => store.head(name),
       list: (name, options) => store.list(name, options),
       changes: (name, after, limit) => store.changes(name, after, limit),

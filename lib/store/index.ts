@@ -6,6 +6,7 @@
 export { type Cache, type CacheOptions, openCache } from "./cache.ts";
 export { Compacted, Conflict, Exists, FutureRevision } from "./errors.ts";
 export type { Follow, Listener } from "./followers.ts";
+export { forwardTo } from "./forward.ts";
 export { afterPrefix, compareKeys } from "./keys.ts";
 export type { Change, Commit, Entry, Index, ListOptions, Page, Store, Write } from "./port.ts";
 export { earlierPage, pageOf, rangeOf, rewind } from "./snapshot.ts";

@@ -4,12 +4,13 @@ import { create } from "#store/conformance";
 import { memoryStore } from "#store/memory";
 import { handClock } from "#test/make";
 import { openCache } from "./cache.ts";
+import { forwardTo } from "./forward.ts";
 
 test("what was looked at since a piece of work began is not looked at again, unless this process wrote", async () => {
   const store = memoryStore();
   const clock = handClock(1000);
   let looks = 0;
-  const counted = { ...store, head: (type: string) => store.head(type) };
+  const counted = { ...forwardTo(store), head: (type: string) => store.head(type) };
   const looking: typeof store = {
     ...counted,
     head: (type) => {
@@ -47,7 +48,7 @@ test("a write during a look makes the next one look again", async () => {
   let looks = 0;
   let during: (() => void) | undefined;
   const looking: typeof store = {
-    ...store,
+    ...forwardTo(store),
     head: async (type) => {
       looks++;
       const head = await store.head(type);

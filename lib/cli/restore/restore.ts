@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { messageOf, systemClock, systemRandom } from "#base";
-import { dynamoClient, dynamoStore, type Restored, type Standing } from "#store/dynamo";
+import { dynamoClient, dynamoStore, type LogPosition, type Restored } from "#store/dynamo";
 import { type Found, findTables, type Note, readNote, writeNote } from "./tables.ts";
 
 export interface RestoreOptions {
@@ -45,9 +45,9 @@ export async function restore(options: RestoreOptions, out: Out): Promise<number
   try {
     const found = await findTables(client, options);
     const note = await readNote(dynamo, objects, found.id);
-    const standings = await store.standings();
-    const report: Report = { ...tables, types: standings.map(told) };
-    const refused = refusal(options, found, note, standings);
+    const positions = await store.positions();
+    const report: Report = { ...tables, types: positions.map(told) };
+    const refused = refusal(options, found, note, positions);
     if (refused !== undefined) return say(out, options, { ...report, refused });
     const begun = systemClock.now();
     await writeNote(dynamo, objects, found.id, { begun });
@@ -63,10 +63,10 @@ export async function restore(options: RestoreOptions, out: Out): Promise<number
 }
 
 const time = (at: number): string => new Date(at).toISOString();
-const told = ({ type, revision, drawnAt }: Standing) => ({ type, revision, writtenAt: time(drawnAt) });
+const told = ({ type, revision, drawnAt }: LogPosition) => ({ type, revision, writtenAt: time(drawnAt) });
 
 /** Why nothing is done; undefined when it may be. */
-function refusal({ yes, again, objects }: RestoreOptions, found: Found, note: Note | undefined, types: Standing[]) {
+function refusal({ yes, again, objects }: RestoreOptions, found: Found, note: Note | undefined, types: LogPosition[]) {
   if (types.length === 0) return `${objects} holds no cluster`;
   if (note?.done !== undefined && !again)
     return `this was done at ${time(note.done)}: --again does it once more, and all clients then list anew`;

@@ -59,7 +59,7 @@ export const store = once(
       shards: logShards,
       hops: hopsNow,
       // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
-      made: (type, changes) =>
+      onCommit: (type, changes) =>
         announce()
           .early(type, changes, hopsNow())
           .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),

@@ -21,11 +21,11 @@ export interface ServiceOptions {
   random: Random;
   log: Log;
   /** Hears what this process has written, before the write resolves. */
-  made: (type: string, changes: Change[]) => Promise<void>;
+  onCommit: (type: string, changes: Change[]) => Promise<void>;
 }
 
 /** Opens them with the credentials that the machine has. */
-export function services({ told, clock, random, log, made }: ServiceOptions): Services {
+export function services({ told, clock, random, log, onCommit }: ServiceOptions): Services {
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   const secrets = new SecretsManagerClient();
   return {
@@ -33,7 +33,7 @@ export function services({ told, clock, random, log, made }: ServiceOptions): Se
       dynamo: dynamoClient({}),
       tables: { objects: told.SKIFF_OBJECTS_TABLE, changes: told.SKIFF_CHANGES_TABLE },
       shards: logShards,
-      ...{ clock, random, log, made },
+      ...{ clock, random, log, onCommit },
     }),
     queues: {
       reconcile: sqsQueue(sqs, told.SKIFF_RECONCILE_QUEUE_URL, clock),

@@ -33,7 +33,7 @@ export async function startGateway(told: Environment, log: Log): Promise<Gateway
   const aws = services({
     ...{ told, clock, random, log },
     // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
-    made: (type, changes) =>
+    onCommit: (type, changes) =>
       announce
         .early(type, changes, 0)
         .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),

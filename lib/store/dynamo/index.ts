@@ -8,7 +8,7 @@ import { allRules } from "./rules.ts";
 
 export { type Dynamo, dynamoClient, type Item } from "./client.ts";
 export type { DynamoOptions, DynamoStore, Streamed } from "./dynamo.ts";
-export type { Restored, Standing } from "./restore.ts";
+export type { LogPosition, Restored } from "./restore.ts";
 export { type TableDefinition, type TableNames, tables } from "./tables.ts";
 
 /** A store over tables that are there. It holds no connection of its own besides the client's. */

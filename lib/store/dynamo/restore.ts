@@ -22,7 +22,7 @@ export interface Restored {
 }
 
 /** Where the log of one type stands. */
-export interface Standing {
+export interface LogPosition {
   type: string;
   /** The last revision that was handed out. */
   revision: number;
@@ -33,13 +33,13 @@ export interface Standing {
 /** Goes through all types. May be run again after it was interrupted: revisions then jump once more. */
 export async function restoreTypes(context: Context): Promise<Restored[]> {
   const restored: Restored[] = [];
-  for (const { type } of await standingsOf(context)) restored.push(await restoreType(context, type));
+  for (const { type } of await positionsOf(context)) restored.push(await restoreType(context, type));
   return restored;
 }
 
 /** All types that have ever been written, by name. */
-export async function standingsOf(context: Context): Promise<Standing[]> {
-  const standings: Standing[] = [];
+export async function positionsOf(context: Context): Promise<LogPosition[]> {
+  const positions: LogPosition[] = [];
   await eachPage(
     (start) =>
       context.dynamo.scan({
@@ -50,14 +50,14 @@ export async function standingsOf(context: Context): Promise<Standing[]> {
         ...start,
       }),
     (item) =>
-      standings.push({
+      positions.push({
         type: item["p"]!.S!.slice("type#".length),
         revision: number(item, "c"),
         drawnAt: number(item, "t"),
       }),
     context,
   );
-  return standings.sort((a, b) => (a.type < b.type ? -1 : 1));
+  return positions.sort((a, b) => (a.type < b.type ? -1 : 1));
 }
 
 async function restoreType(context: Context, type: string): Promise<Restored> {

@@ -9,7 +9,7 @@ test("what a commit has made is told before it resolves, and stands in the strea
   const stand = openStand({ shards: 3 });
   const told: [string, Change[]][] = [];
   const made = async (of: string, changes: Change[]) => void told.push([of, changes]);
-  const store = stand.another(undefined, { made, hops: () => 4 });
+  const store = stand.another(undefined, { onCommit: made, hops: () => 4 });
   const [first] = await store.commit(type, [create("a"), create("b")]);
   const revision = (first as { revision: number }).revision;
   await store.commit(type, [update("a", revision)]);

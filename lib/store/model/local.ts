@@ -1,4 +1,4 @@
-import type { Change, Store } from "#store";
+import { type Change, forwardTo, type Store } from "#store";
 import { check, type Truth } from "./check.ts";
 import type { Plan } from "./plan.ts";
 import { play, textOf } from "./play.ts";
@@ -27,7 +27,7 @@ export async function playLocal(plan: Plan, { store, isImmediate }: Local): Prom
     archive.push(...changes);
   };
   const watched: Store = {
-    ...store,
+    ...forwardTo(store),
     commit: async (name, writes) => {
       const results = await store.commit(name, writes);
       for (const [index, result] of results.entries()) {

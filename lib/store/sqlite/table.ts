@@ -1,26 +1,10 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { type Change, type Entry, type Index, type ListOptions, type Page, rangeOf } from "#store";
 
-/** Where a type's log stands: the last revision handed out, and the revision up to which it may be gone. */
+/** The position of a type's log: the last revision, and the revision up to which changes may be gone. */
 export interface Position {
   counter: number;
   floor: number;
-}
-
-/**
- * One type in the file. `changes_<id>` is the log, a row for each revision; it is also where the bodies are, so that
- * a write puts them down once: `objects_<id>` only points to the row that made each object what it is now.
- */
-export interface Table {
-  position(): Position;
-  setCounter(counter: number): void;
-  get(key: string): Entry | undefined;
-  /** The newest state, or that at `at`, which must not lie below the floor. */
-  list(revision: number, options: ListOptions): Page;
-  append(change: Change): void;
-  changes(after: number, limit: number): Change[];
-  /** Raises the floor from where it is, and frees the rows that nothing above it needs. */
-  raiseFloor(from: number, to: number): void;
 }
 
 const verbs = ["create", "update", "delete"] as const;
@@ -45,7 +29,7 @@ const boundsOf = (options: ListOptions): { start: string; end: SQLInputValue; li
   return { start, end: end ?? noBytes, limit: Number.isFinite(limit) ? limit : -1 };
 };
 
-/** Makes the type's tables where they are missing; inside a transaction of the caller's. */
+/** Creates the type's tables where they are missing, in the caller's transaction. */
 export function createTable(database: DatabaseSync, name: string): number {
   database.prepare("INSERT INTO types (name, counter, floor) VALUES (?, 1, 0) ON CONFLICT DO NOTHING").run(name);
   const id = findTable(database, name)!;
@@ -71,84 +55,124 @@ export function findTable(database: DatabaseSync, name: string): number | undefi
   return database.prepare("SELECT id FROM types WHERE name = ?").get(name)?.["id"] as number | undefined;
 }
 
-/** The statements of one type; each is prepared when it is first needed. */
-export function tableOf(database: DatabaseSync, id: number): Table {
+/** The SQL of a type's tables. */
+const sqlOf = (id: number) => {
   const changes = `changes_${id}`;
   const objects = `objects_${id}`;
-  const prepared = new Map<string, StatementSync>();
-  const statement = (sql: string): StatementSync => {
-    const found = prepared.get(sql);
-    if (found) return found;
-    const made = database.prepare(sql);
-    made.setReturnArrays(true);
-    prepared.set(sql, made);
-    return made;
-  };
-  const row = (sql: string, ...values: SQLInputValue[]) => statement(sql).get(...values) as unknown as Row | undefined;
-  const rows = (sql: string, ...values: SQLInputValue[]) => statement(sql).all(...values) as unknown as Row[];
-  const run = (sql: string, ...values: SQLInputValue[]) => void statement(sql).run(...values);
-
-  const positionSql = `SELECT counter, floor FROM types WHERE id = ${id}`;
-  const counterSql = `UPDATE types SET counter = ? WHERE id = ${id}`;
-  const getSql = `SELECT ${columns("c")} FROM ${objects} o CROSS JOIN ${changes} c ON c.revision = o.revision WHERE o.key = ?`;
-  const insertSql = `INSERT INTO ${changes} (revision, verb, key, previous, schema, "index", body) VALUES (?, ?, ?, ?, ?, ?, ?)`;
-  const pointSql = `INSERT INTO ${objects} (key, revision) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision`;
-  const unpointSql = `DELETE FROM ${objects} WHERE key = ?`;
-  const changesSql = `SELECT c.verb, ${columns("c")}, ${columns("p")} FROM ${changes} c
-    LEFT JOIN ${changes} p ON p.revision = c.previous WHERE c.revision > ? ORDER BY c.revision LIMIT ?`;
-  // The state at a revision: what has not moved since, and where the others stood before they first moved.
-  const stateSql = `SELECT key, revision FROM ${objects} WHERE key >= ?1 AND key < ?2 AND revision <= ?3
+  const state = {
+    /** What has not changed since the revision, and where the others were before their first change after it. */
+    earlier: `SELECT key, revision FROM ${objects} WHERE key >= ?1 AND key < ?2 AND revision <= ?3
     UNION ALL SELECT key, previous FROM (
       SELECT key, min(revision), previous FROM ${changes} WHERE revision > ?3 AND key >= ?1 AND key < ?2 GROUP BY key
-    ) WHERE previous IS NOT NULL`;
-  const nowSql = `SELECT key, revision FROM ${objects} WHERE key >= ?1 AND key < ?2 AND ?3 = ?3`;
-  const pageSql = (state: string) => `SELECT ${columns("c")} FROM (SELECT * FROM (${state}) ORDER BY key LIMIT ?4) s
-    CROSS JOIN ${changes} c ON c.revision = s.revision ORDER BY s.key`;
-
-  return {
-    position: () => {
-      const [counter, floor] = row(positionSql) as [number, number];
-      return { counter, floor };
-    },
-    setCounter: (counter) => run(counterSql, counter),
-    get: (key) => {
-      const found = row(getSql, key);
-      return found && entryOf(found);
-    },
-    list: (revision, options) => {
-      const { start, end, limit } = boundsOf(options);
-      const state = options.at === undefined ? nowSql : stateSql;
-      const entries = rows(pageSql(state), start, end, revision, limit).map((each) => entryOf(each));
-      if (entries.length !== limit) return { revision, entries, remaining: 0, more: false };
-      const [total] = row(`SELECT count(*) FROM (${state})`, start, end, revision) as [number];
-      const remaining = total - entries.length;
-      return { revision, entries, remaining, more: remaining > 0 };
-    },
-    append: ({ revision, type, key, entry, previous }) => {
-      const verb = verbs.indexOf(type);
-      const index = JSON.stringify(entry.index);
-      run(insertSql, revision, verb, key, previous?.revision ?? null, entry.schema, index, entry.body);
-      if (type === "delete") run(unpointSql, key);
-      else run(pointSql, key, revision);
-    },
-    changes: (after, limit) =>
-      rows(changesSql, after, limit).map((each) => {
-        const entry = entryOf(each, 1);
-        const { revision, key } = entry;
-        const change: Change = { revision, type: verbs[each[0] as number]!, key, entry };
-        if (each[6] !== null) change.previous = entryOf(each, 6);
-        return change;
-      }),
-    raiseFloor: (from, to) => {
-      // A row may go once the change that replaced it lies below the floor; a delete's own row as soon as it does.
-      run(
-        `DELETE FROM ${changes} WHERE revision IN
-          (SELECT previous FROM ${changes} WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
-        from,
-        to,
-      );
-      run(`DELETE FROM ${changes} WHERE revision > ? AND revision <= ? AND verb = 2`, from, to);
-      run(`UPDATE types SET floor = ? WHERE id = ${id}`, to);
-    },
+    ) WHERE previous IS NOT NULL`,
+    newest: `SELECT key, revision FROM ${objects} WHERE key >= ?1 AND key < ?2 AND ?3 = ?3`,
   };
+  const page = (of: string) => `SELECT ${columns("c")} FROM (SELECT * FROM (${of}) ORDER BY key LIMIT ?4) s
+    CROSS JOIN ${changes} c ON c.revision = s.revision ORDER BY s.key`;
+  const count = (of: string) => `SELECT count(*) FROM (${of})`;
+  return {
+    position: `SELECT counter, floor FROM types WHERE id = ${id}`,
+    setCounter: `UPDATE types SET counter = ? WHERE id = ${id}`,
+    setFloor: `UPDATE types SET floor = ? WHERE id = ${id}`,
+    get: `SELECT ${columns("c")} FROM ${objects} o CROSS JOIN ${changes} c ON c.revision = o.revision WHERE o.key = ?`,
+    insert: `INSERT INTO ${changes} (revision, verb, key, previous, schema, "index", body) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    point: `INSERT INTO ${objects} (key, revision) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision`,
+    unpoint: `DELETE FROM ${objects} WHERE key = ?`,
+    changes: `SELECT c.verb, ${columns("c")}, ${columns("p")} FROM ${changes} c
+    LEFT JOIN ${changes} p ON p.revision = c.previous WHERE c.revision > ? ORDER BY c.revision LIMIT ?`,
+    page: { newest: page(state.newest), earlier: page(state.earlier) },
+    count: { newest: count(state.newest), earlier: count(state.earlier) },
+    freeReplaced: `DELETE FROM ${changes} WHERE revision IN
+          (SELECT previous FROM ${changes} WHERE revision > ? AND revision <= ? AND previous IS NOT NULL)`,
+    freeDeleted: `DELETE FROM ${changes} WHERE revision > ? AND revision <= ? AND verb = 2`,
+  };
+};
+
+/**
+ * One type in the file. `changes_<id>` is the log, a row for each revision, which also holds the bodies, so that each is
+ * written once: `objects_<id>` points to the row of each object's current state. Statements are prepared on first use.
+ */
+export class Table {
+  readonly #database: DatabaseSync;
+  readonly #sql: ReturnType<typeof sqlOf>;
+  readonly #prepared = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync, id: number) {
+    this.#database = database;
+    this.#sql = sqlOf(id);
+  }
+
+  #statement(sql: string): StatementSync {
+    const found = this.#prepared.get(sql);
+    if (found) return found;
+    const statement = this.#database.prepare(sql);
+    statement.setReturnArrays(true);
+    this.#prepared.set(sql, statement);
+    return statement;
+  }
+
+  #row(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values) as unknown as Row | undefined;
+  }
+
+  #rows(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values) as unknown as Row[];
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  position(): Position {
+    const [counter, floor] = this.#row(this.#sql.position) as [number, number];
+    return { counter, floor };
+  }
+
+  setCounter(counter: number): void {
+    this.#run(this.#sql.setCounter, counter);
+  }
+
+  get(key: string): Entry | undefined {
+    const found = this.#row(this.#sql.get, key);
+    return found && entryOf(found);
+  }
+
+  /** A page of the newest state, or of that at `options.at`, which must not be below the floor. */
+  list(revision: number, options: ListOptions): Page {
+    const { start, end, limit } = boundsOf(options);
+    const state = options.at === undefined ? "newest" : "earlier";
+    const entries = this.#rows(this.#sql.page[state], start, end, revision, limit).map((row) => entryOf(row));
+    if (entries.length !== limit) return { revision, entries, remaining: 0, more: false };
+    const [total] = this.#row(this.#sql.count[state], start, end, revision) as [number];
+    const remaining = total - entries.length;
+    return { revision, entries, remaining, more: remaining > 0 };
+  }
+
+  append({ revision, type, key, entry, previous }: Change): void {
+    const verb = verbs.indexOf(type);
+    const index = JSON.stringify(entry.index);
+    this.#run(this.#sql.insert, revision, verb, key, previous?.revision ?? null, entry.schema, index, entry.body);
+    if (type === "delete") this.#run(this.#sql.unpoint, key);
+    else this.#run(this.#sql.point, key, revision);
+  }
+
+  changes(after: number, limit: number): Change[] {
+    return this.#rows(this.#sql.changes, after, limit).map((row) => {
+      const entry = entryOf(row, 1);
+      const { revision, key } = entry;
+      const change: Change = { revision, type: verbs[row[0] as number]!, key, entry };
+      if (row[6] !== null) change.previous = entryOf(row, 6);
+      return change;
+    });
+  }
+
+  /**
+   * Raises the floor and frees the rows that no state above it needs: those whose replacement is below the floor, and
+   * those of deletes.
+   */
+  raiseFloor(from: number, to: number): void {
+    this.#run(this.#sql.freeReplaced, from, to);
+    this.#run(this.#sql.freeDeleted, from, to);
+    this.#run(this.#sql.setFloor, to);
+  }
 }

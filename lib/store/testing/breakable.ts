@@ -1,4 +1,4 @@
-import type { Store } from "#store";
+import { forwardTo, type Store } from "#store";
 import { memoryStore } from "#store/memory";
 
 /** A memory store whose log can be cut off for a while. */
@@ -6,7 +6,7 @@ export function breakable() {
   const store = memoryStore();
   const broken = { changes: undefined as Error | undefined, changed: false, reads: 0 };
   const wrapped: Store = {
-    ...store,
+    ...forwardTo(store),
     changes: async (name, after, limit) => {
       broken.reads++;
       if (broken.changes) throw broken.changes;
