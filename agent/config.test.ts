@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { podCidrOf, readConfig } from "./config.ts";
 
-test("each node has a part of the pod addresses of its own", () => {
+test("gives each node its own range of pod addresses", () => {
   expect([0, 1, 255, 256].map((index) => podCidrOf("10.244.0.0/16", index))).toEqual([
     "10.244.0.0/24",
     "10.244.1.0/24",
@@ -35,7 +35,7 @@ const good = {
   dataDir: "/data",
   podCidr: "10.244.0.0/16",
 };
-/** As an instance's first start writes it. */
+/** As the first start of an EC2 instance writes it. */
 const instance = {
   server: "https://example.com/live/iam",
   region: "eu-west-1",
@@ -50,7 +50,7 @@ const instance = {
   nodes: [{ name: "i-0123456789abcdef0" }],
 };
 
-test("a machine's configuration is read, and an instance's", () =>
+test("reads the configuration of a machine and of an EC2 instance", () =>
   inFolder(async (read) => {
     expect(await read(good)).toEqual({ ...good, ...usual });
     expect(await read(instance)).toEqual(instance);
@@ -58,7 +58,7 @@ test("a machine's configuration is read, and an instance's", () =>
     expect(await read({ ...instance, gateway })).toEqual({ ...instance, gateway });
   }));
 
-test("a configuration that lacks something or has too much is refused by the field's name", () =>
+test("refuses a missing or an unknown field by its name", () =>
   inFolder(async (read) => {
     const refused = (changes: object, words: string, base: object = good) =>
       expect(read({ ...base, ...changes })).rejects.toThrow(words);

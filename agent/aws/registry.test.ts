@@ -20,7 +20,7 @@ interface Asked {
   body: string;
 }
 
-/** An ECR that answers as `state` says; tokens live for twelve hours and are numbered. */
+/** An ECR that answers from `state`; tokens are valid for twelve hours and numbered. */
 async function openEcr() {
   const clock = handClock(start);
   const asked: Asked[] = [];
@@ -59,7 +59,7 @@ afterEach(() => {
   ecr.close();
 });
 
-test("ECR is asked in the registry's region, and signed for it", async () => {
+test("signs the request to ECR for the registry's region", async () => {
   expect(await ecr.make()(image)).toEqual({ username: "AWS", password: "password:1" });
   const [{ method, path, headers, body } = {} as Asked] = ecr.asked;
   expect([method, path, body]).toEqual(["POST", "/", "{}"]);
@@ -72,7 +72,7 @@ test("ECR is asked in the registry's region, and signed for it", async () => {
   expect(headers.authorization).toMatch(
     /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/20300101\/eu-west-1\/ecr\/aws4_request, /,
   );
-  // As whoever verifies it has it: from what has come over the wire.
+  // As the verifier computes it, from the received request.
   const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? "")?.[1]?.split(";") ?? [];
   expect(names).toEqual(expect.arrayContaining(["content-type", "host", "x-amz-target"]));
   const own = new Set(["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"]);
@@ -85,7 +85,7 @@ test("ECR is asked in the registry's region, and signed for it", async () => {
   expect(again.headers["authorization"]).toBe(headers.authorization);
 });
 
-test("each private registry has its region's ECR, of its partition, and other registries have none", async () => {
+test("finds ECR's endpoint of each private registry by region and partition, and none for other registries", async () => {
   const hosts: string[] = [];
   vi.stubGlobal("fetch", async (url: URL, { headers }: { headers: Record<string, string> }) => {
     hosts.push(`${url.host} ${/\/([a-z0-9-]+)\/ecr\//.exec(headers["authorization"] ?? "")?.[1]}`);
@@ -120,7 +120,7 @@ test("each private registry has its region's ECR, of its partition, and other re
   expect(hosts).toEqual([]);
 });
 
-test("a token is kept for half of its life, for all registries of its region", async () => {
+test("caches a token for half of its lifetime, for all registries of its region", async () => {
   const of = ecr.make();
   const passwords = async (...references: string[]) => {
     const found = [];
@@ -137,7 +137,7 @@ test("a token is kept for half of its life, for all registries of its region", a
   expect(await passwords(image, other)).toEqual(["password:4", "password:4"]);
 });
 
-test("a token without an end, or past it, is good for one pull", async () => {
+test("uses a token without an expiry, or with a past one, for one pull only", async () => {
   const of = ecr.make();
   ecr.state.life = undefined;
   expect([await of(image), await of(image)].map((found) => found?.password)).toEqual(["password:1", "password:2"]);
@@ -145,14 +145,14 @@ test("a token without an end, or past it, is good for one pull", async () => {
   expect([await of(image), await of(image)].map((found) => found?.password)).toEqual(["password:3", "password:4"]);
 });
 
-test("pulls at the same time share one question", async () => {
+test("concurrent pulls share one request", async () => {
   const of = ecr.make();
   const found = await Promise.all([of(image), of(image), of("999999999999.dkr.ecr.eu-west-1.amazonaws.com/app")]);
   expect(found.map((one) => one?.password)).toEqual(["password:1", "password:1", "password:1"]);
   expect(ecr.asked).toHaveLength(1);
 });
 
-test("a refusal says why, to all who wait, and is not remembered", async () => {
+test("reports a refusal to all waiting pulls and does not cache it", async () => {
   const of = ecr.make();
   const message = "User: arn:aws:sts::123456789012:assumed-role/a/i-1 is not authorized";
   ecr.state.refusal = { status: 400, body: JSON.stringify({ __type: "AccessDeniedException", message }) };
@@ -170,14 +170,14 @@ test("a refusal says why, to all who wait, and is not remembered", async () => {
   expect(await of(image)).toMatchObject({ username: "AWS" });
 });
 
-test("who cannot be reached, or has no credentials, fails by name", async () => {
+test("fails with the registry's name when ECR is unreachable or credentials are missing", async () => {
   ecr.close();
   await expect(ecr.make()(image)).rejects.toThrow("ECONNREFUSED");
   const none = async () => Promise.reject(new Error("no credentials here"));
   await expect(ecr.make({ credentials: none })(image)).rejects.toThrow("no credentials here");
 });
 
-test("an ECR that does not answer is waited for ten seconds, and asked again by the next pull", async () => {
+test("times out after ten seconds without an answer and sends a new request for the next pull", async () => {
   const of = ecr.make();
   ecr.state.silent = true;
   const pull = of(image);
@@ -185,7 +185,7 @@ test("an ECR that does not answer is waited for ten seconds, and asked again by 
   await expect.poll(() => ecr.asked.length).toBe(1);
   ecr.clock.move(10_000);
   await failed;
-  // So is a machine that looks for credentials in vain.
+  // The same for a machine without credentials.
   const searching = ecr.make({ credentials: () => new Promise(() => {}) })(image);
   const given = expect(searching).rejects.toThrow("no answer in time");
   ecr.clock.move(10_000);

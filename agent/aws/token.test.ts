@@ -9,7 +9,7 @@ const clusterId = "123456789012/eu-west-1/prod";
 const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret", sessionToken: "session/token+with=signs" };
 const start = Date.parse("2030-01-01T12:00:00Z");
 
-/** The server's own verifier, before an STS that knows one instance. */
+/** The server's own verifier, with an STS that knows one instance. */
 function verifier(partition = "aws") {
   const asked: URL[] = [];
   const clock = handClock(start);
@@ -30,7 +30,7 @@ function verifier(partition = "aws") {
   return { asked, clock, ask };
 }
 
-test("a token is one that the server's verifier takes, in every partition", async () => {
+test("creates tokens that the server's verifier accepts, in every partition", async () => {
   for (const [region, partition, host] of [
     ["eu-west-1", "aws", "sts.eu-west-1.amazonaws.com"],
     ["us-gov-west-1", "aws-us-gov", "sts.us-gov-west-1.amazonaws.com"],
@@ -50,7 +50,7 @@ test("a token is one that the server's verifier takes, in every partition", asyn
   }
 });
 
-test("each is made anew: an old one ends, the next is good", async () => {
+test("creates a new token for each call: an old one expires, the next is valid", async () => {
   const { clock, ask } = verifier();
   const make = tokenMaker({ region: "eu-west-1", credentials, clusterId, clock });
   const first = await make();
@@ -59,7 +59,7 @@ test("each is made anew: an old one ends, the next is good", async () => {
   expect(await ask(await make())).toMatchObject({ name: "system:node:i-0123456789abcdef0" });
 });
 
-test("a machine without credentials has no token", async () => {
+test("rejects when the machine has no credentials", async () => {
   const none = async () => Promise.reject(new Error("no credentials here"));
   const make = tokenMaker({ region: "eu-west-1", credentials: none, clusterId, clock: handClock(start) });
   await expect(make()).rejects.toThrow("no credentials here");

@@ -20,8 +20,8 @@ let url = "";
 const runtime = fakeRuntime({ clock: systemClock });
 const pods = new Map<string, Pod>();
 
-const until = async (look: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 5));
+const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
 async function start(name: string, command: string[], more = {}): Promise<void> {
@@ -59,7 +59,7 @@ beforeAll(async () => {
   links = createLinks(silentLog, systemClock);
   const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   server = createServer();
-  // As the server does it: the client's request goes through as it came.
+  // As the server does it: the client's request is passed through unchanged.
   server.on("upgrade", (incoming, socket: Duplex, head) => {
     if (incoming.url?.startsWith("/link/")) {
       agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add(incoming.url!.slice(6), webSocket));
@@ -102,7 +102,7 @@ afterAll(async () => {
 
 async function get(path: string): Promise<{ status: number; body: string }> {
   const { status, body } = await links.request("node-1", decodeNodeRequest(path)!, new AbortController().signal);
-  // By events: an iterator over a stream of HTTP/2 that has ended already calls it cut short.
+  // By events: an iterator over an HTTP/2 stream that has already ended reports a premature close.
   const stream = body as AsyncIterable<Uint8Array> & Readable;
   const parts: Uint8Array[] = [];
   stream.on("data", (part: Uint8Array) => parts.push(part));
@@ -110,7 +110,7 @@ async function get(path: string): Promise<{ status: number; body: string }> {
   return { status, body: Buffer.concat(parts).toString() };
 }
 
-test("logs: all, a part, what is not there", async () => {
+test("returns a container's log, a part of it, and upstream's errors", async () => {
   expect(await get("/containerLogs/default/shell/main")).toEqual({ status: 200, body: "one\ntwo\n" });
   expect((await get("/containerLogs/default/shell/main?tailLines=1")).body).toBe("two\n");
   const none = await get("/containerLogs/default/none/main");
@@ -122,14 +122,14 @@ test("logs: all, a part, what is not there", async () => {
   const waiting = { waiting: { reason: "CreateContainerError", message: "no such device" } };
   const metadata = { name: "stuck", namespace: "default", uid: "uid-stuck" };
   pods.set("stuck", { metadata, status: { containerStatuses: [{ name: "main", state: waiting }] } } as unknown as Pod);
-  // In upstream's words (validateContainerLogStatus, v1.37.2), which speak of images only for ErrImagePull and its
+  // Texts of upstream's validateContainerLogStatus, v1.37.2: images are mentioned only for ErrImagePull and its
   // back-off.
   expect((await get("/containerLogs/default/stuck/main")).body).toContain(
     'container \\"main\\" in pod \\"stuck\\" is waiting to start: CreateContainerError',
   );
 });
 
-test("logs that are followed end with the request", async () => {
+test("ends a followed log with the request", async () => {
   const stop = new AbortController();
   const { body } = await links.request(
     "node-1",
@@ -143,12 +143,12 @@ test("logs that are followed end with the request", async () => {
       stop.abort();
     }
   } catch {
-    // The stream was cut, as asked.
+    // The test has closed the stream.
   }
   expect(seen.join("")).toBe("one\ntwo\n");
 });
 
-test("a client that goes amid a log ends the reading of it, so that its file is closed", async () => {
+test("closes the log's file when the client disconnects", async () => {
   const closed = Promise.withResolvers<string>();
   const read = vi.spyOn(runtime.streams, "logs").mockImplementation(async function* () {
     try {
@@ -166,12 +166,12 @@ test("a client that goes amid a log ends the reading of it, so that its file is 
   read.mockRestore();
 });
 
-test("statistics name pods and containers", async () => {
+test("returns statistics of pods and containers", async () => {
   const { body } = await get("/stats/summary");
-  const { node, pods: shown } = JSON.parse(body);
+  const { node, pods } = JSON.parse(body);
   expect(node.nodeName).toBe("node-1");
-  expect(shown.map((one: { podRef: { name: string } }) => one.podRef.name)).toContain("shell");
-  expect(shown[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
+  expect(pods.map((one: { podRef: { name: string } }) => one.podRef.name)).toContain("shell");
+  expect(pods[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
 });
 
 interface Heard {
@@ -205,7 +205,7 @@ function channels(path: string, protocol: string, input?: string): Promise<Heard
 const exec = (flags: string, ...command: string[]) =>
   `/exec/default/shell/main?${flags}&${command.map((word) => `command=${encodeURIComponent(word)}`).join("&")}`;
 
-test("exec over WebSocket: output, errors, exit code, stdin to its end", async () => {
+test("exec over WebSocket carries both outputs, the exit code and stdin to its end", async () => {
   const script = exec("output=1&error=1", "sh", "-c", "echo out; echo err >&2; exit 3");
   for (const protocol of ["v5.channel.k8s.io", "v4.channel.k8s.io"]) {
     const { status, ...rest } = await channels(script, protocol);
@@ -222,11 +222,11 @@ test("exec over WebSocket: output, errors, exit code, stdin to its end", async (
   expect(through.status.status).toBe("Success");
 });
 
-test("metrics are text for Prometheus", async () => {
+test("returns metrics as text for Prometheus", async () => {
   expect(await get("/metrics")).toEqual({ status: 200, body: "kubelet_running_pods 3\n" });
 });
 
-test("exec that cannot be: refused before the upgrade, or told on the error channel", async () => {
+test("refuses an impossible exec before the upgrade, or reports it on the error channel", async () => {
   const refused = channels("/exec/default/none/main?output=1&command=true", "v5.channel.k8s.io");
   await expect(refused).rejects.toThrow("Unexpected server response: 404");
   await expect(channels(exec("output=1", "true"), "v9.channel.k8s.io")).rejects.toThrow("403");
@@ -236,7 +236,7 @@ test("exec that cannot be: refused before the upgrade, or told on the error chan
   expect(unknown.status.details?.causes[0]?.message).toBe("127");
 });
 
-/** A client of the older forms: what came on each channel, in order, as the codec of the protocol has it. */
+/** A client of the older protocols: the data of each channel, in order, decoded by the protocol's codec. */
 function olderClient(path: string, protocol: string | undefined, input = ""): Promise<Record<number, string>> {
   const encoded = protocol?.includes("base64") ?? false;
   const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol);
@@ -251,7 +251,7 @@ function olderClient(path: string, protocol: string | undefined, input = ""): Pr
     const channel = data[0]! - (encoded ? 48 : 0);
     const rest = data.subarray(1).toString();
     heard[channel] = (heard[channel] ?? "") + (encoded ? Buffer.from(rest, "base64").toString() : rest);
-    // Standard input cannot be ended: a client that is done goes.
+    // Standard input cannot be ended: the client disconnects instead.
     if (input !== "" && heard[1] === input) socket.close();
   });
   return new Promise((resolve, reject) => {
@@ -261,7 +261,7 @@ function olderClient(path: string, protocol: string | undefined, input = ""): Pr
 }
 
 // cri-streaming's remotecommand/websocket.go: before v4 the error channel carries text, and nothing after a success.
-test("exec over the older WebSocket protocols, in base64, and over none", async () => {
+test("exec works over the older WebSocket protocols, in base64, and without a protocol", async () => {
   const script = exec("output=1&error=1", "sh", "-c", "echo out; echo err >&2; exit 3");
   const failed = "command terminated with non-zero exit code: exit status 3";
   for (const protocol of [undefined, "channel.k8s.io", "base64.channel.k8s.io"]) {
@@ -282,7 +282,7 @@ test("exec over the older WebSocket protocols, in base64, and over none", async 
   several.close();
 });
 
-test("attach joins the first process", async () => {
+test("attach connects to the first process", async () => {
   const heard = await channels("/attach/default/cat/main?input=1&output=1&error=1", "v5.channel.k8s.io", "hello");
   expect(heard).toMatchObject({ out: "hello", status: { status: "Success" }, code: 1000 });
 });
@@ -301,7 +301,7 @@ function spdyClient(path: string, protocol: string): Promise<SpdyConnection> {
   });
 }
 
-test("exec over SPDY", async () => {
+test("exec works over SPDY", async () => {
   const connection = await spdyClient(exec("input=1&output=1&error=1", "cat"), "v4.channel.k8s.io");
   const [error, stdin, stdout, stderr] = ["error", "stdin", "stdout", "stderr"].map((streamtype) =>
     connection.open({ streamtype }),
@@ -324,12 +324,12 @@ async function throughSpdy(connection: SpdyConnection, port: string): Promise<{ 
   return { data: answered, error: said };
 }
 
-test("port-forward over SPDY, bare and inside WebSocket", async () => {
+test("port-forward works over SPDY, plain and inside WebSocket", async () => {
   const path = "/portForward/default/echo";
   expect(await throughSpdy(await spdyClient(path, "portforward.k8s.io"), "80")).toEqual({ data: "ping", error: "" });
   const refused = await throughSpdy(await spdyClient(path, "portforward.k8s.io"), "81");
   expect(refused.error).toContain("error forwarding port 81 to pod echo_default");
-  // The protocol's name is not one that a WebSocket client may offer: by hand, as kubectl does.
+  // WebSocket clients cannot offer this protocol's name: the request is written by hand, as kubectl does.
   const { port } = server.address() as AddressInfo;
   const socket = connectTcp(port, "127.0.0.1");
   socket.write(
@@ -342,7 +342,7 @@ test("port-forward over SPDY, bare and inside WebSocket", async () => {
   const inner = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
     setSocket(s: Duplex, h: Buffer, o: object): void;
   };
-  // Made without an address it takes itself for a server's.
+  // Created without an address it takes the server's role.
   Object.assign(inner, { _isServer: false });
   inner.setSocket(socket, Buffer.alloc(0), { maxPayload: 1e8, allowSynchronousEvents: true, skipUTF8Validation: true });
   expect(await throughSpdy(new SpdyConnection(createWebSocketStream(inner)), "80")).toEqual({
@@ -351,7 +351,7 @@ test("port-forward over SPDY, bare and inside WebSocket", async () => {
   });
 });
 
-test("exec over SPDY before v4", async () => {
+test("exec works over SPDY before v4", async () => {
   for (const protocol of ["channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io"]) {
     const path = exec("output=1&error=1", "sh", "-c", "echo out; exit 3");
     const connection = await spdyClient(path, protocol);
@@ -363,7 +363,7 @@ test("exec over SPDY before v4", async () => {
   }
 });
 
-test("port-forward over WebSocket in base64", async () => {
+test("port-forward works over WebSocket in base64", async () => {
   const path = `${url.replace("http", "ws")}/portForward/default/echo?port=80`;
   const socket = new WebSocket(path, "v4.base64.channel.k8s.io");
   const heard: string[] = [];
@@ -376,7 +376,7 @@ test("port-forward over WebSocket in base64", async () => {
   socket.close();
 });
 
-test("port-forward over WebSocket channels", async () => {
+test("port-forward works over WebSocket channels", async () => {
   const socket = new WebSocket(`${url.replace("http", "ws")}/portForward/default/echo?port=80`, "v4.channel.k8s.io");
   const heard: Buffer[] = [];
   socket.on("message", (data: Buffer) => heard.push(data));
@@ -391,7 +391,7 @@ test("port-forward over WebSocket channels", async () => {
   socket.close();
 });
 
-test("a link that breaks is dialled again", async () => {
+test("dials again when the link breaks", async () => {
   links.close();
   await until(() => !links.has("node-1"));
   await until(() => links.has("node-1"));

@@ -16,16 +16,16 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-const until = (look: () => unknown) => expect.poll(look, { timeout: 10_000, interval: 5 });
+const until = (condition: () => unknown) => expect.poll(condition, { timeout: 10_000, interval: 5 });
 
-/** A server that lets agents in, or not. */
+/** A server that accepts agents, or refuses them. */
 async function host({ refuses = false } = {}) {
   const links = createLinks(silentLog, systemClock);
   const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  const shown: (string | undefined)[] = [];
+  const authorizations: (string | undefined)[] = [];
   const server = createServer();
   server.on("upgrade", (incoming: IncomingMessage, socket: Duplex, head) => {
-    shown.push(incoming.headers.authorization);
+    authorizations.push(incoming.headers.authorization);
     socket.on("error", () => socket.destroy());
     if (refuses) return void socket.end("HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n");
     agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add(incoming.url!.slice(6), webSocket));
@@ -36,18 +36,18 @@ async function host({ refuses = false } = {}) {
     server.closeAllConnections();
     server.close();
   });
-  const place = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ca: "" };
+  const address = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ca: "" };
   const healthy = async (): Promise<number> => {
     const { status, body } = await links.request("node-1", { type: "healthz" }, new AbortController().signal);
     for await (const _ of body);
     return status;
   };
-  /** Waits until the agent is here, and knows it. */
+  /** Waits until the agent's link is up on both sides. */
   const arrived = async (): Promise<void> => {
     await until(() => links.has("node-1")).toBe(true);
     expect(await healthy()).toBe(200);
   };
-  return { links, shown, place, healthy, arrived };
+  return { links, authorizations, address, healthy, arrived };
 }
 
 function agent(clock: Clock, more: Partial<LinkOptions> = {}) {
@@ -61,59 +61,59 @@ function agent(clock: Clock, more: Partial<LinkOptions> = {}) {
   return link;
 }
 
-test("a server that moves is dialled where it is; the link to where it was lives as long as that one", async () => {
+test("dials a server's new address; the link to the former one stays up as long as its server", async () => {
   const clock = handClock();
   const link = agent(clock);
   const [first, second] = [await host(), await host()];
-  link.move(first.place);
+  link.move(first.address);
   await first.arrived();
-  link.move({ ...first.place });
-  link.move(second.place);
+  link.move({ ...first.address });
+  link.move(second.address);
   await second.arrived();
   expect([await first.healthy(), await second.healthy()]).toEqual([200, 200]);
   first.links.close();
   await until(() => first.links.has("node-1")).toBe(false);
-  // The other is dialled again, and with something new to show.
+  // The other is dialled again, with new headers.
   second.links.close();
   await until(() => second.links.has("node-1")).toBe(false);
   await until(() => {
     clock.move(1000);
     return second.links.has("node-1");
   }).toBe(true);
-  expect([first.shown, second.shown]).toEqual([["Bearer 1"], ["Bearer 2", "Bearer 3"]]);
+  expect([first.authorizations, second.authorizations]).toEqual([["Bearer 1"], ["Bearer 2", "Bearer 3"]]);
 });
 
-test("one that has gone is not dialled again, and what is up stays up", async () => {
+test("does not dial a removed server again, and keeps a link that is up", async () => {
   const clock = handClock();
   const link = agent(clock);
-  const { links, shown, place, healthy, arrived } = await host();
-  link.move(place);
+  const { links, authorizations, address, healthy, arrived } = await host();
+  link.move(address);
   await arrived();
   link.move(undefined);
   expect(await healthy()).toBe(200);
   links.close();
   await until(() => links.has("node-1")).toBe(false);
   const other = await host();
-  link.move(other.place);
+  link.move(other.address);
   await until(() => {
     clock.move(60_000);
     return other.links.has("node-1");
   }).toBe(true);
-  expect(shown.length).toBe(1);
+  expect(authorizations.length).toBe(1);
 });
 
-test("a stop ends links of servers that were left, too", async () => {
+test("stop ends the links to former addresses too", async () => {
   const link = agent(handClock());
   const [first, second] = [await host(), await host()];
-  link.move(first.place);
+  link.move(first.address);
   await first.arrived();
-  link.move(second.place);
+  link.move(second.address);
   await second.arrived();
   await link.stop();
   await until(() => [first.links.has("node-1"), second.links.has("node-1")]).toEqual([false, false]);
 });
 
-/** Time passes as soon as somebody waits for it, but by the clock it stands still; hears for how long each waits. */
+/** A clock whose timers fire at once and whose time does not change; records the length of each timer. */
 function hurriedClock(waited: (milliseconds: number) => void): Clock {
   return {
     now: () => 0,
@@ -131,18 +131,18 @@ test.each([
   ["is let in and soon cut off", false, {}],
 ] as const)("who %s tries ever more rarely", async (_, refuses, more) => {
   const pauses: number[] = [];
-  // Pings are waited for as well: in such haste each link is taken for broken.
+  // Timers of pings fire at once too, so that each link is taken for broken.
   const clock = hurriedClock((milliseconds) => milliseconds !== 15_000 && pauses.push(milliseconds));
-  const { place, shown } = await host({ refuses });
+  const { address, authorizations } = await host({ refuses });
   const link = agent(clock, { longestBackoffMilliseconds: 60_000, ...more });
-  link.move(place);
+  link.move(address);
   await until(() => pauses.length).toBeGreaterThan(11);
   await link.stop();
   expect(pauses.slice(0, 11)).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
-  expect(shown.length > 0).toBe(!("headers" in more));
+  expect(authorizations.length > 0).toBe(!("headers" in more));
 });
 
-test("a server that another authority vouches for is shown nothing", async () => {
+test("sends no credentials to a server with a certificate of another CA", async () => {
   const now = Date.now();
   const [ours, theirs] = [await createAuthority(now), await createAuthority(now)];
   const named = { subject: { commonName: "kube-apiserver" }, days: 1, now };

@@ -3,7 +3,7 @@ import { fakeRuntime } from "#agent/runtime/fake";
 import { systemClock } from "#base";
 import { kubeletMetrics } from "./index.ts";
 
-test("a node tells what its runtime was asked, what failed, and of its process", async () => {
+test("reports the runtime's operations, their errors and the process's metrics", async () => {
   const { runtime, text } = kubeletMetrics("node-1", fakeRuntime({ clock: systemClock }), systemClock);
   await runtime.images.pull("busybox");
   await runtime.pods.list();

@@ -27,7 +27,7 @@ const settle = async (): Promise<void> => {
 };
 const openClock = () => handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
 
-/** The few calls that a node makes, over two maps. */
+/** A client with the calls of a node, over two maps. */
 function objects() {
   const nodes = new Map<string, Node>();
   const leases = new Map<string, Lease>();
@@ -54,8 +54,8 @@ function objects() {
       return put(kind, { ...object, metadata: { ...object.metadata, uid: `uid-${serial}` } });
     },
     update: async (kind: { kind: string }, object: Node, request?: { subresource?: string }) => {
-      const there = get(kind, object.metadata.name ?? "");
-      if (there.metadata.resourceVersion !== object.metadata.resourceVersion) {
+      const stored = get(kind, object.metadata.name ?? "");
+      if (stored.metadata.resourceVersion !== object.metadata.resourceVersion) {
         throw conflict({ group: "", resource: kind.kind }, object.metadata.name ?? "", "changed");
       }
       log.push(`update ${kind.kind}${request?.subresource ? `/${request.subresource}` : ""}`);
@@ -63,9 +63,9 @@ function objects() {
     },
     patch: async (kind: { kind: string }, { name }: { name: string }, patch: Node) => {
       log.push(`patch ${kind.kind}`);
-      const there = get(kind, name);
-      const labels = { ...there.metadata.labels, ...patch.metadata.labels };
-      return put(kind, { ...there, metadata: { ...there.metadata, labels } });
+      const stored = get(kind, name);
+      const labels = { ...stored.metadata.labels, ...patch.metadata.labels };
+      return put(kind, { ...stored, metadata: { ...stored.metadata, labels } });
     },
   } as unknown as Client;
   return {
@@ -94,7 +94,7 @@ function start(changes: Partial<NodeOptions> & { down?: () => boolean } = {}) {
   return { ...api, agent, forward: clock.forward, settle, clock };
 }
 
-test("a node registers, is ready, and holds its lease", async () => {
+test("registers the node, reports it ready and renews its lease", async () => {
   const { agent, nodes, leases, log, forward } = start();
   await forward(0);
   await agent.ready;
@@ -121,27 +121,31 @@ test("a node registers, is ready, and holds its lease", async () => {
   expect(lease.metadata.ownerReferences).toMatchObject([{ kind: "Node", name: "n1", uid: node.metadata.uid }]);
   log.length = 0;
   await forward(100_000);
-  // The lease is renewed each ten seconds; the status says nothing new.
+  // The lease is renewed every ten seconds; the status does not change.
   expect(log).toEqual(Array.from({ length: 10 }, () => "update Lease"));
   await forward(200_000);
   expect(log.filter((line) => line === "update Node/status").length).toBe(1);
   await agent.stop();
 });
 
-test("the pods' network is reported as it is, where the node looks after it", async () => {
+test("reports the state of the pods' network when the node manages it", async () => {
   let network = { ok: true, message: "bridge b is up" };
   const { agent, nodes, forward } = start({ networkState: async () => network });
-  const shown = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "NetworkUnavailable");
+  const networkCondition = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "NetworkUnavailable");
   await forward(0);
   await agent.ready;
-  expect(shown()).toMatchObject({ status: "False", reason: "BridgeIsUp", message: "bridge b is up" });
+  expect(networkCondition()).toMatchObject({ status: "False", reason: "BridgeIsUp", message: "bridge b is up" });
   network = { ok: false, message: "bridge b is not usable" };
   await forward(10_000);
-  expect(shown()).toMatchObject({ status: "True", reason: "BridgeIsDown", message: "bridge b is not usable" });
+  expect(networkCondition()).toMatchObject({
+    status: "True",
+    reason: "BridgeIsDown",
+    message: "bridge b is not usable",
+  });
   await agent.stop();
 });
 
-test("a lease is renewed only while nothing else tells that the node lives", async () => {
+test("renews the lease only while no link reports that the node is alive", async () => {
   let alive = true;
   const { agent, leases, log, forward } = start({ alive: () => alive });
   await forward(60_000);
@@ -156,7 +160,7 @@ test("a lease is renewed only while nothing else tells that the node lives", asy
   await agent.stop();
 });
 
-test("a node without addresses of its own registers and waits for those that it is given", async () => {
+test("a node without a range of pod addresses registers and waits for one", async () => {
   const clock = openClock();
   const { client, nodes, put } = objects();
   const stop = new AbortController();
@@ -183,7 +187,7 @@ test("a node without addresses of its own registers and waits for those that it 
   expect(await never).toBeUndefined();
 });
 
-test("a node that gets other addresses than it has says so", async () => {
+test("reports another range of pod addresses than the present one", async () => {
   let other: string | undefined;
   const changed = (podCidr: string) => {
     other = podCidr;
@@ -200,7 +204,7 @@ test("a node that gets other addresses than it has says so", async () => {
   await agent.stop();
 });
 
-test("what changes is told with its time, and what others wrote stays", async () => {
+test("updates changed conditions with their times and leaves those of others", async () => {
   let now = facts;
   const { agent, nodes, put, forward, log } = start({ facts: async () => now });
   await forward(1000);
@@ -225,7 +229,7 @@ test("what changes is told with its time, and what others wrote stays", async ()
   await agent.stop();
 });
 
-test("a node that was deleted comes back; an API that is away is waited for", async () => {
+test("registers a deleted node again, and waits while the API is unavailable", async () => {
   const { agent, nodes, breakDown, forward } = start();
   await forward(1000);
   nodes.delete("n1");
@@ -238,7 +242,7 @@ test("a node that was deleted comes back; an API that is away is waited for", as
   await agent.stop();
 });
 
-test("a runtime that is silent for a moment is not down, one that stays so is", async () => {
+test("tolerates a runtime that is briefly unavailable and reports one that stays so", async () => {
   let down = false;
   const { agent, nodes, forward } = start({ down: () => down });
   const isReady = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "Ready")!.status;
@@ -254,7 +258,7 @@ test("a runtime that is silent for a moment is not down, one that stays so is", 
   await agent.stop();
 });
 
-test("a runtime that is down or has no network makes the node not ready, and says why", () => {
+test("a runtime that is down or without a network makes the node not ready, with the reason", () => {
   const input = { name: "n1", facts, images: [], pods: 1, version: "v", port: 1 };
   const ready = (status: ReturnType<typeof nodeStatus>) => status.conditions!.find(({ type }) => type === "Ready");
   expect(ready(nodeStatus({ ...input, info: undefined, runtimeError: "no socket" }))).toMatchObject({
@@ -278,7 +282,7 @@ test("a runtime that is down or has no network makes the node not ready, and say
   );
 });
 
-test("this machine has facts", async () => {
+test("reads the facts of this machine", async () => {
   const here = await hostFacts(tmpdir());
   expect(here.cpus).toBeGreaterThan(0);
   expect(here.memoryBytes).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 import type { Pod } from "#api";
 
-/** Settings of the kernel that a pod may make for itself without disturbing others (upstream's safe set). */
+/** Kernel settings of a pod that do not affect other pods (upstream's safe set). */
 const safeSysctls = new Set([
   ...["kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies"],
   ...["net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports"],
@@ -8,7 +8,7 @@ const safeSysctls = new Set([
   ...["net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"],
 ]);
 
-/** Why this node does not take a pod that it was given; undefined when it does. Reasons and texts are upstream's. */
+/** Why this node rejects a pod that is bound to it; undefined when it admits it. Reasons and texts are upstream's. */
 export function rejection({ spec }: Pod): { reason: string; message: string } | undefined {
   if (spec?.os && spec.os.name !== "linux") {
     return { reason: "PodOSNotSupported", message: "Failed to admit pod as the OS field doesn't match node OS" };

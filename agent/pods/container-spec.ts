@@ -6,7 +6,7 @@ import type { Container, Pod, VolumeMount } from "#api";
 import { type PodsContext, podLabel, StartError } from "./context.ts";
 import { environmentOf, expand } from "./env.ts";
 import { resourcesOf } from "./qos.ts";
-import { resourcesAnnotation, resourcesText } from "./resizing.ts";
+import { resourcesAnnotation, resourcesText } from "./resizer.ts";
 import { containerHash, hostnameOf, profileOf } from "./sandbox-spec.ts";
 
 export const hashAnnotation = "skiff.dev/container-hash";
@@ -18,11 +18,11 @@ export interface ContainerPlan {
   image: Image;
   volumes: Record<string, Mounted>;
   podIPs: string[];
-  /** For ephemeral containers that look into another one's processes. */
+  /** For an ephemeral container that shares the processes of another container. */
   targetContainerId?: string | undefined;
 }
 
-/** Everything that a container is made from. Throws StartError CreateContainerConfigError. */
+/** The spec from which the runtime creates a container. Throws StartError CreateContainerConfigError. */
 export async function containerSpecOf(context: PodsContext, plan: ContainerPlan): Promise<ContainerSpec> {
   const { pod, container, attempt, image } = plan;
   if (container.volumeDevices?.length) {
@@ -98,13 +98,17 @@ function expandStrict(text: string, env: Record<string, string>): string {
   throw new StartError("CreateContainerConfigError", `missing value for "${missing[1]}"`);
 }
 
-/** Where a container's termination message is written; undefined where pods have no folders. */
-export function terminationFile(context: PodsContext, pod: Pod, name: string, attempt: number): string | undefined {
+/** The file of a container's termination message; undefined where pods have no folders. */
+export function terminationFile(
+  context: PodsContext,
+  pod: Pod,
+  { name, attempt }: { name: string; attempt: number },
+): string | undefined {
   const folder = context.volumes.podFolder(pod.metadata.uid ?? "");
   return folder === undefined ? undefined : join(folder, "containers", name, `${attempt}.message`);
 }
 
-/** /etc/hosts, unless the container brings a volume there, and the file for its last words. */
+/** The mounts of /etc/hosts, unless a volume is mounted there, and of the termination message's file. */
 async function hostFiles(
   context: PodsContext,
   { pod, container, attempt, podIPs }: ContainerPlan,
@@ -116,8 +120,9 @@ async function hostFiles(
   const add = (hostPath: string, containerPath: string): void => {
     mounts.push({ hostPath, containerPath, readOnly: false, recursiveReadOnly: false, propagation: "private" });
   };
-  const taken = (path: string): boolean => (container.volumeMounts ?? []).some(({ mountPath }) => mountPath === path);
-  if (!taken("/etc/hosts")) {
+  const isMounted = (path: string): boolean =>
+    (container.volumeMounts ?? []).some(({ mountPath }) => mountPath === path);
+  if (!isMounted("/etc/hosts")) {
     const path = join(folder, "etc-hosts");
     const content = pod.spec?.hostNetwork
       ? hostNetworkHosts(pod, await readFile("/etc/hosts", "utf8").catch(() => ""))
@@ -127,7 +132,7 @@ async function hostFiles(
     add(path, "/etc/hosts");
   }
   const { terminationMessagePath = "/dev/termination-log" } = container;
-  const path = terminationFile(context, pod, container.name, attempt);
+  const path = terminationFile(context, pod, { name: container.name, attempt });
   if (terminationMessagePath !== "" && path !== undefined) {
     await mkdir(join(path, ".."), { recursive: true });
     await (await open(path, "a", 0o666)).close();
@@ -137,7 +142,7 @@ async function hostFiles(
   return mounts;
 }
 
-/** /etc/hosts in upstream's words. */
+/** The content of /etc/hosts, as upstream writes it. */
 export function hostsFile(pod: Pod, podIPs: string[], clusterDomain: string): string {
   const { hostname, domain } = hostnameOf(pod, clusterDomain);
   const short = hostname.split(".")[0] ?? "";
@@ -154,7 +159,7 @@ export function hostsFile(pod: Pod, podIPs: string[], clusterDomain: string): st
   return `${[...lines, ...aliasLines(pod)].join("\n")}\n`;
 }
 
-/** The host's own names, for pods that live in its network. */
+/** The host's own names, for pods with host networking. */
 const hostNetworkHosts = (pod: Pod, host: string): string =>
   `${["# Kubernetes-managed hosts file (host network).", host.trimEnd(), ...aliasLines(pod)].join("\n")}\n`;
 
@@ -164,7 +169,7 @@ function aliasLines(pod: Pod): string[] {
 }
 
 /**
- * The container's security context over the pod's. Throws StartError where the image would run as root and must not.
+ * The container's security context over the pod's. Throws StartError when a non-root policy forbids the image's user.
  */
 function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
   const shared = pod.spec?.securityContext ?? {};
@@ -188,7 +193,7 @@ function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
     ...defaultSecurity(),
     privileged: own.privileged === true,
     ...user,
-    // The runtime takes a group only beside a user.
+    // The runtime accepts a group only together with a user.
     ...(runAsGroup === undefined ? {} : { runAsUser: Number(runAsUser ?? 0), runAsGroup: Number(runAsGroup) }),
     supplementalGroups: groups.map(Number),
     supplementalGroupsPolicy: shared.supplementalGroupsPolicy === "Strict" ? "Strict" : "Merge",

@@ -7,7 +7,7 @@ import { podVolumes } from "#agent/volumes";
 import { silentLog } from "#base";
 import { Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
-test("init containers run one after the other, sidecars stay", async () => {
+test("runs init containers one after the other and keeps sidecars running", async () => {
   const cluster = new Cluster();
   const init = (name: string, script: string, more = {}) =>
     makeContainer(name, { command: ["sh", "-c", script], image: "busybox:1", ...more });
@@ -42,7 +42,7 @@ test("init containers run one after the other, sidecars stay", async () => {
   await cluster.manager.stop();
 });
 
-test("an init container that fails for good fails the pod; a finished one ends its sidecars", async () => {
+test("fails the pod when an init container fails for good; a finished pod ends its sidecars", async () => {
   const cluster = new Cluster();
   const bad = makeContainer("bad", { command: ["false"] });
   cluster.create(makePod("broken", { spec: { restartPolicy: "Never", initContainers: [bad] } }));
@@ -56,7 +56,7 @@ test("an init container that fails for good fails the pod; a finished one ends i
   await cluster.manager.stop();
 });
 
-test("images: pull errors and back-off, never, wrong names", async () => {
+test("reports pull errors, back-off, missing images with policy Never, and invalid names", async () => {
   let broken = true;
   const cluster = new Cluster({
     pullError: (reference) =>
@@ -90,13 +90,13 @@ test("images: pull errors and back-off, never, wrong names", async () => {
   await cluster.manager.stop();
 });
 
-test("images: a pod's secrets come before the node's own credentials, which may fail", async () => {
+test("pulls with a pod's secrets before the node's own credentials, which may fail", async () => {
   const own = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-  const asked: string[] = [];
+  const requested: string[] = [];
   const warnings: unknown[] = [];
   const cluster = new Cluster({
     registryCredentials: async (reference) => {
-      asked.push(reference);
+      requested.push(reference);
       if (reference.includes("broken")) throw new Error("400 AccessDeniedException");
       return reference.startsWith(own) ? { username: "AWS", password: "the node's" } : undefined;
     },
@@ -130,7 +130,7 @@ test("images: a pod's secrets come before the node's own credentials, which may 
     "nginx:1": undefined,
     [`${own}/broken:1`]: undefined,
   });
-  expect(asked.toSorted()).toEqual([`${own}/app:2`, `${own}/app:3`, `${own}/broken:1`, "nginx:1"]);
+  expect(requested.toSorted()).toEqual([`${own}/app:2`, `${own}/app:3`, `${own}/broken:1`, "nginx:1"]);
   expect(warnings).toEqual([
     [
       "an image is pulled without the node's credentials",
@@ -141,7 +141,7 @@ test("images: a pod's secrets come before the node's own credentials, which may 
   await cluster.manager.stop();
 });
 
-test("environment from everywhere, expanded into the command", async () => {
+test("builds the environment from all sources and expands it into the command", async () => {
   const cluster = new Cluster();
   cluster.configMaps.set("settings", { metadata: { name: "settings" }, data: { a: "1", b: "2" } });
   cluster.secrets.set("keys", { metadata: { name: "keys" }, data: { token: Buffer.from("hush").toString("base64") } });
@@ -192,7 +192,7 @@ test("environment from everywhere, expanded into the command", async () => {
   await cluster.manager.stop();
 });
 
-test("what a container names and nobody has: CreateContainerConfigError, until it is there", async () => {
+test("waits with CreateContainerConfigError until the objects that a container names exist", async () => {
   const cluster = new Cluster();
   const main = makeContainer("main", { envFrom: [{ configMapRef: { name: "late" } }] });
   cluster.create(makePod("env", { spec: { containers: [main] } }));
@@ -208,7 +208,7 @@ test("what a container names and nobody has: CreateContainerConfigError, until i
   await cluster.manager.stop();
 });
 
-test("volumes that cannot be had hold the pod back; termination messages come from their file", async () => {
+test("waits for volumes that cannot be mounted; reads termination messages from their file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "skiff-pods-"));
   const cluster = new Cluster({
     volumes: (api) =>
@@ -248,7 +248,7 @@ test("volumes that cannot be had hold the pod back; termination messages come fr
   await rm(folder, { recursive: true });
 });
 
-test("probes: readiness turns the condition, liveness restarts, startup holds both back", async () => {
+test("readiness probes set the condition, liveness probes restart, startup probes delay both", async () => {
   const cluster = new Cluster();
   const exec = (script: string) => ({ exec: { command: ["sh", "-c", script] }, periodSeconds: 1, failureThreshold: 2 });
   const main = makeContainer("main", {
@@ -285,7 +285,7 @@ test("probes: readiness turns the condition, liveness restarts, startup holds bo
   await cluster.manager.stop();
 });
 
-test("hooks: postStart comes before ready, preStop before the stop", async () => {
+test("runs postStart hooks before the container is ready, preStop hooks before it is stopped", async () => {
   const cluster = new Cluster();
   const main = makeContainer("main", {
     command: ["sleep", "1000"],
@@ -309,7 +309,7 @@ test("hooks: postStart comes before ready, preStop before the stop", async () =>
   await cluster.manager.stop();
 });
 
-test("a changed image means a new container; a deadline fails the pod", async () => {
+test("replaces a container whose image has changed; fails the pod at its deadline", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("p"));
   cluster.create(makePod("late", { spec: { activeDeadlineSeconds: 10 } }));
@@ -325,7 +325,7 @@ test("a changed image means a new container; a deadline fails the pod", async ()
   await cluster.manager.stop();
 });
 
-test("other amounts of cpu and memory: in place, or by a restart where the policy says so", async () => {
+test("resizes cpu and memory in place, or by a restart when the policy requires it", async () => {
   const cluster = new Cluster();
   const resized: unknown[] = [];
   const { pods } = cluster.runtime;
@@ -357,7 +357,7 @@ test("other amounts of cpu and memory: in place, or by a restart where the polic
   await cluster.manager.stop();
 });
 
-test("what this node cannot do is refused by name", async () => {
+test("refuses unsupported fields by name", async () => {
   const cluster = new Cluster();
   const sysctls = [{ name: "kernel.msgmax", value: "1" }];
   cluster.create(makePod("sysctl", { spec: { securityContext: { sysctls } } }));
@@ -378,8 +378,8 @@ test("what this node cannot do is refused by name", async () => {
     'Warning FailedCreatePodSandBox Failed to create pod sandbox: runtimeclass.node.k8s.io "gvisor" not found',
   );
   expect(cluster.status("block").containerStatuses![0]!.state!.waiting?.message).toContain("volumeDevices");
-  // Nothing of them was ever started.
-  const made = (await cluster.runtime.pods.list()).flatMap(({ containers }) => containers);
-  expect(made).toEqual([]);
+  // None of their containers was created.
+  const created = (await cluster.runtime.pods.list()).flatMap(({ containers }) => containers);
+  expect(created).toEqual([]);
   await cluster.manager.stop();
 });

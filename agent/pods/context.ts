@@ -3,35 +3,35 @@ import type { PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Pod, Secret, Service } from "#api";
 import type { Clock, Log, Random } from "#base";
 
-/** What pods know of the machine that they run on. */
+/** The machine's facts that pods depend on. */
 export interface NodeFacts {
   name: string;
   /** Addresses of the host, the primary first. */
   ips: string[];
   allocatable: Record<string, string>;
   memoryBytes: number;
-  /** The runtime as ids spell it: `containerd` in `containerd://…`. */
+  /** The runtime's name in container ids: `containerd` in `containerd://…`. */
   runtimeName: string;
   cgroupDriver: "cgroupfs" | "systemd" | "none";
-  /** Where pods' cgroups lie, such as `/kubepods`. */
+  /** The parent of pods' cgroups, such as `/kubepods`. */
   cgroupRoot: string;
   /** Pods' logs, as `<namespace>_<name>_<uid>/<container>/<attempt>.log`. */
   logFolder: string;
-  /** The cluster's DNS; none: pods use the host's. */
+  /** The cluster's DNS; absent: pods use the host's. */
   dns?: { servers: string[]; domain: string };
-  /** False where pods have no network that could be reached from here. */
+  /** False where pods cannot be reached over the network. */
   reachable: boolean;
 }
 
 /** The API as pods use it. Everything rejects with an ApiError. */
 export interface PodApi {
-  /** Replaces the status; the object must still be at its resourceVersion. Answers the object as stored. */
+  /** Replaces the status at the pod's resourceVersion. Resolves with the object as stored. */
   updateStatus(pod: Pod): Promise<Pod>;
-  /** The newest state. */
+  /** Reads the newest state. */
   get(namespace: string, name: string): Promise<Pod>;
-  /** The final deletion, with no grace, of this very pod. */
+  /** Deletes exactly this pod, without a grace period. */
   remove(pod: Pod): Promise<void>;
-  /** Undefined where there is none. */
+  /** Undefined when it does not exist. */
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   services(namespace: string): Promise<Service[]>;
@@ -55,14 +55,14 @@ export interface PodsContext {
   random: Random;
   log: Log;
   record: PodRecorder;
-  /** What the node itself pulls an image with, where the pod's secrets say nothing of it; undefined: nothing. */
+  /** The node's own credentials for an image, for pods whose secrets have none; undefined: none. */
   registryCredentials?: ((reference: string) => Promise<RegistryCredentials | undefined>) | undefined;
 }
 
-/** A container cannot be made yet: its reason and message are what its status shows while it waits. */
+/** A container cannot be created yet. Its status shows this reason and message while it waits. */
 export class StartError extends Error {
   readonly reason: string;
-  /** The next look follows in a moment, as after an event of the runtime. */
+  /** The next try follows soon, as after an event of the runtime. */
   readonly soon: boolean;
   constructor(reason: string, message: string, options: ErrorOptions & { soon?: boolean } = {}) {
     super(message, options);
@@ -71,10 +71,10 @@ export class StartError extends Error {
   }
 }
 
-/** `name_namespace(uid)`, as messages spell a pod. */
+/** `name_namespace(uid)`: the pod in messages. */
 export const podLabel = ({ metadata }: Pod): string => `${metadata.name}_${metadata.namespace}(${metadata.uid})`;
 
-/** Where events point to for a container. */
+/** The fieldPath of a container's events. */
 export function fieldPathOf(pod: Pod, name: string): string {
   const init = (pod.spec?.initContainers ?? []).some((container) => container.name === name);
   const ephemeral = (pod.spec?.ephemeralContainers ?? []).some((container) => container.name === name);

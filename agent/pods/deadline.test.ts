@@ -15,7 +15,7 @@ function phasesOf(cluster: Cluster): string[] {
 
 // By the kubelet's mergePodStatus a pod is Failed only when none of its containers can run any more;
 // GenerateContainersReadyCondition says PodFailed as soon as the node ends it.
-test("a pod past its deadline is Failed when nothing of it runs any more", async () => {
+test("a pod past its deadline is Failed once none of its containers runs", async () => {
   const cluster = new Cluster();
   const seen = phasesOf(cluster);
   cluster.create(makePod("p", { ...stubborn, spec: { activeDeadlineSeconds: 10, terminationGracePeriodSeconds: 20 } }));
@@ -33,7 +33,7 @@ test("a pod past its deadline is Failed when nothing of it runs any more", async
   await cluster.manager.stop();
 });
 
-test("an agent that dies in between ends it all the same", async () => {
+test("a restarted agent ends a pod that had passed its deadline", async () => {
   const cluster = new Cluster();
   const seen = phasesOf(cluster);
   cluster.create(makePod("p", { ...stubborn, spec: { activeDeadlineSeconds: 10, terminationGracePeriodSeconds: 20 } }));
@@ -45,8 +45,8 @@ test("an agent that dies in between ends it all the same", async () => {
   await cluster.manager.stop();
 });
 
-// TerminatePod: a container without an end counts as one that may have run.
-test("what never ran has an end too, in a pod past its deadline", async () => {
+// TerminatePod: a container without a terminated state counts as one that may have run.
+test("containers that never ran have a terminated state too, in a pod past its deadline", async () => {
   const cluster = new Cluster();
   const never = makeContainer("main", { image: "absent:1", imagePullPolicy: "Never" });
   cluster.create(makePod("p", { spec: { activeDeadlineSeconds: 10, containers: [never] } }));
@@ -66,7 +66,7 @@ test("what never ran has an end too, in a pod past its deadline", async () => {
   await cluster.manager.stop();
 });
 
-test("a failed init container does not make the pod Failed while a sidecar of it runs", async () => {
+test("a pod with a failed init container is not Failed while one of its sidecars runs", async () => {
   const cluster = new Cluster();
   const seen = phasesOf(cluster);
   const side = makeContainer("side", { command: ["sleep", "1000"], restartPolicy: "Always" });

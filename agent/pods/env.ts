@@ -6,7 +6,7 @@ type Env = Record<string, string>;
 
 const reference = /\$(\$|\(([^)]*)\))/g;
 
-/** Replaces `$(NAME)` by what is known; `$$` is a dollar sign; unknown names stay as they are. */
+/** Replaces `$(NAME)` by the variable's value; `$$` is a dollar sign; unknown names stay as they are. */
 export function expand(text: string, env: Env): string {
   return text.replace(reference, (all, kind: string, name: string) =>
     kind === "$" ? "$" : Object.hasOwn(env, name) ? env[name]! : all,
@@ -16,7 +16,7 @@ export function expand(text: string, env: Env): string {
 /** Shell-like names of a service: upper case, dashes become underscores. */
 const upper = (name: string): string => name.toUpperCase().replaceAll("-", "_");
 
-/** The variables that tell of services, in the form that Docker's links had. */
+/** The variables of services, in the form of Docker's links. */
 export function serviceEnv(services: Service[]): Env {
   const env: Env = {};
   for (const { metadata, spec } of services) {
@@ -45,7 +45,7 @@ export function serviceEnv(services: Service[]): Env {
 
 const configError = (message: string): StartError => new StartError("CreateContainerConfigError", message);
 
-/** Objects that one container's environment names, each read once. */
+/** Reads the objects of one container's environment, each once. */
 function reader(context: PodsContext, namespace: string) {
   const maps = new Map<string, Promise<ConfigMap | undefined>>();
   const secrets = new Map<string, Promise<Secret | undefined>>();
@@ -64,8 +64,8 @@ type Reader = ReturnType<typeof reader>;
 const decode = (text: string): string => Buffer.from(text, "base64").toString();
 
 /**
- * A container's environment: services, then envFrom, then env, later ones winning; `$(NAME)` means what stands before.
- * Throws StartError CreateContainerConfigError for a missing object or key that is not optional.
+ * A container's environment: services, then envFrom, then env, later ones override earlier ones; `$(NAME)` refers to an
+ * earlier variable. Throws StartError CreateContainerConfigError for a missing object or key that is not optional.
  */
 export async function environmentOf(
   context: PodsContext,
@@ -99,7 +99,7 @@ export async function environmentOf(
   return known;
 }
 
-/** Those of the namespace, unless the pod wants none, and always the API's own. */
+/** The services of the namespace, unless the pod disables them, and always that of the API. */
 async function servicesFor(context: PodsContext, pod: Pod): Promise<Service[]> {
   const namespace = pod.metadata.namespace ?? "";
   const master = (await context.api.services("default")).filter(({ metadata }) => metadata.name === "kubernetes");
@@ -107,7 +107,7 @@ async function servicesFor(context: PodsContext, pod: Pod): Promise<Service[]> {
   return [...master, ...(await context.api.services(namespace))];
 }
 
-interface Setting {
+interface VariableSources {
   context: PodsContext;
   pod: Pod;
   container: Container;
@@ -116,9 +116,9 @@ interface Setting {
   known: Env;
 }
 
-/** Undefined leaves the variable out. */
-async function valueFor(variable: EnvVar, setting: Setting): Promise<string | undefined> {
-  const { context, pod, container, podIPs, read, known } = setting;
+/** Undefined omits the variable. */
+async function valueFor(variable: EnvVar, sources: VariableSources): Promise<string | undefined> {
+  const { context, pod, container, podIPs, read, known } = sources;
   const from = variable.valueFrom;
   if (!from) return expand(variable.value ?? "", known);
   const { node } = context;

@@ -3,7 +3,7 @@ import { noVolumes, VolumeError } from "#agent/volumes";
 import { silentLog } from "#base";
 import { Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
-test("a throw in what one pod needs costs that pod alone, and is reported by event and log", async () => {
+test("an unexpected error for one pod affects only that pod, and is reported by event and log", async () => {
   const warnings: string[] = [];
   const volumes = noVolumes();
   let broken = true;
@@ -33,7 +33,7 @@ test("a throw in what one pod needs costs that pod alone, and is reported by eve
   await cluster.manager.stop();
 });
 
-test("a throw in a probe, a hook or an event is no end of anything", async () => {
+test("an unexpected error in a probe, a hook or an event ends neither pod nor agent", async () => {
   const cluster = new Cluster();
   vi.spyOn(cluster.runtime.streams, "run").mockImplementation((_id, [command]) => {
     if (command === "planted") throw new TypeError("planted");
@@ -54,7 +54,7 @@ test("a throw in a probe, a hook or an event is no end of anything", async () =>
   await cluster.manager.stop();
 });
 
-test("pods that make no sense stop neither the start nor the others, and can be deleted", async () => {
+test("inconsistent pods affect neither the start nor other pods, and can be deleted", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("good"));
   const odd = [
@@ -85,7 +85,7 @@ test("pods that make no sense stop neither the start nor the others, and can be 
 });
 
 // Upstream's rejectPod sets nothing else, and its manager adds the time.
-test("a pod that the node does not take has no containers to report, also after the agent's restart", async () => {
+test("a rejected pod has no container statuses, also after a restart of the agent", async () => {
   const cluster = new Cluster();
   const sysctls = [{ name: "kernel.msgmax", value: "1" }];
   const pod = makePod("sysctl", { spec: { securityContext: { sysctls } } });
@@ -110,7 +110,7 @@ test("a pod that the node does not take has no containers to report, also after 
 });
 
 // exponentialbackoff: 500 ms, doubled up to 2 m 2 s, whatever else wakes the pod.
-test("a volume that is not there is tried again with growing delays", async () => {
+test("retries a volume that cannot be mounted with growing delays", async () => {
   const volumes = noVolumes();
   let tries = 0;
   const cluster = new Cluster({

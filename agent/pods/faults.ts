@@ -4,8 +4,8 @@ import { ApiError, messageOf } from "#base";
 import type { PodsContext } from "./context.ts";
 
 /**
- * Reports what kept a pod from being looked after: in the log, and by an event where neither the API nor the runtime
- * says so itself. Never throws: a fault costs its pod alone.
+ * Reports why a pod could not be synchronized: in the log, and by an event unless the error is that of the API or of
+ * the runtime. Never throws: an error affects only its pod.
  */
 export function reportFault({ log, record }: PodsContext, pod: Pod, error: unknown): void {
   const { namespace, name } = pod.metadata;
@@ -25,7 +25,7 @@ const lists = {
   status: ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses", "conditions"],
 } as const;
 
-/** The pod without members of lists that are none, as an older validation may have let through. */
+/** The pod without null members of its lists, which an older validation may have accepted. */
 export function withoutNulls(pod: Pod): Pod {
   let cleaned = pod;
   for (const part of ["spec", "status"] as const) {

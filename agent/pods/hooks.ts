@@ -10,12 +10,12 @@ export interface HookTarget {
   ip: string;
   streams: StreamPort;
   clock: Clock;
-  /** False where pods cannot be reached: HTTP hooks are then taken as done. */
+  /** False where pods cannot be reached over the network: HTTP hooks then succeed. */
   reachable: boolean;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-/** Runs a lifecycle hook to its end. Throws an Error that says why it failed, in upstream's words. */
+/** Runs a lifecycle hook to its end. Throws an Error with upstream's message when it fails. */
 export async function runHook(handler: LifecycleHandler, target: HookTarget): Promise<void> {
   if (handler.exec) {
     const command = handler.exec.command ?? [];
@@ -28,7 +28,7 @@ export async function runHook(handler: LifecycleHandler, target: HookTarget): Pr
   }
   if (handler.httpGet) return httpHook(handler.httpGet, target);
   if (handler.sleep) return sleep(target.clock, Number(handler.sleep.seconds) * 1000, target.signal);
-  // tcpSocket is in the type for old manifests and does nothing, upstream too.
+  // tcpSocket exists for old manifests and does nothing, as in upstream.
 }
 
 type HttpGet = NonNullable<LifecycleHandler["httpGet"]>;

@@ -9,7 +9,7 @@ const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 };
 
-test("when the disk is full, unused images go, the longest unused first, and no more than needed", async () => {
+test("removes unused images when the disk is full, the longest unused first, and no more than needed", async () => {
   const clock = handClock(Date.parse("2026-01-01T00:00:00Z"), settle);
   const runtime = fakeRuntime({ clock });
   const sandbox: SandboxSpec = {
@@ -45,7 +45,7 @@ test("when the disk is full, unused images go, the longest unused first, and no 
   expect(await tags()).toEqual(["used:1", "middle:1", "young:1"]);
   freeBytes = 0;
   await clock.forward(300_000);
-  // What is in use stays, however full it is.
+  // Images in use are not removed, however full the disk is.
   expect(await tags()).toEqual(["used:1"]);
   stop.abort();
   await collecting;

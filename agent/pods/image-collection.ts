@@ -6,34 +6,34 @@ export interface CollectionOptions {
   runtime: Runtime;
   clock: Clock;
   log: Log;
-  /** Bytes of the file system that holds the images; undefined where nobody knows. */
+  /** Bytes of the images' file system; undefined when unknown. */
   disk?: () => Promise<{ bytes: number; freeBytes: number } | undefined>;
 }
 
-const lookMilliseconds = 300_000;
-/** Above this share of the disk images go ... */
-const high = 0.85;
-/** ... until it is down to this one. */
-const low = 0.8;
-/** An image that has just come may be about to be used. */
-const leastAge = 120_000;
+const periodMilliseconds = 300_000;
+/** Images are removed when more than this share of the disk is used ... */
+const highThreshold = 0.85;
+/** ... until not more than this share is used. */
+const lowThreshold = 0.8;
+/** A younger image may be about to be used. */
+const leastAgeMilliseconds = 120_000;
 
-/** Removes images that nobody uses when the disk fills up, the longest unused first, until the signal aborts. */
+/** Removes unused images when the disk fills up, the longest unused first, until the signal aborts. */
 export async function collectImages(options: CollectionOptions, signal: AbortSignal): Promise<void> {
   const { clock, log } = options;
-  /** When each image was last seen in use, or first seen at all. */
+  /** When each image was last in use, or first listed. */
   const usedAt = new Map<string, number>();
   while (!signal.aborted) {
     try {
-      await look(options, usedAt);
+      await collect(options, usedAt);
     } catch (error) {
-      if (!signal.aborted) log.debug("images could not be looked through", { error: messageOf(error) });
+      if (!signal.aborted) log.debug("unused images could not be removed", { error: messageOf(error) });
     }
-    await sleep(clock, lookMilliseconds, signal);
+    await sleep(clock, periodMilliseconds, signal);
   }
 }
 
-async function look({ runtime, clock, log, disk }: CollectionOptions, usedAt: Map<string, number>): Promise<void> {
+async function collect({ runtime, clock, log, disk }: CollectionOptions, usedAt: Map<string, number>): Promise<void> {
   const now = clock.now();
   const images = await runtime.images.list();
   const used = new Set(
@@ -42,12 +42,12 @@ async function look({ runtime, clock, log, disk }: CollectionOptions, usedAt: Ma
   const isUsed = ({ id, digests }: Image): boolean => used.has(id) || digests.some((digest) => used.has(digest));
   for (const image of images) if (isUsed(image) || !usedAt.has(image.id)) usedAt.set(image.id, now);
   for (const id of usedAt.keys()) if (!images.some((image) => image.id === id)) usedAt.delete(id);
-  const room = await (disk ?? (() => imageDisk(runtime)))();
-  if (!room) return;
-  let excess = room.bytes - room.freeBytes - room.bytes * low;
-  if (room.freeBytes > room.bytes * (1 - high)) return;
+  const space = await (disk ?? (() => imageDisk(runtime)))();
+  if (!space) return;
+  let excess = space.bytes - space.freeBytes - space.bytes * lowThreshold;
+  if (space.freeBytes > space.bytes * (1 - highThreshold)) return;
   const candidates = images
-    .filter((image) => !image.pinned && !isUsed(image) && now - usedAt.get(image.id)! >= leastAge)
+    .filter((image) => !image.pinned && !isUsed(image) && now - usedAt.get(image.id)! >= leastAgeMilliseconds)
     .sort((a, b) => usedAt.get(a.id)! - usedAt.get(b.id)!);
   for (const image of candidates) {
     if (excess <= 0) return;

@@ -4,15 +4,27 @@ import { messageOf } from "#base";
 import { Backoff } from "#kubelet";
 import { fieldPathOf, type PodsContext, StartError } from "./context.ts";
 
-/** The reference with the tag that it means. */
+/** The reference with its implied tag. */
 const withTag = (image: string, tag: string): string =>
   tag === "latest" && !image.endsWith(":latest") ? `${image}:latest` : image;
+
+type ImageRecorder = (type: "Normal" | "Warning", reason: string, message: string) => void;
+
+interface Pull {
+  /** The image as the container names it. */
+  shown: string;
+  reference: string;
+  /** Of the back-off. */
+  key: string;
+  record: ImageRecorder;
+  signal: AbortSignal;
+}
 
 interface DockerConfig {
   auths?: Record<string, { username?: string; password?: string; auth?: string; identitytoken?: string }>;
 }
 
-/** Images for containers: the pull policy, the waiting after failures, events in upstream's words. */
+/** Images for containers: the pull policy, the back-off after failures, and upstream's events. */
 export class Images {
   readonly #context: PodsContext;
   readonly #backoff = new Backoff();
@@ -22,7 +34,7 @@ export class Images {
     this.#context = context;
   }
 
-  /** The image, pulled where the policy says so. Throws StartError. */
+  /** The image, pulled if the policy requires it. Throws StartError. */
   async ensure(pod: Pod, container: Container, signal: AbortSignal): Promise<Image> {
     const { clock } = this.#context;
     const path = fieldPathOf(pod, container.name);
@@ -37,11 +49,11 @@ export class Images {
     }
     const reference = withTag(shown, tag);
     const policy = container.imagePullPolicy ?? (tag === "latest" ? "Always" : "IfNotPresent");
-    const there = policy === "Always" ? undefined : await this.#find(shown, reference, record);
-    if (there) {
+    const present = policy === "Always" ? undefined : await this.#find(shown, reference, record);
+    if (present) {
       const text = `Container image "${shown}" already present on machine and can be accessed by the pod`;
       record("Normal", "Pulled", text);
-      return there;
+      return present;
     }
     if (policy === "Never") {
       const why = `Container image "${shown}" is not present with pull policy of Never`;
@@ -55,14 +67,10 @@ export class Images {
       const last = this.#lastErrors.get(key);
       throw new StartError("ImagePullBackOff", last === undefined ? why : `${why}: ${last}`);
     }
-    return this.#pull(pod, shown, reference, { key, record, signal });
+    return this.#pull(pod, { shown, reference, key, record, signal });
   }
 
-  async #find(
-    shown: string,
-    reference: string,
-    record: (type: "Normal" | "Warning", reason: string, message: string) => void,
-  ): Promise<Image | undefined> {
+  async #find(shown: string, reference: string, record: ImageRecorder): Promise<Image | undefined> {
     try {
       return await this.#context.runtime.images.find(reference);
     } catch (error) {
@@ -72,16 +80,7 @@ export class Images {
     }
   }
 
-  async #pull(
-    pod: Pod,
-    shown: string,
-    reference: string,
-    {
-      key,
-      record,
-      signal,
-    }: { key: string; record: (t: "Normal" | "Warning", r: string, m: string) => void; signal: AbortSignal },
-  ): Promise<Image> {
+  async #pull(pod: Pod, { shown, reference, key, record, signal }: Pull): Promise<Image> {
     const { clock, runtime } = this.#context;
     record("Normal", "Pulling", `Pulling image "${shown}"`);
     const start = clock.now();
@@ -114,7 +113,7 @@ export class Images {
     for (const key of this.#lastErrors.keys()) if (key.startsWith(`${uid}/`)) this.#lastErrors.delete(key);
   }
 
-  /** What the pod's imagePullSecrets say for the image's registry: the longest entry that fits. */
+  /** The credentials of the pod's imagePullSecrets for the image: those of the longest matching registry. */
   async #secretCredentials(pod: Pod, reference: string): Promise<RegistryCredentials | undefined> {
     const [first = ""] = reference.split("/");
     const full = /[.:]|^localhost$/.test(first) && reference.includes("/") ? reference : `docker.io/${reference}`;
@@ -147,9 +146,7 @@ export class Images {
     return best?.credentials;
   }
 
-  /**
-   * The node's own. Where they cannot be had the pull goes on without, as kubelet's does: the registry says the rest.
-   */
+  /** The node's own credentials. When they are not available the image is pulled without, as the kubelet does. */
   async #nodeCredentials(reference: string): Promise<RegistryCredentials | undefined> {
     const { registryCredentials, log } = this.#context;
     try {
@@ -161,7 +158,7 @@ export class Images {
   }
 }
 
-/** Some runtimes name a cause in front of their message; upstream's evalCRIPullErr makes a reason of it. */
+/** Some runtimes prefix their message with a cause; upstream's evalCRIPullErr turns it into a reason. */
 function pullFailure(image: string, why: string): { reason: string; message: string } {
   for (const [reason, text] of [
     ["RegistryUnavailable", "the registry is unavailable"],
@@ -173,7 +170,7 @@ function pullFailure(image: string, why: string): { reason: string; message: str
   return { reason: "ErrImagePull", message: why };
 }
 
-/** A secret that holds no JSON gives no credentials; the pull then says what is missing. */
+/** A secret without valid JSON has no credentials. */
 function parse(text: string): DockerConfig {
   try {
     return JSON.parse(text) as DockerConfig;

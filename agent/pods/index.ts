@@ -1,7 +1,7 @@
 /**
- * The pods of one node: what each should be, what the runtime has of it, the next steps from one to the other, and
- * the status that tells of it. One worker per pod; all that it needs to remember over a restart lies in the runtime.
- * It opens no connection: the API, the runtime and the volumes are handed in.
+ * The pods of one node: a worker for each pod compares the pod with the runtime's state, plans and runs the next steps,
+ * and reports the status. The state that it needs after a restart is stored in the runtime. It opens no connection: the
+ * API, the runtime and the volumes are passed in.
  */
 export { noVolumes, type PodVolumes, podTokens, podVolumes, type VolumeToken } from "#agent/volumes";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";

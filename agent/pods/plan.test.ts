@@ -1,61 +1,65 @@
 import { expect, test } from "vitest";
-import type { Container as Running, Sandbox } from "#agent/runtime";
+import type { Container as RuntimeContainer, Sandbox } from "#agent/runtime";
 import type { Container } from "#api";
 import { restarts } from "#kubelet";
 import { planFor, viewOf } from "./plan.ts";
 import { cgroupParentOf, oomScoreAdjust, resourcesOf } from "./qos.ts";
 import { makeContainer, makePod } from "./testing.ts";
 
-const judge = { started: () => true, condemned: () => undefined };
+const health = { started: () => true, killReason: () => undefined };
 
-const running = (name: string, state: Running["state"], changes: Partial<Running> = {}): Running => ({
+const running = (
+  name: string,
+  state: RuntimeContainer["state"],
+  changes: Partial<RuntimeContainer> = {},
+): RuntimeContainer => ({
   ...{ id: `${name}-${changes.attempt ?? 0}`, sandboxId: "s0", name, attempt: 0, state, createdAt: 0, image: "" },
   ...{ imageId: "", labels: {}, annotations: {} },
   ...changes,
 });
-const sandbox = (containers: Running[], changes: Partial<Sandbox> = {}): Sandbox => ({
+const sandbox = (containers: RuntimeContainer[], changes: Partial<Sandbox> = {}): Sandbox => ({
   ...{ id: "s0", name: "p", namespace: "default", uid: "u", attempt: 0, state: "ready" as const, createdAt: 0 },
   ...{ ips: [], labels: {}, annotations: {}, containers },
   ...changes,
 });
 const names = (containers: Container[]): string[] => containers.map(({ name }) => name);
 
-test("a pod without a sandbox needs one; a container that was made and never started is started", () => {
+test("plans a missing sandbox, and the start of a container that was created and never started", () => {
   const pod = makePod("p");
-  expect(planFor(pod, viewOf([]), judge)).toMatchObject({ sandbox: true, start: [], finished: false });
-  const plan = planFor(pod, viewOf([sandbox([running("main", "created")])]), judge);
+  expect(planFor(pod, viewOf([]), health)).toMatchObject({ sandbox: true, start: [], finished: false });
+  const plan = planFor(pod, viewOf([sandbox([running("main", "created")])]), health);
   expect(names(plan.start)).toEqual(["main"]);
 });
 
-test("a lost sandbox is made anew only for what would run again", () => {
+test("replaces a lost sandbox only if a container would run again", () => {
   const gone = (exitCode: number) => [sandbox([running("main", "exited", { exitCode })], { state: "notReady" })];
   const pod = (restartPolicy: string) => makePod("p", { spec: { restartPolicy } });
-  expect(planFor(pod("Always"), viewOf(gone(0)), judge).sandbox).toBe(true);
-  expect(planFor(pod("OnFailure"), viewOf(gone(1)), judge).sandbox).toBe(true);
-  expect(planFor(pod("OnFailure"), viewOf(gone(0)), judge)).toMatchObject({ sandbox: false, finished: true });
-  expect(planFor(pod("Never"), viewOf(gone(1)), judge)).toMatchObject({ sandbox: false, finished: true });
+  expect(planFor(pod("Always"), viewOf(gone(0)), health).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(gone(1)), health).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(gone(0)), health)).toMatchObject({ sandbox: false, finished: true });
+  expect(planFor(pod("Never"), viewOf(gone(1)), health)).toMatchObject({ sandbox: false, finished: true });
 });
 
-test("in a new sandbox init containers run again, and main ones wait for them", () => {
+test("runs init containers again in a new sandbox before the main containers", () => {
   const pod = makePod("p", { spec: { initContainers: [makeContainer("init")] } });
   const old = sandbox([running("init", "exited", { exitCode: 0 }), running("main", "exited", { exitCode: 137 })], {
     state: "notReady",
   });
   const next = sandbox([], { id: "s1", attempt: 1 });
-  expect(names(planFor(pod, viewOf([next, old]), judge).start)).toEqual(["init"]);
-  // Once a main container is there, a missing record of an init container means nothing.
-  expect(names(planFor(pod, viewOf([sandbox([running("main", "running")])]), judge).start)).toEqual([]);
+  expect(names(planFor(pod, viewOf([next, old]), health).start)).toEqual(["init"]);
+  // Once a main container exists, a missing init container is not started again.
+  expect(names(planFor(pod, viewOf([sandbox([running("main", "running")])]), health).start)).toEqual([]);
 });
 
-test("a sidecar holds back what comes after it until it has started", () => {
+test("a sidecar delays the containers after it until it has started", () => {
   const side = makeContainer("side", { restartPolicy: "Always" });
   const pod = makePod("p", { spec: { initContainers: [side] } });
   const view = viewOf([sandbox([running("side", "running")])]);
-  expect(names(planFor(pod, view, { ...judge, started: () => false }).start)).toEqual([]);
-  expect(names(planFor(pod, view, judge).start)).toEqual(["main"]);
+  expect(names(planFor(pod, view, { ...health, started: () => false }).start)).toEqual([]);
+  expect(names(planFor(pod, view, health).start)).toEqual(["main"]);
 });
 
-test("a container's own policy and rules come before the pod's", () => {
+test("a container's own restart policy and rules override the pod's", () => {
   const ended = (exitCode: number) => running("main", "exited", { exitCode });
   const pod = makePod("p", { spec: { restartPolicy: "Never" } });
   const rules = [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }];
@@ -68,7 +72,7 @@ test("a container's own policy and rules come before the pod's", () => {
 const withResources = (...list: NonNullable<Container["resources"]>[]) =>
   makePod("p", { spec: { containers: list.map((resources, index) => makeContainer(`c${index}`, { resources })) } });
 
-test("what the kernel is told, by quality of service", () => {
+test("computes cgroup and OOM settings by QoS class", () => {
   const memory = 8 * 2 ** 30;
   const guaranteed = withResources({ limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1", memory: "1Gi" } });
   const burstable = withResources({ requests: { memory: "2Gi" } }, {});

@@ -1,21 +1,21 @@
-import type { Container as Running, Sandbox } from "#agent/runtime";
+import type { Container as RuntimeContainer, Sandbox } from "#agent/runtime";
 import { type Container, isSidecar, type Pod } from "#api";
 import { restarts } from "#kubelet";
 
-/** What there is of a pod, as the plan looks at it. */
+/** The sandboxes and containers of a pod in the runtime. */
 export interface View {
   sandboxes: Sandbox[];
-  /** The sandbox that the pod lives in: the last one. */
+  /** The pod's present sandbox: the last one. */
   current: Sandbox | undefined;
   /** All containers of a name over all sandboxes, the last attempt last. */
-  of(name: string): Running[];
-  /** The last one in the current sandbox. */
-  now(name: string): Running | undefined;
+  of(name: string): RuntimeContainer[];
+  /** The last container of a name in the current sandbox. */
+  now(name: string): RuntimeContainer | undefined;
 }
 
 export function viewOf(sandboxes: Sandbox[]): View {
   const ordered = [...sandboxes].sort((a, b) => a.attempt - b.attempt || a.createdAt - b.createdAt);
-  const byName = new Map<string, Running[]>();
+  const byName = new Map<string, RuntimeContainer[]>();
   for (const container of ordered.flatMap((sandbox) => sandbox.containers)) {
     const others = byName.get(container.name);
     if (others) others.push(container);
@@ -23,7 +23,7 @@ export function viewOf(sandboxes: Sandbox[]): View {
   }
   for (const all of byName.values()) all.sort((a, b) => a.attempt - b.attempt || a.createdAt - b.createdAt);
   const current = ordered.at(-1);
-  const of = (name: string): Running[] => byName.get(name) ?? [];
+  const of = (name: string): RuntimeContainer[] => byName.get(name) ?? [];
   return {
     sandboxes: ordered,
     current,
@@ -32,32 +32,32 @@ export function viewOf(sandboxes: Sandbox[]): View {
   };
 }
 
-/** What the plan asks about running containers. */
-export interface Judgement {
-  /** Startup is over: the startup probe has succeeded, or there is none. */
-  started(container: Running, spec: Container): boolean;
-  /** Why a running container has to go, if it has to. */
-  condemned(container: Running, spec: Container): { message: string; graceSeconds?: number } | undefined;
+/** What the plan needs to know of running containers. */
+export interface ContainerHealth {
+  /** Whether the startup probe has succeeded, or there is none. */
+  started(container: RuntimeContainer, spec: Container): boolean;
+  /** Why a running container has to be killed; undefined when it has not. */
+  killReason(container: RuntimeContainer, spec: Container): { message: string; graceSeconds?: number } | undefined;
 }
 
 export interface Plan {
-  /** A sandbox is needed first. */
+  /** A sandbox has to be created first. */
   sandbox: boolean;
-  kill: { container: Running; message: string; graceSeconds?: number }[];
+  kill: { container: RuntimeContainer; message: string; graceSeconds?: number }[];
   start: Container[];
-  /** Nothing runs and nothing will: the pod has come to its end. */
+  /** No container runs or will be started: the pod has ended. */
   finished: boolean;
 }
 
-/** Nothing of it runs or ever ran; one that was made and not started is what a crash left. */
-const isMissing = (container: Running | undefined): container is undefined =>
+/** Whether the container never ran. One that was created and not started is left from a crash. */
+const isMissing = (container: RuntimeContainer | undefined): container is undefined =>
   container === undefined || container.state === "created";
 
-const hasEnded = (container: Running | undefined): boolean =>
+const hasEnded = (container: RuntimeContainer | undefined): boolean =>
   container?.state === "exited" || container?.state === "unknown";
 
-/** The next steps for a pod that is to run. Pure: the same view gives the same plan. */
-export function planFor(pod: Pod, view: View, judge: Judgement): Plan {
+/** The next steps for a pod that is to run. A pure function. */
+export function planFor(pod: Pod, view: View, health: ContainerHealth): Plan {
   const plan: Plan = { sandbox: false, kill: [], start: [], finished: false };
   const inits = (pod.spec?.initContainers ?? []) as Container[];
   const mains = pod.spec?.containers ?? [];
@@ -66,22 +66,22 @@ export function planFor(pod: Pod, view: View, judge: Judgement): Plan {
     plan.sandbox = !plan.finished;
     return plan;
   }
-  // Once a main container was started, initialization is over, whatever became of its records.
+  // Once a main container has been started, initialization has ended, even if its containers are not listed any more.
   const initialized = mains.some(({ name }) => view.now(name));
-  if (!planInits(pod, inits, view, judge, plan, initialized)) return plan;
+  if (!planInits({ pod, inits, view, health, plan, initialized })) return plan;
   let alive = false;
   for (const container of mains) {
-    const there = view.now(container.name);
-    if (isMissing(there)) {
+    const current = view.now(container.name);
+    if (isMissing(current)) {
       plan.start.push(container);
       alive = true;
-    } else if (hasEnded(there)) {
-      if (!restarts(pod, container, there, false)) continue;
+    } else if (hasEnded(current)) {
+      if (!restarts(pod, container, current, false)) continue;
       plan.start.push(container);
       alive = true;
     } else {
       alive = true;
-      condemn(plan, there, container, judge);
+      planKill({ plan, running: current, container, health });
     }
   }
   if (alive) return plan;
@@ -91,45 +91,56 @@ export function planFor(pod: Pod, view: View, judge: Judgement): Plan {
   return plan;
 }
 
-/** Plans the init containers; true when the main ones may go on. */
-function planInits(
-  pod: Pod,
-  inits: Container[],
-  view: View,
-  judge: Judgement,
-  plan: Plan,
-  initialized: boolean,
-): boolean {
+interface InitPlan {
+  pod: Pod;
+  inits: Container[];
+  view: View;
+  health: ContainerHealth;
+  plan: Plan;
+  /** A main container has been started. */
+  initialized: boolean;
+}
+
+/** Plans the init containers; true when the main containers can be planned. */
+function planInits({ pod, inits, view, health, plan, initialized }: InitPlan): boolean {
   for (const container of inits) {
-    const there = view.now(container.name);
+    const current = view.now(container.name);
     if (initialized && !isSidecar(container)) continue;
-    if (isMissing(there)) {
+    if (isMissing(current)) {
       plan.start.push(container);
       if (initialized) continue;
       return false;
     }
-    if (hasEnded(there)) {
-      if (!isSidecar(container) && there.exitCode === 0) continue;
-      if (restarts(pod, container, there, true)) plan.start.push(container);
+    if (hasEnded(current)) {
+      if (!isSidecar(container) && current.exitCode === 0) continue;
+      if (restarts(pod, container, current, true)) plan.start.push(container);
       else plan.finished = true;
       if (initialized) continue;
       return false;
     }
-    if (condemn(plan, there, container, judge)) return initialized;
-    if (isSidecar(container) && judge.started(there, container)) continue;
+    if (planKill({ plan, running: current, container, health })) return initialized;
+    if (isSidecar(container) && health.started(current, container)) continue;
     if (initialized) continue;
     return false;
   }
   return true;
 }
 
-function condemn(plan: Plan, there: Running, container: Container, judge: Judgement): boolean {
-  const verdict = judge.condemned(there, container);
-  if (verdict) plan.kill.push({ container: there, ...verdict });
-  return verdict !== undefined;
+interface KillPlan {
+  plan: Plan;
+  running: RuntimeContainer;
+  container: Container;
+  health: ContainerHealth;
 }
 
-/** Whether a new sandbox would have anything to run: what ended well or for good does not come back. */
+/** Plans the kill of a running container if it has to be killed; whether it has. */
+function planKill({ plan, running, container, health }: KillPlan): boolean {
+  const reason = health.killReason(running, container);
+  if (reason) plan.kill.push({ container: running, ...reason });
+  return reason !== undefined;
+}
+
+/** Whether a new sandbox would have a container to run: one that has ended for good is not started again. */
 function anyRuns(pod: Pod, view: View): boolean {
   for (const container of (pod.spec?.initContainers ?? []) as Container[]) {
     const last = view.of(container.name).at(-1);

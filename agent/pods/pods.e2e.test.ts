@@ -51,8 +51,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const until = async (look: () => boolean | Promise<boolean>): Promise<void> => {
-  while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 20));
+const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 };
 const phase = (name: string) => cluster.status(name).phase;
 const sh = (script: string, more = {}) =>
@@ -68,7 +68,7 @@ const logs = async (name: string): Promise<string> => {
   return Buffer.concat(parts).toString();
 };
 
-test("volumes, environment, identity and hosts as the pod says", async () => {
+test("passes volumes, environment, identity and hosts to the container", async () => {
   cluster.configMaps.set("settings", { metadata: { name: "settings" }, data: { key: "value" } });
   const main = sh(
     "id -u; id -g; cat /etc/settings/key; cat /init/done; echo; hostname; tail -1 /etc/hosts; sleep 1000",
@@ -109,7 +109,7 @@ test("volumes, environment, identity and hosts as the pod says", async () => {
   expect(await readFile("/proc/mounts", "utf8")).not.toContain(`${folder}/pods`);
 });
 
-test("ends tell why: exit codes, last words, memory", async () => {
+test("reports exit codes, termination messages and OOM kills", async () => {
   const words = sh("echo last words > /dev/termination-log; exit 4");
   const fallback = sh("echo from the log; exit 5", { terminationMessagePolicy: "FallbackToLogsOnError" });
   const hungry = sh("tail /dev/zero", { resources: { limits: { memory: "20Mi" } } });
@@ -125,7 +125,7 @@ test("ends tell why: exit codes, last words, memory", async () => {
   await until(() => cluster.pods.size === 0);
 });
 
-test("HTTP probes reach the pod; hooks run; a restarted agent restarts nothing", async () => {
+test("runs HTTP probes and hooks; a restarted agent restarts no container", async () => {
   const web = makeContainer("main", {
     image: "nginx:1.14.2",
     ports: [{ name: "web", containerPort: 80 }],

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { conflict } from "#base";
 import { behaviour, Cluster, condition, makeContainer, makePod } from "./testing.ts";
 
-test("a pod comes up: status, conditions, events; nothing is written twice", async () => {
+test("starts a pod with its status, conditions and events, and writes no status twice", async () => {
   const cluster = new Cluster();
   cluster.create(
     makePod("web", { spec: { containers: [makeContainer("main", { resources: { requests: { cpu: "1" } } })] } }),
@@ -50,7 +50,7 @@ test("a pod comes up: status, conditions, events; nothing is written twice", asy
   await cluster.manager.stop();
 });
 
-test("deletion: stop, final status, then the object goes; the address is free", async () => {
+test("deletes a pod: stops it, writes the final status, deletes the object and frees the address", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("web", { annotations: { [behaviour.ignoreStop]: "true" } }));
   await cluster.settle();
@@ -72,7 +72,7 @@ test("deletion: stop, final status, then the object goes; the address is free", 
   await cluster.manager.stop();
 });
 
-test("a later deletion leaves less time; a pod that vanished is ended too", async () => {
+test("a later deletion shortens the grace period; a pod that is missing in the API is ended too", async () => {
   const cluster = new Cluster();
   const stubborn = { annotations: { [behaviour.ignoreStop]: "true" } };
   cluster.create(makePod("a", stubborn));
@@ -90,12 +90,12 @@ test("a later deletion leaves less time; a pod that vanished is ended too", asyn
   await cluster.manager.stop();
 });
 
-test("containers that fail are restarted with growing delays, and say so meanwhile", async () => {
+test("restarts failed containers with growing delays and reports the back-off", async () => {
   const cluster = new Cluster();
   const main = makeContainer("main", { command: ["sh", "-c", "exit 3"] });
   const pod = cluster.create(makePod("crash", { spec: { containers: [main] } }));
   await cluster.settle();
-  // The first restart is at once.
+  // The first restart has no delay.
   expect(cluster.status("crash").containerStatuses![0]).toMatchObject({
     restartCount: 1,
     ready: false,
@@ -118,12 +118,12 @@ test("containers that fail are restarted with growing delays, and say so meanwhi
   expect(cluster.status("crash").containerStatuses![0]!.restartCount).toBe(2);
   await cluster.clock.forward(1000);
   expect(cluster.status("crash").containerStatuses![0]!.restartCount).toBe(3);
-  // One dead container stays for its log.
+  // One exited container stays for its log.
   expect((await cluster.runtime.pods.list())[0]!.containers.length).toBeLessThanOrEqual(2);
   await cluster.manager.stop();
 });
 
-test("restart policies decide the end: Succeeded, Failed, started again", async () => {
+test("applies restart policies: Succeeded, Failed, started again", async () => {
   const cluster = new Cluster();
   const runs = (script: string) => [makeContainer("main", { command: ["sh", "-c", script] })];
   cluster.create(makePod("done", { spec: { restartPolicy: "OnFailure", containers: runs("exit 0") } }));
@@ -144,7 +144,7 @@ test("restart policies decide the end: Succeeded, Failed, started again", async 
   await cluster.manager.stop();
 });
 
-test("a restarted agent adopts what runs, restarts nothing, and ends what is not wanted any more", async () => {
+test("a restarted agent adopts running containers, restarts none, and ends pods that no longer exist", async () => {
   const cluster = new Cluster();
   const probed = makeContainer("main", { readinessProbe: { exec: { command: ["true"] }, periodSeconds: 5 } });
   cluster.create(makePod("kept", { spec: { containers: [probed] } }));
@@ -164,7 +164,7 @@ test("a restarted agent adopts what runs, restarts nothing, and ends what is not
   await cluster.manager.stop();
 });
 
-test("what somebody else makes of a status is put right; a rejected status is not tried without end", async () => {
+test("overwrites other writers' changes of a status, and does not retry a refused status forever", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
@@ -187,7 +187,7 @@ test("what somebody else makes of a status is put right; a rejected status is no
   await cluster.manager.stop();
 });
 
-test("an ended pod whose containers the runtime has lost stays as it is", async () => {
+test("leaves the status of an ended pod whose containers the runtime has lost", async () => {
   const cluster = new Cluster();
   const main = makeContainer("main", { command: ["false"] });
   cluster.create(makePod("p", { spec: { restartPolicy: "Never", containers: [main] } }));
@@ -201,7 +201,7 @@ test("an ended pod whose containers the runtime has lost stays as it is", async 
   await cluster.manager.stop();
 });
 
-test("a sandbox that fell over is made again with its containers", async () => {
+test("replaces a failed sandbox and its containers", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
@@ -214,7 +214,7 @@ test("a sandbox that fell over is made again with its containers", async () => {
   await cluster.manager.stop();
 });
 
-test("readiness gates count, foreign conditions stay, conflicts are overcome", async () => {
+test("evaluates readiness gates, keeps foreign conditions and retries conflicts", async () => {
   const cluster = new Cluster();
   let conflicts = 2;
   cluster.beforeWrite.hook = (pod) => {

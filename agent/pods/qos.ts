@@ -8,10 +8,10 @@ import {
   type ResourceRequirements,
 } from "#api";
 
-/** Pods from this priority on keep the node alive. */
+/** Pods with at least this priority are critical for the node. */
 const nodeCriticalPriority = 2_000_001_000;
 
-/** What the kernel adds when it looks for something to kill: the more a container asks for, the safer it is. */
+/** The kernel's OOM score adjustment: the more memory a container requests, the later it is killed. */
 export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): number {
   if ((pod.spec?.priority ?? 0) >= nodeCriticalPriority) return -997;
   const qos = qualityOf(pod.spec ?? { containers: [] });
@@ -19,24 +19,24 @@ export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">
   if (qos === "BestEffort") return 1000;
   const request = Number(quantityValue(container.resources?.requests?.["memory"] ?? "0"));
   const score = 1000 - Math.floor((1000 * request) / memoryCapacity);
-  // Between the guaranteed (at most 2) and the best effort (1000).
+  // Between guaranteed pods (at most 2) and best-effort pods (1000).
   return Math.max(3, Math.min(score, 999));
 }
 
-/** The pod's cgroup below the kubelet's tree, as a path; undefined where the runtime has none. */
+/** The pod's cgroup below the kubelet's, as a path; undefined where the runtime has none. */
 export function cgroupParentOf(pod: Pod, driver: "cgroupfs" | "systemd" | "none", root: string): string | undefined {
   if (driver === "none") return undefined;
   const uid = pod.metadata.uid ?? "";
   const qos = qualityOf(pod.spec ?? { containers: [] }).toLowerCase();
   if (driver === "cgroupfs") return `${root}${qos === "guaranteed" ? "" : `/${qos}`}/pod${uid}`;
-  // systemd spells a tree as one name: dashes are levels, so those of the uid become underscores.
+  // systemd writes the path as one name: dashes separate levels, so those of the uid become underscores.
   const slice = root.replace(/^\//, "").replaceAll("/", "-");
   return `${slice}${qos === "guaranteed" ? "" : `-${qos}`}-pod${uid.replaceAll("-", "_")}.slice`;
 }
 
 const cpuPeriod = 100_000;
 
-/** A container's limits as the kernel takes them, by upstream's formulas. */
+/** A container's limits in the kernel's units, by upstream's formulas. */
 export function resourcesOf(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): ResourceSpec {
   const { limits = {}, requests = {} }: ResourceRequirements = container.resources ?? {};
   const limitMilli = Number(quantityMilliValue(limits["cpu"] ?? "0"));

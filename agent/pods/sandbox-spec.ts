@@ -12,7 +12,7 @@ import type { Pod, PodSecurityContext } from "#api";
 import type { NodeFacts } from "./context.ts";
 import { cgroupParentOf } from "./qos.ts";
 
-/** Host names end at 63 characters, and not with a dash or a dot. */
+/** Host names have at most 63 characters and do not end with a dash or a dot. */
 const shorten = (name: string): string => name.slice(0, 63).replace(/[-.]+$/, "");
 
 /** The pod's host name and, with a subdomain, its domain below the cluster's. */
@@ -30,7 +30,7 @@ interface Dns {
   options: string[];
 }
 
-/** What the host's resolv.conf says. */
+/** The host's resolv.conf. */
 async function hostDns(path = "/etc/resolv.conf"): Promise<Dns> {
   const dns: Dns = { servers: [], searches: [], options: [] };
   for (const line of (await readFile(path, "utf8").catch(() => "")).split("\n")) {
@@ -69,7 +69,7 @@ export async function dnsOf(pod: Pod, node: NodeFacts): Promise<Dns> {
   };
 }
 
-/** A pod's folder for logs, as upstream spells it. */
+/** A pod's folder for logs, named as upstream's. */
 export const logDirectoryOf = ({ metadata }: Pod, node: NodeFacts): string =>
   join(node.logFolder, `${metadata.namespace}_${metadata.name}_${metadata.uid}`);
 
@@ -97,7 +97,7 @@ export function sandboxSecurity(pod: Pod): SecuritySpec {
     ...defaultSecurity(),
     privileged: isPrivileged(pod),
     ...(runAsUser === undefined ? {} : { runAsUser: Number(runAsUser) }),
-    // A group without a user is the containers' business: the sandbox keeps its own identity.
+    // A group without a user applies to containers only: the sandbox keeps its own user.
     ...(runAsGroup === undefined || runAsUser === undefined ? {} : { runAsGroup: Number(runAsGroup) }),
     supplementalGroups: [...supplementalGroups, ...(fsGroup === undefined ? [] : [fsGroup])].map(Number),
     ...(seccompProfile ? { seccomp: profileOf(seccompProfile) } : {}),
@@ -109,7 +109,7 @@ export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts):
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
   if (spec?.runtimeClassName) {
-    // In the words of upstream's lister: no RuntimeClass is known.
+    // The message of upstream's lister: no RuntimeClass exists.
     throw new RuntimeError("unsupported", `runtimeclass.node.k8s.io "${spec.runtimeClassName}" not found`);
   }
   const cgroupParent = cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot);
@@ -145,7 +145,7 @@ export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts):
     labels: { ...metadata.labels },
     annotations: {
       ...metadata.annotations,
-      // What is needed to end the pod when the API no longer knows it.
+      // For the end of the pod when it is no longer in the API.
       [graceAnnotation]: String(spec?.terminationGracePeriodSeconds ?? 30),
     },
     handler: "",

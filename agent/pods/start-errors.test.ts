@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import { Cluster, makeContainer, makePod } from "./testing.ts";
 
-/** Containers named here are made and cannot be started, as one whose command is missing. */
+/** Containers of these names are created and cannot be started, as one whose command does not exist. */
 function failStarts(cluster: Cluster, ...names: string[]): void {
   const { pods } = cluster.runtime;
   const startContainer = pods.startContainer.bind(pods);
@@ -17,9 +17,9 @@ function failStarts(cluster: Cluster, ...names: string[]): void {
 const first = (cluster: Cluster, name: string) => cluster.status(name).containerStatuses![0]!;
 const count = (cluster: Cluster, text: string) => cluster.events.filter((event) => event.includes(text)).length;
 
-// Right values: the kubelet's convertToAPIContainerStatuses writes Waiting over an end only where
-// ShouldContainerBeRestarted says so.
-test("a container that cannot be started and will not be tried again has ended with StartError", async () => {
+// The kubelet's convertToAPIContainerStatuses replaces a terminated state by Waiting only if
+// ShouldContainerBeRestarted.
+test("a container that cannot be started and is not retried has terminated with StartError", async () => {
   const cluster = new Cluster();
   failStarts(cluster, "main", "init");
   cluster.create(makePod("never", { spec: { restartPolicy: "Never" } }));
@@ -70,7 +70,7 @@ test.each(["main", "init"])(
   },
 );
 
-test("a container that cannot be made waits for it, whatever the restart policy", async () => {
+test("a container that cannot be created waits, whatever the restart policy", async () => {
   const cluster = new Cluster();
   const { pods } = cluster.runtime;
   const startContainer = pods.startContainer.bind(pods);
@@ -87,7 +87,7 @@ test("a container that cannot be made waits for it, whatever the restart policy"
   });
   expect(cluster.status("p").phase).toBe("Pending");
   await cluster.clock.forward(60_000);
-  // Once each ten seconds and up to half as many more (workerBackOffPeriodJitterFactor).
+  // Once every ten seconds, plus up to half of that (workerBackOffPeriodJitterFactor).
   expect(count(cluster, "Warning Failed Error: no such device")).toBe(7);
   broken = false;
   await cluster.clock.forward(10_000);
@@ -95,7 +95,7 @@ test("a container that cannot be made waits for it, whatever the restart policy"
   await cluster.manager.stop();
 });
 
-test("images that may not be pulled or have no name make an event each ten seconds, not each second", async () => {
+test("records an event every ten seconds, not every second, for images with policy Never or an invalid name", async () => {
   const cluster = new Cluster({
     pullError: (reference) => (reference === "gone:1" ? new RuntimeError("notFound", "no such image") : undefined),
   });
@@ -116,7 +116,7 @@ test("images that may not be pulled or have no name make an event each ten secon
   await cluster.manager.stop();
 });
 
-test("a sandbox that cannot be made is tried again each ten seconds, whatever wakes the pod", async () => {
+test("retries a sandbox that cannot be created every ten seconds, whatever wakes the pod", async () => {
   const cluster = new Cluster();
   let tries = 0;
   cluster.runtime.pods.runSandbox = async () => {
@@ -145,7 +145,7 @@ test("a sandbox that cannot be made is tried again each ten seconds, whatever wa
   await cluster.manager.stop();
 });
 
-test("a container that ran well for long is started again at once", async () => {
+test("restarts a container at once after a long run", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();
@@ -165,7 +165,7 @@ test("a container that ran well for long is started again at once", async () => 
   await cluster.manager.stop();
 });
 
-test("the log of a container is the one that the node's own status names", async () => {
+test("returns the log of the container that the node's own status names", async () => {
   const cluster = new Cluster();
   cluster.create(makePod("p"));
   await cluster.settle();

@@ -1,15 +1,15 @@
 import type { Pod, PodStatus } from "#api";
-import { type Clock, deepEqual, isReason, type Log, messageOf, type Timer } from "#base";
+import { type Clock, deepEqual, ignoreNotFound, isReason, type Log, messageOf, type Timer } from "#base";
 import { mergeStatus, ownsCondition } from "#kubelet";
 import type { PodApi } from "./context.ts";
 
-/** Whether two states of a pod differ in nothing but what the kubelet wrote. */
-export function asksTheSame(a: Pod, b: Pod): boolean {
-  const asked = ({ metadata, spec, status }: Pod) => {
+/** Whether two states of a pod differ only in fields that the kubelet writes. */
+export function equalExceptStatus(a: Pod, b: Pod): boolean {
+  const fieldsOfOthers = ({ metadata, spec, status }: Pod) => {
     const { resourceVersion: _, managedFields: __, ...rest } = metadata;
     return { rest, spec, others: (status?.conditions ?? []).filter(({ type }) => !ownsCondition(type)) };
   };
-  return deepEqual(asked(a), asked(b));
+  return deepEqual(fieldsOfOthers(a), fieldsOfOthers(b));
 }
 
 interface Pending {
@@ -17,21 +17,21 @@ interface Pending {
   status: PodStatus;
 }
 
-const parallel = 16;
+const maxWrites = 16;
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 60_000;
 
-/** Writes pods' statuses: only what differs, the newest of each pod, a few pods at a time. */
+/** Writes pods' statuses: the newest of each pod if it differs from the stored one, a limited number at a time. */
 export class StatusWriter {
   readonly #api: PodApi;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #pending = new Map<string, Pending>();
   readonly #writing = new Set<string>();
-  /** What was last set, written or not. */
-  readonly #wanted = new Map<string, PodStatus>();
+  /** The status that was last set, written or not. */
+  readonly #latest = new Map<string, PodStatus>();
   readonly #delays = new Map<string, number>();
-  /** As last stored: the watch may be behind our own writes. */
+  /** Pods as stored by the last write: the watch may be behind. */
   readonly #stored = new Map<string, Pod>();
   readonly #waiting = new Map<string, (() => void)[]>();
   readonly #retries = new Set<Timer>();
@@ -46,25 +46,25 @@ export class StatusWriter {
 
   set(pod: Pod, status: PodStatus): void {
     const uid = pod.metadata.uid ?? "";
-    this.#wanted.set(uid, status);
+    this.#latest.set(uid, status);
     this.#pending.set(uid, { pod, status });
     this.#pump();
   }
 
-  /** What was last set for the pod, written or not. */
+  /** The status that was last set for the pod, written or not. */
   latest(uid: string): PodStatus | undefined {
-    return this.#wanted.get(uid);
+    return this.#latest.get(uid);
   }
 
-  /** The API shows this pod now: what it says otherwise than it should is written again. */
+  /** The API now has this pod: its status is written again if it differs from the last one set. */
   reconcile(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
-    const wanted = this.#wanted.get(uid);
-    if (!wanted || this.#pending.has(uid) || this.#writing.has(uid)) return;
-    if (!deepEqual(mergeStatus(pod.status, wanted, this.#clock.now()), pod.status ?? {})) this.set(pod, wanted);
+    const latest = this.#latest.get(uid);
+    if (!latest || this.#pending.has(uid) || this.#writing.has(uid)) return;
+    if (!deepEqual(mergeStatus(pod.status, latest, this.#clock.now()), pod.status ?? {})) this.set(pod, latest);
   }
 
-  /** Resolves when everything that was set for the pod so far is written, or the pod is gone. */
+  /** Resolves when everything that was set for the pod so far is written, or the pod no longer exists. */
   flush(uid: string): Promise<void> {
     if (!this.#pending.has(uid) && !this.#writing.has(uid)) return Promise.resolve();
     return new Promise((resolve) => {
@@ -79,7 +79,7 @@ export class StatusWriter {
   forget(uid: string): void {
     this.#pending.delete(uid);
     this.#stored.delete(uid);
-    this.#wanted.delete(uid);
+    this.#latest.delete(uid);
     this.#delays.delete(uid);
     this.#settle(uid);
   }
@@ -91,12 +91,12 @@ export class StatusWriter {
 
   #pump(): void {
     for (const [uid, pending] of this.#pending) {
-      if (this.#stopped || this.#writing.size >= parallel) return;
+      if (this.#stopped || this.#writing.size >= maxWrites) return;
       if (this.#writing.has(uid) || this.#delayed.has(uid)) continue;
       this.#pending.delete(uid);
       this.#writing.add(uid);
       void this.#write(uid, pending)
-        .catch((error) => this.#again(uid, pending, error))
+        .catch((error) => this.#retry(uid, pending, error))
         .finally(() => {
           this.#writing.delete(uid);
           this.#settle(uid);
@@ -111,9 +111,9 @@ export class StatusWriter {
     this.#waiting.delete(uid);
   }
 
-  #again(uid: string, pending: Pending, error: unknown): void {
+  #retry(uid: string, pending: Pending, error: unknown): void {
     this.#log.warn("a pod's status could not be written", { pod: pending.pod.metadata.name, error: messageOf(error) });
-    // A newer one may have come meanwhile; it goes first.
+    // A newer status may have been set meanwhile; it replaces this one.
     if (!this.#pending.has(uid)) this.#pending.set(uid, pending);
     this.#delayed.add(uid);
     const delay = this.#delays.get(uid) ?? firstRetryMilliseconds;
@@ -140,14 +140,10 @@ export class StatusWriter {
         if (isReason(error, "NotFound")) return;
         if (!isReason(error, "Conflict")) throw error;
       }
-      try {
-        base = await this.#api.get(pod.metadata.namespace ?? "", pod.metadata.name ?? "");
-      } catch (error) {
-        if (isReason(error, "NotFound")) return;
-        throw error;
-      }
-      // Another pod has taken the name.
-      if (base.metadata.uid !== uid) return;
+      const current = await ignoreNotFound(this.#api.get(pod.metadata.namespace ?? "", pod.metadata.name ?? ""));
+      // The pod is deleted, or another one has its name.
+      if (!current || current.metadata.uid !== uid) return;
+      base = current;
     }
   }
 }

@@ -14,7 +14,7 @@ export async function readTerminationMessage(
   pod: Pod,
   { spec, ended }: { spec: Container; ended: RuntimeContainer },
 ): Promise<string> {
-  const path = terminationFile(context, pod, spec.name, ended.attempt);
+  const path = terminationFile(context, pod, { name: spec.name, attempt: ended.attempt });
   if (spec.terminationMessagePath !== "" && path !== undefined) {
     const bytes = await readFile(path).catch(() => Buffer.alloc(0));
     if (bytes.length > 0) return bytes.subarray(0, maxMessageBytes).toString();

@@ -1,6 +1,6 @@
 import type { Sandbox } from "#agent/runtime";
 import type { Container, Pod } from "#api";
-import { isReason, parseTime, type Timer } from "#base";
+import { ignoreReasons, parseTime, type Timer } from "#base";
 import { isOver } from "#kubelet";
 import { rejection } from "./admission.ts";
 import { hashAnnotation } from "./container-spec.ts";
@@ -8,17 +8,17 @@ import { ContainerTermination } from "./container-termination.ts";
 import { fieldPathOf, type PodsContext } from "./context.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
-import { Mounting } from "./mounting.ts";
-import { planFor, type View, viewOf } from "./plan.ts";
+import { type ContainerHealth, planFor, type View, viewOf } from "./plan.ts";
 import { cleanUpPod } from "./pod-cleanup.ts";
-import { condemnation, Probing } from "./probing.ts";
-import { Resizing } from "./resizing.ts";
+import { Prober, probeFailureMessage } from "./prober.ts";
+import { Resizer } from "./resizer.ts";
+import { SandboxCreator } from "./sandbox-creator.ts";
 import { containerHash } from "./sandbox-spec.ts";
-import { Sandboxing } from "./sandboxing.ts";
-import { Starter } from "./starting.ts";
-import { type Memory, rejectedStatus, statusOf } from "./status.ts";
-import { asksTheSame, type StatusWriter } from "./status-writer.ts";
+import { Starter } from "./starter.ts";
+import { type PodProgress, rejectedStatus, statusOf } from "./status.ts";
+import { equalExceptStatus, type StatusWriter } from "./status-writer.ts";
 import { readTerminationMessage } from "./termination-message.ts";
+import { VolumeMounter } from "./volume-mounter.ts";
 
 const nextOf = (...times: (number | undefined)[]): number => Math.min(...times.filter((time) => time !== undefined));
 
@@ -34,25 +34,25 @@ export interface PodWorkerOptions {
   gone: () => void;
 }
 
-/** Drives one pod to what is wanted, one step after another, until it is gone. */
+/** Drives one pod to its desired state, one step after another, until it is deleted. */
 export class PodWorker {
   readonly #context: PodsContext;
   readonly #images: Images;
   readonly #writer: StatusWriter;
-  readonly #probing: Probing;
+  readonly #prober: Prober;
   readonly #starter: Starter;
-  readonly #resizing: Resizing;
-  readonly #mounting: Mounting;
-  readonly #sandboxing: Sandboxing;
+  readonly #resizer: Resizer;
+  readonly #volumes: VolumeMounter;
+  readonly #sandboxes: SandboxCreator;
   readonly #terminationMessages = new Map<string, string>();
   readonly #startTime: number;
   readonly #gone: () => void;
   #pod: Pod;
   #adopted = false;
-  /** The API no longer has it: it ends, and nobody needs to be told. */
+  /** The API no longer has the pod: it ends without a status. */
   #removed = false;
   #failure: { reason: string; message: string } | undefined;
-  /** It was refused before anything of it ran: it has no containers to report. */
+  /** It was rejected before it was started: it has no containers to report. */
   #rejected = false;
   #termination: ContainerTermination | undefined;
   #grace = Number.POSITIVE_INFINITY;
@@ -69,11 +69,11 @@ export class PodWorker {
     this.#writer = writer;
     this.#pod = pod;
     this.#gone = gone;
-    this.#probing = new Probing(context, () => this.wake());
+    this.#prober = new Prober(context, () => this.wake());
     this.#starter = new Starter(context, images);
-    this.#resizing = new Resizing(context.runtime, context.log, context.node.memoryBytes);
-    this.#mounting = new Mounting(context);
-    this.#sandboxing = new Sandboxing(context);
+    this.#resizer = new Resizer(context.runtime, context.log, context.node.memoryBytes);
+    this.#volumes = new VolumeMounter(context);
+    this.#sandboxes = new SandboxCreator(context);
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     if (pod.status?.phase === "Failed" && pod.status.reason) {
@@ -86,7 +86,7 @@ export class PodWorker {
     return this.#pod.metadata.uid ?? "";
   }
 
-  /** The pod as last told. */
+  /** The pod as last set. */
   get pod(): Pod {
     return this.#pod;
   }
@@ -96,16 +96,17 @@ export class PodWorker {
   }
 
   update(pod: Pod): void {
-    const ends = pod.metadata.deletionTimestamp !== undefined && this.#pod.metadata.deletionTimestamp === undefined;
+    const isDeleted =
+      pod.metadata.deletionTimestamp !== undefined && this.#pod.metadata.deletionTimestamp === undefined;
     const before = this.#pod;
     this.#pod = pod;
-    // Our own status comes back as an update: there is nothing to do about it.
-    if (asksTheSame(before, pod)) {
+    // A write of our own status arrives as an update; it changes nothing.
+    if (equalExceptStatus(before, pod)) {
       this.#writer.reconcile(pod);
       return;
     }
-    // Whatever is being started is not wanted any more.
-    if (ends) this.#abort.abort();
+    // Cancels starts of containers.
+    if (isDeleted) this.#abort.abort();
     this.wake();
   }
 
@@ -120,11 +121,11 @@ export class PodWorker {
     if (!this.#running && !this.#stopped) void this.#loop().finally(() => this.#rest());
   }
 
-  /** Lets go; containers run on. */
+  /** Stops the worker. Containers run on. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
-    this.#probing.stop();
+    this.#prober.stop();
     this.#abort.abort();
   }
 
@@ -161,7 +162,7 @@ export class PodWorker {
     return viewOf(await this.#context.runtime.pods.list({ uid: this.uid }));
   }
 
-  /** One step. Answers when the next one is due even if nothing happens. */
+  /** One step. Resolves with when the next one is due at the latest, in milliseconds since the epoch. */
   async #sync(): Promise<number | undefined> {
     const pod = this.#pod;
     this.#abort = new AbortController();
@@ -180,52 +181,52 @@ export class PodWorker {
     if (!this.#failure && view.sandboxes.length === 0) this.#admit();
     if (this.#failure) return this.#settle(view);
     this.#resume(view);
-    let plan = planFor(pod, view, this.#judge());
+    let plan = planFor(pod, view, this.#health());
     if (plan.finished) return this.#settle(view);
-    await this.#tell(view, false);
-    if (!(await this.#mounting.follow(pod))) return nextOf(deadline, this.#mounting.due);
+    await this.#reportStatus(view, false);
+    if (!(await this.#volumes.follow(pod))) return nextOf(deadline, this.#volumes.due);
     if (plan.sandbox) {
-      if (!(await this.#sandboxing.make(pod, view))) return nextOf(deadline, this.#sandboxing.due);
+      if (!(await this.#sandboxes.create(pod, view))) return nextOf(deadline, this.#sandboxes.due);
       view = await this.#view();
-      await this.#tell(view, false);
-      plan = planFor(pod, view, this.#judge());
+      await this.#reportStatus(view, false);
+      plan = planFor(pod, view, this.#health());
     }
     for (const { container, message, graceSeconds } of plan.kill) {
-      await this.#kill(container.id, container.name, message, graceSeconds);
+      await this.#kill(container, message, graceSeconds);
     }
     await this.#start([...plan.start, ...this.#ephemeral(view)], view);
     view = await this.#view();
     this.#follow(view);
-    await this.#resizing.follow(pod, this.#live(view));
-    await this.#tell(view, false);
+    await this.#resizer.follow(pod, this.#live(view));
+    await this.#reportStatus(view, false);
     if (
       plan.kill.length > 0 ||
-      planFor(pod, view, this.#judge()).start.some(({ name }) => !this.#starter.waiting(name))
+      planFor(pod, view, this.#health()).start.some(({ name }) => !this.#starter.waiting(name))
     ) {
       this.#dirty = true;
     }
-    return nextOf(deadline, this.#starter.retryAt, this.#mounting.due);
+    return nextOf(deadline, this.#starter.retryAt, this.#volumes.due);
   }
 
-  /** A pod of which nothing runs yet may be refused. */
+  /** A pod without a sandbox may be rejected. */
   #admit(): void {
-    const refused = rejection(this.#pod);
-    if (!refused) return;
-    this.#context.record(this.#pod, "Warning", refused.reason, refused.message);
-    this.#failure = { reason: refused.reason, message: `Pod was rejected: ${refused.message}` };
+    const refusal = rejection(this.#pod);
+    if (!refusal) return;
+    this.#context.record(this.#pod, "Warning", refusal.reason, refusal.message);
+    this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
     this.#rejected = true;
   }
 
-  /** What runs before this worker has started anything was started by an earlier process: its hooks are over. */
+  /** Containers that run before this worker has started any are those of an earlier process: their hooks have ended. */
   #adopt(view: View): void {
     if (this.#adopted) return;
     this.#adopted = true;
-    this.#probing.adopt(this.#pod, this.#live(view));
+    this.#prober.adopt(this.#pod, this.#live(view));
   }
 
-  /** What runs is probed; it has no hook under way, since starts are waited for. */
+  /** Probes running containers. Their hooks have ended, since each start waits for its hook. */
   #resume(view: View): void {
-    for (const { running } of this.#live(view)) this.#probing.begin(running.id);
+    for (const { running } of this.#live(view)) this.#prober.begin(running.id);
     this.#follow(view);
   }
 
@@ -239,21 +240,21 @@ export class PodWorker {
 
   #follow(view: View): void {
     const ip = this.#pod.spec?.hostNetwork ? this.#context.node.ips[0] : view.current?.ips[0];
-    this.#probing.follow(this.#pod, ip ?? "", this.#live(view));
+    this.#prober.follow(this.#pod, ip ?? "", this.#live(view));
   }
 
-  #judge(): Parameters<typeof planFor>[2] {
+  #health(): ContainerHealth {
     return {
-      started: (container, spec) => this.#probing.started(container, spec),
-      condemned: (container, spec) => {
-        const type = this.#probing.failed(container);
+      started: (container, spec) => this.#prober.started(container, spec),
+      killReason: (container, spec) => {
+        const type = this.#prober.failed(container);
         if (type) {
           const probe = type === "Startup" ? spec.startupProbe : spec.livenessProbe;
           const grace = probe?.terminationGracePeriodSeconds;
-          const message = condemnation(this.#pod, spec, container, type);
+          const message = probeFailureMessage(this.#pod, { spec, running: container }, type);
           return { message, ...(grace === undefined ? {} : { graceSeconds: Number(grace) }) };
         }
-        if (this.#resizing.needsRestart(this.#pod, spec, container)) {
+        if (this.#resizer.needsRestart(this.#pod, spec, container)) {
           return { message: `Container ${spec.name} resize requires restart` };
         }
         const hash = container.annotations[hashAnnotation];
@@ -270,18 +271,18 @@ export class PodWorker {
 
   async #start(containers: Container[], view: View): Promise<void> {
     const sandbox: Sandbox | undefined = view.current;
-    const { volumes } = this.#mounting;
+    const { volumes } = this.#volumes;
     if (!sandbox || !volumes) return;
     for (const [index, container] of containers.entries()) {
       const { signal } = this.#abort;
       if (signal.aborted) return;
       const id = await this.#starter.start(container, { pod: this.#pod, view, sandbox, volumes, signal });
-      if (id !== undefined) this.#probing.begin(id);
+      if (id !== undefined) this.#prober.begin(id);
       if (index === containers.length - 1) continue;
-      // The next one may be pulled for minutes: what runs is probed and reported before that.
+      // The pull of the next container may take minutes: the running ones are probed and reported before.
       const now = await this.#view();
       this.#follow(now);
-      await this.#tell(now, false);
+      await this.#reportStatus(now, false);
     }
   }
 
@@ -291,7 +292,11 @@ export class PodWorker {
     return all.filter(({ name }) => view.of(name).length === 0);
   }
 
-  async #kill(id: string, name: string, message: string, graceSeconds: number | undefined): Promise<void> {
+  async #kill(
+    { id, name }: { id: string; name: string },
+    message: string,
+    graceSeconds: number | undefined,
+  ): Promise<void> {
     const grace = graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
     this.#context.record(this.#pod, "Normal", "Killing", message, fieldPathOf(this.#pod, name));
     const options = { context: this.#context, pod: this.#pod, graceSeconds: grace, only: new Set([id]), quiet: true };
@@ -299,9 +304,11 @@ export class PodWorker {
     this.#starter.clear(name);
   }
 
-  /** Containers are ended within the grace; true once that is done. Until then the worker is woken when it is. */
+  /**
+   * Ends the containers within the grace period; true once they have ended. Until then the worker is woken at the end.
+   */
   #hasEnded(view: View, graceSeconds: number): boolean {
-    this.#probing.stopRestarting();
+    this.#prober.stopRestarting();
     if (!this.#termination) {
       this.#termination = new ContainerTermination({ context: this.#context, pod: this.#pod, graceSeconds }, view);
       this.#termination.done.catch(() => {}).finally(() => this.wake());
@@ -315,53 +322,47 @@ export class PodWorker {
     return outcome === "ended";
   }
 
-  /** The pod has come to its end by itself or was failed: nothing may run, its records stay for logs and status. */
+  /** The pod has ended or has failed: ends its containers and sandboxes; they stay listed for logs and status. */
   async #settle(view: View): Promise<undefined> {
     const runs = view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
     if (runs && !this.#hasEnded(view, Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30))) {
-      await this.#tell(view, false);
+      await this.#reportStatus(view, false);
       return;
     }
-    this.#probing.stop();
+    this.#prober.stop();
     const after = runs ? await this.#view() : view;
-    await this.#tell(after, true);
+    await this.#reportStatus(after, true);
     const up = after.sandboxes.filter(({ state }) => state === "ready");
     for (const sandbox of up) await this.#context.runtime.pods.stopSandbox(sandbox.id);
-    if (up.length > 0) await this.#tell(await this.#view(), true);
+    if (up.length > 0) await this.#reportStatus(await this.#view(), true);
   }
 
-  /** The pod is deleted: everything goes, the API's object last. */
+  /** The pod is deleted: removes everything, the API's object last. */
   async #end(view: View): Promise<undefined> {
     const { runtime, volumes, api } = this.#context;
     const { deletionGracePeriodSeconds } = this.#pod.metadata;
-    const asked = Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
-    if (!this.#hasEnded(view, this.#removed ? Math.max(asked, 1) : asked)) {
+    const requested = Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
+    if (!this.#hasEnded(view, this.#removed ? Math.max(requested, 1) : requested)) {
       this.#follow(view);
-      await this.#tell(view, false);
+      await this.#reportStatus(view, false);
       return;
     }
-    this.#probing.stop();
-    // A pod that makes no sense can be deleted all the same.
-    await this.#tell(await this.#view(), true).catch((error) => reportFault(this.#context, this.#pod, error));
+    this.#prober.stop();
+    // An inconsistent pod can be deleted too.
+    await this.#reportStatus(await this.#view(), true).catch((error) => reportFault(this.#context, this.#pod, error));
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
     await volumes.unmount(this.uid);
     await cleanUpPod(this.uid, this.#context.node);
-    if (!this.#removed) {
-      try {
-        await api.remove(this.#pod);
-      } catch (error) {
-        // Gone, or another pod has the name now.
-        if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) throw error;
-      }
-    }
+    // A conflict means that another pod has the name.
+    if (!this.#removed) await ignoreReasons(["NotFound", "Conflict"], api.remove(this.#pod));
     this.#images.forget(this.uid);
     this.#writer.forget(this.uid);
     this.stop();
     this.#gone();
   }
 
-  async #tell(view: View, terminal: boolean): Promise<void> {
+  async #reportStatus(view: View, terminal: boolean): Promise<void> {
     if (this.#removed) return;
     if (this.#rejected && this.#failure) {
       this.#writer.set(this.#pod, rejectedStatus(this.#pod, this.#failure, this.#startTime));
@@ -377,15 +378,15 @@ export class PodWorker {
         );
       }
     }
-    const memory: Memory = {
+    const progress: PodProgress = {
       waiting: (name) => this.#starter.waiting(name),
-      started: (container, spec) => this.#probing.started(container, spec),
-      ready: (container, spec) => this.#probing.ready(container, spec),
+      started: (container, spec) => this.#prober.started(container, spec),
+      ready: (container, spec) => this.#prober.ready(container, spec),
       terminationMessage: (container) => this.#terminationMessages.get(container.id),
       failure: this.#failure,
       terminal,
       startTime: this.#startTime,
     };
-    this.#writer.set(this.#pod, statusOf(this.#pod, view, memory, this.#context.node));
+    this.#writer.set(this.#pod, statusOf({ pod: this.#pod, view, progress, node: this.#context.node }));
   }
 }

@@ -19,7 +19,7 @@ const readyOf = (conditions: { type: string; status: string }[], mains: Containe
 };
 
 // GeneratePodReadyCondition (pkg/kubelet/status/generate.go, v1.37.2).
-test("readiness gates are named with what they lack", () => {
+test("names readiness gates with the missing condition", () => {
   const shut = { status: "False", reason: "ReadinessGatesNotReady", observedGeneration: 3 };
   expect(readyOf([{ type: "example.com/b", status: "False" }], [status(true)])).toMatchObject({
     ...shut,
@@ -35,7 +35,7 @@ test("readiness gates are named with what they lack", () => {
   });
 });
 
-test("a merged status keeps others' conditions, the start, transition times and an end", () => {
+test("a merge keeps foreign conditions, the start time, transition times and a final phase", () => {
   const stored = {
     phase: "Succeeded",
     startTime: "2025-01-01T00:00:00Z",

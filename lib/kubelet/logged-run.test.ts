@@ -55,6 +55,6 @@ test.each([
   expect(answer()).toBe(expected);
 });
 
-test("a container without a status is not available", () => {
+test("rejects a container without a status", () => {
   expect(() => loggedRun(pod({}), "other", false)).toThrow('container "other" in pod "web" is not available');
 });

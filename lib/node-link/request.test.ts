@@ -45,7 +45,7 @@ test.each<[string, NodeRequest]>([
   expect(decodeNodeRequest(path)).toEqual(request);
 });
 
-test("other paths are no requests", () => {
+test("returns undefined for other paths", () => {
   const paths = [
     "",
     "/",
@@ -58,7 +58,7 @@ test("other paths are no requests", () => {
   for (const path of paths) expect([path, decodeNodeRequest(path)]).toEqual([path, undefined]);
 });
 
-test("a log starts at a time or so many seconds ago", () => {
+test("computes the start of a log from a time or from seconds", () => {
   const now = Date.parse("2026-01-02T03:04:05Z");
   expect(logStart(all, now)).toBeUndefined();
   expect(logStart({ ...all, sinceSeconds: 5 }, now)).toBe(now - 5000);

@@ -24,7 +24,7 @@ const stamp = (second: number, nanos = "000000000") => `2026-01-01T00:00:${Strin
 const linesOf = (text: string) => lineReader().read(Buffer.from(text));
 
 describe("lines", () => {
-  test("come with their times, whatever the chunks", () => {
+  test("are split with their times, whatever the chunks", () => {
     const text = `${stamp(1)} one\n${stamp(2)} \n${stamp(3)} thrée`;
     const expected = [
       [stamp(1), "one", true],
@@ -41,7 +41,7 @@ describe("lines", () => {
     }
   });
 
-  test("that are too long come in pieces of whole characters, and what has no time has the last one's", () => {
+  test("longer than the limit are split at characters, and lines without a time get the last line's", () => {
     const long = "é".repeat(longestPiece);
     const lines = linesOf(`${stamp(1)} ${long}\nsecond\n${stamp(2)} third\n`);
     const first = lines.filter((line) => line.stamp === stamp(1));
@@ -63,23 +63,23 @@ describe("a position", () => {
       .filter(resumeAfter(position))
       .map((line) => line.text);
 
-  test("is found among lines of the same time", () => {
+  test("is found among lines with the same time", () => {
     expect(rest({ stamp: stamp(2), count: 2 })).toEqual(["line 3", "line 4"]);
     expect(rest({ stamp: stamp(3), count: 1 })).toEqual([]);
   });
 
-  test("that is not there any more is before everything later", () => {
+  test("whose line no longer exists precedes all later lines", () => {
     expect(rest({ stamp: stamp(2, "000000001"), count: 1 })).toEqual(["line 4"]);
     expect(rest({ stamp: stamp(2), count: 9 })).toEqual(["line 4"]);
   });
 
-  test("does not hide a line whose time is a little earlier", () => {
+  test("does not hide a line with a slightly earlier time", () => {
     const mixed = `${stamp(2)} sent\n${stamp(1, "999999999")} late\n${stamp(3)} next\n`;
     expect(rest({ stamp: stamp(2), count: 1 }, mixed)).toEqual(["late", "next"]);
   });
 });
 
-test("a batch keeps to the service's bounds and never goes back in time", () => {
+test("a batch stays within the service's limits and in order of time", () => {
   const gatherer = new Gatherer(undefined);
   const line = { stamp: stamp(5), at: 5000, text: "x".repeat(1000), ends: true };
   let count = 0;
@@ -95,7 +95,7 @@ test("a batch keeps to the service's bounds and never goes back in time", () => 
   expect(gatherer.add({ ...line, at: line.at + bounds.milliseconds + 1 })).toBeUndefined();
 });
 
-test("a stream is made where it is missing; a line that is never taken does not keep the others", async () => {
+test("creates a missing stream; a line that is always refused does not block the others", async () => {
   const calls: string[] = [];
   let made = false;
   const fail = (name: string) => Object.assign(new Error(name), { name });
@@ -129,7 +129,7 @@ describe("a shipment", () => {
     save: async () => {},
   });
 
-  test("waits for memory and for the service, loses nothing, and keeps the order", async () => {
+  test("waits for memory and for the service, and sends every line in order", async () => {
     const room = new Room(10_000);
     let most = 0;
     async function* output() {
@@ -150,7 +150,7 @@ describe("a shipment", () => {
     expect(position).toEqual({ stamp: stamp(1), count: 300 });
   });
 
-  test("that is stopped tries what is at hand once and remembers what was sent", async () => {
+  test("tries to send its buffer once when it is stopped, and stores the position", async () => {
     const stop = new AbortController();
     async function* output() {
       yield Buffer.from(`${stamp(1)} one\n`);
@@ -167,7 +167,7 @@ describe("a shipment", () => {
     expect(saved).toEqual([{ stamp: stamp(1), count: 1 }]);
   });
 
-  test("that cannot be read says so when everything before is sent", async () => {
+  test("rejects with the read error after it has sent everything before", async () => {
     async function* output() {
       yield Buffer.from(`${stamp(1)} one\n`);
       throw new Error("the socket is gone");
@@ -198,7 +198,7 @@ async function startPod(runtime: Runtime, uid: string, script: string, attempt =
   return id;
 }
 
-test("every run of every container has its stream, and after a restart nothing is sent twice", async () => {
+test("sends every run of every container to its own stream, and nothing twice after a restart", async () => {
   const runtime = fakeRuntime({ clock: systemClock });
   const streams = new Map<string, string[]>();
   const put = async (stream: string, events: InputLogEvent[]) => {
@@ -228,7 +228,7 @@ test("every run of every container has its stream, and after a restart nothing i
   expect(await readdir(join(folder, "shipped"))).toEqual([]);
 });
 
-test("a disk that takes nothing keeps no log from being sent, once", async () => {
+test("sends logs once although their positions cannot be stored", async () => {
   const runtime = fakeRuntime({ clock: systemClock });
   const sent: string[] = [];
   const put = async (_: string, events: InputLogEvent[]) =>

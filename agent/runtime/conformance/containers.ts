@@ -16,7 +16,7 @@ export function containerTests(stage: Stage): void {
       annotations: { "container-note": "kept" },
     });
     expect(ended.startedAt).toBeGreaterThan(0);
-    // Start and end are noted by different processes: a container that ends at once may seem to end first.
+    // Different processes record start and end: a container that ends at once may seem to end first.
     expect(ended.finishedAt! - ended.startedAt!).toBeGreaterThan(-1000);
     expect(await stage.logs(id)).toMatch(/^(out\nerr\n|err\nout\n)$/);
     expect(await stage.logs(id, { stream: "stderr" })).toBe("err\n");

@@ -29,7 +29,7 @@ runtimeConformance("containerd", async () => {
   await importImage(socket, name, image);
   const open = () => containerdRuntime({ socket, owner: "conformance", clock: systemClock });
   const runtime = open();
-  // It lies in no registry: what an import brought is as good as pulled.
+  // The image is in no registry: an imported image counts as pulled.
   const images = { ...runtime.images, pull: pullOrFind(runtime.images) };
   return {
     runtime: { ...runtime, images },

@@ -8,7 +8,7 @@ import { native } from "./native.ts";
 import { mirrorFiles, namedAfter, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
 import { compileServices } from "./wire/codec.ts";
 
-test("the tables compile, and a message survives the wire", () => {
+test("compiles the tables, and encodes and decodes messages", () => {
   for (const table of [cri, native]) {
     const methods = compileServices(table);
     for (const [service, calls] of Object.entries(table.services)) {
@@ -23,7 +23,7 @@ test("the tables compile, and a message survives the wire", () => {
   expect(() => compileServices(cri)("RuntimeService", "Nothing")).toThrow("RuntimeService/Nothing");
 });
 
-test("the sandbox's program waits, and ends at a kill", async () => {
+test("the sandbox's program waits until it is killed", async () => {
   for (const architecture of ["amd64", "arm64"] as const) {
     const program = sandboxProgram(architecture);
     expect(program.length).toBeLessThan(256);
@@ -47,7 +47,7 @@ test("the sandbox's program waits, and ends at a kill", async () => {
   await rm(folder, { recursive: true });
 });
 
-test("mirrors become containerd's files", () => {
+test("writes mirrors as containerd's files", () => {
   const mirrors = parseMirrors(["http://127.0.0.1:5000/", "docker.io=https://mirror.example", "docker.io=http://two"]);
   expect(mirrorFiles(mirrors)).toEqual({
     "_default/hosts.toml": '[host."http://127.0.0.1:5000"]\n  capabilities = ["pull", "resolve"]\n',
@@ -61,7 +61,7 @@ test("mirrors become containerd's files", () => {
   );
 });
 
-test("a node's network has a bridge of its own with a short enough name", () => {
+test("names a node's own bridge within the kernel's limit", () => {
   const names = namedAfter("a-node-with-a-long-name");
   const network = { ...names, podCidr: "10.1.2.0/24", masquerade: true, folder: "/f" };
   const config = JSON.parse(podNetworkConfig(network));

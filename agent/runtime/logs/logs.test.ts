@@ -21,7 +21,7 @@ async function text(batches: AsyncIterable<LogEntry[]>, options: Parameters<type
   return Buffer.concat(parts).toString();
 }
 
-test("a line is time, stream, tags and text", () => {
+test("parses a line into time, stream, tags and text", () => {
   const entry = parseLogLine(Buffer.from(line("hello world", "P:x", "stderr").trimEnd()));
   expect(entry).toMatchObject({ stream: "stderr", partial: true, time: "2026-01-01T00:00:00.123456789Z" });
   expect(Buffer.from(entry!.text).toString()).toBe("hello world");
@@ -30,7 +30,7 @@ test("a line is time, stream, tags and text", () => {
   expect(parseLogLine(Buffer.from("2026 stdin F x"))).toBeUndefined();
 });
 
-test("pieces join, streams are chosen, limits cut", async () => {
+test("joins partial lines, selects streams and applies limits", async () => {
   const path = join(folder, "0.log");
   await writeFile(path, line("one ", "P") + line("err", "F", "stderr") + line("two", "F") + line("", "F", "stdout", 5));
   expect(await text(readLogFile({ path, ended }))).toBe("one err\ntwo\n\n");
@@ -42,7 +42,7 @@ test("pieces join, streams are chosen, limits cut", async () => {
   expect(await text(readLogFile({ path, ended }), { since: Date.parse("2026-01-01T00:00:05Z") })).toBe("\n");
 });
 
-test("the tail is the end of what is there, over rotated files, whatever the sizes", async () => {
+test("reads a tail over rotated files of any size", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat({ max: 40_000 }), fc.boolean(), fc.boolean()), { maxLength: 12 }),
@@ -71,7 +71,7 @@ test("the tail is the end of what is there, over rotated files, whatever the siz
   );
 });
 
-// limitedMode of cri-client's ReadLogs: a busy writer's lines do not come on top, nor does reading them go on for ever.
+// limitedMode of cri-client's ReadLogs: lines of a busy writer neither count nor make the read endless.
 test.each([
   [2, ["two", "three"]],
   [undefined, ["one", "two", "three"]],
@@ -87,7 +87,7 @@ test.each([
   expect(seen).toEqual(expected);
 });
 
-test("a follower crosses a rotation and ends with the writer, having read all", async () => {
+test("follows over a rotation and ends after it has read everything of the writer", async () => {
   const path = join(folder, "0.log");
   await writeFile(path, line("first"));
   let over = false;
@@ -116,7 +116,7 @@ test("a follower crosses a rotation and ends with the writer, having read all", 
   expect(got.join("")).toBe("first\nbefore the move\nafter the move\nlast\n");
 });
 
-test("a follower stops at the abort", async () => {
+test("stops following when the signal aborts", async () => {
   const path = join(folder, "0.log");
   await writeFile(path, line("first"));
   const stop = new AbortController();
@@ -129,7 +129,7 @@ test("a follower stops at the abort", async () => {
   expect(got).toEqual(["first\n"]);
 });
 
-test("a rotation that cannot reopen is undone; old files beyond the limit go", async () => {
+test("undoes a rotation whose file cannot be reopened; removes old files beyond the limit", async () => {
   const path = join(folder, "0.log");
   await writeFile(path, line("keep"));
   const reopen = async () => {

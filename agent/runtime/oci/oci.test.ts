@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { buildImage, packTar, pushImage, unpackTar } from "./index.ts";
 
-test("an archive keeps files, folders, links, modes and long names", () => {
+test("stores files, folders, links, modes and long names in an archive", () => {
   const long = `${"folder/".repeat(20)}file`;
   const members = [
     { path: "dir/", mode: 0o1777 },
@@ -17,7 +17,7 @@ test("an archive keeps files, folders, links, modes and long names", () => {
   expect(unpackTar(archive)).toEqual(members);
 });
 
-test("an image's manifest names its blobs, and the same plan makes the same image", () => {
+test("names the blobs in the manifest and builds the same image from the same plan", () => {
   const plan = {
     architecture: "amd64" as const,
     layers: [[{ path: "hello", bytes: Buffer.from("hello") }]],
@@ -36,7 +36,7 @@ test("an image's manifest names its blobs, and the same plan makes the same imag
   expect(Buffer.from(members[0]!.bytes!).toString()).toBe("hello");
 });
 
-test("a push uploads what is missing, then the manifest; a refusal says why", async () => {
+test("uploads missing blobs, then the manifest; reports a refusal with its reason", async () => {
   const image = buildImage({ architecture: "amd64", layers: [[{ path: "x", bytes: Buffer.from("x") }]] });
   const seen: string[] = [];
   let refuse = false;

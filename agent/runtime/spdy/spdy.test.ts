@@ -25,7 +25,7 @@ function wire(): [Duplex, Duplex] {
   return [a, b];
 }
 
-test("SPDY: streams carry data both ways, end apart, and any inflater reads the headers", async () => {
+test("streams carry data both ways, end independently, and any inflater reads the headers", async () => {
   const [client, server] = wire();
   const connection = new SpdyConnection(client);
   const first = connection.open({ StreamType: "stdin" });
@@ -58,7 +58,7 @@ test("SPDY: streams carry data both ways, end apart, and any inflater reads the 
     start.writeUInt32BE(payload.length, 4);
     start[4] = flags;
     const frame = Buffer.concat([start, Buffer.from(payload)]);
-    // In two pieces: frames do not keep to packets.
+    // In two pieces: frames and packets have no common boundaries.
     server.write(frame.subarray(0, 5));
     server.write(frame.subarray(5));
   };
@@ -70,7 +70,7 @@ test("SPDY: streams carry data both ways, end apart, and any inflater reads the 
   connection.close();
 });
 
-test("SPDY: both ends understand each other, and a client that compresses with the dictionary", async () => {
+test("connects both ends, and a client that compresses with the dictionary", async () => {
   const [left, right] = wire();
   const seen: Record<string, string>[] = [];
   new SpdyConnection(right, {
@@ -110,7 +110,7 @@ test("SPDY: both ends understand each other, and a client that compresses with t
   expect(await accepted).toEqual({ "accept-charset": "utf-8" });
 });
 
-test("SPDY: a session's streams and their ends go out in one piece; what came before a failure is kept", async () => {
+test("sends a session's streams and their ends at once; keeps the data that arrived before a failure", async () => {
   const pieces: Buffer[] = [];
   const socket = new Duplex({
     read() {},
@@ -142,7 +142,7 @@ test("SPDY: a session's streams and their ends go out in one piece; what came be
   await expect(text(stdout)).rejects.toThrow("EPIPE");
 });
 
-test("the dictionary is SPDY's own", () => {
+test("uses SPDY's dictionary", () => {
   // zlib names the dictionary by its checksum, right after the first two bytes.
   expect(deflateSync("x", { dictionary }).subarray(2, 6).toString("hex")).toBe("e3c6a7c2");
 });

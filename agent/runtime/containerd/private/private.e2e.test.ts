@@ -21,7 +21,7 @@ const answering = async (url: string): Promise<void> => {
   }
 };
 
-test("images come from a mirror; containers outlive containerd, which is found again; the end leaves nothing", async () => {
+test("pulls from a mirror, adopts a running containerd with its containers, and leaves nothing at the end", async () => {
   const folder = await mkdtemp("/tmp/skiff-");
   const registry = "http://127.0.0.1:5017";
   const config = `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/registry}}\nhttp: {addr: 127.0.0.1:5017}\n`;

@@ -42,13 +42,13 @@ test.each([
   expect(await sh(script)).toEqual({ code: 0, out: expected, err: "" });
 });
 
-test("exit codes, the input, errors on stderr", async () => {
+test("sets exit codes, passes the input and writes errors to stderr", async () => {
   expect(await sh("cat; exit 9; echo never", "typed")).toEqual({ code: 9, out: "typed", err: "" });
   expect(await sh("set -e; cat /none; echo 1>&2 on")).toMatchObject({ code: 0, err: /none.*on/s });
   expect((await sh("echo $((1/0))")).code).toBe(2);
 });
 
-test("what it has not is refused by name", async () => {
+test("refuses unsupported syntax by name", async () => {
   expect(await sh("curl http://x")).toMatchObject({ code: 127, err: expect.stringContaining('"curl"') });
   expect(await sh("(echo x)")).toMatchObject({ code: 2, err: expect.stringContaining("(: not in this shell") });
   expect(await sh("sleep 1 &")).toMatchObject({ code: 2, err: expect.stringContaining("&: not in") });
@@ -58,6 +58,6 @@ test("what it has not is refused by name", async () => {
   });
 });
 
-test("a kill unwinds whatever runs", async () => {
+test("a kill ends every running program", async () => {
   await expect(sh("while true; do sleep 5; done")).rejects.toBeInstanceOf(Killed);
 });

@@ -3,12 +3,12 @@ import type { Pod } from "#api";
 import type { PodsContext } from "./context.ts";
 
 const refreshMilliseconds = 60_000;
-/** Upstream's exponentialbackoff between operations on a volume that fail. */
+/** The back-off between failed operations on a volume (upstream's exponentialbackoff). */
 const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 122_000;
 
-/** One pod's volumes: mounted once, then refreshed while the pod runs. */
-export class Mounting {
+/** Mounts one pod's volumes, then refreshes them while the pod runs. */
+export class VolumeMounter {
   readonly #context: PodsContext;
   #volumes: Record<string, Mounted> | undefined;
   #refreshedAt = 0;
@@ -24,15 +24,15 @@ export class Mounting {
     return this.#volumes;
   }
 
-  /** When the next look makes sense, in milliseconds since the epoch. */
+  /** When `follow` is to be called next, in milliseconds since the epoch. */
   get due(): number {
     return this.#volumes ? this.#refreshedAt + refreshMilliseconds : this.#retryAt;
   }
 
-  /** Mounts volumes, or refreshes what they show when that is old. False where one could not be mounted. */
+  /** Mounts the volumes, or refreshes them when they are due. False while one could not be mounted. */
   async follow(pod: Pod): Promise<boolean> {
     const { clock, volumes, record } = this.#context;
-    // Other things wake the pod too: events come at the pace of upstream's operations.
+    // The pod is also synchronized for other reasons; events are recorded at the pace of upstream's operations.
     if (!this.#volumes && clock.now() < this.#retryAt) return false;
     try {
       if (!this.#volumes) {
@@ -46,7 +46,7 @@ export class Mounting {
     } catch (error) {
       if (!(error instanceof VolumeError)) throw error;
       record(pod, "Warning", "FailedMount", error.message);
-      // What is mounted already goes on with what it shows.
+      // Mounted volumes keep their present content.
       if (this.#volumes) return true;
       this.#retryAt = clock.now() + this.#delay;
       this.#delay = Math.min(this.#delay * 2, lastRetryMilliseconds);

@@ -1,9 +1,9 @@
-import type { ResourceSpec, Container as Running, Runtime } from "#agent/runtime";
+import type { ResourceSpec, Runtime, Container as RuntimeContainer } from "#agent/runtime";
 import type { Container, Pod } from "#api";
 import { type Log, messageOf } from "#base";
 import { resourcesOf } from "./qos.ts";
 
-/** What a container was made with, kept with it: an agent that was restarted must know. */
+/** The resources that a container was created with, stored with it for a restarted agent. */
 export const resourcesAnnotation = "skiff.dev/resources";
 
 interface Amounts {
@@ -16,11 +16,11 @@ const amountsOf = ({ cpuShares = 0, cpuQuota = 0, memoryBytes = 0 }: ResourceSpe
   memory: String(memoryBytes),
 });
 
-/** Amounts as the annotation spells them. */
+/** The annotation's value. */
 export const resourcesText = (spec: ResourceSpec): string => JSON.stringify(amountsOf(spec));
 
-/** In-place changes of cpu and memory of running containers. */
-export class Resizing {
+/** Changes cpu and memory of running containers in place. */
+export class Resizer {
   readonly #runtime: Runtime;
   readonly #log: Log;
   readonly #memoryCapacity: number;
@@ -32,17 +32,21 @@ export class Resizing {
     this.#memoryCapacity = memoryCapacity;
   }
 
-  #changed(pod: Pod, spec: Container, running: Running): { wanted: ResourceSpec; names: (keyof Amounts)[] } {
-    const wanted = resourcesOf(pod, spec, this.#memoryCapacity);
+  #changed(
+    pod: Pod,
+    spec: Container,
+    running: RuntimeContainer,
+  ): { requested: ResourceSpec; names: (keyof Amounts)[] } {
+    const requested = resourcesOf(pod, spec, this.#memoryCapacity);
     const text = this.#applied.get(running.id) ?? running.annotations[resourcesAnnotation];
-    if (text === undefined) return { wanted, names: [] };
+    if (text === undefined) return { requested, names: [] };
     const now = JSON.parse(text) as Amounts;
-    const next = amountsOf(wanted);
-    return { wanted, names: (["cpu", "memory"] as const).filter((name) => now[name] !== next[name]) };
+    const next = amountsOf(requested);
+    return { requested, names: (["cpu", "memory"] as const).filter((name) => now[name] !== next[name]) };
   }
 
-  /** Whether the container's resize policy wants a restart for what has changed. */
-  needsRestart(pod: Pod, spec: Container, running: Running): boolean {
+  /** Whether the container's resize policy requires a restart for the changed resources. */
+  needsRestart(pod: Pod, spec: Container, running: RuntimeContainer): boolean {
     const { names } = this.#changed(pod, spec, running);
     return names.some((name) =>
       (spec.resizePolicy ?? []).some(
@@ -51,16 +55,16 @@ export class Resizing {
     );
   }
 
-  /** Gives running containers what the pod says now. What fails is tried again at the next look. */
-  async follow(pod: Pod, containers: { spec: Container; running: Running }[]): Promise<void> {
+  /** Applies the pod's resources to running containers. A change that fails is tried again at the next call. */
+  async follow(pod: Pod, containers: { spec: Container; running: RuntimeContainer }[]): Promise<void> {
     const alive = new Set(containers.map(({ running }) => running.id));
     for (const id of this.#applied.keys()) if (!alive.has(id)) this.#applied.delete(id);
     for (const { spec, running } of containers) {
-      const { wanted, names } = this.#changed(pod, spec, running);
+      const { requested, names } = this.#changed(pod, spec, running);
       if (names.length === 0) continue;
       try {
-        await this.#runtime.pods.resizeContainer(running.id, wanted);
-        this.#applied.set(running.id, resourcesText(wanted));
+        await this.#runtime.pods.resizeContainer(running.id, requested);
+        this.#applied.set(running.id, resourcesText(requested));
       } catch (error) {
         const fields = { pod: pod.metadata.name, container: spec.name, error: messageOf(error) };
         this.#log.warn("a container could not be resized", fields);

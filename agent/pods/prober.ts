@@ -1,5 +1,5 @@
 import { type CheckResult, type CheckTarget, check, type ProbeType, type RunningProbe, runProbe } from "#agent/probes";
-import type { Container as Running } from "#agent/runtime";
+import type { Container as RuntimeContainer } from "#agent/runtime";
 import type { Container, Pod, Probe } from "#api";
 import { messageOf } from "#base";
 import { restarts } from "#kubelet";
@@ -11,66 +11,70 @@ type Probes = Partial<Record<ProbeType, RunningProbe>>;
 const probeOf = (container: Container, type: ProbeType): Probe | undefined =>
   ({ Startup: container.startupProbe, Liveness: container.livenessProbe, Readiness: container.readinessProbe })[type];
 
-/** The probes of one pod's running containers, and what they have come to. */
-export class Probing {
+/** A running container with its definition. */
+export interface ProbedContainer {
+  spec: Container;
+  running: RuntimeContainer;
+}
+
+/** The probes of one pod's running containers, and their results. */
+export class Prober {
   readonly #context: PodsContext;
   readonly #wake: () => void;
   readonly #running = new Map<string, Probes>();
-  /** Containers whose postStart hook is over, or that have none. */
+  /** Containers whose postStart hook has ended, or that have none. */
   readonly #begun = new Set<string>();
-  /**
-   * What the API said of containers that an earlier process started, as it stood before this process wrote a status.
-   */
-  readonly #past = new Map<string, Past>();
+  /** The results that the API had of containers of an earlier process, before this process wrote a status. */
+  readonly #past = new Map<string, PastResults>();
 
   constructor(context: PodsContext, wake: () => void) {
     this.#context = context;
     this.#wake = wake;
   }
 
-  /** The container has been started and its hook is over: its probes may begin. */
+  /** The container has been started and its hook has ended: its probes may begin. */
   begin(containerId: string): void {
     this.#begun.add(containerId);
   }
 
-  /** Containers that an earlier process started: `pod` is as the API had it before this process wrote its status. */
-  adopt(pod: Pod, containers: { spec: Container; running: Running }[]): void {
+  /** Adopts containers of an earlier process. `pod` is as the API had it before this process wrote its status. */
+  adopt(pod: Pod, containers: ProbedContainer[]): void {
     for (const { spec, running } of containers) {
       this.#begun.add(running.id);
-      this.#past.set(running.id, pastOf(pod, spec, running, this.#context.node.runtimeName));
+      this.#past.set(running.id, pastResults(pod, { spec, running }, this.#context.node.runtimeName));
     }
   }
 
-  /** Startup is over: the startup probe has succeeded, or there is none (upstream's isContainerStarted). */
-  started(container: Running, spec: Container): boolean {
+  /** Whether the startup probe has succeeded, or there is none (upstream's isContainerStarted). */
+  started(container: RuntimeContainer, spec: Container): boolean {
     if (!this.#begun.has(container.id)) return false;
     if (!spec.startupProbe) return true;
     const startup = this.#running.get(container.id)?.Startup;
     return (startup ? startup.result : this.#past.get(container.id)?.Startup) === true;
   }
 
-  ready(container: Running, spec: Container): boolean {
+  ready(container: RuntimeContainer, spec: Container): boolean {
     if (!spec.readinessProbe) return true;
     const readiness = this.#running.get(container.id)?.Readiness;
     return (readiness ? readiness.result : this.#past.get(container.id)?.Readiness) === true;
   }
 
-  /** A probe that has failed for good, if there is one. */
-  failed(container: Running): ProbeType | undefined {
+  /** A probe that has reached its failure threshold, if there is one. */
+  failed(container: RuntimeContainer): ProbeType | undefined {
     const probes = this.#running.get(container.id);
     if (probes?.Startup?.result === false) return "Startup";
     return probes?.Liveness?.result === false ? "Liveness" : undefined;
   }
 
-  /** Probes what runs and stops probing what does not. */
-  follow(pod: Pod, ip: string, containers: { spec: Container; running: Running }[]): void {
+  /** Probes these containers and no others. */
+  follow(pod: Pod, ip: string, containers: ProbedContainer[]): void {
     const alive = new Set(containers.map(({ running }) => running.id));
     for (const id of this.#running.keys()) if (!alive.has(id)) this.#end(id);
     for (const id of this.#begun) if (!alive.has(id)) this.#begun.delete(id);
     for (const id of this.#past.keys()) if (!alive.has(id)) this.#past.delete(id);
     for (const { spec, running } of containers) {
       if (this.#running.has(running.id) || !this.#begun.has(running.id)) continue;
-      this.#running.set(running.id, this.#start(pod, ip, spec, running));
+      this.#running.set(running.id, this.#start(pod, ip, { spec, running }));
     }
   }
 
@@ -78,7 +82,7 @@ export class Probing {
     for (const id of [...this.#running.keys()]) this.#end(id);
   }
 
-  /** Readiness goes on while a pod ends; what could restart a container does not. */
+  /** Ends the probes that could restart a container; readiness probes go on while a pod ends. */
   stopRestarting(): void {
     for (const probes of this.#running.values()) {
       probes.Liveness?.stop();
@@ -91,12 +95,12 @@ export class Probing {
     this.#running.delete(id);
   }
 
-  #start(pod: Pod, ip: string, spec: Container, running: Running): Probes {
+  #start(pod: Pod, ip: string, { spec, running }: ProbedContainer): Probes {
     const { clock, random, runtime, node } = this.#context;
     const probes: Probes = {};
-    // Only what the container's definition says literally, as upstream's ExpandContainerCommandOnlyStatic.
-    const plain = Object.fromEntries((spec.env ?? []).map(({ name, value = "" }) => [name, value]));
-    const expanded = (word: string): string => expand(word, plain);
+    // Only literal values of the container's definition, as upstream's ExpandContainerCommandOnlyStatic.
+    const literal = Object.fromEntries((spec.env ?? []).map(({ name, value = "" }) => [name, value]));
+    const expanded = (word: string): string => expand(word, literal);
     const target: CheckTarget = {
       container: spec,
       ip,
@@ -116,7 +120,7 @@ export class Probing {
         random,
         check: (timeout) => check(probe, timeout, target),
         active: () => type === "Startup" || probes.Startup === undefined || probes.Startup.result === true,
-        reported: (result) => this.#report(pod, spec, type, result),
+        reported: (result) => this.#report(pod, spec, { type, ...result }),
         crashed: (error) => {
           const fields = { pod: pod.metadata.name, container: spec.name, error: messageOf(error) };
           this.#context.log.error(`a ${type.toLowerCase()} probe failed by a fault of the agent`, fields);
@@ -130,23 +134,23 @@ export class Probing {
     return probes;
   }
 
-  #report(pod: Pod, spec: Container, type: ProbeType, { outcome, output }: CheckResult): void {
-    const say = (reason: string, message: string): void =>
+  #report(pod: Pod, spec: Container, { type, outcome, output }: CheckResult & { type: ProbeType }): void {
+    const warn = (reason: string, message: string): void =>
       this.#context.record(pod, "Warning", reason, message, fieldPathOf(pod, spec.name));
-    if (outcome === "warning") say("ProbeWarning", `${type} probe warning: ${output}`);
-    else if (outcome === "unknown") say("Unhealthy", `${type} probe errored and resulted in unknown state: ${output}`);
-    else say("Unhealthy", `${type} probe failed: ${output}`);
+    if (outcome === "warning") warn("ProbeWarning", `${type} probe warning: ${output}`);
+    else if (outcome === "unknown") warn("Unhealthy", `${type} probe errored and resulted in unknown state: ${output}`);
+    else warn("Unhealthy", `${type} probe failed: ${output}`);
   }
 }
 
-/** Results of an earlier process's probes; only successes are carried over. */
-interface Past {
+/** Results of an earlier process's probes. Only successes are adopted. */
+interface PastResults {
   Startup: true | undefined;
   Readiness: true | undefined;
 }
 
-/** What the API says of this very container: a restarted agent must not call it unready meanwhile. */
-function pastOf(pod: Pod, spec: Container, running: Running, runtimeName: string): Past {
+/** The API's status of exactly this container, so that a restart of the agent does not make it unready. */
+function pastResults(pod: Pod, { spec, running }: ProbedContainer, runtimeName: string): PastResults {
   const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
   const known = all.find(({ containerID }) => containerID === `${runtimeName}://${running.id}`);
   return {
@@ -155,8 +159,8 @@ function pastOf(pod: Pod, spec: Container, running: Running, runtimeName: string
   };
 }
 
-/** The event's text when a probe ends a container. */
-export function condemnation(pod: Pod, spec: Container, running: Running, type: ProbeType): string {
-  const will = restarts(pod, spec, { ...running, exitCode: 137 }, false) ? ", will be restarted" : "";
-  return `Container ${spec.name} failed ${type.toLowerCase()} probe${will}`;
+/** The event's text when a container is killed because of a probe. */
+export function probeFailureMessage(pod: Pod, { spec, running }: ProbedContainer, type: ProbeType): string {
+  const consequence = restarts(pod, spec, { ...running, exitCode: 137 }, false) ? ", will be restarted" : "";
+  return `Container ${spec.name} failed ${type.toLowerCase()} probe${consequence}`;
 }

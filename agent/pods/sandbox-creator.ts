@@ -6,8 +6,8 @@ import type { PodsContext } from "./context.ts";
 import type { View } from "./plan.ts";
 import { sandboxSpecOf } from "./sandbox-spec.ts";
 
-/** Makes one pod's sandboxes, at the pace of upstream's pod workers where that fails. */
-export class Sandboxing {
+/** Creates one pod's sandboxes, and retries at the pace of upstream's pod workers. */
+export class SandboxCreator {
   readonly #context: PodsContext;
   #due = 0;
 
@@ -15,15 +15,15 @@ export class Sandboxing {
     this.#context = context;
   }
 
-  /** When a sandbox may be tried again, in milliseconds since the epoch. */
+  /** When the next try is due, in milliseconds since the epoch. */
   get due(): number {
     return this.#due;
   }
 
-  /** A ready sandbox in place of what there is. False where it could not be made, and until the next try is due. */
-  async make(pod: Pod, view: View): Promise<boolean> {
+  /** Replaces the pod's sandboxes by a ready one. False when it could not be created, and until the next try is due. */
+  async create(pod: Pod, view: View): Promise<boolean> {
     const { runtime, record, node, clock, random } = this.#context;
-    // What a failed try changes in the runtime wakes the pod: only time makes the next try worth while.
+    // The changes of a failed try in the runtime wake the pod; the next try is due by time only.
     if (clock.now() < this.#due) return false;
     const attempt = view.current ? view.current.attempt + 1 : 0;
     if (view.current) record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");

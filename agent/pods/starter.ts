@@ -1,4 +1,4 @@
-import { isRuntimeError, type Container as Running, type Sandbox } from "#agent/runtime";
+import { isRuntimeError, type Container as RuntimeContainer, type Sandbox } from "#agent/runtime";
 import type { Mounted } from "#agent/volumes";
 import type { Container, Pod } from "#api";
 import { messageOf, parseTime } from "#base";
@@ -10,10 +10,10 @@ import type { Images } from "./images.ts";
 import type { View } from "./plan.ts";
 import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
 
-/** Upstream's kubelet looks at the runtime once a second, and again at a pod in which something has changed. */
+/** Upstream's kubelet lists the runtime's containers once a second, and syncs a pod again that has changed. */
 const soonMilliseconds = 1000;
 
-interface Starting {
+interface StartContext {
   pod: Pod;
   view: View;
   sandbox: Sandbox;
@@ -21,7 +21,7 @@ interface Starting {
   signal: AbortSignal;
 }
 
-/** Starts one pod's containers and remembers why one waits. */
+/** Starts one pod's containers, and stores why a container waits. */
 export class Starter {
   readonly #context: PodsContext;
   readonly #images: Images;
@@ -41,20 +41,22 @@ export class Starter {
     this.#waiting.delete(name);
   }
 
-  /** When the next try makes sense, in milliseconds; undefined when nothing waits. */
+  /** When the next try is due, in milliseconds since the epoch; undefined when no container waits. */
   get retryAt(): number | undefined {
     const times = [...this.#waiting.values()].map(({ retryAt }) => retryAt);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** Starts the container, or notes why not. Answers its id once it runs and its postStart hook is over. */
-  async start(container: Container, starting: Starting): Promise<string | undefined> {
-    const { pod, view, signal } = starting;
+  /**
+   * Starts the container, or records why it waits. Resolves with its id once it runs and its postStart hook has ended.
+   */
+  async start(container: Container, start: StartContext): Promise<string | undefined> {
+    const { pod, view, signal } = start;
     const { clock, record } = this.#context;
     const path = fieldPathOf(pod, container.name);
     const key = `${container.name}/${containerHash(container)}`;
     const waits = this.#waiting.get(container.name);
-    // Other things wake the pod too; only time or another definition makes a new try worth while.
+    // The pod is also synchronized for other reasons; a new try is due by time or after a change of the definition.
     if (waits && waits.hash === containerHash(container) && waits.retryAt > clock.now()) return undefined;
     try {
       const ended = view.of(container.name).findLast(({ state }) => state === "exited")?.finishedAt;
@@ -62,50 +64,52 @@ export class Starter {
         const left = this.#backoff.left(key, ended, clock.now());
         if (left > 0) {
           const delay = goDuration(this.#backoff.delay(key));
-          const whose = `failed container ${container.name} in pod ${podLabel(pod)}`;
-          record(pod, "Warning", "BackOff", `Back-off restarting ${whose}`, path);
+          const what = `failed container ${container.name} in pod ${podLabel(pod)}`;
+          record(pod, "Warning", "BackOff", `Back-off restarting ${what}`, path);
           const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
-          this.#wait(container, "CrashLoopBackOff", message, left);
+          this.#wait(container, { reason: "CrashLoopBackOff", message }, left);
           return undefined;
         }
-        // Before the try, as upstream does: a try that fails counts.
+        // Raised before the try, as upstream does: a failed try counts.
         this.#backoff.raise(key, ended, clock.now());
       }
-      const id = await this.#run(container, starting, path);
+      const id = await this.#run(container, start, path);
       this.#waiting.delete(container.name);
       return id;
     } catch (error) {
       if (signal.aborted) return undefined;
-      this.#note(pod, container, error, path);
+      this.#recordFailure(pod, container, error);
       return undefined;
     }
   }
 
-  #wait(container: Container, reason: string, message: string, milliseconds: number): void {
+  #wait(container: Container, why: { reason: string; message: string }, milliseconds: number): void {
     const retryAt = this.#context.clock.now() + milliseconds;
-    this.#waiting.set(container.name, { reason, message, retryAt, hash: containerHash(container) });
+    this.#waiting.set(container.name, { ...why, retryAt, hash: containerHash(container) });
   }
 
-  /** Notes why the container did not start. Upstream's startContainer gives the reasons and the events. */
-  #note(pod: Pod, container: Container, error: unknown, path: string): void {
+  /** Records why the container did not start. Reasons and events are those of upstream's startContainer. */
+  #recordFailure(pod: Pod, container: Container, error: unknown): void {
     const { record, random } = this.#context;
+    const path = fieldPathOf(pod, container.name);
     const message = messageOf(error);
     if (error instanceof StartError) {
       const { reason } = error;
       if (reason !== "PostStartHookError") {
         record(pod, "Warning", "Failed", `Error: ${reason === "CreateContainerConfigError" ? message : reason}`, path);
       }
-      this.#wait(container, reason, message, error.soon ? soonMilliseconds : retryDelay(random));
+      this.#wait(container, { reason, message }, error.soon ? soonMilliseconds : retryDelay(random));
       return;
     }
     record(pod, "Warning", "Failed", `Error: ${message}`, path);
-    // A container that was made and did not start has ended: its back-off says when it may be tried again.
-    if (isRuntimeError(error, "start")) this.#wait(container, "RunContainerError", message, soonMilliseconds);
-    else this.#wait(container, "CreateContainerError", message, retryDelay(random));
+    // A container that was created and did not start has exited: its back-off decides when it is tried again.
+    if (isRuntimeError(error, "start"))
+      this.#wait(container, { reason: "RunContainerError", message }, soonMilliseconds);
+    else this.#wait(container, { reason: "CreateContainerError", message }, retryDelay(random));
   }
 
-  async #run(container: Container, starting: Starting, path: string): Promise<string> {
-    const { pod, view, sandbox, volumes, signal } = starting;
+  async #run(container: Container, start: StartContext, path: string): Promise<string> {
+    const { pod, view, sandbox, volumes, signal } = start;
     const { runtime, record, node, clock, log } = this.#context;
     const image = await this.#images.ensure(pod, container, signal);
     const before = view.of(container.name);
@@ -128,7 +132,7 @@ export class Starter {
     const id = await runtime.pods.startContainer({ sandboxId: sandbox.id, sandbox: sandboxSpec, container: spec });
     record(pod, "Normal", "Created", "Container created", path);
     record(pod, "Normal", "Started", "Container started", path);
-    // The last dead one stays for its log and its last state; those before it go.
+    // The last exited container stays for its log and its last state; those before it are removed.
     for (const old of before.slice(0, -1)) await runtime.pods.removeContainer(old.id);
     const postStart = container.lifecycle?.postStart;
     if (!postStart) return id;
@@ -159,17 +163,17 @@ export class Starter {
   }
 }
 
-/** One more than the last one, or the last one itself where it was made and never started. */
+/** The last attempt if its container was created and never started, otherwise the next one. */
 function attemptFor(
   pod: Pod,
   name: string,
-  { last, sandboxId, now }: { last: Running | undefined; sandboxId: string; now: number },
+  { last, sandboxId, now }: { last: RuntimeContainer | undefined; sandboxId: string; now: number },
 ): number {
   if (!last) return reportedRestarts(pod, name, now);
   return last.state === "created" && last.sandboxId === sandboxId ? last.attempt : last.attempt + 1;
 }
 
-/** Restarts that the API already counts for a container of which the runtime knows nothing any more. */
+/** The restarts that the API already counts for a container that the runtime no longer has. */
 function reportedRestarts(pod: Pod, name: string, now: number): number {
   const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
   const known = all.find((status) => status.name === name);
