@@ -3,22 +3,22 @@ import { askSts, type Sts } from "#auth/aws-iam";
 import type { RingStore } from "#auth/service-account";
 import {
   clock,
+  DynamoRelays,
+  DynamoWatchPlaces,
   dynamo,
-  dynamoRelays,
   log,
   objectsTable,
   once,
   type Relays,
   random,
   signingRingIn,
-  watchPlaces,
 } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
 
-/** Places for watches. */
+/** Leases for watches. */
 export const places = once(
   (): WatchPlaces =>
-    watchPlaces({
+    new DynamoWatchPlaces({
       dynamo: dynamo(),
       table: objectsTable(),
       limit: Number(requiredVariable("SKIFF_WATCHES")),
@@ -28,11 +28,11 @@ export const places = once(
     }),
 );
 
-/** Requests that run between clients and agents. */
-export const relays = once((): Relays => dynamoRelays(dynamo(), objectsTable(), clock, random));
+/** Requests that are relayed between clients and agents. */
+export const relays = once((): Relays => new DynamoRelays({ dynamo: dynamo(), table: objectsTable(), clock, random }));
 
 /** The keys that sign tokens. */
 export const signingRing = once((): RingStore => signingRingIn(requiredVariable("SKIFF_SIGNING_SECRET_ARN")));
 
-/** At the address in AWS_ENDPOINT_URL_STS where it is set. */
+/** STS, at the address in AWS_ENDPOINT_URL_STS if it is set. */
 export const sts: Sts = askSts(process.env["AWS_ENDPOINT_URL_STS"]);

@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import { connections, lambda, log, openPlane } from "#hosts/aws";
-import { requiredVariable } from "#hosts/aws/environment";
+import { listIn, requiredVariable } from "#hosts/aws/environment";
 import { LinkEvent, type SocketEvent } from "./events.ts";
 import { instanceChanged } from "./instances.ts";
 import { push, relays } from "./ports.ts";
@@ -12,7 +12,7 @@ import { endRelay } from "./relay.ts";
 import { agentOf, hear, ticketIn } from "./socket.ts";
 
 export const handler = lambda(LinkEvent, async (event) => {
-  if ("detail" in event) return instanceChanged(openPlane().client, connections().heard, event);
+  if ("detail" in event) return instanceChanged(openPlane().client, (node) => connections().heard(node), event);
   return socket(event);
 });
 
@@ -31,7 +31,7 @@ async function socket(event: z.infer<typeof SocketEvent>): Promise<{ statusCode:
     log.warn("a connection was refused: its ticket is not good", { arn: identity.userArn });
     return { statusCode: 403 };
   }
-  const node = await agentOf(identity, requiredVariable("SKIFF_NODE_ROLES").split(",").filter(Boolean));
+  const node = await agentOf(identity, listIn(requiredVariable("SKIFF_NODE_ROLES")));
   if (node === undefined) {
     log.warn("a connection was refused: no node's agent", { arn: identity.userArn });
     return { statusCode: 403 };

@@ -1,7 +1,8 @@
 import {
   clock,
+  connectionsApi,
+  DynamoRelays,
   dynamo,
-  dynamoRelays,
   log,
   objectsTable,
   once,
@@ -9,12 +10,11 @@ import {
   pushBy,
   type Relays,
   random,
-  speakerTo,
 } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
 
 /** Sends messages to connected agents and clients. */
-export const push = once((): Push => pushBy(speakerTo(requiredVariable("SKIFF_LINK_URL")), log));
+export const push = once((): Push => pushBy(connectionsApi(requiredVariable("SKIFF_LINK_URL")), log));
 
-/** Requests that run between clients and agents. */
-export const relays = once((): Relays => dynamoRelays(dynamo(), objectsTable(), clock, random));
+/** Requests that are relayed between clients and agents. */
+export const relays = once((): Relays => new DynamoRelays({ dynamo: dynamo(), table: objectsTable(), clock, random }));

@@ -1,7 +1,8 @@
-import { agentHints, clock, connections, type Hints, log, once, speakerTo } from "#hosts/aws";
+import { agentHints, clock, connections, connectionsApi, type Hints, log, once } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
 
-/** Tells agents that what they watch has changed. */
+/** Notifies agents of changes that they watch. */
 export const hints = once(
-  (): Hints => agentHints(connections(), speakerTo(requiredVariable("SKIFF_LINK_URL")), { clock, log }),
+  (): Hints =>
+    agentHints({ connections: connections(), api: connectionsApi(requiredVariable("SKIFF_LINK_URL")), clock, log }),
 );

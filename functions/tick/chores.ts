@@ -8,7 +8,9 @@ import { decodeMessage, type Message, type Sent, sentOf, wakeScheduler } from "#
 import { deadLetters, dueIndex, issuer, signingRing } from "./ports.ts";
 
 const minute = 60_000;
-/** Controllers' dead letters are looked at so often, in minutes; the other queues' each hour, at a minute of their own. */
+/**
+ * Controllers' dead letters are looked at so often, in minutes; the other queues' each hour, at a minute of their own.
+ */
 const rearmEvery = 5;
 const rearmAt = { schedule: 37, fargate: 7 };
 /** Each type's log is shortened so often; all types together each hour. */

@@ -37,6 +37,7 @@ export {
 } from "./errors.ts";
 export { nameSuffix, type Random, systemRandom, uuid } from "./ids.ts";
 export { clone, deepEqual, type Json, type JsonObject, parseJson, stringifyJson } from "./json.ts";
+export { type JsonLogOptions, jsonLog, type LogLevel } from "./json-log.ts";
 export { type Log, type LogFields, messageOf, plainFields, silentLog } from "./log.ts";
 export type { Progress } from "./progress.ts";
 export { formatMicroTime, formatTime, parseTime } from "./time.ts";

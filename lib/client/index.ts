@@ -5,6 +5,7 @@
 export { type Followed, type FollowOptions, followKind } from "./follow.ts";
 export { type HttpClient, type HttpClientOptions, httpClient } from "./http.ts";
 export { type Informer, type InformerOptions, startInformer } from "./informer.ts";
+export { type KubeconfigOptions, kubeconfigText } from "./kubeconfig.ts";
 export type {
   Client,
   ListRequest,

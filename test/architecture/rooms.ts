@@ -109,8 +109,24 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/cost": { sees: [] },
   "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
   "lib/hosts/aws/environment": { sees: [], uses: ["zod"] },
+  "lib/hosts/aws/announcer": {
+    sees: ["lib/api", "lib/base", "lib/controlplane", "lib/fargate", "lib/reconcile/sqs", "lib/store"],
+  },
+  "lib/hosts/aws/api-server": {
+    sees: [
+      "lib/hosts/aws/environment",
+      "lib/api",
+      "lib/apiserver",
+      "lib/auth/aws-iam",
+      "lib/auth/service-account",
+      "lib/base",
+      "lib/cloud/pod-logs",
+      "lib/controlplane",
+    ],
+  },
   "lib/hosts/aws": {
     sees: [
+      "lib/hosts/aws/announcer",
       "lib/hosts/aws/environment",
       "lib/base",
       "lib/api",
@@ -141,6 +157,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "functions/api": {
     sees: [
       "lib/hosts/aws",
+      "lib/hosts/aws/api-server",
       "lib/hosts/aws/environment",
       "lib/api",
       "lib/apiserver",
@@ -217,6 +234,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/hosts/gateway": {
     sees: [
+      "lib/hosts/aws/announcer",
+      "lib/hosts/aws/api-server",
       "lib/hosts/aws/environment",
       "lib/base",
       "lib/api",
@@ -278,7 +297,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "lib/cli/restore": { sees: ["lib/base", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
   "lib/cli/proxy": {
-    sees: ["lib/base", "lib/relay", "lib/auth/certificates", "lib/aws/request-signer"],
+    sees: ["lib/base", "lib/client", "lib/relay", "lib/auth/certificates", "lib/aws/request-signer"],
     uses: ["node:*", "ws", "zod"],
   },
   // It starts the agent, and compiles what both processes load when it is installed.

@@ -158,7 +158,7 @@ describe("the gateway", () => {
     await client.create(pods, { metadata: { namespace, name: "one" }, spec });
     const { code, err } = await run("exec one -- true");
     expect(code).toBe(1);
-    expect(err).toContain("running a command in a container is not possible here: the node's agent has not dialled in");
+    expect(err).toContain("running a command in a container is not possible here: the node's agent is not connected");
   });
 });
 
@@ -276,12 +276,12 @@ describe("an agent that was there before", () => {
   test("is missed when it has gone, and found when it is back; meanwhile its logs are in CloudWatch", async () => {
     await agent.kill();
     const refused = async () => (await run(`exec ${shell} -- true`)).err;
-    await expect.poll(refused, patience).toContain("the node's agent has not dialled in");
+    await expect.poll(refused, patience).toContain("the node's agent is not connected");
     calls.length = 0;
     expect((await run(`logs ${shell}`)).out).toBe("begun\n");
     expect(calls).toContain("Logs_20140328.GetLogEvents");
     agent = start();
-    await expect.poll(refused, { ...patience, message: said() }).not.toContain("has not dialled in");
+    await expect.poll(refused, { ...patience, message: said() }).not.toContain("is not connected");
   });
 
   test("is nobody else: only the node itself dials in under its name", async () => {

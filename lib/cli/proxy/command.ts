@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { requestSigner } from "#aws/request-signer";
 import { type Log, type LogFields, messageOf, systemClock } from "#base";
-import { kubeconfigText, mustBeOurs, writeKubeconfig } from "./kubeconfig.ts";
+import { mustBeOurs, proxyKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { startProxy } from "./serve.ts";
 import { type ProxyOptions, settingsOf } from "./settings.ts";
 
@@ -14,7 +14,7 @@ export async function proxy(words: ProxyOptions): Promise<number> {
   const running = await startProxy({
     ...{ server, link, sign, port: words.port, ...ca, clock: systemClock, log: lineLog(words.verbose) },
   });
-  const text = kubeconfigText({ ...running, clusterId });
+  const text = proxyKubeconfig({ ...running, clusterId });
   if (words.kubeconfig === undefined) process.stdout.write(text);
   else writeKubeconfig(words.kubeconfig, text);
   const use = words.kubeconfig === undefined ? "" : `; use it with\n  export KUBECONFIG=${words.kubeconfig}`;

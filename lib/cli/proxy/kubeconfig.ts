@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { kubeconfigText } from "#client";
 
 export interface KubeconfigOptions {
   url: string;
@@ -10,22 +11,13 @@ export interface KubeconfigOptions {
 
 const user = "skiff-proxy";
 
-/** A kubeconfig with the token inside, as JSON, which every YAML reader takes. */
-export function kubeconfigText({ url, ca, token, clusterId }: KubeconfigOptions): string {
+/** A kubeconfig with the token. */
+export function proxyKubeconfig({ url, ca, token, clusterId }: KubeconfigOptions): string {
   const name = ["skiff", clusterId?.split("/").at(-1)].filter(Boolean).join("-");
-  const certificate = Buffer.from(ca).toString("base64");
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name, cluster: { server: url, "certificate-authority-data": certificate } }],
-    users: [{ name: user, user: { token } }],
-    contexts: [{ name, context: { cluster: name, user } }],
-    "current-context": name,
-  };
-  return `${JSON.stringify(config, null, 2)}\n`;
+  return kubeconfigText({ name, server: url, ca, user: { name: user, credentials: { token } } });
 }
 
-/** Throws an Error of one line when there is a file that this command has not written. */
+/** Throws an Error when the file exists and was not written by this command. */
 export function mustBeOurs(path: string): void {
   if (!existsSync(path)) return;
   let users: unknown;
@@ -35,10 +27,10 @@ export function mustBeOurs(path: string): void {
     users = undefined;
   }
   const isOurs = Array.isArray(users) && users.length === 1 && (users[0] as { name?: unknown })?.name === user;
-  if (!isOurs) throw new Error(`--kubeconfig ${path}: there is a file already that is none of skiff proxy's`);
+  if (!isOurs) throw new Error(`--kubeconfig ${path}: the file exists and was not written by skiff proxy`);
 }
 
-/** Writes it for its owner alone. */
+/** Replaces the file in one step. Only its owner may read it. */
 export function writeKubeconfig(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 });
   renameSync(`${path}.new`, path);

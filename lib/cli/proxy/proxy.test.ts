@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { kubeconfigText, mustBeOurs, writeKubeconfig } from "./kubeconfig.ts";
+import { mustBeOurs, proxyKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { settingsOf } from "./settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "skiff-proxy-"));
@@ -85,7 +85,7 @@ test("the command says what is wrong on one line and ends with 1", async () => {
 
 test("a kubeconfig is its owner's alone, and takes no other's place", () => {
   const path = join(folder, "kubeconfig");
-  const text = kubeconfigText({ url: "https://127.0.0.1:1", ca: "PEM", token: "t", clusterId: stack.ClusterId });
+  const text = proxyKubeconfig({ url: "https://127.0.0.1:1", ca: "PEM", token: "t", clusterId: stack.ClusterId });
   mustBeOurs(path);
   writeKubeconfig(path, text);
   expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -95,6 +95,6 @@ test("a kubeconfig is its owner's alone, and takes no other's place", () => {
   });
   mustBeOurs(path);
   for (const other of ["apiVersion: v1\n", '{"users":[{"name":"admin"}]}', '{"users":[]}', "null"]) {
-    expect(() => mustBeOurs(outputs("other", other)), other).toThrow(/none of skiff proxy's$/);
+    expect(() => mustBeOurs(outputs("other", other)), other).toThrow(/not written by skiff proxy$/);
   }
 });

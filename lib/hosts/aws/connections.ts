@@ -1,5 +1,4 @@
 import {
-  type AttributeValue,
   DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
@@ -9,8 +8,9 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { Clock } from "#base";
 import type { Change, Entry } from "#store";
+import { expiresAfter, keyOf, type Row, rows } from "./rows.ts";
 
-/** What an agent wants to hear of. */
+/** The objects whose changes are reported to an agent. */
 export interface Watch {
   /** Storage type, such as `core/pods`. */
   type: string;
@@ -24,18 +24,18 @@ export interface Connection {
   id: string;
   node: string;
   watches: Watch[];
-  /** When it will have ended at the latest, in seconds since the epoch: later ones were opened later. */
+  /** The latest time of its end, in seconds since the epoch: a connection opened later has a later one. */
   until: number;
 }
 
-/** The agents' connections and heartbeats: rows of the store's `objects` table in partitions of their own. */
+/** The agents' connections and heartbeats. */
 export interface Connections {
-  /** A connection was opened by a node's agent. */
+  /** Records a connection that a node's agent has opened. */
   open(id: string, node: string): Promise<void>;
   close(id: string): Promise<void>;
-  /** The agent on this connection lives. Rejects when the connection is not known (any more): it must connect anew. */
+  /** Records a heartbeat. Rejects for an unknown connection: its agent must connect again. */
   beat(id: string): Promise<void>;
-  /** What the agent wants to hear of from now on. */
+  /** Replaces the watches of an agent. */
   watch(id: string, watches: Watch[]): Promise<void>;
   all(): Promise<Connection[]>;
   /** The node whose agent has this connection. */
@@ -46,94 +46,116 @@ export interface Connections {
   heard(node: string): Promise<number | undefined>;
 }
 
-const partition = { connections: "connection", heartbeats: "heartbeat" };
-/** API Gateway ends a connection after two hours; its end is not always told. */
-const life = 7200;
+/** Seconds. API Gateway ends a connection after two hours, and does not always report its end. */
+const lifetime = 7200;
+const { node: nodeName, watches: watchList, expires } = rows.connection.attributes;
+const { time } = rows.heartbeat.attributes;
 
-export function dynamoConnections(dynamo: DynamoDBClient, table: string, clock: Clock): Connections {
-  const key = (p: string, k: string): Record<string, AttributeValue> => ({ p: { S: p }, k: { S: k } });
-  const beatOf = (node: string) =>
-    dynamo.send(
-      new PutItemCommand({
-        TableName: table,
-        Item: { ...key(partition.heartbeats, node), t: { N: String(clock.now()) } },
+/** Connections and heartbeats as rows of the store's `objects` table. */
+export class DynamoConnections implements Connections {
+  readonly #dynamo: DynamoDBClient;
+  readonly #table: string;
+  readonly #clock: Clock;
+  /** Nodes by connection: the node of a connection never changes. */
+  readonly #nodes = new Map<string, string>();
+
+  constructor({ dynamo, table, clock }: { dynamo: DynamoDBClient; table: string; clock: Clock }) {
+    this.#dynamo = dynamo;
+    this.#table = table;
+    this.#clock = clock;
+  }
+
+  async open(id: string, node: string): Promise<void> {
+    const Item = {
+      ...keyOf("connection", id),
+      [nodeName]: { S: node },
+      [expires]: expiresAfter(this.#clock.now(), lifetime),
+    };
+    await this.#dynamo.send(new PutItemCommand({ TableName: this.#table, Item }));
+    await this.#putHeartbeat(node);
+  }
+
+  async close(id: string): Promise<void> {
+    this.#nodes.delete(id);
+    await this.#dynamo.send(new DeleteItemCommand({ TableName: this.#table, Key: keyOf("connection", id) }));
+  }
+
+  async beat(id: string): Promise<void> {
+    const node = await this.nodeOf(id);
+    if (node === undefined) throw new Error("a heartbeat on an unknown connection");
+    await this.#putHeartbeat(node);
+  }
+
+  async watch(id: string, watches: Watch[]): Promise<void> {
+    await this.#dynamo.send(
+      new UpdateItemCommand({
+        TableName: this.#table,
+        Key: keyOf("connection", id),
+        UpdateExpression: `SET ${watchList} = :w`,
+        ConditionExpression: "attribute_exists(p)",
+        ExpressionAttributeValues: { ":w": { S: JSON.stringify(watches) } },
       }),
     );
-  const nodes = new Map<string, string>();
-  const nodeOf = async (id: string): Promise<string | undefined> => {
-    const known = nodes.get(id);
-    if (known !== undefined) return known;
-    const { Item } = await dynamo.send(
-      new GetItemCommand({ TableName: table, Key: key(partition.connections, id), ConsistentRead: true }),
-    );
-    const node = Item?.["n"]?.S;
-    if (node !== undefined) nodes.set(id, node);
-    return node;
-  };
-  const all = async (): Promise<Connection[]> => {
+  }
+
+  async all(): Promise<Connection[]> {
     const found: Connection[] = [];
-    let start: Record<string, AttributeValue> | undefined;
+    let start: Row | undefined;
     do {
-      const page = await dynamo.send(
+      const page = await this.#dynamo.send(
         new QueryCommand({
-          TableName: table,
+          TableName: this.#table,
           KeyConditionExpression: "p = :p",
-          ExpressionAttributeValues: { ":p": { S: partition.connections } },
+          ExpressionAttributeValues: { ":p": { S: rows.connection.partition } },
           ...(start ? { ExclusiveStartKey: start } : {}),
         }),
       );
-      for (const { k, n, w, e } of page.Items ?? []) {
-        const until = Number(e?.N);
-        if (until * 1000 < clock.now()) continue;
-        found.push({ id: k?.S ?? "", node: n?.S ?? "", watches: JSON.parse(w?.S ?? "[]"), until });
+      for (const row of page.Items ?? []) {
+        const connection = connectionIn(row);
+        if (connection.until * 1000 >= this.#clock.now()) found.push(connection);
       }
       start = page.LastEvaluatedKey;
     } while (start);
     return found;
-  };
-  return {
-    all,
-    nodeOf,
-    async of(node) {
-      const own = (await all()).filter((each) => each.node === node);
-      return own.sort((a, b) => b.until - a.until)[0]?.id;
-    },
-    async open(id, node) {
-      const expires = { N: String(Math.ceil(clock.now() / 1000) + life) };
-      const Item = { ...key(partition.connections, id), n: { S: node }, e: expires };
-      await dynamo.send(new PutItemCommand({ TableName: table, Item }));
-      await beatOf(node);
-    },
-    async close(id) {
-      nodes.delete(id);
-      await dynamo.send(new DeleteItemCommand({ TableName: table, Key: key(partition.connections, id) }));
-    },
-    async beat(id) {
-      const node = await nodeOf(id);
-      if (node === undefined) throw new Error("a heartbeat on a connection that is not known");
-      await beatOf(node);
-    },
-    async watch(id, watches) {
-      await dynamo.send(
-        new UpdateItemCommand({
-          TableName: table,
-          Key: key(partition.connections, id),
-          UpdateExpression: "SET w = :w",
-          ConditionExpression: "attribute_exists(p)",
-          ExpressionAttributeValues: { ":w": { S: JSON.stringify(watches) } },
-        }),
-      );
-    },
-    async heard(node) {
-      const { Item } = await dynamo.send(
-        new GetItemCommand({ TableName: table, Key: key(partition.heartbeats, node), ConsistentRead: true }),
-      );
-      return Item?.["t"]?.N === undefined ? undefined : Number(Item["t"].N);
-    },
-  };
+  }
+
+  async nodeOf(id: string): Promise<string | undefined> {
+    const known = this.#nodes.get(id);
+    if (known !== undefined) return known;
+    const node = (await this.#get(keyOf("connection", id)))?.[nodeName]?.S;
+    if (node !== undefined) this.#nodes.set(id, node);
+    return node;
+  }
+
+  async of(node: string): Promise<string | undefined> {
+    const own = (await this.all()).filter((each) => each.node === node);
+    return own.sort((a, b) => b.until - a.until)[0]?.id;
+  }
+
+  async heard(node: string): Promise<number | undefined> {
+    const heard = (await this.#get(keyOf("heartbeat", node)))?.[time]?.N;
+    return heard === undefined ? undefined : Number(heard);
+  }
+
+  async #putHeartbeat(node: string): Promise<void> {
+    const Item = { ...keyOf("heartbeat", node), [time]: { N: String(this.#clock.now()) } };
+    await this.#dynamo.send(new PutItemCommand({ TableName: this.#table, Item }));
+  }
+
+  async #get(Key: Row): Promise<Row | undefined> {
+    const { Item } = await this.#dynamo.send(new GetItemCommand({ TableName: this.#table, Key, ConsistentRead: true }));
+    return Item;
+  }
 }
 
-/** Whether a change concerns a watch: as the object is, or as it was. */
+const connectionIn = (row: Row): Connection => ({
+  id: row["k"]?.S ?? "",
+  node: row[nodeName]?.S ?? "",
+  watches: JSON.parse(row[watchList]?.S ?? "[]"),
+  until: Number(row[expires]?.N),
+});
+
+/** Whether a watch selects a change, by the object's state before it or after it. */
 export function concerns({ type, namespace, fields }: Watch, of: string, { key, entry, previous }: Change): boolean {
   if (type !== of) return false;
   if (namespace !== undefined && !key.startsWith(`${namespace}/`)) return false;

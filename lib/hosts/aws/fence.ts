@@ -1,24 +1,27 @@
 import { type DynamoDBClient, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { keyOf, rows } from "./rows.ts";
 
-const key = { p: { S: "fence" }, k: { S: "scheduler" } };
+const Key = keyOf("fence", "scheduler");
+const { token } = rows.fence.attributes;
 
 /**
- * Who began last may go on. A message that is handed out twice, because the first to get it was frozen, makes two
- * schedulers; the earlier one finds the token raised and binds nothing any more.
+ * Raises the scheduler's fencing token. Resolves with a check that rejects once a later run has raised it again: a
+ * message that is delivered twice, because its first receiver was frozen, starts two schedulers, and the earlier must
+ * not bind.
  */
 export async function takeFence(dynamo: DynamoDBClient, table: string): Promise<() => Promise<void>> {
   const raised = await dynamo.send(
     new UpdateItemCommand({
       TableName: table,
-      Key: key,
-      UpdateExpression: "ADD n :one",
+      Key,
+      UpdateExpression: `ADD ${token} :one`,
       ExpressionAttributeValues: { ":one": { N: "1" } },
       ReturnValues: "UPDATED_NEW",
     }),
   );
-  const token = raised.Attributes?.["n"]?.N;
+  const own = raised.Attributes?.[token]?.N;
   return async () => {
-    const now = await dynamo.send(new GetItemCommand({ TableName: table, Key: key, ConsistentRead: true }));
-    if (now.Item?.["n"]?.N !== token) throw new Error("another scheduler has begun after this one");
+    const { Item } = await dynamo.send(new GetItemCommand({ TableName: table, Key, ConsistentRead: true }));
+    if (Item?.[token]?.N !== own) throw new Error("another scheduler has started after this one");
   };
 }

@@ -1,9 +1,10 @@
 /**
- * A control plane in Lambda: handlers and their events, the rows of the objects table that are no objects (connections,
- * relays, places for watches, the scheduler's fence), messages to connected agents and clients, signing keys, and the
- * plane itself.
+ * A control plane in Lambda: handlers and their events, the drivers of rows that are not objects (`rows.ts`:
+ * connections, relays, leases of watches, the scheduler's fence), messages to connected agents and clients, signing
+ * keys, and the plane itself.
  */
-export { type Connection, type Connections, concerns, dynamoConnections } from "./connections.ts";
+export { type Connection, type Connections, concerns, DynamoConnections } from "./connections.ts";
+export { type ConnectionsApi, connectionsApi, type Push, pushBy } from "./connections-api.ts";
 export { takeFence } from "./fence.ts";
 export { agentHints, type Hints } from "./hints.ts";
 export { lazily, once } from "./lazy.ts";
@@ -24,8 +25,7 @@ export {
   store,
   withHopCount,
 } from "./plane.ts";
-export { type Push, pushBy, type Speaker, speakerTo } from "./push.ts";
 export { failuresOf, QueueEvent, takenOf } from "./queue-event.ts";
-export { dynamoRelays, type Relays } from "./relays.ts";
+export { DynamoRelays, type Relays } from "./relays.ts";
 export { type Issuer, issuerBucket, signingRingIn, tendKeys } from "./signing.ts";
-export { watchPlaces } from "./watch-places.ts";
+export { DynamoWatchPlaces } from "./watch-places.ts";

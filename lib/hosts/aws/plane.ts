@@ -2,31 +2,31 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { rootCertificates } from "node:tls";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { pods } from "#api";
 import { systemClock, systemRandom } from "#base";
 import type { Cloud } from "#cloud";
 import { ControlPlane, type ControlPlaneOptions, logShards } from "#controlplane";
-import { fargateWork, isFargateNode, type PodEvents } from "#fargate";
+import { isFargateNode } from "#fargate";
+import { enqueueEarly, planeAnnouncer } from "#hosts/aws/announcer";
 import { requiredVariable } from "#hosts/aws/environment";
-import { type Announcer, announcer, type FifoQueue, sqsQueue } from "#reconcile/sqs";
+import { type Announcer, type FifoQueue, sqsQueue } from "#reconcile/sqs";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
-import { type Connections, dynamoConnections } from "./connections.ts";
+import { type Connections, DynamoConnections } from "./connections.ts";
 import { lazily, once } from "./lazy.ts";
 import { log } from "./log.ts";
 
 /*
- * What every function has: the store, the queues that its writes wake, and a control plane. Each is made when it is
- * first asked for, once per process. What one function alone has stands in its own `ports.ts`.
+ * What every function has: the store, the queues of the functions that its writes wake, and a control plane. Each is
+ * created on first use, once per process. What a single function has is in its own `ports.ts`.
  */
 
 export const clock = systemClock;
 export const random = systemRandom;
 
-/** Agents send a heartbeat each 40 s, and nodes are looked at each minute. */
+/** Milliseconds. Agents send a heartbeat every 40 s, and nodes are checked every minute. */
 const nodeGrace = 100_000;
 
 const work = new AsyncLocalStorage<{ hops: number; since: number }>();
-/** Runs something whose writes come after so many hops. */
+/** Runs work whose writes are `count` hops away from the change that caused them. */
 export const withHopCount = <T>(count: number, run: () => Promise<T>): Promise<T> =>
   work.run({ hops: count, since: clock.now() }, run);
 const hopsNow = (): number => work.getStore()?.hops ?? 0;
@@ -40,12 +40,14 @@ export const scheduleQueue = once(
 );
 export const fargateQueue = once((): FifoQueue => sqsQueue(sqs(), requiredVariable("SKIFF_FARGATE_QUEUE_URL"), clock));
 
-/** For the few rows that are no objects. */
+/** The client for rows that are not objects. */
 export const dynamo = once(() => new DynamoDBClient({}));
 export const objectsTable = (): string => requiredVariable("SKIFF_OBJECTS_TABLE");
-export const connections = once((): Connections => dynamoConnections(dynamo(), objectsTable(), clock));
+export const connections = once(
+  (): Connections => new DynamoConnections({ dynamo: dynamo(), table: objectsTable(), clock }),
+);
 
-/** For the functions that only find out whom a change concerns: the controllers' worker has the cloud itself. */
+/** The cloud of all functions except the controllers' worker. */
 const noCloud = lazily<Cloud>(() => Promise.reject(new Error("only the controllers' worker reaches the cloud")));
 
 export const store = once(
@@ -58,15 +60,11 @@ export const store = once(
       log,
       shards: logShards,
       hops: hopsNow,
-      // Early, beside the stream, which tells of the same once more: what is lost here comes a moment later.
-      onCommit: (type, changes) =>
-        announce()
-          .early(type, changes, hopsNow())
-          .catch((error: unknown) => log.warn("keys could not be sent early", { type, error })),
+      onCommit: enqueueEarly({ announcer: announce, log, hops: hopsNow }),
     }),
 );
 
-/** Certificates of the authorities that AWS's endpoints have theirs from, as pods get them in kube-root-ca.crt. */
+/** The CA certificates of AWS's endpoints, in PEM, as pods get them in kube-root-ca.crt. */
 const authorities = once(() => rootCertificates.filter((pem) => isAmazon(pem)).join("\n"));
 function isAmazon(pem: string): boolean {
   const text = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64").toString("latin1");
@@ -74,9 +72,8 @@ function isAmazon(pem: string): boolean {
 }
 
 let plane: ControlPlane | undefined;
-let announcing: Announcer | undefined;
 
-/** The control plane of this function. The first call says how it differs from that of a worker. */
+/** The control plane of this function. The first call sets how its options differ from a worker's. */
 export function openPlane(differing?: () => Partial<ControlPlaneOptions>): ControlPlane {
   plane ??= new ControlPlane({
     store: store(),
@@ -88,23 +85,21 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     ca: authorities(),
     cloud: noCloud,
     caching: "on-demand",
-    // What is done outside of any piece of work looks each time.
+    // Reads outside of any work always read the log's head.
     since: () => work.getStore()?.since ?? Number.POSITIVE_INFINITY,
-    // The Fargate node is no machine: it is there as long as the cluster is.
+    // The Fargate node is not a machine: it is alive as long as the cluster exists.
     nodes: { heard: async (node) => (isFargateNode(node) ? clock.now() : connections().heard(node)), grace: nodeGrace },
     ...differing?.(),
   });
   return plane;
 }
 
-/** Sends the keys that changes concern. */
-export function announce(): Announcer {
-  const seen: PodEvents = (change) => openPlane().resources.event(pods, change) as ReturnType<PodEvents>;
-  announcing ??= announcer({
-    router: openPlane().onDemand(),
-    reconcile: reconcileQueue(),
-    schedule: scheduleQueue(),
-    tasks: { queue: fargateQueue(), workOf: (type, change) => fargateWork(type, change, seen) },
-  });
-  return announcing;
-}
+/** Enqueues the keys that changes concern. */
+export const announce = once(
+  (): Announcer =>
+    planeAnnouncer(openPlane(), {
+      reconcile: reconcileQueue(),
+      schedule: scheduleQueue(),
+      fargate: fargateQueue(),
+    }),
+);

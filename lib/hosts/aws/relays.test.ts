@@ -4,7 +4,7 @@ import { systemRandom } from "#base";
 import { tables } from "#store/dynamo";
 import { dynoxidePath, emulator, startDynoxide, tableInput } from "#store/dynamo/testing";
 import { handClock } from "#test/make";
-import { dynamoRelays } from "./relays.ts";
+import { DynamoRelays } from "./relays.ts";
 
 let engine: Awaited<ReturnType<typeof startDynoxide>>;
 let dynamo: DynamoDBClient;
@@ -21,11 +21,11 @@ afterAll(async () => {
 
 const open = (start = 1_000_000_000_000) => {
   const clock = handClock(start);
-  return { clock, relays: dynamoRelays(dynamo, "objects", clock, systemRandom) };
+  return { clock, relays: new DynamoRelays({ dynamo, table: "objects", clock, random: systemRandom }) };
 };
 const what = { node: "i-1", agent: "a1", path: "/exec/default/one/main?command=id" };
 
-test("a ticket is good once, for one principal, for a minute", async () => {
+test("a ticket is valid once, for one principal, for a minute", async () => {
   const { clock, relays } = open();
   const ticket = await relays.allow("arn:ann", what);
   expect(await relays.begin("c1", ticket, "arn:bob")).toBe(false);
@@ -39,17 +39,17 @@ test("a ticket is good once, for one principal, for a minute", async () => {
   expect(await relays.begin("c3", late, "arn:ann")).toBe(false);
 });
 
-test("of two who come with it at once, one has it", async () => {
+test("a ticket that is used concurrently begins one relay", async () => {
   const { relays } = open();
   const ticket = await relays.allow("arn:ann", what);
   const begun = await Promise.all(["d1", "d2", "d3", "d4"].map((id) => relays.begin(id, ticket, "arn:ann")));
   expect(begun.filter(Boolean)).toHaveLength(1);
 });
 
-test("what is known is read anew after a while, moved without its path, and over after two hours", async () => {
+test("a relay is cached for half a minute, loses its path when moved, and expires after two hours", async () => {
   const { clock, relays } = open();
   await relays.begin("e1", await relays.allow("arn:ann", what), "arn:ann");
-  const elsewhere = dynamoRelays(dynamo, "objects", clock, systemRandom);
+  const elsewhere = new DynamoRelays({ dynamo, table: "objects", clock, random: systemRandom });
   expect(await elsewhere.find("e1")).toEqual(what);
   await relays.move("e1", "a2");
   expect(await relays.find("e1")).toEqual({ ...what, agent: "a2", path: undefined });
@@ -61,7 +61,7 @@ test("what is known is read anew after a while, moved without its path, and over
   await expect(relays.move("e2", "a2")).rejects.toThrow();
 });
 
-test("an end is told once", async () => {
+test("the end of a relay yields it once", async () => {
   const { relays } = open();
   await relays.begin("f1", await relays.allow("arn:ann", what), "arn:ann");
   expect(await relays.end("f1")).toEqual(what);

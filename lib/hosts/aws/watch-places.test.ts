@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog, systemRandom } from "#base";
 import { dynoxidePath, emulator, makeTables, startDynoxide } from "#store/dynamo/testing";
 import { handClock } from "#test/make";
-import { givenTo, watchPlaces } from "./watch-places.ts";
+import { DynamoWatchPlaces, givenTo } from "./watch-places.ts";
 
 const path = dynoxidePath();
 let engine: Awaited<ReturnType<typeof startDynoxide>>;
@@ -20,11 +20,11 @@ const minutes = (count: number): number => count * 60_000;
 async function open(limit: number) {
   const { objects: table } = await makeTables(engine.endpoint);
   const clock = handClock(1_000_000);
-  const make = () => watchPlaces({ dynamo, table, limit, clock, random: systemRandom, log: silentLog });
+  const make = () => new DynamoWatchPlaces({ dynamo, table, limit, clock, random: systemRandom, log: silentLog });
   return { clock, take: (milliseconds: number) => make().take(milliseconds) };
 }
 
-test.skipIf(!path)("as many watches as there are places, and 429 with when to come again", async () => {
+test.skipIf(!path)("admits as many watches as there are leases, then fails with 429 and Retry-After", async () => {
   const { take } = await open(3);
   const all = await Promise.all([take(minutes(14)), take(minutes(14)), take(minutes(14))]);
   await expect(take(minutes(14))).rejects.toMatchObject({
@@ -36,10 +36,10 @@ test.skipIf(!path)("as many watches as there are places, and 429 with when to co
   await expect(take(minutes(14))).rejects.toMatchObject({ status: { code: 429 } });
 });
 
-test.skipIf(!path)("a place that nobody gave back lapses; who only looks for a moment takes none", async () => {
+test.skipIf(!path)("a lease that is not released expires; short watches need none", async () => {
   const { clock, take } = await open(1);
   await take(minutes(2));
-  for (let looks = 0; looks < 3; looks++) await take(1000);
+  for (let count = 0; count < 3; count++) await take(1000);
   clock.move(minutes(2));
   await expect(take(minutes(1))).rejects.toMatchObject({ status: { code: 429 } });
   clock.move(16_000);
@@ -47,7 +47,7 @@ test.skipIf(!path)("a place that nobody gave back lapses; who only looks for a m
   expect([first.status, second.status].sort()).toEqual(["fulfilled", "rejected"]);
 });
 
-test("the more are taken, the shorter each lasts", () => {
+test("watches get shorter as leases are taken", () => {
   const given = [1, 25, 30, 40, 49, 50].map((taken) => givenTo(taken, 50, minutes(14)) / minutes(1));
   expect(given.map((each) => Math.round(each * 10) / 10)).toEqual([14, 14, 11.2, 5.6, 1, 1]);
   expect(givenTo(50, 50, 10_000)).toBe(10_000);

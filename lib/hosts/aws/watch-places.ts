@@ -6,95 +6,111 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { WatchPlaces } from "#apiserver";
 import { type Clock, type Log, nameSuffix, type Random, tooManyRequests } from "#base";
+import { keyOf, type Row, rows } from "./rows.ts";
 
 export interface PlacesOptions {
   dynamo: DynamoDBClient;
   /** The store's `objects` table. */
   table: string;
-  /** How many watches there may be at once. */
+  /** The most watches at once. */
   limit: number;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-/** Who looks for a moment, as agents do, holds nothing. */
+/** Milliseconds: watches up to this long, such as those of agents, need no lease. */
 const momentary = 5000;
-/** However many there are, nobody has to begin anew more often, in milliseconds. */
+/** Milliseconds: no watch that asked for longer is cut below this. */
 const shortest = 60_000;
-/** What a place outlasts its watch by, in case nobody can give it back. */
+/** Milliseconds for which a lease outlasts its watch, in case it cannot be released. */
 const grace = 15_000;
-const tries = 4;
+const maxAttempts = 4;
+/** Seconds. */
 const retryAfter = 5;
+const { leases } = rows.watchPlaces.attributes;
 
 /**
- * Leases for watches in one item: a watch holds a Lambda, and all that there are may hold so many. The more are taken,
- * the shorter each is given, so that everybody gets a turn.
+ * Leases for watches, all in one row: each watch occupies a Lambda, and at most `limit` may do so at once. The more
+ * leases are taken, the shorter a new one lasts, so that every client gets a turn.
  */
-export function watchPlaces({ dynamo, table, limit, clock, random, log }: PlacesOptions): WatchPlaces {
-  const where = { TableName: table, Key: { p: { S: "watch-places" }, k: { S: "leases" } } };
-  const now = (): number => Math.ceil(clock.now() / 1000);
+export class DynamoWatchPlaces implements WatchPlaces {
+  readonly #options: PlacesOptions;
+  readonly #row: { TableName: string; Key: Row };
 
-  /** Takes a place, those of `expired` along with it; tells how many are taken then, or who has them all. */
-  const attempt = async (id: string, until: number, expired: readonly Lease[]): Promise<number | Lease[]> => {
+  constructor(options: PlacesOptions) {
+    this.#options = options;
+    this.#row = { TableName: options.table, Key: keyOf("watchPlaces", "leases") };
+  }
+
+  /** Throws ApiError 429 when every lease is taken. */
+  async take(milliseconds: number): Promise<{ milliseconds: number; leave(): Promise<void> }> {
+    if (milliseconds <= momentary) return { milliseconds, leave: async () => {} };
+    const { limit, clock, random } = this.#options;
+    const now = (): number => Math.ceil(clock.now() / 1000);
+    const id = nameSuffix(random, 10);
+    let expired: Lease[] = [];
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const lease = { id, until: now() + Math.ceil((milliseconds + grace) / 1000) };
+      const found = await this.#acquire(lease, expired);
+      if (typeof found === "number") {
+        return { milliseconds: givenTo(found, limit, milliseconds), leave: () => this.#release(id) };
+      }
+      expired = found.filter(({ until }) => until < now());
+      if (found.length >= limit && expired.length === 0) break;
+    }
+    throw tooManyRequests(`all ${limit} watches are in use; please try again later`, retryAfter);
+  }
+
+  /**
+   * Stores a lease and removes the expired ones in the same write. Resolves with the number of leases that are then
+   * taken, or with all leases if there was no room or one of the expired has changed.
+   */
+  async #acquire({ id, until }: Lease, expired: readonly Lease[]): Promise<number | Lease[]> {
     const names = Object.fromEntries(expired.map(({ id: old }, index) => [`#o${index}`, old]));
     const values = Object.fromEntries(expired.map((lease, index) => [`:o${index}`, { N: String(lease.until) }]));
-    const same = expired.map((_, index) => `l.#o${index} = :o${index}`);
-    const room = expired.length > 0 ? same : ["size(l) < :limit"];
-    const limits = expired.length > 0 ? {} : { ":limit": { N: String(limit) } };
-    const remove = expired.length > 0 ? ` REMOVE ${Object.keys(names).map((name) => `l.${name}`)}` : "";
+    const unchanged = expired.map((_, index) => `${leases}.#o${index} = :o${index}`);
+    const room = expired.length > 0 ? unchanged : [`size(${leases}) < :limit`];
+    const limits = expired.length > 0 ? {} : { ":limit": { N: String(this.#options.limit) } };
+    const paths = Object.keys(names).map((name) => `${leases}.${name}`);
+    const remove = paths.length > 0 ? ` REMOVE ${paths}` : "";
     try {
-      const { Attributes } = await dynamo.send(
+      const { Attributes } = await this.#options.dynamo.send(
         new UpdateItemCommand({
-          ...where,
-          UpdateExpression: `SET l.#id = :until${remove}`,
-          ConditionExpression: ["attribute_exists(l)", ...room].join(" AND "),
+          ...this.#row,
+          UpdateExpression: `SET ${leases}.#id = :until${remove}`,
+          ConditionExpression: [`attribute_exists(${leases})`, ...room].join(" AND "),
           ExpressionAttributeNames: { "#id": id, ...names },
           ExpressionAttributeValues: { ":until": { N: String(until) }, ...limits, ...values },
           ReturnValues: "ALL_NEW",
           ReturnValuesOnConditionCheckFailure: "ALL_OLD",
         }),
       );
-      return leasesOf(Attributes).length;
+      return leasesIn(Attributes).length;
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;
-      if (error.Item) return leasesOf(error.Item);
-      await begin();
+      if (error.Item) return leasesIn(error.Item);
+      await this.#createRow();
       return [];
     }
-  };
-  /** The first watch of all. */
-  const begin = async (): Promise<void> => {
-    const Item = { ...where.Key, l: { M: {} } };
-    const put = new PutItemCommand({ TableName: table, Item, ConditionExpression: "attribute_not_exists(p)" });
-    await dynamo.send(put).catch((error: unknown) => {
+  }
+
+  /** Creates the row, for the cluster's first watch. */
+  async #createRow(): Promise<void> {
+    const { TableName, Key } = this.#row;
+    const Item = { ...Key, [leases]: { M: {} } };
+    const put = new PutItemCommand({ TableName, Item, ConditionExpression: "attribute_not_exists(p)" });
+    await this.#options.dynamo.send(put).catch((error: unknown) => {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;
     });
-  };
-  const leave = async (id: string): Promise<void> => {
-    const how = { UpdateExpression: "REMOVE l.#id", ExpressionAttributeNames: { "#id": id } };
-    await dynamo
-      .send(new UpdateItemCommand({ ...where, ...how }))
-      .catch((error: unknown) => log.warn("a watch's place could not be given back, and lapses", { error }));
-  };
-  return {
-    async take(milliseconds) {
-      if (milliseconds <= momentary) return { milliseconds, leave: async () => {} };
-      const id = nameSuffix(random, 10);
-      let expired: Lease[] = [];
-      for (let round = 0; round < tries; round++) {
-        const found = await attempt(id, now() + Math.ceil((milliseconds + grace) / 1000), expired);
-        if (typeof found === "number")
-          return { milliseconds: givenTo(found, limit, milliseconds), leave: () => leave(id) };
-        expired = found.filter(({ until }) => until < now());
-        if (found.length >= limit && expired.length === 0) break;
-      }
-      throw tooManyRequests(
-        `${limit} watches are open, which is as many as may be; please try again later`,
-        retryAfter,
-      );
-    },
-  };
+  }
+
+  async #release(id: string): Promise<void> {
+    const update = { UpdateExpression: `REMOVE ${leases}.#id`, ExpressionAttributeNames: { "#id": id } };
+    await this.#options.dynamo
+      .send(new UpdateItemCommand({ ...this.#row, ...update }))
+      .catch((error: unknown) => this.#options.log.warn("a watch's lease was not released, and expires", { error }));
+  }
 }
 
 interface Lease {
@@ -103,10 +119,10 @@ interface Lease {
   until: number;
 }
 
-const leasesOf = (item: Record<string, { M?: Record<string, { N?: string }> }> | undefined): Lease[] =>
-  Object.entries(item?.["l"]?.M ?? {}).map(([id, { N }]) => ({ id, until: Number(N) }));
+const leasesIn = (row: Record<string, { M?: Record<string, { N?: string }> }> | undefined): Lease[] =>
+  Object.entries(row?.[leases]?.M ?? {}).map(([id, { N }]) => ({ id, until: Number(N) }));
 
-/** All that was asked for while half of the places are free, then less and less of it. */
+/** The duration of a watch: the requested one while half of the leases are free, then proportionally less. */
 export function givenTo(taken: number, limit: number, milliseconds: number): number {
   const free = Math.max(0, 1 - taken / limit);
   if (free >= 0.5) return milliseconds;

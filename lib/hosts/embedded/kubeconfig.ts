@@ -1,21 +1,16 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { Certificate } from "#auth/certificates";
+import { kubeconfigText } from "#client";
 import { dataFolder, Refusal } from "./data-folder.ts";
 
-/** A kubeconfig with the identity inside, as JSON, which every YAML reader takes. */
-export function kubeconfigText(server: string, ca: string, { cert, key }: Certificate): string {
+/** A kubeconfig with a client certificate. */
+export function adminKubeconfig(server: string, ca: string, { cert, key }: Certificate): string {
   const base64 = (text: string) => Buffer.from(text).toString("base64");
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "skiff", cluster: { server, "certificate-authority-data": base64(ca) } }],
-    users: [{ name: "skiff-admin", user: { "client-certificate-data": base64(cert), "client-key-data": base64(key) } }],
-    contexts: [{ name: "skiff", context: { cluster: "skiff", user: "skiff-admin" } }],
-    "current-context": "skiff",
-  };
-  return `${JSON.stringify(config, null, 2)}\n`;
+  const credentials = { "client-certificate-data": base64(cert), "client-key-data": base64(key) };
+  return kubeconfigText({ name: "skiff", server, ca, user: { name: "skiff-admin", credentials } });
 }
 
+/** Replaces the file in one step. Only its owner may read it. */
 export function writeKubeconfig(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 });
   renameSync(`${path}.new`, path);

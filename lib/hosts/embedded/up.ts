@@ -14,7 +14,7 @@ import { type AgentProcess, startAgent } from "./agent-process.ts";
 import { openAuditLog } from "./audit-log.ts";
 import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./data-folder.ts";
 import { Disk, isFullDisk } from "./disk.ts";
-import { kubeconfigText, writeKubeconfig } from "./kubeconfig.ts";
+import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
 import { checkBlocks, claimNetwork } from "./network.ts";
 import { nodeName } from "./node-name.ts";
@@ -49,7 +49,10 @@ export async function up(options: UpOptions, program: string, progress: Progress
 /** What an end in order may take before the process ends without it, in milliseconds. */
 const longestEnd = 30_000;
 
-/** Signals abort; a step of the start that does not notice delays the end, and does not prevent it. Answers how to let go. */
+/**
+ * Signals abort; a step of the start that does not notice delays the end, and does not prevent it. Answers how to let
+ * go.
+ */
 function endBySignal(stopping: AbortController): () => void {
   // Under nohup a hang-up is ignored, and stays so.
   const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((name) => name !== "SIGHUP" || !hangUpIgnored());
@@ -200,7 +203,7 @@ async function startControlPlane(
   const own = options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind;
   const server = `https://${own.includes(":") ? `[${own}]` : own}:${host.port}`;
   const admin = await pki.client("admin", { commonName: "kubernetes-admin", organizations: ["system:masters"] });
-  writeKubeconfig(folder.kubeconfig, kubeconfigText(server, pki.ca, admin));
+  writeKubeconfig(folder.kubeconfig, adminKubeconfig(server, pki.ca, admin));
   progress.done(server);
   return { plane, pki, server };
 }
@@ -257,7 +260,9 @@ interface NodesWait {
   since: string;
 }
 
-/** Whether an agent that was started at `since` has reported its node Ready: what an earlier one said does not count. */
+/**
+ * Whether an agent that was started at `since` has reported its node Ready: what an earlier one said does not count.
+ */
 export function isReadySince({ status }: Node, since: string): boolean {
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
   // Objects keep whole seconds.

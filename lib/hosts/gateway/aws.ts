@@ -16,33 +16,36 @@ export interface Services {
 }
 
 export interface ServiceOptions {
-  told: Environment;
+  environment: Environment;
   clock: Clock;
   random: Random;
   log: Log;
-  /** Hears what this process has written, before the write resolves. */
+  /** Called with the changes of this process's writes, before they resolve. */
   onCommit: (type: string, changes: Change[]) => Promise<void>;
 }
 
-/** Opens them with the credentials that the machine has. */
-export function services({ told, clock, random, log, onCommit }: ServiceOptions): Services {
+/** Opens the services with the machine's credentials. */
+export function services({ environment, clock, random, log, onCommit }: ServiceOptions): Services {
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   const secrets = new SecretsManagerClient();
   return {
     store: dynamoStore({
       dynamo: dynamoClient({}),
-      tables: { objects: told.SKIFF_OBJECTS_TABLE, changes: told.SKIFF_CHANGES_TABLE },
+      tables: { objects: environment.SKIFF_OBJECTS_TABLE, changes: environment.SKIFF_CHANGES_TABLE },
       shards: logShards,
-      ...{ clock, random, log, onCommit },
+      clock,
+      random,
+      log,
+      onCommit,
     }),
     queues: {
-      reconcile: sqsQueue(sqs, told.SKIFF_RECONCILE_QUEUE_URL, clock),
-      schedule: sqsQueue(sqs, told.SKIFF_SCHEDULE_QUEUE_URL, clock),
-      fargate: sqsQueue(sqs, told.SKIFF_FARGATE_QUEUE_URL, clock),
+      reconcile: sqsQueue(sqs, environment.SKIFF_RECONCILE_QUEUE_URL, clock),
+      schedule: sqsQueue(sqs, environment.SKIFF_SCHEDULE_QUEUE_URL, clock),
+      fargate: sqsQueue(sqs, environment.SKIFF_FARGATE_QUEUE_URL, clock),
     },
     async ring() {
       const { SecretString = "" } = await secrets.send(
-        new GetSecretValueCommand({ SecretId: told.SKIFF_SIGNING_SECRET_ARN }),
+        new GetSecretValueCommand({ SecretId: environment.SKIFF_SIGNING_SECRET_ARN }),
       );
       return SecretString;
     },

@@ -4,20 +4,20 @@ import { type Clock, isReason } from "#base";
 import type { Client } from "#client";
 
 /**
- * Where the authority lies that clients check the gateway by, with its key: in the cluster itself, so that every
- * gateway that ever runs has the same. It vouches for the gateway and for nobody else: no certificate lets anybody in.
+ * The Secret with the CA of the gateway's certificate, and its key: in the cluster itself, so that every gateway has
+ * the same. The CA authenticates the gateway only: no client certificate is accepted.
  */
-const kept = { namespace: "kube-system", name: "skiff-gateway" };
-/** Where people find the address and the authority's certificate. */
-const shown = { namespace: "kube-public", name: "skiff-gateway" };
+const authoritySecret = { namespace: "kube-system", name: "skiff-gateway" };
+/** The ConfigMap with the address and the CA for clients. */
+const clientsConfigMap = { namespace: "kube-public", name: "skiff-gateway" };
 /**
- * Where agents find both. Not where people do, though there is nothing secret in it: whoever may write here says to
- * whom agents open their pods, and who writes the system's secrets has that power already.
+ * The Secret with both for agents. Its content is not secret, but a writer of it can redirect agents, and so reach
+ * every pod; writers of the system's Secrets can do so already.
  */
-const linked = { namespace: "kube-system", name: "skiff-gateway-link" };
+const nodesSecret = { namespace: "kube-system", name: "skiff-gateway-link" };
 
-/** Where a gateway is, and the authority of its certificate in PEM. */
-export interface Place {
+/** The address of a gateway, and the CA of its certificate in PEM. */
+export interface Endpoint {
   /** Such as `https://10.0.1.5:6443`. */
   server: string;
   ca: string;
@@ -28,19 +28,19 @@ const days = 90;
 const encode = (text: string): string => Buffer.from(text).toString("base64");
 const decode = (text = ""): string => Buffer.from(text, "base64").toString();
 
-/** The authority, made by the first gateway that asks: of two at once, one finds the other's. */
+/** The CA. The first gateway creates it; of two at once, one uses the other's. */
 export async function openAuthority(client: Client, clock: Clock): Promise<Certificate> {
   const read = async (): Promise<Certificate | undefined> => {
-    const there = await found(client, kept);
-    return there && { cert: decode(there.data?.["tls.crt"]), key: decode(there.data?.["tls.key"]) };
+    const secret = await found(client, authoritySecret);
+    return secret && { cert: decode(secret.data?.["tls.crt"]), key: decode(secret.data?.["tls.key"]) };
   };
-  const there = await read();
-  if (there) return there;
+  const existing = await read();
+  if (existing) return existing;
   const { cert, key } = await createAuthority(clock.now());
   const data = { "tls.crt": encode(cert), "tls.key": encode(key) };
-  const made: Secret = { metadata: kept, type: "kubernetes.io/tls", data };
+  const secret: Secret = { metadata: authoritySecret, type: "kubernetes.io/tls", data };
   try {
-    await client.create(secrets, made);
+    await client.create(secrets, secret);
     return { cert, key };
   } catch (error) {
     const others = isReason(error, "AlreadyExists") ? await read() : undefined;
@@ -49,7 +49,7 @@ export async function openAuthority(client: Client, clock: Clock): Promise<Certi
   }
 }
 
-/** A certificate for the gateway under these names and addresses, good for 90 days; its key is kept nowhere. */
+/** A certificate for the gateway with these names and addresses, valid for 90 days. Its key is not stored. */
 export const issueServer = (authority: Certificate, names: readonly string[], clock: Clock): Promise<Certificate> =>
   issue({
     authority,
@@ -59,7 +59,7 @@ export const issueServer = (authority: Certificate, names: readonly string[], cl
     now: clock.now(),
   });
 
-/** Who may read what is shown: the objects that say so, under the same name. */
+/** A role that may read one object, and its binding to a group, both with the object's name. */
 function readers(what: { namespace: string; name: string }, resource: string, group: string) {
   const role: Role = {
     metadata: { ...what },
@@ -73,46 +73,46 @@ function readers(what: { namespace: string; name: string }, resource: string, gr
   return { role, binding };
 }
 
-async function letRead(client: Client, { role, binding }: ReturnType<typeof readers>): Promise<void> {
+async function allowRead(client: Client, { role, binding }: ReturnType<typeof readers>): Promise<void> {
   await created(client.create(roles, role));
   await created(client.create(roleBindings, binding));
 }
 
 /**
- * Tells people where the gateway is and what checks it. Everybody who is known may read it: without it nobody can check
- * the gateway. What is there already is not written again.
+ * Publishes the gateway's endpoint to clients. Every authenticated user may read it, since clients verify the gateway
+ * with it. Roles that exist are not written again.
  */
-export async function show(client: Client, { server, ca }: Place): Promise<void> {
+export async function publishToClients(client: Client, { server, ca }: Endpoint): Promise<void> {
   const data = { server, "ca.crt": ca };
-  if (!(await created(client.create(configMaps, { metadata: { ...shown }, data }))))
-    await client.patch(configMaps, shown, { data }, { type: "merge" });
-  await letRead(client, readers(shown, "configmaps", "system:authenticated"));
+  if (!(await created(client.create(configMaps, { metadata: { ...clientsConfigMap }, data }))))
+    await client.patch(configMaps, clientsConfigMap, { data }, { type: "merge" });
+  await allowRead(client, readers(clientsConfigMap, "configmaps", "system:authenticated"));
 }
 
-/** Tells agents where to dial. What they may read comes last: they are told of it when it is there. */
-export async function showToNodes(client: Client, { server, ca }: Place): Promise<void> {
-  await letRead(client, readers(linked, "secrets", "system:nodes"));
+/** Publishes the gateway's endpoint to agents. The Secret is written last: the watch that reports it needs the role. */
+export async function publishToNodes(client: Client, { server, ca }: Endpoint): Promise<void> {
+  await allowRead(client, readers(nodesSecret, "secrets", "system:nodes"));
   const data = { server: encode(server), "ca.crt": encode(ca) };
-  if (!(await created(client.create(secrets, { metadata: { ...linked }, type: "Opaque", data }))))
-    await client.patch(secrets, linked, { data }, { type: "merge" });
+  if (!(await created(client.create(secrets, { metadata: { ...nodesSecret }, type: "Opaque", data }))))
+    await client.patch(secrets, nodesSecret, { data }, { type: "merge" });
 }
 
-/** Where nodes are told to dial; undefined where nobody has told them. */
-export async function shownToNodes(client: Client): Promise<Place | undefined> {
-  const there = await found(client, linked);
-  return there && { server: decode(there.data?.["server"]), ca: decode(there.data?.["ca.crt"]) };
+/** The endpoint that is published to agents; undefined when none is. */
+export async function nodesEndpoint(client: Client): Promise<Endpoint | undefined> {
+  const secret = await found(client, nodesSecret);
+  return secret && { server: decode(secret.data?.["server"]), ca: decode(secret.data?.["ca.crt"]) };
 }
 
-const found = (client: Client, name: typeof kept): Promise<Secret | undefined> =>
+const found = (client: Client, name: typeof authoritySecret): Promise<Secret | undefined> =>
   client.get(secrets, name).catch((error: unknown) => {
     if (isReason(error, "NotFound")) return undefined;
     throw error;
   });
 
-/** Whether it was made now; false when it was there. */
-async function created(making: Promise<unknown>): Promise<boolean> {
+/** True when the object was created; false when it existed. */
+async function created(creation: Promise<unknown>): Promise<boolean> {
   try {
-    await making;
+    await creation;
     return true;
   } catch (error) {
     if (isReason(error, "AlreadyExists")) return false;

@@ -1,11 +1,15 @@
-import { messageOf } from "#base";
+import { jsonLog, messageOf, systemClock } from "#base";
 import { readEnvironment } from "./environment.ts";
 import { startGateway } from "./gateway.ts";
-import { lineLog } from "./log.ts";
 
-/* The gateway as a process. It runs until it is told to stop (SIGTERM, SIGINT); what it is told stands in its environment. */
+/* The gateway as a process, configured by its environment. It runs until SIGTERM or SIGINT. */
 
-const log = lineLog((line) => process.stdout.write(line));
+// In the form of the functions' lines, so that one query reads both.
+const log = jsonLog({
+  write: (line) => process.stdout.write(line),
+  clock: systemClock,
+  envelope: (level, timestamp) => ({ level: level.toUpperCase(), timestamp, service: "gateway" }),
+});
 const stopping = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => stopping.abort());
 try {
@@ -15,9 +19,9 @@ try {
     await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve, { once: true }));
   }
   await gateway.stop();
-  // Sockets of the services that are kept for later must not hold the process.
+  // Idle connections of the services' clients must not keep the process alive.
   process.exit(0);
 } catch (error) {
-  log.error("the gateway cannot go on", { error: messageOf(error) });
+  log.error("the gateway has failed", { error: messageOf(error) });
   process.exit(1);
 }

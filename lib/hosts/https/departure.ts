@@ -1,6 +1,6 @@
 /**
- * The end of a request's client, or of the host: one for each request. Most requests never ask for the signal, which
- * takes longer to make than some answers.
+ * The disconnect of a request's client, or the stop of the host: one for each request. The signal is created on first
+ * use: most requests never use it, and creating it takes longer than some responses.
  */
 export class Departure {
   #controller: AbortController | undefined;
@@ -21,7 +21,7 @@ export class Departure {
   };
 }
 
-/** All requests that are being answered, for the host to end. */
+/** All requests in progress, which the host can end. */
 export class Departures {
   readonly #open = new Set<Departure>();
   #isStopping = false;
@@ -30,7 +30,7 @@ export class Departures {
     return this.#isStopping;
   }
 
-  /** A request has come. It must be given to `close` when it has been answered. */
+  /** Registers a request. It must be passed to `close` after its response. */
   open(): Departure {
     const departure = new Departure();
     this.#open.add(departure);
@@ -42,7 +42,7 @@ export class Departures {
     this.#open.delete(departure);
   }
 
-  /** Ends what is being answered, and whatever comes. */
+  /** Ends all requests in progress, and all later ones. */
   stop(): void {
     this.#isStopping = true;
     for (const departure of this.#open) departure.leave();

@@ -31,137 +31,167 @@ export interface HostOptions {
   links: Links;
   log: Log;
   bind: string;
-  /** 0 takes any free one. */
+  /** 0: any free port. */
   port: number;
   /**
-   * The server's certificate, and the authority that clients' certificates must come from, in PEM. Without the latter
-   * no client is asked for one.
+   * The server's certificate, and the CA of clients' certificates, in PEM. Without a CA, clients are not asked for a
+   * certificate.
    */
-  tls: { cert: string; key: string; ca?: string };
+  tls: { cert: string; key: string; ca?: string | undefined };
 }
 
 export interface Host {
   port: number;
-  /** Shows this certificate to everybody who connects from now on. */
+  /** Presents this certificate on connections from now on. */
   renew(tls: { cert: string; key: string }): void;
-  /** Takes no new connections, ends the watches, and resolves when all connections are closed. */
+  /** Accepts no new connections, ends the watches, and resolves when all connections are closed. */
   close(): Promise<void>;
 }
 
 /** Bytes of a request's line and headers, such as long selectors; net/http's default (`DefaultMaxHeaderBytes`). */
 const maxHeaderSize = 1024 * 1024;
 
-/** How long a client that reads nothing may hold the rest of an answer, in milliseconds. */
+/** Milliseconds for which a client that does not read may hold the rest of a response. */
 const answerTimeout = 10_000;
 
-/** What is still open so long after close() began is cut, in milliseconds. */
+/** Milliseconds after close() when connections that are still open are cut. */
 const closeGrace = 2000;
 
-/** Serves an API server over HTTPS. Rejects when the port cannot be had. */
-export async function serve({ server, links, log, bind, port, tls }: HostOptions): Promise<Host> {
-  const departures = new Departures();
-  const sockets = new Set<Socket>();
-  const host = createServer({
-    ...tls,
-    requestCert: tls.ca !== undefined,
-    rejectUnauthorized: false,
-    ALPNProtocols: ["h2", "http/1.1"],
-    maxHeaderSize,
-    keepAliveTimeout: 90_000,
-    // A client that has gone without a word is noticed, and a quiet watch stays open on its way.
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
-  });
-  const respond = async (request: ApiRequest) => compressed(request, await server.handle(request));
-  const http2 = new Http2Connections({ answer: respond, log, departures });
-  divide(host, http2);
-  const answers = new AnswerSockets();
-  const agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
-  host.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
-  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
-  const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    lastAnswers.set(incoming.socket, outgoing);
-    void answer(respond, incoming, outgoing, departures).catch((error: unknown) => {
-      log.debug("an answer could not be sent", { path: incoming.url, error: messageOf(error) });
+/** Serves an API server over HTTPS. Rejects when the port is not available. */
+export async function serve(options: HostOptions): Promise<Host> {
+  const host = new HttpsHost(options);
+  await host.listen();
+  return host;
+}
+
+class HttpsHost implements Host {
+  readonly #options: HostOptions;
+  readonly #server: Server;
+  readonly #departures = new Departures();
+  readonly #sockets = new Set<Socket>();
+  readonly #http2: Http2Connections;
+  /** Sends responses as WebSocket messages. */
+  readonly #answers = new AnswerSockets();
+  /** Accepts the links of agents. */
+  readonly #agents = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 * 1024, perMessageDeflate: false });
+  readonly #lastAnswers = new WeakMap<Duplex, ServerResponse>();
+
+  constructor(options: HostOptions) {
+    const { tls, log } = options;
+    this.#options = options;
+    this.#server = createServer({
+      ...tls,
+      requestCert: tls.ca !== undefined,
+      rejectUnauthorized: false,
+      ALPNProtocols: ["h2", "http/1.1"],
+      maxHeaderSize,
+      keepAliveTimeout: 90_000,
+      // Detects clients that vanished, and keeps quiet watches open on their way.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+    });
+    this.#http2 = new Http2Connections({ answer: this.#respond, log, departures: this.#departures });
+    divide(this.#server, this.#http2);
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#server.on("request", this.#answer);
+    this.#server.on("checkContinue", this.#answer);
+    this.#server.on("upgrade", this.#accept);
+    this.#server.on("clientError", (error, socket) => {
+      // A response that is still being written would be mixed with this one.
+      if (this.#lastAnswers.get(socket)?.writableFinished ?? true) refuseUnreadable(error, socket);
+      else socket.destroy();
+    });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(this.#options.port, this.#options.bind);
+    await Promise.race([
+      once(this.#server, "listening"),
+      once(this.#server, "error").then(([error]) => {
+        throw error;
+      }),
+    ]);
+  }
+
+  renew({ cert, key }: { cert: string; key: string }): void {
+    this.#server.setSecureContext({ ...this.#options.tls, cert, key });
+  }
+
+  async close(): Promise<void> {
+    this.#departures.stop();
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    this.#http2.close();
+    const cut = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, closeGrace);
+    this.#options.links.close();
+    await closed;
+    clearTimeout(cut);
+  }
+
+  #respond = async (request: ApiRequest): Promise<ApiResponse> =>
+    compressed(request, await this.#options.server.handle(request));
+
+  #answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    this.#lastAnswers.set(incoming.socket, outgoing);
+    const answered = answer(incoming, outgoing, { respond: this.#respond, departures: this.#departures });
+    void answered.catch((error: unknown) => {
+      this.#options.log.debug("a response could not be sent", { path: incoming.url, error: messageOf(error) });
       outgoing.destroy();
     });
   };
-  host.on("request", take);
-  host.on("checkContinue", take);
-  host.on("upgrade", (incoming, socket, head) => {
+
+  #accept = (incoming: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on("error", () => socket.destroy());
-    void upgrade(incoming, socket, head).catch((error: unknown) => {
-      log.debug("an upgrade failed", { path: incoming.url, error: messageOf(error) });
+    void this.#upgrade(incoming, socket, head).catch((error: unknown) => {
+      this.#options.log.debug("an upgrade failed", { path: incoming.url, error: messageOf(error) });
       if (isApiError(error)) refuse(socket, statusResponse(error));
       else socket.destroy();
     });
-  });
-  host.on("clientError", (error, socket) => {
-    // An answer that is still being written would be mixed with this one.
-    if (lastAnswers.get(socket)?.writableFinished ?? true) refuseUnreadable(error, socket);
-    else socket.destroy();
-  });
+  };
 
-  const upgrade = async (incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const departure = departures.open();
+  async #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const departure = this.#departures.open();
     socket.once("close", () => {
       departure.leave();
-      departures.close(departure);
+      this.#departures.close(departure);
     });
-    const asked = isWebSocket(incoming);
-    if (asked) takeBearerProtocol(incoming);
+    const { server, links, log } = this.#options;
+    const isSocket = isWebSocket(incoming);
+    if (isSocket) takeBearerProtocol(incoming);
     const response = await server.handle(requestOf(sentRequest(incoming), departure));
     if (response.link !== undefined) {
       const node = response.link;
-      agents.handleUpgrade(incoming, socket, head, (webSocket) => {
+      this.#agents.handleUpgrade(incoming, socket, head, (webSocket) => {
         links.add(node, webSocket);
-        log.debug("an agent has dialled in", { node });
+        log.debug("an agent has connected", { node });
       });
       return;
     }
     if (response.tunnel) return joinTunnel({ links, ...response.tunnel, incoming, socket, head });
-    if (asked && response.messages !== undefined && response.status === 200) {
-      // As x/net/websocket's handler, which upstream gives its watches to, and not its logs.
+    if (isSocket && response.messages !== undefined && response.status === 200) {
+      // Upstream serves watches, but not logs, by x/net/websocket's handler, which requires an Origin.
       if (response.messages === "events" && incoming.headers.origin === undefined) {
         await endBody(response);
         return refuse(socket, { status: 403, headers: {}, body: new Uint8Array() });
       }
-      return answers.send(incoming, socket, head, response);
+      return this.#answers.send(incoming, { socket, head, response });
     }
     await endBody(response);
     refuse(socket, response);
-  };
-
-  host.listen(port, bind);
-  await Promise.race([
-    once(host, "listening"),
-    once(host, "error").then(([error]) => {
-      throw error;
-    }),
-  ]);
-  return {
-    port: (host.address() as AddressInfo).port,
-    renew: ({ cert, key }) => host.setSecureContext({ ...tls, cert, key }),
-    async close() {
-      departures.stop();
-      const closed = once(host, "close");
-      host.close();
-      host.closeIdleConnections();
-      http2.close();
-      const cut = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, closeGrace);
-      links.close();
-      await closed;
-      clearTimeout(cut);
-    },
-  };
+  }
 }
 
-/** Gives a connection to HTTP/2 where its client has chosen that; upgrades (exec and the like) come by HTTP/1.1 alone. */
+/** Serves a connection by HTTP/2 when its client chose that. Upgrades (exec and others) use HTTP/1.1 only. */
 function divide(host: Server, http2: Http2Connections): void {
   const [http1] = host.listeners("secureConnection");
   host.removeAllListeners("secureConnection");
@@ -180,11 +210,15 @@ const sentRequest = (incoming: IncomingMessage, proceed = () => {}): SentRequest
   body: () => readBody(incoming, incoming.headers, proceed),
 });
 
+interface Answering {
+  respond: (request: ApiRequest) => Promise<ApiResponse>;
+  departures: Departures;
+}
+
 async function answer(
-  respond: (request: ApiRequest) => Promise<ApiResponse>,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  departures: Departures,
+  { respond, departures }: Answering,
 ): Promise<void> {
   const departure = departures.open();
   outgoing.once("close", departure.leave);
@@ -200,7 +234,10 @@ async function answer(
   }
 }
 
-/** A body of which the rest is read after the answer, so that the connection goes on: `maxPostHandlerReadBytes` in net/http. */
+/**
+ * The rest of a body up to this size is read after the response, to keep the connection: `maxPostHandlerReadBytes` in
+ * net/http.
+ */
 const shortBody = 256 * 1024;
 const isShort = ({ headers }: IncomingMessage): boolean =>
   headers["transfer-encoding"] === undefined &&
@@ -208,8 +245,9 @@ const isShort = ({ headers }: IncomingMessage): boolean =>
   Number(headers["content-length"] ?? 0) <= shortBody;
 
 /**
- * Answers a request whose body has not come to its end: what is left of it would be taken for the next request, so the
- * connection closes. Its writing half does at once, the other one when the client has had time to read the answer.
+ * Answers a request whose body has not arrived completely: the rest of it would be read as the next request, so the
+ * connection closes. Its writing half does so at once, the other half when the client has had time to read the
+ * response.
  */
 async function sendEarly(response: ApiResponse, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   response.headers["connection"] = "close";
@@ -218,14 +256,14 @@ async function sendEarly(response: ApiResponse, incoming: IncomingMessage, outgo
   const { status, headers, body } = response;
   outgoing.writeHead(status, { ...headerBytes(headers), "content-length": body.length });
   outgoing.flushHeaders();
-  // Not ended: Node then closes the connection with what is unread on it.
+  // Not ended: Node would then close the connection with unread bytes on it.
   if (!withoutBody && !outgoing.write(body)) await drained(outgoing);
   const { socket } = incoming;
   const gone = new Promise<void>((resolve) => {
     socket.once("close", () => resolve()).end(() => resolve());
   });
   await dropRest(incoming);
-  // The rest may have been there already: the answer still has to leave.
+  // The rest may have arrived already; the response must still be sent.
   socket.setTimeout(answerTimeout, () => socket.destroy());
   await gone;
   socket.destroy();

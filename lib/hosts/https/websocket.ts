@@ -5,17 +5,23 @@ import type { ApiResponse } from "#apiserver";
 import { ApiError } from "#base";
 import { endBody } from "./exchange.ts";
 
-/** Whether a request asks to become a WebSocket. */
+/** Whether a request is a WebSocket handshake. */
 export const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === "websocket";
 
-/** Subprotocols of a plain stream of bytes (upstream's `NewDefaultReaderProtocols`); "" is a client that names none. */
+/** Subprotocols of a plain stream of bytes (upstream's `NewDefaultReaderProtocols`); "" is a client without one. */
 const byteProtocols = ["", "binary.k8s.io", "base64.binary.k8s.io"];
 
 const newline = 0x0a;
 
+interface Upgrade {
+  socket: Duplex;
+  head: Buffer;
+  response: ApiResponse;
+}
+
 /**
- * Sends answers as messages of a WebSocket: each event of a watch as a text, and the pieces of a log as they come, as
- * bytes or in base64. What the client says is not read; a client that goes ends the answer.
+ * Sends responses as messages of a WebSocket: each event of a watch as text, and the chunks of a log as bytes or in
+ * base64. Messages of the client are ignored; a client that disconnects ends the response.
  */
 export class AnswerSockets {
   readonly #server = new WebSocketServer({
@@ -32,12 +38,12 @@ export class AnswerSockets {
     });
   }
 
-  /** Throws ApiError 403, as upstream answers, where the client wants a protocol that there is not. */
-  async send(incoming: IncomingMessage, socket: Duplex, head: Buffer, response: ApiResponse): Promise<void> {
+  /** Throws ApiError 403, as upstream answers, for an unknown protocol. */
+  async send(incoming: IncomingMessage, { socket, head, response }: Upgrade): Promise<void> {
     const protocol = chosenOf(incoming, response);
     const request: Chosen = incoming;
     request.chosen = protocol;
-    // Its own check refuses names with a slash, and what it does not see it does not check.
+    // The package refuses names with a slash; without the header it checks none.
     delete request.headers["sec-websocket-protocol"];
     const opened = new Promise<WebSocket>((resolve) => this.#server.handleUpgrade(request, socket, head, resolve));
     const left = new Promise<undefined>((resolve) => socket.once("close", () => resolve(undefined)));
@@ -56,7 +62,7 @@ interface Chosen extends IncomingMessage {
 
 function chosenOf({ headers }: IncomingMessage, { messages }: ApiResponse): string {
   const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-  // Upstream takes whatever a watcher names.
+  // Upstream accepts any protocol for a watch.
   if (messages === "events") return offered[0]!;
   const found = offered.find((name) => byteProtocols.includes(name));
   if (found !== undefined) return found;
@@ -77,7 +83,7 @@ async function sendEvents(client: WebSocket, response: ApiResponse): Promise<voi
 
 async function sendBytes(client: WebSocket, response: ApiResponse, encoded: boolean): Promise<void> {
   const message = (bytes: Uint8Array) => (encoded ? Buffer.from(bytes).toString("base64") : bytes);
-  // An empty message says that the stream stands (upstream's `ping`).
+  // An empty message marks the open stream (upstream's `ping`).
   await sent(client, message(new Uint8Array()));
   for await (const chunk of chunksOf(response)) {
     if (client.readyState !== client.OPEN) return;
@@ -90,15 +96,15 @@ async function* chunksOf({ body }: ApiResponse): AsyncGenerator<Uint8Array> {
   else yield* body;
 }
 
-/** Resolves when the message is on its way, or its client gone. */
+/** Resolves when the message has been written, or its client has gone. */
 const sent = (client: WebSocket, message: string | Uint8Array): Promise<void> =>
   new Promise((resolve) => client.send(message, () => resolve()));
 
 const bearerPrefix = "base64url.bearer.authorization.k8s.io.";
 
 /**
- * Browsers cannot set headers of a WebSocket: upstream lets them bring their token as a subprotocol beside another one
- * (`ProtocolAuthenticator`). Makes a header of it, and leaves the other protocols. A token that is none is passed over.
+ * Browsers cannot set headers of a WebSocket: upstream accepts a token as a subprotocol beside another one
+ * (`ProtocolAuthenticator`). Moves it to the Authorization header; other protocols stay. A malformed token is ignored.
  */
 export function takeBearerProtocol({ headers }: IncomingMessage): void {
   const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());

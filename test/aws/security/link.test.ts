@@ -120,7 +120,7 @@ describe("no identity", () => {
   });
 
   test("who is not connected says nothing", async () => {
-    await expect(say("nobody", heartbeat)).rejects.toThrow("not known");
+    await expect(say("nobody", heartbeat)).rejects.toThrow("unknown connection");
     await expect(say("nobody", { action: "watch", watches: [] })).rejects.toThrow();
     for (const relay of [undefined, "agent-one", "nobody"])
       expect(await say("nobody", { action: "relay", relay, frame })).toEqual({ statusCode: 403 });
@@ -164,7 +164,7 @@ describe("a wrong identity", () => {
     expect(await say("agent-other", { action: "relay", relay: "client", frame })).toEqual({ statusCode: 403 });
     expect(await say("agent-other", { action: "relay", open: true, frame })).toEqual({ statusCode: 403 });
     expect(await say("client", { action: "relay", relay: "client", frame })).toEqual({ statusCode: 403 });
-    await expect(say("client", heartbeat)).rejects.toThrow("not known");
+    await expect(say("client", heartbeat)).rejects.toThrow("unknown connection");
     expect(await rowsOf("relay")).toContain("client");
   });
 
@@ -263,7 +263,7 @@ describe("what was good once", () => {
     await say("late", heartbeat);
     for (const _time of ["first", "second"]) expect(await disconnect("late")).toEqual({ statusCode: 200 });
     const before = await heard(third);
-    await expect(say("late", heartbeat)).rejects.toThrow("not known");
+    await expect(say("late", heartbeat)).rejects.toThrow("unknown connection");
     await expect(say("late", { action: "watch", watches: [] })).rejects.toThrow();
     expect(await say("late", { action: "relay", relay: "client", frame })).toEqual({ statusCode: 403 });
     expect([await heard(third), await rowsOf("connection")]).toEqual([before, ["agent-one", "agent-other"]]);

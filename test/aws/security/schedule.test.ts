@@ -151,7 +151,7 @@ describe("what was good once", () => {
     isOvertaken = true;
     expect(await wake()).toEqual({ batchItemFailures: [{ itemIdentifier: "m0" }] });
     expect([isOvertaken, await nodeOf("overtaken")]).toEqual([false, undefined]);
-    expect(ground.lines.join("\n")).toContain("another scheduler has begun after this one");
+    expect(ground.lines.join("\n")).toContain("another scheduler has started after this one");
     expect(await wake()).toEqual(done);
     expect(await nodeOf("overtaken")).toBeDefined();
   });

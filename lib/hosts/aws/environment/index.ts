@@ -3,7 +3,7 @@
  */
 import * as z from "zod";
 
-/** What a deployment sets for its functions and for the gateway, by the names of environment variables. */
+/** The variables of functions and of the gateway, with their schemas. */
 export const variables = {
   SKIFF_CLUSTER: z.string().min(1),
   SKIFF_CLUSTER_ID: z.string().min(1),
@@ -39,7 +39,7 @@ export const variables = {
 
 export type Variable = keyof typeof variables;
 
-/** Those of them that the gateway is given as well. */
+/** The variables that the gateway has too. */
 export const gatewayVariables = [
   "SKIFF_CLUSTER_ID",
   "SKIFF_OBJECTS_TABLE",
@@ -56,7 +56,14 @@ export const gatewayVariables = [
   "SKIFF_POD_CIDR",
 ] as const satisfies readonly Variable[];
 
-/** Reads a variable of this process. Throws an Error with its name where it is missing or malformed. */
+/** The items of a variable that is a list separated by commas. */
+export const listIn = (text: string): string[] => text.split(",").filter((item) => item !== "");
+
+/** Reads several variables of this process. Throws an Error with the name of one that is missing or malformed. */
+export const requiredVariables = <Name extends Variable>(names: readonly Name[]): Record<Name, string> =>
+  Object.fromEntries(names.map((name) => [name, requiredVariable(name)])) as Record<Name, string>;
+
+/** Reads a variable of this process. Throws an Error with its name if it is missing or malformed. */
 export function requiredVariable(name: Variable): string {
   const read = variables[name].safeParse(process.env[name]);
   if (!read.success) throw new Error(`the environment variable ${name}: ${read.error.issues[0]?.message}`);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { NodeRequest } from "#api/meta";
 import { badRequest, serviceUnavailable, silentLog } from "#base";
 import { handClock } from "#test/make";
-import { ways } from "./ways.ts";
+import { nodeConnections } from "./node-connections.ts";
 
 const pod = { namespace: "default", name: "web" };
 const options = { follow: false, previous: false, timestamps: false, tailLines: 3 };
@@ -10,13 +10,13 @@ const logs: NodeRequest = { type: "logs", pod, container: "main", options };
 const stats: NodeRequest = { type: "statsSummary" };
 type Answer = (signal: AbortSignal) => Promise<{ status: number; body: string }>;
 
-/** Nodes of which `i-1` has an agent that answers like this, and all have logs in the service. */
+/** Nodes whose logs are all in the service; `i-1` has a connected agent, which answers like this. */
 function open(agent: Answer, service = async (): Promise<string> => "of the service") {
   const clock = handClock();
   const bodyOf = async function* (text: string) {
     yield Buffer.from(text);
   };
-  const { request } = ways({
+  const { request } = nodeConnections({
     links: {
       has: (node) => node === "i-1",
       request: async (_node, _request, signal) => {
@@ -27,22 +27,22 @@ function open(agent: Answer, service = async (): Promise<string> => "of the serv
     fromLogs: { request: async () => ({ status: 200, headers: {}, body: bodyOf(await service()) }) },
     ...{ clock, log: silentLog },
   });
-  const read = async (node: string, asked: NodeRequest, signal = new AbortController().signal): Promise<string> => {
+  const read = async (node: string, sent: NodeRequest, signal = new AbortController().signal): Promise<string> => {
     let text = "";
-    for await (const part of (await request(node, asked, signal)).body) text += Buffer.from(part);
+    for await (const part of (await request(node, sent, signal)).body) text += Buffer.from(part);
     return text;
   };
   return { clock, read };
 }
 
-test("who has dialled in is asked; the others' logs are read where nodes send them", async () => {
+test("requests a connected agent; reads the logs of other nodes from the service", async () => {
   const { read } = open(async () => ({ status: 200, body: "of the agent" }));
   expect(await read("i-1", logs)).toBe("of the agent");
   expect(await read("i-1", stats)).toBe("of the agent");
   expect(await read("i-2", logs)).toBe("of the service");
 });
 
-test("logs that the agent has no more, or does not give, are read there as well; nothing else is", async () => {
+test("reads logs that the agent does not have or send from the service, and nothing else", async () => {
   const answers: Answer[] = [
     async () => ({ status: 404, body: "{}" }),
     async () => Promise.reject(serviceUnavailable("it did not answer")),
@@ -57,22 +57,22 @@ test("logs that the agent has no more, or does not give, are read there as well;
 const never: Answer = (signal) =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(serviceUnavailable("cut off"))));
 
-test("an agent that says nothing for ten seconds is passed over", async () => {
+test("gives up an agent that does not answer for ten seconds", async () => {
   const { clock, read } = open(never);
   const reading = read("i-1", logs);
   clock.move(10_000);
   expect(await reading).toBe("of the service");
 });
 
-test("a client that has gone is the end of it", async () => {
+test("fails when the client has gone", async () => {
   const { read } = open(never);
   const client = new AbortController();
   const reading = read("i-1", logs, client.signal);
   client.abort();
-  await expect(reading).rejects.toThrow("nobody waits");
+  await expect(reading).rejects.toThrow("has gone");
 });
 
-test("what the agent has begun to say may take as long as it likes", async () => {
+test("does not limit a response that has begun", async () => {
   let seen: AbortSignal | undefined;
   const { clock, read } = open(async (signal) => {
     seen = signal;

@@ -3,16 +3,16 @@ import {
   DeleteConnectionCommand,
   PostToConnectionCommand,
 } from "@aws-sdk/client-apigatewaymanagementapi";
-import type { Speaker } from "./push.ts";
+import type { ConnectionsApi } from "./connections-api.ts";
 
-/** The WebSocket API's address for those who speak to its connections. */
-export function speakerAt(endpoint: string): Speaker {
+/** The connections of the WebSocket API at an endpoint. */
+export function apiGatewayConnections(endpoint: string): ConnectionsApi {
   const api = new ApiGatewayManagementApiClient({ endpoint });
   return {
-    async say(connection, text) {
+    async post(connection, text) {
       await api.send(new PostToConnectionCommand({ ConnectionId: connection, Data: text }));
     },
-    async cutOff(connection) {
+    async disconnect(connection) {
       await api.send(new DeleteConnectionCommand({ ConnectionId: connection }));
     },
   };

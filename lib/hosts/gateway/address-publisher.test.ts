@@ -6,8 +6,8 @@ import { createAuthority } from "#auth/certificates";
 import { type Log, silentLog, systemClock } from "#base";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock } from "#test/make";
-import { issueServer, type Place, shownToNodes } from "./certificate.ts";
-import { answersAt, keepTold } from "./telling.ts";
+import { AddressPublisher, answersAt } from "./address-publisher.ts";
+import { type Endpoint, issueServer, nodesEndpoint } from "./certificate.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -19,39 +19,44 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-const at = (address: string): Place => ({ server: `https://${address}:6443`, ca: "its authority" });
-const forPeople = at("gateway.example.com");
+const at = (address: string): Endpoint => ({ server: `https://${address}:6443`, ca: "its authority" });
+const forClients = at("gateway.example.com");
 const link = { namespace: "kube-system", name: "skiff-gateway-link" };
 const minute = 60_000;
 
-/** A gateway's task, and the minutes that it lives through; `up` are the addresses at which anything answers. */
+/** A gateway's task; `pass` lets minutes pass; `up` are the servers that answer. */
 async function task(address: string, up: Set<string>, clock = handClock()) {
   const warnings: string[] = [];
   const log: Log = { ...silentLog, warn: (message) => warnings.push(message) };
-  const { stop } = await keepTold({
-    ...{ client: cluster.client, forPeople, forNodes: at(address), clock, log },
+  const publisher = new AddressPublisher({
+    client: cluster.client,
+    forClients,
+    forNodes: at(address),
+    clock,
+    log,
     answers: async ({ server }) => up.has(server),
   });
+  await publisher.start();
   const pass = async (minutes: number): Promise<void> => {
     for (; minutes > 0; minutes--) {
       clock.move(minute);
       await cluster.quiet();
     }
   };
-  return { warnings, stop, pass };
+  return { warnings, stop: () => publisher.stop(), pass };
 }
-const told = async (): Promise<string | undefined> => (await shownToNodes(cluster.client))?.server;
+const published = async (): Promise<string | undefined> => (await nodesEndpoint(cluster.client))?.server;
 
-test("of a deployment that is rolled back, the old task is told of again, once the new one is silent", async () => {
+test("publishes the old task's address again after a rollback, once the new task does not answer", async () => {
   const [before, after] = [at("10.0.1.5").server, at("10.0.2.6").server];
   const up = new Set([before, after]);
   const first = await task("10.0.1.5", up);
-  expect(await told()).toBe(before);
+  expect(await published()).toBe(before);
   const second = await task("10.0.2.6", up);
-  expect(await told()).toBe(after);
+  expect(await published()).toBe(after);
 
   await first.pass(10);
-  expect(await told()).toBe(after);
+  expect(await published()).toBe(after);
 
   second.stop();
   up.delete(after);
@@ -61,43 +66,44 @@ test("of a deployment that is rolled back, the old task is told of again, once t
   await first.pass(1);
   up.delete(after);
   await first.pass(2);
-  expect([await told(), first.warnings]).toEqual([after, []]);
+  expect([await published(), first.warnings]).toEqual([after, []]);
   await first.pass(1);
-  expect([await told(), first.warnings.length]).toEqual([before, 1]);
+  expect([await published(), first.warnings.length]).toEqual([before, 1]);
   await first.pass(5);
   expect(first.warnings).toHaveLength(1);
   first.stop();
 });
 
-test("what somebody has deleted comes back, and a stopped task says nothing more", async () => {
+test("publishes again what was deleted, until it is stopped", async () => {
   const only = await task("10.0.1.5", new Set());
   await cluster.client.remove(secrets, link);
   await only.pass(1);
-  expect(await told()).toBe(at("10.0.1.5").server);
+  expect(await published()).toBe(at("10.0.1.5").server);
   only.stop();
   await cluster.client.remove(secrets, link);
   await only.pass(5);
-  expect(await told()).toBeUndefined();
+  expect(await published()).toBeUndefined();
 });
 
-test("a first try that fails is made again", async () => {
+test("repeats a failed first attempt", async () => {
   let failures = 1;
   const client: typeof cluster.client = {
     ...cluster.client,
-    create(...words) {
+    create(...args) {
       if (failures-- > 0) throw new Error("the table does not answer");
-      return cluster.client.create(...words);
+      return cluster.client.create(...args);
     },
   };
   const clock = handClock();
-  const { stop } = await keepTold({ client, forPeople, forNodes: at("10.0.3.7"), clock, log: silentLog });
-  expect(await told()).not.toBe(at("10.0.3.7").server);
+  const publisher = new AddressPublisher({ client, forClients, forNodes: at("10.0.3.7"), clock, log: silentLog });
+  await publisher.start();
+  expect(await published()).not.toBe(at("10.0.3.7").server);
   clock.move(minute);
-  await expect.poll(told).toBe(at("10.0.3.7").server);
-  stop();
+  await expect.poll(published).toBe(at("10.0.3.7").server);
+  publisher.stop();
 });
 
-test("a gateway is there when something answers with a certificate of its authority", async () => {
+test("a gateway answers when a server has a certificate of its CA", async () => {
   const [own, others] = await Promise.all([createAuthority(systemClock.now()), createAuthority(systemClock.now())]);
   const { cert, key } = await issueServer(own, [], systemClock);
   const server = createServer({ cert, key }, (_, response) => response.writeHead(503).end());
