@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { ApiRequest } from "#apiserver";
 import { requestEntityTooLarge } from "#base";
 
-/** A request as API Gateway's Lambda proxy integration hands it over (REST, payload version 1.0). */
+/** A request as API Gateway's Lambda proxy integration delivers it (REST, payload version 1.0). */
 export const ApiEvent = z.object({
   resource: z.string(),
   path: z.string().startsWith("/"),
@@ -22,16 +22,19 @@ export const ApiEvent = z.object({
   }),
 });
 
-/** Below Lambda's own 6 MB, which Base64 fills sooner; upstream takes 3 MB. */
+/** Below Lambda's own limit of 6 MB, which Base64 reaches sooner; upstream's limit is 3 MB. */
 const bodyLimit = 3 * 1024 * 1024;
 /** Where API Gateway checks signatures. */
 const signedPrefix = "/iam";
-/** API Gateway lets no upgrade through: who will connect in another way, by a ticket, says here what it would ask for. */
+/** API Gateway passes no upgrades. A client that will connect by a ticket instead names its upgrade in this header. */
 const upgradeHeader = "x-skiff-upgrade";
-/** A watch holds a Lambda: one object is waited for a minute, everything else for as long as a stream may last. */
+/**
+ * Seconds. A watch occupies a Lambda: one of a single object lasts a minute at most, others as long as a stream may
+ * last.
+ */
 const watchSeconds = { named: 60, longest: 14 * 60 };
 
-/** The plain request in an event. `signal` aborts when the client is gone. */
+/** The plain request of an event. `signal` aborts when the client has disconnected. */
 export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal): ApiRequest {
   const { httpMethod, body, isBase64Encoded, requestContext } = event;
   const isSigned = event.resource === signedPrefix || event.resource.startsWith(`${signedPrefix}/`);
@@ -50,7 +53,7 @@ export function requestOf(event: z.infer<typeof ApiEvent>, signal: AbortSignal):
   }
   if (isSigned && headers[upgradeHeader]) headers["upgrade"] = headers[upgradeHeader];
   const { userArn, accountId, user, sourceIp } = requestContext.identity;
-  // Only what API Gateway has checked itself; on the other surface these fields are empty.
+  // Only values that API Gateway has verified; on the other surface these fields are empty.
   const principal = isSigned && userArn ? { arn: userArn, account: accountId ?? "", id: user ?? "" } : undefined;
   return {
     method: httpMethod,

@@ -6,30 +6,30 @@ import { type Delivery, responseOf } from "./response.ts";
 
 const json = { "content-type": "application/json" };
 
-/** A stream of two events, the second when it is told; and whether its end was heard of. */
+/** A stream of two events, the second after `second` resolves; `ended` records how the stream ended. */
 function events(delivery?: Delivery) {
   const clock = handClock(0);
   const second = Promise.withResolvers<void>();
-  const heard = { returned: false, closed: false };
+  const ended = { returned: false, closed: false };
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
       yield Buffer.from('{"n":1}\n');
       await second.promise;
       yield Buffer.from('{"n":2}\n');
     } finally {
-      heard.returned = true;
+      ended.returned = true;
     }
   }
   const answer = responseOf(
     { status: 200, headers: json, body: body() },
-    { clock, log: silentLog, closed: () => (heard.closed = true), delivery },
+    { clock, log: silentLog, closed: () => (ended.closed = true), delivery },
   );
-  return { clock, second, heard, read: () => text(answer.body as never) };
+  return { clock, second, ended, read: () => text(answer.body as never) };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-test("a newline follows each batch, and others a quiet stream", async () => {
+test("a newline follows each batch, and keeps a quiet stream open", async () => {
   const { clock, second, read } = events("newline");
   const all = read();
   await settle();
@@ -41,7 +41,7 @@ test("a newline follows each batch, and others a quiet stream", async () => {
   expect(await all).toBe('{"n":1}\n\n\n{"n":2}\n');
 });
 
-test("blanks push an event out; the stream goes on", async () => {
+test("padding pushes an event out, and the stream goes on", async () => {
   const { second, read } = events("padding");
   second.resolve();
   const all = await read();
@@ -49,13 +49,13 @@ test("blanks push an event out; the stream goes on", async () => {
   expect(all.length).toBeGreaterThan(200 * 1024);
 });
 
-test("a stream that ends after its first batch lets the watch go", async () => {
-  const { heard, read } = events("close");
+test("a stream that ends after its first batch ends the watch", async () => {
+  const { ended, read } = events("close");
   expect(await read()).toBe('{"n":1}\n');
-  expect(heard).toEqual({ returned: true, closed: true });
+  expect(ended).toEqual({ returned: true, closed: true });
 });
 
-test("what is no watch comes whole, as it is", async () => {
+test("a response that is not a watch is sent unchanged", async () => {
   const { second, read } = events();
   second.resolve();
   expect(await read()).toBe('{"n":1}\n{"n":2}\n');

@@ -3,32 +3,32 @@ import type { ApiResponse } from "#apiserver";
 import { type Clock, type Log, messageOf, type Timer } from "#base";
 import type { StreamedAnswer } from "#hosts/aws";
 
-/** A newline this often keeps a quiet stream open and notices a client that has gone. */
+/** Milliseconds between newlines that keep a quiet stream open and detect a client that has disconnected. */
 const beat = 10_000;
 const newline = Buffer.from("\n");
-/** What comes after an event pushes it out where the runtime holds small writes back. In milliseconds. */
+/** Milliseconds until the newline that pushes an event out when the runtime holds back small writes. */
 const nudge = 20;
 /** More than any amount that Lambda's runtime was seen to hold back. */
 const padding = Buffer.from(`${" ".repeat(100 * 1024 - 1)}\n`);
 
 /**
- * How events come to a client at once although the runtime may hold back what is small: a newline follows each batch,
- * or a hundred kilobytes of blanks do, or the stream ends after it and the client watches on.
+ * How events reach a client at once although the runtime may hold back small writes: a newline follows each batch, or
+ * padding of a hundred kilobytes, or the stream ends after the batch and the client watches again.
  */
 export type Delivery = "newline" | "padding" | "close";
 
 export interface ResponseOptions {
-  /** For watches; what is no watch comes as one whole. */
+  /** For watches. Other responses are sent unchanged. */
   delivery?: Delivery | undefined;
   clock: Clock;
   log: Log;
-  /** Told when the client takes no more, or everything has been sent. */
+  /** Called when the client has disconnected or everything was sent. */
   closed: () => void;
 }
 
 /**
- * The answer as middy streams it: text and Readables only. A body that fails ends there and never throws, since that
- * would end the process: the server has told the client in the stream.
+ * The response in the form that middy streams: text and Readables only. A body that fails ends there and never throws,
+ * since that would end the process: the server has reported the error in the stream.
  */
 export function responseOf(response: ApiResponse, options: ResponseOptions): StreamedAnswer {
   const { status, body } = response;
@@ -43,7 +43,7 @@ export function responseOf(response: ApiResponse, options: ResponseOptions): Str
   return { statusCode: status, headers, body: streamOf(body, options, isJson) };
 }
 
-/** Pulls the chunks as they are taken; between JSON values blanks may stand at any time. */
+/** Pulls chunks as the client reads them. Blanks are allowed between JSON values at any time. */
 function streamOf(
   chunks: AsyncIterable<Uint8Array>,
   { clock, log, closed, delivery }: ResponseOptions,

@@ -11,9 +11,9 @@ export interface TicketParts {
 }
 
 /**
- * What the API server would hand on to a node is not handed on here: who has asked for it, and been allowed, gets a
- * ticket for this one request, and connects to the node's agent by the WebSocket API. Only those who sign get one: it
- * is good for nobody else. Throws ApiError 501 for who does not sign and for pods on Fargate, 503 without an agent.
+ * API Gateway cannot upgrade connections. Instead of proxying to the node, an authorized client receives a single-use
+ * ticket for exactly this request, and redeems it at the WebSocket API. Tickets are bound to the signing principal.
+ * Throws ApiError 501 if the request is not signed or the pod is on Fargate, 503 if the agent is not connected.
  */
 export async function ticketFor(
   { peer }: ApiRequest,

@@ -1,5 +1,7 @@
-/** Makes what every cluster has, once for each version, and tells CloudFormation. Deleting leaves
- * everything, but where the data is to go the issuer's documents go: a bucket with anything in it stays. */
+/**
+ * Creates the objects that every cluster has, once for each version, and reports to CloudFormation. Deletion keeps all
+ * data; with `data: delete` it removes the issuer's documents, since a bucket that is not empty cannot be deleted.
+ */
 import * as z from "zod";
 import { messageOf } from "#base";
 import { registerFargateNode } from "#fargate/kubelet";
@@ -7,7 +9,7 @@ import { clock, lambda, log, openPlane, tendKeys } from "#hosts/aws";
 import { requiredVariable } from "#hosts/aws/environment";
 import { issuer, signingRing } from "./ports.ts";
 
-/** What CloudFormation sends to a custom resource. */
+/** The request of CloudFormation to a custom resource. */
 const DeploymentEvent = z.object({
   RequestType: z.enum(["Create", "Update", "Delete"]),
   ResponseURL: z.url({ protocol: /^https$/ }),

@@ -6,5 +6,5 @@ import { requiredVariable } from "#hosts/aws/environment";
 /** The keys that sign tokens. */
 export const signingRing = once((): RingStore => signingRingIn(requiredVariable("SKIFF_SIGNING_SECRET_ARN")));
 
-/** Where these keys are published. */
+/** The bucket in which these keys are published. */
 export const issuer = once((): Issuer => issuerBucket(new S3Client({}), requiredVariable("SKIFF_OIDC_BUCKET")));

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { Task } from "#fargate/kubelet";
 import { QueueEvent } from "#hosts/aws";
 
-/** ECS tells that a task has changed: at least once, in any order. */
+/** ECS reports a changed task: at least once, in any order. */
 export const TaskEvent = z.object({
   source: z.literal("aws.ecs"),
   "detail-type": z.literal("ECS Task State Change"),

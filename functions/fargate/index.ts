@@ -30,9 +30,9 @@ export const handler = lambda(FargateEvent, async (event, invocation) => {
     await settled();
     return failuresOf(failed);
   }
-  // Whatever else may come by the bus: tasks of other clusters are none of ours.
+  // The bus may carry tasks of other clusters.
   if (event.detail.clusterArn === place.cluster) await withHopCount(1, () => taskChanged(event.detail));
-  else log.warn("a task of another cluster was told of", { cluster: event.detail.clusterArn });
+  else log.warn("an event of another cluster's task was ignored", { cluster: event.detail.clusterArn });
   await settled();
   return undefined;
 });

@@ -21,11 +21,11 @@ export const SocketEvent = z.object({
     .nullish(),
 });
 
-/** EC2 tells that an instance changes its state, or that a Spot instance is about to be taken back. */
+/** EC2 reports a new state of an instance, or the interruption of a Spot instance. */
 export const InstanceEvent = z.object({
   source: z.literal("aws.ec2"),
   "detail-type": z.enum(["EC2 Instance State-change Notification", "EC2 Spot Instance Interruption Warning"]),
-  /** When it happened; it may be told much later, and more than once. */
+  /** When it happened. The event may arrive much later, and more than once. */
   time: z.iso.datetime().optional(),
   detail: z.object({ "instance-id": z.string(), state: z.string().optional() }),
 });
@@ -42,14 +42,14 @@ const watch = z.object({
 
 const relay = z.object({
   action: z.literal("relay"),
-  /** The client's connection, said by an agent; a client says none. */
+  /** The client's connection, in an agent's message; absent in a client's. */
   relay: z.string().min(1).max(128).optional(),
-  /** The client has not heard the agent yet. */
+  /** The client has not received a frame of the agent yet. */
   open: z.literal(true).optional(),
   frame: z.unknown(),
 });
 
-/** What the connected say: an agent that it lives, or what it wants to hear of; both ends of a relay a frame. */
+/** The messages on a connection: heartbeats and watches of an agent, and frames from both ends of a relay. */
 export const SaidMessage = z.discriminatedUnion("action", [
   z.object({ action: z.literal("heartbeat") }),
   z.object({ action: z.literal("watch"), watches: z.array(watch).max(50) }),

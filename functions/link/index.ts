@@ -1,6 +1,6 @@
 /**
- * What is known of machines: the agents' connections and heartbeats, and what EC2 tells of its instances; and the way
- * for frames between clients and agents. It never decides what becomes of a node's pods, nor what a client may do.
+ * The agents' connections and heartbeats, EC2's events about instances, and the frames between clients and agents. It
+ * decides neither about a node's pods nor about a client's permissions.
  */
 import type { z } from "zod";
 import { connections, lambda, log, openPlane } from "#hosts/aws";
@@ -21,7 +21,7 @@ async function socket(event: z.infer<typeof SocketEvent>): Promise<{ statusCode:
   const parts = { connections: connections(), relays: relays(), push: push() };
   if (eventType === "MESSAGE") return hear(parts, connectionId, event.body ?? "");
   if (eventType === "DISCONNECT") {
-    // Whose it was is not told.
+    // The event does not say whether the connection was an agent's or a client's.
     await Promise.all([connections().close(connectionId), endRelay(parts, connectionId)]);
     return { statusCode: 200 };
   }

@@ -11,9 +11,9 @@ const gone = new Set(["shutting-down", "terminated"]);
 type Heard = (node: string) => Promise<number | undefined>;
 
 /**
- * An instance is a node of the same name. One that goes for ever takes its Node along, as upstream's cloud node
- * controller has it; one that stops is not heard any more, unless it has been heard since; one that Spot takes back
- * gets nothing new.
+ * An instance is a node of the same name. A terminated instance's Node is deleted, as by upstream's cloud node
+ * lifecycle controller; a stopped instance's node becomes Unknown, unless it was heard after the event; an interrupted
+ * Spot instance's node is cordoned.
  */
 export async function instanceChanged(
   client: Client,
@@ -25,13 +25,13 @@ export async function instanceChanged(
     if (isReason(error, "NotFound")) return undefined;
     throw error;
   });
-  // Most instances of an account are none of ours.
+  // Most instances of an account are not nodes of the cluster.
   if (!node) return;
   log.info("an instance that is a node changes", { name, state: state ?? "interruption" });
   if (state === undefined) await cordon(client, node);
   else if (gone.has(state)) await client.remove(nodes, { name }, { uid: node.metadata.uid }).catch(unlessGone);
   else if (event.time !== undefined && ((await heard(name)) ?? 0) > Date.parse(event.time)) {
-    log.info("a stop is told after the node was heard again", { name, time: event.time });
+    log.info("a stop was reported after the node was heard again", { name, time: event.time });
   } else await silence(client, node);
 }
 
@@ -46,7 +46,7 @@ async function cordon(client: Client, { metadata, spec }: Node): Promise<void> {
   await client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" });
 }
 
-/** Nobody knows how the node does: the controllers take it from there. */
+/** Sets Ready to Unknown; the node lifecycle controller does the rest. */
 async function silence(client: Client, { metadata, status }: Node): Promise<void> {
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
   if (ready?.status === "Unknown") return;

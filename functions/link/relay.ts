@@ -16,9 +16,9 @@ const taken: Answer = { statusCode: 200 };
 const over = (reason: string): WireFrame => ({ a: 0, l: 0, r: reason });
 
 /**
- * Passes a frame on to the other end. A client's end is the connection itself; an agent names the client's connection,
- * and is heard only if the relay is to its own node. Only from here an agent hears what it is to do: it gets the path
- * that was allowed with each frame that may be the first. What cannot be passed on is lost, and will be sent again.
+ * Passes a frame to the other end of its relay. A client's end is its connection; an agent names the client's
+ * connection, and must be the agent of the relay's node. An agent learns only from here what to do: each frame that may
+ * be its first carries the authorized path. A frame that cannot be passed on is lost, and its sender repeats it.
  */
 export async function passOn(parts: RelayParts, id: string, message: RelayMessage): Promise<Answer> {
   let frame: WireFrame;
@@ -33,7 +33,7 @@ export async function passOn(parts: RelayParts, id: string, message: RelayMessag
       ? await toAgent(parts, id, frame, message.open === true)
       : await toClient(parts, id, message.relay, frame);
   } catch (error) {
-    // An error would be told to the sender in words that mean anything: it sends again in any case.
+    // The sender repeats the frame in any case, so it receives no error.
     log.warn("a frame was lost", { error });
     return taken;
   }
@@ -46,7 +46,7 @@ async function toAgent(parts: RelayParts, id: string, frame: WireFrame, isOpenin
   const path = isOpening && what.path !== undefined ? { path: what.path } : {};
   if ((await push(what.agent, { relay: id, frame, ...path })) !== "gone") return taken;
   const now = await connections.of(what.node);
-  // An agent that is back knows what it has begun; one that is new has begun nothing, and says so.
+  // An agent that reconnected knows its relays; a new process has none and resets them.
   if (now === undefined || now === what.agent) return taken;
   await relays.move(id, now);
   await push(now, { relay: id, frame });
@@ -70,7 +70,7 @@ function refuse(why: string): Answer {
   return { statusCode: 403 };
 }
 
-/** A connection has ended: if it was a client's, the agent hears of it. */
+/** Ends a connection's relay, if it was a client's, and notifies the agent. */
 export async function endRelay({ relays, push }: RelayParts, id: string): Promise<void> {
   const what = await relays.end(id);
   if (what) await push(what.agent, { relay: id, frame: over("the client has gone") });

@@ -12,7 +12,7 @@ interface Identity {
 
 const prefix = "system:node:";
 
-/** The node whose agent signed the request for a connection; undefined for everybody else. */
+/** The node whose agent signed the request for a connection; undefined for every other principal. */
 export async function agentOf(identity: Identity, nodeRoles: readonly string[]): Promise<string | undefined> {
   const { userArn, accountId, user } = identity;
   if (!userArn) return undefined;
@@ -23,17 +23,17 @@ export async function agentOf(identity: Identity, nodeRoles: readonly string[]):
 
 const ticketHeader = "x-skiff-ticket";
 
-/** The ticket with which a client connects; agents have none. */
+/** The ticket with which a client connects; agents send none. */
 export const ticketIn = (headers: Record<string, string>): string | undefined =>
   Object.entries(headers).find(([name]) => name.toLowerCase() === ticketHeader)?.[1];
 
-/** What the connected say. Nonsense is answered with 400 and changes nothing. */
+/** Processes a message on a connection. Malformed messages are answered with 400 and change nothing. */
 export async function hear(parts: RelayParts, id: string, body: string): Promise<{ statusCode: number }> {
   let message: SaidMessage;
   try {
     message = SaidMessage.parse(JSON.parse(body));
   } catch (error) {
-    log.warn("somebody said what cannot be understood", { error: messageOf(error).slice(0, 300) });
+    log.warn("a malformed message was refused", { error: messageOf(error).slice(0, 300) });
     return { statusCode: 400 };
   }
   if (message.action === "relay") return passOn(parts, id, message);

@@ -1,4 +1,4 @@
-/** The controllers' worker: reconciles a batch of keys and says which of them failed. */
+/** The controllers' worker: reconciles a batch of keys and reports the failed ones. */
 
 import { failuresOf, lambda, openPlane, QueueEvent, reconcileQueue, takenOf, withHopCount } from "#hosts/aws";
 import { processBatch } from "#reconcile/sqs";

@@ -1,4 +1,4 @@
-/** The scheduler, woken: it looks at everything that waits, whatever the messages say. */
+/** The scheduler, started by a message: it schedules every pending pod, whatever the messages contain. */
 import { messageOf } from "#base";
 import { failuresOf, lambda, log, openPlane, QueueEvent, scheduleQueue, takenOf, withHopCount } from "#hosts/aws";
 import { handBack } from "#reconcile/sqs";

@@ -1,6 +1,6 @@
 /**
- * The router: changes in the stream become messages for controllers and the scheduler. What comes twice is sent under
- * the same deduplication id; a failure brings the whole batch again. It never decides what is done for a key.
+ * The router: changes in the stream become messages for controllers and the scheduler. A repeated record is sent with
+ * the same deduplication id; a failure repeats the whole batch. It does not decide what is done for a key.
  */
 
 import { announce, lambda, openPlane, store, withHopCount } from "#hosts/aws";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Item } from "#store/dynamo";
 
-/** An attribute as stream events carry it: as the SDK has it, but for bytes, which are Base64. */
+/** An attribute in a stream event: the SDK's form, except for bytes, which are in Base64. */
 const attribute: z.ZodType = z.lazy(() =>
   z.union([
     z.object({ S: z.string() }),

@@ -11,14 +11,14 @@ test.each([
   ["us-isob-east-1", "aws-iso-b", "sts.us-isob-east-1.sc2s.sgov.gov"],
   ["eu-isoe-west-1", "aws-iso-e", "sts.eu-isoe-west-1.cloud.adc-e.uk"],
   ["us-isof-south-1", "aws-iso-f", "sts.us-isof-south-1.csp.hci.ic.gov"],
-  // A region that has opened since.
+  // A region that opened later than this table.
   ["ap-southeast-9", "aws", "sts.ap-southeast-9.amazonaws.com"],
   ["eu-isoe-north-1", "aws-iso-e", "sts.eu-isoe-north-1.cloud.adc-e.uk"],
-])("%s lies in %s", (region, partition, host) => {
+])("%s is in %s", (region, partition, host) => {
   expect([partitionOf(region).name, hostOf("sts", region)]).toEqual([partition, host]);
 });
 
-test("every region of the table fits its partition's pattern and no other's", () => {
+test("every region of the table matches the pattern of its partition only", () => {
   for (const { name, regions } of partitions) {
     for (const region of regions) {
       expect(partitions.filter(({ regionPattern }) => regionPattern.test(region)).map((each) => each.name)).toEqual([

@@ -1,13 +1,13 @@
 /** One of AWS's partitions: regions that share accounts, names and domains. */
 export interface Partition {
   name: string;
-  /** What names of its regions look like, of those to come too (the SDK's partitions.js). */
+  /** The pattern of region names, future regions included (the SDK's partitions.js). */
   regionPattern: RegExp;
   /** The domain of its services' endpoints. */
   suffix: string;
   /** For IPv6 and IPv4 alike. */
   dualStackSuffix: string;
-  /** The domain of private registries that answer over IPv6 as well; not every partition has them. */
+  /** The domain of private registries with IPv6 endpoints; not every partition has one. */
   registrySuffix?: string;
   /** The regions that its STS is trusted in: one that is not here is not, until it is added. */
   regions: readonly string[];
@@ -123,14 +123,14 @@ export const partitions: readonly Partition[] = [
   },
 ];
 
-/** The partition of a region; AWS's first for a region of no known form, as the SDK has it. */
+/** The partition of a region; `aws` for a region of unknown form, as in the SDK. */
 export const partitionOf = (region: string): Partition =>
   partitions.find(({ regionPattern }) => regionPattern.test(region)) ?? partitions[0]!;
 
 /** The host of a service in a region, such as `ec2.eu-west-1.amazonaws.com`. */
 export const hostOf = (service: string, region: string): string => `${service}.${region}.${partitionOf(region).suffix}`;
 
-/** Every host at which STS of a partition answers. Throws for a partition that is not known. */
+/** Every host of STS in a partition. Throws for an unknown partition. */
 export function stsHosts(name: string): ReadonlySet<string> {
   const partition = partitions.find((each) => each.name === name);
   if (!partition) throw new Error(`no AWS partition is called ${name}`);

@@ -4,7 +4,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 export type Credentials = ConstructorParameters<typeof SignatureV4>[0]["credentials"];
 
 export interface SigningOptions {
-  /** The name that signatures are scoped to, such as `execute-api`. */
+  /** The service name in the signature's scope, such as `execute-api`. */
   service: string;
   region: string;
   credentials: Credentials;
@@ -13,7 +13,7 @@ export interface SigningOptions {
 /** Signs requests to one service of one region by Signature Version 4. */
 export const signatureV4 = (options: SigningOptions): SignatureV4 => new SignatureV4({ ...options, sha256: Sha256 });
 
-/** SHA-256 by Node's own code, in the form that the signer wants. */
+/** SHA-256 by Node, with the signer's interface. */
 class Sha256 {
   readonly #hash;
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {

@@ -1,4 +1,4 @@
 import { join } from "node:path";
 
-/** Where Node keeps what it has compiled: beside the packages, so that it goes when they go. */
+/** Node's compile cache, beside the packages, so that it is deleted with them. */
 export const compileCache = join(import.meta.dirname, "../../node_modules/.cache/skiff");

@@ -2,8 +2,8 @@ import { enableCompileCache } from "node:module";
 import { compileCache } from "./compile-cache.ts";
 
 /*
- * Run by `npm ci`: sources run unbuilt, so what both processes of a cluster load is compiled here once. Without it, the
- * first start on a machine would take a second longer than all later ones.
+ * Run by `npm ci`: sources run unbuilt, so the modules of both processes of a cluster are compiled here once. Without
+ * it, the first start on a machine would take a second longer than all later ones.
  */
 enableCompileCache(compileCache);
 await Promise.all([

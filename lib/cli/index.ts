@@ -1,6 +1,6 @@
 /**
- * The `skiff` command: words and flags to options, options to the command that they mean. The commands lie below it or in
- * the hosts; each is loaded when it is asked for.
+ * The `skiff` command: parses the command line into the options of one command. The commands are in the folders below
+ * and in the hosts; each is loaded when it runs.
  */
 export { type Commands, parseCommand } from "./program.ts";
 export { createProgress } from "./progress.ts";

@@ -4,11 +4,11 @@ import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { compileCache } from "./compile-cache.ts";
 
-// Sources run unbuilt: what was compiled once is kept, and later starts are faster and smaller for it. Everything else
-// is imported after this. A folder that cannot be written only means that nothing is kept.
+// Sources run unbuilt: with the compile cache, later starts are faster and smaller. Everything else is imported after
+// this. If the folder cannot be written, nothing is cached.
 enableCompileCache(compileCache);
 
-/** The `skiff` command on this machine. Each command is loaded when it is asked for. */
+/** The `skiff` command on this machine. Each command is loaded when it runs. */
 const embedded = () => import("#hosts/embedded");
 const agent = fileURLToPath(import.meta.resolve("#agent/main"));
 

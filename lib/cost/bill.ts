@@ -12,7 +12,7 @@ export interface Bill {
   dollars: number;
 }
 
-/** Prices a month's usage; `freeTier` takes off what is free in every account. Dearest first. */
+/** Prices a month's usage; `freeTier` subtracts what is free in every account. Sorted by price, highest first. */
 export function bill(usage: Usage, { freeTier }: { freeTier: boolean }): Bill {
   const lines = Object.entries(usage).map(([name, units]): Line => {
     const item = name as Item;

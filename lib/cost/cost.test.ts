@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { bill, standing, sum, times, usageOf } from "./index.ts";
+import { bill, fixedCosts, sum, times, usageOf } from "./index.ts";
 
 const idle = { agents: 3, requests: 0, writes: 0, rollouts: 0, stored: 0.01 };
-/** What the default deployment has that costs while nothing happens. */
+/** The resources of the default deployment that cost something while idle. */
 const templates = [
   {
     Resources: {
@@ -20,8 +20,8 @@ const templates = [
   },
 ];
 
-test("queues that are read, secrets, alarms and the clock stand in the template", () => {
-  expect(standing(templates)).toEqual({
+test("counts the polled queues, secrets, alarms and the clock of the template", () => {
+  expect(fixedCosts(templates)).toEqual({
     fifoRequests: 2 * 15 * 43_800,
     schedules: 43_800,
     secrets: 1,
@@ -45,7 +45,7 @@ test("a gateway is a task, a load balancer, and an address for each of its ends"
           NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: "ENABLED" } },
         },
       },
-      // It runs on instances, which are somebody's anyway.
+      // It runs on instances, which are the user's own.
       agents: { Type: "AWS::ECS::Service", Properties: { LaunchType: "EC2", TaskDefinition: { Ref: "task" } } },
       balancer: {
         Type: "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -53,21 +53,21 @@ test("a gateway is a task, a load balancer, and an address for each of its ends"
       },
     },
   };
-  const more = standing([gateway]);
+  const more = fixedCosts([gateway]);
   expect(more).toMatchObject({ fargateVcpuHours: 182.5, fargateGbHours: 365, balancerHours: 730, addressHours: 2190 });
   const dollars = bill(more, { freeTier: false }).dollars;
   expect(dollars).toBeCloseTo(5.91 + 1.3 + 16.43 + 10.95, 1);
   expect(bill(more, { freeTier: true }).dollars).toBe(dollars);
 });
 
-test("an alarm over an expression costs what it is made of", () => {
+test("an alarm over an expression costs as much as its metrics", () => {
   const Metrics = [{ Expression: "SUM(METRICS())" }, { MetricStat: {} }, { MetricStat: {} }];
   const Resources = { one: { Type: "AWS::CloudWatch::Alarm", Properties: { Metrics } } };
-  expect(standing([{ Resources }]).alarmMetrics).toBe(2);
+  expect(fixedCosts([{ Resources }]).alarmMetrics).toBe(2);
 });
 
-test("an idle cluster with three agents stays below 1.80 dollars at list price, and the free tier makes it less", () => {
-  const usage = sum(standing(templates), usageOf(idle));
+test("an idle cluster with three agents costs less than 1.80 dollars at list price, and less again with the free tier", () => {
+  const usage = sum(fixedCosts(templates), usageOf(idle));
   const [list, free] = [bill(usage, { freeTier: false }), bill(usage, { freeTier: true })];
   expect(list.dollars).toBeLessThanOrEqual(1.8);
   expect(free.dollars).toBeLessThan(list.dollars);
@@ -76,7 +76,7 @@ test("an idle cluster with three agents stays below 1.80 dollars at list price, 
 
 test("a million requests with 200,000 writes, 2,000 of them rollouts, stay below ten dollars", () => {
   const load = { agents: 3, requests: 1e6, writes: 200_000, rollouts: 2000, stored: 1 };
-  expect(bill(sum(standing(templates), usageOf(load)), { freeTier: false }).dollars).toBeLessThanOrEqual(10);
+  expect(bill(sum(fixedCosts(templates), usageOf(load)), { freeTier: false }).dollars).toBeLessThanOrEqual(10);
 });
 
 test("usage adds up and is priced by the unit", () => {

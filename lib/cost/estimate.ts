@@ -14,11 +14,11 @@ export interface Load {
 
 const minutesAMonth = 730 * 60;
 const heartbeatsAMinute = 1.5;
-/** An agent at rest looks at what it watches, two kinds, each two hours; a look is a watch of a second. */
+/** An idle agent lists its two watched kinds every two hours, by a watch of a second. */
 const looksAMinute = 2 / 120;
 const perLook: Usage = { apiRequests: 1, lambdaRequests: 1, lambdaGbSeconds: 0.55, readUnits: 3 };
 
-/** A month's usage besides what stands. */
+/** A month's usage beyond the fixed costs. */
 export function usageOf({ agents, requests, writes, rollouts, stored }: Load): Usage {
   const { perTick, perHeartbeat, perRead, perWrite, perRollout } = measured;
   const agentMinutes = agents * minutesAMonth;

@@ -1,9 +1,9 @@
 import type { Usage } from "./prices.ts";
 
 /*
- * What the functions used when their bundles were run over a real DynamoDB engine and counted (test/aws/cost.test.ts
- * measures it again and fails when it has moved). Units are those of the price list. Lambda's duration is a model: the
- * processor's time at the share of a core that the memory buys, and six milliseconds for each call of a service.
+ * The usage of the functions, counted while their bundles ran over a real DynamoDB engine (test/aws/cost.test.ts
+ * measures it again and fails when it has changed). Units are those of the price list. Lambda's duration is a model:
+ * the processor's time at the share of a core that the memory buys, and six milliseconds for each call of a service.
  */
 
 /** One tick of the clock with three nodes, the average of an hour, with its part of a resync each twelve hours. */
@@ -16,11 +16,11 @@ const perTick: Usage = {
 };
 /** One heartbeat of one agent. */
 const perHeartbeat: Usage = { writeUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0075, socketMessages: 1 };
-/** GB of the line that the audit log has of a request. */
+/** GB of a request's line in the audit log. */
 const auditLine = 1e-6;
-/** A read of one object by somebody who is known. */
+/** A read of one object by a known user. */
 const perRead: Usage = { readUnits: 1, lambdaRequests: 1, lambdaGbSeconds: 0.0145, apiRequests: 1, logGb: auditLine };
-/** A write of an object of 3 KB that nobody waits for. */
+/** A write of an object of 3 KB that wakes no controller. */
 const perWrite: Usage = {
   writeUnits: 5,
   readUnits: 1.01,
@@ -29,14 +29,17 @@ const perWrite: Usage = {
   apiRequests: 1,
   logGb: auditLine,
 };
-/** A Deployment of two replicas gets another image: what controllers, scheduler and agents do and ask until it runs. */
+/**
+ * A new image for a Deployment of two replicas: the work and the requests of controllers, scheduler and agents until it
+ * runs.
+ */
 const perRollout: Usage = {
   writeUnits: 368,
   readUnits: 945,
   lambdaRequests: 95,
   lambdaGbSeconds: 6.55,
   fifoRequests: 195,
-  // A wait or none, as it falls out.
+  // With or without a wait, depending on timing.
   transitions: 0.5,
   apiRequests: 9,
   logGb: 9 * auditLine,

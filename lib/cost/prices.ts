@@ -1,11 +1,11 @@
-/** A price list: dollars for a unit, and what of it is free each month in every account. */
+/** A price list: dollars for a unit, and the free units of each month in every account. */
 export interface Price {
-  /** What is charged, in AWS's words. */
+  /** The charged item, in AWS's terms. */
   what: string;
   dollars: number;
   /** Units that the dollars buy. */
   per: number;
-  /** Units a month that cost nothing, where the free tier lasts. */
+  /** Free units a month, while the free tier lasts. */
   free?: number;
 }
 
@@ -36,10 +36,10 @@ export const prices = {
   logGb: { what: "CloudWatch Logs, GB taken in", dollars: 0.5, per: 1, free: 5 },
 } as const satisfies Record<string, Price>;
 
-/** Something that is charged. */
+/** A charged item. */
 export type Item = keyof typeof prices;
 
-/** How many units of what. */
+/** A number of units of an item. */
 export type Usage = Partial<Record<Item, number>>;
 
 /** All of several usages. */

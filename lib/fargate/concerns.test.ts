@@ -21,7 +21,7 @@ const seen =
   });
 const key = [{ controller: "fargate", key: { namespace, name: "web" } }];
 
-test("pods that were bound, and pods that are to go", () => {
+test("pods that were bound, and pods that are being deleted", () => {
   const deleted = { metadata: { name: "web", namespace, deletionTimestamp: "2030-01-01T00:00:00Z" } };
   expect(fargateWork("core/pods", change("update", ""), seen())).toEqual(key);
   expect(fargateWork("core/pods", change("create"), seen())).toEqual(key);
@@ -31,7 +31,7 @@ test("pods that were bound, and pods that are to go", () => {
   expect(fargateWork("core/events", change("create"), seen())).toEqual([]);
 });
 
-test("tasks of pods that are gone, unless they have stopped", () => {
+test("tasks of deleted pods, unless they have stopped", () => {
   const arn = "arn:aws:ecs:eu-west-1:123456789012:task/skiff-demo/a";
   const record: TaskRecord = { arn, version: 3, created: 0, stopped: false, attempt: 0, failures: 0 };
   const gone = (one: TaskRecord) => seen({ status: { conditions: [conditionOf(one, "RUNNING")] } });

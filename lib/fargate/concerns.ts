@@ -4,7 +4,7 @@ import type { Change } from "#store";
 import { isFargateNode, work } from "./names.ts";
 import { recordOf } from "./record.ts";
 
-/** What a change of the pods' log means. */
+/** The event of a change in the pods' log. */
 export type PodEvents = (change: Change) => { type: string; object: Pod; readonly previous?: Pod };
 
 const podType = storageOf(pods);
@@ -12,8 +12,8 @@ const nodeOf = (index: { fields?: Readonly<Record<string, string>> | undefined }
   index?.fields?.["spec.nodeName"];
 
 /**
- * What a change means to the Fargate node, without reading anything: a pod was bound to it, is to be deleted (sooner),
- * or is gone, perhaps with a task that still runs.
+ * The work that a change causes for the Fargate node, without any read: a pod was bound to it, is being deleted
+ * (sooner), or was deleted, perhaps with a running task.
  */
 export function fargateWork(type: string, change: Change, seen: PodEvents): Work[] {
   if (type !== podType || !isFargateNode(nodeOf(change.entry.index))) return [];

@@ -1,13 +1,13 @@
-/** The node whose pods run on Fargate: no machine, and always there. */
+/** The node whose pods run on Fargate. It is not a machine, and always exists. */
 export const fargateNode = "fargate";
 
 export const isFargateNode = (name: string | undefined): boolean => name === fargateNode;
 
 /**
- * The names under which the node's work waits in its queue: keys of pods, ARNs of tasks whose pods are gone, and a key for
- * all definitions.
+ * The controllers of the node's queue: keys of pods, ARNs of tasks whose pods were deleted, and one key for all
+ * definitions.
  */
 export const work = { pod: "fargate", stop: "fargate-stop", definitions: "fargate-definitions" };
 
-/** What log streams of tasks begin with; the awslogs driver calls one `<prefix>/<container>/<task id>`. */
+/** The prefix of tasks' log streams; the awslogs driver names them `<prefix>/<container>/<task id>`. */
 export const logPrefix = "fargate";

@@ -1,7 +1,7 @@
 import type { Pod, PodCondition } from "#api";
 import { parseTime } from "#base";
 
-/** What is looked at of a task here, in ECS's words. */
+/** The used fields of a task, as ECS names them. */
 interface Task {
   taskArn: string;
   version: number;
@@ -10,14 +10,14 @@ interface Task {
 }
 
 /**
- * Which task a pod is, and how far it was heard of. It stands in a condition of the pod: written together with the
- * rest of the status or not at all, and only by those who may write statuses.
+ * A pod's task, and its last known state. It is stored in a condition of the pod: written with the rest of the status
+ * or not at all, and only by clients that may write statuses.
  */
 export interface TaskRecord {
   arn: string;
-  /** The highest version of the task that is known; what tells of a lower one comes late. */
+  /** The highest known version of the task; a report with a lower one is late. */
   version: number;
-  /** When the task was made, in milliseconds since the epoch. */
+  /** When the task was created, in milliseconds since the epoch. */
   created: number;
   stopped: boolean;
   /** Which task of the pod the next one to be started is, from 0. */
@@ -43,7 +43,7 @@ export function conditionOf(record: TaskRecord, status: string): PodCondition {
   };
 }
 
-/** The record in a pod's status; undefined when it has no task yet. */
+/** The record in a pod's status; undefined without a task. */
 export function recordOf(pod: Pod): TaskRecord | undefined {
   const condition = pod.status?.conditions?.find(({ type }) => type === recordType);
   const [arn, ...words] = condition?.message?.split(" ") ?? [];
@@ -61,7 +61,7 @@ export function recordOf(pod: Pod): TaskRecord | undefined {
   };
 }
 
-/** What is known after hearing of a task for the first time, or again. */
+/** The record after a report about a task. */
 export function heardOf(task: Task, before: TaskRecord | undefined): TaskRecord {
   return {
     arn: task.taskArn,

@@ -1,26 +1,24 @@
-/**
- * Requests to API Gateway, signed with the machine's credentials, wherever SDKs look for them.
- */
+/** Requests to API Gateway, signed with the machine's credentials by the SDK's default chain. */
 import { fromNodeProviderChain } from "@aws-sdk/credential-providers";
 import { type Credentials, signatureV4 } from "#aws";
 
-/** What is signed of a request. `body` is "" where there is none. */
+/** The signed part of a request. `body` is "" for a request without one. */
 export interface Signable {
   method: string;
   url: URL;
   body: string | Uint8Array;
 }
 
-/** The headers that say who sends a request, and when. */
+/** The headers with the signer and the time. */
 export type Signer = (request: Signable) => Promise<Record<string, string>>;
 
 export interface SignerOptions {
   region: string;
-  /** Defaults to the machine's own, wherever SDKs look for them. */
+  /** Defaults to the SDK's default chain. */
   credentials?: Credentials;
 }
 
-/** What the machine signs with. */
+/** The credentials to sign with. */
 export const credentialsOf = ({ region, credentials }: SignerOptions): Credentials =>
   credentials ?? fromNodeProviderChain({ clientConfig: { region } });
 

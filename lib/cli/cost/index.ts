@@ -1,7 +1,7 @@
-/** `skiff cost`: prices what stands in the synthesized templates and what was measured. It asks no account. */
+/** `skiff cost`: prices the fixed costs of the synthesized templates and the measured usage. It calls no service. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bill, bill, standing, sum, type Template, usageOf } from "#cost";
+import { type Bill, bill, fixedCosts, sum, type Template, usageOf } from "#cost";
 
 export interface CostOptions {
   /** Folder of the cloud assembly. */
@@ -23,7 +23,7 @@ export function cost(options: CostOptions, out: { write(text: string): unknown }
   if (writes > requests) throw new Error("--writes cannot be more than --requests");
   if (rollouts > writes) throw new Error("--rollouts cannot be more than --writes");
   const usage = sum(
-    standing(readTemplates(options.templates)),
+    fixedCosts(readTemplates(options.templates)),
     usageOf({ agents, requests, writes, rollouts, stored }),
   );
   const [list, free] = [bill(usage, { freeTier: false }), bill(usage, { freeTier: true })];

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Runs CDK's command with these words. Rejects when it ends badly. */
+/** Runs CDK's command with these arguments. Rejects when it fails. */
 export type Cdk = (words: readonly string[]) => Promise<void>;
 
 const root = join(import.meta.dirname, "../..");
@@ -28,7 +28,7 @@ export interface Assembly {
   stacks: string[];
 }
 
-/** What a cloud assembly is for. Throws an Error when it is not a cluster's. */
+/** The cluster of a cloud assembly. Throws an Error when it is not a cluster's. */
 export function readAssembly(folder: string): Assembly {
   const { artifacts = {} } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as Manifest;
   const stacks = Object.entries(artifacts).filter(([, { type }]) => type === "aws:cloudformation:stack");

@@ -22,7 +22,7 @@ const balancer = (name: string) =>
   `<member><LoadBalancerArn>arn:${name}</LoadBalancerArn><LoadBalancerName>${name}</LoadBalancerName></member>`;
 const tag = (key: string, value: string) => `<member><Key>${key}</Key><Value>${value}</Value></member>`;
 
-/** An account with the cluster in it. What becomes of it is noted in `events`. */
+/** An account with the cluster. Every change is recorded in `events`. */
 function account(events: string[], kept: boolean): Answers {
   const tasks = ["arn:task/1", "arn:task/2"];
   return {
@@ -73,7 +73,7 @@ beforeEach(async () => {
 });
 afterEach(() => aws.stop());
 
-/** CDK's command: synthesis writes an assembly, everything else is noted. */
+/** CDK's command: synthesis writes an assembly, every other call is recorded. */
 const cdk = async (words: readonly string[]): Promise<void> => {
   const assembly = words[words.indexOf("--output") + 1]!;
   if (words[0] !== "synth") return void events.push(words.filter((word) => !word.includes("/")).join(" "));
@@ -101,7 +101,7 @@ async function run(options: DestroyOptions): Promise<string> {
 }
 
 describe("with its data", () => {
-  test("the policy is changed first, those who work go, then what they have made, then all", async () => {
+  test("changes the policy first, then removes the workers, then what they created, then the rest", async () => {
     const said = await run({ data: "delete", yes: true });
     expect(events).toEqual([
       "data=delete",
@@ -112,33 +112,33 @@ describe("with its data", () => {
       "empty issuer of openid/v1/jwks",
       "destroy --all --force --app",
     ]);
-    expect(said).toContain("Deleted with the stacks, for good:\n  table objects\n  table changes\n  secret signing");
+    expect(said).toContain("Deleted with the stacks, permanently:\n  table objects\n  table changes\n  secret signing");
   });
 
-  test("and nothing is deployed where the deployed stacks say so already", async () => {
+  test("deploys nothing when the deployed stacks have the policy already", async () => {
     Object.assign(aws.answers, { GetTemplate: () => `<TemplateBody>${xml(template(false))}</TemplateBody>` });
     await run({ data: "delete", yes: true });
     expect(events.filter((event) => event.startsWith("deploy"))).toEqual([]);
   });
 
-  test("only after it has been said twice", async () => {
+  test("only prints the plan without --yes", async () => {
     const said = await run({ data: "delete", yes: false, config: "other.json" });
     expect(events).toEqual(["data=delete config=other.json"]);
     expect(said).toContain("cdk deploy skiff-demo-storage skiff-demo-api --exclusively");
     expect(said).toContain("empty the bucket issuer");
-    expect(said).toMatch(/Nothing has been done: --yes does it\.\n$/);
+    expect(said).toMatch(/Nothing was changed: --yes removes the cluster\.\n$/);
   });
 });
 
 describe("without its data", () => {
-  test("nothing of it is touched, and how to go on is said", async () => {
+  test("changes nothing of it, and prints how to go on", async () => {
     const said = await run({ data: "keep", yes: true });
     expect(events.filter((event) => /^(?:deploy|empty)/.test(event))).toEqual([]);
-    expect(said).toContain("What stays:\n  table objects\n  table changes\n  secret signing\n  bucket issuer\n");
+    expect(said).toContain("Kept:\n  table objects\n  table changes\n  secret signing\n  bucket issuer\n");
     expect(said).toContain(`"restored": {"objects":"objects","changes":"changes","stream":"${stream}"}`);
   });
 
-  test("stacks that would delete it are told otherwise first", async () => {
+  test("first updates stacks that would delete it", async () => {
     Object.assign(aws.answers, { GetTemplate: () => `<TemplateBody>${xml(template(false))}</TemplateBody>` });
     await run({ data: "keep", yes: true });
     expect(events[1]).toMatch(/^deploy skiff-demo-storage/);
@@ -150,19 +150,19 @@ test("load balancers of services are the cluster's to remove", async () => {
   aws.answers["DescribeTags"] = () =>
     `<TagDescriptions><member><ResourceArn>arn:others</ResourceArn><Tags>${tags}</Tags></member></TagDescriptions>`;
   await expect(run({ data: "delete", yes: true })).rejects.toThrow(
-    "load balancers of services are still there (others): delete the services first",
+    "load balancers of services still exist (others): delete the services first",
   );
   expect(events).toEqual(["data=delete"]);
 });
 
-test("where there is no stack there is nothing to do", async () => {
+test("does nothing without a stack", async () => {
   aws.answers["DescribeStacks"] = ({ StackName }) => {
     throw new AwsError("ValidationError", `Stack with id ${StackName} does not exist`);
   };
   expect(await run({ data: "delete", yes: true })).toBe("There is no stack of demo in eu-west-1.\n");
 });
 
-test("after a failure it goes on from what is there", () => {
+test("continues after a failure", () => {
   const left = planOf("delete", { cluster: "demo", stacks: ["skiff-demo-storage"], policy: "delete" }, "a");
   expect(left).toMatchObject([{ kind: "cdk", words: ["destroy", "--all", "--force", "--app", "a"] }]);
   const nodes = planOf(

@@ -1,6 +1,6 @@
 /**
- * `skiff destroy`: takes a cluster out of an AWS account, with its data or without. What must be so before the stacks
- * go is made so first. It removes nothing that the stacks, or pods on Fargate, did not make.
+ * `skiff destroy`: removes a cluster from an AWS account, with or without its data, after the preparations that the
+ * stacks' deletion needs. It removes only what the stacks, or pods on Fargate, created.
  */
 
 export type { DestroyOptions } from "./destroy.ts";

@@ -1,4 +1,4 @@
-/** What the deployed stacks will do with data when they go. */
+/** The deployed stacks' policy for data on deletion. */
 export type DataPolicy = "keep" | "delete" | "mixed";
 
 export interface Template {
@@ -10,7 +10,7 @@ const dataTypes = new Set(["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Secr
 const isData = (id: string, type: string): boolean =>
   dataTypes.has(type) || (type === "AWS::Logs::LogGroup" && id.startsWith("PodLogs"));
 
-/** What the template of the storage stack says of its data. */
+/** The policy in the template of the storage stack. */
 export function dataPolicy({ Resources }: Template): DataPolicy {
   const kept = Object.entries(Resources)
     .filter(([id, { Type }]) => isData(id, Type))
@@ -22,55 +22,55 @@ export function dataPolicy({ Resources }: Template): DataPolicy {
   return kept.some((held) => held) ? "mixed" : "delete";
 }
 
-/** What is there of a cluster. */
-export interface Standing {
+/** The deployed parts of a cluster. */
+export interface Deployed {
   cluster: string;
-  /** Names of the stacks that are there. */
+  /** Names of the deployed stacks. */
   stacks: readonly string[];
   /** Undefined without a storage stack. */
   policy?: DataPolicy;
-  /** Where pods run on Fargate. */
+  /** The ECS cluster of pods on Fargate. */
   ecsCluster?: string;
-  /** Which the issuer's documents lie in. */
+  /** The bucket of the issuer's documents. */
   bucket?: string;
 }
 
-/** Something to be done, and why. */
+/** A step of the plan, with its reason. */
 export type Step =
   | { kind: "cdk"; words: readonly string[]; why: string }
   | { kind: "stop-tasks"; cluster: string; why: string }
   | { kind: "empty"; bucket: string; why: string };
 
 /**
- * What takes the cluster out, in order. A plan that was interrupted is made again of what is there then; nothing in it
- * has to be done twice. `assembly` has been synthesized with the wanted policy.
+ * The steps that remove the cluster, in order. After an interruption a new plan is made from what still exists; no step
+ * has to be repeated. `assembly` has been synthesized with the requested policy.
  */
-export function planOf(wanted: "keep" | "delete", standing: Standing, assembly: string): Step[] {
-  const { cluster, stacks, policy, ecsCluster, bucket } = standing;
-  const there = (...names: string[]) =>
+export function planOf(requested: "keep" | "delete", deployed: Deployed, assembly: string): Step[] {
+  const { cluster, stacks, policy, ecsCluster, bucket } = deployed;
+  const deployedOf = (...names: string[]) =>
     names.map((name) => `skiff-${cluster}-${name}`).filter((name) => stacks.includes(name));
   const steps: Step[] = [];
   if (stacks.length === 0) return steps;
   const app = ["--app", assembly];
-  if (policy !== undefined && policy !== wanted) {
-    // The API's stack tells the cluster's last rites what becomes of the issuer's documents.
-    const words = ["deploy", ...there("storage", "api"), "--exclusively", "--require-approval", "never", ...app];
-    steps.push({ kind: "cdk", words, why: `the deployed stacks would ${told[policy]}` });
+  if (policy !== undefined && policy !== requested) {
+    // The API stack's custom resource reads from its properties what happens to the issuer's documents.
+    const words = ["deploy", ...deployedOf("storage", "api"), "--exclusively", "--require-approval", "never", ...app];
+    steps.push({ kind: "cdk", words, why: `the deployed stacks would ${effectOf[policy]}` });
   }
-  const workers = there("alarms", "gateway", "controllers");
+  const workers = deployedOf("alarms", "gateway", "controllers");
   if (workers.length > 0) {
     const words = ["destroy", ...workers, "--force", ...app];
-    steps.push({ kind: "cdk", words, why: "first those who would start again what is stopped" });
+    steps.push({ kind: "cdk", words, why: "first the functions, which would start stopped tasks again" });
   }
   if (ecsCluster !== undefined)
     steps.push({ kind: "stop-tasks", cluster: ecsCluster, why: "pods on Fargate would hold the ECS cluster" });
-  if (wanted === "delete" && bucket !== undefined)
-    steps.push({ kind: "empty", bucket, why: "a bucket with something in it cannot go" });
+  if (requested === "delete" && bucket !== undefined)
+    steps.push({ kind: "empty", bucket, why: "a bucket that is not empty cannot be deleted" });
   steps.push({ kind: "cdk", words: ["destroy", "--all", "--force", ...app], why: "everything else" });
   return steps;
 }
 
-const told: Record<DataPolicy, string> = {
+const effectOf: Record<DataPolicy, string> = {
   keep: "keep the data",
   delete: "delete the data",
   mixed: "keep some of the data",

@@ -4,13 +4,13 @@ export type Status = "ok" | "warning" | "failed" | "unknown";
 
 export interface Finding {
   status: Status;
-  /** How it is, in a few words. */
+  /** The result, in a few words. */
   says: string;
-  /** What to do about it. */
+  /** How to correct it. */
   todo?: string;
 }
 
-/** How every client of AWS is made here. */
+/** The settings of every AWS client. */
 export interface ClientSettings {
   region: string;
   endpoint?: string;
@@ -26,10 +26,10 @@ export interface CheckContext {
   account: string;
 }
 
-/** One thing that is looked at. It rejects with AWS's error where it cannot ask. */
+/** One check. Rejects with AWS's error when it cannot read what it needs. */
 export interface Check {
   name: string;
-  /** What it must be allowed to do, in IAM's words. */
+  /** The IAM actions that it needs. */
   asks: readonly string[];
   run(context: CheckContext): Promise<Finding[]>;
 }

@@ -9,17 +9,17 @@ export interface Group {
   spot: boolean;
 }
 
-/** What is to be deployed, as far as an account must be fit for it. */
+/** The deployment, as far as the account must support it. */
 export interface Deployment {
   cluster: string;
   region: string;
-  /** Where it must go; undefined when it goes to whoever deploys. */
+  /** The account of the deployment; undefined: the account of the deploying credentials. */
   account?: string;
   stacks: string[];
-  /** The version of CDK's bootstrap stack that is needed, and where that version stands. */
+  /** The required version of CDK's bootstrap stack, and the parameter with the deployed version. */
   bootstrap: number;
   functions: string[];
-  /** Names of what must not be there already, besides functions. */
+  /** Names that must not exist yet, besides functions. */
   logGroups: string[];
   ecsClusters: string[];
   /** How many messages are worked on at once, at most. */
@@ -28,7 +28,7 @@ export interface Deployment {
   /** vCPU of services that always run on Fargate; whether pods may. */
   fargate: { services: number; pods: boolean };
   setsLoggingRole: boolean;
-  /** A policy opens something in it to everybody. */
+  /** A policy makes something public. */
   hasPublicBucket: boolean;
   boundary?: string;
 }
@@ -44,7 +44,7 @@ interface Artifact {
   properties?: { templateFile?: string; requiresBootstrapStackVersion?: number; tags?: Record<string, string> };
 }
 
-/** Reads a cloud assembly. Throws an Error of one line when there is none. */
+/** Reads a cloud assembly. Throws an Error with one line when there is none. */
 export function readDeployment(folder: string): Deployment {
   let manifest: { artifacts?: Record<string, Artifact> };
   try {

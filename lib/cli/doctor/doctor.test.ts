@@ -18,7 +18,7 @@ const toolkit = (version: number) =>
     `<Outputs><member><OutputKey>BootstrapVersion</OutputKey><OutputValue>${version}</OutputValue></member></Outputs>`,
   );
 
-/** An account that is fit, with nothing of the cluster in it. */
+/** An account that passes every check, without a cluster. */
 const sound = (): Answers => ({
   GetCallerIdentity: () => `<Account>${account}</Account><Arn>arn:aws:iam::${account}:user/a</Arn><UserId>A</UserId>`,
   GetAccountSettings: () => ({ AccountLimit: { ConcurrentExecutions: 1000, UnreservedConcurrentExecutions: 1000 } }),
@@ -42,7 +42,7 @@ const sound = (): Answers => ({
   GetPolicy: ({ PolicyArn }) => `<Policy><Arn>${PolicyArn}</Arn></Policy>`,
 });
 
-/** The parts of an assembly that are looked at. */
+/** The used parts of an assembly. */
 const resources = {
   Api: { Type: "AWS::Lambda::Function", Properties: { FunctionName: "skiff-demo-api" } },
   Tick: { Type: "AWS::Lambda::Function", Properties: { FunctionName: "skiff-demo-tick" } },
@@ -119,7 +119,7 @@ async function examine(): Promise<{ code: number; found: Record<string, string>;
   return { code, found, text };
 }
 
-test("an account that is fit, and nothing to do", async () => {
+test("an account that passes every check", async () => {
   expect(await examine()).toMatchObject({
     code: 0,
     found: {
@@ -137,7 +137,7 @@ test("an account that is fit, and nothing to do", async () => {
   });
 });
 
-test("for people it is a line for each check", async () => {
+test("prints one line for each check", async () => {
   aws.answers["DescribeStacks"] = () => none("stack");
   const lines: string[] = [];
   const out = { write: (line: string) => lines.push(line) };
@@ -150,7 +150,7 @@ test("for people it is a line for each check", async () => {
   );
 });
 
-/** What is different, which check sees it, what it says, and the exit code. */
+/** The difference, the check that detects it, its message, and the exit code. */
 const differing: [string, Answers, string, RegExp, number][] = [
   [
     "another account",
@@ -188,7 +188,7 @@ const differing: [string, Answers, string, RegExp, number][] = [
     1,
   ],
   [
-    "a logging role of somebody",
+    "a logging role of another owner",
     { GetAccount: () => ({ cloudwatchRoleArn: "arn:aws:iam::1:role/logs" }) },
     "API Gateway's logging role",
     /^warning: the account's is arn:aws:iam::1:role\/logs/,
@@ -209,7 +209,7 @@ const differing: [string, Answers, string, RegExp, number][] = [
     0,
   ],
   [
-    "a quota that nobody has changed",
+    "a quota that was never changed",
     {
       GetServiceQuota: () => {
         throw new AwsError("NoSuchResourceException");
@@ -252,7 +252,7 @@ const differing: [string, Answers, string, RegExp, number][] = [
     0,
   ],
   [
-    "somebody else's stack",
+    "a stack of another owner",
     { DescribeStacks: ({ StackName = "" }) => (StackName === "CDKToolkit" ? toolkit(21) : stack(StackName)) },
     "names",
     /^failed: the stack skiff-demo-api is there and is not this cluster's/,
@@ -291,8 +291,8 @@ test.each(differing)("%s", async (_name, answers, check, says, code) => {
   expect(examined.code).toBe(code);
 });
 
-describe("what is to be deployed", () => {
-  test("to no account by name, in a region of which nothing is known", async () => {
+describe("the deployment", () => {
+  test("to no account by name, in an unknown region", async () => {
     assemble({ environment: "aws://unknown-account/xx-new-1" });
     const { found, code } = await examine();
     expect(found["account"]).toBe("ok: 123456789012 in xx-new-1; the configuration names none");
@@ -314,7 +314,7 @@ describe("what is to be deployed", () => {
   });
 });
 
-describe("what may not be asked", () => {
+describe("denied requests", () => {
   const actions: [string, string, string][] = [
     ["GetAccountSettings", "Lambda concurrency", "lambda:GetAccountSettings"],
     ["GetAccount", "API Gateway's logging role", "apigateway:GET"],
@@ -335,7 +335,7 @@ describe("what may not be asked", () => {
   });
 });
 
-describe("nothing can be asked", () => {
+describe("no request is possible", () => {
   const failing = (settings: object = {}) =>
     doctor({ templates, output: "text" }, { write: () => {} }, { endpoint: aws.endpoint, credentials, ...settings });
 
@@ -362,7 +362,7 @@ describe("S3 block public access", () => {
     `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><BlockPublicPolicy>${policy}` +
     `</BlockPublicPolicy><RestrictPublicBuckets>${restrict}</RestrictPublicBuckets></PublicAccessBlockConfiguration>`;
 
-  test("of the account keeps the issuer's documents from everybody, and its policy from being taken", async () => {
+  test("of the account blocks the issuer's documents and its policy", async () => {
     aws.answers["GetPublicAccessBlock"] = setting(true, true);
     const { code, found } = await examine();
     expect(code).toBe(1);
@@ -373,7 +373,7 @@ describe("S3 block public access", () => {
     expect((await examine()).found[name]).toBe("ok: the account allows public buckets");
   });
 
-  test("is not asked about where nothing is public, and may be refused", async () => {
+  test("is not read when nothing is public, and may be denied", async () => {
     aws.answers["GetPublicAccessBlock"] = () => {
       throw new AwsError("AccessDenied", "no", 403);
     };

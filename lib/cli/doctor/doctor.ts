@@ -27,7 +27,7 @@ const checks: readonly Check[] = [
   publicAccess,
 ];
 
-/** What tests say differently: where AWS is. */
+/** Replaced by tests: the endpoints of AWS. */
 export type DoctorSettings = Pick<ClientSettings, "endpoint" | "credentials">;
 
 interface Result extends Finding {
@@ -35,8 +35,8 @@ interface Result extends Finding {
 }
 
 /**
- * Looks at everything and prints it. Resolves with the exit code: 1 when something failed. Throws an Error of one line
- * when there is no assembly, there are no credentials, or AWS cannot be reached.
+ * Runs all checks and prints the results. Resolves with the exit code: 1 when a check failed. Throws an Error with one
+ * line when there is no assembly, there are no credentials, or AWS cannot be reached.
  */
 export async function doctor(
   { templates, output }: DoctorOptions,
@@ -77,7 +77,7 @@ async function look(check: Check, context: CheckContext): Promise<Result[]> {
   return found.map((finding) => ({ check: name, ...finding }));
 }
 
-/** Which action AWS has refused, in its own words where it names one. */
+/** The action that AWS denied, from its message if that names one. */
 const actionOf = (error: unknown, asks: readonly string[]): string =>
   /not authorized to perform: ([\w-]+:\w+)/.exec(messageOf(error))?.[1] ?? asks.join(", ");
 

@@ -31,7 +31,7 @@ const nameOf = (error: unknown): string => (error instanceof Error ? error.name 
 
 export const isDenied = (error: unknown): boolean => denied.has(nameOf(error));
 
-/** Why nothing at all can be asked; undefined for an error that only one question had. */
+/** Why no request is possible; undefined for an error of one request only. */
 export function hopeless(error: unknown): string | undefined {
   const message = messageOf(error).split("\n")[0];
   if (["CredentialsProviderError", "TokenProviderError"].includes(nameOf(error)))

@@ -1,6 +1,6 @@
 /**
- * `skiff doctor`: holds what `npm run synth` has written against the account that it is to be deployed to. It reads and
- * changes nothing, and what it may not ask it says.
+ * `skiff doctor`: checks the output of `npm run synth` against the account of the deployment. It only reads, and
+ * reports what it is not allowed to read.
  */
 
 export type { DoctorOptions } from "./doctor.ts";

@@ -1,8 +1,8 @@
 /*
- * Where API Gateway and Lambda stream responses. AWS said of the day when it began (19 November 2025): "available in all
+ * The regions in which API Gateway and Lambda stream responses. AWS announced on 19 November 2025: "available in all
  * AWS Regions, including the AWS GovCloud (US) Regions"
  * (https://aws.amazon.com/about-aws/whats-new/2025/11/api-gateway-response-streaming-rest-apis). These are the regions
- * that there were then; of younger ones, and of those in China, it said nothing.
+ * of that day; newer regions, and those in China, are not covered.
  */
 const regions = [
   "af-south-1",

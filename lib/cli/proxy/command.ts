@@ -5,7 +5,7 @@ import { mustBeOurs, proxyKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { startProxy } from "./serve.ts";
 import { type ProxyOptions, settingsOf } from "./settings.ts";
 
-/** Runs until it is told to stop. Resolves with the exit code; throws an Error of one line for what cannot be done. */
+/** Runs until SIGINT or SIGTERM. Resolves with the exit code; throws an Error with one line on failure. */
 export async function proxy(words: ProxyOptions): Promise<number> {
   const { server, link, region, clusterId } = settingsOf(words);
   if (words.kubeconfig !== undefined) mustBeOurs(words.kubeconfig);
@@ -34,7 +34,7 @@ function authorityIn(path: string): string {
   }
 }
 
-/** A line for people, on the standard error. */
+/** Readable lines, on the standard error. */
 function lineLog(verbose: boolean): Log {
   const write = (message: string, fields: LogFields = {}): void => {
     const more = Object.entries(fields).map(

@@ -10,21 +10,21 @@ export interface UpstreamOptions {
   ca?: string;
 }
 
-/** Sends requests on to where API Gateway checks signatures. */
+/** Sends requests to the surface on which API Gateway checks signatures. */
 export interface Upstream {
   /**
-   * Sends a client's request with its body, signed; `more` are headers besides the client's. Throws ApiError 413, and 503
-   * where nothing can be reached or nobody's credentials are at hand.
+   * Sends a client's request with its body, signed; `more` are headers besides the client's. Throws ApiError 413, and
+   * 503 when the API cannot be reached or there are no credentials.
    */
   send(request: IncomingMessage, more?: Record<string, string>): Promise<IncomingMessage>;
   close(): void;
 }
 
-/** A connection that nobody uses is closed before API Gateway closes it. */
+/** Idle connections are closed before API Gateway closes them. */
 const idleMilliseconds = 60_000;
-/** API Gateway takes no more. */
+/** API Gateway's limit. */
 const largestBody = 10 * 1024 * 1024;
-/** Headers that belong to one connection, or are made anew here. */
+/** Headers of one connection, or that are set here. */
 const own = new Set([
   "authorization",
   "connection",
@@ -51,7 +51,7 @@ export function upstream({ server, sign, ca }: UpstreamOptions): Upstream {
     async send(request, more = {}) {
       const body = await bodyOf(request);
       const { pathname, searchParams } = new URL(request.url ?? "/", "http://proxy");
-      // A plus means a blank in forms; in what is signed it means itself.
+      // In forms a plus means a blank; in the signed query it means itself.
       const search = searchParams.size > 0 ? `?${String(searchParams).replaceAll("+", "%20")}` : "";
       const path = `${prefix}${pathname === "/" ? "" : pathname}${search}`;
       const method = request.method ?? "GET";
@@ -87,7 +87,7 @@ function headersOf({ rawHeaders }: IncomingMessage): Record<string, string[]> {
   const headers: Record<string, string[]> = {};
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase();
-    // Impersonated groups come as several headers of one name.
+    // Impersonated groups arrive as repeated headers.
     if (!isOwn(name)) headers[name] = [...(headers[name] ?? []), rawHeaders[at + 1]!];
   }
   return headers;
@@ -104,7 +104,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Headers of an answer as they go to the client; those that API Gateway has renamed get their names back. */
+/** The headers of a response to the client; those that API Gateway has renamed get their names back. */
 export function answerHeaders({ rawHeaders, headers }: IncomingMessage): string[] {
   const kept: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -21,7 +21,7 @@ const stack = {
   ClusterId: "123456789012/eu-west-1/main",
 };
 
-test("where the cluster is comes from the outputs of its deployment; words win", () => {
+test("reads the cluster's endpoints from the outputs of its deployment; options take precedence", () => {
   const path = outputs("one.json", { "skiff-main": stack, "skiff-nodes": { Group: "g" } });
   expect(settingsOf({ ...words, outputs: path })).toEqual({
     server: stack.Endpoint,
@@ -37,28 +37,28 @@ test("where the cluster is comes from the outputs of its deployment; words win",
 });
 
 const bad: [string, object, RegExp][] = [
-  ["nothing", {}, /^it must be told --server and --link and --region \(or --outputs/],
-  ["no link", { server: "https://x.example.com", region: "r" }, /^it must be told --link /],
-  ["another protocol", { server: "ftp://x", link: "wss://x", region: "r" }, /^--server: ftp:\/\/x is no URL/],
-  ["no URL", { server: "https://x", link: "x", region: "r" }, /^--link: x is no URL such as wss:/],
-  ["a password", { server: "https://a:b@x", link: "wss://x", region: "r" }, /^--server: .* is no URL/],
+  ["nothing", {}, /^required: --server and --link and --region \(or --outputs/],
+  ["no link", { server: "https://x.example.com", region: "r" }, /^required: --link /],
+  ["another protocol", { server: "ftp://x", link: "wss://x", region: "r" }, /^--server: ftp:\/\/x is not a URL/],
+  ["a malformed URL", { server: "https://x", link: "x", region: "r" }, /^--link: x is not a URL such as wss:/],
+  ["a password", { server: "https://a:b@x", link: "wss://x", region: "r" }, /^--server: .* is not a URL/],
   [
     "an address in clear",
     { server: "http://api.example.com/live", link: "wss://link.example.com/live", region: "r" },
-    /^--server: http:.* is no URL such as https:/,
+    /^--server: http:.* is not a URL such as https:/,
   ],
   ["no file", { outputs: join(folder, "none.json") }, /^--outputs .*none\.json: not found$/],
-  ["no JSON", { outputs: outputs("bad.json", "{") }, /^--outputs .*bad\.json: not what cdk deploy/],
-  ["other JSON", { outputs: outputs("list.json", [1]) }, /^--outputs .*: not what cdk deploy --outputs-file writes$/],
+  ["no JSON", { outputs: outputs("bad.json", "{") }, /^--outputs .*bad\.json: not an output of cdk deploy/],
+  ["other JSON", { outputs: outputs("list.json", [1]) }, /^--outputs .*: not an output of cdk deploy --outputs-file$/],
   ["no cluster", { outputs: outputs("no.json", { a: { B: "c" } }) }, /^--outputs .*: no stack in it is a cluster$/],
   [
     "two clusters",
     { outputs: outputs("two.json", { a: stack, b: stack }) },
-    /^--outputs .*: it holds several clusters$/,
+    /^--outputs .*: it contains several clusters$/,
   ],
 ];
 
-test.each(bad)("it is told %s: one clear line", (_name, given, said) => {
+test.each(bad)("with options %s it fails with one clear line", (_name, given, said) => {
   let message = "";
   try {
     settingsOf({ ...words, ...given });
@@ -69,7 +69,7 @@ test.each(bad)("it is told %s: one clear line", (_name, given, said) => {
   expect(message).not.toContain("\n");
 });
 
-test("the command says what is wrong on one line and ends with 1", async () => {
+test("the command prints its error on one line and exits with 1", async () => {
   const run = (args: string[]) =>
     new Promise<{ code: unknown; err: string }>((done) => {
       execFile(process.execPath, ["lib/cli/skiff.ts", "proxy", ...args], (error, _out, err) =>
@@ -78,12 +78,12 @@ test("the command says what is wrong on one line and ends with 1", async () => {
     });
   expect(await run(["--server", "nonsense", "--port", "0"])).toEqual({
     code: 1,
-    err: "skiff: --server: nonsense is no URL such as https://example.com/live\n",
+    err: "skiff: --server: nonsense is not a URL such as https://example.com/live\n",
   });
   expect((await run(["--port", "70000"])).code).toBe(2);
 });
 
-test("a kubeconfig is its owner's alone, and takes no other's place", () => {
+test("a kubeconfig is readable by its owner only, and replaces no other file", () => {
   const path = join(folder, "kubeconfig");
   const text = proxyKubeconfig({ url: "https://127.0.0.1:1", ca: "PEM", token: "t", clusterId: stack.ClusterId });
   mustBeOurs(path);

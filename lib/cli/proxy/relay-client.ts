@@ -9,7 +9,7 @@ export interface DialOptions {
   /** `wss://…`. */
   link: string;
   sign: Signer;
-  /** The authority of its certificate, in PEM, where the machine does not trust it. */
+  /** The CA of its certificate, in PEM, if the machine does not trust it. */
   ca?: string;
   clock: Clock;
 }
@@ -17,8 +17,8 @@ export interface DialOptions {
 const handshakeMilliseconds = 15_000;
 
 /**
- * Connects with a ticket: what is written goes to the node's agent, as the request for which the ticket was given.
- * Throws ApiError 503 where no connection can be had. The stream is destroyed when either end goes.
+ * Connects with a ticket: written bytes go to the node's agent, as the ticket's request. Throws ApiError 503 when no
+ * connection is possible. The stream is destroyed when either end disconnects.
  */
 export async function dialRelay({ link, sign, ca, clock }: DialOptions, ticket: string): Promise<Duplex> {
   const headers = await sign({ method: "GET", url: new URL(link), body: "" });
@@ -42,7 +42,7 @@ export async function dialRelay({ link, sign, ca, clock }: DialOptions, ticket: 
     },
     over: () => socket.close(1000),
   });
-  // Whatever else is said tells that a frame was not taken: it will be sent again.
+  // Every other message reports a lost frame, which is sent again.
   socket.on("message", (data) => take(frameIn(String(data))));
   socket.on("error", () => socket.terminate());
   socket.on("close", () => stream.destroy(new Error("the cluster has closed the connection")));

@@ -26,9 +26,9 @@ export interface ProxyServerOptions {
   /** `wss://…`: the WebSocket API. */
   link: string;
   sign: Signer;
-  /** The authority of both's certificates, in PEM, where the machine does not trust it. */
+  /** The CA of both certificates, in PEM, if the machine does not trust it. */
   ca?: string;
-  /** On 127.0.0.1; 0 takes any free one. */
+  /** On 127.0.0.1; 0: any free port. */
   port: number;
   clock: Clock;
   log: Log;
@@ -40,17 +40,17 @@ export interface Proxy {
   url: string;
   /** The authority of its certificate, in PEM. */
   ca: string;
-  /** Without it nobody is let in. */
+  /** Required of every request. */
   token: string;
   close(): Promise<void>;
 }
 
-/** What API Gateway cannot pass on, and goes over the WebSocket API. */
+/** Requests that API Gateway cannot upgrade, and that use the WebSocket API. */
 const relayed = /^\/api\/v1\/namespaces\/[^/]+\/pods\/[^/]+\/(?:exec|attach|portforward)$/;
 
 /**
- * Listens on this machine alone, with a certificate and a token of its own, and sends on whatever comes as the person
- * whose credentials sign. Rejects when the port cannot be had.
+ * Listens on this machine only, with its own certificate and token, and passes requests on with the identity of the
+ * signing credentials. Rejects when the port is not available.
  */
 export async function startProxy(options: ProxyServerOptions): Promise<Proxy> {
   const { port, clock, log } = options;
@@ -136,7 +136,7 @@ interface Upgrade {
   head: Buffer;
 }
 
-/** Asks whether the request is allowed, and joins the client to the agent if it is. */
+/** Requests a ticket, and joins the client to the agent if the request is allowed. */
 async function relay(options: ProxyServerOptions, onward: Upstream, { request, socket, head }: Upgrade): Promise<void> {
   const { log } = options;
   const { pathname } = new URL(request.url ?? "/", "http://proxy");
@@ -171,7 +171,7 @@ function ticketIn(body: string): string | undefined {
   }
 }
 
-/** The request as the agent's HTTP/1.1 server reads it; which one it is, the agent knows from elsewhere. */
+/** The request for the agent's HTTP/1.1 server; the agent knows its path from the relay. */
 function requestText({ method, rawHeaders }: IncomingMessage): string {
   const lines = [`${method} / HTTP/1.1`];
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -1,6 +1,6 @@
 /**
- * `skiff restore`: makes two tables fit to be served that DynamoDB has brought back to one instant. It restores no
- * table itself, touches no stack, and leaves tables alone that are in use.
+ * `skiff restore`: prepares two tables, restored by DynamoDB to the same instant, to be served again. It restores no
+ * table itself, changes no stack, and leaves tables in use alone.
  */
 
 export type { RestoreOptions } from "./restore.ts";

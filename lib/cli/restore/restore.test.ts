@@ -19,7 +19,7 @@ const config = (name: string, text: string) => ({
 });
 
 describe.runIf(engine === undefined)(`skiff restore without @dynoxide/${process.platform}-${process.arch}`, () => {
-  it.skipIf(true)("is not tried over the embedded engine, which has no package for this platform", () => {});
+  it.skipIf(true)("is not tested over the embedded engine, which has no package for this platform", () => {});
 });
 
 describe.skipIf(engine === undefined)("skiff restore", () => {
@@ -64,12 +64,13 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     return ended;
   };
 
-  it("makes a cluster of two tables that do not quite fit: clients list anew and go on", async () => {
+  it("repairs two tables that do not match: clients list again and go on", async () => {
     const old = await makeTables(started.endpoint);
     const before = await openCluster({ store: open(old), asleep: true });
     await before.plane.bootstrap();
     for (const name of ["a", "b", "c"]) await before.ask("POST", maps, config(name, "old"));
-    // Of one instant: the objects. The log of a moment later has lost a change in its midst, the objects one of theirs.
+    // Of one instant: the objects. The log is of a moment later and lost a change in its middle; the objects lost one
+    // of theirs.
     const objects = (await scan(old.objects)).filter(({ k }) => k?.S !== "default/b");
     const known = (await before.ask("GET", maps)).json.metadata.resourceVersion as string;
     await before.ask("PUT", `${maps}/a`, config("a", "new"));
@@ -86,7 +87,7 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     const planned = await command(tables, "--again");
     expect(planned).toMatchObject({ code: 1, err: "" });
     expect(planned.out).toMatch(/core\/configmaps: at revision \d+, last written at \d{4}-/);
-    expect(planned.out).toMatch(/nothing was done: --yes does it/);
+    expect(planned.out).toMatch(/nothing was changed: --yes restores the tables/);
     expect(await scan(tables.objects)).toHaveLength(objects.length);
 
     const { code, out } = await command(tables, "--again", "--yes", "--output", "json");
@@ -121,16 +122,16 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
 
     const twice = await command(tables, "--yes");
     expect(twice.code).toBe(1);
-    expect(twice.out).toMatch(/this was done at .*--again does it once more/);
+    expect(twice.out).toMatch(/the tables were restored at .*--again repeats it/);
   });
 
-  it("leaves tables alone that are in use, that are empty, and that are something else", async () => {
+  it("leaves alone tables that are in use, empty, or of another kind", async () => {
     const tables = await makeTables(started.endpoint);
     expect(await command(tables, "--yes")).toMatchObject({
       code: 1,
-      out: expect.stringContaining("holds no cluster"),
+      out: expect.stringContaining("contains no cluster"),
     });
-    // Written a minute after the table was made.
+    // Written a minute after the table was created.
     const store = open(tables, later);
     await store.commit("a", [
       { type: "create", key: "ns/1", schema: "", index: { uid: "1" }, body: () => new TextEncoder().encode("{}") },
@@ -144,9 +145,9 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining("nowhere") });
   });
 
-  it("goes on with what was interrupted", async () => {
+  it("continues after an interruption", async () => {
     const tables = await makeTables(started.endpoint);
-    // What a run has written itself is younger than the table.
+    // Its own writes are newer than the table.
     const store = open(tables, later);
     await store.commit("a", [
       { type: "create", key: "ns/1", schema: "", index: { uid: "1" }, body: () => new TextEncoder().encode("{}") },

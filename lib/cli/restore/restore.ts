@@ -13,15 +13,15 @@ export interface RestoreOptions {
   output: "text" | "json";
 }
 
-/** A type's clock is rounded up by so much, in milliseconds. */
+/** Milliseconds to which a type's clock is rounded up. */
 const rounding = 10_000;
 
-/** Where the answer goes. */
+/** The output. */
 export interface Out {
   write(text: string): unknown;
 }
 
-/** What is told: `refused` says why nothing was done, `restored` what was. */
+/** The report: `refused` has the reason why nothing was done, `restored` the result. */
 export interface Report {
   objects: string;
   changes: string;
@@ -31,10 +31,10 @@ export interface Report {
 }
 
 /**
- * `skiff restore`: lets the revisions of every type jump, so that clients with older ones are told that these are
- * gone, and brings objects up to the log. Does it with `yes` alone, and never to tables that have served since they
- * were restored unless `again` says so. What was interrupted may simply be run once more. Credentials and endpoint
- * are the AWS SDK's own. Resolves with the exit code: 0 when it was done and everything is whole; 1 otherwise.
+ * `skiff restore`: lets the revisions of every type jump, so that clients with older ones get 410, and brings objects
+ * up to the log. Changes the tables only with `yes`, and changes tables that were written since their restore only with
+ * `again`. A repeated run continues after an interruption. Credentials and endpoint are the AWS SDK's defaults.
+ * Resolves with the exit code: 0 when everything was restored; 1 otherwise.
  */
 export async function restore(options: RestoreOptions, out: Out): Promise<number> {
   const { region, objects, changes } = options;
@@ -46,14 +46,14 @@ export async function restore(options: RestoreOptions, out: Out): Promise<number
     const found = await findTables(client, options);
     const note = await readNote(dynamo, objects, found.id);
     const positions = await store.positions();
-    const report: Report = { ...tables, types: positions.map(told) };
-    const refused = refusal(options, found, note, positions);
-    if (refused !== undefined) return say(out, options, { ...report, refused });
+    const report: Report = { ...tables, types: positions.map(reportOf) };
+    const refused = refusal(options, { found, note, types: positions });
+    if (refused !== undefined) return print(out, options, { ...report, refused });
     const begun = systemClock.now();
     await writeNote(dynamo, objects, found.id, { begun });
     const restored = await store.afterRestore();
     await writeNote(dynamo, objects, found.id, { begun, done: systemClock.now() });
-    return say(out, options, { ...report, restored });
+    return print(out, options, { ...report, restored });
   } catch (error) {
     throw new Error(`${objects}, ${changes}: ${messageOf(error)}`, { cause: error });
   } finally {
@@ -63,21 +63,27 @@ export async function restore(options: RestoreOptions, out: Out): Promise<number
 }
 
 const time = (at: number): string => new Date(at).toISOString();
-const told = ({ type, revision, drawnAt }: LogPosition) => ({ type, revision, writtenAt: time(drawnAt) });
+const reportOf = ({ type, revision, drawnAt }: LogPosition) => ({ type, revision, writtenAt: time(drawnAt) });
 
-/** Why nothing is done; undefined when it may be. */
-function refusal({ yes, again, objects }: RestoreOptions, found: Found, note: Note | undefined, types: LogPosition[]) {
-  if (types.length === 0) return `${objects} holds no cluster`;
-  if (note?.done !== undefined && !again)
-    return `this was done at ${time(note.done)}: --again does it once more, and all clients then list anew`;
-  const newest = Math.max(...types.map(({ drawnAt }) => drawnAt));
-  // A restored table is younger than everything in it. One that was interrupted on the way has its own writes.
-  if (!note && !again && newest - rounding > found.madeAt)
-    return `the tables are in use: made at ${time(found.madeAt)}, last written at ${time(newest)}; --again does it anyway`;
-  return yes ? undefined : "nothing was done: --yes does it";
+interface TableState {
+  found: Found;
+  note: Note | undefined;
+  types: LogPosition[];
 }
 
-function say(out: Out, { output }: RestoreOptions, report: Report): number {
+/** The reason to refuse the restore; undefined when it may run. */
+function refusal({ yes, again, objects }: RestoreOptions, { found, note, types }: TableState): string | undefined {
+  if (types.length === 0) return `${objects} contains no cluster`;
+  if (note?.done !== undefined && !again)
+    return `the tables were restored at ${time(note.done)}: --again repeats it, and all clients then list again`;
+  const newest = Math.max(...types.map(({ drawnAt }) => drawnAt));
+  // A restored table is newer than its content. An interrupted restore has its own writes.
+  if (!note && !again && newest - rounding > found.madeAt)
+    return `the tables are in use: created at ${time(found.madeAt)}, last written at ${time(newest)}; --again restores them anyway`;
+  return yes ? undefined : "nothing was changed: --yes restores the tables";
+}
+
+function print(out: Out, { output }: RestoreOptions, report: Report): number {
   const lost = (report.restored ?? []).flatMap(({ type, lost: keys }) => keys.map((key) => `${type} ${key}`));
   if (output === "json") out.write(`${JSON.stringify(report, null, 2)}\n`);
   else out.write(`${(report.restored ? doneLines(report.restored, lost) : planLines(report)).join("\n")}\n`);
@@ -88,17 +94,18 @@ function planLines({ objects, changes, types, refused }: Report): string[] {
   return [
     `${objects} and ${changes}:`,
     ...types.map(({ type, revision, writtenAt }) => `  ${type}: at revision ${revision}, last written at ${writtenAt}`),
-    "A restore lets the revisions of each type jump, so that every client lists anew, and brings objects up to the log.",
-    "Nobody may use the tables meanwhile.",
+    "A restore lets the revisions of each type jump, so that every client lists again, and brings objects up to the log.",
+    "The tables must not be in use meanwhile.",
     `${refused}`,
   ];
 }
 
 function doneLines(restored: Restored[], lost: string[]): string[] {
   const lines = restored.map(({ type, revision, objects, repaired }) => {
-    const mended = repaired.length === 0 ? "" : `, brought up to the log: ${repaired.join(", ")}`;
-    return `${type}: goes on from revision ${revision}, ${objects} objects${mended}`;
+    const repairs = repaired.length === 0 ? "" : `, brought up to the log: ${repaired.join(", ")}`;
+    return `${type}: goes on from revision ${revision}, ${objects} objects${repairs}`;
   });
-  if (lost.length > 0) lines.push("their newest state is not whole, they stay as they were found:", ...lost);
+  if (lost.length > 0)
+    lines.push("the newest state of these objects is incomplete; they were left unchanged:", ...lost);
   return lines;
 }

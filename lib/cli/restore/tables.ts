@@ -2,15 +2,15 @@ import { DescribeTableCommand, type DynamoDBClient, type TableDescription } from
 import { type Dynamo, type TableDefinition, tables } from "#store/dynamo";
 import type { RestoreOptions } from "./restore.ts";
 
-/** What is asked to be made fit again. */
+/** The options of a restore. */
 export interface Found {
-  /** Never given to another table: a table that is restored once more has another. */
+  /** Unique: a table that is restored again has another id. */
   id: string;
-  /** When DynamoDB made the younger of the two, in milliseconds since the epoch. */
+  /** When DynamoDB created the newer of the two, in milliseconds since the epoch. */
   madeAt: number;
 }
 
-/** Looks at both tables. Throws an Error that says which of them is not what it should be. */
+/** Reads both tables. Throws an Error that names the one that is not as expected. */
 export async function findTables(client: DynamoDBClient, { objects, changes }: RestoreOptions): Promise<Found> {
   const [first, second] = await Promise.all([
     find(client, objects, tables.objects, "objects"),
@@ -38,7 +38,7 @@ async function find(
   return table;
 }
 
-/** What is noted of a restore in the table itself: it comes back with the table, but for the table that it was. */
+/** The record of a restore in the table itself. It is restored with the table, but names the id of the old one. */
 export interface Note {
   begun: number;
   /** Absent while it runs, or when it was interrupted. */

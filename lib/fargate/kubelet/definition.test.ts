@@ -50,7 +50,7 @@ describe("sizes", () => {
     expect(sized(...asked)).toEqual(size);
   });
 
-  test("an init container that needs more than the others together decides", () => {
+  test("an init container with a larger request than all others together decides", () => {
     const spec = { containers: [main()], initContainers: [main({ name: "first", ...requests("2", "1Gi") })] };
     expect(sizeOf(spec as PodSpec)).toEqual({ cpu: 2048, memory: 4096 });
   });
@@ -96,7 +96,7 @@ describe("definitions", () => {
     );
   });
 
-  test("whatever differs makes another", () => {
+  test("every difference makes another definition", () => {
     const families = [
       podOf(),
       podOf({ containers: [main({ image: "nginx:1.28" })] }),
@@ -107,7 +107,7 @@ describe("definitions", () => {
     expect(new Set(families).size).toBe(families.length);
   });
 
-  test("what is too long to be overridden makes a definition of its own", () => {
+  test("overrides that are too long become a part of the definition", () => {
     const env = [
       { name: "POD", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
       { name: "LONG", value: `$(POD)${"x".repeat(9000)}` },
@@ -117,7 +117,7 @@ describe("definitions", () => {
     expect(definition.containerDefinitions[0]?.environment).toContainEqual({ name: "POD", value: "web-1" });
   });
 
-  test("a command's first word is the entry point; the rest can be overridden", () => {
+  test("the first word of a command is the entry point; the rest can be overridden", () => {
     expect(one({ command: ["sh", "-c", "sleep 1"] })).toMatchObject({ entryPoint: ["sh"], command: ["-c", "sleep 1"] });
     expect(one({ args: ["--debug"] })).toMatchObject({ command: ["--debug"] });
     expect(one({ args: ["--debug"] }).entryPoint).toBeUndefined();
@@ -127,7 +127,7 @@ describe("definitions", () => {
     expect(own.definition.containerDefinitions[0]?.command).toBeUndefined();
   });
 
-  test("init containers run one after the other, sidecars from then on, and the rest after them", () => {
+  test("init containers run in order, sidecars from then on, and the other containers after them", () => {
     const always = { restartPolicy: "Always" };
     const { containerDefinitions } = plan(
       podOf({
@@ -168,7 +168,7 @@ describe("definitions", () => {
     expect(one({}, { terminationGracePeriodSeconds }).stopTimeout).toBe(seconds);
   });
 
-  test("an exec probe is the health check, its times within what ECS allows", () => {
+  test("an exec probe becomes the health check, with times within ECS's bounds", () => {
     const exec = { command: ["check"] };
     expect(
       one({ livenessProbe: { exec, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 30 } }).healthCheck,
@@ -223,7 +223,7 @@ describe("the environment", () => {
   const environment = (more: object, found = maps({ colour: "blue", size: "large" })) =>
     plan(podOf({ containers: [main(more)] }), found).definition.containerDefinitions[0]!.environment;
 
-  test("comes from ConfigMaps, and later ones win", () => {
+  test("comes from ConfigMaps; later entries win", () => {
     const made = environment({
       envFrom: [{ prefix: "MY_", configMapRef: { name: "settings" } }],
       env: [
@@ -240,7 +240,7 @@ describe("the environment", () => {
     ]);
   });
 
-  test("what is missing is named, unless it may be", () => {
+  test("names a missing object, unless it is optional", () => {
     const key = (name: string, optional = false) => ({
       env: [{ name: "A", valueFrom: { configMapKeyRef: { name, key: "absent", optional } } }],
     });
@@ -250,7 +250,7 @@ describe("the environment", () => {
     expect(environment(key("nowhere", true))).toEqual([]);
   });
 
-  test("resources are told in divisors, rounded up; without a limit it is the task's", () => {
+  test("resources are in divisors, rounded up; without a limit they are the task's", () => {
     const ref = (resource: string, divisor?: string) => ({
       resourceFieldRef: { resource, ...(divisor ? { divisor } : {}) },
     });
@@ -267,7 +267,7 @@ describe("the environment", () => {
   });
 });
 
-describe("what Fargate cannot do is refused by name", () => {
+describe("refuses by name what Fargate does not support", () => {
   const exec = { exec: { command: ["a"] } };
   const env = (valueFrom: object) => ({ containers: [main({ env: [{ name: "A", valueFrom }] })] });
   const with1 = (more: object) => ({ containers: [main(more)] });
@@ -330,7 +330,7 @@ describe("what Fargate cannot do is refused by name", () => {
     expect(refusalOf(podOf({}, { ownerReferences: [owner] }))?.message).toContain("DaemonSet");
   });
 
-  test("everything at once, and what is too large", () => {
+  test("all refusals at once, and pods that are too large", () => {
     const message = refusalOf(podOf({ hostIPC: true, hostPID: true }))?.message ?? "";
     expect(message.split("; ").length).toBe(2);
     expect(refusalOf(podOf(with1(requests("17", "1Gi"))))?.reason).toBe("OutOfcpu");

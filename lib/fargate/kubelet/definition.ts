@@ -6,7 +6,7 @@ import { type HealthCheck, healthCheckOf } from "./health.ts";
 import { isTokenVolume } from "./refusals.ts";
 import { diskOf, type Share, type Size, sharesOf, sizeOf } from "./sizes.ts";
 
-/** What the deployment decides about tasks. */
+/** The deployment's settings for tasks. */
 export interface TaskSettings {
   /** The cluster's name: families begin with `skiff-<cluster>-`. */
   cluster: string;
@@ -41,7 +41,7 @@ export interface ContainerDefinition extends Share {
   logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
 }
 
-/** A task definition as ECS takes it; its family is made of everything else in it. */
+/** A task definition in ECS's form; its family is derived from everything else in it. */
 export interface Definition {
   family: string;
   requiresCompatibilities: ["FARGATE"];
@@ -64,19 +64,19 @@ export interface Override {
 
 export interface Plan {
   definition: Definition;
-  /** What is this pod's alone. */
+  /** The part that differs between pods of one template. */
   overrides: Override[];
 }
 
-/** ECS takes no longer ones, in characters of JSON. */
+/** The longest overrides that ECS accepts, in characters of JSON. */
 const longestOverrides = 8192;
-/** ECS restarts a container in place only when it has run for so long, in seconds: the least that can be asked for. */
+/** Seconds that a container must have run for ECS to restart it in place: ECS's minimum. */
 const restartPeriod = 60;
 const stopTimes = { least: 2, most: 120 };
 
 /**
- * The task of a pod that is not refused. Pods of one template share a definition: what differs between them stands in
- * the overrides, unless that is too long for them. Throws Missing when a ConfigMap is not there.
+ * The task of a pod that is not refused. Pods of one template share a definition: their differences are in the
+ * overrides, unless these are too long. Throws Missing when a ConfigMap does not exist.
  */
 export function planOf(pod: Pod, maps: Setting["maps"], settings: TaskSettings): Plan {
   const size = sizeOf(pod.spec ?? { containers: [] });
@@ -109,7 +109,7 @@ function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolea
     return {
       name: container.name,
       image: container.image ?? "",
-      // The task ends with any of these; init containers and sidecars do not keep it.
+      // The task ends with any of these; it does not end with init containers and sidecars.
       essential: !isInit,
       ...(entryPoint ? { entryPoint } : {}),
       ...(command ? { command } : {}),
@@ -129,7 +129,7 @@ function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolea
         options: {
           "awslogs-group": settings.logGroup,
           "awslogs-region": settings.region,
-          // A stream prefix of each pod would take a definition of each pod: ECS registers one a second.
+          // A stream prefix for each pod would need a definition for each pod: ECS registers one a second.
           "awslogs-stream-prefix": logPrefix,
         },
       },
@@ -158,7 +158,7 @@ function named(spec: PodSpec, size: Size, settings: TaskSettings, made: Containe
 
 const familyOf = ({ cluster }: TaskSettings, hash: string): string => `skiff-${cluster}-${hash}`;
 
-/** How all of a cluster's families begin; what follows is a hash, where it is no other cluster's. */
+/** The prefix of all families of a cluster; a hash follows, unless the family is another cluster's. */
 export const familyPrefix = (settings: TaskSettings): string => familyOf(settings, "");
 export const isHash = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
 
@@ -170,13 +170,13 @@ const variables = (env: Record<string, string>): Variable[] =>
 interface Commands {
   entryPoint?: string[];
   command?: string[];
-  /** The command where it depends on the pod. */
+  /** The command, if it depends on the pod. */
   mine?: string[];
 }
 
 /**
- * The program and its arguments. Only arguments can be overridden, so that of a command its first word alone becomes
- * the entry point.
+ * The program and its arguments. Only arguments can be overridden, so only the first word of a command becomes the
+ * entry point.
  */
 function commandOf({ command = [], args = [] }: Container, { shared, own }: Environment): Commands {
   const env = { ...shared, ...own };
@@ -194,7 +194,7 @@ function commandOf({ command = [], args = [] }: Container, { shared, own }: Envi
   };
 }
 
-/** What must have become of an init container before the next container starts. */
+/** The state that an init container must reach before the next container starts. */
 function conditionOf(before: Container): "START" | "SUCCESS" | "HEALTHY" {
   if (!isSidecar(before)) return "SUCCESS";
   return before.startupProbe ? "HEALTHY" : "START";
@@ -212,8 +212,8 @@ const mountsOf = (spec: PodSpec, { volumeMounts = [] }: Container): ContainerDef
 };
 
 /**
- * Restarts in place, as far as ECS goes: a container that ends sooner than `restartPeriod` ends its task, and the pod
- * gets another. An init container that others wait for must not be restarted, says ECS.
+ * Restarts in place, as far as ECS supports them: a container that ends sooner than `restartPeriod` ends its task, and
+ * the pod gets another. ECS does not allow restarts of an init container that others depend on.
  */
 function restartPolicyOf({ restartPolicy = "Always" }: PodSpec, container: Container, isInit: boolean) {
   const policy = isInit ? (isSidecar(container) ? "Always" : "Never") : restartPolicy;
@@ -243,6 +243,6 @@ function rightsOf(spec: PodSpec, { securityContext: own = {} }: Container) {
   };
 }
 
-/** How long a container has between being told to stop and being killed; the longest there is where a pod asks for more. */
+/** Seconds between a container's stop signal and its kill; at most ECS's maximum. */
 const stopTimeOf = ({ terminationGracePeriodSeconds = 30 }: PodSpec): number =>
   Math.min(stopTimes.most, Math.max(stopTimes.least, Number(terminationGracePeriodSeconds)));

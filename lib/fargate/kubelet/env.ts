@@ -3,14 +3,14 @@ import type { Size } from "./sizes.ts";
 
 type Env = Record<string, string>;
 
-/** A container's environment, apart by whether other pods of the same template have the same. */
+/** A container's environment, split by whether other pods of the same template have the same values. */
 export interface Environment {
   shared: Env;
-  /** What names this pod, and what is made of that. */
+  /** Variables that refer to this pod, and variables derived from them. */
   own: Env;
 }
 
-/** Something that the pod names is not there (yet). */
+/** An object or key that the pod refers to does not exist (yet). */
 export class Missing extends Error {
   readonly container: string;
   constructor(container: string, message: string) {
@@ -29,14 +29,14 @@ export const configMapsOf = ({ env = [], envFrom = [] }: Container): string[] =>
 export interface Setting {
   pod: Pod;
   size: Size;
-  /** The ConfigMaps that were found, by name. */
+  /** The existing ConfigMaps, by name. */
   maps: ReadonlyMap<string, ConfigMap>;
 }
 
 /**
- * A container's environment: envFrom, then env, later ones winning; `$(NAME)` means what stands before. Variables that
- * tell of services are left out: their addresses are those of proxies, and there is none on Fargate. Throws Missing
- * for an object or key that is not there and not optional.
+ * A container's environment: envFrom, then env, later entries winning; `$(NAME)` refers to earlier ones. Variables of
+ * services are left out: they contain addresses of service proxies, and Fargate has none. Throws Missing for an object
+ * or key that does not exist and is not optional.
  */
 export function environmentOf(container: Container, setting: Setting): Environment {
   const known: Env = {};
@@ -69,7 +69,7 @@ const namesPod = ({ valueFrom }: EnvVar): boolean =>
 
 const reference = /\$(\$|\(([^)]*)\))/g;
 
-/** Replaces `$(NAME)` by what is known; `$$` is a dollar sign; unknown names stay as they are. */
+/** Replaces `$(NAME)` by known values; `$$` is a dollar sign; unknown names stay unchanged. */
 export const expand = (text: string, env: Env): string =>
   text.replace(reference, (all, kind: string, name: string) =>
     kind === "$" ? "$" : Object.hasOwn(env, name) ? env[name]! : all,
@@ -101,7 +101,7 @@ function valueFor({ value, valueFrom }: EnvVar, container: Container, { pod, siz
 
 const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/;
 
-/** The value at a field path; undefined for a path that is not known before the task runs, or not at all. */
+/** The value at a field path; undefined for a path that is unknown before the task runs, or unsupported. */
 export function fieldValue({ metadata, spec }: Pod, path: string): string | undefined {
   const indexed = subscript.exec(path);
   if (indexed) return metadata[indexed[1] as "labels" | "annotations"]?.[indexed[2]!] ?? "";
@@ -117,7 +117,7 @@ export function fieldValue({ metadata, spec }: Pod, path: string): string | unde
 
 export const knownResource = /^(limits|requests)\.(cpu|memory|ephemeral-storage)$/;
 
-/** A request or limit as a whole number of divisors, rounded up. A missing limit is what the task has. */
+/** A request or limit as a whole number of divisors, rounded up. A missing limit is the task's size. */
 function resourceValue(
   { resources }: Container,
   { resource, divisor = "0" }: { resource: string; divisor?: string | undefined },

@@ -1,6 +1,6 @@
 import type { Container, Probe } from "#api";
 
-/** A health check as ECS takes it; times in seconds. */
+/** A health check in ECS's form; times in seconds. */
 export interface HealthCheck {
   command: string[];
   interval: number;
@@ -11,13 +11,13 @@ export interface HealthCheck {
 
 const between = (least: number, most: number, value: number): number => Math.min(most, Math.max(least, value));
 
-/** The probes that a container has, in the order in which they say how its one health check is timed. */
+/** A container's probes, in the order of their precedence for the times of the health check. */
 export const probesOf = ({ livenessProbe, startupProbe, readinessProbe }: Container): Probe[] =>
   [livenessProbe, startupProbe, readinessProbe].filter((probe) => probe !== undefined);
 
 /**
- * The one health check that stands for a container's exec probes. Times are moved into what ECS allows. While the start
- * period lasts, failures do not count: it is as long as the startup probe would wait, or as the first probe's delay.
+ * The health check that replaces a container's exec probes, with times within ECS's bounds. Failures during the start
+ * period do not count: it is as long as the startup probe would wait, or as the first probe's delay.
  */
 export function healthCheckOf(container: Container): HealthCheck | undefined {
   const [probe] = probesOf(container);

@@ -1,7 +1,7 @@
 /**
- * The kubelet of pods that run as tasks on Fargate, without any agent: what a pod is as a task definition, what is
- * refused, and a pod's status from what ECS reports of its task. It never places a pod, and gives a pod another task
- * only where a kubelet would start it again in place.
+ * The kubelet of pods that run as tasks on Fargate, without an agent: task definitions of pods, refusals, and the
+ * status of pods by ECS's reports. It places no pod, and gives a pod another task only when a kubelet would restart it
+ * in place.
  */
 export { kubelet } from "./kubelet.ts";
 export { registerFargateNode } from "./node.ts";

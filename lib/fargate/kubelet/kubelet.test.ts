@@ -15,7 +15,7 @@ import type { RunRequest, Tasks } from "./tasks.ts";
 const cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/skiff-demo";
 const namespace = "default";
 
-/** ECS in a few lines: what was asked of it, and tasks by token. */
+/** A minimal ECS: its requests, and tasks by token. */
 function playTasks() {
   const byToken = new Map<string, Task>();
   const runs: RunRequest[] = [];
@@ -92,7 +92,7 @@ beforeEach(async () => {
 });
 afterEach(() => test1.close());
 
-/** A new process: nothing is remembered. */
+/** A new process, without any memory. */
 async function restart(played = ecs): Promise<void> {
   ecs = played;
   waits = [];
@@ -116,7 +116,7 @@ const now = (): Promise<Pod | undefined> =>
   });
 const wake = async () => node.controllers[0]!.reconcile(test1.plane.onDemand().context, { namespace, name: "web" });
 const state = async () => (await now())?.status?.containerStatuses?.[0];
-/** A pod whose task runs. */
+/** A pod with a running task. */
 const started = async (spec?: object): Promise<Task> => {
   await make(spec);
   await wake();
@@ -128,7 +128,7 @@ const started = async (spec?: object): Promise<Task> => {
 };
 
 describe("a pod is started", () => {
-  test("by its uid as token, and looked after", async () => {
+  test("by its uid as token, and is read again later", async () => {
     const pod = await make();
     expect(await wake()).toEqual({ requeueAfter: 300_000 });
     expect(ecs.runs).toMatchObject([{ token: pod.metadata.uid, startedBy: pod.metadata.uid }]);
@@ -152,7 +152,7 @@ describe("a pod is started", () => {
     expect(recordOf((await now())!)?.arn).toBe([...ecs.known.keys()][0]);
   });
 
-  test("and its events alone say which task it is", async () => {
+  test("and its events alone identify the task", async () => {
     const pod = await make();
     const told = running(taskOf(pod.metadata.uid!, "early"));
     ecs.known.set(told.taskArn, told);
@@ -174,14 +174,14 @@ describe("a pod is started", () => {
     expect(ecs.runs).toEqual([]);
   });
 
-  test("later when ECS asks for patience", async () => {
+  test("later when ECS throttles", async () => {
     await make();
     ecs.trouble.run = new RetryAfter(2000, "ThrottlingException");
     await expect(wake()).rejects.toMatchObject({ milliseconds: 2000 });
     expect((await now())?.status?.phase).toBe("Pending");
   });
 
-  test("when its ConfigMap is there", async () => {
+  test("when its ConfigMap exists", async () => {
     await make({ containers: [{ name: "main", image: "a", envFrom: [{ configMapRef: { name: "settings" } }] }] });
     expect(await wake()).toEqual({ requeueAfter: 91_000 });
     expect((await state())?.state?.waiting).toEqual({
@@ -194,8 +194,8 @@ describe("a pod is started", () => {
   });
 });
 
-describe("what ECS tells", () => {
-  test("late or twice changes nothing", async () => {
+describe("a report of ECS", () => {
+  test("that is late or repeated changes nothing", async () => {
     const task = await started();
     const before = await now();
     expect(before?.status).toMatchObject({ phase: "Running", podIP: "10.0.0.9" });
@@ -219,7 +219,7 @@ describe("what ECS tells", () => {
     expect(pod.metadata.uid).toBe((await now())?.metadata.uid);
   });
 
-  test("of a pod that is gone ends the task, unless it ends already", async () => {
+  test("about a deleted pod stops the task, unless it is stopping", async () => {
     const uid = "00000000-0000-4000-8000-000000000000";
     await node.taskChanged(taskOf(uid, "a"));
     await node.taskChanged({ ...taskOf(uid, "b"), desiredStatus: "STOPPED" });
@@ -234,7 +234,7 @@ describe("what ECS tells", () => {
     expect(recordOf((await now())!)?.arn).toMatch(/task-0$/);
   });
 
-  test("may be lost: whoever looks again finds it", async () => {
+  test("may be lost: the next read of the task replaces it", async () => {
     await make();
     await wake();
     const [task] = [...ecs.known.values()];
@@ -250,12 +250,12 @@ describe("what ECS tells", () => {
 });
 
 describe("a container that ends", () => {
-  test("is started again in another task, after a while, whatever happens between", async () => {
+  test("is started again in another task, after a while, whatever happens in between", async () => {
     const task = await started();
     await node.taskChanged(stoppedAs(task, "EssentialContainerExited", 3));
     expect(waits).toEqual([["fargate", "web", 10_000]]);
     expect(await state()).toMatchObject({ restartCount: 1, state: { waiting: { reason: "CrashLoopBackOff" } } });
-    // The same told again counts once, and the wait is set again: the first may have died before.
+    // A repeated report counts once, and the timer is set again: the first process may have crashed before.
     await restart();
     await node.taskChanged(stoppedAs(task, "EssentialContainerExited", 3));
     expect(waits).toEqual([["fargate", "web", 10_000]]);
@@ -264,7 +264,7 @@ describe("a container that ends", () => {
     clock.move(10_000);
     await wake();
     expect(ecs.runs.map(({ token }) => token)).toEqual([task.startedBy, `${task.startedBy}-1`]);
-    // What is told of the first one now is history.
+    // A report about the first task is history now.
     await node.taskChanged(running(task, 20));
     await node.taskChanged(running([...ecs.known.values()].at(-1)!));
     expect(await state()).toMatchObject({
@@ -277,7 +277,7 @@ describe("a container that ends", () => {
     expect(waits.at(-1)).toEqual(["fargate", "web", 20_000]);
   });
 
-  test("is the end where it is not to be restarted", async () => {
+  test("is the end if the pod is not restarted", async () => {
     const task = await started({ restartPolicy: "Never" });
     await node.taskChanged(stoppedAs(task, "EssentialContainerExited", 0));
     expect((await now())?.status?.phase).toBe("Succeeded");
@@ -305,7 +305,7 @@ describe("a container that ends", () => {
   });
 });
 
-test("a task whose pod is gone is stopped", async () => {
+test("a task of a deleted pod is stopped", async () => {
   await node.controllers[1]!.reconcile(test1.plane.onDemand().context, { name: "arn:a" });
   expect(ecs.stops).toEqual([["arn:a", stopReasons.deleted]]);
 });
@@ -313,7 +313,7 @@ test("a task whose pod is gone is stopped", async () => {
 describe("a pod that is deleted", () => {
   const remove = (more = {}) => test1.client.remove(pods, { namespace, name: "web" }, more);
 
-  test("goes when its task has stopped", async () => {
+  test("is deleted when its task has stopped", async () => {
     const task = await started();
     await remove();
     expect(await wake()).toEqual({ requeueAfter: 91_000 });
@@ -325,7 +325,7 @@ describe("a pod that is deleted", () => {
     expect(ecs.stops.length).toBe(1);
   });
 
-  test("goes at once when it has no task, or only one that has stopped", async () => {
+  test("is deleted at once when it has no task, or a stopped one", async () => {
     await make();
     await remove();
     await wake();
@@ -337,7 +337,7 @@ describe("a pod that is deleted", () => {
     expect(await now()).toBeUndefined();
   });
 
-  test("between being started and being known to be leaves no task behind", async () => {
+  test("between the start of its task and the record of it leaves no task behind", async () => {
     await make();
     const { run } = ecs.tasks;
     ecs.tasks.run = async (request) => {
@@ -351,7 +351,7 @@ describe("a pod that is deleted", () => {
     expect(recordOf((await now())!)).toBeUndefined();
   });
 
-  test("and made anew under its name is another pod", async () => {
+  test("and created again under its name is another pod", async () => {
     const task = await started();
     await remove({ gracePeriodSeconds: 0 });
     await make();
@@ -361,7 +361,7 @@ describe("a pod that is deleted", () => {
   });
 });
 
-test("people are told", async () => {
+test("records Events", async () => {
   const projected = { sources: [{ serviceAccountToken: { path: "token" } }] };
   await make({ volumes: [{ name: "kube-api-access-a", projected }] });
   await wake();

@@ -9,11 +9,11 @@ const labels = {
   "kubernetes.io/os": "linux",
   "kubernetes.io/arch": "amd64",
   "kubernetes.io/role": "agent",
-  // How nodes without a machine are known.
+  // The labels and taint of nodes without a machine.
   type: "virtual-kubelet",
   "skiff.dev/fargate": "true",
 };
-/** More than an account may run: what bounds pods is the account's quota of Fargate. */
+/** More than an account may run: the account's Fargate quota is the limit. */
 const room = { cpu: "10k", memory: "64Ti", pods: "5k", "ephemeral-storage": "200Ti" };
 
 const conditions = (now: string): NodeCondition[] =>
@@ -33,7 +33,7 @@ const conditions = (now: string): NodeCondition[] =>
     lastTransitionTime: now,
   }));
 
-/** Registers the node, and gives it what this version says of it. Safe to run again; taints of others stay. */
+/** Registers the node with this version's labels, taint and status. Safe to repeat; other taints stay. */
 export async function registerFargateNode(client: Client, now: number): Promise<void> {
   const time = formatTime(now);
   const nodeInfo = { ...noMachine, kubeletVersion: "v1.36.0", operatingSystem: "linux", architecture: "amd64" };

@@ -3,7 +3,7 @@ import { parseTime } from "#base";
 import { backoffBounds } from "#kubelet";
 import type { Task, TaskContainer } from "./task.ts";
 
-/** Why the node itself stops a task; ECS tells the words again when it has stopped. */
+/** The node's own reasons for stopping a task; ECS reports them again when the task has stopped. */
 export const stopReasons = {
   deleted: "Skiff: the pod is deleted",
   over: "Skiff: the pod has ended",
@@ -12,26 +12,26 @@ export const stopReasons = {
   liveness: "Skiff: a container failed its liveness probe",
 };
 
-/** What a pod says that has passed its deadline. */
+/** The message of a pod that has passed its deadline. */
 export const tooLong = "Pod was active on the node longer than the specified deadline";
 
 export type Outcome =
   /** The pod has ended. */
   | { is: "over"; phase: "Succeeded" | "Failed"; reason?: string; message?: string }
-  /** It gets another task, after a while. `ran`: containers had run. */
+  /** The pod gets another task, after a back-off. `ran`: containers had run. */
   | { is: "again"; ran: boolean };
 
-/** What ends a task from outside: whoever did it, the machine under the pod is gone. */
+/** Stop codes of tasks that were ended from outside: as if the pod's machine had failed. */
 const fromOutside = new Set(["UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice"]);
 
 /**
  * What a stopped task means for its pod.
  *
- * - It was ended from outside: as when a node goes down, the pod has failed, and its owner makes another elsewhere.
- * - It never started: a node would go on trying to make the sandbox and to pull the images, whatever the restart
- *   policy; so does this one.
- * - A container has ended: as the restart policy says. Where it asks for a restart, ECS has not done it in place (it
- *   does only after a minute's run), so that the pod gets another task, as it would get another sandbox.
+ * - Ended from outside: as when a node fails, the pod has failed, and its owner creates another elsewhere.
+ * - Never started: a kubelet would go on creating the sandbox and pulling the images, whatever the restart policy; so
+ *   does this node.
+ * - A container has ended: the restart policy decides. If it requires a restart, ECS has not done it in place (it does
+ *   so only after a minute's run), so the pod gets another task, as it would get another sandbox.
  */
 export function outcomeOf(pod: Pod, task: Task): Outcome {
   const { stopCode = "", stoppedReason = "" } = task;
@@ -52,8 +52,8 @@ export function outcomeOf(pod: Pod, task: Task): Outcome {
 }
 
 /**
- * Whether it was the pod's own doing that the task ended: one of its containers did, or an init container failed. What
- * ended because the image of another could not be had does not count, nor do containers that AWS adds to a task.
+ * Whether the pod itself ended the task: one of its containers ended, or an init container failed. Containers that
+ * ended because another image could not be pulled do not count, nor do containers that AWS adds to a task.
  */
 function hasBegun({ spec }: Pod, task: Task): boolean {
   const mains = new Set(spec?.containers.map(({ name }) => name));
@@ -63,7 +63,7 @@ function hasBegun({ spec }: Pod, task: Task): boolean {
   return own.some((each) => hasRun(each) && (mains.has(each.name) || each.exitCode !== 0));
 }
 
-/** What a pod that was deleted shows in the end: its phase by its containers' exit codes, as upstream's nodes say it. */
+/** The last phase of a deleted pod, by its containers' exit codes, as upstream's kubelet decides it. */
 export function lastPhase(pod: Pod, task: Task): "Succeeded" | "Failed" {
   const names = new Set(pod.spec?.containers.map(({ name }) => name));
   const mains = task.containers.filter(({ name }) => names.has(name));
@@ -74,11 +74,11 @@ export const hasRun = ({ exitCode }: TaskContainer): boolean => exitCode !== und
 
 const pullFailure = /CannotPull(?:ECR)?Container(?:Error)?|CannotPullImageManifestError|ImagePull/;
 
-/** Why a container's image could not be pulled; undefined when that is not what is wrong with it. */
+/** The reason why a container's image could not be pulled; undefined if that is not its failure. */
 export function pullFailureOf({ reason = "", exitCode }: TaskContainer, task: Task): string | undefined {
   if (exitCode !== undefined) return undefined;
   if (pullFailure.test(reason)) return reason;
-  // Where no container says it, the task does, and all that have not run are meant.
+  // If no container has the reason, the task has it, for all containers that have not run.
   const said = task.containers.some((each) => pullFailure.test(each.reason ?? ""));
   const { stoppedReason = "" } = task;
   return !said && pullFailure.test(stoppedReason) ? stoppedReason : undefined;

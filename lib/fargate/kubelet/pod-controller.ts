@@ -22,9 +22,7 @@ import { type PodProvider, Refused } from "./provider.ts";
 import { isTokenVolume, type Refusal, refusalOf } from "./refusals.ts";
 import type { StatusSync } from "./status-sync.ts";
 
-/**
- * Milliseconds until a missing ConfigMap is looked up again: a wait that the tick sweeps, cheaper than Step Functions.
- */
+/** Milliseconds until a missing ConfigMap is read again: a wait that the tick sweeps, cheaper than Step Functions. */
 const slowRetry = 91_000;
 /** Milliseconds between reads of a task that is not running yet: its events may have been lost. */
 const describeInterval = 300_000;

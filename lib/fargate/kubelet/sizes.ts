@@ -1,6 +1,6 @@
 import { isSidecar, type PodSpec, quantityMilliValue, quantityValue, totalOf } from "#api";
 
-/** What a task gets: 1024ths of a core, and MiB. */
+/** The resources of a task: 1024ths of a core, and MiB. */
 export interface Size {
   cpu: number;
   memory: number;
@@ -9,7 +9,7 @@ export interface Size {
 const steps = (from: number, to: number, step: number): number[] =>
   Array.from({ length: (to - from) / step + 1 }, (_, index) => from + index * step);
 
-/** The sizes in which Fargate comes, smallest first. */
+/** The sizes of Fargate tasks, smallest first. */
 export const sizes: readonly { cpu: number; memory: readonly number[] }[] = [
   { cpu: 256, memory: [512, 1024, 2048] },
   { cpu: 512, memory: steps(1024, 4096, 1024) },
@@ -23,7 +23,7 @@ export const largest: Size = { cpu: 16_384, memory: 122_880 };
 
 const mebibyte = 1024n * 1024n;
 const gibibyte = mebibyte * 1024n;
-/** Disk that every task has, and the most that it can have, in GiB. */
+/** GiB of disk: every task's, and the maximum. */
 export const disk = { included: 20, most: 200 };
 
 const up = (value: bigint, unit: bigint): number => Number((value + unit - 1n) / unit);
@@ -33,12 +33,12 @@ export const cpuShares = (quantity: string): number => up(quantityMilliValue(qua
 /** A quantity of bytes in MiB, rounded up. */
 export const mebibytes = (quantity: string): number => up(quantityValue(quantity), mebibyte);
 
-/** What a pod asks for: the pod's own requests where it has any, else those of its containers together. */
+/** A pod's requests: its own if it has any, else the sum of its containers'. */
 function asked(spec: PodSpec): Record<string, string> {
   return { ...totalOf(spec, "requests"), ...spec.resources?.requests };
 }
 
-/** The smallest size that holds what the pod asks for; undefined when none does. */
+/** The smallest size that fits the pod's requests; undefined when none does. */
 export function sizeOf(spec: PodSpec): Size | undefined {
   const { cpu = "0", memory = "0" } = asked(spec);
   const [wantedCpu, wantedMemory] = [cpuShares(cpu), mebibytes(memory)];
@@ -49,7 +49,7 @@ export function sizeOf(spec: PodSpec): Size | undefined {
   return undefined;
 }
 
-/** GiB of disk where the pod asks for more than every task has; may be more than there is. */
+/** GiB of disk for a pod that requests more than every task has; may exceed the maximum. */
 export function diskOf(spec: PodSpec): number | undefined {
   const wanted = up(quantityValue(asked(spec)["ephemeral-storage"] ?? "0"), gibibyte);
   return wanted > disk.included ? wanted : undefined;
@@ -62,9 +62,9 @@ export interface Share {
 }
 
 /**
- * What each container gets of the task, by name. ECS adds up all containers of a definition, whether or not they run
- * at the same time: init containers, which run alone, get no share of their own and have the whole task. Limits that
- * together exceed the task are left to the task's own limit.
+ * Each container's share of the task, by name. ECS adds up all containers of a definition, whether or not they run at
+ * the same time: init containers, which run alone, get no share and may use the whole task. If the limits exceed the
+ * task together, the task's own limit applies.
  */
 export function sharesOf(spec: PodSpec, { memory: whole }: Size): Map<string, Share> {
   const running = [...(spec.initContainers ?? []).filter(isSidecar), ...spec.containers];
@@ -89,5 +89,5 @@ export function sharesOf(spec: PodSpec, { memory: whole }: Size): Map<string, Sh
   );
 }
 
-/** Docker takes nothing below, in MiB. */
+/** Docker's minimum, in MiB. */
 const leastMemory = 6;

@@ -54,7 +54,7 @@ export class StatusSync {
   async #applyTo(pod: Pod, task: Task): Promise<Pod> {
     const known = recordOf(pod);
     if (known && known.arn !== task.taskArn && !(known.stopped && parseTime(task.createdAt) > known.created)) {
-      // A pod has one task: any other is left over.
+      // A pod has one task: any other is surplus.
       await this.#stop(task, stopReasons.unowned);
       return pod;
     }

@@ -49,8 +49,8 @@ const condition = (status: ReturnType<typeof show>, type: string) =>
   status.conditions?.find((one) => one.type === type);
 const first = (status: ReturnType<typeof show>): ContainerStatus => status.containerStatuses![0]!;
 
-describe("a task that lives", () => {
-  test("a task that comes up is a pending pod", () => {
+describe("a running task", () => {
+  test("a starting task is a pending pod", () => {
     const status = show(podOf(), taskOf({ lastStatus: "PROVISIONING", containers: [], attachments: [] }));
     expect(status).toMatchObject({ phase: "Pending", startTime: "2030-01-01T00:01:00Z", qosClass: "BestEffort" });
     expect(status.podIP).toBeUndefined();
@@ -78,7 +78,7 @@ describe("a task that lives", () => {
     expect(condition(status, "Ready")).toMatchObject({ status: "True", observedGeneration: 2 });
   });
 
-  test("the address may stand with the containers alone", () => {
+  test("reads an address that only the containers have", () => {
     const networkInterfaces = [{ privateIpv4Address: "10.0.0.7" }];
     expect(show(podOf(), taskOf({ attachments: [], containers: [container({ networkInterfaces })] })).podIP).toBe(
       "10.0.0.7",
@@ -98,7 +98,7 @@ describe("a task that lives", () => {
     );
   });
 
-  test("init containers come first, and the others say so", () => {
+  test("init containers run first, and the other containers wait", () => {
     const pod = podOf({ initContainers: [{ name: "first", image: "a" }] });
     const starting = taskOf({
       lastStatus: "PENDING",
@@ -118,7 +118,7 @@ describe("a task that lives", () => {
     expect([condition(done, "Initialized")?.status, done.phase]).toEqual(["True", "Running"]);
   });
 
-  test("a container that ECS has restarted in place has another id, and counts", () => {
+  test("a container that ECS has restarted in place has another id, and is counted", () => {
     const pod = podOf();
     const before = { ...pod, status: mergeStatus({}, show(pod, taskOf()), now) };
     expect(first(show(before, taskOf({ containers: [container({ runtimeId: "r2" })] }))).restartCount).toBe(1);
@@ -130,7 +130,7 @@ describe("a task that lives", () => {
     expect([status.phase, first(status).ready]).toEqual(["Running", false]);
   });
 
-  test("readiness gates of others count", () => {
+  test("other readiness gates count", () => {
     const gated = podOf({ readinessGates: [{ conditionType: "lb/ready" }] });
     expect(condition(show(gated, taskOf()), "Ready")).toMatchObject({
       status: "False",
@@ -140,7 +140,7 @@ describe("a task that lives", () => {
   });
 });
 
-describe("a task that has stopped", () => {
+describe("a stopped task", () => {
   test.each([
     ["Never", 0, { is: "over", phase: "Succeeded" }],
     ["Never", 1, { is: "over", phase: "Failed" }],
@@ -175,7 +175,7 @@ describe("a task that has stopped", () => {
     });
   });
 
-  test("what crashed waits with its end as the last state", () => {
+  test("a crashed container waits, with its end as the last state", () => {
     const containers = [ended(137, { reason: "OutOfMemoryError: Container killed due to memory usage" })];
     const status = show(podOf(), stopped({ stopCode: essential, containers }));
     expect(status.phase).toBe("Running");
@@ -211,7 +211,7 @@ describe("a task that has stopped", () => {
     }
   });
 
-  test("what ran while another image could not be pulled, and what AWS has added, does not count", () => {
+  test("containers that ran while another image could not be pulled, and containers of AWS, do not count", () => {
     const pod = podOf({ restartPolicy: "Never", initContainers: [{ name: "first", image: "a" }] });
     const first = ended(0, { name: "first" });
     const failing = container({ lastStatus: "STOPPED", reason: "CannotPullContainerError: no" });
@@ -244,7 +244,7 @@ describe("a task that has stopped", () => {
     expect(mergeStatus(status, { ...status, phase: "Running" }, now).phase).toBe("Succeeded");
   });
 
-  test("what is not known of a container that is gone is said so", () => {
+  test("reports that a container's state is unknown", () => {
     const status = show(podOf(), stopped({ stopCode: "TaskNotFound", containers: [] }));
     expect(first(status).state).toMatchObject({ terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } });
   });
@@ -262,7 +262,7 @@ describe("a task that has stopped", () => {
   });
 });
 
-describe("what a status keeps", () => {
+describe("the merge of a status", () => {
   test("the record of the task, as a condition", () => {
     const record: TaskRecord = {
       arn: taskOf().taskArn,
@@ -278,7 +278,7 @@ describe("what a status keeps", () => {
     expect(recordOf(podOf())).toBeUndefined();
   });
 
-  test("conditions of others, and the time of those that have not turned", () => {
+  test("keeps conditions of others, and the time of unchanged ones", () => {
     const before = {
       conditions: [
         { type: "Ready", status: "True", lastTransitionTime: "2029-01-01T00:00:00Z" },

@@ -17,9 +17,9 @@ import type { Task, TaskContainer } from "./task.ts";
 export interface Shown {
   pod: Pod;
   task: Task;
-  /** For a task that has stopped. */
+  /** For a stopped task. */
   outcome?: Outcome | undefined;
-  /** Milliseconds until there is another task, where there will be. */
+  /** Milliseconds until the next task, if there will be one. */
   backoff?: number;
   now: number;
 }
@@ -37,10 +37,10 @@ export function statusOf(shown: Shown): PodStatus {
   };
   const inits = initContainers.map((container) => show(container, true));
   const mains = containers.map((container) => show(container, false));
-  // An ended pod keeps showing the address that it had; the next task has one of its own.
+  // An ended pod keeps its last address; the next task has its own.
   const ip = addressOf(task) ?? (isStopped(task) ? pod.status?.podIP : undefined);
   const over = outcome?.is === "over" ? outcome : undefined;
-  // The task says when a pod has ended; until then another one may follow.
+  // The task decides when a pod has ended; until then another may follow.
   const reached = phaseOf({ pod, inits, mains, terminal: false, initialized });
   const phase = over?.phase ?? (isOver(reached) ? "Running" : reached);
   const networkUp = ip !== undefined && !isStopped(task);
@@ -49,7 +49,7 @@ export function statusOf(shown: Shown): PodStatus {
     phase,
     conditions: podConditions({ pod, phase, inits, mains, initialized, networkUp }),
     ...(over?.reason === undefined ? {} : { reason: over.reason, message: over.message }),
-    // Nobody shares a task's host: the pod is its own.
+    // A task's host is not shared: it is the pod's own.
     ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }], hostIP: ip, hostIPs: [{ ip }] }),
     startTime: pod.status?.startTime ?? formatTime(now),
     qosClass: qualityOf(pod.spec ?? { containers: [] }),
@@ -75,7 +75,7 @@ export function addressOf({ containers, attachments }: Task): string | undefined
 
 interface About {
   before: ContainerStatus | undefined;
-  /** The reason for waiting where nothing is wrong. */
+  /** The reason for waiting without a failure. */
   waiting: string;
   isInit: boolean;
 }
@@ -103,7 +103,7 @@ function containerStatus(shown: Shown, container: Container, about: About): Cont
     restartCount: (before?.restartCount ?? 0) + (restarted || ended ? 1 : 0),
     image: container.image ?? "",
     imageID: there?.imageDigest === undefined ? "" : `${(container.image ?? "").split("@")[0]}@${there.imageDigest}`,
-    // Where the next task is waited for there is no container, and its first id is no restart.
+    // While the next task is awaited there is no container, and its first id is not a restart.
     ...(containerID === undefined || outcome?.is === "again" ? {} : { containerID }),
     started: up,
   } as ContainerStatus;
@@ -132,7 +132,7 @@ function stateOf(
   }
   if (there && hasRun(there)) return endOf(shown, there, before, containerID);
   if (isStopped(task)) {
-    // What becomes of it will never be told.
+    // Its end will never be reported.
     const message = there?.reason ?? "The container could not be located when the pod was terminated";
     return { terminated: { exitCode: 137, reason: "ContainerStatusUnknown", message } };
   }

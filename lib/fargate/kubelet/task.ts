@@ -3,7 +3,7 @@ import * as z from "zod";
 const arn = z.string().startsWith("arn:").max(2048);
 const word = z.string().max(64);
 const moment = z.iso.datetime({ offset: true });
-/** Only shown to people: the beginning will do. */
+/** Only shown to users: truncated. */
 const told = z.string().transform((text) => text.slice(0, 1024));
 
 const container = z.object({
@@ -28,11 +28,11 @@ const attachment = z.object({
     .optional(),
 });
 
-/** A task as ECS describes it, in events and in answers; what is not named here is not looked at. */
+/** A task as ECS describes it, in events and in responses; other fields are ignored. */
 export const Task = z.object({
   taskArn: arn,
   clusterArn: arn,
-  /** The uid of the pod, for tasks that the Fargate node has started. */
+  /** The uid of the pod, for tasks of the Fargate node. */
   startedBy: z.string().max(128).optional(),
   /** Rises with every change of the task. */
   version: z.int().nonnegative(),

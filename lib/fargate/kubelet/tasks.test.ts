@@ -19,7 +19,7 @@ const failure = (name: string, message = "", $fault = "client") => Object.assign
 const noSuch = failure("ClientException", "Unable to describe task definition.");
 
 type Answers = Record<string, (input: never) => unknown>;
-/** ECS that answers as told, and the calls that it got. */
+/** ECS with fixed responses, and the calls that it received. */
 function open(answers: Answers) {
   const calls: string[] = [];
   const inputs: Record<string, unknown>[] = [];
@@ -40,7 +40,7 @@ const fail = (error: Error) => (): never => {
 const run = { definition: "d", token: "t", startedBy: "u", overrides: [] };
 
 describe("definitions", () => {
-  test("one that is there is taken, and looked for once", async () => {
+  test("uses an existing definition, which is read once", async () => {
     const { tasks, calls } = open({
       DescribeTaskDefinition: () => ({ taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE" } }),
     });
@@ -48,7 +48,7 @@ describe("definitions", () => {
     expect(calls).toEqual(["DescribeTaskDefinition"]);
   });
 
-  test("one that is not there, or no longer active, is registered", async () => {
+  test("registers a definition that does not exist or is inactive", async () => {
     const inactive = { taskDefinition: { taskDefinitionArn: "arn:1", status: "INACTIVE" } };
     for (const DescribeTaskDefinition of [fail(noSuch), () => inactive]) {
       const RegisterTaskDefinition = () => ({ taskDefinition: { taskDefinitionArn: "arn:2" } });
@@ -70,12 +70,12 @@ describe("definitions", () => {
   });
 });
 
-describe("definitions that nobody needs", () => {
+describe("unused definitions", () => {
   const day = 24 * 3_600_000;
   const registeredAt = new Date("2030-01-01T00:00:00Z");
   const there = { taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE", registeredAt } };
 
-  test("are found on every page", async () => {
+  test("are listed over all pages", async () => {
     const pages: Record<string, object> = {
       "": { families: ["a", "b"], nextToken: "2" },
       2: { families: ["c"] },
@@ -87,7 +87,7 @@ describe("definitions that nobody needs", () => {
     expect(inputs[0]).toMatchObject({ familyPrefix: "skiff-demo-", status: "ACTIVE" });
   });
 
-  test("go with all their revisions, and are not taken for known any more", async () => {
+  test("are removed with all their revisions, and are not cached any more", async () => {
     const left = [there, there];
     const { tasks, calls } = open({ DescribeTaskDefinition: () => left[0] ?? fail(noSuch)() });
     const DeregisterTaskDefinition = () => left.shift();
@@ -99,7 +99,7 @@ describe("definitions that nobody needs", () => {
     expect(again.calls).toEqual([...one, ...one, "DescribeTaskDefinition"]);
   });
 
-  test("stay while they are young, and ECS is asked again when it has too much to do", async () => {
+  test("stay while they are young; throttled calls are repeated", async () => {
     const young = open({ DescribeTaskDefinition: () => there });
     expect(await young.tasks.retire("f", registeredAt.getTime() - day)).toBe(false);
     expect(young.calls).toEqual(["DescribeTaskDefinition"]);
@@ -110,7 +110,7 @@ describe("definitions that nobody needs", () => {
 });
 
 describe("running", () => {
-  test("asks for one task on Fargate, under its token", async () => {
+  test("runs one task on Fargate, under its token", async () => {
     const { tasks, inputs } = open({ RunTask: () => ({ tasks: [task] }) });
     expect(await tasks.run(run)).toMatchObject({ createdAt: "2030-01-01T00:00:00.000Z", containers: [] });
     expect(inputs[0]).toMatchObject({
@@ -122,7 +122,7 @@ describe("running", () => {
     });
   });
 
-  test("a token that was used with other words means the task that it made", async () => {
+  test("a token that was used with another request yields the task that it started", async () => {
     const conflict = new ConflictException({ message: "", $metadata: {}, resourceIds: [task.taskArn] });
     const { tasks, calls } = open({ RunTask: fail(conflict), DescribeTasks: () => ({ tasks: [task] }) });
     expect((await tasks.run(run)).taskArn).toBe(task.taskArn);
@@ -145,14 +145,14 @@ describe("running", () => {
     expect(milliseconds >= least && milliseconds <= most).toBe(true);
   });
 
-  test("a failure in the answer is one, too; what broke at AWS is tried again as a failure", async () => {
+  test("treats a failure in the response as an error, and retries AWS's own failures", async () => {
     const failures = [{ reason: "RESOURCE:ENI" }];
     await expect(open({ RunTask: () => ({ tasks: [], failures }) }).tasks.run(run)).rejects.toThrow("RESOURCE:ENI");
     const broken = open({ RunTask: fail(failure("ServerException", "", "server")) }).tasks.run(run);
     await expect(broken).rejects.not.toThrow(RetryAfter);
   });
 
-  test("after a failure a definition is looked for again", async () => {
+  test("reads a definition again after a failure", async () => {
     const { tasks, calls } = open({
       DescribeTaskDefinition: () => ({ taskDefinition: { taskDefinitionArn: "arn:1", status: "ACTIVE" } }),
       RunTask: fail(failure("ClientException", "TaskDefinition is inactive")),
@@ -164,7 +164,7 @@ describe("running", () => {
   });
 });
 
-test("stopping what is gone is no failure", async () => {
+test("stopping an unknown task has no effect", async () => {
   const gone = failure("InvalidParameterException", "The referenced task was not found.");
   await open({ StopTask: fail(gone) }).tasks.stop("arn:a", "why");
   await expect(open({ StopTask: fail(failure("ThrottlingException")) }).tasks.stop("arn:a", "")).rejects.toThrow(

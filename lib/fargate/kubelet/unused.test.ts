@@ -48,20 +48,20 @@ const over = (pod: Pod): Promise<Pod> =>
   cluster.client.update(pods, { ...pod, status: { phase: "Succeeded" } }, { subresource: "status" });
 const familyOf = (pod: Pod): string => planOf(pod, new Map(), settings).definition.family;
 
-test("those of pods that run stay; those of pods that are over, or gone, go", async () => {
+test("keeps definitions of active pods, and removes those of ended and deleted pods", async () => {
   const [runs, done] = [await make("runs"), await over(await make("done"))];
   for (const name of [familyOf(runs), familyOf(done), family("a")]) there.set(name, 0);
   await tidy();
   expect([...there.keys()]).toEqual([familyOf(runs)]);
 });
 
-test("what is a day old at the most stays: its pod may be on its way", async () => {
+test("keeps definitions that are at most a day old: their pods may not have started", async () => {
   there.set(family("a"), clock.now() - day + 1).set(family("b"), clock.now() - day);
   await tidy();
   expect([...there.keys()]).toEqual([family("a")]);
 });
 
-test("other clusters' are left alone, whatever they are called", async () => {
+test("leaves other clusters' definitions alone, whatever their names", async () => {
   const others = [family("a", "demo-2"), family("b", "other"), "skiff-demo-tools", "skiff-demo-"];
   for (const name of others) there.set(name, 0);
   await tidy();
@@ -69,7 +69,7 @@ test("other clusters' are left alone, whatever they are called", async () => {
   expect([...there.keys()]).toEqual(others);
 });
 
-test("a pod whose ConfigMap is not there keeps nobody's from going, and has its own when it is", async () => {
+test("a pod whose ConfigMap does not exist keeps no other definition, and has its own when it exists", async () => {
   const env = [{ name: "A", valueFrom: { configMapKeyRef: { name: "told", key: "a" } } }];
   const pod = await make("waits", { env });
   const map = { metadata: { name: "told", namespace }, data: { a: "1" } };

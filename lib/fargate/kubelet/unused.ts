@@ -14,12 +14,12 @@ export interface UnusedOptions {
   settings: TaskSettings;
 }
 
-/** A definition is kept for so long after it was registered, in milliseconds: its pod may still be on its way. */
+/** Milliseconds for which a definition is kept after its registration: its pod may not have started yet. */
 const kept = 24 * 3_600_000;
-/** ECS takes about one a second; what is left over goes another time. */
+/** ECS deregisters about one a second; the rest is left to the next run. */
 const atOnce = 25;
 
-/** Takes definitions out of use that no pod has: each template that there ever was has left one. */
+/** Deregisters definitions that no pod uses: every pod template ever used leaves one behind. */
 export function unusedDefinitions({ context, tasks, settings }: UnusedOptions): AnyController {
   const { client, clock, log } = context;
   const used = async (): Promise<Set<string>> => {
@@ -41,7 +41,8 @@ export function unusedDefinitions({ context, tasks, settings }: UnusedOptions): 
     name: work.definitions,
     for: pods,
     reconcile: async () => {
-      // First what there is, then what is used: what comes in between is too young to go.
+      // First the existing definitions, then the used ones: a definition that is registered in between is too young to
+      // be removed.
       const prefix = familyPrefix(settings);
       const there = (await tasks.families(prefix)).filter((family) => isHash(family.slice(prefix.length)));
       const needed = await used();

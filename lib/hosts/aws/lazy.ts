@@ -1,4 +1,4 @@
-/** Makes a value when it is first asked for, once. */
+/** Creates a value on first use, once. */
 export const once = <T>(make: () => T): (() => T) => {
   let made: { value: T } | undefined;
   return () => {
@@ -7,7 +7,7 @@ export const once = <T>(make: () => T): (() => T) => {
   };
 };
 
-/** A port whose code is loaded when it is first used: a cold function pays for what it touches. */
+/** A port whose code is loaded at the first call, which keeps cold starts short. */
 export function lazily<Port extends object>(open: () => Promise<Port>): Port {
   const opened = once(open);
   const method =

@@ -1,7 +1,7 @@
 import { Logger } from "@aws-lambda-powertools/logger";
 import { type Log, plainFields } from "#base";
 
-/** Structured lines by Powertools; level and service come from its own environment variables. */
+/** Structured lines by Powertools, which reads level and service from environment variables. */
 export const logger = new Logger();
 
 export const log: Log = {

@@ -66,7 +66,7 @@ test("every row that a driver writes is in the list, with its attributes", async
   expect(new Set(writes.map(({ partition }) => partition))).toEqual(new Set(families.map((each) => each.partition)));
 });
 
-test("the legend names every partition once, those of other rooms too", async () => {
+test("the legend names every partition once, including those of other rooms", async () => {
   const { dynamo, writes } = recorder();
   await dynamoDueIndex(dynamo, "objects").put({ controller: "deployment", key: { name: "web" } }, 0);
   const text = readFileSync(join(import.meta.dirname, "rows.ts"), "utf8");

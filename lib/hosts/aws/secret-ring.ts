@@ -16,12 +16,12 @@ export function secretRing(id: string): RingStore {
       return { text: SecretString, version: VersionId };
     },
     async write(text, version) {
-      // A version has one successor: of two writers who have read the same, the second finds the first's there.
+      // A version has one successor: of two writers that have read the same version, the second fails.
       const next = createHash("sha256").update(`after ${version}`).digest("hex");
       const value = { SecretId: id, SecretString: text, ClientRequestToken: next };
       await secrets.send(new PutSecretValueCommand(value)).catch((error: unknown) => {
         if (!(error instanceof ResourceExistsException)) throw error;
-        throw new Error("somebody else has changed the signing keys at the same time", { cause: error });
+        throw new Error("another writer has changed the signing keys at the same time", { cause: error });
       });
       return next;
     },

@@ -5,7 +5,7 @@ import { lazily } from "./lazy.ts";
 /** The bucket at the issuer's address. */
 export interface Issuer {
   publish: RotationOptions["publish"];
-  /** Leaves nothing in the bucket. Nobody can check tokens from then on. */
+  /** Deletes the documents. No token can be verified from then on. */
   withdraw(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export const issuerBucket = (s3: S3Client, bucket: string): Issuer => ({
   },
 });
 
-/** Brings keys and documents to where they should be. Safe to run at any time; see `tendRing`. */
+/** Maintains keys and documents. Safe to run at any time; see `tendRing`. */
 export const tendKeys = (options: Omit<RotationOptions, "longestToken">): Promise<void> =>
   tendRing({ ...options, longestToken: shared.longestToken });
 

@@ -13,7 +13,7 @@ import type { RuntimeName } from "./runtime.ts";
 /** The agent as a process of its own, started again when it falls. */
 export interface AgentProcess {
   readonly pid: number;
-  /** Why it keeps falling, once it has done so several times in a row. */
+  /** The reason why it exits, once it has done so several times in a row. */
   readonly failed: string | undefined;
   stop(): Promise<void>;
 }
@@ -27,14 +27,14 @@ export interface AgentStart {
   server: string;
   names: readonly string[];
   runtime: RuntimeName;
-  /** Absent where the cluster makes no network on this machine. */
+  /** Absent when the cluster creates no network on this machine. */
   network: ClusterNetwork | undefined;
   log: Log;
-  /** Hears of each process that is started, the first included. */
+  /** Called for each process that is started, the first included. */
   launched(pid: number): void;
 }
 
-/** A young generation of this many MiB: memory that is given back early, for a little more collecting. */
+/** MiB of the young generation: small, so that memory is returned early at the cost of more collections. */
 const flags = ["--max-semi-space-size=4"];
 /** A fall after so long is a new trouble, not the old one again. */
 const settled = 30_000;
@@ -135,7 +135,7 @@ async function writeConfig({ options, folder, pki, server, names, runtime, netwo
     serviceCidr: options.serviceCidr,
     registryMirrors: options.registryMirror,
     verbose: options.verbose,
-    /** The agent ends when the process that started it is gone. */
+    /** The agent exits when the process that started it has exited. */
     parent: process.pid,
   };
   const path = join(home, "agent.json");

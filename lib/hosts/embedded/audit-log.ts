@@ -9,8 +9,8 @@ export interface AuditLog {
 }
 
 /**
- * Appends a line of JSON for each event. The file is never cut here: whoever turns it over copies and truncates it.
- * Throws Refusal for a file that cannot be written; what cannot be written later is told once and lost.
+ * Appends a line of JSON for each event. The file is never truncated here: log rotation must copy and truncate it.
+ * Throws Refusal for a file that cannot be written; a later failure is logged once, and its lines are lost.
  */
 export function openAuditLog(path: string, log: Log): AuditLog {
   try {

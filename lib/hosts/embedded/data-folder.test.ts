@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { dataFolder, lockFolder, unusable } from "./data-folder.ts";
 
-// Codes as node:fs and node:sqlite give them; SQLite's are extended ones.
+// Error codes of node:fs and node:sqlite; SQLite's are extended ones.
 test.each([
   [{ code: "ENOSPC" }, "the disk that holds it is full"],
   [{ code: "EROFS" }, "its file system is read-only"],
@@ -17,7 +17,7 @@ test.each([
   expect(message).toBe(`the data folder /srv/cluster cannot be used: ${reason} (the library's words)`);
 });
 
-test("what is not known is passed on in one line", () => {
+test("passes an unknown error on in one line", () => {
   expect(unusable(dataFolder("/srv/cluster"), new Error("odd")).message).toBe(
     "the data folder /srv/cluster cannot be used: odd",
   );
@@ -27,6 +27,6 @@ test.each([
   ["/proc/none/below", "its file system cannot hold it"],
   ["/dev/null", "it, or a part of its path, is a file"],
   ["/dev/null/below", "it, or a part of its path, is a file"],
-])("a data folder that cannot be made is refused at once: %s", (path, reason) => {
+])("refuses a data folder that cannot be created: %s", (path, reason) => {
   expect(() => lockFolder(dataFolder(path))).toThrow(`the data folder ${path} cannot be used: ${reason} (`);
 });

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { makeFoldersSync } from "#agent/volumes";
 import { messageOf } from "#base";
 
-/** Something that a person can mend: shown as one line, without a stack. */
+/** An error that the user can correct: shown as one line, without a stack. */
 export class Refusal extends Error {
   constructor(message: string) {
     super(message);
@@ -12,7 +12,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Where a cluster keeps everything. */
+/** The folder with all data of a cluster. */
 export interface DataFolder {
   root: string;
   store: string;
@@ -20,7 +20,7 @@ export interface DataFolder {
   kubeconfig: string;
   agents: string;
   logs: string;
-  /** What a running cluster tells about itself, for `status` and `down`. */
+  /** The state that a running cluster publishes for `status` and `down`. */
   running: string;
 }
 
@@ -37,7 +37,7 @@ export function dataFolder(path: string): DataFolder {
   };
 }
 
-/** What a running cluster tells about itself. */
+/** The state that a running cluster publishes. */
 export interface Running {
   pid: number;
   agent?: number;
@@ -55,7 +55,7 @@ export function readRunning(folder: DataFolder): Running | undefined {
   }
 }
 
-/** What people know these failures by: of files, and of SQLite by its primary and its extended codes. */
+/** Common names of failures: of files by their codes, of SQLite by its primary and extended codes. */
 const troubles: Record<string, string> = {
   ENOSPC: "the disk that holds it is full",
   EDQUOT: "the disk's quota is used up",
@@ -83,15 +83,14 @@ export function unusable({ root }: DataFolder, error: unknown): Refusal {
 }
 
 export interface Lock {
-  /** Tells who runs here. */
+  /** Publishes the running cluster. */
   tell(running: Running): void;
   release(): void;
 }
 
 /**
- * Takes a data folder for this process, making it if need be. The lock is the kernel's, on a file that SQLite holds
- * open: it is gone with the process, however that ends. Throws Refusal when another process has it or when the folder
- * cannot be written.
+ * Locks a data folder for this process, creating it if necessary. The lock is the kernel's, on a file that SQLite holds
+ * open: it ends with the process. Throws Refusal when another process has the lock or the folder cannot be written.
  */
 export function lockFolder(folder: DataFolder): Lock {
   try {
@@ -103,7 +102,7 @@ export function lockFolder(folder: DataFolder): Lock {
   const lock = hold(folder);
   return {
     tell(running) {
-      // By rename: who reads it meanwhile sees one state or the other.
+      // By rename: a concurrent reader sees the old state or the new one.
       writeFileSync(`${folder.running}.new`, `${JSON.stringify(running, null, 2)}\n`, { mode: 0o600 });
       renameSync(`${folder.running}.new`, folder.running);
     },
@@ -133,7 +132,7 @@ function hold(folder: DataFolder): DatabaseSync {
   }
 }
 
-/** Whether a process is alive. */
+/** Whether a process exists. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -5,17 +5,17 @@ import type { SqliteOptions } from "#store/sqlite";
 import type { DataFolder } from "./data-folder.ts";
 
 const mebi = 2 ** 20;
-/** The reserve is this large, or this share of a small disk. */
+/** Bytes of the reserve, or its share of a small disk. */
 const largest = 32 * mebi;
 const share = 10;
 const smallest = 2 * mebi;
-/** With less than this nothing can be started: certificates, logs and the like are written too. */
+/** Bytes below which nothing can be started: certificates, logs and other files are written too. */
 const leastFree = 4 * mebi;
-/** Left free beside a reserve that is taken again. */
+/** Bytes left free beside a reserve that is allocated again. */
 const beside = 2 * mebi;
 const block = Buffer.alloc(mebi);
 
-/** The disk of a data folder: what is kept free on it, and whether it is full. */
+/** The disk of a data folder: its reserve, and whether it is full. */
 export class Disk {
   readonly #folder: DataFolder;
   readonly #path: string;
@@ -24,8 +24,8 @@ export class Disk {
   #log: Log = silentLog;
 
   /**
-   * Keeps a part of the disk for deletions. On a disk that is full already the part is given up at once, so that the
-   * cluster can start and objects can be deleted.
+   * Reserves a part of the disk for deletions. On a full disk the reserve is released at once, so that the cluster can
+   * start and objects can be deleted.
    */
   constructor(folder: DataFolder) {
     this.#folder = folder;
@@ -41,12 +41,12 @@ export class Disk {
     return this.#full;
   }
 
-  /** What is wrong while it is full. */
+  /** The error while it is full. */
   get trouble(): string {
     return `the disk that holds the data folder ${this.#folder.root} is full: until there is room, only deletions are taken`;
   }
 
-  /** Where it is reported from now on. */
+  /** The log of later reports. */
   reportTo(log: Log): void {
     this.#log = log;
     if (this.#full) log.error(this.trouble);
@@ -60,7 +60,7 @@ export class Disk {
         bytes: this.#bytes,
         free: () => this.#free(),
         release: () => this.#release(),
-        // A smaller one will do where the database has room within: a quarter is as much as its log ever takes.
+        // A smaller one is enough when the database has free pages: a quarter is the most that its log takes.
         restore: (spare) => {
           const free = this.#free();
           if (free < this.#bytes / 4 + beside || free + spare < this.#bytes * 2) return false;
@@ -98,7 +98,7 @@ export class Disk {
   }
 }
 
-/** Real blocks: a file with holes would keep nothing. */
+/** Allocated blocks: a sparse file would reserve nothing. */
 function writeZeros(path: string, bytes: number): void {
   const file = openSync(path, "w", 0o600);
   try {
@@ -109,7 +109,7 @@ function writeZeros(path: string, bytes: number): void {
   }
 }
 
-/** Whether an error says that a disk, or the share of it that a user may fill, is full. */
+/** Whether an error means that a disk, or the user's quota of it, is full. */
 export function isFullDisk(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
     const { code, errcode } = each as NodeJS.ErrnoException & { errcode?: number };

@@ -22,7 +22,7 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
     if (isAlive(running.pid)) throw new Refusal(`process ${running.pid} does not end; its log is in ${folder.logs}`);
     progress.done();
   }
-  // Nobody may start a cluster here while its containers go.
+  // No cluster may start here while its containers are removed.
   const lock = lockFolder(folder);
   try {
     const home = join(folder.agents, "containerd");
@@ -40,7 +40,7 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
   return 0;
 }
 
-/** Empty cgroups harm nothing: where the cluster's name for them cannot be read, they stay. */
+/** Empty cgroups do no harm: if the cluster's name for them cannot be read, they stay. */
 async function removeCgroups(folder: DataFolder, progress: Progress): Promise<void> {
   try {
     const network = readNetwork(folder, silentLog);

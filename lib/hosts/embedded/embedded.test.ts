@@ -40,14 +40,14 @@ afterAll(() => {
   for (const each of folders) rmSync(each, { recursive: true, force: true });
 });
 
-/** The last line that says something: what a person reads. */
+/** The last line with text: the one that a user reads. */
 const lines = (text: string) =>
   text
     .trim()
     .split("\n")
     .filter((line) => line !== "");
 
-describe("bad words end with one clear line and a code other than 0", () => {
+describe("invalid command lines end with one clear line and a non-zero code", () => {
   test.each([
     ["an unknown runtime", ["up", "--runtime", "podman"], /'podman' is invalid.*auto, containerd, fake/],
     ["a port that is none", ["up", "--port", "99999"], /'99999' is invalid.*0 to 65535/],
@@ -100,7 +100,7 @@ describe("bad words end with one clear line and a code other than 0", () => {
     expect(err).toMatch(/store\.db/);
   });
 
-  test("a port that is taken", async () => {
+  test("a port in use", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -124,7 +124,7 @@ describe("bad words end with one clear line and a code other than 0", () => {
     expect(err).toMatch(/containers need root/);
   });
 
-  test("status and kubeconfig of nothing", async () => {
+  test("status and kubeconfig of a folder without a cluster", async () => {
     const dataDir = folder();
     expect((await skiff(["kubeconfig", "--data-dir", dataDir])).err).toMatch(/there is no cluster in/);
     const status = await skiff(["status", "--data-dir", dataDir, "--output", "json"]);
@@ -133,7 +133,7 @@ describe("bad words end with one clear line and a code other than 0", () => {
   });
 });
 
-test("what an earlier agent said of a node does not make a start ready", () => {
+test("a status of an earlier agent does not make a start ready", () => {
   const node = (status: string, lastHeartbeatTime?: string): Node => ({
     metadata: { name: "n" },
     status: { conditions: [{ type: "Ready", status, ...(lastHeartbeatTime ? { lastHeartbeatTime } : {}) }] },
@@ -145,7 +145,7 @@ test("what an earlier agent said of a node does not make a start ready", () => {
   expect(isReadySince(node("True", "2026-03-01T10:00:00Z"), since)).toBe(true);
 });
 
-describe("a signal ends the start, wherever it is", () => {
+describe("a signal ends the start at any step", () => {
   const marks = ["opening the data folder", "starting the control plane", "starting the agent", "Skiff is ready"];
   const cases = marks.flatMap((mark) => (["SIGTERM", "SIGHUP"] as const).map((signal) => [signal, mark] as const));
   test.each(cases)("%s at: %s", async (signal, mark) => {
@@ -169,7 +169,7 @@ describe("a signal ends the start, wherever it is", () => {
   });
 });
 
-// As README starts it: a supervisor knows npm's process alone, and npm passes signals to the shell that runs the script.
+// As in the README: a supervisor knows only npm's process, and npm passes signals to the shell that runs the script.
 test("a signal to npm start ends the cluster", { timeout: 30_000 }, async () => {
   const dataDir = folder();
   const words = ["start", "--", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"];
@@ -187,7 +187,7 @@ test("a signal to npm start ends the cluster", { timeout: 30_000 }, async () => 
     await once(npm, "close");
     expect(existsSync(join(dataDir, "running.json"))).toBe(false);
   } finally {
-    // All that npm has started, also where the signal got lost.
+    // All processes that npm has started, also if the signal got lost.
     killGroup(npm.pid!);
   }
 });
@@ -196,7 +196,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // All of them have gone.
+    // All of them have exited.
   }
 }
 
@@ -260,10 +260,10 @@ describe("a running cluster", () => {
     });
   };
 
-  test("the audit log has a line for each request", async () => {
+  test("writes an audit line for each request", async () => {
     await ask("/api/v1/namespaces/audited");
     const file = join(dataDir, "audit.log");
-    // Its line may come after the answer, and in pieces.
+    // Its line may arrive after the response, and in pieces.
     const audited = () => {
       const text = readFileSync(file, "utf8");
       const events = lines(text.slice(0, text.lastIndexOf("\n") + 1)).map((line) => JSON.parse(line));
@@ -279,14 +279,14 @@ describe("a running cluster", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test("a second one in the same folder is refused and the first goes on", async () => {
+  test("refuses a second cluster in the same folder, and the first goes on", async () => {
     const second = await skiff(["up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"]);
     expect(second.code).toBe(1);
     expect(second.err).toMatch(/another cluster is running in .* \(process \d+, https:/);
     expect((await skiff(["status", "--data-dir", dataDir])).code).toBe(0);
   });
 
-  test("nobody is let in without an identity, but health and version answer", async () => {
+  test("refuses requests without an identity, except for health and version", async () => {
     expect(await ask("/api/v1/pods", { identity: false })).toMatchObject({ status: 403 });
     expect(JSON.parse((await ask("/apis", { identity: false })).body)).toMatchObject({
       kind: "Status",
@@ -297,14 +297,14 @@ describe("a running cluster", () => {
     expect(JSON.parse((await ask("/version", { identity: false })).body)).toMatchObject({ major: "1", minor: "36" });
   });
 
-  test("a body over the limit is a Status, and the server goes on", async () => {
+  test("answers a body over the limit with a Status, and goes on", async () => {
     const body = Buffer.from(`{"data":{"a":"${"x".repeat(4 * 1024 * 1024)}"}}`);
     const answer = await ask("/api/v1/namespaces/default/configmaps", { method: "POST", body });
     expect(JSON.parse(answer.body)).toMatchObject({ code: 413, reason: "RequestEntityTooLarge" });
     expect((await ask("/readyz")).status).toBe(200);
   });
 
-  test("an agent that is killed is started again, and the status knows it", { timeout: 20_000 }, async () => {
+  test("restarts an agent that is killed, and status reports it", { timeout: 20_000 }, async () => {
     const agentOf = () => (JSON.parse(readFileSync(join(dataDir, "running.json"), "utf8")) as { agent: number }).agent;
     const before = agentOf();
     process.kill(before, "SIGKILL");

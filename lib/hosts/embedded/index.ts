@@ -1,6 +1,6 @@
 /**
- * The whole cluster on one machine: the control plane in this process over SQLite, the agent in another. Everything
- * it keeps lies in one data folder that only one cluster may use at a time.
+ * A whole cluster on one machine: the control plane in this process over SQLite, the agent in another. All its data is
+ * in one data folder, which only one cluster may use at a time.
  */
 export { down } from "./down.ts";
 export { kubeconfig } from "./kubeconfig.ts";

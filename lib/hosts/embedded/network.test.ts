@@ -43,24 +43,24 @@ test("blocks that share an address overlap", () => {
   expect(() => checkBlocks({ podCidr: undefined, serviceCidr })).not.toThrow();
 });
 
-test("each data folder has a bridge, a block and cgroups of its own, and keeps them", () => {
+test("each data folder has its own bridge, block and cgroups, and does not change them", () => {
   const [one, two] = [claim("one"), claim("two")];
   expect([one.podCidr, two.podCidr]).toEqual(["10.244.0.0/16", "10.245.0.0/16"]);
   expect(one.bridge).not.toBe(two.bridge);
   expect(one.cgroupRoot).not.toBe(two.cgroupRoot);
   expect(one.bridge.length).toBeLessThanOrEqual(15);
-  // Its own route is there while its pods run on.
+  // Its own route exists while its pods run on.
   routes = [{ cidr: "10.244.0.0/24", device: one.bridge }];
   expect(claim("one")).toEqual(one);
   expect(readNetwork(folder("one"), log, machine.clusters)).toEqual(one);
-  // A folder that has gone gives its block back.
+  // A deleted folder frees its block.
   rmSync(join(root, "two"), { recursive: true });
   routes = [];
   expect(claim("three").podCidr).toBe("10.245.0.0/16");
   expect(readdirSync(machine.clusters).filter((name) => name.endsWith(".json")).length).toBe(2);
 });
 
-test("a block that is taken is not chosen, and refused by name where it is asked for", () => {
+test("does not choose a block in use, and refuses it by name when it is requested", () => {
   routes = [
     { cidr: "10.244.7.0/24", device: "docker0" },
     { cidr: "10.245.0.1/32", device: "wg0" },
@@ -74,13 +74,13 @@ test("a block that is taken is not chosen, and refused by name where it is asked
   );
   expect(() => claimNetwork(folder("two"), { podCidr: "10.96.3.0/24", serviceCidr }, log, machine)).toThrow("overlap");
   expect(claim("two", "192.168.64.0/20").podCidr).toBe("192.168.64.0/20");
-  // What it was given is kept as well.
+  // The requested block is stored as well.
   expect(claim("two").podCidr).toBe("192.168.64.0/20");
   // A chosen block never touches the services'.
   expect(claimNetwork(folder("four"), { serviceCidr: "10.247.0.0/16" }, log, machine).podCidr).toBe("10.248.0.0/16");
 });
 
-test("a kept block that something took meanwhile is refused by name", () => {
+test("refuses by name a stored block that is in use meanwhile", () => {
   claim("one");
   routes = [{ cidr: "10.244.0.0/16", device: "docker0" }];
   expect(() => claim("one")).toThrow(
@@ -102,7 +102,7 @@ test("a folder of an earlier version keeps its bridge and its block", () => {
   const old = { name: "skiff-vm", bridge: "skiff-5bce98f7", podCidr: "10.244.0.0/16", cgroupRoot: "/kubepods" };
   expect(claim("old")).toEqual(old);
   expect(claim("old")).toEqual(old);
-  // Of two with the same bridge the first to start again has it.
+  // Of two with the same bridge, the first to start again uses it.
   list("other", "10.244.0.0/24");
   expect(claim("other").bridge).not.toBe("skiff-5bce98f7");
   list("elsewhere", "10.9.0.0/24");
@@ -110,21 +110,21 @@ test("a folder of an earlier version keeps its bridge and its block", () => {
   expect(claim("elsewhere")).toMatchObject({ bridge: "skiff-5bce98f7", podCidr: "10.9.0.0/24" });
 });
 
-test("a claim without its data folder's word counts for nothing: its start died in between", () => {
+test("ignores a claim that its data folder does not confirm: the start crashed in between", () => {
   const { bridge } = claim("one");
   rmSync(join(root, "one", "network.json"));
   expect(claim("two").podCidr).toBe("10.244.0.0/16");
   expect(readdirSync(machine.clusters)).not.toContain(`${bridge}.json`);
 });
 
-// A file may be empty after a loss of power, or hold anything.
+// A file may be empty or have any content after a loss of power.
 const damages = ["", "{", "null", "{}", '{"name":"n","bridge":"b","podCidr":"no block","cgroupRoot":"/c"}'];
 
 describe.each(damages)("a file that holds %j", (damage) => {
   const fileOf = (name: string) => join(root, name, "network.json");
   const claimOf = ({ bridge }: { bridge: string }) => join(machine.clusters, `${bridge}.json`);
 
-  test("as another cluster's network: its claim says what it has", () => {
+  test("of another cluster: its claim is used", () => {
     const one = claim("one");
     writeFileSync(fileOf("one"), damage);
     expect(claim("two").podCidr).toBe("10.245.0.0/16");
@@ -136,7 +136,7 @@ describe.each(damages)("a file that holds %j", (damage) => {
   test("as another cluster's claim: it is passed over, and written again when its cluster starts", () => {
     const one = claim("one");
     writeFileSync(claimOf(one), damage);
-    // Its bridge is there while its pods run.
+    // Its bridge exists while its pods run.
     routes = [{ cidr: "10.244.0.0/24", device: one.bridge }];
     expect(claim("two").podCidr).toBe("10.245.0.0/16");
     expect(warnings[0]).toContain(claimOf(one));
@@ -154,7 +154,7 @@ describe.each(damages)("a file that holds %j", (damage) => {
     expect(warnings[0]).toContain(fileOf("one"));
   });
 
-  test("as the cluster's own, and its claim has gone: the error names the file", () => {
+  test("of the cluster itself, without a claim: the error names the file", () => {
     const one = claim("one");
     rmSync(claimOf(one));
     writeFileSync(fileOf("one"), damage);
@@ -162,7 +162,7 @@ describe.each(damages)("a file that holds %j", (damage) => {
   });
 });
 
-test("a start that died before its data folder's word leaves no second claim", () => {
+test("a start that crashed before it wrote its data folder leaves no second claim", () => {
   const { bridge } = claim("one");
   rmSync(join(root, "one", "network.json"));
   const one = claim("one");
@@ -170,7 +170,7 @@ test("a start that died before its data folder's word leaves no second claim", (
   expect(readdirSync(machine.clusters).filter((name) => name.endsWith(".json"))).toEqual([`${one.bridge}.json`]);
 });
 
-test("a network that has gone is read off the pods' configuration, with the cgroups of its bridge", () => {
+test("reads a lost network from the pods' configuration, with the cgroups of its bridge", () => {
   const one = claim("one");
   const path = join(folder("one").agents, "containerd", "containerd", "net.d");
   mkdirSync(path, { recursive: true });

@@ -7,33 +7,35 @@ import { parseCidr } from "#api/meta";
 import { type Log, messageOf } from "#base";
 import { type DataFolder, Refusal } from "./data-folder.ts";
 
-/** What a cluster has for itself of this machine. Chosen at the first start of a data folder, and kept in it. */
+/**
+ * The parts of this machine that a cluster uses alone. Chosen at the first start of a data folder, and stored in it.
+ */
 export interface ClusterNetwork {
   /** The CNI network's name. */
   name: string;
   bridge: string;
   /** Addresses of the cluster's pods. */
   podCidr: string;
-  /** Where the cgroups of its pods lie, such as `/skiff-0a1b2c3d`. */
+  /** The parent cgroup of its pods, such as `/skiff-0a1b2c3d`. */
   cgroupRoot: string;
 }
 
 export interface NetworkOptions {
-  /** As asked for; absent: a block that is free on this machine. */
+  /** The requested block. Defaults to a block that is free on this machine. */
   podCidr?: string | undefined;
   serviceCidr: string;
 }
 
-/** A block of addresses that something on this machine uses. */
+/** A block of addresses in use on this machine. */
 interface Taken {
   cidr: string;
   /** Such as `the cluster in /root/.skiff`. */
   by: string;
 }
 
-/** What the machine knows, beside what clusters say of themselves. */
+/** The networks of the machine itself, beside the clusters' claims. */
 export interface Machine {
-  /** Clusters of this machine tell one another here what they have. */
+  /** The folder in which clusters of this machine claim their networks. */
   clusters: string;
   /** IPv4 routes, the default one left out. */
   routes(): { cidr: string; device: string }[];
@@ -41,7 +43,7 @@ export interface Machine {
 
 export const thisMachine: Machine = { clusters: "/var/lib/skiff/clusters", routes: machineRoutes };
 
-/** Addresses of pods where nothing else is asked for or taken. */
+/** The pods' addresses, unless others are requested or these are in use. */
 export const defaultBlock = "10.244.0.0/16";
 /** Blocks to choose from, the usual one first. */
 const candidates = [...range(244, 255), ...range(128, 243)].map((second) => `10.${second}.0.0/16`);
@@ -59,7 +61,7 @@ export function overlaps(a: string, b: string): boolean {
   return wide.value >> bits === narrow.value >> bits;
 }
 
-/** Throws Refusal where addresses of pods and of services overlap. */
+/** Throws Refusal if addresses of pods and services overlap. */
 export function checkBlocks({ podCidr, serviceCidr }: NetworkOptions): void {
   if (podCidr !== undefined && overlaps(podCidr, serviceCidr)) {
     throw new Refusal(`--pod-cidr ${podCidr} and --service-cidr ${serviceCidr} overlap: choose two blocks that do not`);
@@ -67,9 +69,9 @@ export function checkBlocks({ podCidr, serviceCidr }: NetworkOptions): void {
 }
 
 /**
- * The network of a data folder: what it has from before, or a new one that no other cluster and no route of the machine
- * uses. Damaged files of other clusters are logged and stop nothing. Throws Refusal where the addresses that it must
- * have are taken, saying by what, and where its own file is damaged and has no copy.
+ * The network of a data folder: the stored one, or a new one that no other cluster and no route of the machine uses.
+ * Damaged files of other clusters are logged and stop nothing. Throws Refusal, with the owner, if the required
+ * addresses are in use, and if its own file is damaged and has no copy.
  */
 export function claimNetwork(
   folder: DataFolder,
@@ -84,11 +86,11 @@ export function claimNetwork(
     const network: ClusterNetwork = known ?? newNetwork();
     const podCidr = chooseBlock(network, others, options, machine);
     const next = { ...network, podCidr };
-    // The claim first: a death between leaves one that no data folder confirms, and that counts for nothing.
+    // The claim first: a crash in between leaves a claim that no data folder confirms, and that is ignored.
     const claim = claimFile(machine.clusters, next);
     writeJson(claim, { root: folder.root, ...next });
     writeJson(networkFile(folder), next);
-    // Such claims of earlier starts go: the one that stays is the copy of the data folder's word.
+    // Claims of earlier starts are deleted: the remaining one is the copy of the data folder's file.
     for (const { path, root } of readClaims(machine.clusters)) {
       if (root === folder.root && path !== claim) rmSync(path, { force: true });
     }
@@ -98,7 +100,7 @@ export function claimNetwork(
   }
 }
 
-/** Throws Refusal where the block that a cluster has or wants is taken. */
+/** Throws Refusal if the stored or requested block of a cluster is in use. */
 function chooseBlock(
   network: ClusterNetwork,
   others: readonly Claim[],
@@ -140,8 +142,8 @@ const networkFile = ({ root }: DataFolder): string => join(root, "network.json")
 const claimFile = (clusters: string, { bridge }: ClusterNetwork): string => join(clusters, `${bridge}.json`);
 
 /**
- * What the data folder has; undefined before its first start with containers. Where its file is damaged, the copy that
- * its claim holds. Throws Refusal where there is no such copy.
+ * The network in the data folder; undefined before its first start with containers. If the file is damaged, the copy in
+ * its claim. Throws Refusal if there is no copy.
  */
 export function readNetwork(folder: DataFolder, log: Log, clusters = thisMachine.clusters): ClusterNetwork | undefined {
   const path = networkFile(folder);
@@ -173,7 +175,7 @@ const isNetworkList = (value: unknown): value is NetworkList => {
   return isName(name) && isName(bridge) && isBlock(ipam?.ranges?.[0]?.[0]?.subnet);
 };
 
-/** A folder without a network of its own whose containers may still run, such as one that an earlier version made. */
+/** The network of a folder without one whose containers may still run, such as a folder of an earlier version. */
 function legacyNetwork(
   folder: DataFolder,
   others: readonly ClusterNetwork[],
@@ -184,7 +186,7 @@ function legacyNetwork(
   if (!list) return undefined;
   if (list instanceof Damaged) throw new Refusal(`${path} is damaged (${list.why}): run skiff down and remove it`);
   const [{ bridge, ipam }] = list.plugins;
-  // Two such folders have the same bridge: the first to start again keeps it.
+  // Two such folders have the same bridge: the first to start again uses it.
   if (others.some((other) => other.bridge === bridge)) return undefined;
   const { subnet } = ipam.ranges[0][0];
   return {
@@ -196,7 +198,7 @@ function legacyNetwork(
   };
 }
 
-/** What a cluster notes for the others: its network, and whose it is. */
+/** A claim: a cluster's network, and the cluster's data folder. */
 type Claim = ClusterNetwork & { root: string };
 
 /** Claims that can be read, with their files. */
@@ -213,9 +215,9 @@ function readClaims(clusters: string, damaged?: (path: string, why: string) => v
 }
 
 /**
- * Clusters in other data folders that are still there, whether they run or not. One whose own file is damaged counts
- * with what its claim says. A damaged claim stays until its cluster starts and writes it again; until then only a route
- * of its bridge says what it has.
+ * The claims of other data folders that exist, whether their clusters run or not. If a folder's own file is damaged,
+ * its claim counts. A damaged claim stays until its cluster starts and writes it again; until then only a route of its
+ * bridge shows its block.
  */
 function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] {
   const damaged = (path: string, error: string): void =>
@@ -234,7 +236,7 @@ function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] 
   });
 }
 
-/** One start at a time looks at what is free. The lock is the kernel's, as the data folder's is. */
+/** One start at a time chooses a network. The lock is the kernel's, as the data folder's is. */
 function lockClusters(clusters: string): () => void {
   let database: DatabaseSync | undefined;
   try {
@@ -251,7 +253,7 @@ function lockClusters(clusters: string): () => void {
   return () => held.close();
 }
 
-/** What is wrong with a file that is there. */
+/** The fault of an existing file. */
 class Damaged {
   readonly why: string;
   constructor(why: string) {
@@ -259,7 +261,7 @@ class Damaged {
   }
 }
 
-/** A file of JSON; undefined where there is none. */
+/** A file of JSON; undefined if it does not exist. */
 function readJson<T>(path: string, isRight: (value: unknown) => value is T): T | Damaged | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
@@ -278,7 +280,9 @@ const isNetwork = (value: unknown): value is ClusterNetwork => {
 };
 const isClaim = (value: unknown): value is Claim => isNetwork(value) && isName((value as Partial<Claim>).root);
 
-/** By rename, on the disk before it: a reader sees one state or the other, also after a loss of power. */
+/**
+ * By rename, after it was flushed to the disk: a reader sees the old state or the new one, also after a loss of power.
+ */
 function writeJson(path: string, value: unknown): void {
   writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);

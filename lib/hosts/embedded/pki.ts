@@ -4,18 +4,18 @@ import { join } from "node:path";
 import type { Certificate } from "#auth/certificates";
 import { systemClock } from "#base";
 
-/** Certificates and keys of a cluster, in a folder; made where they are missing, renewed before they end. */
+/** Certificates and keys of a cluster, in a folder; created if they are missing, renewed before they expire. */
 export interface Pki {
   ca: string;
   /** The server's certificate for these names and addresses. */
   server(names: readonly string[]): Promise<Certificate>;
-  /** A client's certificate, kept under a file name. */
+  /** A client's certificate, stored under a file name. */
   client(file: string, subject: { commonName: string; organizations: readonly string[] }): Promise<Certificate>;
 }
 
 const day = 24 * 3600 * 1000;
 const lifetimeDays = 365;
-/** What ends within so many days is issued anew at the next start. */
+/** Certificates that expire within this many days are issued again at the next start. */
 const renewDays = 60;
 
 function read(folder: string, name: string): Certificate | undefined {
@@ -45,7 +45,7 @@ function isGood(pem: string, authority: string, names: readonly string[]): boole
 
 export async function openPki(folder: string): Promise<Pki> {
   const now = systemClock.now();
-  // The library that issues is loaded only where something is to be issued: most starts find everything there.
+  // The library is loaded only when something is issued: most starts find all certificates.
   const issuing = () => import("#auth/certificates");
   let authority = read(folder, "ca");
   if (!authority) {

@@ -8,8 +8,8 @@ export type RuntimeName = "containerd" | "fake";
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 /**
- * Decides what runs containers, and installs it when that is asked for. Throws Refusal where it cannot be had, saying
- * what is missing.
+ * Chooses the container runtime, and installs it on request. Throws Refusal, with what is missing, if it is not
+ * available.
  */
 export async function chooseRuntime(options: UpOptions, progress: Progress): Promise<RuntimeName> {
   if (options.runtime === "fake") return "fake";

@@ -5,8 +5,8 @@ import { newRingText, ringKeys, type SigningKeys } from "#auth/service-account";
 import { systemClock } from "#base";
 
 /**
- * The ring of keys that sign service accounts' tokens, in a folder; made when there is none. Whoever puts another key
- * into it (`from` says since when it signs) is noticed within minutes; a key stays good for as long as it is there.
+ * The ring of keys that sign service accounts' tokens, in a folder; created if it does not exist. A key that is added
+ * (`from` is the time from which it signs) is used within minutes; a key is accepted as long as it is in the ring.
  */
 export function signingKeys(folder: string): SigningKeys {
   const path = join(folder, "service-accounts.json");

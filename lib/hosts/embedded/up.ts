@@ -23,10 +23,10 @@ import { openPki, type Pki } from "./pki.ts";
 import { chooseRuntime } from "./runtime.ts";
 import { signingKeys } from "./signing-keys.ts";
 
-/** Who makes the tokens of service accounts: the API as pods know it. */
+/** The issuer of service accounts' tokens: the API as pods know it. */
 const issuer = "https://kubernetes.default.svc.cluster.local";
 
-/** How long the nodes may take to become ready before up() says that something is wrong; it goes on waiting. */
+/** Milliseconds after which up() reports that the nodes are not ready; it goes on waiting. */
 const patience = 60_000;
 
 /** `skiff up`: runs a cluster until a signal ends it, with this program as the agent. Resolves with the exit code. */
@@ -46,12 +46,12 @@ export async function up(options: UpOptions, program: string, progress: Progress
   }
 }
 
-/** What an end in order may take before the process ends without it, in milliseconds. */
+/** Milliseconds that an orderly stop may take before the process exits without it. */
 const longestEnd = 30_000;
 
 /**
- * Signals abort; a step of the start that does not notice delays the end, and does not prevent it. Answers how to let
- * go.
+ * Signals abort. A step of the start that ignores the signal delays the end, and does not prevent it. Returns a
+ * function that removes the handlers.
  */
 function endBySignal(stopping: AbortController): () => void {
   // Under nohup a hang-up is ignored, and stays so.
@@ -62,7 +62,7 @@ function endBySignal(stopping: AbortController): () => void {
     cut = systemClock.timer(longestEnd, () => process.exit(1));
   };
   for (const name of signals) process.once(name, stop);
-  // A terminal that has gone takes no more words.
+  // A closed terminal accepts no more output.
   const ignore = () => {};
   for (const output of [process.stdout, process.stderr]) output.on("error", ignore);
   return () => {
@@ -82,14 +82,14 @@ function hangUpIgnored(): boolean {
   }
 }
 
-/** One line that says what to do about it. */
+/** One line with the way to correct the error. */
 function textOf(error: unknown, { dataDir }: UpOptions): string {
   if (error instanceof Refusal) return error.message;
   if (isFullDisk(error)) return unusable(dataFolder(dataDir), error).message;
   return messageOf(error);
 }
 
-/** What must be taken down again, last first. */
+/** Cleanup steps, run in reverse order. */
 type Stack = (() => Promise<void> | void)[];
 
 async function run(options: UpOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
@@ -104,7 +104,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     progress.done(folder.root);
     if (disk.full) progress.note(`  ${disk.trouble}`);
     const runtime = await chooseRuntime(options, progress);
-    // Another containerd has a network of its own, and played pods have none.
+    // Another containerd has its own network, and simulated pods have none.
     const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
@@ -208,7 +208,7 @@ async function startControlPlane(
   return { plane, pki, server };
 }
 
-/** The address at which others than this machine reach a server that is bound there; none for the loopback. */
+/** The address at which other machines reach a server with this bind address; undefined for the loopback. */
 function reachable(bind: string): string | undefined {
   if (bind.startsWith("127.") || bind === "::1" || bind === "localhost") return undefined;
   if (bind !== "0.0.0.0" && bind !== "::") return bind;
@@ -261,11 +261,11 @@ interface NodesWait {
 }
 
 /**
- * Whether an agent that was started at `since` has reported its node Ready: what an earlier one said does not count.
+ * Whether an agent that was started at `since` has reported its node Ready; an earlier agent's report does not count.
  */
 export function isReadySince({ status }: Node, since: string): boolean {
   const ready = status?.conditions?.find(({ type }) => type === "Ready");
-  // Objects keep whole seconds.
+  // Objects store whole seconds.
   return ready?.status === "True" && (ready.lastHeartbeatTime ?? "").slice(0, 19) >= since.slice(0, 19);
 }
 

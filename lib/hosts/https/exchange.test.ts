@@ -6,7 +6,10 @@ import { createAuthority, issue } from "#auth/certificates";
 import { silentLog, systemClock } from "#base";
 import { createLinks, serve } from "./index.ts";
 
-/** A client beside the server's event loop: its next request comes while the server is still busy with the last answer. */
+/**
+ * A client outside of the server's event loop: its next request arrives while the server still writes the last
+ * response.
+ */
 const client = `
   const { request, Agent } = require("node:https");
   const { parentPort, workerData: port } = require("node:worker_threads");
@@ -39,7 +42,7 @@ test("large answers leave their connection fit for the next request", async () =
   };
   const handle = async (request: ApiRequest): Promise<ApiResponse> => {
     await request.body();
-    // As a commit takes: its answer comes two turns later, and others have work to do then.
+    // A commit resolves two turns of the event loop later, when other work is due.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
     setImmediate(busy);

@@ -11,7 +11,7 @@ export interface SentRequest {
   url: string;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Each value of a header that came several times. */
+  /** Each value of a repeated header. */
   valuesOf(name: string): readonly string[];
   socket: TLSSocket;
   body(): Promise<Uint8Array>;
@@ -20,7 +20,7 @@ export interface SentRequest {
 /** Bytes that a request may carry; upstream's limit. */
 const largestBody = 3 * 1024 * 1024;
 
-/** Makes a plain request. */
+/** Builds a plain request. */
 export function requestOf(sent: SentRequest, departure: Departure): ApiRequest {
   const { url } = sent;
   const mark = url.indexOf("?");
@@ -51,13 +51,13 @@ export function requestOf(sent: SentRequest, departure: Departure): ApiRequest {
   return request;
 }
 
-/** The identity that a connection has shown; worked out once per connection. */
+/** The identity of a connection, by its client certificate; read once per connection. */
 const peers = new WeakMap<object, ApiRequest["peer"]>();
 
 function peerOf(socket: TLSSocket): ApiRequest["peer"] {
   const known = peers.get(socket);
   if (known) return known;
-  // IPv4 in its own form, also where the socket takes both.
+  // IPv4 addresses in their own form, on sockets of both families too.
   const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "");
   let peer: ApiRequest["peer"] = address === undefined ? {} : { address };
   if (socket.authorized) {
@@ -71,9 +71,9 @@ function peerOf(socket: TLSSocket): ApiRequest["peer"] {
 }
 
 /**
- * Reads the whole body of a request. `proceed` asks a client for it that waits for `100 Continue`: as in net/http, only
- * once it is wanted. Throws ApiError 413 beyond the limit, at once where the client says how long its body is, and 400
- * when the client goes before its end.
+ * Reads the whole body of a request. `proceed` sends `100 Continue` to a client that waits for it, only once the body
+ * is read, as net/http does. Throws ApiError 413 beyond the limit, at once for a larger content-length, and 400 when
+ * the client disconnects before the end.
  */
 export async function readBody(
   incoming: Readable,
@@ -88,7 +88,7 @@ export async function readBody(
   let size = 0;
   let isWhole = false;
   await new Promise<void>((resolve, reject) => {
-    // A body that is left unread must not end the exchange: the refusal still goes out on it.
+    // The refusal of an unread body must still be sent on its connection.
     const take = (chunk: Buffer): void => {
       size += chunk.length;
       if (size <= largestBody) return void chunks.push(chunk);
@@ -109,16 +109,18 @@ export async function readBody(
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
-/** How much of a body is still read after its answer was sent: bytes, and milliseconds in all and without a byte. */
+/**
+ * Bounds of the unread rest of a body after its response: bytes, milliseconds in all, and milliseconds without a byte.
+ */
 const largestRest = 16 * 1024 * 1024;
 const restTimeout = 10_000;
 const quietTimeout = 500;
 
 /**
- * Reads and drops what a client still sends after its answer. A connection that closes with bytes unread is reset, and
- * the client may lose the answer with it; net/http reads on and lingers for the same reason (`maxPostHandlerReadBytes`,
- * `rstAvoidanceDelay`). Resolves at the end of the body, when the client has gone, or at a bound: 16 MiB, 10 s, or 500 ms
- * without a byte.
+ * Reads and drops the rest of a body after its response. A connection that closes with unread bytes is reset, and the
+ * client may lose the response; net/http reads on and lingers for the same reason (`maxPostHandlerReadBytes`,
+ * `rstAvoidanceDelay`). Resolves at the end of the body, when the client has disconnected, or at a bound: 16 MiB, 10 s,
+ * or 500 ms without a byte.
  */
 export function dropRest(incoming: Readable): Promise<void> {
   return new Promise((resolve) => {
@@ -143,7 +145,9 @@ export function dropRest(incoming: Readable): Promise<void> {
 
 const plain = /^[\x20-\x7e]*$/;
 
-/** Headers as HTTP's writers take them: each character a byte. Text beyond ASCII goes as UTF-8, as Go writes it. */
+/**
+ * Headers in the form of Node's writers: each character is a byte. Text beyond ASCII is sent as UTF-8, as Go sends it.
+ */
 export function headerBytes(headers: ApiResponse["headers"]): ApiResponse["headers"] {
   const written: ApiResponse["headers"] = {};
   for (const name in headers) {
@@ -160,7 +164,7 @@ export async function endBody({ body }: ApiResponse): Promise<void> {
   if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();
 }
 
-/** Writes a body to its end, as fast as the client takes it. */
+/** Writes a body to its end, as fast as the client reads. */
 export async function writeBody(body: ApiResponse["body"], outgoing: Writable): Promise<void> {
   if (body instanceof Uint8Array) {
     outgoing.end(body);
@@ -174,9 +178,9 @@ export async function writeBody(body: ApiResponse["body"], outgoing: Writable): 
 }
 
 /**
- * Writes the body of an answer whose connection takes a next request. The last byte of a large one waits until the rest
- * is on its way: a request that comes while much of an answer is still to be sent finds Node's parser paused, and its
- * connection is then ended as for nonsense (HPE_PAUSED; seen with Node 20.20 and 24.21).
+ * Writes the body of a response on a connection that accepts a next request. The last byte of a large body waits until
+ * the rest is written: a request that arrives while much of a response is unsent finds Node's parser paused, and its
+ * connection then ends as for malformed input (HPE_PAUSED; seen with Node 20.20 and 24.21).
  */
 export async function writeWhole(body: Uint8Array, outgoing: Writable): Promise<void> {
   if (body.length < outgoing.writableHighWaterMark) {
@@ -187,7 +191,7 @@ export async function writeWhole(body: Uint8Array, outgoing: Writable): Promise<
   outgoing.end(body.subarray(-1));
 }
 
-/** Resolves when the client has taken what was written, or has gone. */
+/** Resolves when the client has read what was written, or has disconnected. */
 export function drained(outgoing: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -55,7 +55,7 @@ const json = (value: unknown, headers: Record<string, string | string[]> = {}): 
   body: new TextEncoder().encode(JSON.stringify(value)),
 });
 
-test("both versions of HTTP are spoken on one port, as the client chooses", async () => {
+test("serves both versions of HTTP on one port, as the client chooses", async () => {
   handle = async (request) => {
     const body = new TextDecoder().decode(await request.body());
     const { method, path, headers, repeated, peer } = request;
@@ -95,8 +95,8 @@ test("both versions of HTTP are spoken on one port, as the client chooses", asyn
   answer.resume();
 });
 
-// Go writes what a header holds as UTF-8, and Node takes each character for a byte.
-test("a header beyond ASCII goes out as UTF-8 instead of ending the answer", async () => {
+// Go sends header values as UTF-8, and Node reads each byte as a character.
+test("sends a header beyond ASCII as UTF-8 instead of ending the response", async () => {
   const warning = '299 - "unknown field \\"d\ufffdé😀\\""';
   handle = async () => json({}, { warning: [warning], "x-one": "é" });
   const read = (text: unknown) => Buffer.from(String(text), "latin1").toString();
@@ -116,7 +116,7 @@ test("a header beyond ASCII goes out as UTF-8 instead of ending the answer", asy
   refused.resume();
 });
 
-test("a body beyond the limit is refused, one that nobody reads is not waited for", async () => {
+test("refuses a body beyond the limit, and does not wait for an unread one", async () => {
   handle = async (request) => {
     if (request.path === "/unread") return json({});
     return request.body().then(
@@ -180,7 +180,7 @@ test("a watcher that does not read holds back itself alone, and its events pile 
   await expect.poll(() => [slow.ended, fast.ended]).toEqual([true, true]);
 });
 
-test("a request whose client has gone is aborted", async () => {
+test("aborts a request whose client has disconnected", async () => {
   let signal: AbortSignal | undefined;
   handle = (request) => {
     ({ signal } = request);
@@ -215,7 +215,7 @@ test("at the end watches end and clients are sent elsewhere", async () => {
   await ended;
 });
 
-test("what is no HTTP/2, or resets without end, costs its own connection alone", async () => {
+test("malformed HTTP/2 and endless resets end their own connection only", async () => {
   handle = async () => json({});
   const socket = connectTls({ port: host.port, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
   socket.on("error", () => {});
@@ -235,8 +235,8 @@ test("what is no HTTP/2, or resets without end, costs its own connection alone",
   expect((await ask(session, {})).status).toBe(200);
 });
 
-// Node refuses requests of a connection whose answers wait for their clients beyond `maxSessionMemory`.
-test("as many large answers as a connection has streams wait for their clients, and none is refused", async () => {
+// Node refuses requests of a connection whose unread responses exceed `maxSessionMemory`.
+test("large responses on all streams of a connection wait for their clients, and none is refused", async () => {
   const piece = Buffer.alloc(64 * 1024);
   handle = async ({ path }) => ({
     status: 200,

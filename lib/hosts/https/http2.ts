@@ -7,12 +7,12 @@ import { dropRest, endBody, headerBytes, readBody, requestOf, type SentRequest, 
 
 /** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
 const maximumStreams = 100;
-/** How much of a request's body may arrive before it is read, in bytes; upstream's values. */
+/** Bytes of a request's body that may arrive before they are read; upstream's values. */
 const streamWindow = 256 * 1024;
 const connectionWindow = streamWindow * maximumStreams;
 /**
- * What a connection's streams may hold here, in MB: for each a window of its request and some pieces of its answer. Node
- * refuses new requests of a connection that holds more, and its default of 10 is that of few.
+ * MB that the streams of a connection may buffer: for each a window of its request and some chunks of its response.
+ * Node refuses new requests of a connection with more, and its default of 10 is too small for many streams.
  */
 const maxSessionMemory = 64;
 /** Bytes of an answer that are written at a time. */
@@ -27,8 +27,8 @@ export interface Http2Options {
 }
 
 /**
- * Connections that speak HTTP/2. Each stream has a window of its own, so a watcher that does not read holds back its own
- * events alone: at most a window and one chunk of them are kept here.
+ * HTTP/2 connections. Each stream has its own window, so a watcher that does not read holds back only its own events:
+ * at most a window and one chunk of them are buffered.
  */
 export class Http2Connections {
   readonly #options: Http2Options;
@@ -38,7 +38,7 @@ export class Http2Connections {
     this.#options = options;
   }
 
-  /** Takes over a connection whose client has chosen h2. */
+  /** Accepts a connection whose client has chosen h2. */
   accept(socket: TLSSocket): void {
     const session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: maximumStreams, initialWindowSize: streamWindow, enablePush: false },
@@ -68,7 +68,7 @@ export class Http2Connections {
     if (this.#options.departures.isStopping) session.close();
   }
 
-  /** Tells every client to go elsewhere (GOAWAY); a connection closes when its last stream has ended. */
+  /** Sends GOAWAY to every client; a connection closes when its last stream has ended. */
   close(): void {
     for (const session of this.#sessions) session.close();
   }
@@ -121,12 +121,12 @@ async function send(response: ApiResponse, stream: ServerHttp2Stream, withoutBod
   stream.respond(headers, { endStream: withoutBody });
   if (withoutBody) return endBody(response);
   await writeBody(body instanceof Uint8Array && body.length > piece ? piecesOf(body) : body, stream);
-  // What the client still sends is not wanted. A reset would take the answer from some clients (curl 8, as a partial body).
+  // The rest of the request is dropped. A reset would cost some clients the response (curl 8: a partial body).
   if (!stream.readableEnded && !stream.endAfterHeaders) await dropRest(stream);
   if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-/** A large answer piece by piece: what waits for its client counts against its connection. */
+/** Writes a large response in chunks: data that waits for the client counts against its connection. */
 async function* piecesOf(body: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < body.length; at += piece) yield body.subarray(at, at + piece);
 }

@@ -26,7 +26,7 @@ afterAll(() => {
   host.close();
 });
 
-/** An agent that answers every request with bytes without end, as fast as they are taken. */
+/** An agent that answers every request with an endless body, as fast as it is read. */
 async function dial(): Promise<{ socket: WebSocket; sent: () => number }> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/link/node`);
   const duplex = createWebSocketStream(socket);
@@ -59,7 +59,7 @@ async function read(body: AsyncIterable<Uint8Array>, atLeast: number): Promise<v
   }
 }
 
-test("a link that breaks under load takes nothing else down, and what ran over it ends", async () => {
+test("a link that breaks under load ends its own requests and nothing else", async () => {
   for (let round = 0; round < 20; round++) {
     const { socket } = await dial();
     const running = [ask(), ask()].map(async (asked) => read((await asked).body, Number.POSITIVE_INFINITY));
@@ -75,7 +75,7 @@ test("a link that breaks under load takes nothing else down, and what ran over i
   await expect(async () => ask()).rejects.toMatchObject({ code: 503 });
 });
 
-test("a request that is too long for the link is refused, and what runs over it goes on", async () => {
+test("refuses a request that is too long for the link, which stays open", async () => {
   const { socket } = await dial();
   const { body } = await ask();
   const exec = (length: number) => ({
@@ -95,7 +95,7 @@ test("a request that is too long for the link is refused, and what runs over it 
   socket.terminate();
 });
 
-test("a newer link takes the older one's place", async () => {
+test("a newer link replaces the older one", async () => {
   const first = await dial();
   const closed = once(first.socket, "close");
   const second = await dial();
@@ -106,14 +106,14 @@ test("a newer link takes the older one's place", async () => {
   second.socket.terminate();
 });
 
-test("a link whose agent says nothing any more ends within two pings", async () => {
+test("closes a link whose agent is silent for two pings", async () => {
   const { socket } = await dial();
   for (let ping = 0; ping < 4; ping++) {
     clock.move(15_000);
     await sleep(systemClock, 50);
   }
   expect(links.has("node")).toBe(true);
-  // As if its machine had gone: the connection stands, and nobody is there.
+  // As if the machine had vanished: the connection is open, and nothing answers.
   socket.pause();
   const lost = ask().catch((error: unknown) => error);
   clock.move(15_000);
@@ -124,7 +124,7 @@ test("a link whose agent says nothing any more ends within two pings", async () 
   socket.terminate();
 });
 
-test("an answer that nobody reads stops the agent instead of filling the server", async () => {
+test("a response that is not read stops the agent instead of filling the server", async () => {
   const { socket, sent } = await dial();
   const { body } = await ask();
   let before = -1;

@@ -7,14 +7,14 @@ import { badRequest, type Clock, type Log, serviceUnavailable, watchdog } from "
 import { encodeNodeRequest } from "#node-link";
 
 /*
- * The server's side of the link. An agent dials in by WebSocket (GET /link/<node>), then HTTP/2 runs over it with the
+ * The server's side of the link. An agent connects by WebSocket (GET /link/<node>); HTTP/2 then runs over it, with the
  * agent as the server. Requests (logs, stats) are ordinary HTTP/2 requests. A connection that a client has upgraded
- * (exec, attach, port-forward) is passed through by CONNECT: what flows is the client's own HTTP/1.1, from its request
- * line on, and the agent's answer to it.
+ * (exec, attach, port-forward) is passed through by CONNECT: the client's own HTTP/1.1, from its request line on, and
+ * the agent's response to it.
  */
 
 export interface Links extends NodeLinks {
-  /** An agent has dialled in: a newer link takes the place of an older one. */
+  /** Adds the link of an agent; a newer link replaces an older one. */
   add(node: string, socket: WebSocket): void;
   /** Opens a byte stream to the node's agent for a connection that was upgraded. Throws ApiError 503 without a link. */
   tunnel(node: string, request: NodeRequest): Duplex;
@@ -23,13 +23,15 @@ export interface Links extends NodeLinks {
   close(): void;
 }
 
-/** A link over which no ping was answered for so long, in milliseconds, is taken for broken. */
+/** Milliseconds without an answer to a ping after which a link counts as broken. */
 const pingMilliseconds = 15_000;
 
 /** Bytes of a request's path that fit the link: nghttp2 ends a session that sends more than 64 KiB of headers. */
 const longestPath = 60_000;
 
-/** A request's path. Throws ApiError 400 for one that would end the link, and all that other clients do over it. */
+/**
+ * The path of a request. Throws ApiError 400 for one that would end the link, and with it every other request over it.
+ */
 function pathOf(request: NodeRequest): string {
   const path = encodeNodeRequest(request);
   if (path.length > longestPath)
@@ -37,7 +39,7 @@ function pathOf(request: NodeRequest): string {
   return path;
 }
 
-/** Links of agents, by the names of their nodes: none at first. */
+/** The links of agents, by the names of their nodes; empty at first. */
 export function createLinks(log: Log, clock: Clock): Links {
   const links = new Map<string, { session: ClientHttp2Session; socket: WebSocket }>();
   const sessionOf = (node: string): ClientHttp2Session => {
@@ -48,16 +50,16 @@ export function createLinks(log: Log, clock: Clock): Links {
   };
   return {
     add(node, socket) {
-      // Before anything else: what arrives on an open socket without a stream is lost.
+      // First of all: data that arrives on an open socket without a stream is lost.
       const duplex = createWebSocketStream(socket);
       const session = connect("http://agent", { createConnection: () => duplex });
       const failed = (error: Error) => log.debug("a link failed", { node, error: error.message });
       session.on("error", failed);
       duplex.on("error", failed);
-      // A session ends with its transport. Ended by hand, it would still write to it, which Node answers with a
-      // failed assertion that nobody can catch.
+      // A session ends with its transport. Ended before it, it would still write to it, and Node fails with an
+      // assertion that cannot be caught.
       socket.on("close", () => duplex.destroy());
-      // An agent whose machine has gone says nothing: what clients run there would wait for it.
+      // An agent whose machine has vanished is silent, and clients would wait for it.
       const quiet = watchdog({
         clock,
         every: pingMilliseconds,
@@ -80,7 +82,7 @@ export function createLinks(log: Log, clock: Clock): Links {
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));
-      // Read at once and kept: a stream that has ended before it is asked for cannot be read any more.
+      // Buffered at once: a stream that has ended before its first read cannot be read any more.
       const body = new PassThrough();
       stream.pipe(body);
       stream.once("close", () => body.end());

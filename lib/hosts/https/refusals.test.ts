@@ -11,7 +11,7 @@ import { createLinks, type Host, serve } from "./index.ts";
 
 let tls: { cert: string; key: string };
 let host: Host;
-/** Sees what reading a body threw. */
+/** Records what reading a body threw. */
 let observe: (error: unknown) => void = () => {};
 
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
   tls = await issue({ authority, subject: { commonName: "host" }, names: ["127.0.0.1"], days: 1, now });
 });
 beforeEach(async () => {
-  // What any verb does: reads the body, and answers an error with its Status.
+  // Like every verb: reads the body, and answers an error with its Status.
   const handle = async (request: ApiRequest): Promise<ApiResponse> => {
     try {
       const body = request.path === "/unread" ? [] : await request.body();
@@ -36,7 +36,7 @@ beforeEach(async () => {
 });
 afterEach(() => host.close());
 
-/** Sends `text`, then `rest` piece by piece until all has gone or the connection ends, and only then reads. */
+/** Sends `text`, then `rest` in chunks until all is sent or the connection ends, and only then reads. */
 async function writeThenRead(text: string, rest: Buffer = Buffer.alloc(0)): Promise<string> {
   const socket = connectTls({ port: host.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
@@ -53,7 +53,7 @@ async function writeThenRead(text: string, rest: Buffer = Buffer.alloc(0)): Prom
   return got;
 }
 
-// Upstream's words, seen on v1.37.2.
+// Upstream's message, seen on v1.37.2.
 const tooLarge = {
   message: "Request entity too large: limit is 3145728",
   reason: "RequestEntityTooLarge",
@@ -71,7 +71,7 @@ describe("a body that is not read", () => {
     expect(got.match(/\r\n\r\n0/g)).toHaveLength(2);
   });
 
-  test("one that is there whole without a length gets its answer whole", async () => {
+  test("a body that arrived completely without a length gets the full response", async () => {
     const got = await writeThenRead(unread("transfer-encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"));
     expect(got).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*\r\n\r\n0$/);
   });
@@ -112,7 +112,7 @@ describe("a body over the limit", () => {
     expect(got).toMatch(/^HTTP\/1\.1 413 /);
   });
 
-  test("over HTTP/2 the stream is read to its end, and the connection goes on", async () => {
+  test("over HTTP/2 the stream is read to its end, and the connection stays open", async () => {
     const session = connectHttp2(`https://127.0.0.1:${host.port}`, { rejectUnauthorized: false });
     for (let count = 0; count < 3; count++) {
       const stream = session.request({ ":method": "POST", ":path": "/x" });
@@ -135,7 +135,7 @@ describe("a body over the limit", () => {
   });
 });
 
-test("a client that goes before its body's end is no fault of the server", async () => {
+test("a client that disconnects before the end of its body causes no server error", async () => {
   const handled = new Promise<unknown>((resolve) => {
     observe = resolve;
   });
@@ -146,7 +146,7 @@ test("a client that goes before its body's end is no fault of the server", async
   expect(statusOf(await handled)).toMatchObject({ code: 400, message: "unexpected EOF" });
 });
 
-test("a client is asked for its body when that is wanted", async () => {
+test("a client gets 100 Continue when its body is read", async () => {
   const head = "host: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
   expect(await writeThenRead(`POST /x HTTP/1.1\r\n${head}`, Buffer.from("ab"))).toMatch(
     /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /,
@@ -154,11 +154,11 @@ test("a client is asked for its body when that is wanted", async () => {
   expect(await writeThenRead(`POST /unread HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-// A refusal by identity or query: the answer is there before the parser has come to the end of the same packet.
+// A refusal by identity or query: the response is ready before the parser has reached the end of the same packet.
 test.each([
   ["one packet", "ab", ""],
   ["two packets", "", "ab"],
-])("a body that is not wanted and comes in %s: the answer comes whole", async (_name, first, second) => {
+])("a body that is not read and arrives in %s: the response is complete", async (_name, first, second) => {
   const head = "POST /unread HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n";
   for (let count = 0; count < 5; count++) {
     expect(await writeThenRead(head + first, Buffer.from(second))).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\n0$/);
@@ -184,7 +184,7 @@ describe("requests that Node's parser refuses", () => {
     expect(JSON.parse(got.slice(got.indexOf("\r\n\r\n")))).toEqual(notAllowed);
   });
 
-  // net/http's words.
+  // net/http's message.
   test.each([
     ["F@O / HTTP/1.1\r\nhost: x\r\n\r\n", 400, "400 Bad Request"],
     ["nonsense\r\n\r\n", 400, "400 Bad Request"],

@@ -17,8 +17,8 @@ export interface TunnelOptions {
 }
 
 /**
- * Joins a client's connection to a node's agent, which serves the request. A node that cannot be reached, or whose link breaks before it
- * has answered, is an ordinary answer (503) in upstream's words: a client that is merely cut off knows nothing.
+ * Joins a client's connection to a node's agent, which serves the request. A node that cannot be reached, or whose link
+ * breaks before its response, is answered with 503 and upstream's message.
  */
 export function joinTunnel({ links, node, request, incoming, socket, head }: TunnelOptions): void {
   let answered = false;
@@ -64,14 +64,14 @@ function requestText(incoming: IncomingMessage, path: string): string {
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
-/** An error as the answer of a connection that stays what it was. */
+/** An error as the response on a connection that was not upgraded. */
 export const statusResponse = ({ status, code }: ApiError): ApiResponse => ({
   status: code,
   headers: { "content-type": "application/json" },
   body: new TextEncoder().encode(JSON.stringify(status)),
 });
 
-/** Answers a request that wanted to be upgraded like any other, and ends its connection. */
+/** Answers an upgrade request like any other, and ends its connection. */
 export function refuse(socket: Duplex, { status, headers, body }: ApiResponse): void {
   if (socket.destroyed || socket.writableEnded) return;
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();

@@ -4,14 +4,14 @@ import { type ApiResponse, methodNotAllowed } from "#apiserver";
 import { dropRest } from "./exchange.ts";
 import { refuse, statusResponse } from "./tunnel.ts";
 
-/** What Node's parser says of bytes that it cannot read. */
+/** The error of Node's parser for bytes that it cannot read. */
 interface ParseError extends Error {
   code?: string;
-  /** What had arrived; the start of the request where it is the connection's first. */
+  /** The bytes that had arrived; the start of the request if it is the connection's first. */
   rawPacket?: Buffer;
 }
 
-/** A request line with any method that HTTP allows; Node's parser knows a fixed list of them. */
+/** A request line with any valid method; Node's parser accepts a fixed list. */
 const requestLine = /^[!#$%&'*+.^_`|~\w-]+ \S+ HTTP\/1\.[01]\r?\n/;
 
 /**
@@ -25,7 +25,7 @@ export function refuseUnreadable(error: ParseError, socket: Duplex): void {
     return;
   }
   refuse(socket, response);
-  // The parser has failed; its listener would only say so again.
+  // The parser has failed; its listener would only report it again.
   socket.removeAllListeners("data");
   void dropRest(socket).then(() => socket.destroy());
 }

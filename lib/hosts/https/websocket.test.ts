@@ -26,7 +26,7 @@ afterEach(() => host.close());
 const dial = (protocols: string[] = [], headers: Record<string, string> = { origin: "https://x" }): WebSocket =>
   new WebSocket(`wss://127.0.0.1:${host.port}/x?watch=1`, protocols, { rejectUnauthorized: false, headers });
 
-/** All messages until the end, as text, and whether each came as bytes. */
+/** All messages until the end, as text, and whether each was binary. */
 async function heard(socket: WebSocket): Promise<[string, boolean][]> {
   const messages: [string, boolean][] = [];
   socket.on("message", (data: Buffer, isBinary) => messages.push([data.toString(), isBinary]));
@@ -42,7 +42,7 @@ const answering = (messages: "events" | "bytes", chunks: string[]) => async (): 
 };
 
 // apiserver's WatchServer.HandleWS: each event is a text message, ended by its newline.
-test("each event of a watch is a message, however its bytes come", async () => {
+test("each event of a watch is one message, however its bytes are chunked", async () => {
   handle = answering("events", ['{"type":"ADDED"}\n{"type":"MOD', 'IFIED","é":1}\n', "\n"]);
   for (const protocols of [[], ["a", "b"]]) {
     const socket = dial(protocols);
@@ -65,7 +65,7 @@ test("a watch without an Origin is refused, a log is not", async () => {
 });
 
 // wsstream's Reader: an empty message first.
-test("logs come as bytes or in base64, as the client asks", async () => {
+test("logs are binary or base64, as the client requests", async () => {
   handle = answering("bytes", ["one\n", "two\n"]);
   const binary: [string, boolean][] = [
     ["", true],
@@ -82,7 +82,7 @@ test("logs come as bytes or in base64, as the client asks", async () => {
   await expect(once(dial(["none"]), "open")).rejects.toThrow("Unexpected server response: 403");
 });
 
-test("what is refused, or is no stream, is an ordinary answer", async () => {
+test("errors and plain responses are ordinary responses", async () => {
   handle = async () => ({
     status: 404,
     headers: { "x-a": ["1", "2"] },
@@ -94,7 +94,7 @@ test("what is refused, or is no stream, is an ordinary answer", async () => {
   await expect(once(dial(), "open")).rejects.toThrow("Unexpected server response: 200");
 });
 
-test("a watcher that goes ends its watch, and so does the server's end", async () => {
+test("a watcher that disconnects ends its watch, and so does the server's end", async () => {
   let ended = 0;
   handle = async (request) => {
     async function* body() {
@@ -120,7 +120,7 @@ test("a watcher that goes ends its watch, and so does the server's end", async (
 });
 
 // apiserver's ProtocolAuthenticator.
-test("a token may come as a subprotocol, and goes no further as one", async () => {
+test("a token may be sent as a subprotocol, and is not passed on as one", async () => {
   const seen: (string | undefined)[] = [];
   handle = async (request) => {
     seen.push(request.headers["authorization"], request.headers["sec-websocket-protocol"]);
@@ -132,7 +132,7 @@ test("a token may come as a subprotocol, and goes no further as one", async () =
 });
 
 // kubectl shows the message of a Status; a connection that ends without one is "unexpected EOF".
-test("exec on a node whose agent is away, or goes before it answers, is refused with a Status", async () => {
+test("exec on a node whose agent is not connected, or disconnects before its response, fails with a Status", async () => {
   handle = async () => ({
     status: 101,
     headers: {},

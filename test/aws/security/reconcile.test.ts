@@ -39,7 +39,7 @@ const make = (name: string, replicas: number): Deployment =>
   }) as Deployment;
 
 /** Everything that controllers make of deployments, as it stands. */
-const standing = async () => {
+const current = async () => {
   const lists = [
     (await ground.client.list(deployments, { namespace: "default" })).items,
     (await ground.client.list(replicaSets, { namespace: "default" })).items,
@@ -70,7 +70,7 @@ describe("no identity", () => {
 
 describe("a wrong identity", () => {
   test("a message for a controller of another version is handed back, one for an absent object does nothing", async () => {
-    const before = await standing();
+    const before = await current();
     for (const name of ["fargate", "fargate-stop", "scheduler", "rm -rf", "__proto__", "constructor", ""]) {
       const { batchItemFailures } = (await work(keyFor(name, key))) as typeof done;
       expect([name, batchItemFailures]).toEqual([name, [{ itemIdentifier: expect.any(String) }]]);
@@ -79,7 +79,7 @@ describe("a wrong identity", () => {
       expect([name, await work(keyFor(name, { namespace: "elsewhere", name: "web" }))]).toEqual([name, done]);
     const absent = { namespace: "elsewhere", name: "apps/v1/Deployment:web" };
     expect(await work(keyFor("garbage-collector", absent))).toEqual(done);
-    expect(await standing()).toEqual(before);
+    expect(await current()).toEqual(before);
   });
 
   test("a key under another key's group is worked on as what it is", async () => {
@@ -109,9 +109,9 @@ describe("too much", () => {
   });
 
   test("a chain of wake-ups is slowed down, however long it says that it is", async () => {
-    const before = await standing();
+    const before = await current();
     for (const hops of [100, 1e9, 1e308]) expect(await work(keyFor("deployment", key, "test@1", hops))).toEqual(done);
-    expect(await standing()).toEqual(before);
+    expect(await current()).toEqual(before);
     expect(ground.lines.join("\n")).toContain("controllers wake each other in a circle");
   });
 });
@@ -152,21 +152,21 @@ test("a key that comes again, or late, makes nothing anew and takes nothing back
     expect(await work(keyFor("deployment", key, cause))).toEqual(done);
   };
   await rollout("first");
-  const first = await standing();
+  const first = await current();
   expect(first[2]).toHaveLength(2);
   await rollout("first");
-  expect(await standing()).toEqual(first);
+  expect(await current()).toEqual(first);
   // Twice in one batch, and in two batches that differ in their groups.
   const [again, other] = [
     keyFor("deployment", key, "first"),
     { ...keyFor("deployment", key, "first"), group: "other" },
   ];
   expect(await work(again, again, other)).toEqual(done);
-  expect(await standing()).toEqual(first);
+  expect(await current()).toEqual(first);
   await client.patch(deployments, key, { spec: { replicas: 3 } } as never, { type: "merge" });
   await rollout("second");
-  const second = await standing();
+  const second = await current();
   expect(second[2]).toHaveLength(3);
   await rollout("first");
-  expect(await standing()).toEqual(second);
+  expect(await current()).toEqual(second);
 });

@@ -5,7 +5,7 @@ import { GetAccountSettingsCommand, LambdaClient } from "@aws-sdk/client-lambda"
 import { type Check, failed, ok, unknown, warning } from "../check.ts";
 import { streams } from "../regions.ts";
 
-/** The credentials' account is the one that the configuration names. Who they are for has been asked before. */
+/** The credentials' account is the configured one. The identity was read before. */
 export const account: Check = {
   name: "account",
   asks: [],
@@ -33,7 +33,7 @@ export const streaming: Check = {
   },
 };
 
-/** What requests of people take besides what the queues' readers do. */
+/** Concurrency for users' requests, beyond that of the queues' readers. */
 const requests = 10;
 
 export const concurrency: Check = {

@@ -7,7 +7,7 @@ import { type Check, type CheckContext, type Finding, failed, ok } from "../chec
 /** Stacks that a failed first deployment leaves: they can only be removed. */
 const stuck = new Set(["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"]);
 
-/** What the deployment will call its own is not there yet, or is its own already. */
+/** The names of the deployment do not exist yet, or belong to it. */
 export const names: Check = {
   name: "names",
   asks: ["cloudformation:DescribeStacks", "lambda:GetFunction", "logs:DescribeLogGroups", "ecs:DescribeClusters"],

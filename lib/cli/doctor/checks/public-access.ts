@@ -2,12 +2,12 @@ import { fromNodeProviderChain } from "@aws-sdk/credential-providers";
 import { hostOf, signatureV4 } from "#aws";
 import { type Check, type ClientSettings, failed, ok } from "../check.ts";
 
-/** S3's words for an account that has said nothing of it. */
+/** S3's error for an account without a setting. */
 const nothingSaid = "NoSuchPublicAccessBlockConfiguration";
 
 /**
- * The issuer's two documents are public; an account may forbid that for all its buckets. Asked by hand: the client for
- * this one question would be among the largest.
+ * The issuer's two documents are public, which an account may forbid for all its buckets. Sent without the SDK's
+ * client, which would be among the largest modules for one request.
  */
 export const publicAccess: Check = {
   name: "S3 block public access",
@@ -47,7 +47,7 @@ async function ask({ region, endpoint, credentials, requestHandler }: ClientSett
   });
   const signal = AbortSignal.timeout(requestHandler.requestTimeout);
   const answer = await fetch(url, { headers, signal }).catch((error: Error) => {
-    // Only the cause says why.
+    // Only the cause has the reason.
     throw error.cause ?? error;
   });
   return { status: answer.status, body: await answer.text() };

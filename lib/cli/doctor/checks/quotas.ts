@@ -23,7 +23,7 @@ const families: { named: RegExp; what: string; onDemand: string; spot: string }[
   { named: /^trn\d/, what: "Trn", onDemand: "L-2C3B7624", spot: "L-6B0D517C" },
 ];
 
-/** A quota's value: the account's, or where nobody has changed it AWS's. */
+/** A quota's value: the account's, or AWS's default if it was never changed. */
 async function limitOf(aws: ClientSettings, { service, code }: Quota): Promise<number> {
   const client = new ServiceQuotasClient(aws);
   const asked = { ServiceCode: service, QuotaCode: code };
@@ -72,11 +72,11 @@ export const instances: Check = {
   },
 };
 
-/** vCPU by type; a type that the region has not is not among them. */
+/** vCPUs by instance type; types that the region does not offer are missing. */
 async function sizesOf(aws: ClientSettings, groups: readonly Group[]): Promise<Map<string, number>> {
   const types = [...new Set(groups.flatMap((group) => group.types))];
   const { InstanceTypes = [] } = await new EC2Client(aws).send(
-    // By a filter: one that is not there would make the whole question an error.
+    // By a filter: an unknown type would make the whole request fail.
     new DescribeInstanceTypesCommand({ Filters: [{ Name: "instance-type", Values: types }] }),
   );
   return new Map(

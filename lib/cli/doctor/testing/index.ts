@@ -3,11 +3,11 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
 /*
- * AWS's services at one address, in the protocols that their clients speak: XML for those that are asked with a form,
- * JSON with a target or with a path for the others, and S3's own way. What each answers is a test's to say.
+ * AWS's services at one address, in the protocols of their clients: XML for form requests, JSON with a target or a path
+ * for others, and S3's own. The responses come from the test.
  */
 
-/** An error in a service's words. */
+/** An error in a service's form. */
 export class AwsError extends Error {
   readonly status: number;
 
@@ -18,7 +18,7 @@ export class AwsError extends Error {
   }
 }
 
-/** Answers by action: XML's inner part for services with forms, an object for the others. */
+/** Responses by action: XML's inner part for form requests, an object for others. */
 export type Answers = Record<string, (input: Record<string, string>) => string | object>;
 
 export interface Aws {
@@ -27,7 +27,7 @@ export interface Aws {
   stop(): Promise<void>;
 }
 
-/** What the paths of REST services mean. */
+/** The actions behind the paths of REST services. */
 const paths: [RegExp, string][] = [
   [/^\/2016-08-19\/account-settings/, "GetAccountSettings"],
   [/^\/2015-03-31\/functions\/(?<FunctionName>[^/]+)\/configuration/, "GetFunctionConfiguration"],
@@ -64,7 +64,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, answers
     const result = answer(input);
     if (protocol === "json") return give(200, "application/x-amz-json-1.1", JSON.stringify(result));
     if (protocol === "s3") return give(200, "application/xml", String(result));
-    // EC2 puts nothing around its answers, the others a result.
+    // EC2 does not wrap its responses; the others wrap them in a result.
     const inner = action === "DescribeInstanceTypes" ? result : `<${action}Result>${String(result)}</${action}Result>`;
     return give(200, "text/xml", `<${action}Response>${String(inner)}</${action}Response>`);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { sum, times, type Usage } from "./prices.ts";
 
-/** The part of a CloudFormation template that is looked at. */
+/** The used part of a CloudFormation template. */
 export interface Template {
   Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
 }
@@ -10,8 +10,8 @@ const minutesAMonth = hoursAMonth * 60;
 /** Lambda reads a queue with five pollers that wait 20 s each, for as long as it is wired. */
 const receivesAMinute = 15;
 
-/** What a deployment costs in a month in which nothing happens, read from its templates. */
-export function standing(templates: readonly Template[]): Usage {
+/** The monthly cost of an idle deployment, read from its templates. */
+export function fixedCosts(templates: readonly Template[]): Usage {
   const resources = templates.flatMap(({ Resources }) => Object.values(Resources));
   const of = (type: string) => resources.filter(({ Type }) => Type === type).map(({ Properties = {} }) => Properties);
   const queueReaders = of("AWS::Lambda::EventSourceMapping").filter(
@@ -30,8 +30,8 @@ export function standing(templates: readonly Template[]): Usage {
 }
 
 /**
- * Services that run all the time, and what stands before them. What a load balancer carries is not among it: that is
- * charged by the unit and does not count before there are thousands of connections.
+ * Services that run all the time, and their load balancers. Traffic through a load balancer is not included: it is
+ * charged by the unit and does not matter below thousands of connections.
  */
 function services({ Resources }: Template): Usage {
   const all = Object.values(Resources);
@@ -65,7 +65,7 @@ interface Service {
   NetworkConfiguration?: { AwsvpcConfiguration?: { AssignPublicIp?: string } };
 }
 
-/** A metric that an expression makes of others is not charged; those that it is made of are. */
+/** A metric that an expression computes is not charged; its operands are. */
 function metricsOf(alarm: Record<string, unknown>): number {
   const metrics = alarm["Metrics"] as { MetricStat?: unknown }[] | undefined;
   return metrics ? metrics.filter(({ MetricStat }) => MetricStat !== undefined).length : 1;

@@ -9,20 +9,21 @@ import { deadLetters, dueIndex, issuer, signingRing } from "./ports.ts";
 
 const minute = 60_000;
 /**
- * Controllers' dead letters are looked at so often, in minutes; the other queues' each hour, at a minute of their own.
+ * Minutes between checks of the controllers' dead letters; those of the other queues are checked each hour, at a minute
+ * of their own.
  */
 const rearmEvery = 5;
 const rearmAt = { schedule: 37, fargate: 7 };
 /** Each type's log is shortened so often; all types together each hour. */
 const hour = 60;
-/** Every key of every controller is looked at so often, in case a wake-up was lost for good. In minutes. */
+/** Minutes between runs in which every key of every controller is enqueued, in case a wake-up was lost. */
 const resyncEvery = 12 * hour;
-/** The keys that sign tokens are looked after so often, at a minute when little else is done. In minutes. */
+/** Minutes between maintenance of the signing keys, at a minute with little other work. */
 const keysEvery = 6 * hour;
 const keysAt = 17;
 
-/** Everything that the clock makes due. One chore that fails does not keep the others; the first failure is thrown. */
-export async function chores(
+/** Runs every task that is due. A failed task does not stop the others; the first failure is thrown at the end. */
+export async function runPeriodicTasks(
   plane: ControlPlane,
   { now, resync: isAsked }: { now: number; resync: boolean },
 ): Promise<void> {
@@ -32,7 +33,7 @@ export async function chores(
     ["looks at nodes", () => plane.onDemand().everyMinute()],
     ["compaction", () => compact(plane, count)],
   ];
-  // Asking an empty queue costs as much as asking a full one.
+  // Polling an empty queue costs as much as polling a full one.
   if (count % rearmEvery === 0) todo.push(["dead letters", () => rearm(plane, count)]);
   if (count % hour === rearmAt.fargate) todo.push(["dead letters of Fargate", () => rearmFargate(plane, count)]);
   if (count % hour === rearmAt.schedule) todo.push(["dead letters of the scheduler", () => rearmScheduler(count)]);
@@ -59,7 +60,7 @@ const sweepDue = (now: number) =>
     await reconcileQueue().send(messages.filter((message) => !isForFargate(message)).map(sentOf));
   });
 
-/** Keys that failed too often are tried again, and somebody is told. */
+/** Enqueues keys again that failed too often, and records an Event for each. */
 function rearm(plane: ControlPlane, count: number): Promise<void> {
   const { controllers } = plane.onDemand();
   return eachDead("RECONCILE", async (message, sent) => {
@@ -82,14 +83,14 @@ function rearmFargate(plane: ControlPlane, count: number): Promise<void> {
   });
 }
 
-/** The scheduler has one key: however often it failed, once is enough. */
+/** The scheduler has one key, so one message is enough for any number of failures. */
 async function rearmScheduler(count: number): Promise<void> {
   const dead = await deadLetters("SCHEDULE").receive();
   if (dead.length > 0) await scheduleQueue().send([wakeScheduler(`rearm@${count}`)]);
   for (const { receipt } of dead) await deadLetters("SCHEDULE").remove(receipt);
 }
 
-/** Goes through a queue's dead letters; what has been sent again, or is for nobody, goes. */
+/** Reads a queue's dead letters, and deletes each after it was sent again or had no receiver. */
 async function eachDead(
   queue: "RECONCILE" | "FARGATE",
   again: (message: Message, sent: (count: number) => Sent) => Promise<boolean>,
@@ -98,12 +99,12 @@ async function eachDead(
     const message = decodeMessage(body);
     const sent = (count: number): Sent => sentOf({ ...message!, cause: `rearm@${count}`, hops: 0 });
     if (!message || !(await again(message, sent)))
-      log.error("a dead letter is for nobody and goes", { body: body.slice(0, 200) });
+      log.error("a dead letter without a receiver was deleted", { body: body.slice(0, 200) });
     await deadLetters(queue).remove(receipt);
   }
 }
 
-/** Records an event about the object of a key, where the key names one. */
+/** Records an Event about the object of a key, if the key names one. */
 async function tellOf(plane: ControlPlane, kind: Kind | undefined, { key }: Message, words: string): Promise<void> {
   if (!kind) return;
   const { context } = plane.onDemand();
@@ -114,13 +115,13 @@ async function tellOf(plane: ControlPlane, kind: Kind | undefined, { key }: Mess
   if (object) context.record({ kind, object }, "Warning", "ReconcileFailed", words);
 }
 
-/** The types take turns, so that a minute's work is the same whatever their number. */
+/** Types take turns, so that the work of a minute does not grow with their number. */
 async function compact(plane: ControlPlane, count: number): Promise<void> {
   const types = plane.resources.registry.types.filter((_, place) => place % hour === count % hour);
   for (const type of types) await store().sweep(type);
 }
 
-/** All keys once more, and the scheduler: for wake-ups that were lost although nothing may lose them. */
+/** Enqueues every key, and the scheduler's, in case a wake-up was lost. */
 async function resync(plane: ControlPlane, count: number): Promise<void> {
   const keys = await plane.onDemand().everything();
   await reconcileQueue().send(keys.map((each) => sentOf({ ...each, cause: `resync@${count}`, hops: 0 })));
@@ -135,7 +136,7 @@ async function resync(plane: ControlPlane, count: number): Promise<void> {
   await fargateQueue().send([sentOf(definitions)]);
 }
 
-/** Without the node nobody reads its queue. */
+/** Without the node no function reads its queue. */
 async function hasFargate({ client }: ControlPlane): Promise<boolean> {
   const named = { fields: [{ field: "metadata.name", equal: true, value: fargateNode }] };
   return (await client.list(nodes, named)).items.length > 0;

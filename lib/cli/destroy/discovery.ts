@@ -13,18 +13,18 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { DeleteObjectsCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
 import { type Clock, sleep } from "#base";
-import { dataPolicy, type Standing, type Template } from "./plan.ts";
+import { type Deployed, dataPolicy, type Template } from "./plan.ts";
 
-/** How every client of AWS is made here. */
+/** The settings of every AWS client. */
 export interface ClientSettings {
   region: string;
   endpoint?: string;
   credentials?: { accessKeyId: string; secretAccessKey: string };
-  /** Buckets stand in the path: for stand-ins without names of their own. */
+  /** Path-style bucket addresses, for stand-ins without host names. */
   forcePathStyle?: boolean;
 }
 
-/** What outlives the stacks when data is kept. */
+/** The resources that outlive the stacks when data is kept. */
 export interface Data {
   tables: { name: string; stream?: string }[];
   buckets: string[];
@@ -34,12 +34,12 @@ export interface Data {
 
 const isMissing = (error: unknown): boolean => error instanceof Error && /does not exist/.test(error.message);
 
-/** What is there of a cluster's stacks, and what in them is data. */
-export async function look(
+/** Reads a cluster's stacks, and the data in them. */
+export async function discover(
   aws: ClientSettings,
   cluster: string,
   names: readonly string[],
-): Promise<{ standing: Standing; data: Data }> {
+): Promise<{ deployed: Deployed; data: Data }> {
   const client = new CloudFormationClient(aws);
   const stacks: string[] = [];
   for (const name of names) {
@@ -71,7 +71,7 @@ export async function look(
   const policy = stacks.includes(storage) ? await policyOf(client, storage) : undefined;
   return {
     data,
-    standing: {
+    deployed: {
       ...{ cluster, stacks },
       ...(policy === undefined ? {} : { policy }),
       ...(ecsCluster?.PhysicalResourceId === undefined ? {} : { ecsCluster: ecsCluster.PhysicalResourceId }),
@@ -92,7 +92,7 @@ async function tableNamed(aws: ClientSettings, name: string): Promise<Data["tabl
 
 const tagsAtOnce = 20;
 
-/** Load balancers that stand for services of a cluster: they hold the network, and nobody removes them when it is gone. */
+/** Load balancers of a cluster's services: they hold the network, and nothing removes them once the cluster is gone. */
 export async function balancersOf(aws: ClientSettings, cluster: string): Promise<string[]> {
   const client = new ElasticLoadBalancingV2Client(aws);
   const names = new Map<string, string>();
@@ -130,7 +130,7 @@ export async function stopTasks(aws: ClientSettings, cluster: string, clock: Clo
   }
 }
 
-/** Leaves nothing in a bucket. */
+/** Deletes everything in a bucket. */
 export async function empty(aws: ClientSettings, bucket: string): Promise<void> {
   const client = new S3Client(aws);
   for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: bucket })) {
