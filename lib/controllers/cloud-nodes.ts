@@ -3,22 +3,22 @@ import { parseTime } from "#base";
 import type { Cloud, Instance } from "#cloud";
 import type { ControllerContext } from "#reconcile";
 
-/** A cloud shows an instance everywhere after so long, at the most. */
+/** The longest time, in milliseconds, until a new instance appears in all of the cloud's responses. */
 const showing = 5 * 60_000;
 const lookAgain = 30_000;
 
 /** Nodes of a cluster in a cloud. */
 export interface CloudNodes {
-  /** Those that are instances, and their instances. */
+  /** Nodes that are instances, by name, with their instances. */
   found: Map<string, { node: Node; instance: Instance }>;
-  /** When to look again, since a node may be an instance that the cloud does not show yet. */
+  /** Milliseconds until the next read; set while a new node may be an instance that the cloud does not return yet. */
   again?: number;
 }
 
-/** The status of its Ready condition: an instance that stops or starts again changes it. */
+/** The status of the Ready condition. It changes when an instance stops or starts. */
 export const readiness = ({ status }: Node): string | undefined => findCondition(status?.conditions, "Ready")?.status;
 
-/** Which nodes are instances. Others, such as one that stands for tasks, are left to themselves. */
+/** Finds the nodes that are instances. Others, such as the node of Fargate tasks, are left out. */
 export async function instancesOf(
   { clock }: ControllerContext,
   cloud: Cloud,

@@ -1,5 +1,5 @@
 /**
- * The behaviour: one folder per controller, this list is what runs. A controller reads and writes through the client
+ * The controllers: one folder each, and the list of those that run. A controller reads and writes through the client
  * and sees neither the API server nor a store.
  */
 import type { Cloud } from "#cloud";
@@ -29,17 +29,20 @@ import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 export interface ControllerOptions {
   /** The certificate authority in PEM, for kube-root-ca.crt. */
   ca: string;
-  /** How it is known that nodes live, where they do not renew a Lease through the API. */
+  /** How heartbeats of nodes are known where they do not renew a Lease through the API. */
   nodes?: NodeSigns;
-  /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
+  /** The CIDR from which each node gets a block. Absent where nodes report their own. */
   podCidr?: string;
-  /** What gives services load balancers, and pods of different nodes routes; without, services wait for theirs. */
+  /**
+   * Creates load balancers for services, and routes between nodes. Without it, services of type LoadBalancer stay
+   * pending.
+   */
   cloud?: Cloud;
 }
 
 export type { NodeSigns } from "./node-lifecycle/index.ts";
 
-/** Every controller, in no order that matters. */
+/** All controllers; their order does not matter. */
 export const controllers = (options: ControllerOptions): AnyController[] => [
   deploymentController,
   replicaSetController,

@@ -13,7 +13,7 @@ import { deepEqual } from "#base";
 import type { Client } from "#client";
 import type { Key, ObjectEvent } from "#reconcile";
 
-/** A service's port as one pod serves it. */
+/** A port of a service, resolved for one pod. */
 export interface ResolvedPort {
   name: string;
   port: number;
@@ -29,7 +29,7 @@ export async function podsOf(client: Client, service: Service): Promise<Pod[]> {
   return items.filter((pod) => pod.status?.podIP && !hasEnded(pod));
 }
 
-/** The ports of a service on a pod; a port that the pod does not name is left out, as upstream does. */
+/** The ports of a service on a pod. As upstream, a named port that the pod does not have is left out. */
 export function portsOn(service: Service, pod: Pod): ResolvedPort[] {
   return (service.spec?.ports ?? []).flatMap((port) => {
     const number = targetOf(port, pod);
@@ -50,7 +50,7 @@ function targetOf({ targetPort, port, protocol = "TCP" }: ServicePort, pod: Pod)
   return undefined;
 }
 
-/** The services that a change of a pod concerns: those that select it now or selected it before. */
+/** The services that a change of a pod concerns: those that select it now or did before. */
 export async function servicesOfPod(client: Client, { type, object, previous }: ObjectEvent<Pod>): Promise<Key[]> {
   if (type === "MODIFIED" && previous && !concernsEndpoints(object, previous)) return [];
   const { namespace } = object.metadata;

@@ -1,5 +1,5 @@
 /**
- * How things are told to people: Event objects about what happened to an object, counted instead of repeated, as
- * client-go's recorder does. Telling never fails and never makes anybody wait.
+ * Records Events about objects; repeats increase a count, as in client-go's recorder. Recording never fails and never
+ * delays its caller.
  */
 export { createRecorder, type Recorder, type RecorderOptions } from "./recorder.ts";

@@ -6,9 +6,9 @@ export interface RecorderOptions {
   client: Client;
   clock: Clock;
   log: Log;
-  /** Who tells, such as `deployment-controller`. */
+  /** The reporting component, such as `deployment-controller`. */
   component: string;
-  /** The node that tells, for agents. */
+  /** The reporting node, for agents. */
   host?: string;
 }
 
@@ -18,10 +18,10 @@ export interface Recorder {
     type: "Normal" | "Warning",
     reason: string,
     message: string,
-    /** Who tells, where that is another than the recorder's own. */
+    /** The reporting component, if it is not the recorder's own. */
     component?: string,
   ): void;
-  /** Resolves when everything told before is written, for hosts that are about to be frozen. Never rejects. */
+  /** Resolves when all events recorded before are written, for hosts that are about to be frozen. Never rejects. */
   settled(): Promise<void>;
 }
 
@@ -32,15 +32,15 @@ interface Told {
   at: number;
 }
 
-/** As many different events as are remembered for counting. */
+/** How many different events are remembered for counting. */
 const remembered = 4096;
-/** Beyond this many events in a row about one object, further ones wait for `refill`. */
+/** Beyond this many events in a row about one object, further ones are dropped until `refill` allows them. */
 const burst = 25;
-/** One more event about an object each five minutes once the burst is used up (client-go's spam filter). */
+/** Milliseconds per further event about an object once the burst is used up (client-go's spam filter). */
 const refill = 300_000;
 const longestMessage = 1024;
 
-/** A recorder that writes one event after the other, so that counts are right. */
+/** A recorder that writes events one at a time, so that counts are right. */
 export function createRecorder(options: RecorderOptions): Recorder {
   const { clock, log } = options;
   const told = new Map<string, Told>();
@@ -71,7 +71,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         reason,
         message.slice(0, longestMessage),
       ).catch((error: unknown) => {
-        // Nothing can be told in a namespace that is going, nor by somebody who may not.
+        // Writes are refused in a namespace that is being deleted and to a client without permission.
         if (!isReason(error, "Forbidden") && !isReason(error, "NotFound")) {
           log.warn("an event could not be written", { reason, error: messageOf(error) });
         }
@@ -111,7 +111,7 @@ async function tell(
       told.delete(key);
     }
   }
-  // What has no namespace is told about in `default`, as upstream does.
+  // As upstream, events about objects without a namespace are written to `default`.
   const namespace = metadata.namespace ?? "default";
   const name = `${metadata.name}.${(now * 1_000_000).toString(16)}${told.size.toString(16)}`;
   const made: Event = {

@@ -3,17 +3,17 @@ import { type Clock, isApiError, type Log, messageOf, type Random } from "#base"
 import type { Client, ObjectName } from "#client";
 import { RetryAfter, Terminal } from "./errors.ts";
 
-/** The name of the object that is to be looked at, and nothing else: what happened does not count, only what is. */
+/** The name of the object to reconcile, and nothing else: only the current state counts, not what happened. */
 export type Key = ObjectName;
 
 export interface Result {
-  /** Look again after this many milliseconds, whatever happens meanwhile. */
+  /** Reconcile again after this many milliseconds, whatever happens meanwhile. */
   requeueAfter?: number;
 }
 
 /**
- * Tells people about an object: an Event, counted instead of repeated. Never rejects, never waits. `component` is who
- * tells, for whoever speaks for others.
+ * Records an Event about an object; repeats increase its count. Never rejects and never waits. `component` overrides
+ * the reporting component.
  */
 export type Recorder = (
   about: { kind: Kind; object: KubernetesObject },
@@ -40,15 +40,15 @@ export interface ControllerContext {
   signal: AbortSignal;
 }
 
-/** A change of a kind that a controller looks at, as its key function sees it. */
+/** A change of an object, as controllers receive it. */
 export interface ObjectEvent<T extends KubernetesObject> {
   type: "ADDED" | "MODIFIED" | "DELETED";
   object: T;
-  /** How the object stood before, where it is known. */
+  /** The object before the change, where it is known. */
   readonly previous?: T;
 }
 
-/** Another kind whose changes concern this controller, and whose keys they concern. */
+/** Another kind whose changes trigger this controller, and the keys that they trigger. */
 export interface Watched<T extends KubernetesObject = KubernetesObject> {
   kind: Kind<T>;
   keys(seen: ObjectEvent<T>, context: ControllerContext): Iterable<Key> | Promise<Iterable<Key>>;
@@ -67,33 +67,34 @@ export interface WatchedKinds {
 export interface Controller<T extends KubernetesObject = KubernetesObject> {
   /** Equal to its folder. */
   name: string;
-  /** What events name as their source, where upstream's word for it is not `<name>-controller`. */
+  /** The source of events, where upstream's is not `<name>-controller`. */
   component?: string;
   /** The kind whose objects the keys name. Absent where keys name objects of several kinds. */
   for?: Kind<T>;
-  /** Leaves out changes that cannot matter; without it every change of an object wakes its key. */
+  /** Filters out changes that cannot matter. Default: every change of an object triggers its key. */
   concerns?(seen: ObjectEvent<T>): boolean;
-  /** Kinds whose objects have one of `for` as controller: their changes wake the owner. */
+  /** Kinds whose objects have an object of `for` as their controller: their changes trigger the owner. */
   owns?: readonly Kind[];
   watches?: readonly Watched[];
   watchesKinds?: WatchedKinds;
   /**
-   * Where nothing runs between changes, the clock's tick looks at every object of `for` once a minute; such a
-   * controller asks for no `requeueAfter`.
+   * Where no process runs between changes, every object of `for` is reconciled once a minute; such a controller returns
+   * no `requeueAfter`.
    */
   everyMinute?: boolean;
-  /** How many keys are worked on at once; 4 unless told. */
+  /** How many keys are processed at once. Default: 4. */
   workers?: number;
   /**
-   * Makes what is agree with what is wanted for one key, however it got there. Reads and writes through the client;
-   * must be safe to run again after a crash at any point. A throw means back off, Terminal means stop.
+   * Brings the actual state to the desired state for one key. Reads and writes through the client, and must be safe to
+   * run again after a crash at any point. A rejection is retried with backoff, Terminal is not.
    */
   reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> | Promise<void>;
 }
 
 /**
- * Runs a controller for one key; its events name it as their source. An error that the API has not answered with is
- * also an event about the object: it is a fault in the controller or in what it calls, and the user cannot see logs.
+ * Runs a controller for one key, with the controller as the source of events. An error that is not the API's is also
+ * recorded as an event about the object: it is a fault of the controller or of what it calls, and users cannot read
+ * logs.
  */
 export async function reconcileKey(
   controller: AnyController,
@@ -106,7 +107,7 @@ export async function reconcileKey(
   const own = { ...context, record };
   try {
     const result = (await controller.reconcile(own, key)) ?? undefined;
-    // Of an object with a time that cannot be read: without this the key would come again at once, for ever.
+    // Caused by an object with a malformed time; without this check the key would be retried at once, for ever.
     if (Number.isNaN(result?.requeueAfter)) throw new Error("requeueAfter is not a number");
     return result;
   } catch (error) {
@@ -124,18 +125,19 @@ async function recordFailure(
   key: Key,
   error: unknown,
 ): Promise<void> {
-  // Some keys name no object of the controller's kind, and an object may have gone: then the log has to do.
+  // Some keys name no object of the controller's kind, and an object may have been deleted: then only the log reports
+  // it.
   const object = kind && (await client.get(kind as Kind, key).catch(() => undefined));
   if (!object) return;
   record({ kind, object }, "Warning", "ReconcileError", `the controller ${name} failed: ${messageOf(error)}`);
 }
 
-/** A controller of any kind, as lists hold it. */
+/** A controller of any kind, for lists. */
 // biome-ignore lint/suspicious/noExplicitAny: the kinds of a list differ, and each controller sees only its own
 export type AnyController = Controller<any>;
 
 export const defineController = <T extends KubernetesObject>(controller: Controller<T>): Controller<T> => controller;
 
-/** A watch on another kind, checked against that kind's type. */
+/** A watch on another kind, checked against its type. */
 export const watching = <T extends KubernetesObject>(kind: Kind<T>, keys: Watched<T>["keys"]): Watched =>
   ({ kind, keys }) as unknown as Watched;

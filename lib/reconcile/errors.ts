@@ -1,4 +1,4 @@
-/** Trying again will not help until something changes: the key is not retried. */
+/** A retry cannot succeed until something changes: the key is not retried. */
 export class Terminal extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -6,7 +6,7 @@ export class Terminal extends Error {
   }
 }
 
-/** Not yet: try again after this many milliseconds, without counting it as a failure. */
+/** Not yet possible: retried after this many milliseconds, without counting as a failure. */
 export class RetryAfter extends Error {
   readonly milliseconds: number;
   constructor(milliseconds: number, message: string, options?: ErrorOptions) {

@@ -1,6 +1,6 @@
 /**
- * The engine under the controllers: changes become keys, keys wait in a queue that gives one worker per key at a time,
- * and `reconcile` makes the world agree with what is wanted. It knows no kind by name and no store.
+ * The engine of the controllers: changes become keys, keys wait in a queue that hands each to one worker at a time, and
+ * `reconcile` brings the actual state to the desired one. It names no kind and sees no store.
  */
 export {
   type AnyController,

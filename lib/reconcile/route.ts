@@ -10,10 +10,10 @@ export interface Work {
   key: Key;
 }
 
-/** What a change of a kind means to one controller. */
+/** The keys of one controller that a change of a kind triggers. */
 export interface Route {
   controller: AnyController;
-  /** Whether the keys stand in the objects themselves; others take reading. */
+  /** Whether the keys can be derived from the changed object alone, without reading others. */
   plain: boolean;
   keys(seen: ObjectEvent<KubernetesObject>): Iterable<Key> | Promise<Iterable<Key>>;
 }
@@ -29,7 +29,7 @@ export function decodeKey(text: string): Key {
 
 const keyOf = ({ metadata }: KubernetesObject): Key => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
-/** The owner that controls an object, where it is of this kind. */
+/** The key of the controller of an object, if it is of this kind. */
 function ownerKey(kind: Kind, object: KubernetesObject): Key[] {
   const owner = controllerOf(object);
   if (!owner || owner.kind !== kind.kind || owner.apiVersion !== apiVersionOf(kind)) return [];
@@ -73,9 +73,9 @@ export function routesOf(controllers: readonly AnyController[], context: Control
 }
 
 /**
- * The keys that a change means to one controller. Where the controller's own code throws on an object, that object is
- * passed over, which a log line and an event say: every other object is seen as before. Throws what the client throws:
- * then the change must come again.
+ * The keys of one controller that a change triggers. Where the controller's own code throws on an object, that object
+ * is skipped with a log line and an event; all other objects are processed as before. Throws the client's errors: then
+ * the change must be delivered again.
  */
 export async function keysOf(
   { controller, keys }: Route,
@@ -97,7 +97,7 @@ export async function keysOf(
   }
 }
 
-/** The work that one change makes, each key once. */
+/** The work that one change triggers, each key once. */
 export async function workOf(
   routes: readonly Route[],
   seen: ObjectEvent<KubernetesObject>,

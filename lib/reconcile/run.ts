@@ -7,13 +7,13 @@ import { RetryAfter, Terminal } from "./errors.ts";
 import { createQueue, type Queue, type QueueObserver } from "./queue.ts";
 import { decodeKey, encodeKey, keysOf, type Route, routesOf } from "./route.ts";
 
-/** Controllers at work. */
+/** Running controllers. */
 export interface Engine {
-  /** Resolves when every watched kind has been seen whole once. */
+  /** Resolves when every watched kind has been read completely once. */
   ready: Promise<void>;
-  /** Keys that wait or are worked on. */
+  /** Keys that wait or are being processed. */
   readonly busy: number;
-  /** Ends the watches and the workers; resolves when the last reconcile has returned. */
+  /** Ends watches and workers. Resolves when the last reconcile has returned. */
   stop(): Promise<void>;
 }
 
@@ -108,14 +108,14 @@ class Feeds {
   }
 }
 
-/** What is kept of an object to tell its deletion after a gap: what routes look at, not data and status. */
+/** What is kept of an object to report its deletion after a gap: what routes read, without data and status. */
 function essence(object: KubernetesObject & { spec?: unknown }): KubernetesObject {
   const { namespace, name, uid, labels, ownerReferences } = object.metadata;
   const metadata = { namespace, name, uid, labels, ownerReferences };
   return object.spec === undefined ? { metadata } : ({ metadata, spec: object.spec } as KubernetesObject);
 }
 
-/** Follows a kind for as long as the engine runs and puts the keys that its changes concern into the queues. */
+/** Follows a kind while the engine runs and adds the keys that its changes trigger to the queues. */
 function startFeed(kind: Kind, list: readonly { queue: Queue; route: Route }[], context: FeedContext): Feed {
   const { client, clock, log } = context;
   const stopped = new AbortController();
@@ -173,7 +173,7 @@ function settleFailure(
     log.error("a controller gave a key up", fields);
     return;
   }
-  // Losing a race is everyday life: the next look will be at the newer object.
+  // Conflicts are normal: the next reconcile reads the newer object.
   log[isReason(error, "Conflict") ? "debug" : "warn"]("a controller tries a key again", fields);
   queue.addFailed(key);
 }

@@ -1,7 +1,7 @@
 /**
- * Gives back cluster IPs and node ports whose service does not use them: what a crash left between taking one and
- * writing the service, or between deleting the service and giving it back. Takes once more what a service uses and
- * somebody has deleted (upstream's IP and port repair).
+ * Releases cluster IPs and node ports that their service does not use: a crash between allocating one and writing the
+ * service, or between deleting the service and releasing it, leaves them behind. Allocates again what a service uses
+ * and a client has deleted (upstream's repair controllers of ipallocator and portallocator).
  */
 import {
   type IPAddress,
@@ -16,7 +16,7 @@ import {
 import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 
-/** A service that is just being written holds what it took for so long without showing it, at the most. */
+/** The longest time, in milliseconds, that a request holds an allocation before its service shows it. */
 const inFlight = 60_000;
 
 export const allocatorRepairController = defineController<Service>({
@@ -46,7 +46,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   const takenPorts = (await client.list(nodePortAllocations)).items.filter((each) =>
     owner(each).some((at) => isKey(at, key)),
   );
-  // The service is read after what it may hold: what it shows now was taken before.
+  // The service is read after its allocations: whatever it shows now was allocated before.
   const service = await ignoreNotFound(client.get(services, key));
   if (service?.spec && service.spec.type !== "ExternalName")
     await takeAgain(context, service, takenAddresses, takenPorts);
@@ -62,7 +62,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
 }
 
-/** What a service uses and nobody holds could be given to another: it is taken in the service's name. */
+/** Allocates what a service uses and no allocation holds, since it could otherwise be given to another service. */
 async function takeAgain(
   context: ControllerContext,
   service: Service,
@@ -98,7 +98,9 @@ async function takeAgain(
 
 const isKey = (a: Key, b: Key): boolean => a.name === b.name && a.namespace === b.namespace;
 
-/** Deletes what is not used and was not taken just now; returns how long to wait for the rest. */
+/**
+ * Deletes allocations that are neither used nor recent. Returns how long to wait for the recent ones, in milliseconds.
+ */
 async function giveBack(
   { client, clock }: ControllerContext,
   kind: Kind,

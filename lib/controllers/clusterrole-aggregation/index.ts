@@ -1,4 +1,4 @@
-/** Gathers rules into cluster roles that ask for it (upstream's clusterrole-aggregation controller). */
+/** Aggregates rules into the cluster roles that select them (upstream's clusterrole-aggregation controller). */
 import { type ClusterRole, clusterRoles, matches, type PolicyRule, requirementsOf } from "#api";
 import { deepEqual, ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, type ObjectEvent, watching } from "#reconcile";
@@ -16,7 +16,7 @@ const gathers = ({ aggregationRule }: ClusterRole, { metadata }: ClusterRole): b
     matches(requirementsOf(selector), metadata.labels ?? {}),
   );
 
-/** The roles that gather the rules of a role, or did before it changed. */
+/** The roles that aggregate the rules of a role, or did before it changed. */
 async function gatherers(
   { type, object, previous }: ObjectEvent<ClusterRole>,
   { client }: ControllerContext,

@@ -1,18 +1,18 @@
-/** Which scheduled time is to be served now, and when the next one comes. Upstream's mostRecentScheduleTime. */
+/** Finds the scheduled time that is due and the next one (upstream's mostRecentScheduleTime). */
 import { type CronJob, parseSchedule, type Schedule, scheduleChangedAnnotation } from "#api";
 import { parseTime } from "#base";
 import { nextTime } from "./next.ts";
 
 const second = 1000;
-/** So much is added to a wait, so that clocks that differ a little do not wake anybody too early. */
+/** Milliseconds added to a wait, so that clocks which differ slightly do not wake a key too early. */
 const padding = 100;
 /** More missed times than this are worth a warning. */
 const many = 100;
 
 export interface Recent {
-  /** From when on missed times count. */
+  /** Missed times count from here, in milliseconds since the epoch. */
   since: number;
-  /** The last scheduled time up to now, in milliseconds; absent where there has been none. */
+  /** The last scheduled time up to now, in milliseconds since the epoch; absent where there is none. */
   time?: number;
   missed: "none" | "few" | "many";
 }
@@ -27,13 +27,13 @@ export function scheduleOf({ spec }: CronJob): Schedule {
 function sinceWhen({ metadata, spec, status }: CronJob, now: number, withDeadline: boolean): number {
   let since = parseTime(status?.lastScheduleTime ?? metadata.creationTimestamp ?? "");
   const changed = metadata.annotations?.[scheduleChangedAnnotation];
-  // A new schedule is no reason to make up for times that nobody had planned then.
+  // Times before the schedule was changed were not scheduled, so they were not missed.
   if (changed !== undefined && parseTime(changed) > since) since = parseTime(changed);
   if (!withDeadline || spec?.startingDeadlineSeconds === undefined) return since;
   return Math.max(since, now - Number(spec.startingDeadlineSeconds) * second);
 }
 
-/** Throws an Error in upstream's words where the schedule never comes. */
+/** Throws an Error in upstream's words where the schedule has no future time. */
 export function mostRecent(cronJob: CronJob, schedule: Schedule, now: number, withDeadline: boolean): Recent {
   const since = sinceWhen(cronJob, now, withDeadline);
   const first = nextTime(schedule, since);
@@ -44,27 +44,33 @@ export function mostRecent(cronJob: CronJob, schedule: Schedule, now: number, wi
   if (first === undefined || between < 1)
     throw new Error("time difference between two schedules is less than 1 second");
   const count = Math.trunc(Math.trunc((now - first) / second) / between) + 1;
-  // Schedules need not be steady: the last times are looked for one by one, from one distance before the guess.
+  // Intervals of a schedule may differ: the last times are tried one by one, from one interval before the estimate.
   let time: number | undefined;
   const from = first + (count - 2) * between * second;
   for (let at = nextTime(schedule, from); at !== undefined && at <= now; at = nextTime(schedule, at)) time = at;
   return { since, ...(time === undefined ? {} : { time }), missed: count > many ? "many" : count > 0 ? "few" : "none" };
 }
 
-/** Waits up to this end to the second everywhere; where nobody runs between changes, longer ones end up to a minute late. */
+/**
+ * Waits up to this length end with an accuracy of a second everywhere. Where no process runs between changes, longer
+ * waits end up to a minute late.
+ */
 const exact = 90 * second;
-/** So long before its time a cron job is woken that must not be late: more than that minute, less than an exact wait. */
+/**
+ * A cron job with a tight deadline is woken this long before its time: more than the possible minute, less than an
+ * exact wait.
+ */
 const lead = 75 * second;
-/** A deadline that a minute's lateness may miss. */
+/** Seconds. A wait that ends a minute late could miss a deadline up to this. */
 const tight = 120;
 
-/** Milliseconds to wait for a time that is `wait` away, so that a short deadline is met. */
+/** Milliseconds to wait for a time in `wait` milliseconds, so that a tight deadline is met. */
 export function inTime({ spec }: CronJob, wait: number): number {
   const deadline = spec?.startingDeadlineSeconds;
   return deadline === undefined || Number(deadline) > tight || wait <= exact ? wait : wait - lead;
 }
 
-/** Milliseconds until the schedule comes again; undefined where it never does. */
+/** Milliseconds until the next scheduled time; undefined where there is none. */
 export function nextIn(cronJob: CronJob, schedule: Schedule, now: number): number | undefined {
   const next = nextTime(schedule, lastServed(cronJob, schedule, now));
   return next === undefined ? undefined : Math.max(0, next + padding - now);

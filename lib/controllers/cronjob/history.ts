@@ -1,4 +1,4 @@
-/** The jobs of a cron job: which are running, which have ended, which are kept. */
+/** Tracks the jobs of a cron job: which are active, which have ended, and which of those are kept. */
 import { type CronJob, type CronJobStatus, cronJobs, finishedCondition, type Job, jobs } from "#api";
 import { formatTime, ignoreNotFound, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
@@ -12,7 +12,7 @@ const forget = (status: CronJobStatus, uid: string | undefined): void => {
   else delete status.active;
 };
 
-/** Deletes a job with its pods and strikes it from the active ones. Whether it went. */
+/** Deletes a job with its pods and removes it from the active ones. Returns whether that succeeded. */
 export async function deleteJob(
   { client, record }: ControllerContext,
   cronJob: CronJob & { status: CronJobStatus },
@@ -36,7 +36,7 @@ const startOf = ({ status }: Job): number =>
   status?.startTime === undefined ? Number.POSITIVE_INFINITY : parseTime(status.startTime);
 const name = ({ metadata }: Job): string => metadata.name ?? "";
 
-/** Deletes the oldest of those that have ended, beyond as many as are kept. */
+/** Deletes the oldest ended jobs beyond the history limits. */
 export async function cleanUp(
   context: ControllerContext,
   cronJob: CronJob & { status: CronJobStatus },
@@ -56,9 +56,9 @@ export async function cleanUp(
 }
 
 /**
- * Brings the status in line with the jobs that there are. What a job was made for has been served, also where a death
- * came before that was written down: else a job that has gone meanwhile would be made again, and one that still runs
- * would not be alone. Upstream only looks whether the name is taken.
+ * Updates the status from the existing jobs. The scheduled time of an existing job counts as served, also where a crash
+ * came before the status was written. Otherwise a job that has been deleted since would be created again, and one that
+ * still runs would not be the only one. Upstream only checks whether the name is in use.
  */
 export async function takeStock(
   { client, clock, record }: ControllerContext,

@@ -1,6 +1,7 @@
 /**
- * Starts jobs by the clock (upstream's cronjob controller, the second one). What was started last stands in the status,
- * and a scheduled time gives its job its name: woken late, early, twice or after a death, each time is served once.
+ * Creates jobs on a schedule (upstream's cronjob controller, version 2). The status stores the last scheduled time, and
+ * a job's name is derived from its scheduled time. So each time is served once, even if a key is processed late, early,
+ * twice or after a crash.
  */
 import {
   type CronJob,
@@ -21,7 +22,7 @@ import { formatForPeople } from "./zone.ts";
 
 type Known = CronJob & { status: CronJobStatus };
 
-/** Nobody sleeps longer than this at a stretch: timers have an end. */
+/** The longest wait in milliseconds: timers are limited. */
 const longestWait = 24 * 60 * 60_000;
 
 export const cronJobController = defineController<CronJob>({
@@ -47,7 +48,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     written = status ?? {};
   };
   await takeStock(context, cronJob, children);
-  // What is told of a job must stand before the job goes.
+  // What the status says of a job must be written before the job is deleted.
   await flush();
   await cleanUp(context, cronJob, children);
   try {
@@ -57,7 +58,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   }
 }
 
-/** Starts a job where one is due, and tells when to look again. */
+/** Creates a job if one is due. Returns when to reconcile next. */
 async function start(context: ControllerContext, cronJob: Known): Promise<Result | undefined> {
   const { clock, record } = context;
   const { metadata, spec } = cronJob;
@@ -97,7 +98,9 @@ async function start(context: ControllerContext, cronJob: Known): Promise<Result
   return wait === undefined ? undefined : { requeueAfter: Math.min(inTime(cronJob, wait), longestWait) };
 }
 
-/** Serves one scheduled time, unless it has been served, or is too late, or may not run beside others. */
+/**
+ * Serves one scheduled time, unless it is served already, past its deadline, or forbidden by the concurrency policy.
+ */
 async function serve(context: ControllerContext, cronJob: Known, scheduled: number): Promise<void> {
   const { client, clock, record } = context;
   const { spec, status } = cronJob;
@@ -132,7 +135,10 @@ async function serve(context: ControllerContext, cronJob: Known, scheduled: numb
   status.lastScheduleTime = formatTime(scheduled);
 }
 
-/** The job of a scheduled time, made now or by an earlier look; undefined where it is none of ours or known already. */
+/**
+ * The job of a scheduled time, created now or by an earlier reconcile; undefined where it belongs to another owner or
+ * is already active.
+ */
 async function createJob(context: ControllerContext, cronJob: Known, scheduled: number): Promise<Job | undefined> {
   const { client, record } = context;
   const about = { kind: cronJobs, object: cronJob };
@@ -148,7 +154,7 @@ async function createJob(context: ControllerContext, cronJob: Known, scheduled: 
       const isKnown = cronJob.status.active?.some(({ uid }) => uid === there.metadata.uid);
       return isOurs && !isKnown ? there : undefined;
     }
-    // Nothing can be made any more in a namespace that is going, and that is no news.
+    // A namespace that is being deleted accepts no new objects; that is not worth an event.
     if (!hasCause(error, "NamespaceTerminating")) {
       record(about, "Warning", "FailedCreate", `Error creating job: ${messageOf(error)}`);
     }

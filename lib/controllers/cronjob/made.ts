@@ -1,4 +1,4 @@
-/** Which job serves a scheduled time, and which time a job serves. */
+/** Maps a scheduled time to its job, and a job to its scheduled time. */
 import { apiVersionOf, type CronJob, controllerReference, cronJobs, type Job, jobs, type ObjectReference } from "#api";
 import { clone, parseTime } from "#base";
 import { formatIn, zone } from "./zone.ts";
@@ -26,7 +26,10 @@ export function jobOf(cronJob: CronJob, scheduled: number): Job {
   } as Job;
 }
 
-/** The scheduled time in milliseconds that one of the cron job's jobs was made for; undefined where others made it. */
+/**
+ * The scheduled time that a job of the cron job was created for, in milliseconds since the epoch; undefined for other
+ * jobs.
+ */
 export function servedBy(cronJob: CronJob, { metadata }: Job, now: number): number | undefined {
   const time = metadata.annotations?.[scheduledAnnotation];
   const scheduled = time === undefined ? Number.NaN : parseTime(time);

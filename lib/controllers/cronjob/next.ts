@@ -1,6 +1,6 @@
 /**
- * When a schedule is due next. Follows upstream's library (robfig/cron) to the letter, also where clocks are changed:
- * an hour that does not exist is skipped, one that comes twice counts twice.
+ * Finds the next time of a schedule. Follows upstream's library (robfig/cron) exactly, also at changes of the clock: an
+ * hour that does not exist is skipped, one that occurs twice counts twice.
  */
 import type { Schedule } from "#api";
 import { type Wall, type Zone, zone } from "./zone.ts";
@@ -10,15 +10,15 @@ type Fields = Extract<Schedule, { type: "fields" }>;
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
-/** A schedule that is not due within so many years never is. */
+/** A schedule without a time in so many years has none. */
 const horizon = 5;
 
 const mod = (value: number, by: number): number => ((value % by) + by) % by;
 
-/** The first time after `after` at which the schedule is due, in milliseconds; undefined where there is none. */
+/** The first scheduled time after `after`, in milliseconds since the epoch; undefined where there is none. */
 export function nextTime(schedule: Schedule, after: number): number | undefined {
   if (schedule.type === "every") return after + schedule.milliseconds - mod(after, second);
-  // Nothing between two commas: no time ever fits.
+  // An empty item between two commas matches no time.
   if (schedule.minutes.size === 0 || schedule.hours.size === 0) return undefined;
   const search = { place: zone(schedule.timeZone ?? "UTC"), time: after + second - mod(after, second), moved: false };
   const lastYear = search.place.wall(search.time).year + horizon;
@@ -30,7 +30,7 @@ export function nextTime(schedule: Schedule, after: number): number | undefined 
   return undefined;
 }
 
-/** Where a search has come. Once a field has moved, what lies below it stands at its start. */
+/** The state of a search. Once a field has moved, the smaller fields are reset to their start. */
 interface Search {
   place: Zone;
   time: number;
@@ -44,7 +44,10 @@ function reset(search: Search, wall: Partial<Wall>): void {
   search.moved = true;
 }
 
-/** Each of these steps on until its field fits; false where a larger field has changed and must be looked at again. */
+/**
+ * Each of these advances until its field matches. Returns false where a larger field has changed and must be checked
+ * again.
+ */
 function toMonth({ months }: Fields, search: Search): boolean {
   while (!months.has(now(search).month)) {
     reset(search, { day: 1, hour: 0 });
@@ -92,7 +95,7 @@ function toMinute({ minutes }: Fields, search: Search): boolean {
     if (now(search).minute === 0) return false;
   }
   if (mod(search.time, minute) === 0) return true;
-  // Only the first second of a minute is ever due.
+  // Schedules match only the first second of a minute.
   search.time += minute - mod(search.time, minute);
   search.moved = true;
   return false;

@@ -1,10 +1,10 @@
-/** Wall clocks: what time it is somewhere, and when it is what time there. */
+/** Wall clocks: the local time of an instant, and the instant of a local time. */
 
 export interface Wall {
   year: number;
-  /** 1 to 12; what lies beyond runs over into the years. */
+  /** 1 to 12; values beyond carry into the years. */
   month: number;
-  /** 1 to 31; what lies beyond runs over into the months. */
+  /** 1 to 31; values beyond carry into the months. */
   day: number;
   hour: number;
   minute: number;
@@ -14,10 +14,10 @@ export interface Wall {
 }
 
 export interface Zone {
-  /** How far the clock is ahead of UTC at a time, in milliseconds. */
+  /** The offset from UTC at an instant, in milliseconds. */
   offset(time: number): number;
   wall(time: number): Wall;
-  /** The time at which the clock shows this; where it shows it twice or never, what Go's time.Date chooses. */
+  /** The instant of a local time. Where the local time occurs twice or never, the one that Go's time.Date returns. */
   time(wall: Omit<Wall, "weekday">): number;
 }
 
@@ -26,7 +26,7 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March, so that leap days come last. */
+/** Days from 1970-01-01 to a day of the Gregorian calendar. Years start in March, so that leap days are last. */
 function daysTo(year: number, month: number, dayOfMonth: number): number {
   const months = year * 12 + month - 3;
   const years = Math.floor(months / 12);
@@ -59,7 +59,7 @@ function dateOf(days: number): { year: number; month: number; day: number } {
   };
 }
 
-/** The time of a wall clock in UTC. */
+/** The local time in UTC. */
 const asUtc = (wall: Omit<Wall, "weekday">): number =>
   daysTo(wall.year, wall.month, wall.day) * day + wall.hour * hour + wall.minute * minute + wall.second * second;
 
@@ -75,12 +75,12 @@ function wallOf(local: number): Wall {
   };
 }
 
-/** Clocks are changed on the quarters of an hour. */
+/** Clocks change on quarters of an hour. */
 const quarter = 15 * minute;
 const remembered = 4096;
 const zones = new Map<string, Zone>();
 
-/** The clock of a time zone. Throws RangeError where there is none of that name. */
+/** The clock of a time zone. Throws RangeError for an unknown name. */
 export function zone(name: string): Zone {
   const known = zones.get(name);
   if (known) return known;
@@ -129,7 +129,7 @@ function offsets(name: string): (time: number) => number {
   };
 }
 
-/** RFC 3339 with the zone's offset: `2026-01-02T03:04:05+01:00`, or `Z` where there is none. */
+/** RFC 3339 with the zone's offset: `2026-01-02T03:04:05+01:00`, or `Z` for UTC. */
 export function formatIn(place: Zone, time: number): string {
   const two = (value: number): string => String(value).padStart(2, "0");
   const { year, month, day: date, hour: hours, minute: minutes, second: seconds } = place.wall(time);

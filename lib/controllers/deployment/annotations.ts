@@ -19,16 +19,17 @@ const own = new Set<string>([
   "deprecated.deployment.rollback.to",
 ]);
 
-/** The revision of a set, 0 where it has none or nonsense (upstream's MaxRevision passes over the latter). */
+/** The revision of a set; 0 where it is missing or malformed (upstream's MaxRevision ignores the latter). */
 export const revisionOf = ({ metadata }: ReplicaSet): bigint =>
   parseRevision(metadata.annotations?.[annotations.revision] ?? "0") ?? 0n;
 
-/** The longest history of revisions, in characters, as upstream keeps it. */
+/** The longest history of revisions, in characters; upstream's limit. */
 const longestHistory = 2000;
 
 /**
- * Gives a set its revision and the deployment's annotations; says whether anything changed. Changes the set. What it
- * was last scaled for is not touched: only scaling may say so, or a change of size in a rollout would go unnoticed.
+ * Sets the revision and the deployment's annotations on a set, which is modified. Returns whether anything changed. The
+ * replicas that the set was last scaled for are not touched: only scaling may write them, or a change of size during a
+ * rollout would go unnoticed.
  */
 export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision: bigint): boolean {
   const before = set.metadata.annotations ?? {};
@@ -36,7 +37,7 @@ export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {})) if (!own.has(key)) now[key] = value;
   const known = now[annotations.revision];
   const current = parseRevision(known || "0");
-  // Upstream leaves a set alone whose revision is no number.
+  // As upstream, a set whose revision is malformed is left alone.
   if (current === undefined) return false;
   if (known === undefined || current < revision) {
     if (known !== undefined) {
@@ -50,7 +51,7 @@ export function setAnnotations(deployment: Deployment, set: ReplicaSet, revision
   return !deepEqual(now, before);
 }
 
-/** What was wanted when a set was scaled last: a difference means that the deployment itself is being scaled. */
+/** The desired replicas when a set was last scaled: a difference means that the deployment is being scaled. */
 export function replicasAnnotations(deployment: Deployment): Record<string, string> {
   const wanted = deployment.spec?.replicas ?? 1;
   return { [annotations.desired]: String(wanted), [annotations.most]: String(wanted + maxSurge(deployment)) };

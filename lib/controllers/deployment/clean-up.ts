@@ -4,7 +4,7 @@ import { beyondHistory } from "#controllers/workload";
 import { revisionOf } from "./annotations.ts";
 import type { Found, Rollout } from "./new-replica-set.ts";
 
-/** Deletes old sets beyond revisionHistoryLimit, lowest revision first; those that still have pods stay. */
+/** Deletes old sets beyond revisionHistoryLimit, lowest revision first; sets that still have pods are kept. */
 export async function cleanUp({ context, deployment }: Rollout, { old }: Found): Promise<void> {
   const limit = deployment.spec?.revisionHistoryLimit;
   if (limit === undefined) return;

@@ -24,7 +24,7 @@ export const deploymentController = defineController<Deployment>({
   name: "deployment",
   for: deployments,
   owns: [replicaSets],
-  // A deployment that recreates waits for the last old pod to go.
+  // A deployment with the Recreate strategy waits for the last old pod to be deleted.
   watches: [
     watching<ReplicaSet>(replicaSets, ({ object }, { client }) => adoptersOf(client, deployments, object)),
     watching<Pod>(pods, async ({ type, object }, { client }) => {

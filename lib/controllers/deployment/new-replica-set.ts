@@ -15,7 +15,7 @@ import { annotations, hashLabel, replicasAnnotations, revisionOf, setAnnotations
 import { hasDeadline, writeProgressing } from "./conditions.ts";
 import { maxSurge } from "./limits.ts";
 
-/** What one look at a deployment works with; it follows what the look itself writes. */
+/** The state of one reconcile of a deployment; updated with each write of the reconcile. */
 export interface Rollout {
   context: ControllerContext;
   deployment: Deployment;
@@ -23,12 +23,12 @@ export interface Rollout {
   sets: ReplicaSet[];
 }
 
-/** The set of the present template, and the others. */
+/** The set of the current template, and the others. */
 export interface Found {
   set: ReplicaSet | undefined;
   /** Oldest first. */
   old: ReplicaSet[];
-  /** What happened to the set in this look. */
+  /** What this reconcile did to the set. */
   event?: Pick<DeploymentCondition, "reason" | "message" | "status">;
 }
 
@@ -41,7 +41,7 @@ const withoutHash = (template: PodTemplateSpec | undefined): PodTemplateSpec => 
   return copy;
 };
 
-/** Whether two templates ask for the same pods; the label that tells them apart does not count. */
+/** Whether two templates describe the same pods; the pod-template-hash label is ignored. */
 const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
   deepEqual(withoutHash(a), withoutHash(b));
 
@@ -53,8 +53,8 @@ export const byAge = (a: ReplicaSet, b: ReplicaSet): number => {
 };
 
 /**
- * Finds the set of the present template, makes it when `create` allows, and gives it the newest revision number. Of
- * several equal ones the oldest counts, as upstream decides.
+ * Finds the set of the current template, creates it if `create` is true, and gives it the newest revision. Of several
+ * equal sets the oldest is used, as upstream does.
  */
 export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<Found> {
   const { deployment, sets } = rollout;
@@ -72,7 +72,7 @@ export async function newReplicaSet(rollout: Rollout, create: boolean): Promise<
   return { old, ...(await make(rollout, old, revision)) };
 }
 
-/** The condition says once that the set was there already; later reasons are not overwritten by it. */
+/** The condition reports an existing set only once; a later reason is not overwritten. */
 function found(deployment: Deployment, set: ReplicaSet): Pick<Found, "event"> {
   const progressing = deployment.status?.conditions?.some(({ type }) => type === "Progressing");
   if (progressing || !hasDeadline(deployment)) return {};
@@ -81,7 +81,7 @@ function found(deployment: Deployment, set: ReplicaSet): Pick<Found, "event"> {
   };
 }
 
-/** An existing set gets the revision and the deployment's annotations when they have changed. */
+/** Updates the revision, the deployment's annotations and minReadySeconds of an existing set. */
 async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revision: bigint): Promise<ReplicaSet> {
   const next = clone(set);
   const changed = setAnnotations(deployment, next, revision);
@@ -92,17 +92,17 @@ async function refresh({ context, deployment }: Rollout, set: ReplicaSet, revisi
   return context.client.update(replicaSets, next);
 }
 
-/** The deployment carries the revision of its set. */
+/** Copies the revision of the set to the deployment. */
 async function markRevision(rollout: Rollout, set: ReplicaSet): Promise<void> {
   const { context, deployment } = rollout;
   const revision = set.metadata.annotations?.[annotations.revision];
   if (revision === undefined || deployment.metadata.annotations?.[annotations.revision] === revision) return;
   const { namespace, name = "" } = deployment.metadata;
   const patch = { metadata: { annotations: { [annotations.revision]: revision } } };
-  // By way of the status: it is the control plane's own note and no new generation of the deployment.
+  // Written through the status subresource: the annotation must not raise the deployment's generation.
   const how = { type: "merge", subresource: "status" } as const;
   const marked = await ignoreNotFound(context.client.patch(deployments, { namespace, name }, patch, how));
-  // Only what was looked at may be written to later: a newer wish is for the next look.
+  // Later writes must be based on the generation that was read; a newer one is reconciled next.
   if (marked && marked.metadata.generation === deployment.metadata.generation) rollout.deployment = marked;
 }
 
@@ -138,7 +138,7 @@ async function make(rollout: Rollout, old: ReplicaSet[], revision: bigint): Prom
   }
 }
 
-/** The name is taken: by ourselves before a crash, or by another template with the same hash. */
+/** The name is in use: by this deployment before a crash, or by another template with the same hash. */
 async function taken({ context, deployment }: Rollout, set: ReplicaSet): Promise<Pick<Found, "set" | "event">> {
   const { client } = context;
   const { namespace, name = "" } = set.metadata;
@@ -171,7 +171,7 @@ function setOf(deployment: Deployment, hash: string): ReplicaSet {
   } as ReplicaSet;
 }
 
-/** As many replicas as the new set may have while the old ones stand (upstream's NewRSNewReplicas). */
+/** How many replicas the new set may have beside the old ones (upstream's NewRSNewReplicas). */
 export function newReplicas({ deployment }: Rollout, old: readonly ReplicaSet[], present?: ReplicaSet): number {
   const wanted = deployment.spec?.replicas ?? 1;
   if (deployment.spec?.strategy?.type === "Recreate") return wanted;

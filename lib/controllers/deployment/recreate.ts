@@ -5,7 +5,7 @@ import { type Found, newReplicaSet, type Rollout } from "./new-replica-set.ts";
 import { isActiveSet, scaleSet } from "./scale.ts";
 import { isComplete, writeStatus } from "./status.ts";
 
-/** Everything old goes before anything new comes. */
+/** Deletes all old pods before the new set gets any. */
 export async function recreate(rollout: Rollout): Promise<Result | undefined> {
   let found = await newReplicaSet(rollout, false);
   const active = found.old.filter(isActiveSet);

@@ -6,7 +6,9 @@ import { byAge, type Found, newReplicaSet, newReplicas, type Rollout } from "./n
 import { isActiveSet, replicasOf, scaleSet } from "./scale.ts";
 import { isComplete, writeStatus } from "./status.ts";
 
-/** One step of a rolling update: first up, then down; the next step comes when pods have become available or gone. */
+/**
+ * One step of a rolling update: scales up, else down. Pods that become available or are deleted trigger the next step.
+ */
 export async function rollingUpdate(rollout: Rollout): Promise<Result | undefined> {
   const found = await newReplicaSet(rollout, true);
   const up = await scaleUp(rollout, found);
@@ -27,7 +29,7 @@ async function scaleUp(rollout: Rollout, { set, old }: Found): Promise<ReplicaSe
   return replicas === current ? undefined : scaleSet(rollout, set, replicas);
 }
 
-/** Takes pods away from old sets as far as enough stay available: those that are not healthy first. */
+/** Scales old sets down while enough pods stay available, unhealthy pods first. */
 async function scaleDown(rollout: Rollout, { set, old }: Found): Promise<boolean> {
   const active = old.filter(isActiveSet);
   const standing = replicasOf(active);
@@ -56,13 +58,13 @@ async function scaleDown(rollout: Rollout, { set, old }: Found): Promise<boolean
 }
 
 /**
- * Pods that can be counted on: a set that has just been scaled down still shows those that are about to go, and
- * counting them would take away too many.
+ * Available pods that will stay: the status of a set that has just been scaled down still counts pods that are about to
+ * be deleted.
  */
 const availableOf = ({ spec, status }: ReplicaSet): number =>
   Math.min(status?.availableReplicas ?? 0, spec?.replicas ?? 0);
 
-/** Pods of old sets that are not available cost nothing to lose. */
+/** Removes pods of old sets that are not available first, since that does not reduce availability. */
 async function dropUnhealthy(rollout: Rollout, active: readonly ReplicaSet[], most: number): Promise<ReplicaSet[]> {
   const after: ReplicaSet[] = [];
   let left = most;

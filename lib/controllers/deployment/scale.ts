@@ -8,14 +8,14 @@ export const replicasOf = (sets: readonly ReplicaSet[]): number =>
   sets.reduce((sum, set) => sum + (set.spec?.replicas ?? 0), 0);
 export const isActiveSet = (set: ReplicaSet): boolean => (set.spec?.replicas ?? 0) > 0;
 
-/** Whether the deployment's replicas differ from what its sets were last scaled for. */
+/** Whether the desired replicas differ from those that the sets were last scaled for. */
 export const isScaling = ({ deployment, sets }: Rollout): boolean =>
   sets.filter(isActiveSet).some((set) => {
     const desired = set.metadata.annotations?.[annotations.desired];
     return desired !== undefined && Number(desired) !== (deployment.spec?.replicas ?? 1);
   });
 
-/** Sets the replicas of a set and tells of it; the set as it then stands. */
+/** Sets the replicas of a set and records an event. Returns the updated set. */
 export async function scaleSet(
   { context, deployment }: Rollout,
   set: ReplicaSet,
@@ -37,8 +37,8 @@ export async function scaleSet(
 }
 
 /**
- * Scales while a rollout is under way or paused: a single active set takes all, with a complete new set the others go
- * to 0, and otherwise each gets its share (upstream's proportional scaling).
+ * Scales during a rollout or while paused. A single active set takes all replicas; if the new set is complete, the
+ * others are scaled to 0; otherwise each set gets its share (upstream's proportional scaling).
  */
 export async function scaleProportionally(rollout: Rollout, newest: ReplicaSet | undefined): Promise<void> {
   const { deployment, sets } = rollout;
@@ -66,7 +66,7 @@ function isSaturated({ deployment }: Rollout, set: ReplicaSet): boolean {
   return set.spec?.replicas === wanted && Number(desired) === wanted && (set.status?.availableReplicas ?? 0) === wanted;
 }
 
-/** Divides what is to be added or removed by the size of each set; rounding leftovers go to the largest. */
+/** Divides the replicas to add or remove by the size of each set; the rest of the rounding goes to the largest. */
 async function share(rollout: Rollout, active: readonly ReplicaSet[], most: number): Promise<void> {
   const total = replicasOf(active);
   const toAdd = most - total;
@@ -93,7 +93,7 @@ function fraction({ deployment }: Rollout, set: ReplicaSet, toAdd: number, added
   const wanted = deployment.spec?.replicas ?? 1;
   if (toAdd === added) return 0;
   if (wanted === 0) return -before;
-  // Without the note of what it was scaled for, what is there must do.
+  // Without the annotation, the current replicas are used.
   const most = Number(set.metadata.annotations?.[annotations.most] ?? 0) || (deployment.status?.replicas ?? 0);
   if (most === 0) return 0;
   const size = (before * (wanted + maxSurge(deployment))) / most;

@@ -12,8 +12,8 @@ const sum = (sets: readonly ReplicaSet[], field: "replicas" | "readyReplicas" | 
   sets.reduce((total, set) => total + (set.status?.[field] ?? 0), 0);
 
 /**
- * Pods that are ending, over all sets; absent as long as a set that has been looked at does not say how many it has
- * (upstream's GetTerminatingReplicaCountForReplicaSets). Unlike the other counts it is written when it is zero.
+ * Terminating pods of all sets; absent while an observed set does not report its own count (upstream's
+ * GetTerminatingReplicaCountForReplicaSets). Unlike the other counts it is written when it is zero.
  */
 function terminating(sets: readonly ReplicaSet[]): Pick<Status, "terminatingReplicas"> {
   const isSilent = ({ status }: ReplicaSet): boolean =>
@@ -22,7 +22,7 @@ function terminating(sets: readonly ReplicaSet[]): Pick<Status, "terminatingRepl
   return { terminatingReplicas: sets.reduce((total, { status }) => total + (status?.terminatingReplicas ?? 0), 0) };
 }
 
-/** Whether every wanted replica is new and available and nothing old is left. */
+/** Whether all desired replicas are new and available and no old pod is left. */
 export function isComplete({ spec, metadata, status }: Deployment, { set, old }: Found): boolean {
   const wanted = spec?.replicas ?? 1;
   return (
@@ -35,17 +35,17 @@ export function isComplete({ spec, metadata, status }: Deployment, { set, old }:
 
 interface Writing {
   found: Found;
-  /** `counts`: the rollout stands still, so nothing is said about its progress (upstream's syncDeploymentStatus). */
+  /** `counts`: nothing is rolled out, so the Progressing condition stays (upstream's syncDeploymentStatus). */
   only?: "counts";
 }
 
-/** Writes the status as the sets show it, if it differs; returns when the deadline must be looked at. */
+/** Writes the status computed from the sets, if it differs. Returns when the progress deadline must be checked. */
 export async function writeStatus(
   { context, deployment, sets }: Rollout,
   { found, only }: Writing,
 ): Promise<Result | undefined> {
   const now = context.clock.now();
-  // The sets that were read, with the newest as it stands after this look.
+  // The sets that were read, with the newest as this reconcile has updated it.
   const seen = [
     ...sets.filter((set) => set.metadata.uid !== found.set?.metadata.uid),
     ...(found.set ? [found.set] : []),
@@ -72,12 +72,12 @@ export async function writeStatus(
   return only ? undefined : nextLook(deployment, status, now);
 }
 
-/** When the deadline passes, if it still may: a complete rollout and one that has failed wait for nothing. */
+/** When the deadline passes; undefined for a complete rollout and one that has timed out. */
 function nextLook(deployment: Deployment, status: Status, now: number): Result | undefined {
   const progress = findCondition(status.conditions, "Progressing");
   if (!hasDeadline(deployment) || !progress) return undefined;
   if (isDone(deployment, status) || progress.reason === timedOut || progress.reason === finished) return undefined;
-  // A second more, since the times in conditions have no parts of seconds.
+  // A second more, since times in conditions have no fraction.
   return { requeueAfter: Math.max(1000, deadlineOf(deployment, progress, now) + 1000 - now) };
 }
 
@@ -117,7 +117,7 @@ function conditions(
   ];
 }
 
-/** What keeps a set from making its pods; the newest set's trouble comes first. */
+/** The failure of a set to create pods; that of the newest set first. */
 function failure(
   { set, old }: Found,
   before: DeploymentCondition | undefined,
@@ -136,7 +136,7 @@ const isDone = ({ spec }: Deployment, status: Status): boolean => {
   return [status.updatedReplicas, status.replicas, status.availableReplicas].every((count = 0) => count === wanted);
 };
 
-/** How the rollout goes, step by step as upstream tells it. */
+/** The Progressing condition, in upstream's steps. */
 function progressing(
   deployment: Deployment,
   found: Found,
@@ -151,7 +151,7 @@ function progressing(
   if (deployment.spec?.paused && stored?.reason !== timedOut) return update(paused, "Deployment is paused", "Unknown");
   if (stored?.reason === paused) return update("DeploymentResumed", "Deployment is resumed", "Unknown");
   const before = found.event ? condition("Progressing", found.event as ConditionUpdate, stored, time) : stored;
-  // What was complete stays so while its pods come and go.
+  // A complete rollout stays complete while its pods are replaced.
   const settled = (status.replicas ?? 0) === (status.updatedReplicas ?? 0) && before?.reason === finished;
   if (only || settled) return before;
   const name = found.set?.metadata.name ?? deployment.metadata.name;
@@ -166,7 +166,7 @@ function progressing(
   return before;
 }
 
-/** Whether new pods came, old ones went, or some became ready since the status was written. */
+/** Whether pods were created, deleted or became ready since the status was written. */
 function hasMoved(was: Status, is: Status): boolean {
   const old = ({ replicas = 0, updatedReplicas = 0 }: Status): number => replicas - updatedReplicas;
   return (

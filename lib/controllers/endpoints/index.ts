@@ -1,4 +1,7 @@
-/** Tells in an Endpoints object where a service's pods are, for clients that know no slices (upstream's endpoints controller). */
+/**
+ * Writes the addresses of a service's pods to an Endpoints object, for clients without EndpointSlices (upstream's
+ * endpoints controller).
+ */
 import {
   type EndpointAddress,
   type Endpoints,
@@ -62,7 +65,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   await written.catch((error: unknown) => refused(context, service, next, error));
 }
 
-/** Says what is wrong with what the pods are told of as, such as one with an address and without a node. */
+/** Reports a malformed Endpoints object, for example of a pod with an address and without a node. */
 function refused({ record }: ControllerContext, service: Service, object: Endpoints, error: unknown): never {
   if (!isApiError(error) || error.reason !== "Invalid") throw error;
   const { namespace, name } = service.metadata;
@@ -81,7 +84,7 @@ function labelsOf(service: Service): Record<string, string> {
 
 type Subsets = NonNullable<Endpoints["subsets"]>;
 
-/** Addresses by the ports that they serve, ready ones apart; at most a thousand in all. */
+/** Addresses by the ports that they serve, ready and not ready ones apart; at most a thousand in all. */
 function subsetsOf(service: Service, all: readonly Pod[]): { subsets: Subsets; dropped: boolean } {
   const publish = service.spec?.publishNotReadyAddresses === true;
   const usable = all.filter(({ metadata }) => publish || !metadata.deletionTimestamp);
@@ -119,7 +122,7 @@ function addressOf(service: Service, pod: Pod): EndpointAddress {
   return {
     ip: pod.status!.podIP!,
     ...(hostname && subdomain === service.metadata.name ? { hostname } : {}),
-    // Upstream names the node also where there is none yet, and is refused.
+    // Upstream sets the node name also where the pod has none, which validation then rejects.
     nodeName: nodeName ?? "",
     targetRef: targetRef(pod),
   };

@@ -1,4 +1,4 @@
-/** Tells in EndpointSlices where a service's pods are (upstream's endpointslice controller). */
+/** Writes the addresses of a service's pods to EndpointSlices (upstream's endpointslice controller). */
 import {
   controllerOf,
   controllerReference,
@@ -40,7 +40,8 @@ export const endpointSliceController = defineController<Service>({
 async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   const { client } = context;
   const service = await ignoreNotFound(client.get(services, key));
-  // The slices of a service that is gone are the garbage collector's; those of one without a selector are somebody's own.
+  // The garbage collector deletes the slices of a deleted service; those of a service without a selector belong to its
+  // users.
   if (!service || service.metadata.deletionTimestamp || service.spec?.type === "ExternalName") return;
   if (Object.keys(service.spec?.selector ?? {}).length === 0) return;
   const { wanted, skipped } = await wantedSlices(context, service);
@@ -55,7 +56,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   if (skipped.length > 0) retry(context, service, skipped);
 }
 
-/** Upstream's words; the node may come yet. */
+/** Fails with upstream's message; the node may be registered later. */
 function retry({ record }: ControllerContext, service: Service, skipped: readonly Pod[]): never {
   const name = `${service.metadata.namespace}/${service.metadata.name}`;
   const [first] = skipped.map(
@@ -75,8 +76,8 @@ const portKey = (ports: readonly ResolvedPort[]): string =>
   JSON.stringify([...ports].sort((a, b) => (a.name < b.name ? -1 : 1)));
 
 /**
- * Endpoints by the ports that they serve. A pod that names none of the ports is listed without ports, as upstream;
- * one whose node is not there is skipped, unless the service wants its pods listed in any state.
+ * Endpoints by the ports that they serve. As upstream, a pod without any of the named ports is listed without ports. A
+ * pod whose node does not exist is skipped, unless the service publishes pods in any state.
  */
 async function wantedSlices(
   { client }: ControllerContext,
@@ -98,7 +99,7 @@ async function wantedSlices(
     byPorts.set(portKey(ports), group);
     group.endpoints.push(endpointOf(service, pod, node?.metadata.labels?.["topology.kubernetes.io/zone"]));
   }
-  // A service without pods shows one empty slice.
+  // A service without pods has one empty slice.
   if (byPorts.size === 0) return { wanted: [{ ports: [], endpoints: [] }], skipped };
   const wanted = [...byPorts.values()].map(({ ports, endpoints }) => ({ ports: ports.map(asPort), endpoints }));
   return { wanted, skipped };
@@ -141,7 +142,7 @@ function labelsOf(service: Service): Record<string, string> {
   };
 }
 
-/** Writes what the slices of a service are to say. */
+/** Writes the planned slices of a service. */
 async function agree(
   context: ControllerContext,
   service: Service,
@@ -166,7 +167,7 @@ async function agree(
     const made = { metadata, addressType: "IPv4", endpoints, ports } as EndpointSlice;
     await ignoreReasons(["Forbidden", "NotFound"], client.create(endpointSlices, made));
   }
-  // Slices of an earlier service of this name lead to the wrong pods as long as they stand.
+  // Slices of an earlier service of this name would lead to the wrong pods.
   for (const { metadata } of [...remove, ...there.filter((slice) => !isOwned(slice))]) {
     const { name = "" } = metadata;
     await ignoreReasons(

@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointSlice } from "#api";
 import { deepEqual } from "#base";
 
-/** As many endpoints as one slice holds. */
+/** The most endpoints in one slice. */
 export const largest = 100;
 
 export type Ports = NonNullable<EndpointSlice["ports"]>;
@@ -12,7 +12,7 @@ export interface Wanted {
   endpoints: readonly Endpoint[];
 }
 
-/** What a slice is to hold. `slice` is absent where a new one is needed. */
+/** The planned content of a slice. `slice` is absent where a new one is created. */
 export interface Content extends Wanted {
   slice?: EndpointSlice;
 }
@@ -25,9 +25,9 @@ export interface Plan {
 const uidOf = ({ targetRef }: Endpoint): string => targetRef?.uid ?? "";
 
 /**
- * How slices come to say what is wanted with as few writes as can be, as upstream's reconciler does: an endpoint stays
- * in the slice that has it, new ones go where something changes anyway, and slices that nobody needs are used for
- * those that are missing before they are deleted.
+ * Plans the writes that bring slices to the desired endpoints, with as few writes as possible, as upstream's reconciler
+ * does: an endpoint stays in its slice, new ones go to slices that change anyway, and slices that are no longer needed
+ * are reused before they are deleted.
  */
 export function plan(wanted: readonly Wanted[], there: readonly EndpointSlice[], isSound: Check): Plan {
   const write: Content[] = [];
@@ -44,7 +44,7 @@ export function plan(wanted: readonly Wanted[], there: readonly EndpointSlice[],
     for (let at = 0; at < left.length; at += largest) {
       missing.push({ ports: group.ports, endpoints: left.slice(at, at + largest) });
     }
-    // Nothing at all to tell shows as one empty slice.
+    // A group without endpoints has one empty slice.
     if (group.endpoints.length === 0 && contents.length === 0) missing.push(group);
   }
   const remove = [...spare];
@@ -66,7 +66,7 @@ interface Filled extends Content {
   endpoints: Endpoint[];
 }
 
-/** Puts the endpoints of a group into its slices; `left` are those for which there is no room. Empty slices fall out. */
+/** Distributes the endpoints of a group over its slices; `left` are those without room. Empty slices are dropped. */
 function distribute({ ports, endpoints }: Wanted, slices: readonly EndpointSlice[]) {
   const waiting = new Map(endpoints.map((endpoint) => [uidOf(endpoint), endpoint]));
   const filled = slices.map((slice): Filled & { changes: boolean } => {
@@ -84,7 +84,7 @@ function distribute({ ports, endpoints }: Wanted, slices: readonly EndpointSlice
     .sort(fullestFirst)) {
     content.endpoints.push(...left.splice(0, largest - content.endpoints.length));
   }
-  // The rest goes whole into one slice with room, rather than in parts into several.
+  // The rest is added to one slice with room, not in parts to several.
   const rest = left.length % largest;
   const fit = rest > 0 && filled.filter(({ endpoints: kept }) => kept.length + rest <= largest).sort(fullestFirst)[0];
   if (fit) fit.endpoints.push(...left.splice(left.length - rest));

@@ -1,11 +1,11 @@
-/** Deletes objects of kinds that live for a limited time, such as events an hour after they were last written. */
+/** Deletes events an hour after their last write, as upstream's storage does by a lease. */
 import { type Event, events, type KubernetesObject } from "#api";
 import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 
 export const eventTtlController = defineController<Event>({ name: "event-ttl", for: events, reconcile });
 
-/** When the object was last written, as it says itself. */
+/** When the event was last written, by its own timestamps. */
 function lastWritten(object: KubernetesObject & Partial<Event>): number {
   const times = [
     object.metadata.creationTimestamp,
@@ -21,7 +21,7 @@ async function reconcile({ client, clock }: ControllerContext, key: Key): Promis
   if (!object) return undefined;
   const left = lastWritten(object) + events.lifetime! - clock.now();
   if (left > 0) return { requeueAfter: left };
-  // Written meanwhile: it lives on, and that write wakes this key again.
+  // If it was written meanwhile, it stays, and that write triggers this key again.
   const revision = object.metadata.resourceVersion;
   await ignoreReasons(["NotFound", "Conflict"], client.remove(events, key, { uid: object.metadata.uid, revision }));
   return undefined;

@@ -1,7 +1,7 @@
 /**
- * Deletes what its owners have left behind, waits with an owner that is deleted in the foreground until its dependents
- * are gone, and sets the dependents of an orphaning owner free (upstream's garbage collector). Owners and dependents
- * are found by uid; that an owner is absent is confirmed by a live read before anything is deleted.
+ * Deletes objects whose owners are gone, keeps an owner that is deleted in the foreground until its dependents are
+ * gone, and removes an orphaning owner from its dependents (upstream's garbage collector). Owners and dependents are
+ * found by uid; a live read confirms that an owner is absent before anything is deleted.
  */
 import { apiVersionOf, type Kind, type KubernetesObject } from "#api";
 import { deepEqual } from "#base";

@@ -5,12 +5,15 @@ import { type ControllerContext, type Key, type Result, RetryAfter } from "#reco
 
 const foreground = "foregroundDeletion";
 const orphan = "orphan";
-/** How soon to look again at an owner whose dependents are still there, in milliseconds. */
+/** Milliseconds until an owner whose dependents still exist is reconciled again. */
 const again = 2000;
 
 type State = "solid" | "dangling" | "waiting";
 
-/** Makes one object agree with the fate of its owners, and serves those that wait for their dependents. */
+/**
+ * Deletes or updates one object according to its owners, and processes the finalizers by which it waits for its
+ * dependents.
+ */
 export async function settle(
   context: ControllerContext,
   kinds: readonly Kind[],
@@ -30,9 +33,9 @@ export async function settle(
 const nameOf = ({ metadata }: KubernetesObject) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
 /**
- * Deletes an object none of whose owners is left; drops references to owners that are gone or wait for it. Rejects with
- * Conflict where the object has changed since it was read: no event of a status brings its key again, so the key has to
- * be tried again.
+ * Deletes an object without any remaining owner; otherwise removes references to owners that are gone or wait for it.
+ * Rejects with Conflict where the object has changed since it was read: changes of a status do not trigger its key, so
+ * the key must be retried.
  */
 async function collect(
   context: ControllerContext,
@@ -61,7 +64,7 @@ async function collect(
     await ignoreNotFound(client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }));
     return undefined;
   }
-  // What the object itself asks for decides about its own dependents.
+  // The object's own finalizers decide about its dependents.
   const { finalizers } = object.metadata;
   const propagation = finalizers?.includes(orphan)
     ? "Orphan"
@@ -73,8 +76,8 @@ async function collect(
 }
 
 /**
- * A dependent that waits for its own dependents may wait for this very object: where owners go round in a circle, this
- * object stops blocking, or none of them would ever go (upstream's circle detection).
+ * A dependent that waits for its own dependents may wait for this very object. In such a cycle the object stops
+ * blocking, or no object in it would ever be deleted (upstream's cycle detection).
  */
 async function breakCircle(
   context: ControllerContext,
@@ -96,7 +99,7 @@ async function breakCircle(
   );
 }
 
-/** Whether an owner is there, gone, or being deleted in the foreground and waiting for this object. */
+/** Whether an owner exists, is gone, or is being deleted in the foreground and waits for this object. */
 async function stateOf(
   context: ControllerContext,
   kinds: readonly Kind[],
@@ -105,7 +108,7 @@ async function stateOf(
   reference: OwnerReference,
 ): Promise<State> {
   const ownerKind = kinds.find((each) => each.kind === reference.kind && apiVersionOf(each) === reference.apiVersion);
-  // An owner of a kind that this server does not have cannot be looked up: nothing is deleted on its account.
+  // An owner of a kind that is not served cannot be read, so nothing is deleted because of it.
   if (!ownerKind) return "solid";
   const { namespace } = object.metadata;
   if (kind.scope === "Cluster" && ownerKind.scope === "Namespaced") {
@@ -123,7 +126,7 @@ async function stateOf(
 const show = ({ apiVersion, kind, name, uid }: OwnerReference): string =>
   `[${apiVersion}/${kind}, name: ${name}, uid: ${uid}]`;
 
-/** What an object owns, kind by kind. */
+/** The dependents of an object, kind by kind. */
 async function* dependents(
   { client }: ControllerContext,
   kinds: readonly Kind[],
@@ -146,7 +149,7 @@ async function hasDependents(
   return false;
 }
 
-/** Foreground: deletes the dependents and lets the owner go when none that blocks it is left. */
+/** Foreground deletion: deletes the dependents and removes the owner's finalizer when none of them blocks it. */
 async function awaitDependents(
   context: ControllerContext,
   kinds: readonly Kind[],
@@ -159,7 +162,7 @@ async function awaitDependents(
     const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
     if (reference?.blockOwnerDeletion) blocked = true;
     if (dependent.metadata.deletionTimestamp) return;
-    // One that has changed meanwhile is looked at again, for its owner waits or will be gone.
+    // A dependent that has changed meanwhile is processed again, since its owner waits or will be gone.
     await ignoreReasons(["Conflict"], collect(context, kinds, dependentKind, dependent));
   });
   if (!everyOne) return { requeueAfter: again };
@@ -184,7 +187,7 @@ async function stillBlocked(
   return false;
 }
 
-/** Orphan: takes the owner out of every dependent, then lets it go. */
+/** Orphaning: removes the owner from all dependents, then the owner's finalizer. */
 async function orphanDependents(
   context: ControllerContext,
   kinds: readonly Kind[],

@@ -5,30 +5,29 @@ import { endOf, isFailed, isSucceeded, isTracked, isValid } from "./job-pods.ts"
 const first = 10_000;
 const longest = 600_000;
 
-/** Milliseconds until a pod may be made again after so many failures in a row, the last one at `last`. */
+/** Milliseconds until the next pod may be created, after so many failures in a row, the last at `last`. */
 export function remaining(failures: number, last: number, now: number): number {
   if (failures === 0) return 0;
   const wait = Math.min(first * 2 ** (failures - 1), longest);
   return Math.max(0, wait - (now - last));
 }
 
-/** What is remembered of pods that have ended, also when they have gone. */
+/** What is kept in memory of pods that have ended, also after their deletion. */
 interface Ends {
   /** When a pod last succeeded. */
   success: number;
-  /** When pods failed since, by uid. */
+  /** When pods failed since then, by uid. */
   failures: Map<string, number>;
-  /** Pods that failed in the second of that success and were seen together with it: they came before it. */
+  /** Pods that failed in the same second as that success and were observed together with it: they count as earlier. */
   before: Set<string>;
 }
 
 /**
- * Deleted pods take their end along, so it is kept in mind for as long as this process lives; where it is not, a pod
- * is replaced the sooner, as after a restart of upstream's controller. What is kept only adds to what the pods that
- * are there tell.
+ * The end of a deleted pod is kept in memory for the life of this process. Without it a pod is replaced earlier, as
+ * after a restart of upstream's controller. It only adds to what the existing pods show.
  */
 const minds = new WeakMap<Client, Map<string, Ends>>();
-/** As many jobs as are kept in mind. */
+/** The most jobs whose ends are kept in memory. */
 const most = 10_000;
 
 function endsOf(client: Client, uid: string): Ends {
@@ -45,7 +44,7 @@ export function forgetEnds(client: Client, uid: string | undefined): void {
   minds.get(client)?.delete(uid ?? "");
 }
 
-/** Whether a failure counts: of what has been taken away, only what was still to be counted. */
+/** Whether a failure counts. Of deleted pods, only those that have not been counted yet. */
 const hasFailed = (pod: Pod, job: Job): boolean =>
   isFailed(pod, job) && (isTracked(pod) || (pod.status?.phase === "Failed" && !pod.metadata.deletionTimestamp));
 
@@ -55,7 +54,7 @@ function latest(times: Iterable<number>): number {
   return last;
 }
 
-/** Milliseconds until the job may make pods again: a delay that doubles with each failure since the last success. */
+/** Milliseconds until the job may create pods: a delay that doubles with each failure since the last success. */
 export function backoff(client: Client, job: Job, pods: readonly Pod[], now: number): number {
   const ends = endsOf(client, job.metadata.uid ?? "");
   const valid = pods.filter((pod) => isValid(pod, job));

@@ -31,7 +31,7 @@ export function ensureCondition(
   return true;
 }
 
-/** How an earlier look has already decided that the job ends. */
+/** The end of the job that an earlier reconcile has decided. */
 export function decided(job: Job): Ending | undefined {
   const succeeded = findCondition(job.status?.conditions, "SuccessCriteriaMet");
   if (succeeded?.status === "True") return success(succeeded.reason ?? "", succeeded.message ?? "");

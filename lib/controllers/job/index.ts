@@ -1,6 +1,6 @@
 /**
- * Runs pods until enough of them have succeeded or too many have failed (upstream's job controller). What it knows
- * stands in the job and its pods: a look may begin anew after a death at any point.
+ * Runs pods until enough of them have succeeded or too many have failed (upstream's job controller). All state is in
+ * the job and its pods: a reconcile may start again after a crash at any point.
  */
 
 import { isJobFinished, type Job, jobs, type Pod, pods } from "#api";

@@ -1,4 +1,4 @@
-/** Indexed jobs: each pod works on an index of its own. */
+/** Indexed jobs: each pod has its own index. */
 import {
   completionIndexKey,
   hasIndex,
@@ -27,14 +27,14 @@ import {
 } from "./job-pods.ts";
 import { judge } from "./policies.ts";
 
-/** How the indexes of a job stand. */
+/** The state of a job's indexes. */
 export interface Indexes {
-  /** Those that the status already tells. */
+  /** Indexes that the status already counts. */
   counted: Intervals;
   succeeded: Intervals;
-  /** Only where each index bears failures of its own. */
+  /** Only for jobs with a backoff limit per index. */
   failed?: Intervals;
-  /** Failed pods that stay until another has taken over, for it must know how often the index has failed. */
+  /** Failed pods that are kept until they are replaced, since they store how often their index has failed. */
   replaced: Map<number, Pod>;
 }
 
@@ -48,13 +48,13 @@ export function indexesOfJob(job: Job, pods: readonly Pod[]): Indexes {
   const ended = indexesIn(tracked.filter(isSucceeded), completions);
   if (!isPerIndex(job)) return { counted, succeeded: mergeIndexes(counted, indexesOf(ended)), replaced: new Map() };
   const before = readIndexes(job.status?.failedIndexes ?? "", completions);
-  // What has been told of an index stays so, whatever a pod that should have been let go still comes to.
+  // An index that was counted as failed stays so, whatever becomes of a pod that should have lost its finalizer.
   const succeeded = mergeIndexes(counted, indexesOf(ended.filter((index) => !hasIndex(before, index))));
   const lost = indexesIn(
     tracked.filter((pod) => failsIndex(pod, job)),
     completions,
   );
-  // A pod that was told to end may still succeed beside its successor: then its index has.
+  // A pod that is being deleted may still succeed beside its replacement: then its index has succeeded.
   const failed = mergeIndexes(before, indexesOf(lost.filter((index) => !hasIndex(succeeded, index))));
   return { counted, succeeded, failed, replaced: toReplace(job, pods, { succeeded, failed }) };
 }
@@ -81,7 +81,7 @@ function toReplace(job: Job, pods: readonly Pod[], { succeeded, failed }: { succ
   return replaced;
 }
 
-/** The first indexes that nobody works on and that have come to no end. */
+/** The first indexes without an active pod that have neither succeeded nor failed. */
 export function pendingIndexes(job: Job, pods: readonly Pod[], indexes: Indexes, count: number): number[] {
   const completions = job.spec?.completions ?? 0;
   const busy = pods.filter((pod) => isActive(pod) || (replacesEndedOnly(job) && isTerminating(pod)));
@@ -96,7 +96,7 @@ export function pendingIndexes(job: Job, pods: readonly Pod[], indexes: Indexes,
   return found;
 }
 
-/** Those of the indexes whose time has come, or milliseconds until the first one's has. */
+/** The indexes whose backoff has passed, or milliseconds until the first backoff ends. */
 export function dueIndexes(pending: readonly number[], { replaced }: Indexes, now: number) {
   const waits = pending.map((index) => {
     const pod = replaced.get(index);
@@ -106,7 +106,7 @@ export function dueIndexes(pending: readonly number[], { replaced }: Indexes, no
   return { due, wait: due.length > 0 || waits.length === 0 ? 0 : Math.min(...waits) };
 }
 
-/** Active pods beyond one per index, and those without an index of this job; and the others. */
+/** Active pods beyond one per index and those without an index of this job, and the remaining ones. */
 export function splitRepeated(job: Job, active: readonly Pod[]) {
   const byIndex = new Map<number, Pod[]>();
   const extra: Pod[] = [];
@@ -125,10 +125,10 @@ export function splitRepeated(job: Job, active: readonly Pod[]) {
 }
 
 const environmentName = "JOB_COMPLETION_INDEX";
-/** The longest beginning of a generated name. */
+/** The longest prefix of a generated name. */
 const longestBase = 58;
 
-/** The template for the pod of one index: how it knows which one it is. */
+/** The template for the pod of one index, with the label, annotation and environment variable of the index. */
 export function templateFor(job: Job, index: number, replaced: Pod | undefined): PodTemplateSpec {
   const template = clone(job.spec?.template ?? {});
   const spec = template.spec ?? { containers: [] };
@@ -156,7 +156,7 @@ function failureCounts(job: Job, replaced: Pod | undefined): Record<string, stri
   };
 }
 
-/** How the names of an index's pods begin. */
+/** The prefix of the names of an index's pods. */
 export function generateNameFor(job: Job, index: number): string {
   const end = `-${index}-`;
   return `${(job.metadata.name ?? "").slice(0, longestBase - end.length)}${end}`;

@@ -1,4 +1,4 @@
-/** What a Job wants to know of a pod. */
+/** Properties of a pod that matter to its Job. */
 import { completionIndexKey, findCondition, type Job, type Pod, trackingFinalizer } from "#api";
 import { parseTime } from "#base";
 
@@ -6,15 +6,15 @@ const failuresKey = "batch.kubernetes.io/job-index-failure-count";
 const ignoredFailuresKey = "batch.kubernetes.io/job-index-ignored-failure-count";
 export const indexAnnotations = { failures: failuresKey, ignoredFailures: ignoredFailuresKey };
 
-/** Its end has not been counted yet. */
+/** Whether the end of the pod has not been counted yet. */
 export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.includes(trackingFinalizer) ?? false;
 export const isSucceeded = ({ status }: Pod): boolean => status?.phase === "Succeeded";
 
-/** A pod is replaced when it has ended, not already when it is told to. */
+/** Whether a pod is replaced only when it has ended, not already when it is being deleted. */
 export const replacesEndedOnly = ({ spec }: Job): boolean =>
   spec?.podReplacementPolicy === "Failed" || spec?.podFailurePolicy !== undefined;
 
-/** What is deleted counts as failed too: nobody may be left to say how it ends. */
+/** A pod that is being deleted counts as failed too, since its node may no longer report its end. */
 export function isFailed(pod: Pod, job: Job): boolean {
   if (pod.status?.phase === "Failed") return true;
   return !replacesEndedOnly(job) && pod.metadata.deletionTimestamp !== undefined && !isSucceeded(pod);
@@ -23,14 +23,14 @@ export function isFailed(pod: Pod, job: Job): boolean {
 export const isIndexed = ({ spec }: Job): boolean => spec?.completionMode === "Indexed";
 export const isPerIndex = ({ spec }: Job): boolean => spec?.backoffLimitPerIndex !== undefined;
 
-/** The index that a pod works on, where it has one below `completions`. */
+/** The index of a pod, if it is below `completions`. */
 export function indexOf({ metadata }: Pod, completions = Number.POSITIVE_INFINITY): number | undefined {
   const text = metadata.annotations?.[completionIndexKey];
   if (text === undefined || !/^\+?\d+$/.test(text)) return undefined;
   return Number(text) < completions ? Number(text) : undefined;
 }
 
-/** Whether a pod belongs to the work at all: in an Indexed job it needs an index. */
+/** Whether a pod counts for the job: in an Indexed job it needs an index. */
 export const isValid = (pod: Pod, job: Job): boolean =>
   !isIndexed(job) || indexOf(pod, job.spec?.completions ?? 0) !== undefined;
 
@@ -44,8 +44,8 @@ export const failuresBefore = (pod: Pod): number => countIn(pod, failuresKey);
 export const ignoredFailuresBefore = (pod: Pod): number => countIn(pod, ignoredFailuresKey);
 
 /**
- * When a pod ended, in milliseconds: when its last container did, or since when it is not ready, or when it was told
- * to end, or when it was made.
+ * When a pod ended, in milliseconds since the epoch: the end of its last container, else since when it is not ready,
+ * else when its deletion was requested, else its creation.
  */
 export function endOf(pod: Pod): number {
   const { metadata, spec, status } = pod;

@@ -1,4 +1,4 @@
-/** Makes and takes away pods until as many run as the job asks for. */
+/** Creates and deletes pods until the desired number is active. */
 import { type Job, jobs, type Pod, trackingFinalizer } from "#api";
 import { createPod, deletePod, inDeletionOrder, isReady, isTerminating, slowStart } from "#controllers/workload";
 import type { ControllerContext } from "#reconcile";
@@ -7,7 +7,7 @@ import { dueIndexes, generateNameFor, type Indexes, pendingIndexes, splitRepeate
 import { isIndexed, isPerIndex, replacesEndedOnly } from "./job-pods.ts";
 import { type Standing, untrack } from "./track.ts";
 
-/** As many pods as one look makes or takes away. */
+/** The most pods that one reconcile creates or deletes. */
 const burst = 500;
 
 export interface Work {
@@ -15,7 +15,7 @@ export interface Work {
   job: Job;
   /** All pods of the job. */
   pods: readonly Pod[];
-  /** Those that wait or run and are not being deleted. */
+  /** Pods that have not ended and are not being deleted. */
   active: readonly Pod[];
   succeeded: number;
   indexes?: Indexes | undefined;
@@ -30,7 +30,7 @@ export const standingOf = ({ pods, active }: Work): Standing => ({
 /** How many pods should be active now. */
 function wantedActive({ spec }: Job, active: number, succeeded: number): number {
   const parallelism = spec?.parallelism ?? 1;
-  // Where one success ends the job, whatever still runs then may finish.
+  // Where one success ends the job, the pods that run then may finish.
   if (spec?.completions === undefined) return succeeded > 0 ? active : parallelism;
   return Math.max(0, Math.min(parallelism, spec.completions - succeeded));
 }
@@ -40,21 +40,21 @@ export async function manage(work: Work): Promise<Standing> {
   if (job.spec?.suspend) return release(work, toRemove(work, active.length));
   const wanted = wantedActive(job, active.length, work.succeeded);
   const surplus = toRemove(work, Math.max(0, active.length - wanted));
-  // One look either takes away or makes.
+  // One reconcile either deletes or creates pods.
   if (surplus.length > 0) return release(work, surplus.slice(0, burst));
   const standing = standingOf(work);
   const missing = wanted - active.length - (replacesEndedOnly(job) ? standing.terminating : 0);
   return missing > 0 ? make(work, standing, Math.min(missing, burst)) : standing;
 }
 
-/** Pods that are too many, at least so many of them; in an Indexed job also those that nobody needs. */
+/** Surplus pods, at least `atLeast`; in an Indexed job also those whose index is not needed. */
 function toRemove({ job, active }: Work, atLeast: number): Pod[] {
   const { extra, left } = isIndexed(job) ? splitRepeated(job, active) : { extra: [], left: active };
   const more = atLeast - extra.length;
   return more > 0 ? [...extra, ...inDeletionOrder(left).slice(0, more)] : extra;
 }
 
-/** Takes pods away that are no failures: their end is not counted, so they lose their finalizer first. */
+/** Deletes pods that do not count as failed: they lose their finalizer first, so that their end is not counted. */
 async function release(work: Work, pods: readonly Pod[]): Promise<Standing> {
   const { context } = work;
   return takeAway(work, pods, async (pod) => {
@@ -63,7 +63,7 @@ async function release(work: Work, pods: readonly Pod[]): Promise<Standing> {
   });
 }
 
-/** Ends what still runs; the pods stay until they have been counted. */
+/** Deletes the active pods; they keep their finalizer until they have been counted. */
 export const end = (work: Work): Promise<Standing> =>
   takeAway(work, work.active, (pod) => deletePod({ context: work.context, kind: jobs, owner: work.job }, pod));
 

@@ -1,4 +1,4 @@
-/** Pods that nobody will count any more: they must not be held back by a finalizer that nobody takes away. */
+/** Removes the finalizer of pods that no job will count any more. */
 import { apiVersionOf, controllerOf, isJobFinished, type Job, jobs, type Pod, pods } from "#api";
 import { deepEqual, ignoreNotFound } from "#base";
 import type { Client } from "#client";
@@ -7,15 +7,15 @@ import type { ControllerContext, Key, ObjectEvent } from "#reconcile";
 import { isTracked } from "./job-pods.ts";
 import { untrack } from "./track.ts";
 
-/** Names a pod where others name a job: no job's name has a colon. */
+/** Prefix of keys that name a pod, not a job: no job's name contains a colon. */
 const prefix = "pod:";
 export const podNameOf = ({ name }: Key): string | undefined =>
   name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
 
 /**
- * Whom a pod without a controller concerns: jobs that may want it, and itself while it has the finalizer. One that is
- * being deleted concerns itself too where its job has gone or has ended: another job may have the name by now, and
- * would know nothing of it.
+ * Keys for a change of a pod. A pod without a controller concerns the jobs that may adopt it, and itself while it has
+ * the finalizer. A pod that is being deleted concerns itself too if its job is gone or has ended: another job may have
+ * the same name by now.
  */
 export async function keysOfOrphan(
   { type, object, previous }: ObjectEvent<Pod>,
@@ -31,7 +31,7 @@ export async function keysOfOrphan(
   return [...keys, ...(await adoptersOf(client, jobs, object, (job) => !isJobFinished(job)))];
 }
 
-/** Whoever else looks after a job, this controller leaves it and its pods alone. */
+/** Whether another controller manages the job (spec.managedBy); the job and its pods are then left alone. */
 export const isForeign = ({ spec }: Job): boolean =>
   spec?.managedBy !== undefined && spec.managedBy !== "kubernetes.io/job-controller";
 
@@ -54,7 +54,7 @@ async function isAbandoned(client: Client, pod: Pod): Promise<boolean> {
   return isJobFinished(job) && !isForeign(job);
 }
 
-/** Pods of a job that has gone. */
+/** Removes the finalizer from the pods of a deleted job. */
 export async function freePodsOf(context: ControllerContext, { namespace, name }: Key): Promise<void> {
   const { items } = await context.client.list(pods, { namespace });
   for (const pod of items) {
@@ -63,7 +63,7 @@ export async function freePodsOf(context: ControllerContext, { namespace, name }
   }
 }
 
-/** Pods of a job that has ended. */
+/** Removes the finalizer from the pods of a job that has ended. */
 export async function freePodsOfEnded(context: ControllerContext, job: Job): Promise<void> {
   const { namespace, uid = "" } = job.metadata;
   const { items } = await context.client.list(pods, { namespace, owner: uid });

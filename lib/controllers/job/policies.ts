@@ -1,4 +1,4 @@
-/** What a Job's policies make of a failed pod and of the indexes that have succeeded. */
+/** Evaluates a Job's pod failure policy and success policy. */
 import {
   countIndexes,
   type Intervals,
@@ -11,16 +11,16 @@ import {
 } from "#api";
 import { isFailed } from "./job-pods.ts";
 
-/** What follows from a pod's failure. */
+/** The result of the pod failure policy for one pod. */
 export interface Verdict {
   action?: string;
-  /** Whether it counts against the limits. */
+  /** Whether the failure counts against the backoff limits. */
   counts: boolean;
-  /** Why the whole job fails, where it does. */
+  /** The message for the job's condition, if the whole job fails. */
   failsJob?: string;
 }
 
-/** The first rule that fits decides; without one the failure counts. */
+/** Applies the first rule that matches; without one the failure counts. */
 export function judge(policy: PodFailurePolicy | undefined, pod: Pod): Verdict {
   for (const [index, rule] of (policy?.rules ?? []).entries()) {
     const found = reasonToFit(rule, pod);
@@ -34,7 +34,7 @@ export function judge(policy: PodFailurePolicy | undefined, pod: Pod): Verdict {
   return { counts: true };
 }
 
-/** How a rule fits a pod, as the beginning of a sentence. */
+/** Why a rule matches a pod, as the beginning of a sentence; undefined if it does not match. */
 function reasonToFit(
   { onExitCodes, onPodConditions }: PodFailurePolicyRule,
   { metadata, status }: Pod,
@@ -57,7 +57,7 @@ function reasonToFit(
 const fitsCode = ({ operator, values }: PodFailurePolicyOnExitCodesRequirement, code: number): boolean =>
   operator === "In" ? values.includes(code) : operator === "NotIn" && !values.includes(code);
 
-/** Why the job fails as a whole, where a rule says so for one of its pods. */
+/** Why the job fails as a whole, if a rule matches one of its pods. */
 export function failureByPolicy(job: Job, pods: readonly Pod[]): string | undefined {
   const policy = job.spec?.podFailurePolicy;
   if (!policy) return undefined;
@@ -68,7 +68,7 @@ export function failureByPolicy(job: Job, pods: readonly Pod[]): string | undefi
   return undefined;
 }
 
-/** Which rule of the success policy is met, in words. */
+/** The message for the rule of the success policy that is met. */
 export function successByPolicy({ spec }: Job, succeeded: Intervals): string | undefined {
   if (succeeded.length === 0) return undefined;
   const met = (spec?.successPolicy?.rules ?? []).findIndex(({ succeededIndexes, succeededCount }) => {
@@ -82,7 +82,7 @@ export function successByPolicy({ spec }: Job, succeeded: Intervals): string | u
   return met < 0 ? undefined : `Matched rules at index ${met}`;
 }
 
-/** How many indexes both have; both are in rising order. */
+/** How many indexes are in both lists; both are sorted. */
 function countCommon(left: Intervals, right: Intervals): number {
   let common = 0;
   for (let a = 0, b = 0; a < left.length && b < right.length; ) {

@@ -1,4 +1,4 @@
-/** One look at a job that has not ended: what has become of its pods, whether it ends, which pods it needs. */
+/** Reconciles a job that has not ended: counts its pods, decides whether it ends, and creates or deletes pods. */
 import {
   countIndexes,
   type Job,
@@ -41,14 +41,14 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
   let standing = standingOf(work);
   const endRest = ending ? () => end(work) : async () => standing;
   if (!ending) {
-    // A job that is being deleted makes nothing any more.
+    // A job that is being deleted creates no pods.
     const goes = job.metadata.deletionTimestamp !== undefined;
     if (!goes) standing = await manage(work);
     if (isComplete(job, succeeded, standing.active)) {
       ending = success("CompletionsReached", "Reached expected number of succeeded pods");
     } else if (!goes) tellSuspension(context, job, status);
   }
-  // A suspended job may end too, and none ends that never began; only one without work has no times.
+  // A suspended job may end too, but every job that ends has a start time; only a job with 0 completions has none.
   if (ending && status.startTime === undefined && job.spec?.completions !== 0) {
     status.startTime = formatTime(clock.now());
   }
@@ -58,11 +58,11 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
   return wake(job, ending, standing, full, clock.now());
 }
 
-/** Pods that have ended: those in the counts, those that are noted, and those that are new. */
+/** Pods that have ended: counted ones, uncounted ones in the status, and new ones. */
 function countEnds(job: Job, pods: readonly Pod[]): { succeeded: number; failed: number } {
   const { succeeded = 0, failed = 0, uncountedTerminatedPods: notes = {} } = job.status ?? {};
   const noted = { succeeded: new Set(notes.succeeded), failed: new Set(notes.failed) };
-  // A pod is noted once: one that was told to end may have failed by its note and have succeeded since.
+  // A pod is recorded once: one that was being deleted may be recorded as failed and have succeeded since.
   const fresh = pods.filter(
     (pod) =>
       isTracked(pod) &&
@@ -77,7 +77,7 @@ function countEnds(job: Job, pods: readonly Pod[]): { succeeded: number; failed:
   };
 }
 
-/** Whether the job fails as a whole, and why. */
+/** The end of the job by its policy, limits and deadline; undefined while it goes on. */
 function endingOf(job: Job, pods: readonly Pod[], failed: number, now: number): Ending | undefined {
   const byPolicy = failureByPolicy(job, pods);
   if (byPolicy !== undefined) return failure("PodFailurePolicy", byPolicy);
@@ -105,7 +105,7 @@ function endingByIndexes(job: Job, indexes: Indexes | undefined): Ending | undef
   return met === undefined ? undefined : success("SuccessPolicy", met);
 }
 
-/** Containers that are started again in their pod count as failures too. */
+/** Restarts of containers count as failures too. */
 function restartsTooOften({ spec }: Job, pods: readonly Pod[]): boolean {
   if (spec?.template?.spec?.restartPolicy !== "OnFailure") return false;
   const running = pods.filter(({ status }) => status?.phase === "Running" || status?.phase === "Pending");
@@ -115,7 +115,7 @@ function restartsTooOften({ spec }: Job, pods: readonly Pod[]): boolean {
   return spec.backoffLimit === 0 ? restarts > 0 : restarts >= (spec.backoffLimit ?? 6);
 }
 
-/** Milliseconds until the job has been active for too long; undefined where it may be for ever, or rests. */
+/** Milliseconds until the active deadline passes; undefined without a deadline and while suspended. */
 function deadlineIn({ spec, status }: Job, now: number): number | undefined {
   if (spec?.activeDeadlineSeconds === undefined || status?.startTime === undefined || spec.suspend) return undefined;
   return parseTime(status.startTime) + Number(spec.activeDeadlineSeconds) * 1000 - now;
@@ -132,7 +132,7 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
   if (job.spec?.suspend) {
     const condition = { type: "Suspended", status: "True", reason: "JobSuspended", message: "Job suspended" } as const;
     if (!ensureCondition(status, now, condition)) return;
-    // The deadline will count from the resumption.
+    // The deadline starts again when the job is resumed.
     delete status.startTime;
     record(about, "Normal", "Suspended", "Job suspended");
     return;
@@ -142,10 +142,10 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
   record(about, "Normal", "Resumed", "Job resumed");
 }
 
-/** Nobody sleeps longer than this at a stretch: timers have an end. */
+/** The longest wait in milliseconds: timers are limited. */
 const longestWait = 24 * 60 * 60_000;
 
-/** When time alone changes something. */
+/** When the job must be reconciled without any change of an object. */
 function wake(job: Job, ending: Ending | undefined, standing: Standing, full: boolean, now: number): Result {
   const waits = [standing.wait, full ? 1000 : undefined, ending ? undefined : deadlineIn(job, now)];
   const known = waits.filter((wait) => wait !== undefined);

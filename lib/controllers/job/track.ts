@@ -1,7 +1,7 @@
 /**
- * Counts pods that have ended, each exactly once, whatever dies on the way. A pod's end is first noted in the status
- * by its uid; then the pod loses its finalizer, without which it may go; only then does the note become a number. A
- * note whose pod has no finalizer any more is a number that is still to be written.
+ * Counts pods that have ended, each exactly once, also across crashes. First the pod's uid is recorded in the status
+ * (uncountedTerminatedPods); then the pod loses its finalizer, so that it may be deleted; only then is the uid replaced
+ * by an increased count. A recorded uid whose pod has no finalizer any more has yet to be counted.
  */
 import {
   countIndexes,
@@ -24,10 +24,10 @@ import type { Indexes } from "./indexed.ts";
 import { indexOf, isFailed, isIndexed, isPerIndex, isSucceeded, isTracked } from "./job-pods.ts";
 import { judge } from "./policies.ts";
 
-/** As many ends as one look notes, so that the status stays small. */
+/** The most uids that one reconcile records, so that the status stays small. */
 const most = 500;
 
-/** Lets a pod go, as far as the job is concerned; one that has gone is as good. */
+/** Removes the job's finalizer from a pod; a pod that has been deleted is no error. */
 export async function untrack({ client }: ControllerContext, pod: Pod): Promise<void> {
   if (!isTracked(pod)) return;
   const { namespace, name = "" } = pod.metadata;
@@ -37,34 +37,37 @@ export async function untrack({ client }: ControllerContext, pod: Pod): Promise<
 
 export interface Tracking {
   context: ControllerContext;
-  /** The job with the counts that this look has come to; its status is written here. */
+  /** The job with the counts of this reconcile; its status is modified. */
   job: Job;
   pods: readonly Pod[];
   indexes?: Indexes | undefined;
-  /** How the job ends, where it does. */
+  /** How the job ends, if it does. */
   ending?: Ending | undefined;
-  /** Ends the pods that still run, once it is written down that the job ends. */
+  /** Deletes the active pods; called after the end of the job has been written. */
   end(): Promise<Standing>;
 }
 
-/** Pods as they stand after what has been done. */
+/** Counts of pods after this reconcile's writes. */
 export interface Standing {
   active: number;
   ready: number;
   terminating: number;
-  /** What went wrong; the counts are right all the same. */
+  /** The first failure; the counts are valid all the same. */
   error?: unknown;
-  /** Milliseconds until more pods may be made. */
+  /** Milliseconds until more pods may be created. */
   wait?: number;
 }
 
-/** The status as it was last read or written, so that only changes are written. */
+/** The job, and its status as last read or written: only changes are written. */
 interface Flushed {
   job: Job;
   status: JobStatus | undefined;
 }
 
-/** Writes what has changed. `before` is the status that the job was read with. Returns whether more is left to count. */
+/**
+ * Writes the changed status in steps. `before` is the status that was read. Returns whether more ends are left to
+ * record.
+ */
 export async function track(tracking: Tracking, before: JobStatus | undefined): Promise<boolean> {
   const { context, pods: all, indexes } = tracking;
   const flushed: Flushed = { job: tracking.job, status: before };
@@ -88,7 +91,7 @@ export async function track(tracking: Tracking, before: JobStatus | undefined): 
   return noted.full;
 }
 
-/** Ends what still runs. Where that fails, the pods keep their finalizers, and the job has not ended. */
+/** Deletes the active pods. If that fails, the pods keep their finalizers and the job does not end yet. */
 async function endRest({ context, end }: Tracking, flushed: Flushed): Promise<void> {
   const standing = await end();
   tellStanding(statusOf(flushed.job), standing);
@@ -116,7 +119,7 @@ async function flush({ client }: ControllerContext, flushed: Flushed): Promise<v
   flushed.status = written.status;
 }
 
-/** Notes whose pod has let go become numbers. */
+/** Counts the recorded uids whose pods have lost their finalizer. */
 function count(status: ReturnType<typeof statusOf>, tracked: ReadonlySet<string>): void {
   const notes = status.uncountedTerminatedPods;
   for (const list of ["succeeded", "failed"] as const) {
@@ -132,11 +135,11 @@ function count(status: ReturnType<typeof statusOf>, tracked: ReadonlySet<string>
 interface Noted {
   pods: Pod[];
   indexes: number[];
-  /** There may be more to note than one status should hold. */
+  /** Whether more ends may be left than one status should hold. */
   full: boolean;
 }
 
-/** Notes the ends of pods; what comes back may lose its finalizer once the notes are written. */
+/** Records the ends of pods. The returned pods may lose their finalizer once the status is written. */
 function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   const { job, indexes, ending } = tracking;
   const notes = status.uncountedTerminatedPods;
@@ -144,7 +147,7 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   const failed = new Set(notes.failed);
   const noted: Noted = { pods: [], indexes: [], full: false };
   const fails = ending !== undefined && ending.type !== "SuccessCriteriaMet";
-  // What is told to end after that has been written has been told so by this controller: it is no failure.
+  // Pods that are deleted after this condition was written were deleted by this controller: they have not failed.
   const succeeds = isConditionTrue(status.conditions, "SuccessCriteriaMet");
   for (const pod of inIndexOrder(tracking)) {
     const hasFailed = succeeds ? pod.status?.phase === "Failed" : isFailed(pod, job);
@@ -154,7 +157,7 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
     const index = indexOf(pod, job.spec?.completions ?? 0);
     if (succeeded.has(uid) || failed.has(uid)) continue;
     if (isSucceeded(pod)) {
-      // The index itself keeps it from being counted twice.
+      // The completed index itself prevents it from being counted twice.
       if (!indexes) succeeded.add(uid);
       else if (index !== undefined && isNew(indexes, index)) noted.indexes.push(index);
     } else if ((hasFailed || fails) && (!indexes || index !== undefined)) {
@@ -168,14 +171,14 @@ function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
   return noted;
 }
 
-/** Whether an index has succeeded without having been told so; one that has failed for good has not. */
+/** Whether an index has succeeded and is not in the status yet; an index that has failed for good has not. */
 const isNew = ({ counted, succeeded }: Indexes, index: number): boolean =>
   hasIndex(succeeded, index) && !hasIndex(counted, index);
 
 const inIndexOrder = ({ job, pods: all }: Tracking): readonly Pod[] =>
   isIndexed(job) ? [...all].sort((a, b) => (indexOf(a) ?? -1) - (indexOf(b) ?? -1)) : all;
 
-/** Whether a pod's part is over: it has ended, or all of the job has. */
+/** Whether a pod may lose its finalizer: it or the whole job has ended. */
 function mayLetGo({ job, indexes, ending }: Tracking, pod: Pod, failed: boolean): boolean {
   if (job.metadata.deletionTimestamp !== undefined || ending !== undefined || isSucceeded(pod)) return true;
   if (!failed || !isPerIndex(job)) return failed;
@@ -195,7 +198,7 @@ function tellIndexes(job: Job, status: JobStatus, { succeeded, failed }: Indexes
   else if (!isPerIndex(job)) delete status.failedIndexes;
 }
 
-/** Writes down that the job will end before anything that it needs to know is let go. */
+/** Sets the condition that the job will end, before any pod loses its finalizer. */
 function announce(ending: Ending | undefined, status: JobStatus, now: number): Ending | undefined {
   if (!ending) return undefined;
   if (ending.type === "FailureTarget") {
@@ -207,7 +210,7 @@ function announce(ending: Ending | undefined, status: JobStatus, now: number): E
   return { ...ending, type: "Complete" };
 }
 
-/** Lets pods go all at once; those that went are struck from `tracked`. Returns the first refusal. */
+/** Removes the finalizers of pods; those that succeed are removed from `tracked`. Returns the first failure. */
 async function untrackAll(context: ControllerContext, gone: readonly Pod[], tracked: Set<string>) {
   const results = await Promise.allSettled(gone.map((pod) => untrack(context, pod)));
   for (const [index, { metadata }] of gone.entries()) {
@@ -216,7 +219,7 @@ async function untrackAll(context: ControllerContext, gone: readonly Pod[], trac
   return results.find((result) => result.status === "rejected");
 }
 
-/** The job is over once nothing is left to count and no pod still ends. */
+/** Sets the final condition once all ends are counted and no pod is terminating. Returns whether the job has ended. */
 function conclude(job: Job, ending: Ending, now: number): boolean {
   const status = statusOf(job);
   const { succeeded = [], failed = [] } = status.uncountedTerminatedPods;

@@ -1,4 +1,4 @@
-/** Empties a namespace that is being deleted, then lets it go (upstream's namespace controller). */
+/** Deletes the contents of a namespace that is being deleted, then finalizes it (upstream's namespace controller). */
 import {
   findCondition,
   type Kind,
@@ -14,12 +14,12 @@ import { inOnePass, passEnd } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 
 const finalizer = "kubernetes";
-/** How soon to look again at what is still there, in milliseconds: the longer it takes, the less often. */
+/** Milliseconds until the remaining objects are checked again: the longer the deletion takes, the less often. */
 const again = (since: number): number => Math.min(60_000, Math.max(1000, Math.round(since / 10)));
 /**
- * Writes that were admitted before the namespace was marked have landed after this many milliseconds: nobody else may
- * still put something into a namespace that has been found empty. A second of it is for the mark, which is rounded
- * down.
+ * Writes that were admitted before the namespace's deletion timestamp have been committed after this many milliseconds:
+ * until then an object may still be added to a namespace that was found empty. One second of it is for the timestamp,
+ * which is rounded down.
  */
 const admitted = 1500;
 
@@ -30,7 +30,7 @@ export const namespaceController = defineController<Namespace>({
   reconcile,
 });
 
-/** Pods first: what controllers would replace goes before its maker may notice. */
+/** Pods are deleted first: what controllers would replace goes before the controllers notice. */
 const contents = ({ served }: ControllerContext): Kind[] => {
   const inside = served.kinds.filter(
     (kind) => kind.scope === "Namespaced" && !kind.stored && (kind.verbs ?? ["list"]).includes("list"),
@@ -42,7 +42,7 @@ interface Left {
   kind: Kind;
   count: number;
   finalizers: Map<string, number>;
-  /** There was no time for all of them. */
+  /** Whether the pass ended before all objects were processed. */
   isCut: boolean;
 }
 
@@ -60,7 +60,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
       return undefined;
     });
     if (remaining) left.push(remaining);
-    // Pods must be gone before what they use goes.
+    // Pods must be gone before the objects that they use.
     if (remaining?.isCut || (remaining && kind === (pods as Kind))) break;
   }
   if (left.length > 0 || failures.length > 0) {
@@ -76,8 +76,8 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
 }
 
 /**
- * Deletes the objects of a kind, as many as one pass has time for; what still stands after that waits for finalizers,
- * for its grace, or for the next pass.
+ * Deletes the objects of a kind, as many as one pass has time for. The objects that remain wait for finalizers, for
+ * their grace period or for the next pass.
  */
 async function empty(
   { client, clock }: ControllerContext,
@@ -111,10 +111,10 @@ async function anythingLeft(context: ControllerContext, namespace: string): Prom
   return false;
 }
 
-/** With a dot even without a group: upstream's words. */
+/** With a dot even without a group, as in upstream's messages. */
 const resource = ({ group, plural }: Kind): string => `${plural}.${group}`;
 
-/** Says in the namespace's conditions what it waits for. */
+/** Writes to the namespace's conditions what the deletion waits for. */
 async function tell(
   { client, clock }: ControllerContext,
   namespace: Namespace,

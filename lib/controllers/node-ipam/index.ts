@@ -1,16 +1,16 @@
 /**
- * Gives each node a part of the cluster's pod addresses and takes it back when the node has gone (upstream's range
- * allocator). A part that is taken is an object whose name is the block, so that two nodes cannot have the same.
+ * Allocates to each node a block of the cluster's pod addresses and releases it when the node is deleted (upstream's
+ * range allocator). An allocation is an object with the name of the block, so two nodes cannot have the same.
  */
 
 import { type Cidr, formatCidr, type Node, nodes, type PodCidrAllocation, parseCidr, podCidrAllocations } from "#api";
 import { ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
 
-/** Each node has addresses for 254 pods; where the cluster has fewer, one node has them all. */
+/** Each node gets addresses for 254 pods; a smaller cluster CIDR goes to one node as a whole. */
 const nodePrefix = 24;
 
-/** Without a block, nodes say themselves which addresses they have, and nothing is done. */
+/** Without a cluster CIDR nodes report their own blocks, and the controller does nothing. */
 export function nodeIpamController(podCidr?: string): Controller<Node> {
   const cluster = podCidr === undefined ? undefined : blockOf(podCidr);
   return defineController<Node>({
@@ -38,7 +38,7 @@ function blockOf(text: string): Cidr {
   return block;
 }
 
-/** Nodes that wait for a block: one has become free. */
+/** Nodes without a block; reconciled when a block becomes free. */
 async function without({ client }: ControllerContext): Promise<Key[]> {
   const { items } = await client.list(nodes);
   return items.filter(({ spec }) => !spec?.podCIDR).map(({ metadata }) => ({ name: metadata.name ?? "" }));
@@ -51,7 +51,7 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
   const { client } = context;
   const { items } = await client.list(podCidrAllocations);
   const held = items.filter(({ spec }) => spec?.node === name);
-  // The node is read after what it may hold: what it shows now was taken before.
+  // The node is read after its allocations: whatever it shows now was allocated before.
   const node = await ignoreNotFound(client.get(nodes, { name }));
   const shown = node?.spec?.podCIDR;
   if (node && !shown) {
@@ -72,8 +72,8 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
 }
 
 /**
- * Takes a free block in the node's name. The first candidate depends on the name: nodes that come at once do not race
- * for the same, and a block that was given back rests for a while.
+ * Allocates a free block to the node. The first candidate depends on the node's name: nodes that register at once do
+ * not compete for the same block, and a released block is not reused at once.
  */
 async function take(
   { client }: ControllerContext,
@@ -99,13 +99,13 @@ async function take(
   return undefined;
 }
 
-/** Writes a block that is taken in the node's name into the node. Repeatable: the block stays the node's. */
+/** Writes an allocated block to the node. Safe to repeat: the allocation stays. */
 async function give({ client }: ControllerContext, { metadata }: Node, podCIDR: string): Promise<void> {
   const patch = { metadata: { uid: metadata.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
   await ignoreNotFound(client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" }));
 }
 
-/** A node that came with its block has it, unless another was given it before. */
+/** Allocates the block that a node reported itself, unless another node has it. */
 async function occupy(context: ControllerContext, node: Node, block: string, cluster: Cidr): Promise<void> {
   const { client, record } = context;
   const own = parseCidr(block);

@@ -1,4 +1,7 @@
-/** Notices nodes that have fallen silent and taints nodes by their conditions (upstream's node-lifecycle controller). */
+/**
+ * Marks nodes without heartbeats as not ready and taints nodes by their conditions (upstream's node-lifecycle
+ * controller).
+ */
 import {
   findCondition,
   type Lease,
@@ -14,7 +17,7 @@ import { clone, deepEqual, formatTime, ignoreNotFound, parseTime } from "#base";
 import { readyCondition } from "#controllers/workload";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 
-/** A node that has not renewed its lease for so long is taken for lost. */
+/** Milliseconds without a renewal of its lease after which a node is considered unreachable. */
 const gracePeriod = 50_000;
 const leaseNamespace = "kube-node-lease";
 
@@ -34,17 +37,17 @@ const pressures: Record<string, string> = {
 
 const ours = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
 
-/** Signs of life that are noted whether or not anybody looks. */
+/** Heartbeats that are recorded even while no controller runs. */
 export interface NodeSigns {
-  /** When the node was last heard, in milliseconds since the epoch. */
+  /** When the last heartbeat of the node arrived, in milliseconds since the epoch. */
   heard(node: string): Promise<number | undefined>;
-  /** A node that was not heard for so long, in milliseconds, is taken for lost. */
+  /** Milliseconds without a heartbeat after which a node is considered unreachable. */
   grace: number;
 }
 
 /**
- * While nobody listened, no node could be heard: after a start all have their grace once more. So the first look of
- * this process counts as a heartbeat, unless signs of life are noted elsewhere.
+ * While no controller ran, no heartbeat could arrive, so after a start all nodes have their grace period again: the
+ * first reconcile of this process counts as a heartbeat, unless heartbeats are recorded elsewhere.
  */
 export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
   let listening: number | undefined;
@@ -53,7 +56,7 @@ export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
     component: "node-controller",
     for: nodes,
     watches: [
-      // A renewed lease only matters to a node that was thought lost; the timer covers the others.
+      // A renewed lease matters only to a node that was considered unreachable; the timer covers the others.
       watching<Lease>(leases, async ({ object }, { client }) => {
         const { namespace, name = "" } = object.metadata;
         if (namespace !== leaseNamespace) return [];
@@ -87,7 +90,7 @@ async function look(context: ControllerContext, key: Key, known: number, grace: 
   return silent ? undefined : { requeueAfter: heard + grace - clock.now() };
 }
 
-/** Every moment at which the node is known to have lived. */
+/** Times at which the node is known to have run. */
 const heartbeats = (node: Node, lease: Lease | undefined): number[] =>
   [
     node.metadata.creationTimestamp,
@@ -97,7 +100,7 @@ const heartbeats = (node: Node, lease: Lease | undefined): number[] =>
     .filter((time) => time !== undefined)
     .map(parseTime);
 
-/** Nobody knows how the node does: every condition that it reported says so. */
+/** Sets the conditions that the node reported to Unknown. */
 async function markUnknown({ client, clock, record }: ControllerContext, node: Node): Promise<Node> {
   const now = formatTime(clock.now());
   const known = node.status?.conditions ?? [];
@@ -139,11 +142,11 @@ async function markUnknown({ client, clock, record }: ControllerContext, node: N
   return written;
 }
 
-/** The taints that a node's conditions ask for. */
+/** The taints that follow from a node's conditions. */
 function wantedTaints(node: Node): Taint[] {
   const ready = findCondition(node.status?.conditions, "Ready")?.status;
   const wanted: Taint[] = [];
-  // A node that has not said anything yet is not ready, but nothing that stands on it need go.
+  // A node that has not reported yet is not ready, but its pods need not be evicted.
   if (ready === undefined) wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" });
   else if (ready === "False")
     wanted.push({ key: taintKeys.notReady, effect: "NoSchedule" }, { key: taintKeys.notReady, effect: "NoExecute" });
@@ -174,7 +177,7 @@ async function setTaints({ client, clock }: ControllerContext, node: Node): Prom
   await client.update(nodes, next);
 }
 
-/** The pods of a node that is not ready are not ready either: services must not send anybody there. */
+/** Marks the pods of a node that is not ready as not ready, so that services do not send traffic to them. */
 async function markPods({ client, clock, record }: ControllerContext, nodeName: string): Promise<void> {
   const { items } = await client.list(pods, { fields: [{ field: "spec.nodeName", equal: true, value: nodeName }] });
   for (const pod of items) {
@@ -184,7 +187,7 @@ async function markPods({ client, clock, record }: ControllerContext, nodeName: 
       condition === ready ? { ...condition, status: "False", lastTransitionTime: formatTime(clock.now()) } : condition,
     );
     const next: Pod = { ...pod, status: { ...pod.status, conditions } };
-    // A lost race is tried again: nothing else may come that wakes this node.
+    // A conflict is retried: no other event is certain to trigger this node again.
     const written = await ignoreNotFound(client.update(pods, next, { subresource: "status" }));
     if (written) record({ kind: pods, object: pod }, "Warning", "NodeNotReady", "Node is not ready");
   }

@@ -1,7 +1,7 @@
 /**
- * Makes the pods of different instances reach each other: for each node's part of the pod addresses a route of the
- * cloud's network (upstream's route controller). All routes are looked at together, by one worker, so that none is
- * removed that another has just made. Without a cloud, or one that makes no routes, it does nothing.
+ * Creates routes between the pods of different instances: a route of the cloud's network for the block of each node
+ * (upstream's route controller). All routes are reconciled under one key, so two workers never undo each other's
+ * changes. Without a cloud, or with one that has no routes, it does nothing.
  */
 import { type Cidr, findCondition, type Node, type NodeCondition, nodes, parseCidr } from "#api";
 import { formatTime, ignoreReasons, messageOf } from "#base";
@@ -20,7 +20,7 @@ import { instancesOf, readiness } from "../cloud-nodes.ts";
 
 /** The one key: all routes of the cluster. */
 const all: Key = { name: "all" };
-/** Changes that one run makes; the next goes on at once. */
+/** Changes of one reconcile; the next one follows at once. */
 const mostChanges = 50;
 const afterFailure = 30_000;
 
@@ -40,7 +40,7 @@ export function nodeRouteController(cloud?: Cloud, podCidr?: string): Controller
 const conditionOf = (node: Node | undefined): NodeCondition | undefined =>
   findCondition(node?.status?.conditions, "NetworkUnavailable");
 
-/** A node that has come to its block, or leaves it; one that stops or starts; one whose condition somebody else wrote. */
+/** A node was added or deleted, got its block, stopped or started, or another writer changed its condition. */
 const concerns = ({ type, object, previous }: ObjectEvent<Node>): boolean =>
   type !== "MODIFIED" ||
   object.spec?.podCIDR !== previous?.spec?.podCIDR ||
@@ -50,7 +50,7 @@ const concerns = ({ type, object, previous }: ObjectEvent<Node>): boolean =>
 async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr): Promise<Result | undefined> {
   const routes = await cloud.routes();
   if (!routes) return undefined;
-  // Nodes are read after the routes: a route without a node had one, and it has gone.
+  // Nodes are read after the routes: a route without a node had one, which has been deleted.
   const { items } = await context.client.list(nodes);
   const { found, again } = await instancesOf(
     context,
@@ -62,7 +62,7 @@ async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr
   const owners = new Map(items.flatMap(({ metadata, spec }) => (spec?.podCIDR ? [[spec.podCIDR, metadata.name]] : [])));
   for (const route of routes) {
     const owner = owners.get(route.block);
-    // Of a node that is no instance any more the route leads nowhere; what has an owner is led there below.
+    // The route of a node that is no longer an instance leads nowhere; the route of an owned block is corrected below.
     const isKept = owner !== undefined && (owner === route.node || found.has(owner));
     if (!isWithin(route.block, cluster) || isKept) continue;
     if (++changes > mostChanges) return { requeueAfter: 0 };
@@ -99,7 +99,7 @@ async function make(
   }
 }
 
-/** Says on the node whether its pods are reached; upstream keeps pods off nodes whose network is unavailable. */
+/** Writes the NetworkUnavailable condition; upstream keeps pods off nodes whose network is unavailable. */
 async function tell({ client, clock }: ControllerContext, node: Node, isMade: boolean): Promise<void> {
   const status = isMade ? "False" : "True";
   if (conditionOf(node)?.status === status) return;
@@ -118,7 +118,7 @@ async function tell({ client, clock }: ControllerContext, node: Node, isMade: bo
   await ignoreReasons(["NotFound", "Conflict"], client.patch(nodes, { name }, patch, how));
 }
 
-/** Whether a block is a part of the cluster's addresses: nothing else is anybody's here. */
+/** Whether a block is part of the cluster CIDR. Routes of other blocks are left alone. */
 function isWithin(block: string, cluster: Cidr): boolean {
   const own = parseCidr(block);
   if (own?.version !== 4 || own.prefix < cluster.prefix) return false;

@@ -1,4 +1,4 @@
-/** Keeps as many pods as a ReplicaSet asks for (upstream's replicaset controller). */
+/** Maintains the desired number of pods of a ReplicaSet (upstream's replicaset controller). */
 import {
   controllerOf,
   findCondition,
@@ -24,7 +24,7 @@ import {
 } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 
-/** As many pods as one reconcile makes or deletes. */
+/** The most pods that one reconcile creates or deletes. */
 const burst = 500;
 
 export const replicaSetController = defineController<ReplicaSet>({
@@ -66,7 +66,7 @@ async function manage(
       const pod = await createPod(by, template);
       if (pod) made.push(pod);
     });
-    // Beyond a burst, the pods that were made wake this set again.
+    // Beyond a burst, the created pods trigger the next reconcile.
     return { pods: [...active, ...made], ...(result.error === undefined ? {} : { failure: result.error }) };
   }
   if (missing === 0) return { pods: active };
@@ -78,7 +78,7 @@ async function manage(
   return { pods: rest, ...(failed ? { failure: (failed as PromiseRejectedResult).reason } : {}) };
 }
 
-/** Pods of all ReplicaSets under the same Deployment: deletion evens them out over the nodes. */
+/** Active pods of all ReplicaSets of the same Deployment: deletion spreads the rest over the nodes. */
 async function relatedPods({ client }: ControllerContext, set: ReplicaSet, active: Pod[]): Promise<Pod[]> {
   const owner = controllerOf(set);
   if (!owner) return active;
@@ -90,7 +90,10 @@ async function relatedPods({ client }: ControllerContext, set: ReplicaSet, activ
   return lists.flatMap(({ items }) => items).filter(isActive);
 }
 
-/** Writes the status if it differs; returns when the next pod becomes available, if one will by time alone. */
+/**
+ * Writes the status if it differs. Returns the milliseconds until the next pod becomes available without a further
+ * change, if any.
+ */
 async function writeStatus(
   { client, clock }: ControllerContext,
   set: ReplicaSet,
@@ -112,7 +115,7 @@ async function writeStatus(
     ...conditionsOf(set, failure, active.length, now),
   };
   if (!deepEqual(status, set.status)) {
-    // The generation is of the object that was read: a newer one will be looked at again.
+    // The generation is that of the object that was read: a newer one is reconciled next.
     await ignoreReasons(
       ["NotFound", "Conflict"],
       client.update(replicaSets, { ...set, status }, { subresource: "status" }),

@@ -1,4 +1,7 @@
-/** Every active namespace has kube-root-ca.crt, by which pods trust the API (upstream's root-ca publisher). */
+/**
+ * Publishes the ConfigMap kube-root-ca.crt to every active namespace; pods verify the API server with it (upstream's
+ * root-ca-certificate-publisher controller).
+ */
 import { type ConfigMap, configMaps, type Namespace, namespaces } from "#api";
 import { clone, ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";

@@ -1,6 +1,6 @@
 /**
- * Gives services of type LoadBalancer what their name says, by the cloud, and takes it back (upstream's service
- * controller). Services that name a class are somebody else's. Without a cloud they wait, as upstream without one.
+ * Creates and deletes load balancers of the cloud for services of type LoadBalancer (upstream's service-lb controller).
+ * Services with a class belong to other controllers. Without a cloud services stay pending, as upstream.
  */
 import { type Node, nodes, type Service, services } from "#api";
 import { deepEqual, ignoreNotFound, messageOf } from "#base";
@@ -19,9 +19,9 @@ import {
 import { instancesOf, readiness } from "../cloud-nodes.ts";
 import { balancerOf, isEligible } from "./wanted.ts";
 
-/** Upstream's: whoever knows it from there knows why a service does not go. */
+/** Upstream's finalizer, known from other clusters. */
 const finalizer = "service.kubernetes.io/load-balancer-cleanup";
-/** Load balancers take minutes to come and to go. */
+/** Milliseconds between checks: load balancers take minutes to be created and deleted. */
 const whileComing = 15_000;
 const whileGoing = 15_000;
 
@@ -39,7 +39,7 @@ export function serviceLbController(cloud?: Cloud): Controller<Service> {
 const wants = ({ spec }: Service): boolean => spec?.type === "LoadBalancer" && spec.loadBalancerClass === undefined;
 const isHeld = ({ metadata }: Service): boolean => metadata.finalizers?.includes(finalizer) ?? false;
 
-/** Changes of the status alone are mostly our own. */
+/** Leaves out changes of the status alone, which this controller mostly makes itself. */
 function concerns({ type, object, previous }: ObjectEvent<Service>): boolean {
   if (!wants(object) && !isHeld(object) && !(previous && (wants(previous) || isHeld(previous)))) return false;
   if (type !== "MODIFIED" || !previous) return true;
@@ -47,7 +47,10 @@ function concerns({ type, object, previous }: ObjectEvent<Service>): boolean {
   return (isHeld(previous) && !isHeld(object)) || !deepEqual(facts(object), facts(previous));
 }
 
-/** Every load balancer, when a node begins or ceases to take traffic, or its instance may have stopped or started. */
+/**
+ * All services with a load balancer, when a node starts or stops accepting traffic, or its instance may have stopped or
+ * started.
+ */
 async function affected(
   { type, object, previous }: ObjectEvent<Node>,
   { client }: ControllerContext,
@@ -75,7 +78,7 @@ async function ensure(context: ControllerContext, seen: Service, cloud: Cloud): 
   const { record } = context;
   if (!isHeld(seen)) {
     record(aboutOf(seen), "Normal", "EnsuringLoadBalancer", "Ensuring load balancer");
-    // One that was deleted with its finalizer taken away by hand left something behind.
+    // A service whose finalizer was removed by a client has left its load balancer behind.
     const others = await removeOthers(keyOf(seen), seen.metadata.uid, cloud);
     if (others) return others;
   }
@@ -93,7 +96,7 @@ async function ensure(context: ControllerContext, seen: Service, cloud: Cloud): 
 
 const keyOf = ({ metadata: { namespace, name = "" } }: Service): Key => ({ namespace, name });
 
-/** Before anything is made, so that the service cannot go without it. */
+/** Adds the finalizer before anything is created, so that the service cannot be deleted without its load balancer. */
 async function hold({ client }: ControllerContext, service: Service): Promise<Service> {
   if (isHeld(service)) return service;
   const { uid, resourceVersion, finalizers = [] } = service.metadata;
@@ -124,7 +127,10 @@ async function balance(context: ControllerContext, service: Service, cloud: Clou
   return again === undefined ? undefined : { requeueAfter: again };
 }
 
-/** Says where the load balancer is reached, once it can be: a name that is looked up too early is remembered as none. */
+/**
+ * Publishes the address of the load balancer once it is active: a name that is looked up too early is cached as
+ * missing.
+ */
 async function publish(
   { client }: ControllerContext,
   service: Service,
@@ -160,7 +166,7 @@ async function remove(context: ControllerContext, service: Service, cloud: Cloud
   }
   const changed = await ignoreNotFound(publish(context, service, []));
   const kept = finalizers.filter((name) => name !== finalizer);
-  // What the status said is not what the finalizer depends on: the version of before would be in the way.
+  // The update of the status has changed the version, on which the removal of the finalizer does not depend.
   const version = changed ? {} : { resourceVersion };
   const patch = { metadata: { uid, ...version, finalizers: kept } };
   await ignoreNotFound(client.patch(services, keyOf(service), patch, { type: "merge" }));
@@ -168,7 +174,7 @@ async function remove(context: ControllerContext, service: Service, cloud: Cloud
   return undefined;
 }
 
-/** Removes what is there for services of this name that are gone. Resolves with when to look again. */
+/** Removes load balancers of deleted services with this name. Resolves with when to check again. */
 async function removeOthers(key: Key, uid: string | undefined, cloud: Cloud): Promise<Result | undefined> {
   let going = false;
   for (const one of await cloud.loadBalancers()) {

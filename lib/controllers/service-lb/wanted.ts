@@ -5,12 +5,12 @@ const excluded = "node.kubernetes.io/exclude-from-external-load-balancers";
 const leaving = "ToBeDeletedByClusterAutoscaler";
 const rangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
-/** What Go takes for no; whatever else stands there is a yes. */
+/** The texts that Go's ParseBool reads as false; every other text means yes. */
 const no = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 
 /**
- * Whether a node takes traffic from load balancers. As upstream has it now, being ready is no condition: that is what
- * health checks are for, and a node that is taken out loses its connections at once.
+ * Whether a node accepts traffic from load balancers. As in upstream, readiness does not matter: health checks decide,
+ * and a node that is removed loses its connections at once.
  */
 export function isEligible({ metadata, spec }: Node): boolean {
   if (metadata.deletionTimestamp) return false;
@@ -19,7 +19,7 @@ export function isEligible({ metadata, spec }: Node): boolean {
   return !spec?.taints?.some(({ key }) => key === leaving);
 }
 
-/** Everybody may come in where a service does not say who. */
+/** All addresses are allowed where a service does not restrict its sources. */
 function sourceRangesOf({ metadata, spec }: Service): string[] {
   const ranges = spec?.loadBalancerSourceRanges ?? [];
   const written = ranges.length > 0 ? ranges : (metadata.annotations?.[rangesAnnotation] ?? "").split(",");
@@ -27,7 +27,7 @@ function sourceRangesOf({ metadata, spec }: Service): string[] {
   return trimmed.length > 0 ? [...new Set(trimmed)] : ["0.0.0.0/0"];
 }
 
-/** What a service asks of a cloud, with the nodes that take its traffic. */
+/** The load balancer that a service requests, with the nodes that accept its traffic. */
 export function balancerOf(service: Service, nodes: readonly string[]): LoadBalancer {
   const { metadata, spec = {} } = service;
   const { uid = "", namespace = "", name = "" } = metadata;

@@ -1,6 +1,6 @@
 /**
- * Secrets with tokens follow their service account: one whose account is not there, or is another one of the same name,
- * goes (upstream's tokens controller). Filling them is admission's part; what it could not fill is written once more.
+ * Deletes token secrets whose service account does not exist or has another uid (upstream's tokens controller).
+ * Admission fills in tokens; a secret that it could not fill is written once more.
  */
 
 import {

@@ -1,4 +1,4 @@
-/** Every active namespace has the account `default` (upstream's serviceaccount controller). */
+/** Creates the account `default` in every active namespace (upstream's serviceaccount controller). */
 
 import { type Namespace, namespaces, type ServiceAccount, serviceAccounts } from "#api";
 import { ignoreNotFound, ignoreReasons } from "#base";

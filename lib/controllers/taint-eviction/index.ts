@@ -1,5 +1,5 @@
 /**
- * Takes pods off nodes that they do not tolerate any longer, and those of nodes that are gone (upstream's
+ * Evicts pods that do not tolerate the taints of their nodes, and deletes pods of nodes that are gone (upstream's
  * taint-eviction controller and pod garbage collector).
  */
 import {
@@ -17,9 +17,9 @@ import {
 import { deepEqual, formatTime, ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 
-/** A node that is gone may be on its way back for so long, in milliseconds. */
+/** Milliseconds during which a deleted node may be registered again before its pods are deleted. */
 const quarantine = 40_000;
-/** Since when a pod's node has been missed. Upstream keeps it in memory, which a function does not keep. */
+/** Since when a pod's node has been missing. Upstream keeps it in memory, which a function does not have. */
 const missedSince = "skiff.dev/node-missed-since";
 
 export function taintEvictionController(): Controller<Pod> {
@@ -43,7 +43,7 @@ export function taintEvictionController(): Controller<Pod> {
   });
 }
 
-/** When the pod's node was missed first: now, unless that is noted at the pod. */
+/** When the pod's node was first missing: from the annotation, else now, which is then written. */
 async function missing(context: ControllerContext, pod: Pod): Promise<number> {
   const noted = parseTime(pod.metadata.annotations?.[missedSince] ?? "");
   if (!Number.isNaN(noted)) return noted;
@@ -81,7 +81,7 @@ async function look(context: ControllerContext, key: Key): Promise<Result | unde
   return undefined;
 }
 
-/** How long a pod may still stay, in milliseconds; undefined for as long as it likes. */
+/** Milliseconds for which the pod still tolerates the taints; undefined without a limit. */
 function stayOf(pod: Pod, taints: readonly Taint[], now: number): number | undefined {
   const stays: number[] = [];
   for (const taint of taints) {
@@ -112,7 +112,7 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
   context.record(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
 }
 
-/** Nobody is left to end the pod: it counts as failed and goes at once. */
+/** Deletes a pod without a node at once: no kubelet can end it, so it counts as failed. */
 async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const why = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
@@ -121,7 +121,9 @@ async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void>
   await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
 }
 
-/** Says in the pod's conditions who disrupts it, before it goes: a crash in between leaves a pod that is looked at again. */
+/**
+ * Sets the pod's DisruptionTarget condition before the pod is deleted; after a crash in between it is reconciled again.
+ */
 async function mark(
   { client, clock }: ControllerContext,
   pod: Pod,

@@ -1,9 +1,9 @@
-/** Deletes jobs that have ended for as long as they ask to be kept (upstream's ttl-after-finished controller). */
+/** Deletes jobs a given time after they have ended (upstream's ttl-after-finished controller). */
 import { finishedCondition, isJobFinished, type Job, jobs } from "#api";
 import { ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, Terminal } from "#reconcile";
 
-/** Nobody sleeps longer than this at a stretch: timers have an end. */
+/** The longest wait in milliseconds: timers are limited. */
 const longestWait = 24 * 60 * 60_000;
 
 const isDue = (job: Job): boolean =>
@@ -26,7 +26,7 @@ async function reconcile({ client, clock }: ControllerContext, key: Key): Promis
   const left = parseTime(end) + (job.spec?.ttlSecondsAfterFinished ?? 0) * 1000 - clock.now();
   if (left > 0) return { requeueAfter: Math.min(left, longestWait) };
   const { uid, resourceVersion: revision } = job.metadata;
-  // Its time may have been prolonged meanwhile: then the change brings it here again.
+  // If its time has been extended meanwhile, that change triggers the key again.
   await ignoreReasons(["NotFound", "Conflict"], client.remove(jobs, key, { uid, revision, propagation: "Foreground" }));
   return undefined;
 }

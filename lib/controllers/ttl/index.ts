@@ -1,6 +1,6 @@
 /**
- * Tells kubelets by an annotation of their nodes how long they may keep secrets and config maps without looking again
- * (upstream's ttl controller): longer in large clusters.
+ * Sets the annotation by which kubelets know how long they may cache secrets and config maps (upstream's ttl
+ * controller): longer in large clusters.
  */
 
 import { type Node, nodes } from "#api";
@@ -9,7 +9,9 @@ import { type ControllerContext, defineController, type Key, watching } from "#r
 
 const annotation = "node.alpha.kubernetes.io/ttl";
 
-/** Seconds by the number of nodes. The steps overlap, so that a cluster at an edge does not swing between two. */
+/**
+ * Seconds by the number of nodes. The steps overlap, so that a cluster at a boundary does not alternate between two.
+ */
 const steps = [
   { least: 0, most: 100, seconds: "0" },
   { least: 90, most: 500, seconds: "15" },
@@ -20,7 +22,7 @@ const steps = [
 
 const ttlOf = ({ metadata }: Node): string | undefined => metadata.annotations?.[annotation];
 
-/** What fits the number of nodes, the shortest first. */
+/** Values that fit the number of nodes, the shortest first. */
 const fitting = (count: number): string[] =>
   steps.filter(({ least, most }) => count >= least && count <= most).map(({ seconds }) => seconds);
 
@@ -29,7 +31,7 @@ export const ttlController = defineController<Node>({
   for: nodes,
   concerns: ({ type, object, previous }) => type !== "DELETED" && (!previous || ttlOf(object) !== ttlOf(previous)),
   watches: [
-    // The number of nodes has changed: what no longer fits it is written again.
+    // The number of nodes has changed: values that no longer fit are written again.
     watching<Node>(nodes, ({ type }, context) => (type === "MODIFIED" ? [] : misfits(context))),
   ],
   reconcile,
@@ -54,7 +56,7 @@ async function reconcile({ client }: ControllerContext, { name }: Key): Promise<
   await ignoreNotFound(client.patch(nodes, { name }, patch, { type: "merge" }));
 }
 
-/** Where two values fit, the one that most nodes have stays. */
+/** Where two values fit, the one that most nodes have is kept. */
 function agreed(items: readonly Node[], values: readonly string[]): string[] | undefined {
   const count = (value: string) => items.filter((node) => ttlOf(node) === value).length;
   const held = values.map((value) => ({ value, count: count(value) })).filter(({ count: some }) => some > 0);

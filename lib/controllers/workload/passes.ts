@@ -1,16 +1,16 @@
 import type { Clock } from "#base";
 
-/** How many of one key's objects are worked on at once. */
+/** How many objects of one key are processed at once. */
 const atOnce = 8;
-/** A third of the time that a function has, in milliseconds: what takes longer than its function starts over. */
+/** Milliseconds; a third of a function's time limit, so that a pass ends before its function does. */
 const passLength = 20_000;
 
-/** When a pass that begins now is over: one reconcile has one, however many lists it goes through. */
+/** When a pass that starts now ends: a reconcile has one pass, however many lists it processes. */
 export const passEnd = (clock: Clock): number => clock.now() + passLength;
 
 /**
- * Does something to each object, several at once, until a pass is over. Resolves with whether all were reached; where
- * they were not, the key must come again. The first failure ends the pass and is thrown.
+ * Calls `act` for each object, several at once, until the pass ends. Resolves with whether all objects were processed;
+ * if not, the key must be reconciled again. The first failure ends the pass and is thrown.
  */
 export async function inOnePass<T>(
   clock: Clock,
@@ -22,7 +22,7 @@ export async function inOnePass<T>(
   let reached = false;
   let failures: unknown[] = [];
   const work = async (): Promise<void> => {
-    // Each does one at the least: where reading alone takes all the time, no pass would ever do anything.
+    // Each worker processes at least one object: else a pass in which reading takes all the time would achieve nothing.
     for (let isFirst = true; !reached && failures.length === 0 && (isFirst || clock.now() < end); isFirst = false) {
       const next = await iterator.next();
       if (next.done) reached = true;

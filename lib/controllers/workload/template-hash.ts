@@ -2,7 +2,7 @@ import type { PodTemplateSpec } from "#api";
 
 const alphabet = "bcdfghjklmnpqrstvwxz2456789";
 
-/** JSON with sorted keys: equal templates give equal text, whatever order they were written in. */
+/** JSON with sorted keys: equal templates yield equal text. */
 function stable(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(stable).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
@@ -14,8 +14,8 @@ function stable(value: unknown): string {
 }
 
 /**
- * The value of the pod-template-hash label: FNV-1a of the template and the collision count, in letters that spell
- * nothing. Upstream hashes the same way over another text, so the values differ from upstream's.
+ * The value of the pod-template-hash label: FNV-1a of the template and the collision count, in letters that form no
+ * words. Upstream hashes another text in the same way, so the values differ from upstream's.
  */
 export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
   let hash = 0x811c9dc5;

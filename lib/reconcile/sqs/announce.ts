@@ -3,18 +3,18 @@ import type { Change } from "#store";
 import { deduplicationOf, encodeMessage, groupOf, type Message } from "./message.ts";
 import type { FifoQueue, Sent } from "./queue.ts";
 
-/** Turns changes into messages for those who wait for them. */
+/** Turns changes into messages for controllers, the scheduler and Fargate. */
 export interface Announcer {
-  /** By who wrote, at once: only what is found without reading. */
+  /** Called by the writer, at once: only keys that are found without reading. */
   early(type: string, changes: readonly Change[], hops: number): Promise<void>;
   /**
-   * By the stream: everything. The same message sent twice is one message, and of several for one key in a batch the
-   * last one does for all.
+   * Called by the stream: all keys. A message that is sent twice is one message; of several for one key in a batch only
+   * the last is sent.
    */
   all(batch: readonly Happened[]): Promise<void>;
 }
 
-/** A change, where it happened, and after how many hops. */
+/** A change, its resource type, and the number of hops that led to it. */
 export interface Happened {
   type: string;
   change: Change;
@@ -22,18 +22,21 @@ export interface Happened {
 }
 
 export interface AnnouncerOptions {
-  /** What a change means to the controllers and to the scheduler. `quick` leaves out what takes reading to find. */
+  /**
+   * The work that a change triggers for controllers, and whether it triggers the scheduler. `quick` leaves out keys
+   * that need reads.
+   */
   router: {
     route(type: string, change: Change, how?: "quick"): Promise<Work[]>;
     places(type: string, change: Change): boolean;
   };
   reconcile: FifoQueue;
   schedule: FifoQueue;
-  /** What a change means to whoever runs pods as tasks; found without reading. */
+  /** The work that a change triggers for pods on Fargate; found without reading. */
   tasks: { queue: FifoQueue; workOf: (type: string, change: Change) => Work[] };
 }
 
-/** The one group of the scheduler's queue: pods are placed by one at a time. */
+/** The only group of the scheduler's queue: one worker schedules at a time. */
 const scheduling = "schedule";
 
 export const sentOf = (message: Message): Sent => ({
@@ -65,12 +68,12 @@ export function announcer({ router, reconcile, schedule, tasks }: AnnouncerOptio
   };
 }
 
-/** The last message of each group: what is, counts, not how often it was changed. */
+/** The last message of each group: only the latest state matters, so one message per group is enough. */
 const lastOf = (messages: readonly Sent[]): Sent[] => [
   ...new Map(messages.map((message) => [message.group, message])).values(),
 ];
 
-/** A message that makes the scheduler look. */
+/** A message that triggers the scheduler. */
 export const wakeScheduler = (cause: string): Sent => ({
   body: JSON.stringify({ cause }),
   group: scheduling,

@@ -11,11 +11,11 @@ import { firstName } from "./former-names.ts";
 import { decodeMessage, encodeMessage, type Message } from "./message.ts";
 import { dueMessage } from "./timers.ts";
 
-/** Keys and the moments at which they are to be looked at. */
+/** Keys and the times at which they are due. */
 export interface DueIndex {
-  /** Takes note; twice for one key and one moment is once. `at` in milliseconds since the epoch. */
+  /** Stores a key; storing it twice for one time is the same as once. `at` in milliseconds since the epoch. */
   put(work: Work, at: number): Promise<void>;
-  /** Hands over what is due, in order, and forgets it when `hand` has resolved. Resolves with how many there were. */
+  /** Passes due keys to `hand` in order of time, and deletes them when it has resolved. Resolves with their number. */
   sweep(now: number, hand: (messages: Message[]) => Promise<void>): Promise<number>;
 }
 

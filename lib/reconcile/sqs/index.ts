@@ -1,7 +1,7 @@
 /**
- * The engine's queue where no process lives long: keys as messages of an SQS FIFO queue, one group per key, backoff
- * by visibility, waits in Step Functions and, when they are long, in an index by time. It never decides what is done
- * for a key.
+ * The engine's queue where processes are short-lived: keys are messages of an SQS FIFO queue with one group per key.
+ * The visibility timeout implements backoff; waits are in Step Functions or, if they are long, in an index by time.
+ * Nothing here decides what is done for a key.
  */
 export { type Announcer, announcer, type Happened, sentOf, wakeScheduler } from "./announce.ts";
 export { type DueIndex, dynamoDueIndex } from "./due.ts";

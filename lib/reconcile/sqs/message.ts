@@ -2,20 +2,20 @@ import { createHash } from "node:crypto";
 import { encodeKey, type Work } from "#reconcile";
 import { firstName, presentName } from "./former-names.ts";
 
-/** One key on its way through the queue. */
+/** A key as a message of the queue. */
 export interface Message extends Work {
   /**
-   * Why: the revision that changed (`apps/deployments@12`), the moment that was waited for (`due@…`), a resync
-   * (`resync@…`). Two messages for one key with one cause are one message.
+   * The cause: the revision that changed (`apps/deployments@12`), the time that was waited for (`due@…`), a resync
+   * (`resync@…`). Two messages with the same key and cause are one message.
    */
   cause: string;
-  /** How many reconciles in a row, each caused by a write of the one before, led here. */
+  /** How many reconciles in a row, each triggered by a write of the one before, led to this message. */
   hops: number;
 }
 
 const hash = (...parts: string[]): string => createHash("sha256").update(parts.join("\n")).digest("hex");
 
-/** The message group: one key of one controller is worked on by one worker at a time. 64 characters. */
+/** The message group: one worker at a time processes a key of a controller. 64 characters. */
 export const groupOf = ({ controller, key }: Work): string => hash(firstName(controller), encodeKey(key));
 
 /** The deduplication id. 64 characters. */

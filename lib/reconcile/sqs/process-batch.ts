@@ -4,13 +4,13 @@ import { decodeMessage, type Message } from "./message.ts";
 import type { FifoQueue } from "./queue.ts";
 import type { ScheduleWork } from "./timers.ts";
 
-/** A message as the queue's event source hands it to a worker. */
+/** A message as the queue's event source delivers it. */
 export interface QueueRecord {
   id: string;
   body: string;
   group: string;
   receipt: string;
-  /** How often it has been handed out, this time included. */
+  /** How often it has been received, including this time. */
   receives: number;
 }
 
@@ -19,22 +19,22 @@ export interface WorkerOptions {
   context: ControllerContext;
   queue: Pick<FifoQueue, "hide">;
   later: ScheduleWork;
-  /** Runs a reconcile so that its writes are known to come after so many hops. */
+  /** Runs a reconcile whose writes carry this number of hops. */
   withHopCount<T>(hops: number, run: () => Promise<T>): Promise<T>;
 }
 
 const firstBackoff = 1;
 const longestBackoff = 600;
-/** A chain of reconciles that wake each other is slowed down from here on. */
+/** Reconciles that trigger each other are slowed down from this number of hops on. */
 const mostHops = 100;
 const brake = 30_000;
 
-/** Seconds until a key that has failed `failures` times in a row is tried again. */
+/** Seconds until a key that has failed `failures` times in a row is retried. */
 export const backoff = (failures: number): number => Math.min(firstBackoff * 2 ** (failures - 1), longestBackoff);
 
 /**
- * Works a batch off. Messages of one group are for one key: what is, counts, so that one reconcile answers all of
- * them. Resolves with the ids of those that failed and of all later ones of their groups.
+ * Processes a batch. Messages of one group have the same key, and only the current state matters, so one reconcile
+ * serves all of them. Resolves with the ids of messages to be retried: those of the groups that failed.
  */
 export async function processBatch(taken: readonly QueueRecord[], options: WorkerOptions): Promise<string[]> {
   const groups = new Map<string, QueueRecord[]>();
@@ -53,8 +53,8 @@ async function workOn(group: QueueRecord[], options: WorkerOptions): Promise<str
   }
   const controller = controllers.find(({ name }) => name === message.controller);
   if (!controller) {
-    // While a new version is rolled out, keys of its new controllers reach the old one: they wait for the new one. A
-    // controller that is gone for good ends among the dead letters, where the tick drops them.
+    // While a new version is rolled out, keys of its new controllers reach the old one; they are retried until the new
+    // one receives them. Keys of a removed controller end in the dead-letter queue, from which the tick deletes them.
     context.log.warn("a message is for a controller that this version does not have", about(message));
     return handBack(group, options.queue, context.log);
   }
@@ -88,7 +88,7 @@ async function settleFailure(
     return [];
   }
   if (error instanceof RetryAfter) {
-    // No failure: handed out again and again it would end among the dead letters.
+    // Not a failure: received again and again it would end in the dead-letter queue.
     const isSet = await later(message, error.milliseconds).then(
       () => true,
       () => false,
@@ -100,8 +100,8 @@ async function settleFailure(
 }
 
 /**
- * Has the messages of one group handed out again after the backoff, and resolves with their ids. SQS gives out nothing
- * of a group while a single one of its messages is in flight: so each is told, not the first alone.
+ * Makes the messages of one group visible again after the backoff. Resolves with their ids. SQS delivers nothing of a
+ * group while one of its messages is in flight, so the visibility of all of them is changed.
  */
 export async function handBack(
   group: readonly QueueRecord[],
@@ -110,7 +110,7 @@ export async function handBack(
 ): Promise<string[]> {
   const seconds = backoff(group[0]?.receives ?? 1);
   const hide = ({ receipt }: QueueRecord): Promise<void> =>
-    // Without it the message comes back when the queue's own visibility timeout ends: later, but it comes.
+    // Otherwise the message becomes visible when the queue's own visibility timeout ends: later, but not lost.
     queue.hide(receipt, seconds).catch((failure: unknown) => {
       log.warn("a message's visibility could not be changed", { error: messageOf(failure) });
     });

@@ -7,31 +7,31 @@ import {
 } from "@aws-sdk/client-sqs";
 import { type Clock, sleep } from "#base";
 
-/** What is put into a FIFO queue. */
+/** A message that is sent to a FIFO queue. */
 export interface Sent {
   body: string;
   group: string;
   deduplication: string;
 }
 
-/** What was taken from a queue. */
+/** A message that was received from a queue. */
 export interface Received {
   body: string;
   receipt: string;
 }
 
-/** A FIFO queue. Every method rejects with the service's error when it has been tried in vain. */
+/** A FIFO queue. Every method rejects with the service's error after its retries. */
 export interface FifoQueue {
   send(messages: readonly Sent[]): Promise<void>;
   /** At most ten, without waiting. */
   receive(): Promise<Received[]>;
   remove(receipt: string): Promise<void>;
-  /** A message that is being worked on comes again after so many seconds. */
+  /** Makes a message in flight visible again after so many seconds. */
   hide(receipt: string, seconds: number): Promise<void>;
 }
 
 const perRequest = 10;
-/** Requests on the way at once: keys need no order, and a resync or a garbage collection may have thousands. */
+/** Requests in flight at once: keys need no order, and a resync or a garbage collection may have thousands. */
 const atOnce = 4;
 const tries = 4;
 const firstPause = 50;
@@ -69,7 +69,7 @@ export function sqsQueue(sqs: Pick<SQSClient, "send">, url: string, clock: Clock
           await sendTen(batch);
         }
       };
-      // A function must not end while one of them is still on its way.
+      // A function must not end while a request is in flight.
       const ends = await Promise.allSettled(Array.from({ length: atOnce }, work));
       for (const end of ends) if (end.status === "rejected") throw end.reason;
     },

@@ -18,20 +18,23 @@ export interface TimerOptions {
   clock: Clock;
 }
 
-/** Wakes a key later. */
+/** Triggers a key after so many milliseconds. */
 export type ScheduleWork = (work: Work, milliseconds: number) => Promise<void>;
 
-/** Waits up to this are a state machine's; longer ones are swept by the clock's tick, up to a minute late. */
+/**
+ * Waits up to this, in milliseconds, run in a state machine; longer ones are stored in the due index and end up to a
+ * minute late.
+ */
 const longestWait = 90_000;
 const coarseFrom = 10_000;
 
-/** When a wait ends: rounded up to a second, or to five beyond ten, so that waits for one key fall together. */
+/** When a wait ends: rounded up to a second, or to five beyond ten, so that waits for one key coincide. */
 export function dueTime(now: number, milliseconds: number): number {
   const grid = milliseconds > coarseFrom ? 5000 : 1000;
   return Math.ceil((now + milliseconds) / grid) * grid;
 }
 
-/** The message that wakes a key at a moment; the same whoever makes it. */
+/** The message that triggers a key at a time; it depends on nothing else. */
 export const dueMessage = (work: Work, at: number): Message => ({ ...work, cause: `due@${at}`, hops: 0 });
 
 const nameOf = ({ controller, key }: Work, at: number): string =>
@@ -40,8 +43,8 @@ const nameOf = ({ controller, key }: Work, at: number): string =>
     .digest("hex");
 
 /**
- * Timers in Step Functions and the due index. An execution's name is a hash of what it wakes and when, and its input
- * a function of that: starting it twice is starting it once.
+ * Timers in Step Functions and the due index. The name of an execution is a hash of its key and time, and its input
+ * depends on nothing else: starting it twice is the same as once.
  */
 export function timers({ sfn, machine, queue, queueUrl, due, clock }: TimerOptions): ScheduleWork {
   return async (work, milliseconds) => {
@@ -61,7 +64,7 @@ export function timers({ sfn, machine, queue, queueUrl, due, clock }: TimerOptio
       await sfn.send(new StartExecutionCommand({ stateMachineArn: machine, name: nameOf(work, at), input }));
     } catch (error) {
       if ((error as Error).name !== "ExecutionAlreadyExists") throw error;
-      // It has run, or failed: the moment may have passed between.
+      // It has run or failed, since the time may have passed meanwhile.
       if (at <= clock.now()) await queue.send([sent]);
     }
   };

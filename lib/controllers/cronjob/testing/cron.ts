@@ -19,7 +19,7 @@ export const cronObject = (spec: Record<string, unknown> = {}) => ({
 export const minutesOf = (time: string) => Date.parse(time) / minute;
 export const nameAt = (time: string) => `tick-${minutesOf(`2026-03-01T${time}:00Z`)}`;
 
-/** Runs a job to its end, as its controller and a node do. */
+/** Runs a job to its end, as the job controller and a node do. */
 export async function finishOn(stage: Stage, name: string, exitCode = 0): Promise<void> {
   await stage.settle(jobController, name);
   const pod = (await stage.active()).find(({ metadata }) => metadata.generateName === `${name}-`);
