@@ -3,7 +3,7 @@ import type { Kind, KubernetesObject } from "#api/meta";
 import { deepEqual } from "#base";
 import type { ObjectEvent } from "#reconcile";
 
-/** What of a node scheduling looks at; heartbeats are none of it. */
+/** The part of a node that matters to scheduling; heartbeats do not. */
 const about = ({ metadata, spec, status }: Node) => ({
   labels: metadata.labels,
   spec,
@@ -11,12 +11,12 @@ const about = ({ metadata, spec, status }: Node) => ({
   conditions: status?.conditions?.map(({ type, status: value }) => [type, value]),
 });
 
-/** Whether two states of a node differ in what scheduling looks at. */
+/** Whether two states of a node differ in the part that matters to scheduling. */
 export const nodeDiffers = (before: Node, after: Node): boolean => !deepEqual(about(before), about(after));
 
 const kinds: readonly Kind[] = [pods as unknown as Kind, nodes as unknown as Kind];
 
-/** Whether a change may let a pod be placed, so that the scheduler must look: for hosts that wake it. */
+/** Whether a change may make a pod schedulable: for hosts that trigger the scheduler. */
 export function concernsScheduler(kind: Kind, seen: ObjectEvent<KubernetesObject>): boolean {
   if (!kinds.includes(kind)) return false;
   if (kind === kinds[1]) {
@@ -27,7 +27,7 @@ export function concernsScheduler(kind: Kind, seen: ObjectEvent<KubernetesObject
   const isPlaced = pod.spec?.nodeName !== undefined;
   if (seen.type === "DELETED") return isPlaced;
   if (isPlaced) return hasEnded(pod) && (!seen.previous || !hasEnded(seen.previous as Pod));
-  // Whoever could not place it marks it: that is no reason to try again.
+  // The scheduler itself writes the condition of an unschedulable pod: that is no reason to try again.
   const before = seen.previous as Pod | undefined;
   const isMarked = before !== undefined && before.metadata.generation === pod.metadata.generation;
   return pod.metadata.deletionTimestamp === undefined && !(isMarked && deepEqual(before.spec, pod.spec));

@@ -9,34 +9,39 @@ import {
   type Rejection,
 } from "./framework/index.ts";
 
-/** Why a pod goes nowhere. */
+/** Why a pod was not scheduled. */
 export interface Failure {
   node: undefined;
-  /** The reason in the pod's condition: no node is fit, or the attempt itself failed. */
+  /** The reason in the pod's condition: no node fits, or the attempt itself failed. */
   reason: "Unschedulable" | "SchedulerError";
   message: string;
-  /** Names of the plugins that said no: their hints decide when the pod is tried again; none means after a pause. */
+  /**
+   * Names of the plugins that rejected nodes: their hints decide when the pod is tried again. Empty: after a backoff.
+   */
   rejectedBy: ReadonlySet<string>;
 }
 
-/** Where a pod goes, or why nowhere. */
+/** The chosen node, or why there is none. */
 export type Outcome = { node: NodeInfo } | Failure;
 
-/** Below so many nodes all are looked at; above, the share shrinks (upstream's adaptive percentageOfNodesToScore). */
-const alwaysLookAt = 100;
+/**
+ * Below this number all nodes are checked; above it a share that shrinks (upstream's adaptive
+ * percentageOfNodesToScore).
+ */
+const alwaysChecked = 100;
 
 function enough(nodes: number): number {
-  if (nodes < alwaysLookAt) return nodes;
+  if (nodes < alwaysChecked) return nodes;
   const share = Math.max(5, 50 - Math.trunc(nodes / 125));
-  return Math.max(alwaysLookAt, Math.trunc((nodes * share) / 100));
+  return Math.max(alwaysChecked, Math.trunc((nodes * share) / 100));
 }
 
-/** Where the next cycle starts looking, so that all nodes get their turn. */
+/** The index at which the next cycle starts, so that all nodes are checked in turn. */
 export interface Rotation {
   next: number;
 }
 
-/** Runs one extension point of a plugin; whatever it throws becomes a PluginFailure that names both. */
+/** Runs one extension point of a plugin. An error becomes a PluginFailure that names both. */
 function run<T>(where: string, call: () => T): T {
   try {
     return call();
@@ -46,8 +51,8 @@ function run<T>(where: string, call: () => T): T {
 }
 
 /**
- * One scheduling cycle: filters the nodes, scores those that are left, and picks one of the best by chance. Throws
- * PluginFailure where a plugin does.
+ * One scheduling cycle: filters the nodes, scores those that remain, and picks one of the best at random. Throws
+ * PluginFailure if a plugin throws.
  */
 export function schedule(
   plugins: readonly Plugin[],
@@ -56,7 +61,7 @@ export function schedule(
   rotation: Rotation,
   random: Random,
 ): Outcome {
-  if (nodes.length === 0) return nowhere("no nodes available to schedule pods", everything(plugins));
+  if (nodes.length === 0) return failed("no nodes available to schedule pods", everything(plugins));
   const state: CycleState = new Map();
   const rejections = new Map<string, number>();
   const rejectedBy = new Set<string>();
@@ -69,24 +74,24 @@ export function schedule(
     const answer = run(`running PreFilter plugin "${plugin.name}"`, () => plugin.preFilter?.(pod, state));
     if (answer?.rejection) {
       reject(plugin, answer.rejection, nodes.length);
-      return nowhere(explain(nodes.length, rejections), rejectedBy);
+      return failed(explain(nodes.length, rejections), rejectedBy);
     }
     if (answer?.only) only = only ? new Set([...only].filter((name) => answer.only!.has(name))) : answer.only;
   }
   const feasible = filter(plugins, pod, nodes, only, rotation, state, reject);
-  if (feasible.length === 0) return nowhere(explain(nodes.length, rejections), rejectedBy);
+  if (feasible.length === 0) return failed(explain(nodes.length, rejections), rejectedBy);
   if (feasible.length === 1) return { node: feasible[0]! };
   return { node: best(plugins, pod, feasible, state, random) };
 }
 
-const nowhere = (message: string, rejectedBy: ReadonlySet<string>): Failure => ({
+const failed = (message: string, rejectedBy: ReadonlySet<string>): Failure => ({
   node: undefined,
   reason: "Unschedulable",
   message,
   rejectedBy,
 });
 
-/** With no nodes at all, any node that comes may do: every plugin's hint counts. */
+/** Without any node, a new node may fit: the hints of all plugins count. */
 const everything = (plugins: readonly Plugin[]): ReadonlySet<string> => new Set(plugins.map(({ name }) => name));
 
 function filter(
@@ -101,34 +106,34 @@ function filter(
   const wanted = enough(nodes.length);
   const filters = plugins.filter((plugin) => plugin.filter);
   const feasible: NodeInfo[] = [];
-  let looked = 0;
-  for (; looked < nodes.length && feasible.length < wanted; looked++) {
-    const node = nodes[(rotation.next + looked) % nodes.length]!;
+  let checked = 0;
+  for (; checked < nodes.length && feasible.length < wanted; checked++) {
+    const node = nodes[(rotation.next + checked) % nodes.length]!;
     if (only && !only.has(node.name)) continue;
     const refusal = firstRefusal(filters, pod, node, state);
     if (refusal) reject(refusal.plugin, refusal.rejection);
     else feasible.push(node);
   }
-  rotation.next = (rotation.next + looked) % nodes.length;
+  rotation.next = (rotation.next + checked) % nodes.length;
   return feasible;
 }
 
-/** The first plugin that does not let a pod go to a node, and why. */
+/** The first plugin that rejects a node for a pod, and why. */
 function firstRefusal(
   filters: readonly Plugin[],
   pod: PodInfo,
   node: NodeInfo,
   state: CycleState,
 ): { plugin: Plugin; rejection: Rejection } | undefined {
-  let asked: Plugin | undefined;
+  let current: Plugin | undefined;
   try {
     for (const plugin of filters) {
-      asked = plugin;
+      current = plugin;
       const rejection = plugin.filter!(pod, node, state);
       if (rejection) return { plugin, rejection };
     }
   } catch (error) {
-    throw new PluginFailure(`running "${asked?.name}" filter plugin`, error);
+    throw new PluginFailure(`running "${current?.name}" filter plugin`, error);
   }
   return undefined;
 }
@@ -143,8 +148,8 @@ function best(
   const totals = nodes.map(() => 0);
   for (const plugin of plugins) {
     if (!plugin.score) continue;
-    const verdict = run(`running PreScore plugin "${plugin.name}"`, () => plugin.preScore?.(pod, state));
-    if (verdict === "skip") continue;
+    const skips = run(`running PreScore plugin "${plugin.name}"`, () => plugin.preScore?.(pod, state));
+    if (skips === "skip") continue;
     const scores = run(`running Score plugins: plugin "${plugin.name}" failed with`, () => {
       const raw = nodes.map((node) => plugin.score!(pod, node, state));
       return plugin.normalize ? plugin.normalize(raw) : raw;

@@ -2,21 +2,21 @@ import type { Pod } from "#api";
 import type { Clock, Timer } from "#base";
 import type { ClusterEvent, Plugin, PodInfo } from "./framework/index.ts";
 
-/** A pod on its way to a node. */
+/** A pod that waits for a node. */
 export interface Queued {
   info: PodInfo;
-  /** When it first came, in milliseconds: the older of two equals goes first. */
+  /** When it was first queued, in milliseconds since the epoch: of two equal pods the older is first. */
   since: number;
   attempts: number;
-  /** Names of the plugins that rejected it last; empty when something failed that no plugin answers for. */
+  /** Names of the plugins that rejected it last; empty after a failure that no plugin caused. */
   rejectedBy: ReadonlySet<string>;
-  /** It is not tried again before this moment, in milliseconds. */
+  /** It is not tried again before this time, in milliseconds since the epoch. */
   notBefore: number;
 }
 
 const firstBackoff = 1000;
 const longestBackoff = 10_000;
-/** However the hints judge, a pod is tried again after so long. */
+/** Milliseconds after which a pod is tried again whatever the hints return. */
 const longestWait = 5 * 60_000;
 const flushEvery = 30_000;
 
@@ -26,25 +26,25 @@ const before = (a: Queued, b: Queued): boolean => {
 };
 
 /**
- * Pods that want a node: `active` ones are tried next, those in `backoff` wait a second or more after a failure, and
- * `waiting` ones found no place and wait for an event that may change it. A pod is in one of the three or in flight.
+ * Pods without a node: `active` ones are tried next, those in `backoff` wait a second or more after a failure, and
+ * `waiting` ones are unschedulable and wait for an event that may change it. A pod is in one of the three or in flight.
  */
 export class SchedulingQueue {
   readonly #clock: Clock;
   readonly #plugins: readonly Plugin[];
   readonly #wake: () => void;
   readonly #hintFailed: (plugin: Plugin, info: PodInfo, error: unknown) => void;
-  /** A binary heap: the pod to be tried next is first. */
+  /** A binary heap; its first pod is tried next. */
   readonly #active: Queued[] = [];
   readonly #backoff = new Map<string, { queued: Queued; timer: Timer }>();
   readonly #waiting = new Map<string, { queued: Queued; at: number }>();
-  /** Pods that are being tried, with the events that came meanwhile. */
+  /** Pods in flight, with the events that arrived meanwhile. */
   readonly #inFlight = new Map<string, ClusterEvent[]>();
   readonly #known = new Map<string, Queued>();
   #flush: Timer | undefined;
   #closed = false;
 
-  /** `hintFailed` reports a hint that throws; the pod is tried again as if the hint had said yes. */
+  /** `hintFailed` is called for a hint that throws; the pod is then tried again. */
   constructor(
     clock: Clock,
     plugins: readonly Plugin[],
@@ -61,12 +61,12 @@ export class SchedulingQueue {
     return this.#known.size;
   }
 
-  /** Pods that are about to be tried or being tried. */
+  /** Pods that are active or in flight. */
   get busy(): number {
     return this.#active.length + this.#inFlight.size;
   }
 
-  /** A pod that has no node is new or has changed. */
+  /** Adds a pod without a node, or updates it. */
   put(info: PodInfo): void {
     const known = this.#known.get(info.uid);
     if (!known) {
@@ -81,7 +81,7 @@ export class SchedulingQueue {
     else this.#inFlight.get(info.uid)?.push({ type: "self-updated", pod });
   }
 
-  /** A pod has gone, or has a node. */
+  /** Removes a pod that was deleted or bound. */
   drop(uid: string): void {
     const known = this.#known.get(uid);
     if (!known) return;
@@ -90,7 +90,7 @@ export class SchedulingQueue {
     this.#inFlight.delete(uid);
     this.#backoff.get(uid)?.timer.cancel();
     this.#backoff.delete(uid);
-    // The heap keeps the dead until they come up.
+    // Removed pods stay in the heap until they are first.
   }
 
   /** The next pod to try; undefined when there is none. It is in flight until `failed` or `drop`. */
@@ -105,7 +105,7 @@ export class SchedulingQueue {
     }
   }
 
-  /** A pod in flight found no place, or its binding failed: it waits for events, or for its backoff at least. */
+  /** A pod in flight was rejected, or its binding failed: it waits for events, or at least for its backoff. */
   failed(queued: Queued, rejectedBy: ReadonlySet<string>): void {
     const { uid } = queued.info;
     const missed = this.#inFlight.get(uid) ?? [];
@@ -118,7 +118,7 @@ export class SchedulingQueue {
     else this.#wait(queued);
   }
 
-  /** Something has happened: pods for which it may make room move on. */
+  /** Moves the waiting pods that an event may make schedulable. */
   event(event: ClusterEvent): void {
     for (const events of this.#inFlight.values()) events.push(event);
     for (const { queued } of [...this.#waiting.values()]) this.#move(queued, event);
@@ -134,7 +134,7 @@ export class SchedulingQueue {
     return this.#plugins.some((plugin) => rejectedBy.has(plugin.name) && this.#hint(plugin, event, info));
   }
 
-  /** As upstream, a hint that fails counts as one that says yes. */
+  /** As upstream, a hint that throws counts as true. */
   #hint(plugin: Plugin, event: ClusterEvent, info: PodInfo): boolean {
     try {
       return plugin.hint?.(event, info) ?? false;

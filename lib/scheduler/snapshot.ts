@@ -2,18 +2,18 @@ import type { Node, Pod } from "#api";
 import { addPod, type NodeInfo, nodeInfo, type PodInfo, podInfo, removePod } from "./framework/index.ts";
 
 /**
- * The nodes and what stands on them, kept up to date change by change. A pod that has just been given a node counts
- * there at once (`assume`), before the API has confirmed it.
+ * The nodes and their pods, updated with every change. A pod that has just been assigned counts on its node at once
+ * (`assume`), before the API has confirmed the binding.
  */
 export class Snapshot {
   readonly #nodes = new Map<string, NodeInfo>();
-  /** Pods by uid and the node that they count on. */
+  /** The node of each counted pod, by the pod's uid. */
   readonly #placed = new Map<string, string>();
-  /** Pods whose node is not known (yet). */
-  readonly #homeless = new Map<string, { node: string; pod: PodInfo }>();
+  /** Pods whose node is not known (yet), by uid. */
+  readonly #podsOnUnknownNodes = new Map<string, { node: string; pod: PodInfo }>();
   #list: NodeInfo[] | undefined;
 
-  /** All nodes, in the order in which they came. */
+  /** All nodes, in the order in which they were added. */
   get nodes(): readonly NodeInfo[] {
     this.#list ??= [...this.#nodes.values()];
     return this.#list;
@@ -26,7 +26,8 @@ export class Snapshot {
     else {
       this.#nodes.set(fresh.name, fresh);
       this.#list = undefined;
-      for (const { node: home, pod } of this.#homeless.values()) if (home === fresh.name) this.#put(home, pod);
+      for (const { node: nodeName, pod } of this.#podsOnUnknownNodes.values())
+        if (nodeName === fresh.name) this.#put(nodeName, pod);
     }
   }
 
@@ -37,18 +38,18 @@ export class Snapshot {
     this.#list = undefined;
     for (const pod of known.pods.values()) {
       this.#placed.delete(pod.uid);
-      this.#homeless.set(pod.uid, { node: name, pod });
+      this.#podsOnUnknownNodes.set(pod.uid, { node: name, pod });
     }
   }
 
-  /** A pod stands on a node, by the API's word. */
+  /** Counts a bound pod on its node. */
   setPod(pod: Pod): void {
     const node = pod.spec?.nodeName;
     if (!node) return;
     const { uid = "" } = pod.metadata;
     const at = this.#placed.get(uid);
     const known = at === undefined ? undefined : this.#nodes.get(at)?.pods.get(uid);
-    // Most changes are of the status: what the pod takes is as it was.
+    // Most changes are of the status and do not affect the requests.
     if (known && at === node && known.pod.spec === pod.spec) known.pod = pod;
     else this.assume(podInfo(pod), node);
   }
@@ -58,9 +59,9 @@ export class Snapshot {
     this.#put(node, pod);
   }
 
-  /** The pod has gone, has ended, or was not bound after all. */
+  /** Removes a pod that was deleted, has ended, or could not be bound. */
   forget(uid: string): void {
-    this.#homeless.delete(uid);
+    this.#podsOnUnknownNodes.delete(uid);
     const at = this.#placed.get(uid);
     if (at === undefined) return;
     this.#placed.delete(uid);
@@ -71,10 +72,10 @@ export class Snapshot {
   #put(node: string, pod: PodInfo): void {
     const info = this.#nodes.get(node);
     if (!info) {
-      this.#homeless.set(pod.uid, { node, pod });
+      this.#podsOnUnknownNodes.set(pod.uid, { node, pod });
       return;
     }
-    this.#homeless.delete(pod.uid);
+    this.#podsOnUnknownNodes.delete(pod.uid);
     this.#placed.set(pod.uid, node);
     addPod(info, pod);
   }

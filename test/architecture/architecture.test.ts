@@ -7,7 +7,7 @@ import { plugins } from "#scheduler";
 import { type Source, survey } from "./survey.ts";
 
 const { imports: doors } = JSON.parse(readFileSync("package.json", "utf8")) as { imports: Record<string, string> };
-/** Words that mean something else too, in rooms that must speak of it. */
+/** Names of kinds that are also ordinary words. */
 const ambiguous = new Set(["Event", "Scale", "Namespace", "Service", "Node"]);
 const kinds = [...new Set(catalog.map(({ kind }) => kind))].filter((kind) => !ambiguous.has(kind));
 const read = (file: string): Source => ({ file, text: readFileSync(file, "utf8") });

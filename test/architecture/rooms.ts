@@ -1,4 +1,7 @@
-/** What a room may see: rooms through their doors, and packages. A name that ends in `*` stands for all that begin so. */
+/**
+ * What a room may import: other rooms through their doors, and packages. A name that ends in `*` matches all names with
+ * this prefix.
+ */
 export interface Room {
   sees: readonly string[];
   uses?: readonly string[];
@@ -8,10 +11,10 @@ const drivers = ["lib/base", "lib/store"];
 const agentParts = ["lib/base", "lib/api"];
 
 /**
- * Who may see whom. A room sees itself, the rooms in `sees` and the packages in `uses`, and nothing else; the longest
- * name that fits a file is its room. Read aloud: controllers see neither the API server nor a store; the store sees
- * no kind; lib sees neither functions nor infra, and only the host that starts an agent sees the
- * agent; only hosts name a store's driver.
+ * Which room may import which. A room sees itself, the rooms in `sees` and the packages in `uses`, and nothing else;
+ * the longest name that matches a file is its room. In short: controllers see neither the API server nor a store; the
+ * store sees no kind; lib sees neither functions nor infra, and only the host that starts an agent sees the agent; only
+ * hosts name a store's driver.
  */
 export const rooms: Readonly<Record<string, Room>> = {
   "lib/base": { sees: [] },
@@ -153,7 +156,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "zod",
     ],
   },
-  // What a function's bundle may hold.
+  // What a function's bundle may contain.
   "functions/api": {
     sees: [
       "lib/hosts/aws",
@@ -387,7 +390,10 @@ export const rooms: Readonly<Record<string, Room>> = {
   test: { sees: ["*"], uses: ["*"] },
 };
 
-/** Tests stand beside the code that they test; they also get the builders, the fakes and the drivers that need nothing. */
+/**
+ * Tests are beside the code that they test. They may also import the builders, the fakes and the drivers without
+ * dependencies.
+ */
 export const testsAlsoSee = [
   "test/*",
   "lib/store/*",
@@ -417,7 +423,7 @@ export const testsAlsoUse = [
 export const isTest = (file: string): boolean =>
   /\.test\.ts$|(?:^|\/)(?:conformance|model|testing)(?:\.ts$|\/)/.test(file);
 
-/** Rooms in which no kind may be named: a difference between kinds is a property that its definition declares. */
+/** Rooms that may not name a kind: kinds differ by the properties of their definitions. */
 export const withoutKinds = [
   "lib/store",
   "lib/wire",
@@ -428,7 +434,7 @@ export const withoutKinds = [
   "lib/reconcile",
 ];
 
-/** Rooms into which time and chance come as arguments. */
+/** Rooms that receive time and randomness as arguments. */
 export const withoutClock = [
   "lib/api",
   "lib/wire",
@@ -446,11 +452,11 @@ export const withoutClock = [
   "lib/kubelet",
   "lib/relay",
 ];
-/** What those rooms may not name; a certificate has dates of its own and is only made by hosts. */
+/** What those rooms may not name; only hosts create certificates, which contain dates. */
 export const clockNames = ["Date", "setTimeout", "setInterval", "setImmediate", "process", "console", "performance"];
 export const clockFree: Readonly<Record<string, readonly string[]>> = {
   "lib/auth/certificates": ["Date"],
   "lib/metrics/process": ["Date", "process"],
-  // Commits asked for in one turn of the event loop share a transaction.
+  // Commits that are requested in one turn of the event loop share a transaction.
   "lib/store/sqlite": ["setImmediate"],
 };

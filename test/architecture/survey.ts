@@ -28,7 +28,7 @@ export interface SurveyOptions {
   sources: readonly Source[];
   /** The `imports` map of package.json. */
   doors: Readonly<Record<string, string>>;
-  /** Names of kinds, as they are spelled: `Deployment`. */
+  /** Names of kinds, such as `Deployment`. */
   kinds: readonly string[];
   rooms?: Readonly<Record<string, Room>>;
 }
@@ -41,7 +41,7 @@ const mostMethods = 8;
 const matches = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => (pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name));
 
-/** Holds every source against the house's rules. */
+/** Checks every source file against the rules. */
 export function survey({ sources, doors, kinds, rooms = house }: SurveyOptions): Survey {
   const names = Object.keys(rooms).sort((a, b) => b.length - a.length);
   const roomOf = (file: string): string | undefined =>
@@ -89,7 +89,7 @@ function judge(
   if (target === undefined) return `there is no door ${specifier}`;
   const there = roomOf(target);
   if (there === room) return undefined;
-  // A driver's tests stand beside it and run the contract of the port above it.
+  // A driver's tests are beside it and run the conformance suite of the port above it.
   if (relative && test && there !== undefined && room.startsWith(`${there}/`)) return undefined;
   if (relative) return `'${specifier}' climbs through the wall into ${there ?? "nowhere"}`;
   return there !== undefined && matches(sees, there) ? undefined : `${room} may not see ${there ?? target}`;
@@ -138,7 +138,7 @@ function sizes(file: string, text: string): Fault[] {
   if (lines.length > largest + 1)
     faults.push({ line: largest, what: `the file has ${lines.length - 1} lines, more than ${largest}` });
   for (const [index, line] of lines.entries()) {
-    // A string that cannot be broken may stand out; a formatter breaks all else.
+    // A string that cannot be broken may exceed the limit; the formatter breaks everything else.
     if (line.length > widest && !/["'`/]/.test(line))
       faults.push({ line: index + 1, what: `the line is wider than ${widest}` });
   }
@@ -151,7 +151,7 @@ function sizes(file: string, text: string): Fault[] {
   return faults;
 }
 
-/** Interfaces called ports: what they promise must stay small. */
+/** Ports: interfaces that must stay small. */
 function ports(tokens: readonly Token[]): string[] {
   const wrong: string[] = [];
   for (const [index, token] of tokens.entries()) {

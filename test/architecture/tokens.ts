@@ -1,4 +1,4 @@
-/** One token of TypeScript source, as far as the architecture asks: words, strings, and everything else as marks. */
+/** A token of TypeScript source: a word, a string, or a mark for everything else. */
 export interface Token {
   type: "word" | "string" | "mark";
   text: string;
@@ -24,7 +24,7 @@ const beforeRegex = new Set([
   "await",
 ]);
 
-/** Splits source into tokens. Comments are left out; what stands inside `${}` of a template is read as code. */
+/** Splits source into tokens. Comments are left out; expressions in `${}` of a template are read as code. */
 export function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
@@ -112,13 +112,13 @@ export function tokenize(source: string): Token[] {
   return tokens;
 }
 
-/** A place where a file reaches for another one. */
+/** An import of another module. */
 export interface Import {
   specifier: string;
   line: number;
 }
 
-/** Every way by which source names another module: static, dynamic, required, built in, or by a URL beside the file. */
+/** All references to other modules: static, dynamic, required, built in, or by a URL beside the file. */
 export function importsOf(tokens: readonly Token[]): Import[] {
   const found: Import[] = [];
   const is = (index: number, text: string) => tokens[index]?.type !== "string" && tokens[index]?.text === text;

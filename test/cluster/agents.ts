@@ -22,7 +22,7 @@ export function readyNode(name: string, time: number, more: Partial<Node> = {}):
 
 let address = 0;
 
-/** Marks every pod that has a node as running and ready, and lets those that are deleted go. */
+/** Acts as the nodes' agents: marks bound pods as running and ready, and removes those that are being deleted. */
 export async function playAgents(client: Client, clock: Clock): Promise<void> {
   const { items } = await client.list(pods);
   for (const pod of items.filter(({ spec }) => spec?.nodeName)) {
@@ -33,7 +33,7 @@ export async function playAgents(client: Client, clock: Clock): Promise<void> {
       else if (pod.status?.phase === "Pending")
         await client.update(pods, running(pod, clock), { subresource: "status" });
     } catch (error) {
-      // Another writer was faster: the next round sees how it stands.
+      // Another writer was faster: the next call reads the new state.
       if (!isReason(error, "Conflict") && !isReason(error, "NotFound")) throw error;
     }
   }

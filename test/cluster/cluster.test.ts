@@ -41,7 +41,7 @@ test("the clock stands still while there is anything else to do", async () => {
   });
 });
 
-/** What becomes of a deployment that is made: each write's place in the log, by object. */
+/** The history of a new deployment: the place of each write in the log, by object. */
 async function history(seed: number): Promise<string[]> {
   const cluster = await openCluster({ seed });
   return within(cluster, async () => {

@@ -10,30 +10,30 @@ import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
 import { Dice, type HandClock, handClock } from "#test/make";
 import { playAgents, readyNode } from "./agents.ts";
-import { Course } from "./course.ts";
 import { slowStore } from "./store.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
 export interface TestCluster {
   plane: ControlPlane;
   client: Client;
-  /** The time of everything in the cluster; only `until`, `pass` and tests move it. */
+  /** The time of the whole cluster; only `until`, `pass` and tests move it. */
   clock: HandClock;
-  /** Decides the order of what happens at once; the same seed makes the same history. */
+  /** Decides the order of concurrent calls; the same seed yields the same history. */
   seed: number;
   /** Sends a request as the administrator; the answer's body is parsed when it is JSON. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** Registers a node that is ready and has room. */
   addNode(name: string, more?: Partial<Node>): Promise<Node>;
-  /** Plays the agent: marks every pod that has a node as running and ready, and lets those that are deleted go. */
+  /** Acts as the nodes' agents: marks bound pods as running and ready, and removes those that are being deleted. */
   playAgents(): Promise<void>;
-  /** Resolves when controllers and scheduler have nothing at hand, timers aside. */
+  /** Resolves when controllers and scheduler have nothing left to do until the next timer. */
   quiet(): Promise<void>;
-  /** Lets so many milliseconds pass, and all come to rest after each timer. */
+  /** Moves the clock by so many milliseconds, and waits for quiet after each timer. */
   pass(milliseconds: number): Promise<void>;
   /**
-   * Resolves with the first result that is neither false nor undefined; looks after every turn of the event loop. What is
-   * not found counts as undefined. While nothing else is left to do the clock moves to the next timer. Rejects with what
-   * was last seen when the condition does not hold after `seconds` of the cluster's time, default 10.
+   * Resolves with the first result that is neither false nor undefined; checks after every turn of the event loop.
+   * NotFound counts as undefined. While nothing else is left to do, the clock moves to the next timer. Rejects with the
+   * last reads when the condition does not hold after `seconds` of the cluster's time. Default: 10.
    */
   until<T>(what: () => Promise<T | undefined | false>, seconds?: number): Promise<T>;
   close(): Promise<void>;
@@ -48,15 +48,15 @@ export interface Answer {
 }
 
 export interface TestClusterOptions {
-  /** Default: one that starts in 2030. */
+  /** Default: a clock that starts in 2030. */
   clock?: HandClock;
-  /** What an earlier control plane left behind. */
+  /** The store of an earlier control plane. Default: an empty one. */
   store?: Store;
   /** Default: SKIFF_SEED or 1, and one more for each cluster that the test file has opened. */
   seed?: number;
-  /** The API alone: neither controllers nor the scheduler run, as if they had died. */
+  /** The API alone: neither controllers nor the scheduler run. */
   asleep?: true;
-  /** Nodes are given parts of it. */
+  /** The CIDR from which nodes get blocks. */
   podCidr?: string;
   cloud?: Cloud;
 }
@@ -85,7 +85,7 @@ export async function openCluster({
     bytes: (length) => Uint8Array.from({ length }, () => dice.below(256)),
     fraction: () => dice.fraction(),
   };
-  // Where nothing works beside the test, nothing overtakes it.
+  // Without controllers there are no concurrent calls to reorder.
   const slow = slowStore(store, asleep ? undefined : dice);
   const plane = new ControlPlane({
     store: slow,
@@ -106,21 +106,21 @@ export async function openCluster({
     ...(podCidr === undefined ? {} : { podCidr }),
     ...(cloud ? { cloud } : {}),
   });
-  const course = new Course({ clock, store: slow, seed, busy: () => plane.busy });
+  const time = new VirtualTime({ clock, store: slow, seed, busy: () => plane.busy });
   if (!asleep) await plane.start();
-  const client = course.sight.through(plane.client);
-  if (!asleep) await course.until(async () => (await client.list(serviceAccounts, { namespace: "default" })).items[0]);
+  const client = time.reads.through(plane.client);
+  if (!asleep) await time.until(async () => (await client.list(serviceAccounts, { namespace: "default" })).items[0]);
   return {
     plane,
     client,
     clock,
     seed,
-    until: (what, seconds) => course.until(what, seconds),
-    quiet: () => course.quiet(),
-    pass: (milliseconds) => course.pass(milliseconds),
+    until: (what, seconds) => time.until(what, seconds),
+    quiet: () => time.quiet(),
+    pass: (milliseconds) => time.pass(milliseconds),
     ask: async (method, path, body, headers = {}) => {
       const answer = await ask(plane, method, path, body, headers);
-      course.sight.note(`${method} ${path}`, answer.json);
+      time.reads.record(`${method} ${path}`, answer.json);
       return answer;
     },
     addNode: (name, more) => client.create(nodes, readyNode(name, clock.now(), more)),
@@ -130,7 +130,7 @@ export async function openCluster({
 }
 
 export const testIssuer = "https://kubernetes.default.svc.cluster.local";
-/** One key for all clusters of a process: making one takes a while. */
+/** One key for all clusters of a process, since generating one takes long. */
 let ring: string | undefined;
 
 async function ask(

@@ -1,34 +1,34 @@
 import type { Store } from "#store";
 import { type Dice, turn } from "#test/make";
 
-/** A store whose calls take as many turns of the event loop as the dice say. */
+/** A store whose calls take a number of turns of the event loop that dice decide. */
 export interface SlowStore extends Store {
-  /** Calls under way; those that wait for a change are none. */
+  /** Calls in flight, without those that wait for a change. */
   readonly pending: number;
   /** How many commits have been made through it so far. */
   readonly commits: number;
 }
 
-/** In turns of the event loop: mostly a call is quick; now and then others overtake it. */
+/** In turns of the event loop: most calls are quick, some are overtaken by others. */
 const delays = [0, 0, 0, 0, 1, 1, 2, 5];
 
 /**
- * A store in memory answers at once, so calls would always take turns in the same way. Here each is held up before it
- * takes effect and before its answer arrives, and word of a change before it is heard: another seed, another order.
- * Without dice all are quick.
+ * A memory store answers at once, so calls would always interleave in the same way. Here each call is delayed before it
+ * takes effect and before its result arrives, and so are notifications of changes: another seed, another order. Without
+ * dice nothing is delayed.
  */
 export function slowStore(store: Store, dice: Dice | undefined): SlowStore {
   let pending = 0;
   let commits = 0;
-  const dawdle = async (): Promise<void> => {
+  const delay = async (): Promise<void> => {
     for (let left = dice?.pick(delays) ?? 0; left > 0; left--) await turn();
   };
   const slow = async <T>(call: () => Promise<T>): Promise<T> => {
     pending++;
     try {
-      await dawdle();
+      await delay();
       const answer = await call();
-      await dawdle();
+      await delay();
       return answer;
     } finally {
       pending--;

@@ -1,13 +1,13 @@
 import type { Clock } from "#base";
 
-/** A clock that stands still until a test moves it. Timers run in order of due time, then of creation. */
+/** A clock that only moves when a test moves it. Timers run in order of due time, then of creation. */
 export interface HandClock extends Clock {
   /**
-   * Moves by so many milliseconds; what falls due on the way runs, at its own time, before the call returns. A negative
-   * number sets the clock back and runs nothing.
+   * Moves by so many milliseconds; timers that become due run, each at its own time, before the call returns. A
+   * negative number sets the clock back and runs nothing.
    */
   move(milliseconds: number): void;
-  /** Like `move`, and lets everything settle at the start, after each timer and at the end. */
+  /** Like `move`, and waits for `settle` at the start, after each timer and at the end. */
   forward(milliseconds: number): Promise<void>;
   /** When the next timer is due, in milliseconds since the epoch; undefined when none is set. */
   readonly due: number | undefined;
@@ -15,10 +15,13 @@ export interface HandClock extends Clock {
   readonly timers: number;
 }
 
-/** Resolves in the next turn of the event loop: what waits for no timer and no input has run by then. */
+/** Resolves in the next turn of the event loop: everything that waits for neither a timer nor input has run by then. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** `start` in milliseconds since the epoch; `settle` resolves when only time helps, default: one turn of the event loop. */
+/**
+ * `start` in milliseconds since the epoch; `settle` resolves when only a timer can cause more work. Default: one turn
+ * of the event loop.
+ */
 export function handClock(start = 0, settle: () => Promise<void> = turn): HandClock {
   let now = start;
   const timers = new Set<{ at: number; run: () => void }>();

@@ -1,4 +1,4 @@
-/** A sequence of choices that a seed decides. */
+/** A sequence of random choices that a seed determines. */
 export class Dice {
   #state: number;
   constructor(seed: number) {

@@ -1,4 +1,4 @@
-/** Builders: the smallest sound object of a kind, with what the test is about put over it. They check nothing. */
+/** Builders: the smallest valid object of a kind, with the given part merged into it. They validate nothing. */
 import type {
   ConfigMap,
   Deployment,
@@ -36,7 +36,7 @@ function merge(base: Record<string, unknown>, part: Record<string, unknown>): Re
   return made;
 }
 
-/** Puts a part over an object; undefined takes a member away. */
+/** Merges a part into an object; undefined removes a member. */
 const withPart = <T>(base: T, part: Part<T>): T =>
   merge(structuredClone(base) as Record<string, unknown>, part as Record<string, unknown>) as T;
 

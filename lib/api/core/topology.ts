@@ -68,3 +68,13 @@ export const Toleration = message("io.k8s.api.core.v1.Toleration", () => ({
   }),
 }));
 export type Toleration = z.infer<typeof Toleration>;
+
+/** Whether a toleration tolerates a taint (core/v1 Toleration.ToleratesTaint). */
+export function toleratesTaint(
+  { key, effect, operator, value = "" }: Toleration,
+  taint: Pick<Taint, "key" | "effect" | "value">,
+): boolean {
+  if (effect && effect !== taint.effect) return false;
+  if (key && key !== taint.key) return false;
+  return operator === "Exists" || ((operator || "Equal") === "Equal" && value === (taint.value ?? ""));
+}

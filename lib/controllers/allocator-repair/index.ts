@@ -24,13 +24,13 @@ export const allocatorRepairController = defineController<Service>({
   component: "ipallocator-repair-controller",
   for: services,
   watches: [
-    watching<IPAddress>(ipAddresses, ({ type, object }) => (type === "MODIFIED" ? [] : holder(object))),
+    watching<IPAddress>(ipAddresses, ({ type, object }) => (type === "MODIFIED" ? [] : holderOf(object))),
     watching<NodePortAllocation>(nodePortAllocations, ({ type, object }) => (type === "MODIFIED" ? [] : owner(object))),
   ],
   reconcile,
 });
 
-function holder({ spec }: IPAddress): Key[] {
+function holderOf({ spec }: IPAddress): Key[] {
   const parent = spec?.parentRef;
   if (parent?.resource !== services.plural || parent.group) return [];
   return [{ namespace: parent.namespace, name: parent.name }];
@@ -41,7 +41,7 @@ const owner = ({ spec }: NodePortAllocation): Key[] => (spec ? [{ namespace: spe
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client } = context;
   const takenAddresses = (await client.list(ipAddresses)).items.filter((each) =>
-    holder(each).some((at) => isKey(at, key)),
+    holderOf(each).some((at) => isKey(at, key)),
   );
   const takenPorts = (await client.list(nodePortAllocations)).items.filter((each) =>
     owner(each).some((at) => isKey(at, key)),
@@ -49,21 +49,21 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   // The service is read after its allocations: whatever it shows now was allocated before.
   const service = await ignoreNotFound(client.get(services, key));
   if (service?.spec && service.spec.type !== "ExternalName")
-    await takeAgain(context, service, takenAddresses, takenPorts);
+    await allocateMissing(context, service, takenAddresses, takenPorts);
   const used = new Set([
     ...(service?.spec?.clusterIPs ?? []),
     String(service?.spec?.healthCheckNodePort ?? ""),
     ...(service?.spec?.ports ?? []).map(({ nodePort }) => String(nodePort ?? "")),
   ]);
   const waits = [
-    ...(await giveBack(context, ipAddresses as Kind, takenAddresses, used)),
-    ...(await giveBack(context, nodePortAllocations as Kind, takenPorts, used)),
+    ...(await releaseUnused(context, ipAddresses as Kind, takenAddresses, used)),
+    ...(await releaseUnused(context, nodePortAllocations as Kind, takenPorts, used)),
   ];
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
 }
 
 /** Allocates what a service uses and no allocation holds, since it could otherwise be given to another service. */
-async function takeAgain(
+async function allocateMissing(
   context: ControllerContext,
   service: Service,
   takenAddresses: readonly IPAddress[],
@@ -80,7 +80,7 @@ async function takeAgain(
     const spec = { parentRef: { group: "", resource: services.plural, namespace, name } };
     const made = await ignoreReasons(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
     const there = made ?? (await ignoreNotFound(client.get(ipAddresses, { name: ip })));
-    if (!there || holder(there).some((at) => isKey(at, { namespace, name }))) continue;
+    if (!there || holderOf(there).some((at) => isKey(at, { namespace, name }))) continue;
     const message = `Cluster IP [${ip.includes(":") ? "IPv6" : "IPv4"}]:${ip} was assigned to multiple services; please recreate service`;
     context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
   }
@@ -101,7 +101,7 @@ const isKey = (a: Key, b: Key): boolean => a.name === b.name && a.namespace === 
 /**
  * Deletes allocations that are neither used nor recent. Returns how long to wait for the recent ones, in milliseconds.
  */
-async function giveBack(
+async function releaseUnused(
   { client, clock }: ControllerContext,
   kind: Kind,
   taken: readonly KubernetesObject[],

@@ -2,7 +2,7 @@
 import { type CronJob, type CronJobStatus, cronJobs, finishedCondition, type Job, jobs } from "#api";
 import { formatTime, ignoreNotFound, isReason, messageOf, parseTime } from "#base";
 import type { ControllerContext } from "#reconcile";
-import { referenceTo, servedBy } from "./made.ts";
+import { referenceTo, servedBy } from "./scheduled-job.ts";
 
 export const nameOf = ({ metadata }: Job) => ({ namespace: metadata.namespace, name: metadata.name ?? "" });
 
@@ -60,7 +60,7 @@ export async function cleanUp(
  * came before the status was written. Otherwise a job that has been deleted since would be created again, and one that
  * still runs would not be the only one. Upstream only checks whether the name is in use.
  */
-export async function takeStock(
+export async function updateFromJobs(
   { client, clock, record }: ControllerContext,
   cronJob: CronJob & { status: CronJobStatus },
   children: readonly Job[],

@@ -16,8 +16,8 @@ import {
 import { clone, deepEqual, formatTime, hasCause, ignoreNotFound, isReason, messageOf, parseTime } from "#base";
 import { type ControllerContext, defineController, type Key, type Result } from "#reconcile";
 import { inTime, mostRecent, nextIn, scheduleOf } from "./due.ts";
-import { cleanUp, deleteJob, nameOf, takeStock } from "./history.ts";
-import { jobName, jobOf, referenceTo } from "./made.ts";
+import { cleanUp, deleteJob, nameOf, updateFromJobs } from "./history.ts";
+import { jobName, jobOf, referenceTo } from "./scheduled-job.ts";
 import { formatForPeople } from "./zone.ts";
 
 type Known = CronJob & { status: CronJobStatus };
@@ -47,7 +47,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     cronJob.metadata = clone(metadata);
     written = status ?? {};
   };
-  await takeStock(context, cronJob, children);
+  await updateFromJobs(context, cronJob, children);
   // What the status says of a job must be written before the job is deleted.
   await flush();
   await cleanUp(context, cronJob, children);

@@ -158,14 +158,14 @@ async function awaitDependents(
 ): Promise<Result | undefined> {
   let blocked = false;
   const all = dependents(context, kinds, owner);
-  const everyOne = await inOnePass(context.clock, all, async ([dependentKind, dependent]) => {
+  const isComplete = await inOnePass(context.clock, all, async ([dependentKind, dependent]) => {
     const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
     if (reference?.blockOwnerDeletion) blocked = true;
     if (dependent.metadata.deletionTimestamp) return;
     // A dependent that has changed meanwhile is processed again, since its owner waits or will be gone.
     await ignoreReasons(["Conflict"], collect(context, kinds, dependentKind, dependent));
   });
-  if (!everyOne) return { requeueAfter: again };
+  if (!isComplete) return { requeueAfter: again };
   if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
   await dropFinalizer(context, kind, owner, foreground);
   return undefined;

@@ -7,7 +7,7 @@ import { isJobFinished, type Job, jobs, type Pod, pods } from "#api";
 import { ignoreNotFound } from "#base";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 import { forgetEnds } from "./backoff.ts";
-import { freePod, freePodsOf, freePodsOfEnded, isForeign, keysOfOrphan, podNameOf } from "./orphans.ts";
+import { isForeign, keysOfOrphan, podNameOf, untrackPod, untrackPodsOf, untrackPodsOfEnded } from "./orphans.ts";
 import { sync } from "./sync.ts";
 
 export const jobController = defineController<Job>({
@@ -21,17 +21,17 @@ export const jobController = defineController<Job>({
 async function reconcile(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const name = podNameOf(key);
   if (name !== undefined) {
-    await freePod(context, { namespace: key.namespace, name });
+    await untrackPod(context, { namespace: key.namespace, name });
     return undefined;
   }
   const job = await ignoreNotFound(context.client.get(jobs, key));
   if (!job) {
-    await freePodsOf(context, key);
+    await untrackPodsOf(context, key);
     return undefined;
   }
   if (isForeign(job)) return undefined;
   if (!isJobFinished(job)) return sync(context, job);
   forgetEnds(context.client, job.metadata.uid);
-  await freePodsOfEnded(context, job);
+  await untrackPodsOfEnded(context, job);
   return undefined;
 }

@@ -25,7 +25,7 @@ import {
   isTracked,
   replacesEndedOnly,
 } from "./job-pods.ts";
-import { judge } from "./policies.ts";
+import { evaluatePolicy } from "./policies.ts";
 
 /** The state of a job's indexes. */
 export interface Indexes {
@@ -61,7 +61,7 @@ export function indexesOfJob(job: Job, pods: readonly Pod[]): Indexes {
 
 function failsIndex(pod: Pod, job: Job): boolean {
   if (!isFailed(pod, job)) return false;
-  const { action, counts } = judge(job.spec?.podFailurePolicy, pod);
+  const { action, counts } = evaluatePolicy(job.spec?.podFailurePolicy, pod);
   return action === "FailIndex" || (counts && failuresBefore(pod) >= (job.spec?.backoffLimitPerIndex ?? 0));
 }
 
@@ -147,7 +147,7 @@ export function templateFor(job: Job, index: number, replaced: Pod | undefined):
 }
 
 function failureCounts(job: Job, replaced: Pod | undefined): Record<string, string> {
-  const counts = replaced ? judge(job.spec?.podFailurePolicy, replaced).counts : false;
+  const counts = replaced ? evaluatePolicy(job.spec?.podFailurePolicy, replaced).counts : false;
   const failures = replaced ? failuresBefore(replaced) + (counts ? 1 : 0) : 0;
   const ignored = replaced ? ignoredFailuresBefore(replaced) + (counts ? 0 : 1) : 0;
   return {

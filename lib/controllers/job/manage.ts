@@ -5,7 +5,7 @@ import type { ControllerContext } from "#reconcile";
 import { backoff } from "./backoff.ts";
 import { dueIndexes, generateNameFor, type Indexes, pendingIndexes, splitRepeated, templateFor } from "./indexed.ts";
 import { isIndexed, isPerIndex, replacesEndedOnly } from "./job-pods.ts";
-import { type Standing, untrack } from "./track.ts";
+import { type PodCounts, untrack } from "./track.ts";
 
 /** The most pods that one reconcile creates or deletes. */
 const burst = 500;
@@ -21,7 +21,7 @@ export interface Work {
   indexes?: Indexes | undefined;
 }
 
-export const standingOf = ({ pods, active }: Work): Standing => ({
+export const podCountsOf = ({ pods, active }: Work): PodCounts => ({
   active: active.length,
   ready: active.filter(isReady).length,
   terminating: pods.filter(isTerminating).length,
@@ -35,16 +35,16 @@ function wantedActive({ spec }: Job, active: number, succeeded: number): number 
   return Math.max(0, Math.min(parallelism, spec.completions - succeeded));
 }
 
-export async function manage(work: Work): Promise<Standing> {
+export async function manage(work: Work): Promise<PodCounts> {
   const { job, active } = work;
   if (job.spec?.suspend) return release(work, toRemove(work, active.length));
   const wanted = wantedActive(job, active.length, work.succeeded);
   const surplus = toRemove(work, Math.max(0, active.length - wanted));
   // One reconcile either deletes or creates pods.
   if (surplus.length > 0) return release(work, surplus.slice(0, burst));
-  const standing = standingOf(work);
-  const missing = wanted - active.length - (replacesEndedOnly(job) ? standing.terminating : 0);
-  return missing > 0 ? make(work, standing, Math.min(missing, burst)) : standing;
+  const counts = podCountsOf(work);
+  const missing = wanted - active.length - (replacesEndedOnly(job) ? counts.terminating : 0);
+  return missing > 0 ? make(work, counts, Math.min(missing, burst)) : counts;
 }
 
 /** Surplus pods, at least `atLeast`; in an Indexed job also those whose index is not needed. */
@@ -55,7 +55,7 @@ function toRemove({ job, active }: Work, atLeast: number): Pod[] {
 }
 
 /** Deletes pods that do not count as failed: they lose their finalizer first, so that their end is not counted. */
-async function release(work: Work, pods: readonly Pod[]): Promise<Standing> {
+async function release(work: Work, pods: readonly Pod[]): Promise<PodCounts> {
   const { context } = work;
   return takeAway(work, pods, async (pod) => {
     await untrack(context, pod);
@@ -64,14 +64,14 @@ async function release(work: Work, pods: readonly Pod[]): Promise<Standing> {
 }
 
 /** Deletes the active pods; they keep their finalizer until they have been counted. */
-export const end = (work: Work): Promise<Standing> =>
+export const end = (work: Work): Promise<PodCounts> =>
   takeAway(work, work.active, (pod) => deletePod({ context: work.context, kind: jobs, owner: work.job }, pod));
 
-async function takeAway(work: Work, pods: readonly Pod[], one: (pod: Pod) => Promise<void>): Promise<Standing> {
+async function takeAway(work: Work, pods: readonly Pod[], one: (pod: Pod) => Promise<void>): Promise<PodCounts> {
   const results = await Promise.allSettled(pods.map(one));
   const gone = pods.filter((_, index) => results[index]?.status === "fulfilled");
   const failed = results.find((result) => result.status === "rejected");
-  const { active, ready, terminating } = standingOf(work);
+  const { active, ready, terminating } = podCountsOf(work);
   return {
     active: active - gone.length,
     ready: ready - gone.filter(isReady).length,
@@ -80,24 +80,24 @@ async function takeAway(work: Work, pods: readonly Pod[], one: (pod: Pod) => Pro
   };
 }
 
-async function make(work: Work, standing: Standing, missing: number): Promise<Standing> {
+async function make(work: Work, counts: PodCounts, missing: number): Promise<PodCounts> {
   const { context, job, pods, indexes } = work;
   const now = context.clock.now();
   if (!isPerIndex(job)) {
     const wait = backoff(context.client, job, pods, now);
-    if (wait > 0) return { ...standing, wait };
+    if (wait > 0) return { ...counts, wait };
   }
   let due: (number | undefined)[] = Array.from({ length: missing });
   if (indexes) {
     const found = dueIndexes(pendingIndexes(job, pods, indexes, missing), indexes, now);
-    if (found.wait > 0) return { ...standing, wait: found.wait };
+    if (found.wait > 0) return { ...counts, wait: found.wait };
     due = found.due;
   }
   let made = 0;
   const { error } = await slowStart(due.length, async (place) => {
     if (await makeOne(work, due[place])) made++;
   });
-  return { ...standing, active: standing.active + made, ...(error === undefined ? {} : { error }) };
+  return { ...counts, active: counts.active + made, ...(error === undefined ? {} : { error }) };
 }
 
 function makeOne({ context, job, indexes }: Work, index: number | undefined): Promise<Pod | undefined> {

@@ -40,7 +40,7 @@ const isJobs = (pod: Pod): boolean => {
   return owner?.kind === jobs.kind && owner.apiVersion === apiVersionOf(jobs);
 };
 
-export async function freePod(context: ControllerContext, name: Key): Promise<void> {
+export async function untrackPod(context: ControllerContext, name: Key): Promise<void> {
   const pod = await ignoreNotFound(context.client.get(pods, name));
   if (pod && isTracked(pod) && (await isAbandoned(context.client, pod))) await untrack(context, pod);
 }
@@ -55,7 +55,7 @@ async function isAbandoned(client: Client, pod: Pod): Promise<boolean> {
 }
 
 /** Removes the finalizer from the pods of a deleted job. */
-export async function freePodsOf(context: ControllerContext, { namespace, name }: Key): Promise<void> {
+export async function untrackPodsOf(context: ControllerContext, { namespace, name }: Key): Promise<void> {
   const { items } = await context.client.list(pods, { namespace });
   for (const pod of items) {
     if (!isTracked(pod) || !isJobs(pod) || controllerOf(pod)?.name !== name) continue;
@@ -64,7 +64,7 @@ export async function freePodsOf(context: ControllerContext, { namespace, name }
 }
 
 /** Removes the finalizer from the pods of a job that has ended. */
-export async function freePodsOfEnded(context: ControllerContext, job: Job): Promise<void> {
+export async function untrackPodsOfEnded(context: ControllerContext, job: Job): Promise<void> {
   const { namespace, uid = "" } = job.metadata;
   const { items } = await context.client.list(pods, { namespace, owner: uid });
   for (const pod of items) if (controllerOf(pod)?.uid === uid) await untrack(context, pod);

@@ -12,7 +12,7 @@ import {
 import { isFailed } from "./job-pods.ts";
 
 /** The result of the pod failure policy for one pod. */
-export interface Verdict {
+export interface PolicyResult {
   action?: string;
   /** Whether the failure counts against the backoff limits. */
   counts: boolean;
@@ -21,7 +21,7 @@ export interface Verdict {
 }
 
 /** Applies the first rule that matches; without one the failure counts. */
-export function judge(policy: PodFailurePolicy | undefined, pod: Pod): Verdict {
+export function evaluatePolicy(policy: PodFailurePolicy | undefined, pod: Pod): PolicyResult {
   for (const [index, rule] of (policy?.rules ?? []).entries()) {
     const found = reasonToFit(rule, pod);
     if (found === undefined) continue;
@@ -62,7 +62,7 @@ export function failureByPolicy(job: Job, pods: readonly Pod[]): string | undefi
   const policy = job.spec?.podFailurePolicy;
   if (!policy) return undefined;
   for (const pod of pods) {
-    const message = isFailed(pod, job) ? judge(policy, pod).failsJob : undefined;
+    const message = isFailed(pod, job) ? evaluatePolicy(policy, pod).failsJob : undefined;
     if (message !== undefined) return message;
   }
   return undefined;

@@ -15,9 +15,9 @@ import type { ControllerContext, Result } from "#reconcile";
 import { decided, type Ending, ensureCondition, failure, success } from "./conditions.ts";
 import { type Indexes, indexesOfJob } from "./indexed.ts";
 import { isFailed, isIndexed, isPerIndex, isSucceeded, isTracked, isValid } from "./job-pods.ts";
-import { end, manage, standingOf, type Work } from "./manage.ts";
-import { failureByPolicy, judge, successByPolicy } from "./policies.ts";
-import { type Standing, tellStanding, track } from "./track.ts";
+import { end, manage, podCountsOf, type Work } from "./manage.ts";
+import { evaluatePolicy, failureByPolicy, successByPolicy } from "./policies.ts";
+import { type PodCounts, track, writePodCounts } from "./track.ts";
 
 export async function sync(context: ControllerContext, shared: Job): Promise<Result> {
   const { client, clock } = context;
@@ -32,30 +32,30 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
     selector: requirementsOf(job.spec?.selector ?? {}),
     finalizer: trackingFinalizer,
   });
-  const counts = countEnds(job, pods);
+  const ends = countEnds(job, pods);
   if (status.startTime === undefined && !job.spec?.suspend) status.startTime = formatTime(clock.now());
   const indexes = isIndexed(job) ? indexesOfJob(job, pods) : undefined;
-  const succeeded = indexes ? countIndexes(indexes.succeeded) : counts.succeeded;
+  const succeeded = indexes ? countIndexes(indexes.succeeded) : ends.succeeded;
   const work: Work = { context, job, pods, active: pods.filter(isActive), succeeded, indexes };
-  let ending = decided(job) ?? endingOf(job, pods, counts.failed, clock.now()) ?? endingByIndexes(job, indexes);
-  let standing = standingOf(work);
-  const endRest = ending ? () => end(work) : async () => standing;
+  let ending = decided(job) ?? endingOf(job, pods, ends.failed, clock.now()) ?? endingByIndexes(job, indexes);
+  let counts = podCountsOf(work);
+  const endRest = ending ? () => end(work) : async () => counts;
   if (!ending) {
     // A job that is being deleted creates no pods.
     const goes = job.metadata.deletionTimestamp !== undefined;
-    if (!goes) standing = await manage(work);
-    if (isComplete(job, succeeded, standing.active)) {
+    if (!goes) counts = await manage(work);
+    if (isComplete(job, succeeded, counts.active)) {
       ending = success("CompletionsReached", "Reached expected number of succeeded pods");
-    } else if (!goes) tellSuspension(context, job, status);
+    } else if (!goes) updateSuspension(context, job, status);
   }
   // A suspended job may end too, but every job that ends has a start time; only a job with 0 completions has none.
   if (ending && status.startTime === undefined && job.spec?.completions !== 0) {
     status.startTime = formatTime(clock.now());
   }
-  tellStanding(status, standing);
+  writePodCounts(status, counts);
   const full = await track({ context, job, pods, indexes, ending, end: endRest }, shared.status);
-  if (standing.error !== undefined) throw standing.error;
-  return wake(job, ending, standing, full, clock.now());
+  if (counts.error !== undefined) throw counts.error;
+  return nextReconcile(job, ending, counts, full, clock.now());
 }
 
 /** Pods that have ended: counted ones, uncounted ones in the status, and new ones. */
@@ -70,10 +70,10 @@ function countEnds(job: Job, pods: readonly Pod[]): { succeeded: number; failed:
       !noted.succeeded.has(pod.metadata.uid ?? "") &&
       !noted.failed.has(pod.metadata.uid ?? ""),
   );
-  const counts = (pod: Pod): boolean => isFailed(pod, job) && judge(job.spec?.podFailurePolicy, pod).counts;
+  const isCounted = (pod: Pod): boolean => isFailed(pod, job) && evaluatePolicy(job.spec?.podFailurePolicy, pod).counts;
   return {
     succeeded: succeeded + noted.succeeded.size + fresh.filter(isSucceeded).length,
-    failed: failed + noted.failed.size + fresh.filter(counts).length,
+    failed: failed + noted.failed.size + fresh.filter(isCounted).length,
   };
 }
 
@@ -126,7 +126,7 @@ function isComplete({ spec }: Job, succeeded: number, active: number): boolean {
   return spec?.completions === undefined ? succeeded > 0 : succeeded >= spec.completions;
 }
 
-function tellSuspension({ clock, record }: ControllerContext, job: Job, status: JobStatus): void {
+function updateSuspension({ clock, record }: ControllerContext, job: Job, status: JobStatus): void {
   const now = clock.now();
   const about = { kind: jobs, object: job };
   if (job.spec?.suspend) {
@@ -146,8 +146,8 @@ function tellSuspension({ clock, record }: ControllerContext, job: Job, status: 
 const longestWait = 24 * 60 * 60_000;
 
 /** When the job must be reconciled without any change of an object. */
-function wake(job: Job, ending: Ending | undefined, standing: Standing, full: boolean, now: number): Result {
-  const waits = [standing.wait, full ? 1000 : undefined, ending ? undefined : deadlineIn(job, now)];
+function nextReconcile(job: Job, ending: Ending | undefined, counts: PodCounts, full: boolean, now: number): Result {
+  const waits = [counts.wait, full ? 1000 : undefined, ending ? undefined : deadlineIn(job, now)];
   const known = waits.filter((wait) => wait !== undefined);
   return known.length > 0 ? { requeueAfter: Math.max(0, Math.min(longestWait, ...known)) } : {};
 }

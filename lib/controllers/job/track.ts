@@ -22,7 +22,7 @@ import type { ControllerContext } from "#reconcile";
 import { type Ending, ensureCondition } from "./conditions.ts";
 import type { Indexes } from "./indexed.ts";
 import { indexOf, isFailed, isIndexed, isPerIndex, isSucceeded, isTracked } from "./job-pods.ts";
-import { judge } from "./policies.ts";
+import { evaluatePolicy } from "./policies.ts";
 
 /** The most uids that one reconcile records, so that the status stays small. */
 const most = 500;
@@ -44,11 +44,11 @@ export interface Tracking {
   /** How the job ends, if it does. */
   ending?: Ending | undefined;
   /** Deletes the active pods; called after the end of the job has been written. */
-  end(): Promise<Standing>;
+  end(): Promise<PodCounts>;
 }
 
 /** Counts of pods after this reconcile's writes. */
-export interface Standing {
+export interface PodCounts {
   active: number;
   ready: number;
   terminating: number;
@@ -74,33 +74,33 @@ export async function track(tracking: Tracking, before: JobStatus | undefined): 
   const tracked = new Set(all.filter(isTracked).map(({ metadata }) => metadata.uid ?? ""));
   const status = statusOf(flushed.job);
   count(status, tracked);
-  const noted = note(tracking, status);
-  if (indexes) tellIndexes(flushed.job, status, indexes, noted.indexes);
-  const ending = announce(tracking.ending, status, context.clock.now());
+  const recorded = recordEnds(tracking, status);
+  if (indexes) writeIndexes(flushed.job, status, indexes, recorded.indexes);
+  const ending = setEndingCondition(tracking.ending, status, context.clock.now());
   await flush(context, flushed);
   if (ending) await endRest(tracking, flushed);
-  const failure = await untrackAll(context, noted.pods, tracked);
+  const failure = await untrackAll(context, recorded.pods, tracked);
   count(statusOf(flushed.job), tracked);
   if (failure) {
     await flush(context, flushed);
     throw failure.reason;
   }
-  const over = ending !== undefined && !noted.full && conclude(flushed.job, ending, context.clock.now());
+  const over = ending !== undefined && !recorded.full && conclude(flushed.job, ending, context.clock.now());
   await flush(context, flushed);
-  if (over) tell(context, flushed.job, ending);
-  return noted.full;
+  if (over) recordEnd(context, flushed.job, ending);
+  return recorded.full;
 }
 
 /** Deletes the active pods. If that fails, the pods keep their finalizers and the job does not end yet. */
 async function endRest({ context, end }: Tracking, flushed: Flushed): Promise<void> {
-  const standing = await end();
-  tellStanding(statusOf(flushed.job), standing);
-  if (standing.error === undefined) return;
+  const counts = await end();
+  writePodCounts(statusOf(flushed.job), counts);
+  if (counts.error === undefined) return;
   await flush(context, flushed);
-  throw standing.error;
+  throw counts.error;
 }
 
-export function tellStanding(status: JobStatus, { active, ready, terminating }: Standing): void {
+export function writePodCounts(status: JobStatus, { active, ready, terminating }: PodCounts): void {
   Object.assign(status, { ready, terminating });
   if (active > 0) status.active = active;
   else delete status.active;
@@ -132,7 +132,7 @@ function count(status: ReturnType<typeof statusOf>, tracked: ReadonlySet<string>
   }
 }
 
-interface Noted {
+interface Recorded {
   pods: Pod[];
   indexes: number[];
   /** Whether more ends may be left than one status should hold. */
@@ -140,35 +140,35 @@ interface Noted {
 }
 
 /** Records the ends of pods. The returned pods may lose their finalizer once the status is written. */
-function note(tracking: Tracking, status: ReturnType<typeof statusOf>): Noted {
+function recordEnds(tracking: Tracking, status: ReturnType<typeof statusOf>): Recorded {
   const { job, indexes, ending } = tracking;
   const notes = status.uncountedTerminatedPods;
   const succeeded = new Set(notes.succeeded);
   const failed = new Set(notes.failed);
-  const noted: Noted = { pods: [], indexes: [], full: false };
+  const recorded: Recorded = { pods: [], indexes: [], full: false };
   const fails = ending !== undefined && ending.type !== "SuccessCriteriaMet";
   // Pods that are deleted after this condition was written were deleted by this controller: they have not failed.
   const succeeds = isConditionTrue(status.conditions, "SuccessCriteriaMet");
   for (const pod of inIndexOrder(tracking)) {
     const hasFailed = succeeds ? pod.status?.phase === "Failed" : isFailed(pod, job);
-    if (!isTracked(pod) || !mayLetGo(tracking, pod, hasFailed)) continue;
-    noted.pods.push(pod);
+    if (!isTracked(pod) || !mayUntrack(tracking, pod, hasFailed)) continue;
+    recorded.pods.push(pod);
     const uid = pod.metadata.uid ?? "";
     const index = indexOf(pod, job.spec?.completions ?? 0);
     if (succeeded.has(uid) || failed.has(uid)) continue;
     if (isSucceeded(pod)) {
       // The completed index itself prevents it from being counted twice.
       if (!indexes) succeeded.add(uid);
-      else if (index !== undefined && isNew(indexes, index)) noted.indexes.push(index);
+      else if (index !== undefined && isNew(indexes, index)) recorded.indexes.push(index);
     } else if ((hasFailed || fails) && (!indexes || index !== undefined)) {
-      if (judge(job.spec?.podFailurePolicy, pod).counts) failed.add(uid);
+      if (evaluatePolicy(job.spec?.podFailurePolicy, pod).counts) failed.add(uid);
     }
-    noted.full = noted.indexes.length + succeeded.size + failed.size >= most;
-    if (noted.full) break;
+    recorded.full = recorded.indexes.length + succeeded.size + failed.size >= most;
+    if (recorded.full) break;
   }
   if (succeeded.size > 0) notes.succeeded = [...succeeded];
   if (failed.size > 0) notes.failed = [...failed];
-  return noted;
+  return recorded;
 }
 
 /** Whether an index has succeeded and is not in the status yet; an index that has failed for good has not. */
@@ -179,14 +179,14 @@ const inIndexOrder = ({ job, pods: all }: Tracking): readonly Pod[] =>
   isIndexed(job) ? [...all].sort((a, b) => (indexOf(a) ?? -1) - (indexOf(b) ?? -1)) : all;
 
 /** Whether a pod may lose its finalizer: it or the whole job has ended. */
-function mayLetGo({ job, indexes, ending }: Tracking, pod: Pod, failed: boolean): boolean {
+function mayUntrack({ job, indexes, ending }: Tracking, pod: Pod, failed: boolean): boolean {
   if (job.metadata.deletionTimestamp !== undefined || ending !== undefined || isSucceeded(pod)) return true;
   if (!failed || !isPerIndex(job)) return failed;
   const index = indexOf(pod);
   return index === undefined || indexes?.replaced.get(index)?.metadata.uid !== pod.metadata.uid;
 }
 
-function tellIndexes(job: Job, status: JobStatus, { succeeded, failed }: Indexes, more: readonly number[]): void {
+function writeIndexes(job: Job, status: JobStatus, { succeeded, failed }: Indexes, more: readonly number[]): void {
   const all = mergeIndexes(succeeded, indexesOf(more));
   const total = countIndexes(all);
   if (total > 0) status.succeeded = total;
@@ -199,7 +199,7 @@ function tellIndexes(job: Job, status: JobStatus, { succeeded, failed }: Indexes
 }
 
 /** Sets the condition that the job will end, before any pod loses its finalizer. */
-function announce(ending: Ending | undefined, status: JobStatus, now: number): Ending | undefined {
+function setEndingCondition(ending: Ending | undefined, status: JobStatus, now: number): Ending | undefined {
   if (!ending) return undefined;
   if (ending.type === "FailureTarget") {
     ensureCondition(status, now, { ...ending, status: "True" });
@@ -229,7 +229,7 @@ function conclude(job: Job, ending: Ending, now: number): boolean {
   return true;
 }
 
-function tell({ record }: ControllerContext, job: Job, ending: Ending): void {
+function recordEnd({ record }: ControllerContext, job: Job, ending: Ending): void {
   const about = { kind: jobs, object: job };
   if (ending.type === "Failed") {
     record(about, "Warning", ending.reason, ending.message);

@@ -64,7 +64,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     if (remaining?.isCut || (remaining && kind === (pods as Kind))) break;
   }
   if (left.length > 0 || failures.length > 0) {
-    await tell(context, namespace, left, failures);
+    await writeConditions(context, namespace, left, failures);
     return { requeueAfter: again(left.some(({ isCut }) => isCut) ? 0 : since) };
   }
   if (since < admitted) return { requeueAfter: admitted - since };
@@ -115,7 +115,7 @@ async function anythingLeft(context: ControllerContext, namespace: string): Prom
 const resource = ({ group, plural }: Kind): string => `${plural}.${group}`;
 
 /** Writes to the namespace's conditions what the deletion waits for. */
-async function tell(
+async function writeConditions(
   { client, clock }: ControllerContext,
   namespace: Namespace,
   left: readonly Left[],

@@ -23,12 +23,12 @@ export function nodeIpamController(podCidr?: string): Controller<Node> {
     watches: cluster
       ? [
           watching<PodCidrAllocation>(podCidrAllocations, ({ type, object }, context) =>
-            type === "DELETED" ? without(context) : [{ name: object.spec?.node ?? "" }],
+            type === "DELETED" ? nodesWithoutBlock(context) : [{ name: object.spec?.node ?? "" }],
           ),
         ]
       : [],
     workers: 1,
-    reconcile: async (context, key) => (cluster ? look(context, key, cluster) : undefined),
+    reconcile: async (context, key) => (cluster ? syncNode(context, key, cluster) : undefined),
   });
 }
 
@@ -39,7 +39,7 @@ function blockOf(text: string): Cidr {
 }
 
 /** Nodes without a block; reconciled when a block becomes free. */
-async function without({ client }: ControllerContext): Promise<Key[]> {
+async function nodesWithoutBlock({ client }: ControllerContext): Promise<Key[]> {
   const { items } = await client.list(nodes);
   return items.filter(({ spec }) => !spec?.podCIDR).map(({ metadata }) => ({ name: metadata.name ?? "" }));
 }
@@ -47,7 +47,7 @@ async function without({ client }: ControllerContext): Promise<Key[]> {
 const nameOf = (block: string): string => block.replace("/", "-");
 const blockNamed = (name: string): string => name.replace("-", "/");
 
-async function look(context: ControllerContext, { name }: Key, cluster: Cidr): Promise<undefined> {
+async function syncNode(context: ControllerContext, { name }: Key, cluster: Cidr): Promise<undefined> {
   const { client } = context;
   const { items } = await client.list(podCidrAllocations);
   const held = items.filter(({ spec }) => spec?.node === name);
@@ -55,13 +55,13 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
   const node = await ignoreNotFound(client.get(nodes, { name }));
   const shown = node?.spec?.podCIDR;
   if (node && !shown) {
-    const given = held[0]?.metadata.name ?? (await take(context, name, cluster, items));
-    if (given === undefined) tellNone(context, node);
-    else await give(context, node, blockNamed(given));
+    const given = held[0]?.metadata.name ?? (await allocate(context, name, cluster, items));
+    if (given === undefined) reportExhausted(context, node);
+    else await assign(context, node, blockNamed(given));
     return undefined;
   }
   if (node && shown && !held.some(({ metadata }) => metadata.name === nameOf(shown))) {
-    await occupy(context, node, shown, cluster);
+    await allocateReported(context, node, shown, cluster);
   }
   for (const { metadata } of held) {
     if (shown && metadata.name === nameOf(shown)) continue;
@@ -75,7 +75,7 @@ async function look(context: ControllerContext, { name }: Key, cluster: Cidr): P
  * Allocates a free block to the node. The first candidate depends on the node's name: nodes that register at once do
  * not compete for the same block, and a released block is not reused at once.
  */
-async function take(
+async function allocate(
   { client }: ControllerContext,
   node: string,
   cluster: Cidr,
@@ -100,13 +100,13 @@ async function take(
 }
 
 /** Writes an allocated block to the node. Safe to repeat: the allocation stays. */
-async function give({ client }: ControllerContext, { metadata }: Node, podCIDR: string): Promise<void> {
+async function assign({ client }: ControllerContext, { metadata }: Node, podCIDR: string): Promise<void> {
   const patch = { metadata: { uid: metadata.uid }, spec: { podCIDR, podCIDRs: [podCIDR] } };
   await ignoreNotFound(client.patch(nodes, { name: metadata.name ?? "" }, patch, { type: "merge" }));
 }
 
 /** Allocates the block that a node reported itself, unless another node has it. */
-async function occupy(context: ControllerContext, node: Node, block: string, cluster: Cidr): Promise<void> {
+async function allocateReported(context: ControllerContext, node: Node, block: string, cluster: Cidr): Promise<void> {
   const { client, record } = context;
   const own = parseCidr(block);
   const { name = "" } = node.metadata;
@@ -118,7 +118,7 @@ async function occupy(context: ControllerContext, node: Node, block: string, clu
   record({ kind: nodes, object: node }, "Warning", "CIDRAlreadyAllocated", message);
 }
 
-function tellNone({ record, log }: ControllerContext, node: Node): void {
+function reportExhausted({ record, log }: ControllerContext, node: Node): void {
   const { name } = node.metadata;
   log.warn("no pod addresses are left for a node", { node: name });
   record({ kind: nodes, object: node }, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);

@@ -35,7 +35,7 @@ const pressures: Record<string, string> = {
   NetworkUnavailable: taintKeys.network,
 };
 
-const ours = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
+const ownTaints = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
 
 /** Heartbeats that are recorded even while no controller runs. */
 export interface NodeSigns {
@@ -50,7 +50,7 @@ export interface NodeSigns {
  * first reconcile of this process counts as a heartbeat, unless heartbeats are recorded elsewhere.
  */
 export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
-  let listening: number | undefined;
+  let startedAt: number | undefined;
   return defineController<Node>({
     name: "node-lifecycle",
     component: "node-controller",
@@ -67,16 +67,21 @@ export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
     ...(signs ? { everyMinute: true } : {}),
     async reconcile(context, key) {
       if (signs) {
-        await look(context, key, (await signs.heard(key.name)) ?? 0, signs.grace);
+        await syncNode(context, key, (await signs.heard(key.name)) ?? 0, signs.grace);
         return undefined;
       }
-      listening ??= context.clock.now();
-      return look(context, key, listening, gracePeriod);
+      startedAt ??= context.clock.now();
+      return syncNode(context, key, startedAt, gracePeriod);
     },
   });
 }
 
-async function look(context: ControllerContext, key: Key, known: number, grace: number): Promise<Result | undefined> {
+async function syncNode(
+  context: ControllerContext,
+  key: Key,
+  known: number,
+  grace: number,
+): Promise<Result | undefined> {
   const { client, clock } = context;
   const node = await ignoreNotFound(client.get(nodes, key));
   if (!node || node.metadata.deletionTimestamp) return undefined;
@@ -167,7 +172,7 @@ async function setTaints({ client, clock }: ControllerContext, node: Node): Prom
   const before = node.spec?.taints ?? [];
   const wanted = wantedTaints(node);
   const same = (a: Taint, b: Taint) => a.key === b.key && a.effect === b.effect;
-  const kept = before.filter((taint) => !ours.has(taint.key) || wanted.some((each) => same(each, taint)));
+  const kept = before.filter((taint) => !ownTaints.has(taint.key) || wanted.some((each) => same(each, taint)));
   const added = wanted
     .filter((taint) => !before.some((each) => same(each, taint)))
     .map((taint) => (taint.effect === "NoExecute" ? { ...taint, timeAdded: now } : taint));

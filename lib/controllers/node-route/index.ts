@@ -74,14 +74,14 @@ async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr
     const has =
       instance.forwards && routes.some((route) => route.block === block && route.node === name && route.isComplete);
     if (!has && ++changes > mostChanges) return { requeueAfter: 0 };
-    const isMade = has || (await make(context, cloud, node, { block, node: name }));
-    await tell(context, node, isMade);
+    const isMade = has || (await createRoute(context, cloud, node, { block, node: name }));
+    await writeCondition(context, node, isMade);
     if (!isMade) waits.push(afterFailure);
   }
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
 }
 
-async function make(
+async function createRoute(
   { log, record }: ControllerContext,
   cloud: Cloud,
   node: Node,
@@ -100,7 +100,7 @@ async function make(
 }
 
 /** Writes the NetworkUnavailable condition; upstream keeps pods off nodes whose network is unavailable. */
-async function tell({ client, clock }: ControllerContext, node: Node, isMade: boolean): Promise<void> {
+async function writeCondition({ client, clock }: ControllerContext, node: Node, isMade: boolean): Promise<void> {
   const status = isMade ? "False" : "True";
   if (conditionOf(node)?.status === status) return;
   const now = formatTime(clock.now());

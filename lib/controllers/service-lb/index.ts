@@ -17,7 +17,7 @@ import {
   watching,
 } from "#reconcile";
 import { instancesOf, readiness } from "../cloud-nodes.ts";
-import { balancerOf, isEligible } from "./wanted.ts";
+import { balancerOf, isEligible } from "./balancer.ts";
 
 /** Upstream's finalizer, known from other clusters. */
 const finalizer = "service.kubernetes.io/load-balancer-cleanup";

@@ -11,14 +11,14 @@ import {
   type PodCondition,
   pods,
   type Taint,
-  type Toleration,
+  toleratesTaint,
   withTransitionTime,
 } from "#api";
 import { deepEqual, formatTime, ignoreNotFound, ignoreReasons, parseTime } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
 
 /** Milliseconds during which a deleted node may be registered again before its pods are deleted. */
-const quarantine = 40_000;
+const gracePeriod = 40_000;
 /** Since when a pod's node has been missing. Upstream keeps it in memory, which a function does not have. */
 const missedSince = "skiff.dev/node-missed-since";
 
@@ -33,18 +33,19 @@ export function taintEvictionController(): Controller<Pod> {
         !deepEqual(previous.spec.tolerations, object.spec.tolerations)),
     watches: [
       watching<Node>(nodes, async ({ type, object, previous }, { client }) => {
-        if (type !== "DELETED" && deepEqual(expelling(object), previous ? expelling(previous) : [])) return [];
+        if (type !== "DELETED" && deepEqual(noExecuteTaints(object), previous ? noExecuteTaints(previous) : []))
+          return [];
         const value = object.metadata.name ?? "";
         const { items } = await client.list(pods, { fields: [{ field: "spec.nodeName", equal: true, value }] });
         return items.map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name ?? "" }));
       }),
     ],
-    reconcile: look,
+    reconcile: syncPod,
   });
 }
 
 /** When the pod's node was first missing: from the annotation, else now, which is then written. */
-async function missing(context: ControllerContext, pod: Pod): Promise<number> {
+async function missingSince(context: ControllerContext, pod: Pod): Promise<number> {
   const noted = parseTime(pod.metadata.annotations?.[missedSince] ?? "");
   if (!Number.isNaN(noted)) return noted;
   const now = context.clock.now();
@@ -58,23 +59,23 @@ async function annotate({ client }: ControllerContext, pod: Pod, value: string |
   await ignoreReasons(["NotFound", "Conflict"], client.patch(pods, { namespace, name }, patch, { type: "merge" }));
 }
 
-const expelling = ({ spec }: Node): Taint[] => spec?.taints?.filter(({ effect }) => effect === "NoExecute") ?? [];
+const noExecuteTaints = ({ spec }: Node): Taint[] => spec?.taints?.filter(({ effect }) => effect === "NoExecute") ?? [];
 
-async function look(context: ControllerContext, key: Key): Promise<Result | undefined> {
+async function syncPod(context: ControllerContext, key: Key): Promise<Result | undefined> {
   const { client, clock } = context;
   const pod = await ignoreNotFound(client.get(pods, key));
   const name = pod?.spec?.nodeName;
   if (!pod || !name) return undefined;
   const node = await ignoreNotFound(client.get(nodes, { name }));
   if (!node) {
-    const since = await missing(context, pod);
-    if (clock.now() - since < quarantine) return { requeueAfter: since + quarantine - clock.now() };
+    const since = await missingSince(context, pod);
+    if (clock.now() - since < gracePeriod) return { requeueAfter: since + gracePeriod - clock.now() };
     await removeOrphan(context, pod);
     return undefined;
   }
   if (pod.metadata.annotations?.[missedSince] !== undefined) await annotate(context, pod, null);
   if (pod.metadata.deletionTimestamp) return undefined;
-  const left = stayOf(pod, expelling(node), clock.now());
+  const left = remainingToleration(pod, noExecuteTaints(node), clock.now());
   if (left === undefined) return undefined;
   if (left > 0) return { requeueAfter: left };
   await evict(context, pod);
@@ -82,31 +83,25 @@ async function look(context: ControllerContext, key: Key): Promise<Result | unde
 }
 
 /** Milliseconds for which the pod still tolerates the taints; undefined without a limit. */
-function stayOf(pod: Pod, taints: readonly Taint[], now: number): number | undefined {
-  const stays: number[] = [];
+function remainingToleration(pod: Pod, taints: readonly Taint[], now: number): number | undefined {
+  const remaining: number[] = [];
   for (const taint of taints) {
-    const fitting = (pod.spec?.tolerations ?? []).filter((toleration) => covers(toleration, taint));
+    const fitting = (pod.spec?.tolerations ?? []).filter((toleration) => toleratesTaint(toleration, taint));
     if (fitting.length === 0) return 0;
     const seconds = fitting.flatMap(({ tolerationSeconds }) =>
       tolerationSeconds === undefined ? [] : [Number(tolerationSeconds)],
     );
     if (seconds.length === 0) continue;
     const since = taint.timeAdded === undefined ? now : parseTime(taint.timeAdded);
-    stays.push(Math.max(0, since + Math.max(0, Math.min(...seconds)) * 1000 - now));
+    remaining.push(Math.max(0, since + Math.max(0, Math.min(...seconds)) * 1000 - now));
   }
-  return stays.length > 0 ? Math.min(...stays) : undefined;
-}
-
-function covers({ key, effect, operator, value = "" }: Toleration, taint: Taint): boolean {
-  if (effect && effect !== taint.effect) return false;
-  if (key && key !== taint.key) return false;
-  return operator === "Exists" || ((operator ?? "Equal") === "Equal" && value === (taint.value ?? ""));
+  return remaining.length > 0 ? Math.min(...remaining) : undefined;
 }
 
 async function evict(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const message = "Taint manager: deleting due to NoExecute taint";
-  await mark(context, pod, { reason: "DeletionByTaintManager", message });
+  await setDisruptionTarget(context, pod, { reason: "DeletionByTaintManager", message });
   await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, { uid }));
   const about = { kind: pods, object: pod };
   context.record(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
@@ -116,7 +111,7 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
 async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const why = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
-  if (!hasEnded(pod)) await mark(context, pod, why, { phase: "Failed" });
+  if (!hasEnded(pod)) await setDisruptionTarget(context, pod, why, { phase: "Failed" });
   const how = { uid, gracePeriodSeconds: 0 };
   await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
 }
@@ -124,7 +119,7 @@ async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void>
 /**
  * Sets the pod's DisruptionTarget condition before the pod is deleted; after a crash in between it is reconciled again.
  */
-async function mark(
+async function setDisruptionTarget(
   { client, clock }: ControllerContext,
   pod: Pod,
   update: Pick<PodCondition, "reason" | "message">,

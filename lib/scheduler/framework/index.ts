@@ -1,4 +1,4 @@
-/** The framework that scheduler plugins are written against: what they are asked, and what they see. */
+/** The framework for scheduler plugins: their interface, and the data that they receive. */
 export { addPod, type HostPort, type NodeInfo, nodeInfo, type PodInfo, podInfo, removePod } from "./node-info.ts";
 export {
   type ClusterEvent,

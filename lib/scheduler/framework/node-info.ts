@@ -1,14 +1,14 @@
 import type { Node, Pod } from "#api";
 import { type Amounts, add, amountsOf, requestsOfPod } from "./resources.ts";
 
-/** What scheduling needs of a pod, worked out once. */
+/** What scheduling needs of a pod, computed once. */
 export interface PodInfo {
   pod: Pod;
   uid: string;
   requests: Amounts;
-  /** The same with usual amounts where nothing is asked, for scoring. */
+  /** The same with default amounts where nothing is requested, for scoring. */
   scored: Amounts;
-  /** Ports of the node that it takes: `protocol/ip/port`. */
+  /** Host ports that the pod uses: `protocol/ip/port`. */
   ports: HostPort[];
 }
 
@@ -18,7 +18,7 @@ export interface HostPort {
   port: number;
 }
 
-/** A node with what stands on it, bound or about to be. */
+/** A node with its pods, bound or about to be. */
 export interface NodeInfo {
   name: string;
   node: Node;

@@ -7,7 +7,7 @@ type Quantities = Readonly<Record<string, string>> | undefined;
 
 const known = new Map<string, number>();
 
-/** The number behind a quantity; the same few texts come again and again. */
+/** The number of a quantity, cached: the same few texts occur again and again. */
 function amount(resource: string, text: string): number {
   const key = resource === "cpu" ? `c${text}` : text;
   let value = known.get(key);
@@ -33,7 +33,7 @@ function raise(to: Amounts, other: Amounts): void {
   for (const resource in other) to[resource] = Math.max(to[resource] ?? 0, other[resource]!);
 }
 
-/** What scoring takes for a container that asks for nothing, so that such pods spread too. */
+/** Amounts that scoring assumes for a container without requests, so that such pods are spread too. */
 const usual: Amounts = { cpu: 100, memory: 200 * 1024 * 1024 };
 
 const requestsOf = ({ resources }: Container, nonZero: boolean): Amounts => {
@@ -43,8 +43,8 @@ const requestsOf = ({ resources }: Container, nonZero: boolean): Amounts => {
 };
 
 /**
- * What a pod asks of its node: its containers together, or its most demanding init container beside the sidecars
- * started before it, whichever is more; pod-level requests stand over both; overhead comes on top.
+ * The requests of a pod: its containers together, or its largest init container with the sidecars started before it,
+ * whichever is more. Pod-level requests override both; overhead is added.
  */
 export function requestsOfPod({ spec }: Pod, nonZero = false): Amounts {
   const total: Amounts = {};

@@ -19,7 +19,7 @@ const requirements = (list: Expressions): Requirement[] =>
 const isEmpty = ({ matchExpressions, matchFields }: NodeSelectorTerm): boolean =>
   !matchExpressions?.length && !matchFields?.length;
 
-/** A term as selectors; undefined where it is empty or cannot be parsed: such a term matches nothing. */
+/** A term as selectors; undefined where it is empty or malformed: such a term matches nothing. */
 function parse(term: NodeSelectorTerm): { labels: Selector; fields: Selector } | undefined {
   if (isEmpty(term)) return undefined;
   const labels = requirements(term.matchExpressions);
@@ -27,7 +27,7 @@ function parse(term: NodeSelectorTerm): { labels: Selector; fields: Selector } |
   return { labels, fields: requirements(term.matchFields) };
 }
 
-/** Terms belong to stored objects, which never change: each is parsed once, not once for each node. */
+/** Terms belong to stored objects, which are immutable: each is parsed once, not once per node. */
 const parsed = new WeakMap<NodeSelectorTerm, ReturnType<typeof parse>>();
 
 function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
@@ -37,7 +37,7 @@ function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
   return matches(selectors.fields, { "metadata.name": node.metadata.name ?? "" });
 }
 
-/** Whether a node is what a pod's nodeSelector and required affinity ask for. */
+/** Whether a node matches a pod's nodeSelector and required affinity. */
 function matchesNode({ spec }: Pod, node: Node): boolean {
   if (spec?.nodeSelector && !matches(requirementsOf({ matchLabels: spec.nodeSelector }), node.metadata.labels))
     return false;
@@ -48,7 +48,7 @@ function matchesNode({ spec }: Pod, node: Node): boolean {
 const preferred = ({ spec }: Pod) =>
   spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
 
-/** What keeps the preferred terms from being used, as upstream's NewPreferredSchedulingTerms says it. */
+/** Errors of the preferred terms, in the words of upstream's NewPreferredSchedulingTerms. */
 function preferenceErrors(pod: Pod): string[] {
   return preferred(pod).flatMap(({ weight, preference }, term) => {
     if (weight === 0 || isEmpty(preference)) return [];
@@ -61,12 +61,12 @@ function preferenceErrors(pod: Pod): string[] {
   });
 }
 
-/** Pods go to nodes with the labels that they require, and rather to those that they prefer. */
+/** Filters nodes by the labels that a pod requires, and prefers those with the labels that it prefers. */
 export const nodeAffinity: Plugin = {
   name: "NodeAffinity",
   weight: 2,
   filter({ pod }, { node }) {
-    // As upstream, a required term that cannot be parsed matches no node; only preferred ones are an error.
+    // As upstream, a malformed required term matches no node; only a malformed preferred term is an error.
     if (matchesNode(pod, node)) return undefined;
     return { reasons: ["node(s) didn't match Pod's node affinity/selector"], resolvable: false };
   },

@@ -1,6 +1,6 @@
 import type { Plugin } from "../framework/index.ts";
 
-/** A pod that names its node goes there or nowhere. */
+/** Filters nodes for a pod that names its node. */
 export const nodeName: Plugin = {
   name: "NodeName",
   filter({ pod }, { name }) {

@@ -2,7 +2,7 @@ import { type HostPort, type NodeInfo, type Plugin, podInfo } from "../framework
 
 const any = "0.0.0.0";
 
-/** Whether two takes of a port exclude each other: an address that stands for all excludes every other. */
+/** Whether two uses of a port conflict: the wildcard address conflicts with every other. */
 const clash = (a: HostPort, b: HostPort): boolean =>
   a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === any || b.ip === any);
 
@@ -13,7 +13,7 @@ function taken({ pods }: NodeInfo, wanted: readonly HostPort[]): boolean {
   return false;
 }
 
-/** A port of a node is given to one pod at a time. */
+/** Filters nodes on which a host port of the pod is in use. */
 export const nodePorts: Plugin = {
   name: "NodePorts",
   filter({ ports }, node) {

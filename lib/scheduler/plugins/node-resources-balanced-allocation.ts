@@ -2,11 +2,11 @@ import { highestScore, type Plugin } from "../framework/index.ts";
 
 const balanced = ["cpu", "memory"];
 
-/** Prefers nodes whose resources would be used evenly: the less their shares differ, the better. */
+/** Prefers nodes whose resources would be used evenly: the smaller the difference of the shares, the better. */
 export const nodeResourcesBalancedAllocation: Plugin = {
   name: "NodeResourcesBalancedAllocation",
   weight: 1,
-  // A pod that asks for nothing says nothing about balance.
+  // A pod without requests does not affect the balance.
   preScore: ({ requests }) => (balanced.some((resource) => (requests[resource] ?? 0) > 0) ? undefined : "skip"),
   score(pod, node) {
     const shares: number[] = [];

@@ -1,6 +1,6 @@
 import { amountsOf, type NodeInfo, type Plugin, type PodInfo } from "../framework/index.ts";
 
-/** What a node lacks for a pod, in upstream's words. */
+/** The resources that a node lacks for a pod, in upstream's words. */
 export function insufficient({ requests }: PodInfo, { pods, allocatable, requested }: NodeInfo): string[] {
   const missing: string[] = [];
   if (pods.size + 1 > (allocatable["pods"] ?? 0)) missing.push("Too many pods");
@@ -14,7 +14,7 @@ export function insufficient({ requests }: PodInfo, { pods, allocatable, request
 
 const scored = ["cpu", "memory"];
 
-/** Pods go where what they request is free, and rather where most is left (LeastAllocated). */
+/** Filters nodes without enough free resources, and prefers those with most left (LeastAllocated). */
 export const nodeResourcesFit: Plugin = {
   name: "NodeResourcesFit",
   weight: 1,
@@ -44,7 +44,7 @@ export const nodeResourcesFit: Plugin = {
     }
     if (event.type === "self-updated") return event.pod.metadata.uid === pod.uid;
     if (event.type === "pod-updated") return true;
-    // A pod that goes frees its place among the pods at least.
+    // A deleted pod at least reduces the number of pods.
     return true;
   },
 };

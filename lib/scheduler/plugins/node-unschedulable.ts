@@ -3,7 +3,7 @@ import { tolerates } from "./taint-toleration.ts";
 
 const taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 
-/** A cordoned node takes only pods that tolerate it. */
+/** Filters cordoned nodes for pods that do not tolerate them. */
 export const nodeUnschedulable: Plugin = {
   name: "NodeUnschedulable",
   filter({ pod }, { node }) {

@@ -1,6 +1,6 @@
 import type { Plugin } from "../framework/index.ts";
 
-/** A pod with scheduling gates is not looked at before the last of them is gone. */
+/** Keeps a pod out of the queue until its last scheduling gate is removed. */
 export const schedulingGates: Plugin = {
   name: "SchedulingGates",
   preEnqueue({ spec }) {

@@ -1,28 +1,19 @@
-import type { Node, Taint, Toleration } from "#api";
+import { type Node, type Taint, type Toleration, toleratesTaint } from "#api";
 import { normalizeByHighest, type Plugin } from "../framework/index.ts";
 
-/** Whether one of the tolerations covers a taint (core/v1 Toleration.ToleratesTaint). */
-export function tolerates(
+/** Whether one of the tolerations tolerates a taint. */
+export const tolerates = (
   tolerations: readonly Toleration[] | undefined,
   taint: Pick<Taint, "key" | "effect" | "value">,
-): boolean {
-  return (tolerations ?? []).some((toleration) => {
-    if (toleration.effect && toleration.effect !== taint.effect) return false;
-    if (toleration.key && toleration.key !== taint.key) return false;
-    if (toleration.operator === "Exists") return true;
-    return (
-      (!toleration.operator || toleration.operator === "Equal") && (toleration.value ?? "") === (taint.value ?? "")
-    );
-  });
-}
+): boolean => (tolerations ?? []).some((toleration) => toleratesTaint(toleration, taint));
 
 const forbids = ({ effect }: Taint): boolean => effect === "NoSchedule" || effect === "NoExecute";
 
-/** The first taint that keeps a pod away. */
+/** The first taint that excludes a pod. */
 const untolerated = (tolerations: readonly Toleration[] | undefined, node: Node): Taint | undefined =>
   node.spec?.taints?.find((taint) => forbids(taint) && !tolerates(tolerations, taint));
 
-/** Pods stay away from tainted nodes unless they tolerate the taint, and rather from those that only ask them to. */
+/** Filters nodes with taints that the pod does not tolerate, and prefers nodes without PreferNoSchedule taints. */
 export const taintToleration: Plugin = {
   name: "TaintToleration",
   weight: 3,

@@ -1,27 +1,27 @@
 import { ignoreNotFound } from "#base";
 import { type HandClock, turn } from "#test/make";
-import { Sight } from "./sight.ts";
+import { RecordedReads } from "./recorded-reads.ts";
 import type { SlowStore } from "./store.ts";
 
-export interface CourseOptions {
+export interface VirtualTimeOptions {
   clock: HandClock;
   store: SlowStore;
   seed: number;
-  /** How much controllers and the scheduler have at hand. */
+  /** The number of keys and pods that controllers and the scheduler have in work. */
   busy(): number;
 }
 
-/** Against endless work: in real time, since the cluster's own stands still meanwhile. */
+/** Limits endless work: in real time, since the cluster's time does not move meanwhile. */
 const longestMilliseconds = 20_000;
-/** What is at hand for so many turns without a call of the store waits for the clock, as a pause before a retry does. */
+/** Work that makes no call of the store for so many turns waits for the clock, for example for a retry. */
 const turnsToStall = 50;
 
-/** The course of a cluster's time: all that can happen happens first, then the clock moves to the next timer. */
-export class Course {
-  readonly sight = new Sight();
-  readonly #options: CourseOptions;
+/** The virtual time of a cluster: everything that can happen happens first, then the clock moves to the next timer. */
+export class VirtualTime {
+  readonly reads = new RecordedReads();
+  readonly #options: VirtualTimeOptions;
 
-  constructor(options: CourseOptions) {
+  constructor(options: VirtualTimeOptions) {
     this.#options = options;
   }
 
@@ -31,7 +31,7 @@ export class Course {
     const limit = performance.now() + longestMilliseconds;
     for (let stalled = 0, rested = false; ; ) {
       const { commits } = store;
-      this.sight.begin();
+      this.reads.begin();
       const found = await ignoreNotFound(what());
       if (found) return found;
       if (performance.now() > limit) throw this.#failure("after 20 s of real time", found);
@@ -76,6 +76,6 @@ export class Course {
 
   #failure(when: string, value: unknown): Error {
     const time = new Date(this.#options.clock.now()).toISOString();
-    return new Error(`not ${when} (seed ${this.#options.seed}, ${time}); ${this.sight.tell(value)}`);
+    return new Error(`not ${when} (seed ${this.#options.seed}, ${time}); ${this.reads.describe(value)}`);
   }
 }

@@ -2,7 +2,7 @@ import type { Client } from "#client";
 
 const longest = 1500;
 
-/** The status of an object before its spec, which mostly is what the test has written itself. */
+/** Prints the status of an object before its spec, which the test usually wrote itself. */
 const statusFirst = (_key: string, value: unknown): unknown => {
   if (typeof value !== "object" || value === null || !("spec" in value && "status" in value)) return value;
   const { spec, ...rest } = value;
@@ -14,40 +14,40 @@ const shortened = (value: unknown): string => {
   return text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text;
 };
 
-/** What a test has read from the cluster since it began a look, for the message when its condition does not hold. */
-export class Sight {
-  readonly #reads = new Map<string, unknown>();
+/** The reads of a test since its last check, for the message when its condition does not hold. */
+export class RecordedReads {
+  readonly #byName = new Map<string, unknown>();
 
   begin(): void {
-    this.#reads.clear();
+    this.#byName.clear();
   }
 
-  note<T>(what: string, value: T): T {
-    this.#reads.set(what, value);
+  record<T>(what: string, value: T): T {
+    this.#byName.set(what, value);
     return value;
   }
 
-  /** `value` is what the condition came to. */
-  tell(value: unknown): string {
-    const reads = [...this.#reads].map(([what, read]) => `\n  ${what}: ${shortened(read)}`);
+  /** Describes the reads; `value` is the last result of the condition. */
+  describe(value: unknown): string {
+    const reads = [...this.#byName].map(([what, read]) => `\n  ${what}: ${shortened(read)}`);
     return `last seen: ${shortened(value)}${reads.join("")}`;
   }
 
-  /** The same client; what it reads is noted. */
+  /** The same client; its reads are recorded. */
   through(client: Client): Client {
     const failed = (what: string) => (error: unknown) => {
-      this.note(what, String(error));
+      this.record(what, String(error));
       throw error;
     };
     return {
       ...client,
       get: (kind, name) => {
         const what = `${kind.kind} ${name.namespace === undefined ? "" : `${name.namespace}/`}${name.name}`;
-        return client.get(kind, name).then((object) => this.note(what, object), failed(what));
+        return client.get(kind, name).then((object) => this.record(what, object), failed(what));
       },
       list: (kind, request) => {
         const what = `list of ${kind.kind}`;
-        return client.list(kind, request).then((found) => this.note(what, found), failed(what));
+        return client.list(kind, request).then((found) => this.record(what, found), failed(what));
       },
     };
   }
