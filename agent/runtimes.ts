@@ -2,13 +2,7 @@ import { join } from "node:path";
 import type { NodeOptions } from "#agent/node";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
-import {
-  keepPrivate,
-  lookAfterBridge,
-  namedAfter,
-  parseMirrors,
-  startPrivate,
-} from "#agent/runtime/containerd/private";
+import { keepPrivate, namedAfter, parseMirrors, repairBridge, startPrivate } from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Log, systemClock } from "#base";
 import type { AgentConfig } from "./config.ts";
@@ -49,5 +43,5 @@ export async function openRuntime({ config, name, podCidr, log, stopping }: Runt
   const { socket } = await startPrivate(options);
   void keepPrivate(options, systemClock, stopping);
   // On AWS a node's network depends on the cluster's routes, and their controller reports it.
-  return { runtime: open(socket), networkState: config.network && (() => lookAfterBridge(network, log)) };
+  return { runtime: open(socket), networkState: config.network && (() => repairBridge(network, log)) };
 }

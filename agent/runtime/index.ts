@@ -1,7 +1,6 @@
 /**
- * The container runtime as the agent uses it: the port, its data, and the contract's tests (conformance/).
- * Drivers live in folders beside this file, each behind a door of its own. Nothing here knows a Kubernetes object
- * or decides when something runs: that is pods/.
+ * The container runtime as the agent uses it: the port, its data, and the contract's tests (conformance/). Each driver
+ * has a folder beside this file. This room knows no Kubernetes objects and does not decide what runs: see pods/.
  */
 
 export { removeCgroup } from "./cgroups.ts";

@@ -5,11 +5,11 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** The kernel writes blanks and the like as three octal digits. */
+/** The kernel escapes blanks and some other characters as three octal digits. */
 const unescaped = (text: string): string =>
   text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 
-/** Where something is mounted below a folder, inner mounts before those that they are mounted on. */
+/** The mount points below a folder, inner ones before outer ones. */
 export async function mountsBelow(folder: string): Promise<string[]> {
   const real = await realpath(folder).catch(() => folder);
   const lines = (await readFile("/proc/mounts", "utf8").catch(() => "")).split("\n");
@@ -17,18 +17,18 @@ export async function mountsBelow(folder: string): Promise<string[]> {
   return paths.filter((path) => path.startsWith(`${real}/`)).reverse();
 }
 
-/** Takes down everything that is mounted below a folder; `lazily` also what is in use. Repeatable. */
+/** Unmounts everything below a folder; with `lazily` also file systems in use. Idempotent. */
 export async function unmountBelow(folder: string, lazily = false): Promise<void> {
   for (const path of await mountsBelow(folder)) await run("umount", lazily ? ["-l", path] : [path]);
 }
 
-/** Whether a folder is the root of another file system than the folder that it lies in. False where there is none. */
+/** Whether a folder is on another file system than its parent. False when it does not exist. */
 export async function isMountPoint(folder: string): Promise<boolean> {
   const [own, parent] = await Promise.all([folder, dirname(folder)].map((path) => stat(path).catch(() => undefined)));
   return own !== undefined && parent !== undefined && own.dev !== parent.dev;
 }
 
-/** Mounts a file system in memory. `options` as mount(8) takes them. Needs root. */
+/** Mounts a file system in memory. `options` are those of mount(8). Needs root. */
 export async function mountMemory(folder: string, options: string[]): Promise<void> {
   const words = options.length === 0 ? [] : ["-o", options.join(",")];
   await run("mount", ["-t", "tmpfs", ...words, "tmpfs", folder]);

@@ -1,9 +1,9 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { ContainerSpec, SandboxSpec } from "./spec.ts";
 
-/** A failure that the runtime itself reported, with the step it happened in. */
+/** An error of the runtime, with the step in which it happened. */
 export class RuntimeError extends Error {
-  /** What the caller may tell apart; everything else is `failed`. */
+  /** The errors that callers distinguish; `failed` for all others. */
   readonly reason: RuntimeReason;
   constructor(reason: RuntimeReason, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -14,12 +14,12 @@ export class RuntimeError extends Error {
 
 /**
  * - `notFound`: no such sandbox, container or image.
- * - `create`, `start`: the container could not be made, or was made and could not be started.
+ * - `create`, `start`: the container could not be created, or was created and could not be started.
  * - `network`: the sandbox's network could not be set up.
- * - `unavailable`: the runtime itself did not answer; trying again later may help.
+ * - `unavailable`: the runtime did not answer; a later try may succeed.
  * - `registry`: the registry could not be reached or refused; the message says which.
  * - `timeout`: the caller's time ran out.
- * - `unsupported`: this driver cannot do that, ever; the message names what.
+ * - `unsupported`: this driver does not support it; the message names the feature.
  */
 export type RuntimeReason =
   | "notFound"
@@ -35,7 +35,7 @@ export type RuntimeReason =
 export const isRuntimeError = (error: unknown, reason?: RuntimeReason): error is RuntimeError =>
   error instanceof RuntimeError && (reason === undefined || error.reason === reason);
 
-/** What `reading` resolves with; undefined when it rejects with `notFound`. */
+/** The result of `reading`; undefined when it rejects with `notFound`. */
 export async function ignoreMissing<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
@@ -45,14 +45,14 @@ export async function ignoreMissing<T>(reading: Promise<T>): Promise<T | undefin
   }
 }
 
-/** A pod's sandbox as the runtime knows it, with the containers in it, dead ones included. */
+/** A pod's sandbox as the runtime lists it, with its containers, including exited ones. */
 export interface Sandbox {
   id: string;
   name: string;
   namespace: string;
   uid: string;
   attempt: number;
-  /** `notReady`: stopped, or fallen over; its network is gone. */
+  /** `notReady`: stopped or failed; it has no network. */
   state: "ready" | "notReady";
   /** Milliseconds since the epoch. */
   createdAt: number;
@@ -63,7 +63,7 @@ export interface Sandbox {
   containers: Container[];
 }
 
-/** A container as the runtime knows it. Times are milliseconds since the epoch, absent where they do not apply. */
+/** A container as the runtime lists it. Times are milliseconds since the epoch, absent where they do not apply. */
 export interface Container {
   id: string;
   sandboxId: string;
@@ -74,12 +74,12 @@ export interface Container {
   startedAt?: number;
   finishedAt?: number;
   exitCode?: number;
-  /** The runtime's word for how it ended, such as `OOMKilled`, `Error`, `Completed`, `StartError`. */
+  /** The runtime's reason for its end, such as `OOMKilled`, `Error`, `Completed`, `StartError`. */
   reason?: string;
   message?: string;
-  /** As the caller asked for it. */
+  /** The image as the caller named it. */
   image: string;
-  /** What a pod's status shows as `imageID`. */
+  /** The `imageID` of a pod's status. */
   imageId: string;
   logPath?: string;
   labels: Record<string, string>;
@@ -87,54 +87,54 @@ export interface Container {
 }
 
 /**
- * Sandboxes and the containers in them. Every call is idempotent: repeating it after a crash or a lost answer does
- * no harm, and ending what is already gone succeeds.
+ * Sandboxes and the containers in them. Every call is idempotent: it can be repeated after a crash or a lost answer,
+ * and ending a missing sandbox or container succeeds.
  */
 export interface PodPort {
   /**
-   * Makes the pod's sandbox, network included, and answers once it is ready. When one with the same uid and attempt
-   * is there and ready already, that one is the answer.
+   * Creates the pod's sandbox with its network and resolves once it is ready. Resolves with an existing ready sandbox
+   * of the same uid and attempt.
    */
   runSandbox(spec: SandboxSpec): Promise<Sandbox>;
-  /** Kills what runs in it and takes its network down. Containers stay listed and their logs readable. */
+  /** Kills its containers and removes its network. Containers stay listed and their logs readable. */
   stopSandbox(id: string): Promise<void>;
-  /** Stops it where needed and forgets it together with its containers and their logs in memory. */
+  /** Stops it if it runs and removes it with its containers and their logs in memory. */
   removeSandbox(id: string): Promise<void>;
   /**
-   * Makes a container and starts it. Resolves with its id once its process runs. When one with the same name and
-   * attempt is there already, it is started unless it has run, and its id is the answer. Throws `create` or `start`;
-   * after `start` the container may be listed as exited, with the reason. The image must be present.
+   * Creates a container and starts it. Resolves with its id once its process runs. An existing container of the same
+   * name and attempt is used, and started unless it has run. Throws `create` or `start`; after `start` the container
+   * may be listed as exited, with the reason. The image must be present.
    */
   startContainer(start: ContainerStart): Promise<string>;
   /**
-   * Asks it to end (its stop signal), kills it after `graceSeconds`, and answers when it has ended. 0 kills at once.
+   * Sends its stop signal, kills it after `graceSeconds`, and resolves when it has ended. 0 kills at once.
    */
   stopContainer(id: string, graceSeconds: number): Promise<void>;
-  /** Kills it where needed and forgets it; its log in memory is gone, a log file stays. */
+  /** Kills it if it runs and removes it with its log in memory; a log file stays. */
   removeContainer(id: string): Promise<void>;
-  /** New limits for a running container, at once. */
+  /** Applies new limits to a running container at once. */
   resizeContainer(id: string, resources: ContainerSpec["resources"]): Promise<void>;
-  /** All sandboxes of this node, or one pod's: those of the process before this one too, so that it adopts them. */
+  /** All sandboxes of this node, or one pod's, including those of earlier processes. */
   list(filter?: { uid?: string }): Promise<Sandbox[]>;
 }
 
 export interface ContainerStart {
   sandboxId: string;
-  /** The spec that the sandbox was made from: drivers keep no state of their own, and some need it again. */
+  /** The sandbox's spec: drivers have no state of their own, and some need it again. */
   sandbox: SandboxSpec;
   container: ContainerSpec;
 }
 
 export interface Image {
-  /** The runtime's own id for it. */
+  /** The runtime's id. */
   id: string;
-  /** `name:tag` and `name@digest` under which it is known. */
+  /** `name:tag` and `name@digest`. */
   tags: string[];
   digests: string[];
   size: number;
-  /** The user that the image says to run as: a number where it is one, otherwise a name; absent means root. */
+  /** The image's user: a uid, or a name; absent: root. */
   user?: { uid: number } | { name: string };
-  /** Never removed to make room. */
+  /** Never removed to free disk space. */
   pinned: boolean;
 }
 
@@ -147,30 +147,30 @@ export interface RegistryCredentials {
   registryToken?: string;
 }
 
-/** Images on the node. When to pull, and how often to try again, is the caller's business. */
+/** Images on the node. The caller decides when to pull and when to retry. */
 export interface ImagePort {
-  /** The image if it is there. */
+  /** The image if it is present. */
   find(reference: string): Promise<Image | undefined>;
   /**
-   * Pulls from the registry that the reference names, or from its mirror. Throws `registry` with the registry's own
-   * words, `notFound` when it has no such image, `unsupported` when the driver has no images.
+   * Pulls from the registry that the reference names, or from its mirror. Throws `registry` with the registry's
+   * message, `notFound` when the registry has no such image, `unsupported` when the driver has no images.
    */
   pull(reference: string, credentials?: RegistryCredentials, signal?: AbortSignal): Promise<Image>;
   list(): Promise<Image[]>;
-  /** Forgets the image under all its names. One in use by a container may stay. */
+  /** Removes the image with all its names. An image that a container uses may stay. */
   remove(reference: string): Promise<void>;
 }
 
 export interface LogOptions {
-  /** Goes on until the container ends (and everything is read) or the signal aborts. */
+  /** Follows until the container has ended and everything is read, or the signal aborts. */
   follow?: boolean;
-  /** Only the last so many lines. */
+  /** Only this many of the last lines. */
   tailLines?: number;
-  /** Only lines of this time (milliseconds) or later. */
+  /** Only lines since this time, in milliseconds since the epoch. */
   since?: number;
-  /** Puts the line's RFC 3339 time with nanoseconds and a blank in front of each line. */
+  /** Prefixes each line with its RFC 3339 time with nanoseconds and a blank. */
   timestamps?: boolean;
-  /** Ends after so many bytes, in the middle of a line if need be; timestamps count. */
+  /** Ends after this many bytes, also within a line; timestamps count. */
   limitBytes?: number;
   stream?: "stdout" | "stderr";
   signal?: AbortSignal;
@@ -188,17 +188,17 @@ export interface ExecRequest {
 
 export interface AttachRequest extends Omit<ExecRequest, "command"> {}
 
-/** A running exec or attach. Absent streams were not asked for. Whoever holds it must read what it asked for. */
+/** A running exec or attach. Streams that were not requested are absent; the caller must read the others. */
 export interface Session {
   /** Ending it is end-of-file to the process. */
   stdin?: Writable;
   stdout?: Readable;
   stderr?: Readable;
-  /** The terminal's size; nothing happens without a tty. */
+  /** Sets the terminal's size; without a tty it has no effect. */
   resize(size: { width: number; height: number }): void;
-  /** Resolves when the process has ended and its output was handed over; rejects when the session broke. */
+  /** Resolves when the process has ended and its output has been passed on; rejects when the session breaks. */
   done: Promise<{ exitCode: number }>;
-  /** Lets go of it. The process of an exec may go on. */
+  /** Closes the session. The process of an exec may go on. */
   close(): void;
 }
 
@@ -208,7 +208,7 @@ export interface CommandResult {
   stderr: Uint8Array;
 }
 
-/** What containers use, as cumulative counters and current levels; absent where the driver does not know. */
+/** A container's usage as cumulative counters and current values; absent where the driver has none. */
 export interface ContainerStats {
   containerId: string;
   name: string;
@@ -228,26 +228,26 @@ export interface SandboxStats {
   namespace: string;
   uid: string;
   at: number;
-  /** Of the pod as a whole, where the runtime counts it. */
+  /** Of the whole pod, where the runtime measures it. */
   cpuNanoseconds?: number;
   memoryWorkingSetBytes?: number;
   network?: { interface: string; receivedBytes: number; sentBytes: number; receiveErrors: number; sendErrors: number };
   containers: ContainerStats[];
 }
 
-/** What goes in and out of containers. All of it throws `notFound` for an unknown id. */
+/** Logs, commands, streams and statistics of containers. Every call throws `notFound` for an unknown id. */
 export interface StreamPort {
-  /** The container's output in order. Rotated files are part of it as far as they are kept. */
+  /** The container's output in order. It includes rotated files that still exist. */
   logs(containerId: string, options: LogOptions): AsyncIterable<Uint8Array>;
   /** Starts a command in a running container with its streams connected. */
   exec(request: ExecRequest): Promise<Session>;
-  /** Runs a command to its end; after `timeoutSeconds` it is killed and `timeout` thrown. 0 waits for ever. */
+  /** Runs a command to its end; after `timeoutSeconds` it is killed and `timeout` thrown. 0 means no limit. */
   run(containerId: string, command: string[], timeoutSeconds: number): Promise<CommandResult>;
   /** The streams of the container's first process. */
   attach(request: AttachRequest): Promise<Session>;
   /**
-   * A connection to a port on the pod's loopback address. A port that nobody listens on shows as a rejection or as
-   * the stream's error.
+   * Connects to a port on the pod's loopback address. A port without a listener causes a rejection or an error of the
+   * stream.
    */
   forward(sandboxId: string, port: number): Promise<Duplex>;
   stats(filter?: { uid?: string }): Promise<SandboxStats[]>;
@@ -261,32 +261,32 @@ export interface RuntimeCondition {
 }
 
 export interface RuntimeInfo {
-  /** As nodes show it: `<name>://<version>`. */
+  /** The name in the node's status: `<name>://<version>`. */
   name: string;
   version: string;
   conditions: RuntimeCondition[];
-  /** How the driver wants a `cgroupParent` spelled. */
+  /** The form of a `cgroupParent`. */
   cgroupDriver: "cgroupfs" | "systemd" | "none";
   features: {
     /**
-     * Containers start one by one into a sandbox. False for drivers that take a pod as a whole: they need
+     * Containers are started one by one in a sandbox. False for drivers that start a whole pod at once: they need
      * `SandboxSpec.containers` and start all of them in `runSandbox`.
      */
     incremental: boolean;
     images: boolean;
-    /** Sandboxes get addresses of their own; without, every pod has its host's. */
+    /** Each sandbox has its own address; otherwise pods have their host's. */
     podNetwork: boolean;
     exec: boolean;
     userNamespaces: boolean;
     recursiveReadOnlyMounts: boolean;
   };
-  /** Where images lie, for disk pressure and garbage collection. */
+  /** The images' file system, for disk pressure and garbage collection. */
   imageFilesystem?: { mountpoint: string; usedBytes: number; inodesUsed: number } | undefined;
 }
 
 /**
- * A container runtime. Drivers keep nothing that a restart of the agent would miss: what runs is found again by
- * `pods.list()`. Plain data goes in and out; nothing of a driver shows through.
+ * A container runtime. Drivers have no state that a restart of the agent loses: `pods.list()` returns everything that
+ * runs. Parameters and results are plain data, independent of the driver.
  */
 export interface Runtime {
   readonly pods: PodPort;
@@ -294,11 +294,11 @@ export interface Runtime {
   readonly streams: StreamPort;
   info(): Promise<RuntimeInfo>;
   /**
-   * Uids of pods whose sandboxes or containers have changed, until the signal aborts; first one for each pod that is
-   * there. Only a hint: the truth is `pods.list()`. Changes may be merged and may be late by the driver's relist
-   * interval, none is lost.
+   * Uids of pods whose sandboxes or containers have changed, until the signal aborts; first one for each existing pod.
+   * A change is a hint to call `pods.list()`. Changes may be merged, and delayed by the driver's relist interval; none
+   * is lost.
    */
   changes(signal: AbortSignal): AsyncIterable<string>;
-  /** Lets go of the runtime. Containers run on. */
+  /** Releases the runtime. Containers run on. */
   close(): Promise<void>;
 }

@@ -1,29 +1,29 @@
-/** What a pod's sandbox is made from: everything that its containers share. */
+/** The settings of a pod's sandbox: everything that its containers share. */
 export interface SandboxSpec {
   name: string;
   namespace: string;
   uid: string;
   /** Counts the sandboxes that the pod has had. */
   attempt: number;
-  /** Empty with host networking: the host's own. */
+  /** Empty with host networking: the host's name is used. */
   hostname: string;
-  /** What resolv.conf says; absent leaves the host's. */
+  /** The content of resolv.conf; absent: the host's. */
   dns?: { servers: string[]; searches: string[]; options: string[] };
-  /** Which of the host's namespaces the pod lives in. */
+  /** The host's namespaces that the pod uses. */
   host: { network: boolean; pid: boolean; ipc: boolean; users: boolean };
-  /** All containers see each other's processes. */
+  /** All containers share one process namespace. */
   shareProcesses: boolean;
-  /** A cgroup path in the form of the driver's `cgroupDriver`; absent: the runtime's choice. */
+  /** A cgroup path in the form of the driver's `cgroupDriver`. Defaults to the runtime's choice. */
   cgroupParent?: string;
   ports: PortMapping[];
-  /** Files of its containers' logs lie here, under `ContainerSpec.logPath`; drivers without log files ignore it. */
+  /** The folder of its containers' log files (`ContainerSpec.logPath`); drivers without log files ignore it. */
   logDirectory: string;
   sysctls: Record<string, string>;
   security: SecuritySpec;
   labels: Record<string, string>;
-  /** Kept with the sandbox: what a later process needs to adopt it. */
+  /** Stored with the sandbox, for a later process that adopts it. */
   annotations: Record<string, string>;
-  /** A RuntimeClass's handler; "" is the default. */
+  /** A RuntimeClass's handler; "" is the runtime's default. */
   handler: string;
   /** For drivers that are not incremental: all containers, in order. */
   containers?: ContainerSpec[];
@@ -40,14 +40,14 @@ export interface ContainerSpec {
   name: string;
   /** Counts this container's starts; name and attempt together are unique in a sandbox. */
   attempt: number;
-  /** What the pod says. */
+  /** The image as the pod names it. */
   image: string;
-  /** The id of the image that was found or pulled. */
+  /** The id of the present image. */
   imageId: string;
-  /** Instead of the image's entry point; absent keeps it. */
+  /** Replaces the image's entry point; absent: the image's. */
   command?: string[];
   args?: string[];
-  /** "" keeps the image's. */
+  /** "": the image's. */
   workingDirectory: string;
   env: { name: string; value: string }[];
   mounts: MountSpec[];
@@ -56,11 +56,11 @@ export interface ContainerSpec {
   security: SecuritySpec;
   tty: boolean;
   stdin: boolean;
-  /** Its stdin ends with the first attach that ends. */
+  /** Its stdin ends when the first attach ends. */
   stdinOnce: boolean;
   /** Relative to the sandbox's log directory. */
   logPath: string;
-  /** The id of the container in whose process namespace it lives (ephemeral containers). */
+  /** The id of the container whose process namespace it uses (ephemeral containers). */
   targetContainerId?: string;
   labels: Record<string, string>;
   annotations: Record<string, string>;
@@ -91,20 +91,22 @@ export interface SecuritySpec {
   privileged: boolean;
   runAsUser?: number;
   runAsGroup?: number;
-  /** A user name from the image, where no number is known. */
+  /** A user name of the image, when no uid is known. */
   runAsUserName?: string;
   supplementalGroups: number[];
-  /** Whether the image's own groups count too. */
+  /** Whether the image's own groups apply too. */
   supplementalGroupsPolicy: "Merge" | "Strict";
   readOnlyRootFilesystem: boolean;
   noNewPrivileges: boolean;
   addCapabilities: string[];
   dropCapabilities: string[];
-  /** Absent: the runtime's default list; empty (an unmasked /proc) hides nothing. */
+  /** Defaults to the runtime's list; an empty list (an unmasked /proc) hides nothing. */
   maskedPaths?: string[];
   readOnlyPaths?: string[];
   seccomp: SecurityProfile;
-  /** Absent: the runtime's default where the host has AppArmor; naming one on a host without it fails. */
+  /**
+   * Defaults to the runtime's profile where the host has AppArmor; a profile on a host without AppArmor is an error.
+   */
   appArmor?: SecurityProfile;
   seLinux?: { user: string; role: string; type: string; level: string };
 }
@@ -115,7 +117,7 @@ export interface SecurityProfile {
   localhost?: string;
 }
 
-/** Settings that take nothing away and add nothing: upstream's defaults for a container that says nothing. */
+/** Upstream's defaults for a container without a security context. */
 export function defaultSecurity(): SecuritySpec {
   return {
     privileged: false,

@@ -5,24 +5,25 @@ interface Source {
   clock: Clock;
   log: Log;
   items(): Promise<CriItems>;
-  /** Something happened in the runtime; ends or throws where it cannot tell. */
+  /** Events of the runtime; ends or throws when they are not available. */
   events(signal: AbortSignal): AsyncIterable<unknown>;
 }
 
-/** Upstream relists each second; with the runtime's events that is only the safety net. */
+/** Upstream relists every second; with the runtime's events relisting is only a fallback. */
 const relistMilliseconds = 1000;
 const relistWithEventsMilliseconds = 10_000;
 /**
- * Looks after an event: events come in bursts, and CRI shows a change a little later than containerd tells of it.
+ * Pauses before the lists after an event: events arrive in bursts, and CRI lists a change slightly later than
+ * containerd's event.
  */
-const looksMilliseconds = [20, 200, 1000];
+const relistAfterEventMilliseconds = [20, 200, 1000];
 
-/** Uids of pods whose sandboxes or containers are not what they were at the last look. */
+/** Uids of pods whose sandboxes or containers have changed since the last list. */
 export async function* criChanges(source: Source, signal: AbortSignal): AsyncGenerator<string> {
   let before = new Map<string, string>();
   let happened = deferred<void>();
   let listening = false;
-  let look = looksMilliseconds.length;
+  let pauses = relistAfterEventMilliseconds.length;
   const listen = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
@@ -31,7 +32,7 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
           happened.resolve();
         }
       } catch (error) {
-        source.log.debug("runtime events are not to be had; relisting instead", { error: messageOf(error) });
+        source.log.debug("runtime events are not available; relisting instead", { error: messageOf(error) });
       }
       listening = false;
       await sleep(source.clock, relistWithEventsMilliseconds, signal);
@@ -48,14 +49,18 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
     } catch (error) {
       if (!signal.aborted) source.log.warn("the runtime could not be listed", { error: messageOf(error) });
     }
-    const patient = listening ? relistWithEventsMilliseconds : relistMilliseconds;
+    const relist = listening ? relistWithEventsMilliseconds : relistMilliseconds;
     const waiting = new AbortController();
-    const pause = sleep(source.clock, looksMilliseconds[look++] ?? patient, AbortSignal.any([signal, waiting.signal]));
+    const pause = sleep(
+      source.clock,
+      relistAfterEventMilliseconds[pauses++] ?? relist,
+      AbortSignal.any([signal, waiting.signal]),
+    );
     const event = await Promise.race([pause.then(() => false), happened.promise.then(() => true)]);
     waiting.abort();
     if (!event || signal.aborted) continue;
-    look = 1;
-    await sleep(source.clock, looksMilliseconds[0]!, signal);
+    pauses = 1;
+    await sleep(source.clock, relistAfterEventMilliseconds[0]!, signal);
   }
 }
 

@@ -3,8 +3,8 @@ import { RuntimeError } from "#agent/runtime";
 import { SpdyConnection } from "#agent/runtime/spdy";
 
 /**
- * Connects to a streaming URL of the runtime, offering one protocol. SPDY and not WebSocket, because the latter has no
- * end-of-file for stdin in the versions that runtimes speak. Throws `notFound`, `unavailable` or `failed`.
+ * Connects to a streaming URL of the runtime with one protocol. Uses SPDY because the WebSocket protocols of runtimes
+ * have no end-of-file for stdin. Throws `notFound`, `unavailable` or `failed`.
  */
 export function connectSpdy(url: string, protocol: string): Promise<SpdyConnection> {
   return new Promise((resolve, reject) => {

@@ -8,15 +8,15 @@ import {
   type SecuritySpec,
 } from "#agent/runtime";
 
-/** Labels and annotations of the driver's own, beside the caller's. Upstream's names, so that other tools know them. */
+/** The driver's own labels and annotations, beside the caller's. They have upstream's names, for other tools. */
 export const marks = {
   podName: "io.kubernetes.pod.name",
   podNamespace: "io.kubernetes.pod.namespace",
   podUid: "io.kubernetes.pod.uid",
   containerName: "io.kubernetes.container.name",
-  /** Which agent it belongs to: several may share one runtime. */
+  /** The agent that owns it: several agents may share one runtime. */
   owner: "skiff.dev/node",
-  /** The image as the pod spells it. */
+  /** The image as the pod names it. */
   image: "skiff.dev/image",
 } as const;
 

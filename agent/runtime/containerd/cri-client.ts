@@ -4,7 +4,7 @@ import { compileServices } from "./wire/codec.ts";
 
 /** CRI's two services over a channel, on behalf of one agent. */
 export interface Cri {
-  /** Whose sandboxes these are. */
+  /** The owner's label value of its sandboxes. */
   owner: string;
   runtime<Response = unknown>(call: string, request: object, options?: CallOptions): Promise<Response>;
   image<Response = unknown>(call: string, request: object, options?: CallOptions): Promise<Response>;

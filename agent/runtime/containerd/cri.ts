@@ -1,8 +1,8 @@
 import type { ServiceTable } from "./wire/codec.ts";
 
 /**
- * The container runtime interface, runtime.v1: what this driver calls. A message is a list of `name number type`;
- * `[]` marks a list. Windows is left out.
+ * The container runtime interface, runtime.v1: the calls that this driver uses. A message is a list of `name number
+ * type`; `[]` marks a list. Windows is omitted.
  */
 export const cri = {
   package: "runtime.v1",

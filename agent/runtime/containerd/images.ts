@@ -18,7 +18,7 @@ const view = (item: ImageItem): Image => ({
   digests: item.repo_digests,
   size: item.size,
   ...(item.uid ? { user: { uid: item.uid.value } } : item.username ? { user: { name: item.username } } : {}),
-  // Runtimes before 1.7 pin nothing, and without this image no pod starts.
+  // Runtimes before 1.7 do not pin images, and no pod can start without this one.
   pinned: item.pinned || item.repo_tags.includes(sandboxImageName),
 });
 

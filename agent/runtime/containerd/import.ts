@@ -4,13 +4,13 @@ import { native } from "./native.ts";
 import { Channel, isAlreadyExists } from "./wire/channel.ts";
 import { compileServices } from "./wire/codec.ts";
 
-/** CRI's own namespace: images elsewhere are not seen by pods. */
+/** CRI's own namespace: pods cannot use images of other namespaces. */
 const namespace = "k8s.io";
 const chunkBytes = 1024 * 1024;
-/** What an interrupted import leaves behind goes after this time. */
+/** What an interrupted import leaves is removed after this time. */
 const leaseHours = 1;
 
-/** Puts an image into containerd under a full name such as `docker.io/library/busybox:latest`. Repeatable. */
+/** Imports an image into containerd under a full name such as `docker.io/library/busybox:latest`. Idempotent. */
 export async function importImage(socket: string, name: string, image: BuiltImage): Promise<void> {
   const method = compileServices(native);
   const channel = new Channel(socket);
@@ -30,7 +30,7 @@ export async function importImage(socket: string, name: string, image: BuiltImag
         if (!isAlreadyExists(error)) throw error;
       }
     };
-    // The lease keeps the parts until the image names them; the labels keep them after that.
+    // The lease protects the parts from garbage collection until the image names them, the labels after that.
     for (const layer of image.layers) await write(layer);
     await write(image.config);
     const references = [image.config, ...image.layers].map(({ digest }, index) => [

@@ -35,7 +35,7 @@ export interface ContainerStatus {
   log_path: string;
 }
 
-/** CRI counts time in nanoseconds. */
+/** CRI's times are in nanoseconds. */
 export const milliseconds = (nanoseconds: number): number => Math.round(nanoseconds / 1e6);
 
 const states = {

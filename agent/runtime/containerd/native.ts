@@ -1,6 +1,6 @@
 import type { ServiceTable } from "./wire/codec.ts";
 
-/** containerd's own services, as far as an image is imported through them and events tell of changes. */
+/** containerd's own services, as far as the import of images and the events of changes use them. */
 export const native = {
   package: "containerd.services",
   services: {

@@ -10,8 +10,11 @@ export interface LogLimits {
 
 const checkMilliseconds = 10_000;
 
-/** Looks at the logs of running containers every now and then and rotates those that have grown. Answers how to end. */
-export function keepLogsSmall(
+/**
+ * Checks the logs of running containers periodically and rotates those that exceed the limit. Returns a function that
+ * stops it.
+ */
+export function startRotation(
   cri: Cri,
   running: () => Promise<ContainerItem[]>,
   { clock, log, limits }: { clock: Clock; log: Log; limits: LogLimits },

@@ -6,7 +6,7 @@ import { criImages } from "./images.ts";
 import { readInfo } from "./info.ts";
 import { native } from "./native.ts";
 import { CriPods } from "./pods.ts";
-import { keepLogsSmall, type LogLimits } from "./rotation.ts";
+import { type LogLimits, startRotation } from "./rotation.ts";
 import { CriStreams } from "./streams.ts";
 import { Channel } from "./wire/channel.ts";
 import { compileServices } from "./wire/codec.ts";
@@ -31,7 +31,7 @@ export function containerdRuntime(options: ContainerdOptions): Runtime {
   const channel = new Channel(options.socket);
   const cri = criClient(channel, options.owner);
   const pods = new CriPods(cri);
-  const stopRotation = keepLogsSmall(cri, async () => (await pods.items()).containers, {
+  const stopRotation = startRotation(cri, async () => (await pods.items()).containers, {
     clock,
     log,
     limits: options.logs ?? { maxBytes: 10 * 1024 * 1024, maxFiles: 5 },

@@ -153,7 +153,7 @@ const finished = (stream: Readable): Promise<void> =>
     for (const event of ["end", "error", "close"]) stream.once(event, () => resolve());
   });
 
-/** The error stream ends with a Status; one that says NonZeroExitCode carries the code among its causes. */
+/** The error stream ends with a Status; with the reason NonZeroExitCode, the exit code is among its causes. */
 function exitCodeOf(status: string): number {
   if (status === "") throw new RuntimeError("unavailable", "the connection to the container was lost");
   let parsed: { status?: string; message?: string; details?: { causes?: { reason?: string; message?: string }[] } };

@@ -7,39 +7,39 @@ import { Files } from "./shell/files.ts";
 import { Killed } from "./shell/process.ts";
 import { execute } from "./shell/run.ts";
 
-/** Annotations of a pod that say how its fake containers behave. */
+/** Annotations of a pod that set the behaviour of its fake containers. */
 export const behaviour = {
-  /** Containers end by themselves after so many seconds ... */
+  /** Containers exit after this many seconds ... */
   runSeconds: "fake.skiff.dev/run-seconds",
-  /** ... with this exit code (0 unless told). */
+  /** ... with this exit code. Defaults to 0. */
   exitCode: "fake.skiff.dev/exit-code",
   /** "true": a stop signal is ignored, so that the grace period passes. */
   ignoreStop: "fake.skiff.dev/ignore-stop",
-  /** What the pod's statistics show. */
+  /** The values of the pod's statistics. */
   cpuMillicores: "fake.skiff.dev/cpu-millicores",
   memoryBytes: "fake.skiff.dev/memory-bytes",
 } as const;
 
-/** How much of its output a fake container keeps. */
-const keptLogBytes = 64 * 1024;
-/** Images that run a shell, which ends at once where there is no input. */
+/** The most output that a fake container stores. */
+const maxLogBytes = 64 * 1024;
+/** Images that run a shell, which exits at once without input. */
 const shellImages = new Set(["busybox", "alpine", "debian", "ubuntu"]);
 
-interface Setting {
+interface ContainerSetting {
   clock: Clock;
   hostname: string;
   annotations: Record<string, string>;
-  /** Something about the container has changed. */
+  /** Called after each change of the container. */
   changed: () => void;
   listen: (port: number) => void;
 }
 
-/** One fake container: its state, its output, and what runs in it. */
+/** One fake container: its state, its output, and its programs. */
 export class FakeContainer {
   readonly id: string;
   readonly sandboxId: string;
   readonly spec: ContainerSpec;
-  readonly #setting: Setting;
+  readonly #setting: ContainerSetting;
   readonly #createdAt: number;
   readonly #watchers = new Set<(entry: LogEntry | undefined) => void>();
   readonly #execs = new Set<AbortController>();
@@ -55,7 +55,7 @@ export class FakeContainer {
   #log: LogEntry[] = [];
   #logBytes = 0;
 
-  constructor(id: string, sandboxId: string, spec: ContainerSpec, setting: Setting) {
+  constructor(id: string, sandboxId: string, spec: ContainerSpec, setting: ContainerSetting) {
     this.id = id;
     this.sandboxId = sandboxId;
     this.spec = spec;
@@ -71,7 +71,7 @@ export class FakeContainer {
     return this.#state;
   }
 
-  /** As the port shows it. */
+  /** The container as the port lists it. */
   view(): Container {
     const { spec } = this;
     return {
@@ -106,11 +106,11 @@ export class FakeContainer {
     } else if (args) {
       void this.#runMain(args);
     }
-    // A container without a known program just stays: it costs nothing but its record.
+    // A container without a known program only keeps its record: it costs nothing else.
     this.#setting.changed();
   }
 
-  /** What runs by itself; undefined for what only stays. */
+  /** The first program; undefined for a container without a known one. */
   #commandLine(): string[] | undefined {
     const image = /([^/:@]+)(?:[:@][^/]*)?$/.exec(this.spec.image)?.[1] ?? "";
     const command = this.spec.command ?? [];
@@ -172,7 +172,7 @@ export class FakeContainer {
     });
   }
 
-  /** Ends it now with this code. */
+  /** Exits now with this code. */
   exit(code: number, reason = code === 0 ? "Completed" : "Error"): void {
     if (this.#state === "exited") return;
     this.#state = "exited";
@@ -215,7 +215,8 @@ export class FakeContainer {
   }
 
   /**
-   * Runs a program in it; the code once it has ended. Rejects with Killed when the signal or the container ended it.
+   * Runs a program in the container and resolves with its exit code. Rejects with Killed when the signal or the
+   * container's end ends it.
    */
   async exec(
     command: string[],
@@ -234,11 +235,11 @@ export class FakeContainer {
     }
   }
 
-  /** Connects to its output from now on, and to its input. Answers how to let go. */
+  /** Connects to its output from now on, and to its input. `release` disconnects. */
   attach(request: Omit<ExecRequest, "command">, write: (name: "stdout" | "stderr", bytes: Uint8Array) => void) {
     const follower = (name: "stdout" | "stderr", bytes: Uint8Array): void => {
-      const asked = name === "stderr" && !this.spec.tty ? request.stderr : request.stdout;
-      if (asked) write(this.spec.tty ? "stdout" : name, bytes);
+      const isRequested = name === "stderr" && !this.spec.tty ? request.stderr : request.stdout;
+      if (isRequested) write(this.spec.tty ? "stdout" : name, bytes);
     };
     this.#followers.add(follower);
     return {
@@ -261,10 +262,10 @@ export class FakeContainer {
       for (const watcher of [...this.#watchers]) watcher(entry);
       start = end < 0 ? bytes.length : end + 1;
     }
-    while (this.#logBytes > keptLogBytes && this.#log.length > 1) this.#logBytes -= this.#log.shift()!.text.length + 64;
+    while (this.#logBytes > maxLogBytes && this.#log.length > 1) this.#logBytes -= this.#log.shift()!.text.length + 64;
   }
 
-  /** What it has said, then what it says until it ends or the signal aborts. */
+  /** Its output so far, then its further output until it exits or the signal aborts. */
   async *entries(follow: boolean, signal?: AbortSignal): AsyncGenerator<LogEntry[]> {
     let waiting: LogEntry[] = [];
     let over = this.#state === "exited";

@@ -1,11 +1,11 @@
-/** One piece of output with its time. A line longer than the runtime's limit comes in several pieces. */
+/** One piece of output with its time. A line longer than the runtime's limit has several pieces. */
 export interface LogEntry {
   /** RFC 3339 with nanoseconds, as written. */
   time: string;
   stream: "stdout" | "stderr";
   /** Without the newline. */
   text: Uint8Array;
-  /** Whether the line goes on in the stream's next entry. */
+  /** Whether the line continues in the stream's next entry. */
   partial: boolean;
 }
 
@@ -15,7 +15,7 @@ const stderr = Buffer.from("stderr");
 
 /**
  * Reads one line of a CRI log, `<time> <stream> <tags> <text>`, without its newline; tags are separated by colons
- * and the first is P (partial) or F (full). Undefined for what is no such line.
+ * and the first is P (partial) or F (full). Undefined for every other line.
  */
 export function parseLogLine(line: Buffer): LogEntry | undefined {
   const first = line.indexOf(space);
@@ -36,7 +36,7 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
   };
 }
 
-/** Cuts bytes into lines; what follows the last newline is kept for the next call. */
+/** Splits bytes into lines; the bytes after the last newline are stored for the next call. */
 export function lineSplitter(): (chunk: Buffer) => Buffer[] {
   let rest: Buffer | undefined;
   return (chunk) => {

@@ -14,14 +14,14 @@ export interface LogFile {
 }
 
 const blockBytes = 64 * 1024;
-/** How long a follower waits at most before it looks again; file notifications make it faster. */
+/** A follower polls this often; file notifications make it faster. */
 const pollMilliseconds = 1000;
 
 /**
- * Entries of a log in order, in batches, rotated files first. With `follow` it goes on over rotations until the
- * writer has ended and everything is read, or the signal aborts. Without, it ends with what is there now: a busy
- * writer neither makes it endless nor adds to the lines that were asked for (`limitedMode` of cri-client's ReadLogs).
- * A missing file is an empty one.
+ * Entries of a log in order, in batches, rotated files first. With `follow` it continues over rotations until the
+ * writer has ended and everything is read, or the signal aborts. Otherwise it ends at the file's present end: a busy
+ * writer neither makes it endless nor adds lines to the tail (`limitedMode` of cri-client's ReadLogs). A missing file
+ * counts as empty.
  */
 export async function* readLogFile(file: LogFile): AsyncGenerator<LogEntry[]> {
   let files = await filesOf(file.path);
@@ -55,8 +55,8 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 /**
- * Where the last `lines` lines begin: the files from there on and the offset in the first of them. Of the last file,
- * what lies beyond `until` does not count.
+ * The start of the last `lines` lines: the files from there on and the offset in the first of them. Bytes of the last
+ * file beyond `until` do not count.
  */
 async function tailStart(files: string[], lines: number, until: number): Promise<{ files: string[]; offset: number }> {
   let wanted = lines;
@@ -85,7 +85,7 @@ async function scanBack(
   const block = Buffer.alloc(blockBytes);
   let left = wanted;
   let later: Buffer = Buffer.alloc(0);
-  // A newline ends a line; only the end of a full line counts, since pieces of one line are one.
+  // Only newlines of full entries count, since the pieces of one line are one line.
   let end = size;
   let lineEnd = size;
   while (end > 0) {
@@ -96,7 +96,7 @@ async function scanBack(
       if (bytes[at] !== 10) continue;
       const next = start + at + 1;
       if (next < size && isFull(bytes.subarray(at + 1, at + 1 + Math.min(128, lineEnd - next)))) {
-        // `next` begins a full line's last piece; the line itself may begin earlier, at pieces before it.
+        // `next` is the start of a full line's last piece; the line may start earlier, with other pieces.
         left--;
         if (left < 0) return { offset: lineEnd, wanted: 0 };
       }
@@ -154,8 +154,8 @@ async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry
   let cursor: Cursor = { offset: from, split: lineSplitter() };
   try {
     while (!file.signal?.aborted) {
-      const seen = changes.count();
-      // Asked before the last read: what was written before the end is then read after it.
+      const before = changes.count();
+      // Checked before the last read, so that this read includes everything that was written before the end.
       const ended = await file.ended();
       const rotated = await isRotated(file.path, handle);
       if (handle) yield* drain(handle, cursor);
@@ -166,7 +166,7 @@ async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry
         continue;
       }
       if (ended) return;
-      await changes.next(seen, file.signal);
+      await changes.next(before, file.signal);
     }
   } finally {
     changes.close();
@@ -175,7 +175,7 @@ async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry
 }
 
 /**
- * Whether the path names another file than the open one; a path that names none has been moved and not made anew yet.
+ * Whether the path is another file than the open one. A missing file has been moved and not been created again yet.
  */
 async function isRotated(path: string, handle: FileHandle | undefined): Promise<boolean> {
   const now = await stat(path).catch(() => undefined);
@@ -186,8 +186,8 @@ async function isRotated(path: string, handle: FileHandle | undefined): Promise<
 
 interface Changes {
   count(): number;
-  /** Resolves once there were changes after `seen`, or after the poll interval, or on abort. */
-  next(seen: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves once there were changes after `before`, or after the poll interval, or on abort. */
+  next(before: number, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -202,13 +202,13 @@ function watchDirectory(path: string): Changes {
     });
     watcher.on("error", () => watcher?.close());
   } catch {
-    // Too many watches, or no directory yet: polling does.
+    // Too many watches, or no directory yet: polling is enough.
   }
   return {
     count: () => count,
-    next: (seen, signal) =>
+    next: (before, signal) =>
       new Promise((resolve) => {
-        if (count !== seen || signal?.aborted) return resolve();
+        if (count !== before || signal?.aborted) return resolve();
         const done = () => {
           clearTimeout(timer);
           signal?.removeEventListener("abort", done);

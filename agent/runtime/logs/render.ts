@@ -1,9 +1,9 @@
 import type { LogEntry } from "./line.ts";
 
 export interface RenderOptions {
-  /** Keeps only the last so many lines. For sources that start anywhere; file readers start late instead. */
+  /** Only this many of the last lines. For sources without their own tail; file readers start late instead. */
   tailLines?: number | undefined;
-  /** Only entries of this time (milliseconds) or later. */
+  /** Only entries since this time, in milliseconds since the epoch. */
   since?: number;
   timestamps?: boolean;
   limitBytes?: number;
@@ -12,7 +12,7 @@ export interface RenderOptions {
 
 const newline = Buffer.from("\n");
 
-/** The last `count` lines of entries that are at hand: pieces of one line count once. */
+/** The entries of the last `count` lines: pieces of one line count once. */
 export function tailOf(entries: LogEntry[], count: number): LogEntry[] {
   if (count <= 0) return [];
   let lines = 0;
@@ -24,8 +24,8 @@ export function tailOf(entries: LogEntry[], count: number): LogEntry[] {
 }
 
 /**
- * Log entries as the bytes that `kubectl logs` prints. Batches in, batches out; ends for good when `limitBytes` is
- * reached. `tailLines` applies to the first batch, which then has to hold everything that is there so far.
+ * Log entries as the bytes that `kubectl logs` prints. One batch of bytes for each batch of entries; ends when
+ * `limitBytes` is reached. `tailLines` applies to the first batch, which then has to contain all existing entries.
  */
 export async function* renderLogs(
   batches: AsyncIterable<LogEntry[]>,
@@ -33,7 +33,7 @@ export async function* renderLogs(
 ): AsyncGenerator<Uint8Array> {
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
   let first = true;
-  // A timestamp stands in front of a line, not of each of its pieces.
+  // A timestamp precedes a line, not each of its pieces.
   const inLine = { stdout: false, stderr: false };
   for await (const batch of batches) {
     if (left <= 0) return;

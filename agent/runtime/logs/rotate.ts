@@ -4,17 +4,17 @@ import { basename, dirname, join } from "node:path";
 export interface Rotation {
   path: string;
   maxBytes: number;
-  /** How many files stay, the one being written included. */
+  /** The number of files that are kept, including the current one. */
   maxFiles: number;
   now: number;
-  /** Makes the writer open its path anew. */
+  /** Makes the writer reopen its path. */
   reopen: () => Promise<void>;
 }
 
 /**
- * Moves a log that has grown past its limit to `<path>.<UTC time>` and lets the writer begin a new file; older files
- * beyond the limit go. Says whether it did. A crash after the move leaves the writer on the moved file: the next
- * call finds no file at the path and only reopens.
+ * Moves a log that exceeds its limit to `<path>.<UTC time>` and lets the writer open a new file; older files beyond
+ * the limit are removed. Resolves with whether it has rotated. After a crash behind the move the writer uses the moved
+ * file: the next call finds no file at the path and only reopens it.
  */
 export async function rotateLog(rotation: Rotation): Promise<boolean> {
   const { path, maxBytes, maxFiles, now } = rotation;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { packTar, type TarMember } from "./tar.ts";
 
-/** What an image says besides its layers. */
+/** The configuration of an image besides its layers. */
 export interface ImageConfig {
   architecture: "amd64" | "arm64";
   entrypoint?: string[];
@@ -31,7 +31,7 @@ export interface Blob {
   bytes: Buffer;
 }
 
-/** An image as its blobs; the manifest names the others. */
+/** An image's blobs; the manifest names the others. */
 export interface BuiltImage {
   manifest: Blob;
   config: Blob;
@@ -48,7 +48,7 @@ const describe = ({ mediaType, digest, bytes }: Blob) => ({ mediaType, digest, s
 
 const layerType = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/** A layer of a tar archive that is compressed already. */
+/** A layer of a compressed tar archive. */
 export const layerOf = (compressed: Buffer, diffId: string): Layer => ({ blob: blob(layerType, compressed), diffId });
 
 /** Builds a layer in memory. */
@@ -57,10 +57,10 @@ export function buildLayer(members: TarMember[]): Layer {
   return layerOf(gzipSync(archive), digestOf(archive));
 }
 
-/** Builds an image in memory. The same plan always makes the same digests: nothing in it depends on time. */
+/** Builds an image in memory. The same plan always has the same digests: nothing depends on the time. */
 export const buildImage = ({ layers, ...plan }: ImagePlan): BuiltImage => assembleImage(layers.map(buildLayer), plan);
 
-/** Puts an image together from layers, from the bottom up. */
+/** Assembles an image from layers, from the bottom up. */
 export function assembleImage(layers: readonly Layer[], plan: ImageConfig): BuiltImage {
   const config = json("application/vnd.oci.image.config.v1+json", {
     created: "1970-01-01T00:00:00Z",

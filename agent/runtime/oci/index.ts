@@ -1,6 +1,6 @@
 /**
  * Container images as data: tar archives, layers, configs and manifests by the OCI image specification, built in
- * memory, and pushed to a registry. It talks to no runtime.
+ * memory, and pushed to a registry. It knows no runtime.
  */
 export {
   assembleImage,

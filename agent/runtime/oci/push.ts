@@ -1,8 +1,8 @@
 import type { Blob, BuiltImage } from "./image.ts";
 
 /**
- * Puts an image into a registry (OCI distribution API) under a tag. `registry` is its URL. Throws an Error with the
- * registry's answer where it refuses.
+ * Pushes an image to a registry (OCI distribution API) under a tag. `registry` is its URL. Throws an Error with the
+ * registry's answer when it refuses.
  */
 export async function pushImage(registry: string, repository: string, tag: string, image: BuiltImage): Promise<void> {
   for (const blob of [...image.layers, image.config]) await pushBlob(registry, repository, blob);
@@ -15,8 +15,8 @@ export async function pushImage(registry: string, repository: string, tag: strin
 }
 
 async function pushBlob(registry: string, repository: string, blob: Blob): Promise<void> {
-  const there = await fetch(`${registry}/v2/${repository}/blobs/${blob.digest}`, { method: "HEAD" });
-  if (there.ok) return;
+  const existing = await fetch(`${registry}/v2/${repository}/blobs/${blob.digest}`, { method: "HEAD" });
+  if (existing.ok) return;
   const start = await fetch(`${registry}/v2/${repository}/blobs/uploads/`, { method: "POST" });
   await refuse(start, `upload to ${repository}`);
   const place = new URL(start.headers.get("location") ?? "", registry);

@@ -24,12 +24,12 @@ const folders: TarMember[] = [
   { path: "etc/group", bytes: Buffer.from("root:x:0:\nnobody:x:65534:\n") },
 ];
 
-/** Serves until it is told to stop, as a web server does: busybox as a first process would ignore the signal. */
+/** Serves until its stop signal, as a web server does: busybox as a first process would ignore the signal. */
 const serve = "httpd -f -p 80 -h /usr/share/nginx/html & trap 'kill $!; exit 0' TERM QUIT INT; wait $!";
 
 /**
- * Images for tests that have no way to a registry's own: made from this machine's static busybox. They answer to the
- * names of what they stand for and to nothing more.
+ * Images for tests without access to a registry: built from this machine's static busybox. They have the names of the
+ * images that they replace, and nothing else of them.
  */
 export async function standInImages(busybox = "/bin/busybox"): Promise<Record<string, BuiltImage>> {
   const base: TarMember[] = [
@@ -48,7 +48,7 @@ export async function standInImages(busybox = "/bin/busybox"): Promise<Record<st
   return { "busybox:latest": shell, "busybox:1.28": shell, "nginx:1.14.2": server, "nginx:latest": server };
 }
 
-/** Puts the stand-ins where a mirror of docker.io would have them. */
+/** Pushes the stand-ins under the names that a mirror of docker.io would use. */
 export async function pushStandIns(registry: string): Promise<void> {
   for (const [name, image] of Object.entries(await standInImages())) {
     const [repository = "", tag = ""] = name.split(":");

@@ -3,7 +3,7 @@ export interface TarMember {
   path: string;
   bytes?: Uint8Array;
   link?: string;
-  /** Permission bits; 0o644 for files and 0o755 for folders unless told. */
+  /** Permission bits. Defaults to 0o644 for files and 0o755 for folders. */
   mode?: number;
 }
 
@@ -62,7 +62,7 @@ function header({ name, type, size, mode = 0o644, link = "" }: Header): Buffer {
   return bytes;
 }
 
-/** The files and folders of an archive; devices and hard links are left out. */
+/** The files and folders of an archive; devices and hard links are omitted. */
 export function unpackTar(archive: Buffer): TarMember[] {
   const members: TarMember[] = [];
   let long: string | undefined;

@@ -1,9 +1,9 @@
-/** Specs with nothing special in them, for tests and benchmarks of runtimes. */
+/** Minimal specs, for tests and benchmarks of runtimes. */
 import { type ContainerSpec, defaultSecurity, type SandboxSpec } from "../spec.ts";
 
 type Given<T, Needed extends keyof T> = Pick<T, Needed> & Partial<T>;
 
-/** A sandbox with a network of its own and nothing else. */
+/** A sandbox with its own network and default settings. */
 export const plainSandbox = (
   given: Given<SandboxSpec, "name" | "namespace" | "uid" | "logDirectory">,
 ): SandboxSpec => ({

@@ -8,7 +8,7 @@ import type { PodNetwork } from "./config.ts";
 
 const run = promisify(execFile);
 
-/** Whether pods have a network. `message` says what is wrong where they have none. */
+/** Whether pods have a network. `message` describes the error if they have none. */
 export interface BridgeState {
   ok: boolean;
   message: string;
@@ -16,7 +16,7 @@ export interface BridgeState {
 
 const interfaces = "/sys/class/net";
 const forwarding = "/proc/sys/net/ipv4/ip_forward";
-/** Where libcni keeps what it has given to pods. */
+/** Where libcni stores the results of pods. */
 const results = "/var/lib/cni/results";
 const isUpFlag = 1;
 
@@ -26,7 +26,7 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The bridge's own address: the first of the node's block, as the bridge plugin takes it. IPv4 only. */
+/** The bridge's own address: the first of the node's block, as the bridge plugin chooses it. IPv4 only. */
 export function gatewayOf(podCidr: string): { address: string; prefix: string } {
   const [base = "", prefix = "24"] = podCidr.split("/");
   const first = base.split(".").reduce((total, part) => total * 256 + Number(part), 0) + 1;
@@ -35,50 +35,49 @@ export function gatewayOf(podCidr: string): { address: string; prefix: string } 
 }
 
 /**
- * Looks whether the node's bridge is there, up, with its address and with the pods' interfaces in it, and puts right
- * what is not. Never rejects.
+ * Checks that the node's bridge exists, is up, has its address and the pods' interfaces, and repairs it. Never rejects.
  */
-export async function lookAfterBridge(network: Omit<PodNetwork, "folder">, log: Log): Promise<BridgeState> {
+export async function repairBridge(network: Omit<PodNetwork, "folder">, log: Log): Promise<BridgeState> {
   const { bridge } = network;
   try {
-    const mended = await mend(network);
-    if (mended.length > 0) log.warn("the pod network was put right", { bridge, what: mended.join(", ") });
+    const repairs = await repair(network);
+    if (repairs.length > 0) log.warn("the pod network was repaired", { bridge, what: repairs.join(", ") });
     return { ok: true, message: `bridge ${bridge} is up` };
   } catch (error) {
     return { ok: false, message: `bridge ${bridge} is not usable: ${messageOf(error)}` };
   }
 }
 
-async function mend({ bridge, podCidr, name }: Omit<PodNetwork, "folder">): Promise<string[]> {
-  // Nodes with IPv6 pods leave their bridge to the plugin.
+async function repair({ bridge, podCidr, name }: Omit<PodNetwork, "folder">): Promise<string[]> {
+  // The bridge of nodes with IPv6 pods is managed by the plugin alone.
   if (podCidr.includes(":")) return [];
-  const mended: string[] = [];
+  const repairs: string[] = [];
   const folder = join(interfaces, bridge);
   if (!(await exists(folder))) {
     await ip("link", "add", bridge, "type", "bridge");
-    mended.push("the bridge was missing");
+    repairs.push("the bridge was missing");
   } else if (!(await exists(join(folder, "bridge")))) throw new Error("an interface of this name is no bridge");
   const { address, prefix } = gatewayOf(podCidr);
   if (!(networkInterfaces()[bridge] ?? []).some((one) => one.address === address)) {
-    // Addresses of a bridge that is down are not listed.
+    // The addresses of a bridge that is down are not listed.
     await ip("address", "replace", `${address}/${prefix}`, "dev", bridge);
-    if (mended.length === 0) mended.push(`the address ${address} was missing`);
+    if (repairs.length === 0) repairs.push(`the address ${address} was missing`);
   }
   const flags = Number((await readFile(join(folder, "flags"), "utf8")).trim());
   if ((flags & isUpFlag) === 0) {
     await ip("link", "set", bridge, "up");
-    if (mended.length === 0) mended.push("the bridge was down");
+    if (repairs.length === 0) repairs.push("the bridge was down");
   }
   for (const port of await loosePorts(name)) {
     await ip("link", "set", port, "master", bridge);
     await ip("link", "set", port, "type", "bridge_slave", "hairpin", "on");
-    mended.push(`${port} was not in it`);
+    repairs.push(`${port} was not in it`);
   }
   if ((await readFile(forwarding, "utf8")).trim() === "0") {
     await writeFile(forwarding, "1");
-    mended.push("packets were not forwarded");
+    repairs.push("packets were not forwarded");
   }
-  return mended;
+  return repairs;
 }
 
 const ip = async (...words: string[]): Promise<void> => {
@@ -90,13 +89,13 @@ const ip = async (...words: string[]): Promise<void> => {
   }
 };
 
-/** The host's ends of pods' interfaces that are in no bridge: they lost theirs. */
+/** The host's ends of pods' interfaces that have lost their bridge. */
 async function loosePorts(network: string): Promise<string[]> {
   const loose = new Set<string>();
   for (const name of await readdir(interfaces)) {
     if (name.startsWith("veth") && !(await exists(join(interfaces, name, "master")))) loose.add(name);
   }
-  // Usually there is none, and nothing to look up.
+  // Usually there is none.
   if (loose.size === 0) return [];
   const files = (await readdir(results).catch(() => [] as string[])).filter((file) => file.startsWith(`${network}-`));
   const own = await Promise.all(files.map((file) => portsOf(join(results, file))));

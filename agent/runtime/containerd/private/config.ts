@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { sandboxImageName } from "./sandbox-image.ts";
 
-/** Where a private containerd keeps what is its own, all under one folder. */
+/** The paths of a private containerd, all under one folder. */
 export interface PrivatePaths {
   folder: string;
   config: string;
@@ -23,17 +23,17 @@ export function privatePaths(folder: string): PrivatePaths {
 }
 
 export interface ContainerdSettings {
-  /** Where the CNI plugins are. */
+  /** The folder of the CNI plugins. */
   pluginFolder: string;
   snapshotter: "overlayfs" | "native";
-  /** The process may not lower oom_score_adj: containerd must not try. */
+  /** Set when the process may not lower oom_score_adj. */
   restrictOomScore: boolean;
 }
 
-/** JSON's string escapes are TOML's too. */
+/** JSON's string escapes are valid in TOML. */
 const quote = (text: string): string => JSON.stringify(text);
 
-/** containerd's configuration, in the form that 1.6 to 2.x read. */
+/** containerd's configuration, valid for 1.6 to 2.x. */
 export function containerdConfig(paths: PrivatePaths, settings: ContainerdSettings): string {
   const cri = 'plugins."io.containerd.grpc.v1.cri"';
   const unused = ["aufs", "btrfs", "devmapper", "zfs"].map((name) => `io.containerd.snapshotter.v1.${name}`);
@@ -64,10 +64,10 @@ disabled_plugins = [${[...unused, "io.containerd.tracing.processor.v1.otlp"].map
 `;
 }
 
-/** Where pulls go instead of a registry: URLs by registry host, `*` for every registry. Tried in order. */
+/** Mirrors of registries: URLs by registry host, `*` for every registry. They are tried in order. */
 export type RegistryMirrors = Record<string, string[]>;
 
-/** Reads `URL` (for every registry) and `REGISTRY=URL`. Throws an Error that names what is wrong. */
+/** Reads `URL` (for every registry) and `REGISTRY=URL`. Throws an Error that names the wrong option. */
 export function parseMirrors(options: string[]): RegistryMirrors {
   const mirrors: RegistryMirrors = {};
   for (const option of options) {
@@ -83,7 +83,7 @@ export function parseMirrors(options: string[]): RegistryMirrors {
 export function mirrorFiles(mirrors: RegistryMirrors): Record<string, string> {
   const files: Record<string, string> = {};
   for (const [registry, urls] of Object.entries(mirrors)) {
-    // Docker's registry answers elsewhere than its name says, and containerd asks mirrors first, the server last.
+    // Docker's registry has another host than its name, and containerd tries mirrors first, the server last.
     const server = registry === "docker.io" ? "https://registry-1.docker.io" : `https://${registry}`;
     const hosts = urls.map((url) => `[host.${quote(url)}]\n  capabilities = ["pull", "resolve"]\n`);
     const head = registry === "*" ? "" : `server = ${quote(server)}\n\n`;
@@ -95,16 +95,18 @@ export function mirrorFiles(mirrors: RegistryMirrors): Record<string, string> {
 export interface PodNetwork {
   /** The CNI network's name. */
   name: string;
-  /** The bridge that the node's pods are connected to; no other cluster of the machine has it. */
+  /** The bridge of the node's pods; no other cluster of the machine uses it. */
   bridge: string;
   podCidr: string;
-  /** Gives traffic that leaves the pod network the host's address. */
+  /** Traffic that leaves the pod network gets the host's address. */
   masquerade: boolean;
-  /** Where the addresses in use are kept. */
+  /** The folder in which the addresses in use are stored. */
   folder: string;
 }
 
-/** Names after a node, for a machine that has one cluster. Linux names interfaces with at most 15 characters. */
+/**
+ * Names derived from a node's, for a machine with one cluster. Names of Linux interfaces have at most 15 characters.
+ */
 export const namedAfter = (node: string): { name: string; bridge: string } => ({
   name: `skiff-${node}`,
   bridge: `skiff-${createHash("sha256").update(node).digest("hex").slice(0, 8)}`,

@@ -1,11 +1,11 @@
 /**
  * A containerd of Skiff's own: its configuration, network, mirrors and sandbox image under one folder, started
- * detached so that containers outlive the agent, found again by the next one, ended by `skiff down`. It never
- * touches the system's containerd.
+ * detached so that containers outlive the agent, adopted by the next agent, ended by `skiff down`. It never uses the
+ * system's containerd.
  */
 
 export { removeCgroup } from "#agent/runtime";
-export { type BridgeState, lookAfterBridge } from "./bridge.ts";
+export { type BridgeState, repairBridge } from "./bridge.ts";
 export {
   mirrorFiles,
   namedAfter,

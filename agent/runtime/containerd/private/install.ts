@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Something that containers need and this machine has not. */
+/** A requirement of containers that this machine lacks. */
 export interface Missing {
   what: string;
   why: string;
@@ -54,7 +54,7 @@ const exists = (path: string): Promise<boolean> =>
   );
 
 async function onPath(program: string, path = process.env["PATH"] ?? ""): Promise<boolean> {
-  // Plain users' paths often lack the folders for administrators' programs.
+  // The PATH of ordinary users often lacks the folders of administrators' programs.
   const folders = [...path.split(":").filter(Boolean), "/usr/sbin", "/sbin", "/usr/local/sbin"];
   return (await Promise.all(folders.map((folder) => exists(join(folder, program))))).includes(true);
 }
@@ -66,14 +66,14 @@ async function pluginFolder(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Where the CNI plugins are. Throws an Error that says where they were looked for. */
+/** The folder of the CNI plugins. Throws an Error that names the folders that were searched. */
 export async function findPluginFolder(): Promise<string> {
   const folder = await pluginFolder();
   if (!folder) throw new Error(`missing: ${networkPlugins.what}; ${networkPlugins.why}`);
   return folder;
 }
 
-/** What this machine lacks for a private containerd; empty when containers can run. */
+/** The requirements of a private containerd that this machine lacks; empty when containers can run. */
 export async function findMissing(): Promise<Missing[]> {
   const found = await Promise.all(programs.map(({ program }) => onPath(program)));
   const missing: Missing[] = programs.filter((_, index) => !found[index]);
@@ -90,8 +90,8 @@ const commands: Record<Manager, (packages: string[]) => string[][]> = {
 };
 
 /**
- * Installs what is missing with the system's package manager, showing its output through `say`. Throws an Error that
- * names what could not be had and why: no root, no known package manager, a failed command.
+ * Installs missing requirements with the system's package manager, passing its output to `say`. Throws an Error that
+ * names what could not be installed and why: no root, no known package manager, a failed command.
  */
 export async function installRuntime(say: (line: string) => void): Promise<void> {
   const missing = await findMissing();

@@ -26,7 +26,7 @@ const run = promisify(execFile);
 const networkFile = "10-skiff.conflist";
 
 export interface PrivateOptions {
-  /** Everything lies here; the socket's path must fit into 108 bytes. */
+  /** The folder of all its files; the socket's path must fit into 108 bytes. */
   folder: string;
   network: Omit<PodNetwork, "folder">;
   mirrors: RegistryMirrors;
@@ -36,14 +36,13 @@ export interface PrivateOptions {
 export interface PrivateContainerd {
   socket: string;
   pid: number;
-  /** It was running already and its containers with it. */
+  /** It was already running, with its containers. */
   adopted: boolean;
 }
 
 /**
- * Makes sure that the containerd of this folder runs with these settings. One that runs already is adopted; where its
- * settings differ it is started again, which containers do not notice. Throws an Error with its log when it cannot
- * start.
+ * Makes sure that the containerd of this folder runs with these settings. A running one is adopted; if its settings
+ * differ it is restarted, which does not affect containers. Throws an Error with its log when it cannot start.
  */
 export async function startPrivate(options: PrivateOptions): Promise<PrivateContainerd> {
   const paths = privatePaths(options.folder);
@@ -74,14 +73,14 @@ export async function startPrivate(options: PrivateOptions): Promise<PrivateCont
   return { socket: paths.socket, pid, adopted };
 }
 
-/** How often a containerd is looked for that should be running. */
-const lookMilliseconds = 3000;
+/** How often the process is checked. */
+const checkMilliseconds = 3000;
 
-/** Starts the containerd of this folder again whenever it has fallen, until the signal aborts. Containers run on. */
+/** Restarts the containerd of this folder whenever it has ended, until the signal aborts. Containers run on. */
 export async function keepPrivate(options: PrivateOptions, clock: Clock, signal: AbortSignal): Promise<void> {
   const { config } = privatePaths(options.folder);
   while (!signal.aborted) {
-    await sleep(clock, lookMilliseconds, signal);
+    await sleep(clock, checkMilliseconds, signal);
     if (signal.aborted || (await findProcess(config)) !== undefined) continue;
     try {
       options.log.warn("containerd has ended and is started again");
@@ -93,7 +92,7 @@ export async function keepPrivate(options: PrivateOptions, clock: Clock, signal:
 }
 
 /**
- * Removes every pod of this folder's containerd, ends it, and takes down what it mounted and its bridge. Repeatable.
+ * Removes every pod of this folder's containerd, ends it, and removes its mounts and its bridge. Idempotent.
  */
 export async function stopPrivate(folder: string): Promise<void> {
   const paths = privatePaths(folder);
@@ -106,7 +105,7 @@ export async function stopPrivate(folder: string): Promise<void> {
   await removeBridge(paths);
 }
 
-/** The containerd of this folder. One that has fallen is started again: without it its containers would run on. */
+/** The containerd of this folder. One that has ended is started again, since its containers may still run. */
 async function runningProcess(paths: PrivatePaths): Promise<number | undefined> {
   const pid = await findProcess(paths.config);
   if (pid !== undefined) return pid;
@@ -117,14 +116,14 @@ async function runningProcess(paths: PrivatePaths): Promise<number | undefined> 
   return started;
 }
 
-/** The bridge that the network's configuration names, unless interfaces of others are in it. */
+/** Removes the bridge of the network's configuration, unless it has interfaces of others. */
 async function removeBridge(paths: PrivatePaths): Promise<void> {
   const text = await readFile(join(paths.network, networkFile), "utf8").catch(() => undefined);
   if (text === undefined) return;
   const { plugins } = JSON.parse(text) as { plugins: [{ bridge: string }] };
   const { bridge } = plugins[0];
   const ports = await readdir(`/sys/class/net/${bridge}/brif`).catch(() => undefined);
-  // Pods of ours have none any more: what is left belongs to another cluster that an earlier version started.
+  // Our pods have no interfaces any more: remaining ones belong to another cluster of an earlier version.
   if (ports?.length === 0) await run("ip", ["link", "delete", bridge]);
 }
 
@@ -154,7 +153,7 @@ async function writeMirrors(paths: PrivatePaths, mirrors: RegistryMirrors): Prom
   }
 }
 
-/** Says whether the file was different. A crash leaves the old file or the new one. */
+/** Resolves with whether the file was different. A crash leaves the old file or the new one. */
 async function writeIfNew(path: string, content: string): Promise<boolean> {
   if ((await readFile(path, "utf8").catch(() => undefined)) === content) return false;
   await writeFile(`${path}.new`, content, { mode: 0o600 });
@@ -169,7 +168,7 @@ async function mayLowerOomScore(): Promise<boolean> {
   return ((BigInt(`0x${effective}`) >> capSysResource) & 1n) === 1n;
 }
 
-/** Overlay file systems do not go on top of one another, as inside a container; copying always works. */
+/** Overlay file systems cannot be stacked, as inside a container; copying always works. */
 async function chooseSnapshotter(folder: string): Promise<"overlayfs" | "native"> {
   const { stdout } = await run("stat", ["-f", "-c", "%T", folder]);
   const known = await readFile("/proc/filesystems", "utf8");

@@ -4,7 +4,8 @@ import { criClient } from "../cri-client.ts";
 import { Channel } from "../wire/channel.ts";
 
 /**
- * The process that runs with this configuration, whoever started it; found by its command line, so never a stranger.
+ * The process that runs with this configuration, by whatever process it was started. It is found by its command line,
+ * so it is never another program.
  */
 export async function findProcess(config: string): Promise<number | undefined> {
   for (const name of await readdir("/proc")) {
@@ -15,7 +16,7 @@ export async function findProcess(config: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** Starts it in a session of its own: it outlives this process, and containers outlive both. */
+/** Starts it in its own session: it outlives this process, and containers outlive both. */
 export async function startProcess(config: string, log: string): Promise<number> {
   const output = await open(log, "a", 0o600);
   try {
@@ -37,13 +38,13 @@ export async function startProcess(config: string, log: string): Promise<number>
 
 const isAlive = async (pid: number): Promise<boolean> => {
   const status = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // A child that has ended stays as a zombie until its parent looks.
+  // A child that has ended remains a zombie until its parent waits for it.
   return status !== "" && !/^\d+ \(.*\) Z/.test(status);
 };
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Waits until the runtime answers. Throws with the end of its log when it ends instead, or takes over a minute. */
+/** Waits until the runtime answers. Throws an Error with the end of its log when it exits, or after a minute. */
 export async function waitUntilReady(socket: string, pid: number, log: string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
@@ -65,7 +66,7 @@ export async function waitUntilReady(socket: string, pid: number, log: string): 
   }
 }
 
-/** Asks it to end and waits; kills it after 20 seconds. */
+/** Sends SIGTERM and waits for its end; kills it after 20 seconds. */
 export async function endProcess(pid: number): Promise<void> {
   const deadline = Date.now() + 20_000;
   process.kill(pid, "SIGTERM");

@@ -1,14 +1,15 @@
 import { type BuiltImage, buildImage } from "#agent/runtime/oci";
 
-/** The name under which sandboxes find their image. It is never pulled. */
+/** The name of the sandboxes' image. It is never pulled. */
 export const sandboxImageName = "skiff.dev/sandbox:1";
 
 const loadAddress = 0x400000;
 const headersSize = 64 + 56;
 
 /**
- * The program of a pod's sandbox: ignores SIGCHLD, so that the kernel reaps what ends below it (with a shared process
- * namespace it is everybody's init), then waits for ever. Nothing but instructions and one `struct sigaction`.
+ * The program of a pod's sandbox: it ignores SIGCHLD, so that the kernel reaps its children (with a shared process
+ * namespace it is the init of all containers), then waits forever. It consists of instructions and one `struct
+ * sigaction`.
  */
 export function sandboxProgram(architecture: "amd64" | "arm64"): Buffer {
   const code = architecture === "amd64" ? amd64() : arm64();
@@ -51,7 +52,7 @@ function arm64(): Buffer {
   return code;
 }
 
-/** A static executable of one segment that is loaded as it lies in the file. */
+/** A static executable of one segment that is loaded as it is in the file. */
 function elf(machine: number, body: Buffer): Buffer {
   const header = Buffer.alloc(headersSize);
   const size = headersSize + body.length;

@@ -3,7 +3,7 @@ import protobuf from "protobufjs";
 /** Services and messages in the compact form that the tables of this driver use. */
 export interface ServiceTable {
   package: string;
-  /** Per service its calls, each `name request response`. */
+  /** The calls of each service, each `name request response`. */
   services: Record<string, string[]>;
   /** `NAME=number` separated by blanks. */
   enums: Record<string, string>;
@@ -34,7 +34,7 @@ function fieldsOf(text: string | string[]): Record<string, object> {
 
 /**
  * Compiles a table into its methods, by `<service>/<call>`. Field names stay as they are, enums are their names,
- * 64-bit integers are numbers, and in answers every field is there, with its default where it was absent.
+ * 64-bit integers are numbers, and in answers absent fields have their default.
  */
 export function compileServices(table: ServiceTable): (service: string, call: string) => Method {
   const nested: Record<string, object> = {};

@@ -13,7 +13,7 @@ async function collect(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Runs for each named file, or once for the input; complaints go to stderr and make the exit code 1. */
+/** Calls `use` for each named file, or once for the input; errors are written to stderr and make the exit code 1. */
 async function eachFile(process: Process, names: string[], use: (bytes: Uint8Array) => void): Promise<number> {
   let code = 0;
   for (const name of names.length > 0 ? names : ["-"]) {
@@ -40,12 +40,12 @@ async function wait(process: Process, milliseconds: number): Promise<void> {
 
 const units: Record<string, number> = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 };
 
-async function forEver(process: Process): Promise<number> {
+async function sleepForever(process: Process): Promise<number> {
   // Timers hold at most 2^31 - 1 milliseconds.
   for (;;) await wait(process, 2 ** 31 - 1);
 }
 
-/** The programs of a fake container. All others are refused by name. */
+/** The programs of a fake container. Others are refused by name. */
 export const commands: Record<string, Command> = {
   true: () => 0,
   false: () => 1,
@@ -74,13 +74,13 @@ export const commands: Record<string, Command> = {
   cat: async (process) => {
     const names = operands(process);
     if (names.length > 0) return eachFile(process, names, process.stdout);
-    // Without names it is an echo: piece by piece, not at the end.
+    // Without file names the input is copied piece by piece.
     for await (const chunk of process.stdin) process.stdout(chunk);
     return 0;
   },
   sleep: async (process) => {
     const match = /^(\d*\.?\d+)([smhd]?)$/.exec(process.args[1] ?? "");
-    if (process.args[1] === "infinity" || process.args[1] === "inf") return forEver(process);
+    if (process.args[1] === "infinity" || process.args[1] === "inf") return sleepForever(process);
     if (!match) {
       process.stderr(Buffer.from(`sleep: invalid number '${process.args[1] ?? ""}'\n`));
       return 1;
@@ -88,9 +88,9 @@ export const commands: Record<string, Command> = {
     await wait(process, Math.min(Number(match[1]) * units[match[2]!]! * 1000, 2 ** 31 - 1));
     return 0;
   },
-  pause: forEver,
+  pause: sleepForever,
   tail: async (process) => {
-    if (process.args.includes("-f") || process.args.includes("-F")) return forEver(process);
+    if (process.args.includes("-f") || process.args.includes("-F")) return sleepForever(process);
     return lines(process, (all, count) => all.slice(-count));
   },
   head: (process) => lines(process, (all, count) => all.slice(0, count)),
@@ -191,7 +191,7 @@ export const commands: Record<string, Command> = {
     const port = Number(process.args[process.args.indexOf("-p") + 1]);
     if (process.args.some((arg) => /^-\w*l/.test(arg)) && port > 0) {
       process.listen(port);
-      return forEver(process);
+      return sleepForever(process);
     }
     process.stderr(Buffer.from("nc: only listening (-l -p PORT) is in this runtime, and it echoes\n"));
     return 1;
@@ -245,7 +245,7 @@ function testFile(process: Process, args: string[]): number {
   return 2;
 }
 
-/** `tar c` to stdout and `tar x` from stdin, which is what `kubectl cp` asks for. */
+/** `tar c` to stdout and `tar x` from stdin, as `kubectl cp` uses it. */
 async function tar(process: Process): Promise<number> {
   const [flags = "", ...rest] = process.args.slice(1);
   const folderAt = rest.indexOf("-C");

@@ -1,12 +1,12 @@
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
 
-/** A failure in the words of a shell's tools, such as `/x: No such file or directory`. */
+/** An error with the text of a shell's tools, such as `/x: No such file or directory`. */
 export class FileError extends Error {}
 
 /**
- * The files of one fake container: what was written lives in memory, what is mounted lies where the mount says.
- * Nothing is kept for a container that never writes.
+ * The files of one fake container: written files are in memory, mounted files on the host. A container that never
+ * writes uses no memory.
  */
 export class Files {
   readonly #mounts: { at: string; from: string; readOnly: boolean }[];
@@ -79,7 +79,7 @@ export class Files {
     }
   }
 
-  /** `file`, `folder`, or undefined where nothing is. */
+  /** `file`, `folder`, or undefined when it does not exist. */
   kind(path: string, cwd: string): "file" | "folder" | undefined {
     const full = this.resolve(path, cwd);
     const outside = this.#outside(full);

@@ -1,4 +1,4 @@
-/** A word in pieces: literal text, or something to expand; quoted pieces are not split at blanks. */
+/** A word in pieces: literal text, or an expansion; quoted pieces are not split at blanks. */
 export type Piece =
   | { kind: "text"; text: string; quoted: boolean }
   | { kind: "variable"; name: string; fallback?: string; quoted: boolean }

@@ -1,6 +1,6 @@
 import type { Files } from "./files.ts";
 
-/** What a command sees of the container it runs in. */
+/** The container as its programs use it. */
 export interface Process {
   args: string[];
   env: Record<string, string>;
@@ -12,12 +12,12 @@ export interface Process {
   stderr: (bytes: Uint8Array) => void;
   /** Aborts when the process is killed. */
   signal: AbortSignal;
-  /** Waits, or until it is killed. */
+  /** Waits; returns early when the process is killed. */
   sleep: (milliseconds: number) => Promise<void>;
   now: () => number;
-  /** Answers on the pod's port, sending back what comes, until the container ends. */
+  /** Listens on the pod's port and echoes, until the container exits. */
   listen: (port: number) => void;
 }
 
-/** Unwinds a killed process; whoever killed it knows the exit code. */
+/** Unwinds a killed process; the code that kills it sets the exit code. */
 export class Killed extends Error {}

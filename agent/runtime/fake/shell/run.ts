@@ -11,8 +11,8 @@ class Exit {
 }
 
 /**
- * Runs a command line to its end and answers its exit code. A program that is not in the table is refused by name
- * with 127, as a shell would. Throws Killed when the signal aborts.
+ * Runs a command line to its end and resolves with its exit code. An unknown program is refused by name with 127, as
+ * in a shell. Throws Killed when the signal aborts.
  */
 export async function execute(process: Process): Promise<number> {
   const name = process.args[0] ?? "";
@@ -45,7 +45,7 @@ async function runShell(process: Process): Promise<number> {
   }
   const shell: Shell = { process, variables: { ...process.env }, positional, last: 0, cwd: process.cwd };
   if (script !== undefined) return runScript(shell, script, flags);
-  // An interactive shell takes a line at a time, until its input ends.
+  // An interactive shell reads one line at a time, until its input ends.
   for await (const line of linesOf(process.stdin)) {
     const code = await runScript(shell, line, flags, true);
     if (code >= 0) return code;
@@ -77,7 +77,7 @@ interface Streams {
   stderr: (bytes: Uint8Array) => void;
 }
 
-/** The exit code; with `interactive` -1 unless the script said `exit`. */
+/** The exit code; with `interactive` -1 unless the script calls `exit`. */
 async function runScript(shell: Shell, script: string, flags: string[], interactive = false): Promise<number> {
   try {
     const tree = parseShell(script);
@@ -120,7 +120,7 @@ async function run(shell: Shell, node: Node, streams: Streams, strict = false): 
     case "loop":
       for (let round = 0; ((await run(shell, node.condition, streams)) === 0) !== node.until; round++) {
         await run(shell, node.body, streams, strict);
-        // Others get their turn, even from a loop that never sleeps.
+        // Yields to other work, even in a loop that never sleeps.
         if (round % 64 === 63) await new Promise(setImmediate);
       }
       return set(0);
@@ -136,7 +136,7 @@ async function run(shell: Shell, node: Node, streams: Streams, strict = false): 
   }
 }
 
-/** Each part runs to its end before the next one starts: good for what finishes, and nothing else is promised. */
+/** Each part runs to its end before the next one starts; endless parts are not supported. */
 async function runPipe(shell: Shell, parts: Node[], streams: Streams): Promise<number> {
   let input = streams.stdin;
   let code = 0;
