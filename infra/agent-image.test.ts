@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { scratch } from "./testing/index.ts";
 
-/** A host whose systemd is played: a service runs until it is told to stop, and everything that is asked is noted. */
+/** A host with a simulated systemd: a service runs until it is stopped, and every call is recorded. */
 function host() {
   const folder = scratch();
   const at = (name: string) => join(folder, name);
@@ -34,7 +34,7 @@ function host() {
   return { at, child, exit, calls: () => readFileSync(at("calls"), "utf8").trim().split("\n") };
 }
 
-test("the host's systemd runs the agent, and a task that is told to stop stops it", async () => {
+test("the host's systemd runs the agent, and stopping the task stops the agent", async () => {
   const { at, child, exit, calls } = host();
   // Its output is the task's.
   const [said] = (await once(child.stdout, "data")) as [Buffer];

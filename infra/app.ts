@@ -19,8 +19,7 @@ export interface CloudOptions {
 }
 
 /**
- * Puts a cluster's stacks into an app. Each stack uses what those before it made: what is kept, where requests come in,
- * where pods run, what makes things so.
+ * Adds a cluster's stacks to an app. Each stack uses what earlier ones created: storage, the API, nodes, controllers.
  */
 export function cloud(app: App, { config, bundles, version }: CloudOptions): void {
   const parts = noParts();
@@ -39,7 +38,8 @@ export function cloud(app: App, { config, bundles, version }: CloudOptions): voi
   const nodes = nodesStack(stack("nodes", "where pods run"), { config, bundles, parts, api });
   const controllers = controllersStack(stack("controllers", "what makes things so"), { config, bundles, parts });
   if (config.gateway) gatewayStack(stack("gateway", "the API server as a service"), { config, bundles, parts, nodes });
-  if (config.alarms.enabled) alarmsStack(stack("alarms", "who is told"), { config, parts, api, controllers });
+  if (config.alarms.enabled)
+    alarmsStack(stack("alarms", "alarms and notifications"), { config, parts, api, controllers });
   for (const [key, value] of Object.entries({ ...config.tags, "skiff:cluster": config.cluster })) {
     Tags.of(app).add(key, value);
   }
@@ -51,6 +51,6 @@ export function cloud(app: App, { config, bundles, version }: CloudOptions): voi
   Validations.of(app).addPlugins(houseChecks(app));
 }
 
-/** What the cluster's birth depends on, in few characters. */
+/** A short hash of everything that the bootstrap depends on. */
 const fingerprint = (inputs: unknown): string =>
   createHash("sha256").update(JSON.stringify(inputs)).digest("hex").slice(0, 16);

@@ -8,7 +8,7 @@ import { emptyFunctions, scratch } from "./testing/index.ts";
 
 const others = (source: string) => ({ agent: join(source, "api/index.ts"), gateway: join(source, "tick/index.ts") });
 
-test("what is uploaded is one module for each function, and no map", async () => {
+test("uploads one module for each function, and no source map", async () => {
   const source = emptyFunctions();
   writeFileSync(
     join(source, "api/index.ts"),
@@ -28,7 +28,7 @@ test("what is uploaded is one module for each function, and no map", async () =>
   expect(await handler()).toBe("tick");
 });
 
-test("the same sources make the same bytes, wherever they lie", async () => {
+test("the same sources yield the same bytes in any folder", async () => {
   const [a, b] = [emptyFunctions(), emptyFunctions()];
   const hash = async (source: string) => (await bundle({ source, ...others(source), output: scratch() })).hash;
   expect(await hash(a)).toBe(await hash(b));
@@ -36,7 +36,7 @@ test("the same sources make the same bytes, wherever they lie", async () => {
   expect(await hash(a)).not.toBe(await hash(b));
 });
 
-test("a package that asks for its parts with require finds them", async () => {
+test("a package that loads its parts with require finds them", async () => {
   const source = emptyFunctions();
   writeFileSync(join(source, "part.cjs"), 'module.exports = require("node:os").EOL;\n');
   writeFileSync(join(source, "link/index.ts"), 'import end from "../part.cjs";\nexport const handler = () => end;\n');

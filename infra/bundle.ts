@@ -7,9 +7,9 @@ import { type FunctionName, functionNames, functions } from "./functions.ts";
 
 export type ImageName = "agent" | "gateway";
 
-/** Where built code lies, ready to be uploaded. */
+/** The folders of built code, ready to be uploaded. */
 export interface Bundles {
-  /** Folder with `index.mjs` for each function, and beside it what is loaded when it is first needed. */
+  /** Folder with `index.mjs` for each function, and beside it the chunks that are loaded on demand. */
   functions: Record<FunctionName, string>;
   /** Folder with `agent.mjs`. */
   agent: string;
@@ -28,15 +28,17 @@ export interface BundleOptions {
   agent: string;
   /** The gateway's first file. */
   gateway: string;
-  /** Where the results go; source maps go to its `maps`, and are uploaded nowhere. */
+  /** The output folder. Source maps go to its `maps`, which is not uploaded. */
   output: string;
 }
 
-/** Some packages ask for their parts with `require`, which a module has not. The names collide with nobody's. */
+/**
+ * Some packages load their parts with `require`, which modules do not have. The names are reserved for this purpose.
+ */
 const banner =
   'import{createRequire as __skiffRequire}from"node:module";const require=__skiffRequire(import.meta.url);';
 
-/** Every language in which zod can refuse something: a sixth of each bundle, and one of them is spoken. */
+/** Drops all of zod's error languages except the one in use: they are a sixth of each bundle. */
 const oneLanguage: Plugin = {
   name: "one-language",
   setup({ onResolve, onLoad }) {
@@ -47,7 +49,7 @@ const oneLanguage: Plugin = {
   },
 };
 
-/** Lambda gives credentials in the environment, and in no other of the ten ways that the SDK would look for them. */
+/** Lambda provides credentials in the environment, and by none of the SDK's other ten ways. */
 const credentialsOfLambda: Plugin = {
   name: "credentials-of-lambda",
   setup({ onResolve, onLoad }) {
@@ -65,8 +67,8 @@ const credentialsOfLambda: Plugin = {
 };
 
 /**
- * Node's own modules come by require. An import would look at everything that they have, which loads what they keep for
- * whoever asks: a WebSocket, a fetch, an argon2. It is a tenth of a cold start.
+ * Loads Node's own modules by require. An import reads all their exports, and so loads parts that Node loads lazily:
+ * WebSocket, fetch, argon2. That is a tenth of a cold start.
  */
 const builtinsByRequire: Plugin = {
   name: "builtins-by-require",
@@ -88,7 +90,7 @@ const shared = {
   sourcemap: "external",
   sourcesContent: false,
   legalComments: "none",
-  // The packages' own modules are smaller than what they keep for require.
+  // The packages' ES modules are smaller than their CommonJS ones.
   mainFields: ["module", "main"],
   banner: { js: banner },
   write: false,
@@ -96,8 +98,8 @@ const shared = {
 } satisfies BuildOptions;
 
 /**
- * Builds every function, the agent and the gateway. Throws when a function of the table has no `index.ts`, when a folder
- * has no row, when something cannot be built, and when a bundle is over its budget.
+ * Builds every function, the agent and the gateway. Throws when a function of the table has no `index.ts`, when a
+ * folder has no row, when a build fails, and when a bundle exceeds its budget.
  */
 export async function bundle({ source, agent, gateway, output: folder }: BundleOptions): Promise<Bundles> {
   const output = resolve(folder);
@@ -150,7 +152,7 @@ export async function bundle({ source, agent, gateway, output: folder }: BundleO
 const total = (code: ReadonlyMap<string, Uint8Array>): number =>
   [...code.values()].reduce((sum, { length }) => sum + length, 0);
 
-/** Writes code where it is uploaded from and maps elsewhere; tells the code, by path below `output`. */
+/** Writes code to its folder and source maps elsewhere. Returns the code, by path below `output`. */
 function write(files: readonly OutputFile[], output: string): Map<string, Uint8Array> {
   const code = new Map<string, Uint8Array>();
   for (const { path, contents } of files) {
@@ -164,7 +166,7 @@ function write(files: readonly OutputFile[], output: string): Map<string, Uint8A
   return code;
 }
 
-/** The folders in which functions may stand. */
+/** The folders of functions. */
 export const foldersOf = (source: string): string[] =>
   readdirSync(source, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(source, entry.name, "index.ts")))

@@ -8,7 +8,7 @@ const least = {
   administrator: "arn:aws:iam::123456789012:role/Administrator",
 };
 
-test("what is left out has a value", () => {
+test("omitted fields have defaults", () => {
   expect(parseConfig(least, "test")).toMatchObject({ data: "keep", podCidr: "10.244.0.0/16", vpc: { zones: 2 } });
 });
 
@@ -43,14 +43,14 @@ const wrong: [string, object, string][] = [
   ["subnets of nowhere", { vpc: { subnets: ["subnet-01234567"] } }, "test: vpc.id: must name the VPC"],
   ["blocks that overlap", { vpc: { cidr: "10.0.0.0/8" } }, "test: vpc.cidr: overlaps podCidr"],
   ["days", { retention: { pods: 31 } }, "test: retention.pods: must be one of 1, 3"],
-  ["memory of nobody", { memory: { cron: 512 } }, "test: memory"],
+  ["memory of an unknown function", { memory: { cron: 512 } }, "test: memory"],
 ];
 
 test.each(wrong)("%s is refused by the field's name", (_name, given, message) => {
   expect(() => parseConfig({ ...least, ...given }, "test")).toThrow(message);
 });
 
-test("single fields come from the command line, over the file's", () => {
+test("context on the command line overrides single fields of the file", () => {
   const context = (given: Record<string, string>) => (key: string) => given[key];
   const file = { config: "infra/example.config.json" };
   expect(readConfig(context({ ...file, cluster: "other", data: "delete" }))).toMatchObject({

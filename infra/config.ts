@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { type FunctionName, functionNames } from "./functions.ts";
 
-/** The longest name that a cluster may have: everything that is named after it then keeps to AWS's limits. */
+/** The longest name of a cluster: all names derived from it then fit AWS's limits. */
 export const longestCluster = 40;
-/** Days for which CloudWatch Logs can be told to keep what it gets. */
+/** Retention periods that CloudWatch Logs supports, in days. */
 const retentions = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
@@ -54,7 +54,7 @@ const NodeGroup = z
 
 const Vpc = z
   .strictObject({
-    /** The VPC to adopt; without one, a VPC is made. */
+    /** The VPC to adopt. Default: a VPC is created. */
     id: z
       .string()
       .regex(/^vpc-[0-9a-f]{8,17}$/, "must be the id of a VPC")
@@ -89,7 +89,7 @@ const Config = z
       .regex(label, "must be lower case letters, digits and dashes, beginning with a letter")
       .max(longestCluster, `must have at most ${longestCluster} characters`),
     region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, "must be a region such as eu-west-1"),
-    /** Where deployments go; without it, to whoever deploys. */
+    /** The account and region of deployments. Default: those of the deploying credentials. */
     account: z
       .string()
       .regex(/^\d{12}$/, "must be the 12 digits of an account")
@@ -110,14 +110,14 @@ const Config = z
     vpc: Vpc.prefault({}),
     podCidr: cidr.default("10.244.0.0/16"),
     serviceCidr: cidr.default("10.96.0.0/16"),
-    /** The API server as one small ECS service. The image's entry point is the server; without one it is built. */
+    /** The API server as one small ECS service. The image's entry point is the server. Default: it is built. */
     gateway: z
       .strictObject({
         image: image.optional(),
         port: z.int().min(1).max(65_535).default(6443),
-        /** `internal` for a VPC that people reach by a private way: its subnets need none to the internet. */
+        /** `internal`: for a VPC that clients reach by a private route; its subnets need no route to the internet. */
         scheme: z.enum(["internet-facing", "internal"]).default("internet-facing"),
-        /** From where it can be called; whoever calls must show a token besides. */
+        /** The blocks of allowed clients; every client also needs a token. */
         allow: z.array(cidr).min(1, "must name who may call, such as 0.0.0.0/0"),
       })
       .optional(),
@@ -127,7 +127,7 @@ const Config = z
         certificate: z
           .string()
           .regex(/^arn:aws[a-z-]*:acm:\S+$/, "must be the ARN of an ACM certificate of this region"),
-        /** The Route 53 zone that gets the record; without it, the record is yours to make. */
+        /** The Route 53 zone of the DNS record. Default: the record is created by hand. */
         zone: z.strictObject({ id: z.string(), name: z.string() }).optional(),
       })
       .optional(),
@@ -142,31 +142,34 @@ const Config = z
       .default({}),
     /** How many messages of a queue are worked on at once. */
     concurrency: z.int().min(2).max(1000).default(10),
-    /** Requests a second that the API takes, and how many at one instant. */
+    /** The throttle of the API: requests a second, and the burst. */
     throttle: z.strictObject({ rate: z.int().min(1).default(200), burst: z.int().min(1).default(400) }).prefault({}),
-    /** How many watches may be open at once, each of which holds a Lambda, and how events are pushed to their clients. */
+    /** The most watches at once, each of which occupies a Lambda, and how events are pushed to their clients. */
     watches: z
       .strictObject({
         limit: z.int().min(1).max(5000).default(50),
-        /** `padding` costs bytes and `close` requests: for where a newline does not bring an event through at once. */
+        /** `padding` costs bytes and `close` requests: for when a newline does not push an event through at once. */
         delivery: z.enum(["newline", "padding", "close"]).default("newline"),
       })
       .prefault({}),
     alarms: z
       .strictObject({
         enabled: z.boolean().default(false),
-        /** `few`: two that tell somebody, and one that the cluster heeds itself, for 30 cents a month. `all`: also what requests do, two that sum up, and a page to look at. */
+        /**
+         * `few`: two that notify, and one that the cluster handles itself, for 30 cents a month. `all`: also alarms of
+         * requests, two composite alarms, and a dashboard.
+         */
         level: z.enum(["few", "all"]).default("few"),
         email: z.email("must be an e-mail address").optional(),
       })
       .prefault({}),
     /** Whether pods may run as Fargate tasks; the queue to that is read all the time, for 33 cents a month. */
     fargate: z.boolean().default(false),
-    /** Whether everybody may read the two documents by which AWS IAM trusts the cluster's service accounts. */
+    /** Whether the two documents by which AWS IAM trusts the cluster's service accounts are public. */
     publicIssuer: z.boolean().default(true),
-    /** Tables that were restored, in the place of those that the stacks make; `stream` is that of the changes. */
+    /** Restored tables, used instead of new ones; `stream` is that of the changes. */
     restored: z.strictObject({ objects: tableName, changes: tableName, stream: streamArn }).optional(),
-    /** What happens to tables, secret, logs and issuer when the stacks are removed. */
+    /** Whether tables, secret, logs and issuer are kept or deleted with the stacks. */
     data: z.enum(["keep", "delete"]).default("keep"),
   })
   .superRefine((config, context) => {
@@ -192,7 +195,7 @@ const Config = z
     }
   });
 
-/** AWS's own processors have a g behind the generation: t4g, m7gd, c6gn, im4gn; and there is a1. */
+/** Graviton types have a g behind the generation (t4g, m7gd, c6gn, im4gn); and there is a1. */
 const isGraviton = (type: string): boolean => /^(?:[a-z]+\d+g[a-z]*|a1)\./.test(type);
 
 export type Config = z.output<typeof Config>;
@@ -210,7 +213,7 @@ function overlap(a: string, b: string): boolean {
   return a1 <= b2 && b1 <= a2;
 }
 
-/** Throws an Error with one line: where the configuration came from, the field, and what is wrong with it. */
+/** Throws an Error with one line: the source of the configuration, the field, and its fault. */
 export function parseConfig(value: unknown, origin: string): Config {
   const parsed = Config.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -227,12 +230,12 @@ export function parseConfig(value: unknown, origin: string): Config {
 const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
 
-/** Fields that the command line may give: `--context data=delete`. */
+/** Fields that context on the command line may set: `--context data=delete`. */
 const fromContext = ["cluster", "region", "account", "administrator", "data"] as const;
 
 /**
- * Reads the configuration: the file (`skiff.config.json`, or what the context's `config` names) and over it single
- * fields of the context. Throws as `parseConfig`, or an Error that says that there is no file.
+ * Reads the configuration: the file (`skiff.config.json`, or the context's `config`), overridden by single fields of
+ * the context. Throws as `parseConfig`, or an Error if the file does not exist.
  */
 export function readConfig(context: (key: string) => unknown): Config {
   const named = context("config");

@@ -3,9 +3,9 @@ import { dataPolicy } from "#cli/destroy";
 import { resources } from "./testing/found.ts";
 import { emptyBundles, least, most, synthesize } from "./testing/index.ts";
 
-/* What `skiff destroy` relies on: the storage stack says what becomes of data, and no other stack holds anything. */
+/* What `skiff destroy` relies on: the storage stack's template has the policy for data, and no other stack has data. */
 
-test("data is kept or deleted as a whole, and what is deleted leaves nothing behind", async () => {
+test("data is kept or deleted as a whole, and deletion leaves nothing behind", async () => {
   const bundles = await emptyBundles();
   for (const [data, config] of [
     ["keep", least],
@@ -21,7 +21,7 @@ test("data is kept or deleted as a whole, and what is deleted leaves nothing beh
     const held = resources(made).filter(
       (one) => one.DeletionPolicy === "Retain" || one.Properties["DeletionProtectionEnabled"] === true,
     );
-    // The account has one such role, and other APIs may live by it.
+    // The account has one such role, which other APIs may use.
     expect(held.map(({ Type }) => Type).sort()).toEqual(["AWS::ApiGateway::Account", "AWS::IAM::Role"]);
   }
 }, 60_000);

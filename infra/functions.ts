@@ -1,18 +1,18 @@
 import type { Variable } from "#hosts/aws/environment";
 
 /*
- * The Lambda functions of a cluster, as data: what each is for, what calls it, what it is told, what it may do.
- * A folder `functions/<name>` stands behind every row; stacks read this table and add nothing of their own to it.
+ * The Lambda functions of a cluster, as data: the purpose of each, its triggers, its environment, its permissions.
+ * Every row has a folder `functions/<name>`; the stacks read this table and add nothing to it.
  */
 
 export const queueNames = ["reconcile", "schedule", "fargate"] as const;
 /** The FIFO queues of keys. Each has a dead-letter queue. */
 export type QueueName = (typeof queueNames)[number];
 
-/** A variable that a function can be given. The values are made by the stacks. */
+/** A variable of a function's environment. The stacks create the values. */
 export type EnvironmentName = Variable;
 
-/** What a function can be allowed to do; `permissions.ts` says what that is in AWS's words. */
+/** A permission of a function; `permissions.ts` maps it to IAM statements. */
 export type Capability =
   | "store"
   | "send"
@@ -33,7 +33,7 @@ export interface EventPattern {
   detail?: Record<string, unknown>;
 }
 
-/** What calls a function. */
+/** The trigger of a function. */
 export type Trigger =
   /** Every method of the REST API, streamed. */
   | { on: "rest" }
@@ -55,24 +55,27 @@ export interface FunctionRow {
   stack: "api" | "controllers";
   /** Seconds. */
   timeout: number;
-  /** MB; the configuration may say otherwise. */
+  /** MB; the configuration may override it. */
   memory: number;
-  /** What its minified bundle may weigh, in bytes. */
+  /** The budget of its minified bundle, in bytes. */
   budget: number;
   triggers: Trigger[];
   environment: EnvironmentName[];
   may: Capability[];
-  /** It wakes itself through a queue, which Lambda would take for an accident after 16 rounds. */
+  /** It wakes itself through a queue, which Lambda would stop as a loop after 16 rounds. */
   loops?: true;
 }
 
 const identity = ["SKIFF_CLUSTER", "SKIFF_CLUSTER_ID"] as const;
 const tables = ["SKIFF_OBJECTS_TABLE", "SKIFF_CHANGES_TABLE"] as const;
 const queues = ["SKIFF_RECONCILE_QUEUE_URL", "SKIFF_SCHEDULE_QUEUE_URL", "SKIFF_FARGATE_QUEUE_URL"] as const;
-/** Who writes objects also wakes those who wait for them, and may have to give a service its address. */
+/**
+ * A function that writes objects also enqueues the keys that they concern, and may have to assign a service its
+ * address.
+ */
 const writer = [...identity, ...tables, ...queues, "SKIFF_SERVICE_CIDR", "SKIFF_POD_CIDR", "SKIFF_ENDPOINT"] as const;
 
-/** An attribute that only a change which must wake somebody has; filters look at leaves alone. */
+/** An attribute of changes that wake other functions; stream filters match leaves only. */
 const wakes = { eventName: ["INSERT"], dynamodb: { NewImage: { w: { N: [{ exists: true }] } } } };
 const megabyte = 1024 * 1024;
 
@@ -109,7 +112,7 @@ const rows = {
       {
         on: "event",
         name: "InstanceState",
-        // An instance's event carries its id and nothing of ours: which node it was is looked up.
+        // An instance's event carries its id and no tag of the cluster: the function looks up the node.
         pattern: {
           source: ["aws.ec2"],
           "detail-type": ["EC2 Instance State-change Notification"],
@@ -176,7 +179,7 @@ const rows = {
     timeout: 60,
     memory: 1024,
     budget: 2 * megabyte,
-    // One group, so one at a time; two is the least that can be asked for.
+    // One message group, so one at a time; two is Lambda's minimum.
     triggers: [{ on: "queue", queue: "schedule", batch: 10, concurrency: 2 }],
     environment: [...writer, "SKIFF_WAIT_ARN"],
     may: ["store", "send", "wait"],
@@ -236,15 +239,15 @@ export const functions: Readonly<Record<FunctionName, FunctionRow>> = rows as un
 >;
 export const functionNames = Object.keys(rows) as FunctionName[];
 
-/** Called without anybody who waits for an answer: such a function keeps what it could not do in a queue of its own. */
+/** Called asynchronously: failed calls go to a queue of its own. */
 export const isAsynchronous = (name: FunctionName): boolean =>
   functions[name].triggers.some(({ on }) => on === "minute" || on === "event" || on === "deployment");
 
-/** Seconds for which a message is not shown again: more than six times what its function may take. */
+/** Seconds for which a received message is hidden: more than six times its function's timeout. */
 export function visibilityOf(queue: QueueName): number {
   const consumer = functionNames.find((name) =>
     functions[name].triggers.some((trigger) => trigger.on === "queue" && trigger.queue === queue),
   );
-  if (!consumer) throw new Error(`nobody reads the queue ${queue}`);
+  if (!consumer) throw new Error(`no function reads the queue ${queue}`);
   return functions[consumer].timeout * 6 + 30;
 }

@@ -17,7 +17,7 @@ const container = (task: Found): Any => task.Properties["ContainerDefinitions"][
 const refersTo = (value: unknown, id: string): boolean => JSON.stringify(value).includes(`"${id}"`);
 
 describe("the gateway", () => {
-  test("is reached by those who are named through the load balancer, by nodes, and by nobody else", () => {
+  test("accepts connections through the load balancer from the configured clients, from nodes, and from no others", () => {
     const access = one("AWS::EC2::SecurityGroup", "Access");
     expect(access.Properties["SecurityGroupIngress"]).toMatchObject([
       { CidrIp: most.gateway.allow[0], FromPort: 6443, ToPort: 6443, IpProtocol: "tcp" },
@@ -32,9 +32,9 @@ describe("the gateway", () => {
     for (const { Properties } of ingress) expect(Properties).toMatchObject(port);
     const sources = ingress.map(({ Properties }) => Properties["SourceSecurityGroupId"]);
     expect(sources.filter((source) => refersTo(source, access.id))).toHaveLength(1);
-    // Whether the task that nodes were told of is still there, another one asks.
+    // Another task checks whether the task that nodes have the address of still runs.
     expect(sources.filter((source) => refersTo(source, task.id))).toHaveLength(1);
-    // Of another stack: what runs pods is there before the gateway.
+    // Of another stack: nodes exist before the gateway.
     const nodes = resources(made, "AWS::EC2::SecurityGroup").find(({ id }) => /^Nodes/.test(id))!;
     expect(sources.filter((source) => JSON.stringify(source).includes(`FnGetAtt${nodes.id}GroupId`))).toHaveLength(1);
     const [balancer] = resources(made, "AWS::ElasticLoadBalancingV2::LoadBalancer");
@@ -42,7 +42,7 @@ describe("the gateway", () => {
     expect(refersTo(balancer?.Properties["SecurityGroups"], access.id)).toBe(true);
   });
 
-  test("keeps its certificate to itself: what stands before it passes bytes on, and asks whether it is ready", () => {
+  test("terminates TLS itself: the load balancer passes bytes on, and checks readiness", () => {
     expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties).toMatchObject({ Protocol: "TCP", Port: 6443 });
     expect(one("AWS::ElasticLoadBalancingV2::Listener").Properties["Certificates"]).toBeUndefined();
     expect(one("AWS::ElasticLoadBalancingV2::TargetGroup").Properties).toMatchObject({
@@ -56,7 +56,7 @@ describe("the gateway", () => {
     expect(Properties["LoadBalancers"]).toMatchObject([{ ContainerName: "gateway", ContainerPort: 6443 }]);
   });
 
-  test("is built of the repository, and told under which name it is found", () => {
+  test("is built from the repository, and has its DNS name in the environment", () => {
     const task = one("AWS::ECS::TaskDefinition", "Gateway");
     expect(JSON.stringify(container(task).Image)).toMatch(/dkr\.ecr.*cdk-hnb659fds-container-assets/);
     expect(container(task)).toMatchObject({ ReadonlyRootFilesystem: true, PortMappings: [{ ContainerPort: 6443 }] });
@@ -65,7 +65,7 @@ describe("the gateway", () => {
     expect(environment.get("SKIFF_PORT")).toBe("6443");
   });
 
-  test("may do what answering requests takes, and nothing that deploys, wakes itself or runs anything", () => {
+  test("has the permissions that serving requests needs, and none to deploy, wake itself or run anything", () => {
     const own = statements(made).filter(({ of }) => of.startsWith("GatewayRole"));
     const services = new Set(own.flatMap(({ Action }) => list(Action).map((action) => action.split(":")[0])));
     expect([...services].sort()).toEqual(["dynamodb", "logs", "secretsmanager", "sqs"]);
@@ -79,7 +79,7 @@ describe("the gateway", () => {
     ]);
   });
 
-  test("is somebody else's image where one is named, and stands where only a VPC reaches it where that is", async () => {
+  test("uses a configured image, and is internal to a VPC if configured", async () => {
     const image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/skiff:1";
     made = await synthesize({ ...least, gateway: { image, allow: ["0.0.0.0/0"], port: 443, scheme: "internal" } });
     expect(one("AWS::ElasticLoadBalancingV2::LoadBalancer").Properties["Scheme"]).toBe("internal");
@@ -92,7 +92,7 @@ describe("the gateway", () => {
     expect(container(one("AWS::ECS::TaskDefinition", "Gateway")).SystemControls).toBeUndefined();
   });
 
-  test("is looked for by agents where there is one, and by none elsewhere", async () => {
+  test("is discovered by agents if it is deployed, and not otherwise", async () => {
     const scripts = (): string[] =>
       resources(made, "AWS::EC2::LaunchTemplate").map(({ Properties }) =>
         JSON.stringify(Properties["LaunchTemplateData"].UserData),
@@ -107,7 +107,7 @@ describe("the gateway", () => {
     made = await synthesize(most);
   });
 
-  test("is not opened to nobody", () => {
+  test("is not open to an empty list of clients", () => {
     const allow = "test: gateway.allow";
     const scheme = /gateway\.scheme: .*"internet-facing"\|"internal"/;
     expect(() => parseConfig({ ...least, gateway: { allow: ["10.0.0.0/8"], scheme: "public" } }, "test")).toThrow(

@@ -1,6 +1,6 @@
 /**
- * What exists in AWS: the CDK app, its configuration, and the table of functions. Functions are named by their folders
- * and never imported. Whoever runs a cluster without AWS reads its wiring from the templates.
+ * The AWS resources: the CDK app, its configuration, and the table of functions. Functions are named by their folders
+ * and never imported. Tests run a cluster without AWS by the wiring of the templates.
  */
 
 export { type CloudOptions, cloud } from "./app.ts";

@@ -6,8 +6,8 @@ export interface KubeconfigOptions {
 }
 
 /**
- * One command that writes what kubectl needs: the server, and `aws eks get-token` as the plugin that makes tokens.
- * The AWS CLI makes them without asking EKS, whatever the cluster is called.
+ * One command that writes kubectl's configuration: the server, and `aws eks get-token` as the credential plugin. The
+ * AWS CLI creates tokens without a call to EKS, for any cluster name.
  */
 export function kubeconfigCommand({ cluster, region, server, clusterId }: KubeconfigOptions): string {
   const name = `skiff-${cluster}`;
@@ -23,8 +23,8 @@ export function kubeconfigCommand({ cluster, region, server, clusterId }: Kubeco
 }
 
 /**
- * The same for the gateway, by a kubectl that reaches the cluster through API Gateway already: there lies what the
- * gateway's certificate is checked by, and the credentials are the same.
+ * The same for the gateway, by a kubectl that reaches the cluster through API Gateway: the cluster contains the CA of
+ * the gateway's certificate, and the credentials are the same.
  */
 export function gatewayCommand({ cluster, server }: Pick<KubeconfigOptions, "cluster" | "server">): string {
   const [user, name, file] = [`skiff-${cluster}`, `skiff-${cluster}-gateway`, `skiff-${cluster}-gateway.crt`];

@@ -11,7 +11,7 @@ import { readConfig } from "./config.ts";
  */
 
 const root = join(import.meta.dirname, "..");
-// The CDK's command says where the result goes; without it, to where the command would put it.
+// CDK's command passes the output folder; without it, its default.
 const outdir = process.env["CDK_OUTDIR"] ?? join(root, "cdk.out");
 const app = new App({ analyticsReporting: false, outdir });
 try {

@@ -3,8 +3,8 @@ import { type Found, resources } from "./testing/found.ts";
 import { least, most, type Synthesized, synthesize } from "./testing/index.ts";
 
 /*
- * In which order CloudFormation makes things, and deletes them the other way round: what refers to something comes after
- * it, and what DependsOn it. Everything else happens at once.
+ * The order in which CloudFormation creates resources, and deletes them in reverse: a resource follows those that it
+ * refers to or depends on. All others are concurrent.
  */
 
 let large: Synthesized;
@@ -12,7 +12,7 @@ beforeAll(async () => {
   large = await synthesize(most);
 }, 120_000);
 
-/** What of its own stack is there before a resource. */
+/** The resources of its own stack that exist before a resource. */
 function before({ templates }: Synthesized, { stack, id }: Found): Set<string> {
   const all = templates[stack]?.Resources ?? {};
   const found = new Set<string>();
@@ -40,7 +40,7 @@ function before({ templates }: Synthesized, { stack, id }: Found): Set<string> {
 
 const groups = (made: Synthesized) => resources(made, "AWS::AutoScaling::AutoScalingGroup");
 
-test("instances come when they have a way out and their rights, and go before these", () => {
+test("instances are created after their network and permissions, and deleted before them", () => {
   const needed = resources(
     large,
     ...["AWS::EC2::VPCGatewayAttachment", "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation"],
@@ -68,7 +68,7 @@ test("an ECS cluster outlives its instances", () => {
   expect(before(large, hosts!)).toContain(cluster?.id);
 });
 
-test("the first ECS cluster of an account can be made: it names no capacity providers", () => {
+test("an account's first ECS cluster can be created: it has no capacity providers", () => {
   const [cluster] = resources(large, "AWS::ECS::Cluster");
   expect(cluster?.Properties).not.toHaveProperty("CapacityProviders");
   for (const { Properties, id } of resources(large, "AWS::ECS::Service")) {

@@ -1,6 +1,6 @@
 import type { EnvironmentName, QueueName } from "./functions.ts";
 
-/** What the stacks have made so far, as names and ARNs (CDK's tokens); each stack adds what it makes. */
+/** What the stacks have created so far, as names and ARNs (CDK's tokens); each stack adds its own. */
 export interface Parts {
   /** Values for the functions' environment. */
   environment: Partial<Record<EnvironmentName, string>>;
@@ -16,28 +16,28 @@ export type PartName =
   | "oidcBucket"
   | "podLogs"
   | "connections"
-  | "cutOffs"
+  | "disconnects"
   | "wait"
   | "ecsCluster"
-  /** Everything that a family of task definitions of this cluster may be called. */
+  /** The pattern of all families of task definitions of this cluster. */
   | "taskFamilies"
   | "tasks"
   | "taskExecutionRole"
   | "vpc"
-  /** One or several, with commas between; none where routes are somebody else's. */
+  /** One or more, separated by commas; empty if the cluster does not manage routes. */
   | "routeTables"
-  /** Everything of its type in this account and region; tags say which are the cluster's. */
+  /** All of its type in this account and region; tags mark the cluster's. */
   | "instances"
   | "securityGroups"
   | "loadBalancers"
   | "listeners"
   | "targetGroups"
-  /** The role as which load balancers work; AWS makes it for an account's first. */
+  /** The service-linked role of load balancers; AWS creates it with an account's first. */
   | "balancersRole";
 
 export const noParts = (): Parts => ({ environment: {}, arns: {}, queues: {} });
 
-/** Throws an Error when the stacks are put together in an order in which this is not there yet. */
+/** Throws an Error when the stacks are created in an order in which this does not exist yet. */
 export function partOf<Name extends string, Value>(from: Partial<Record<Name, Value>>, name: Name): Value {
   const value = from[name];
   if (value === undefined) throw new Error(`${name} is asked for before it is made`);

@@ -10,7 +10,7 @@ beforeAll(async () => {
   large = await synthesize(most, bundles);
 }, 120_000);
 
-/** Actions for which AWS knows no resource (the service authorization reference of each service). */
+/** Actions without resource-level permissions (the service authorization reference of each service). */
 const unnamable = new Set([
   "dynamodb:ListStreams",
   "ec2:DescribeAccountAttributes",
@@ -47,7 +47,7 @@ const unnamable = new Set([
   "xray:PutTraceSegments",
 ]);
 
-describe("what is allowed", () => {
+describe("permissions", () => {
   test("no action has a wildcard", () => {
     expect(statements(large).length).toBeGreaterThan(60);
     for (const { Effect, Action, of } of statements(large)) {
@@ -59,7 +59,7 @@ describe("what is allowed", () => {
     }
   });
 
-  test("no resource is everything, but for actions that know none", () => {
+  test("no resource is `*`, except for actions without resource-level permissions", () => {
     for (const { Action, Resource, of } of statements(large)) {
       if (!list(Resource).includes("*")) continue;
       expect(
@@ -69,11 +69,11 @@ describe("what is allowed", () => {
     }
   });
 
-  test("a wildcard stands behind something of this cluster or of this account's registry, or tags say whose it is", () => {
+  test("a wildcard follows a prefix of this cluster or of this account's registry, or conditions require tags", () => {
     const tagged = /(?:Resource|Request)Tag\/skiff:cluster|:CreateAction"/;
     for (const { Resource, Condition } of statements(large) as (Any & { of: string })[]) {
       for (const one of list(Resource).filter((name) => JSON.stringify(name).includes("*") && name !== "*")) {
-        // Where it is says nothing of whose it is.
+        // The region does not identify an owner.
         const text = JSON.stringify(one).replaceAll(/{"Ref":"AWS::\w+"}/g, "");
         if (tagged.test(JSON.stringify(Condition ?? {}))) continue;
         expect(text).toMatch(/"Ref"|Fn::GetAtt|Fn::ImportValue|task-definition\/skiff-|task\/skiff-|:repository\/\*/);
@@ -81,7 +81,7 @@ describe("what is allowed", () => {
     }
   });
 
-  test("every function has a role of its own, far below the limit of inline policies", () => {
+  test("every function has its own role, far below the limit of inline policies", () => {
     const roles = resources(large, "AWS::Lambda::Function").map(
       ({ Properties }) => Properties["Role"]["Fn::GetAtt"][0],
     );
@@ -90,13 +90,13 @@ describe("what is allowed", () => {
       const bytes = JSON.stringify(Properties["Policies"] ?? []).length;
       expect(bytes, id).toBeLessThan(10_240);
     }
-    // What policies of other resources add to a role counts as well.
+    // Statements that other resources' policies add to a role count as well.
     for (const { Properties, id } of resources(large, "AWS::IAM::Policy")) {
       expect(JSON.stringify(Properties["PolicyDocument"]).length, id).toBeLessThan(10_240);
     }
   });
 
-  test("load balancers, their doors and instances are changed only where tags say whose they are", () => {
+  test("load balancers, their security groups and instances are changed only if tags mark them as the cluster's", () => {
     const own = statements(large) as (Any & { of: string })[];
     const changes = own.filter(({ Action, Effect }) =>
       list<string>(Action).some(
@@ -112,7 +112,7 @@ describe("what is allowed", () => {
     }
   });
 
-  test("who makes load balancers may do what ELB asks of him besides", () => {
+  test("a creator of load balancers has the further permissions that ELB requires of it", () => {
     const own = statements(large).filter(({ of }) => of.startsWith("ReconcileRole"));
     const [looks] = own.filter(({ Action }) => list(Action).includes("ec2:GetSecurityGroupsForVpc"));
     expect(JSON.stringify(looks?.Resource)).toMatch(/:vpc\//);
@@ -127,7 +127,7 @@ describe("what is allowed", () => {
     );
   });
 
-  test("who speaks to connections may cut them off, too", () => {
+  test("a function that posts to connections may also disconnect them", () => {
     const pushes = statements(large).filter(({ Action }) => list(Action).includes("execute-api:ManageConnections"));
     expect(pushes.map(({ of }) => of.replace(/Role.*/, "")).sort()).toEqual(["Api", "Link", "Stream"]);
     for (const { Resource } of pushes) {
@@ -136,7 +136,7 @@ describe("what is allowed", () => {
     }
   });
 
-  test("routes are written in tables that are named, and in none of an adopted VPC unless it is said", async () => {
+  test("routes are written only to named tables, and to none of an adopted VPC by default", async () => {
     const id = "vpc-0123456789abcdef0";
     const subnets = ["subnet-0123456789abcdef0"];
     const writes = (made: Synthesized) =>
@@ -148,7 +148,7 @@ describe("what is allowed", () => {
     expect(list(own?.Resource).map((one) => JSON.stringify(one).match(/rtb-\w+/)?.[0])).toEqual(routeTables);
   });
 
-  test("instances pull what tasks pull: any image of this account and region", () => {
+  test("instances may pull the images that tasks may: all of this account and region", () => {
     const pulls = (role: string) =>
       statements(large)
         .filter(({ of }) => of.startsWith(role))
@@ -170,11 +170,11 @@ describe("what is allowed", () => {
     expect(node?.Properties["AssumeRolePolicyDocument"].Statement).toHaveLength(1);
     expect(trust.Principal).toEqual({ Service: "ec2.amazonaws.com" });
     const api = resources(large, "AWS::Lambda::Function").find(({ id }) => id.startsWith("Api"));
-    const told = api?.Properties["Environment"].Variables.SKIFF_NODE_ROLES;
-    expect(told).toEqual({ "Fn::GetAtt": [node?.id, "Arn"] });
+    const variable = api?.Properties["Environment"].Variables.SKIFF_NODE_ROLES;
+    expect(variable).toEqual({ "Fn::GetAtt": [node?.id, "Arn"] });
   });
 
-  test("services take roles for this account's sake alone, where they say for whose they act", () => {
+  test("services assume roles for this account only, if they send a source account", () => {
     const services = { "aws:SourceAccount": new Set<string>(), undefined: new Set<string>() };
     for (const { Properties } of resources(large, "AWS::IAM::Role")) {
       for (const { Principal, Condition } of Properties["AssumeRolePolicyDocument"].Statement as Any[]) {
@@ -187,12 +187,12 @@ describe("what is allowed", () => {
       "scheduler.amazonaws.com",
       "states.amazonaws.com",
     ]);
-    // Of a task's start ECS does not say for whom it is; API Gateway has one role for all of an account's logs.
+    // ECS sends no source account when it starts a task; API Gateway has one role for all of an account's logs.
     const others = ["apigateway", "ec2", "ecs-tasks", "lambda"].map((name) => `${name}.amazonaws.com`);
     expect([...services.undefined].sort()).toEqual(others);
   });
 
-  test("the world may read two documents, and nothing else", () => {
+  test("two documents are public, and nothing else", () => {
     const open = resources(large, "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy").flatMap(
       ({ Properties }) =>
         (Properties["PolicyDocument"].Statement as Any[]).filter(
@@ -213,7 +213,7 @@ describe("what is allowed", () => {
     expect(JSON.stringify(resources(made, "AWS::S3::BucketPolicy"))).not.toContain("openid");
   });
 
-  test("what calls a function is named", () => {
+  test("every caller of a function is named", () => {
     for (const { Properties, id } of resources(large, "AWS::Lambda::Permission")) {
       expect(Properties["SourceArn"], id).toBeDefined();
     }

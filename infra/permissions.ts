@@ -1,16 +1,16 @@
 import { type Capability, queueNames } from "./functions.ts";
 import { type Parts, partOf } from "./parts.ts";
 
-/** An Allow of a policy, by hand. A resource with a wildcard says why it cannot be named. */
+/** An Allow statement of a policy. A resource with a wildcard has a reason. */
 export interface Permission {
   actions: string[];
   resources: string[];
   conditions?: Record<string, Record<string, string | string[]>>;
-  /** Why a resource has a `*`. */
+  /** The reason for a `*` in a resource. */
   because?: string;
 }
 
-/** What the store's driver calls; a transaction needs the permissions of its parts. */
+/** The calls of the store's driver; a transaction needs the permissions of its parts. */
 const tableActions = [
   "dynamodb:BatchGetItem",
   "dynamodb:ConditionCheckItem",
@@ -29,7 +29,7 @@ export const consumeActions = [
   "sqs:ReceiveMessage",
 ];
 
-/** What OIDC discovery consists of; nothing else in the bucket is written or public. */
+/** The documents of OIDC discovery; nothing else in the bucket is written or public. */
 export const discoveryDocuments = [".well-known/openid-configuration", "openid/v1/jwks"];
 
 const arnOf = (parts: Parts, name: Parameters<typeof partOf<keyof Parts["arns"], string>>[1]) =>
@@ -38,7 +38,7 @@ const arnOf = (parts: Parts, name: Parameters<typeof partOf<keyof Parts["arns"],
 const tagged = "tags say which are the cluster's, and the condition asks for them; ids are AWS's";
 const noResource = "AWS knows no resource for what only looks";
 
-/** What was made for a load balancer of this cluster, or is just being made: stacks' resources lack the second tag. */
+/** Resources of this cluster's load balancers, existing or being created: the stacks' resources lack the second tag. */
 const balancing = ({ environment }: Parts, tags: "ResourceTag" | "RequestTag") => ({
   StringEquals: { [`aws:${tags}/skiff:cluster`]: partOf(environment, "SKIFF_CLUSTER") },
   Null: { [`aws:${tags}/skiff:balancer`]: "false" },
@@ -54,7 +54,7 @@ function balance(parts: Parts): Permission[] {
       actions: [
         ...elb("DescribeListeners", "DescribeLoadBalancerAttributes", "DescribeLoadBalancers", "DescribeTags"),
         ...elb("DescribeTargetGroupAttributes", "DescribeTargetGroups", "DescribeTargetHealth"),
-        // What a load balancer is put into is looked at with the rights of whoever makes it.
+        // ELB reads a load balancer's VPC and subnets with the permissions of its creator.
         ...["ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeInstances"],
         ...["ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
       ],
@@ -75,7 +75,7 @@ function balance(parts: Parts): Permission[] {
           "elasticloadbalancing:CreateAction": ["CreateListener", "CreateLoadBalancer", "CreateTargetGroup"],
         },
       },
-      because: "tags are given to what is just being made, and to nothing else; ids are AWS's",
+      because: "only resources that are being created can be tagged; AWS assigns their ids",
     },
     {
       actions: [
@@ -92,7 +92,7 @@ function balance(parts: Parts): Permission[] {
       resources: [arnOf(parts, "balancersRole")],
       conditions: { StringEquals: { "iam:AWSServiceName": "elasticloadbalancing.amazonaws.com" } },
     },
-    // ELB asks the second of whoever makes a load balancer with security groups.
+    // ELB requires the second of the creator of a load balancer with security groups.
     { actions: ["ec2:CreateSecurityGroup", "ec2:GetSecurityGroupsForVpc"], resources: [arnOf(parts, "vpc")] },
     {
       actions: ["ec2:CreateSecurityGroup"],
@@ -104,7 +104,7 @@ function balance(parts: Parts): Permission[] {
       actions: ["ec2:CreateTags"],
       resources: groups,
       conditions: { StringEquals: { "ec2:CreateAction": "CreateSecurityGroup" } },
-      because: "tags are given to what is just being made, and to nothing else; ids are AWS's",
+      because: "only resources that are being created can be tagged; AWS assigns their ids",
     },
     {
       actions: ["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:RevokeSecurityGroupIngress"],
@@ -124,7 +124,7 @@ function route(parts: Parts): Permission[] {
     { actions: ["ec2:DescribeInstances", "ec2:DescribeRouteTables"], resources: ["*"], because: noResource },
     { actions: ["ec2:CreateRoute", "ec2:DeleteRoute", "ec2:ReplaceRoute"], resources: tables },
     {
-      // That an instance takes packets for its pods is an attribute of it; no launch template can say it.
+      // Forwarding of pods' packets is an attribute of the instance; launch templates cannot set it.
       actions: ["ec2:ModifyInstanceAttribute"],
       resources: [arnOf(parts, "instances")],
       conditions: {
@@ -147,9 +147,9 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
   push: (parts) => [
     {
       actions: ["execute-api:ManageConnections"],
-      // Who cannot be told is cut off; the method of @connections stands in the ARN.
-      resources: [arnOf(parts, "connections"), arnOf(parts, "cutOffs")],
-      because: "connections come and go; what is before the wildcard is this cluster's stage",
+      // An agent that cannot be notified is disconnected; the method of @connections is a part of the ARN.
+      resources: [arnOf(parts, "connections"), arnOf(parts, "disconnects")],
+      because: "connections have temporary ids; before the wildcard is this cluster's stage",
     },
   ],
   sign: (parts) => [{ actions: ["secretsmanager:GetSecretValue"], resources: [arnOf(parts, "signingSecret")] }],
@@ -169,7 +169,7 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
     {
       actions: ["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"],
       resources: [`${arnOf(parts, "podLogs")}:*`],
-      because: "a container has a log stream of its own; what is before the wildcard is this cluster's log group",
+      because: "each container has its own log stream; before the wildcard is this cluster's log group",
     },
   ],
   rearm: ({ queues }) => [
@@ -181,24 +181,24 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
       {
         actions: ["ecs:RegisterTaskDefinition"],
         resources: [arnOf(parts, "taskFamilies")],
-        because: "families are named after what is in the pod; what is before the wildcard is this cluster's prefix",
+        because: "families are named by a hash of the pod's template; before the wildcard is this cluster's prefix",
       },
       {
         actions: ["ecs:DescribeTaskDefinition", "ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitionFamilies"],
         resources: ["*"],
-        because: "ECS knows no resource for these actions",
+        because: "ECS has no resource-level permissions for these actions",
       },
       {
         actions: ["ecs:RunTask"],
         resources: [arnOf(parts, "taskFamilies")],
         conditions: cluster,
-        because: "families are named after what is in the pod; what is before the wildcard is this cluster's prefix",
+        because: "families are named by a hash of the pod's template; before the wildcard is this cluster's prefix",
       },
       {
         actions: ["ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"],
         resources: [arnOf(parts, "tasks")],
         conditions: cluster,
-        because: "tasks get their ids from ECS; what is before the wildcard is this cluster's ECS cluster",
+        because: "tasks get their ids from ECS; before the wildcard is this cluster's ECS cluster",
       },
       {
         actions: ["iam:PassRole"],
@@ -211,28 +211,28 @@ const capabilities: Record<Capability, (parts: Parts) => Permission[]> = {
   route,
 };
 
-/** The statements of what a function may do. Throws when something that it names is not made yet. */
+/** The statements of a function's permissions. Throws when a resource of one does not exist yet. */
 export const permissionsOf = (may: readonly Capability[], parts: Parts): Permission[] =>
   may.flatMap((capability) => capabilities[capability](parts));
 
-/** What every traced function needs. */
+/** The permissions of every traced function. */
 export const tracing: Permission = {
   actions: ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
   resources: ["*"],
-  because: "X-Ray knows no resource for these actions",
+  because: "X-Ray has no resource-level permissions for these actions",
 };
 
 export const writeLogs = (logGroupArn: string): Permission => ({
   actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
   resources: [logGroupArn],
-  because: "log streams are made by whoever writes; what is before the wildcard is one log group",
+  because: "log streams are created by their writers; before the wildcard is one log group",
 });
 
 export const pullImages = (repositories: string): Permission[] => [
   {
     actions: ["ecr:GetAuthorizationToken"],
     resources: ["*"],
-    because: "ECR knows no resource for this action",
+    because: "ECR has no resource-level permissions for this action",
   },
   {
     actions: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],

@@ -8,7 +8,7 @@ const restored = {
   stream: "arn:aws:dynamodb:eu-west-1:123456789012:table/demo-changes-2/stream/2026-11-23T10:00:00.000",
 };
 
-test("a cluster stands on tables that were restored, and makes none", async () => {
+test("a cluster uses restored tables, and creates none", async () => {
   const { templates } = await synthesize({ ...least, account: "123456789012", restored });
   const all = Object.values(templates).flatMap(({ Resources }) => Object.values(Resources));
   expect(all.filter(({ Type }) => Type === "AWS::DynamoDB::Table")).toEqual([]);
@@ -21,7 +21,7 @@ test("a cluster stands on tables that were restored, and makes none", async () =
   }
   const sources = all.filter(({ Type }) => Type === "AWS::Lambda::EventSourceMapping");
   expect(sources.map(({ Properties }) => Properties?.["EventSourceArn"])).toContain(restored.stream);
-  // By names and not by what another stack exports: those who use the tables are deployed before the storage.
+  // By name and not by another stack's export: the users of the tables are deployed before the storage.
   const policies = JSON.stringify(all.filter(({ Type }) => Type === "AWS::IAM::Role"));
   expect(policies).toContain(`:table/${restored.objects}`);
   expect(policies).toContain(restored.stream);

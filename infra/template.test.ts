@@ -21,8 +21,8 @@ beforeAll(async () => {
   large = await synthesize(most, bundles);
 }, 120_000);
 
-describe("what is kept", () => {
-  test("tables are as the store's driver says, encrypted, on demand, and can be wound back", () => {
+describe("data", () => {
+  test("tables match the store's driver, are encrypted and on demand, and have point-in-time recovery", () => {
     const found = resources(large, "AWS::DynamoDB::Table");
     expect(found).toHaveLength(2);
     for (const definition of Object.values(tables)) {
@@ -43,7 +43,7 @@ describe("what is kept", () => {
   });
 
   const data = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"];
-  test("data outlives the stacks, unless told otherwise", async () => {
+  test("data outlives the stacks by default", async () => {
     const kept = resources(large, ...data);
     expect(kept.map(({ DeletionPolicy }) => DeletionPolicy)).toEqual(Array(4).fill("Retain"));
     const podLogs = resources(large, "AWS::Logs::LogGroup").find(({ id }) => id.startsWith("PodLogs"));
@@ -77,7 +77,7 @@ describe("what is kept", () => {
     }
   });
 
-  test("a message is hidden for more than six times what its function may take", () => {
+  test("a message is hidden for more than six times its function's timeout", () => {
     for (const name of ["reconcile", "schedule", "fargate"] as const) {
       const id = `${name[0]?.toUpperCase()}${name.slice(1)}`;
       const queue = resources(large, "AWS::SQS::Queue").find((one) => new RegExp(`^${id}[0-9A-F]{8}$`).test(one.id));
@@ -87,7 +87,7 @@ describe("what is kept", () => {
 });
 
 describe("functions", () => {
-  test("are as this house makes them", () => {
+  test("have the defaults of the app", () => {
     for (const { id, Properties } of resources(large, "AWS::Lambda::Function")) {
       expect(Properties, id).toMatchObject({
         Runtime: "nodejs24.x",
@@ -100,7 +100,7 @@ describe("functions", () => {
     expect(resources(large, "AWS::Lambda::Function")).toHaveLength(functionNames.length);
   });
 
-  test("called by nobody who waits, keep what they could not do", () => {
+  test("called asynchronously, store failed calls", () => {
     const withQueue = resources(large, "AWS::Lambda::Function").filter(
       ({ Properties }) => Properties["DeadLetterConfig"],
     );
@@ -112,7 +112,7 @@ describe("functions", () => {
     ]);
   });
 
-  test("may wake themselves where they do", () => {
+  test("may wake themselves only as configured", () => {
     const allowed = resources(large, "AWS::Lambda::Function").filter(
       ({ Properties }) => Properties["RecursiveLoop"] === "Allow",
     );
@@ -123,7 +123,7 @@ describe("functions", () => {
     ]);
   });
 
-  test("are told no secret", () => {
+  test("have no secret in their environment", () => {
     for (const { id, Properties } of resources(large, "AWS::Lambda::Function", "AWS::ECS::TaskDefinition")) {
       const text = JSON.stringify(Properties["Environment"] ?? Properties["ContainerDefinitions"]);
       expect(text, id).not.toMatch(/resolve:secretsmanager|resolve:ssm-secure|PASSWORD|PRIVATE KEY/i);
@@ -148,8 +148,8 @@ describe("functions", () => {
   });
 });
 
-describe("what comes from AWS", () => {
-  test("filters and patterns keep to the grammar", () => {
+describe("events of AWS", () => {
+  test("filters and patterns conform to the grammar", () => {
     const mappings = resources(large, "AWS::Lambda::EventSourceMapping");
     const filters = mappings.flatMap(({ Properties }) => Properties["FilterCriteria"]?.Filters ?? []);
     expect(filters).toHaveLength(1);
@@ -168,7 +168,7 @@ describe("what comes from AWS", () => {
     }
   });
 
-  test("the grammar's checker sees what AWS refuses", () => {
+  test("the grammar's checker rejects what AWS rejects", () => {
     const leaf = (matcher: unknown) => faultsOf({ a: [matcher] }, { lambda: true });
     expect(leaf({ "anything-but": { prefix: "a" } })).toHaveLength(1);
     expect(leaf({ "anything-but": ["a"] })).toEqual([]);
@@ -182,7 +182,7 @@ describe("what comes from AWS", () => {
 describe("nodes", () => {
   const templates = (made: Synthesized) => resources(made, "AWS::EC2::LaunchTemplate");
 
-  test("keep their role and their disks to themselves", () => {
+  test("protect their role and their disks", () => {
     expect(templates(large)).toHaveLength(3);
     for (const { Properties } of templates(large)) {
       expect(Properties["LaunchTemplateData"]).toMatchObject({
@@ -194,7 +194,7 @@ describe("nodes", () => {
     for (const { Properties } of groups) expect(JSON.stringify(Properties)).not.toMatch(/Ingress.*0\.0\.0\.0\/0/);
   });
 
-  test("are told where the cluster is, and nothing that is secret", () => {
+  test("are configured with the cluster's endpoint, and with no secret", () => {
     for (const { Properties } of templates(large)) {
       const script = JSON.stringify(Properties["LaunchTemplateData"].UserData);
       expect(script.length).toBeLessThan(16_384);
@@ -213,7 +213,7 @@ describe("nodes", () => {
     expect(onDemand.sort()).toEqual([0, 100, 100]);
   });
 
-  test("a VPC can be adopted, and none is made then", async () => {
+  test("a VPC can be adopted, and none is created then", async () => {
     const vpc = { id: "vpc-0123456789abcdef0", subnets: ["subnet-01234567", "subnet-89abcdef"] };
     const made = await synthesize({ ...least, vpc, nodeGroups: [{ name: "a" }], alarms: { enabled: false } });
     expect(resources(made, "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::NatGateway")).toEqual([]);
@@ -224,14 +224,14 @@ describe("nodes", () => {
 });
 
 describe("alarms", () => {
-  test("may speak to those who are told", async () => {
+  test("can notify an email address", async () => {
     const few = await synthesize({ ...least, alarms: { enabled: true } });
     for (const made of [few, large]) {
-      const told = resources(made, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm").flatMap(
+      const actions = resources(made, "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm").flatMap(
         ({ Properties }) => [...(Properties["AlarmActions"] ?? []), ...(Properties["OKActions"] ?? [])],
       );
-      expect(told.length).toBeGreaterThan(1);
-      const topics = [...new Set(told.map(({ Ref }: Any) => Ref))];
+      expect(actions.length).toBeGreaterThan(1);
+      const topics = [...new Set(actions.map(({ Ref }: Any) => Ref))];
       const [policy, ...more] = resources(made, "AWS::SNS::TopicPolicy");
       expect([policy?.Properties["Topics"].map(({ Ref }: Any) => Ref), more]).toEqual([topics, []]);
       const allowed = policy?.Properties["PolicyDocument"].Statement.filter(({ Effect }: Any) => Effect === "Allow");
@@ -261,7 +261,7 @@ describe("all of it", () => {
     "AWS::SNS::Topic": ["DisplayName", 100],
   };
 
-  test("names keep to AWS's limits under the longest name", () => {
+  test("names fit AWS's limits with the longest cluster name", () => {
     for (const { Type, Properties, id } of resources(large)) {
       const [property = "", most = 0] = limits[Type] ?? [];
       const name = Properties[property];
@@ -313,7 +313,7 @@ describe("all of it", () => {
     }
   });
 
-  test("the checks find nothing, and would", () => {
+  test("the checks find nothing, and can find something", () => {
     expect(check(large.app).violations).toEqual([]);
     const app = new App({ analyticsReporting: false });
     const queue = new sqs.CfnQueue(new Stack(app, "planted"), "Open", { sqsManagedSseEnabled: false });
@@ -322,7 +322,7 @@ describe("all of it", () => {
     expect(check(app).violations.map(({ ruleName }) => ruleName)).not.toContain("AwsSolutions-SQS2");
   });
 
-  test("what it says at the end", () => {
+  test("outputs", () => {
     const values = Object.values(small.templates["skiff-demo-api"]?.Outputs ?? {}).map(({ Value }) =>
       JSON.stringify(Value),
     );

@@ -18,11 +18,11 @@ test("the script is one that the shell understands", () => {
   expect(() => execFileSync("bash", ["-n"], { input: `${script.join("\n")}\nif`, stdio: "pipe" })).toThrow();
 });
 
-test("the agent gets its configuration, under the instance's name, for its owner's eyes", () => {
+test("the agent gets its configuration, with the instance's name, readable by its owner only", () => {
   const folder = scratch();
   const programs = join(folder, "bin");
   mkdirSync(programs);
-  // The instance's metadata, and nothing else of an instance.
+  // The instance's metadata only.
   const metadata =
     'case "$*" in *PUT*) echo t;; *instance-id) echo i-1;; *zone) echo eu-west-1a;; *) echo t4g.small;; esac';
   writeFileSync(join(programs, "curl"), `#!/bin/bash\n${metadata}\n`);
@@ -31,7 +31,7 @@ test("the agent gets its configuration, under the instance's name, for its owner
     writeFileSync(join(programs, name), `#!/bin/bash\necho "${name} $*" >> ${folder}/calls\n`);
     chmodSync(join(programs, name), 0o755);
   }
-  // The first time, somebody else has the lock.
+  // At the first attempt, another process holds the lock.
   writeFileSync(
     join(programs, "dnf"),
     `#!/bin/bash\necho "dnf $*" >> ${folder}/calls\n[ -e ${folder}/free ] || { touch ${folder}/free; exit 1; }\n`,
@@ -54,14 +54,14 @@ test("the agent gets its configuration, under the instance's name, for its owner
   });
   expect(statSync(file).mode & 0o077).toBe(0);
   const calls = readFileSync(join(folder, "calls"), "utf8");
-  // Somebody else brings the agent.
+  // ECS brings the agent.
   expect(calls).toContain("dnf install -y containerd runc");
   expect(calls).not.toContain("nodejs");
   expect(calls.match(/dnf install -y containerd/g)).toHaveLength(2);
   expect(calls.match(/dnf install -y cni-plugins/g)).toHaveLength(1);
-  // What bridges do is so after the next start of the machine, too.
+  // Settings of bridges persist over restarts.
   expect(readFileSync(join(folder, "skiff.conf"), "utf8")).toBe("br_netfilter\n");
   expect(readFileSync(join(folder, "90-skiff.conf"), "utf8")).toContain("net.bridge.bridge-nf-call-iptables = 1\n");
-  // Packets of pods pass where Docker is, as on the machines of ECS: forwarding comes first, or Docker shuts it again.
+  // Packets of pods pass with Docker, as on ECS's machines: forwarding is enabled first, or Docker blocks it again.
   expect(calls).toContain("sysctl -q --system\niptables -P FORWARD ACCEPT\n");
 });

@@ -1,16 +1,16 @@
-/** What an instance is told at its first start. */
+/** The input of an instance's first start. */
 export interface NodeSetup {
-  /** `s3://…` of the archive with `agent.mjs`; without it somebody else brings the agent, with its Node. */
+  /** `s3://…` of the archive with `agent.mjs`. Default: the agent comes with its Node as an ECS task. */
   agent?: string;
-  /** The agent's configuration, less what the instance knows itself: its name. */
+  /** The agent's configuration, without the name, which the instance reads itself. */
   config: Record<string, unknown>;
-  /** Words that go before all else. */
+  /** Commands before all others. */
   before?: string[];
 }
 
 const metadata = "http://169.254.169.254/latest";
 
-/** Node 24 in the distribution's own packages is called so, beside other versions. */
+/** The name of Node 24 in the distribution's packages, beside other versions. */
 const node = "/usr/bin/node-24";
 
 const unit = `[Unit]
@@ -31,8 +31,8 @@ WantedBy=multi-user.target
 `;
 
 /**
- * The script of an Amazon Linux 2023 instance. It installs what runs containers, and Node 24 and the agent; the node is
- * called after the instance, since that is what its role proves. The service keeps containers when the agent ends.
+ * The script of an Amazon Linux 2023 instance. It installs the container runtime, Node 24 and the agent. The node has
+ * the instance's id as its name, since its role proves that. Containers run on when the agent stops.
  */
 export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] {
   const written = JSON.stringify({ ...config, nodes: [{ name: "INSTANCE_ID" }] });
@@ -50,19 +50,19 @@ export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] 
     written,
     "SKIFF",
     "umask 022",
-    // What comes with the image updates itself at the same time and asks dnf for nothing: then the lock is taken.
+    // The image updates itself at the same time, and then holds dnf's lock.
     'again() { for pause in 5 10 20 40; do "$@" && return; sleep $pause; done; "$@"; }',
     "again dnf install -y containerd runc iptables-nft iproute",
     // The plugins have had two names.
     "plugins() { dnf install -y cni-plugins || dnf install -y containernetworking-plugins; }",
     "again plugins",
-    // The script runs at the first start alone, and a setting is none as long as its module is not loaded.
+    // The script runs at the first start only, and settings of a module apply once it is loaded.
     "echo br_netfilter > /etc/modules-load.d/skiff.conf",
     "modprobe br_netfilter",
     "printf 'net.ipv4.ip_forward = 1\\nnet.bridge.bridge-nf-call-iptables = 1\\n' > /etc/sysctl.d/90-skiff.conf",
     "sysctl -q --system",
-    // Docker, where it has turned forwarding on itself, lets nothing through that is not its own. At the next start it
-    // finds forwarding on, and leaves this alone.
+    // Docker, if it enabled forwarding itself, blocks packets that are not its own. At the next start forwarding is
+    // enabled already, and Docker leaves it alone.
     "iptables -P FORWARD ACCEPT",
     "install -d /opt/skiff",
   ];

@@ -6,7 +6,7 @@ interface Verdict {
   isValid: boolean;
   errorsText: (separator?: string) => string;
 }
-// It has only a CommonJS face.
+// It has only a CommonJS entry.
 const validate = createRequire(import.meta.url)("asl-validator") as (
   definition: unknown,
   options?: { checkPaths?: boolean; checkArn?: boolean },
@@ -14,7 +14,7 @@ const validate = createRequire(import.meta.url)("asl-validator") as (
 
 const checks = { checkPaths: true, checkArn: true };
 
-test("the definition is one that Step Functions takes", () => {
+test("Step Functions accepts the definition", () => {
   const verdict = validate(waitDefinition("aws"), checks);
   expect(verdict.isValid, verdict.errorsText("\n")).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** What an execution of the waiting state machine is given. The instant is in ISO 8601. */
+/** The input of the waiting state machine. The time is in ISO 8601. */
 export interface WaitInput {
   until: string;
   queueUrl: string;
@@ -8,9 +8,9 @@ export interface WaitInput {
 }
 
 /**
- * Waits until an instant, then sends one message to a FIFO queue. Standard, since only that starts a name once. What
- * SQS refuses for a while is tried again for about two minutes; then the execution fails, and the tick's resync is the
- * net.
+ * Waits until a time, then sends one message to a FIFO queue. Standard, since only Standard workflows start a name
+ * once. Temporary errors of SQS are retried for about two minutes; then the execution fails, and the tick's resync
+ * replaces it.
  */
 export const waitDefinition = (partition: string) => ({
   Comment: "Puts a key back into its queue when its time has come",

@@ -17,11 +17,11 @@ beforeAll(async () => {
 const named = (name: string) => wiring.functions.find((one) => one.name === name)!;
 const queueOf = (id: string) => wiring.queues.find(({ name }) => name.includes(`-${id}`) && !name.includes("Dead"))!;
 
-test("nothing is left to resolve", () => {
+test("no reference is left unresolved", () => {
   expect(JSON.stringify(wiring)).not.toMatch(/"(Ref|Fn::\w+)":/);
 });
 
-test("each function has its code beside the templates, and is told what its row says", () => {
+test("each function has its code beside the templates, and the environment of its row", () => {
   expect(wiring.functions.map(({ name }) => name).sort()).toEqual([...functionNames].sort());
   for (const one of wiring.functions) {
     expect(existsSync(join(made.folder, one.code, "index.mjs")), one.name).toBe(true);
@@ -31,7 +31,7 @@ test("each function has its code beside the templates, and is told what its row 
   }
 });
 
-test("what functions are told fits together", () => {
+test("the functions' environments match", () => {
   const { environment } = named("reconcile");
   expect(environment["SKIFF_CLUSTER_ID"]).toBe("123456789012/eu-west-1/my-demo");
   expect(wiring.tables.map(({ name }) => name)).toContain(environment["SKIFF_CHANGES_TABLE"]);
@@ -52,7 +52,7 @@ test("what functions are told fits together", () => {
   );
 });
 
-test("the tables are as the store's driver says", () => {
+test("the tables match the store's driver", () => {
   const changes = wiring.tables.find(({ stream }) => stream)!;
   expect(changes).toMatchObject({
     partitionKey: { name: "p", type: "S" },
@@ -62,7 +62,7 @@ test("the tables are as the store's driver says", () => {
   });
 });
 
-test("what reads what", () => {
+test("event source mappings", () => {
   const reads = Object.fromEntries(wiring.mappings.map((one) => [one.function, one]));
   expect(Object.keys(reads).sort()).toEqual(["fargate", "reconcile", "schedule", "stream"]);
   expect(reads["stream"]).toMatchObject({
@@ -88,7 +88,7 @@ test("one function answers every path, streamed; /iam by IAM alone", () => {
   expect(wiring.rest!.binaryMediaTypes).toEqual(["*/*"]);
 });
 
-test("agents dial in with IAM's word", () => {
+test("agents connect with IAM's authorization", () => {
   expect(wiring.webSocket!.routes).toEqual([
     { key: "$connect", authorization: "AWS_IAM", function: "link" },
     { key: "$disconnect", authorization: "NONE", function: "link" },
@@ -113,7 +113,7 @@ test("the clock, the events and the birth", () => {
   ]);
 });
 
-test("addresses can be known better", () => {
+test("attributes can be overridden", () => {
   const elsewhere = readWiring(made.templates, {
     ...place,
     override: ({ type, logicalId }, attribute) =>

@@ -9,7 +9,7 @@ export interface EcsCluster {
   arn: string;
 }
 
-/** What ECS's own agent needs on an instance that is to run tasks of one cluster. */
+/** The permissions of ECS's own agent on an instance that runs tasks of one cluster. */
 export function ecsHostPermissions(stack: Stack, cluster: EcsCluster): Permission[] {
   const instances = stack.formatArn({
     service: "ecs",
@@ -20,7 +20,7 @@ export function ecsHostPermissions(stack: Stack, cluster: EcsCluster): Permissio
     {
       actions: ["ecs:DiscoverPollEndpoint"],
       resources: ["*"],
-      because: "ECS knows no resource for this action",
+      because: "ECS has no resource-level permissions for this action",
     },
     {
       actions: [
@@ -35,7 +35,7 @@ export function ecsHostPermissions(stack: Stack, cluster: EcsCluster): Permissio
     {
       actions: ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
       resources: [instances],
-      because: "instances get their ids from ECS; what is before the wildcard is this cluster's ECS cluster",
+      because: "instances get their ids from ECS; before the wildcard is this cluster's ECS cluster",
     },
   ];
 }

@@ -6,7 +6,7 @@ import type { HouseFunction } from "./function.ts";
 
 const retried = { retryAttempts: 3, maxEventAge: Duration.hours(1) };
 
-/** The EventBridge rules that a function's row names. What cannot be delivered goes to the function's dead letters. */
+/** The EventBridge rules of a function's row. Undeliverable events go to the function's dead letters. */
 export function onEvents(scope: Construct, { name, lambda, dead }: HouseFunction, parts: Parts): void {
   for (const trigger of functions[name].triggers) {
     if (trigger.on !== "event") continue;

@@ -18,7 +18,7 @@ import { role } from "./role.ts";
 export interface HouseFunction {
   name: FunctionName;
   lambda: lambda.Function;
-  /** What it could not do when nobody waited for an answer. */
+  /** Failed asynchronous calls. */
   dead?: sqs.Queue;
 }
 
@@ -31,14 +31,14 @@ export interface FunctionOptions {
   config: Config;
   bundles: Bundles;
   parts: Parts;
-  /** Where changes go that the stream's function could not handle. */
+  /** The queue for changes that the stream's function failed to process. */
   failures?: sqs.IQueue;
 }
 
 /**
- * A function as this house makes them: ARM64, Node 24, traced, structured logs that are kept for a while, a role of its
- * own with statements by hand, the environment that its row names, and a dead-letter queue when it is called by nobody
- * who waits.
+ * A Lambda function with the defaults of this app: ARM64, Node 24, tracing, structured logs with a retention, its own
+ * role with hand-written statements, the environment of its row, and a dead-letter queue if it is called
+ * asynchronously.
  */
 export function houseFunction(scope: Construct, name: FunctionName, options: FunctionOptions): HouseFunction {
   const { config, bundles, parts } = options;
@@ -83,7 +83,7 @@ export function houseFunction(scope: Construct, name: FunctionName, options: Fun
   return { name, lambda: made, ...(dead ? { dead } : {}) };
 }
 
-/** What a function needs so that Lambda can read for it. */
+/** The permissions with which Lambda polls for a function. */
 function readsOf(trigger: Trigger, { parts, failures }: FunctionOptions): Permission[] {
   if (trigger.on === "queue") {
     return [{ actions: consumeActions, resources: [partOf(parts.queues, trigger.queue).arn] }];
@@ -98,7 +98,7 @@ function readsOf(trigger: Trigger, { parts, failures }: FunctionOptions): Permis
     {
       actions: ["dynamodb:ListStreams"],
       resources: ["*"],
-      because: "DynamoDB knows no resource for this action",
+      because: "DynamoDB has no resource-level permissions for this action",
     },
     { actions: ["sqs:SendMessage"], resources: [failures.queueArn] },
   ];

@@ -4,21 +4,21 @@ import { type Permission, pullImages } from "../permissions.ts";
 
 export interface Image {
   uri: string;
-  /** What ECS needs to fetch it. */
+  /** The permissions with which ECS pulls it. */
   pull: Permission[];
 }
 
 export interface ImageOptions {
-  /** The name of an image that somebody else has made; without it one is built of `folder` at the deployment. */
+  /** The name of an existing image. Default: an image is built from `folder` at the deployment. */
   given?: string | undefined;
-  /** Code and Dockerfile, as `bundle` has put them together. */
+  /** Code and Dockerfile, as `bundle` writes them. */
   folder: string;
   architecture: "arm64" | "x86_64";
 }
 
 const platforms = { arm64: assets.Platform.LINUX_ARM64, x86_64: assets.Platform.LINUX_AMD64 };
 
-/** An image to run. Synthesis only looks at the folder's bytes; the deployment builds it (with Docker) and keeps it in ECR. */
+/** A container image. Synthesis only hashes the folder; the deployment builds it with Docker and stores it in ECR. */
 export function image(stack: Stack, id: string, { given, folder, architecture }: ImageOptions): Image {
   if (given !== undefined) {
     return {

@@ -6,17 +6,17 @@ import { acknowledge } from "./acknowledge.ts";
 export interface Network {
   vpc: ec2.IVpc;
   subnets: ec2.ISubnet[];
-  /** Nodes and tasks of pods: they reach each other and the world; load balancers reach ports for services. */
+  /** Nodes and tasks of pods: they reach each other and the internet; load balancers reach ports for services. */
   securityGroup: ec2.SecurityGroup;
-  /** What every load balancer of a service has, so that nodes know it. */
+  /** The security group of every load balancer of a service, from which nodes accept traffic. */
   balancers: ec2.SecurityGroup;
-  /** Ids of the tables in which routes to pods are written; none where they are somebody else's. */
+  /** Ids of the route tables with routes to pods; empty if the cluster does not manage routes. */
   routeTables: string[];
-  /** What instances need to reach anything: it is there before them, and goes after them. */
+  /** What instances need to reach anything: created before them, and deleted after them. */
   wayOut: IDependable[];
 }
 
-/** The VPC in which nodes and tasks run: adopted, or made without a NAT gateway, which would cost more than the rest. */
+/** The VPC of nodes and tasks: adopted, or created without a NAT gateway, which would cost more than the rest. */
 export function network(stack: Stack, config: Config): Network {
   const { vpc, subnets, routeTables, wayOut } =
     config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
@@ -26,7 +26,7 @@ export function network(stack: Stack, config: Config): Network {
     allowAllOutbound: true,
   });
   securityGroup.addIngressRule(securityGroup, ec2.Port.allTraffic(), "nodes and pods among themselves");
-  // Packets of pods keep their addresses, which are no network interface's and so of no security group.
+  // Packets of pods have the pods' addresses, which belong to no network interface and so to no security group.
   if (routeTables.length > 0)
     securityGroup.addIngressRule(ec2.Peer.ipv4(config.podCidr), ec2.Port.allTraffic(), "pods of other nodes");
   const balancers = new ec2.SecurityGroup(stack, "Balancers", {
@@ -48,18 +48,18 @@ function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables 
     const made = ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet);
     Validations.of(made).acknowledge({
       id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
-      reason: "nothing here changes the routes of a VPC that is not ours",
+      reason: "the routes of an adopted VPC are not changed",
     });
     return made;
   });
   return { vpc, subnets, routeTables, wayOut: [] };
 }
 
-/** Public subnets, with a way out of their own and no way in but what a security group opens. */
+/** Public subnets: with a route to the internet, and inbound traffic only as security groups allow it. */
 function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
   const name = `skiff-${cluster}`;
   const vpc = new ec2.CfnVPC(stack, "Vpc", { cidrBlock: cidr, enableDnsHostnames: true, enableDnsSupport: true });
-  acknowledge(vpc, { VPC7: "flow logs cost more than the nodes that they watch; whoever needs them adopts a VPC" });
+  acknowledge(vpc, { VPC7: "flow logs cost more than the nodes that they watch; adopt a VPC to have them" });
   const gateway = new ec2.CfnInternetGateway(stack, "Gateway");
   const attached = new ec2.CfnVPCGatewayAttachment(stack, "GatewayAttachment", {
     vpcId: vpc.ref,
@@ -113,6 +113,6 @@ function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
   };
 }
 
-/** Bits of a host's address when the block is shared out evenly; a subnet has at most 16. */
+/** Host bits when the block is divided evenly; a subnet has at most 16. */
 const hostBits = (cidr: string, zones: number): number =>
   Math.min(16, 32 - Number(cidr.split("/")[1]) - Math.ceil(Math.log2(zones)));

@@ -2,14 +2,14 @@ import { Duration, aws_sqs as sqs } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 
 const encrypted = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true };
-/** The longest that SQS keeps a message: what lies in a dead-letter queue waits for somebody. */
+/** SQS's longest retention: messages in a dead-letter queue wait for an operator. */
 const kept = Duration.days(14);
 
-/** For what could not be done: encrypted, TLS only. */
+/** A queue for failures: encrypted, TLS only. */
 export const deadLetters = (scope: Construct, id: string): sqs.Queue =>
   new sqs.Queue(scope, id, { ...encrypted, retentionPeriod: kept });
 
-/** Times that a message is handed out before it is given up. */
+/** Receives of a message before it is moved to the dead letters. */
 const attempts = 8;
 
 /** A FIFO queue of keys, in order within a group and as fast as groups allow; its dead letters are FIFO too. */

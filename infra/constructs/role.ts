@@ -8,15 +8,15 @@ const statementOf = ({ actions, resources, conditions }: Permission): iam.Policy
   new iam.PolicyStatement({ actions, resources, ...(conditions ? { conditions } : {}) });
 
 /**
- * A service that takes a role for this account's sake alone: not for somebody else's who has named our role to it (the
- * confused deputy). For those services that say for whom they act.
+ * A service that may assume a role only for resources of this account, and not for another account that names the role
+ * (the confused deputy). For services that send a source account.
  */
-export const forOurSake = (scope: Construct, service: string): iam.ServicePrincipal =>
+export const serviceInThisAccount = (scope: Construct, service: string): iam.ServicePrincipal =>
   new iam.ServicePrincipal(service, {
     conditions: { StringEquals: { "aws:SourceAccount": Stack.of(scope).account } },
   });
 
-/** A role with exactly these permissions: what CDK would add of its own accord is left out. */
+/** A role with exactly these permissions: CDK's own additions are left out. */
 export function role(
   scope: Construct,
   id: string,
@@ -33,7 +33,7 @@ export function role(
   return made;
 }
 
-/** Gives permissions to a role of another stack, from this one. */
+/** Adds permissions of this stack to a role of another stack. */
 export function policy(scope: Construct, id: string, to: iam.IRole, may: readonly Permission[]): iam.Policy {
   const made = new iam.Policy(scope, id, { roles: [to], statements: may.map(statementOf) });
   remember(made, may);
@@ -49,7 +49,7 @@ function remember(on: IConstruct, may: readonly Permission[]): void {
   wildcardReasons.set(on, [...(wildcardReasons.get(on) ?? []), ...may.filter(({ because }) => because !== undefined)]);
 }
 
-/** Tells the checks why a wildcard is there. References are as they are in templates only after synthesis. */
+/** Records why a wildcard is needed. References have their final form only after synthesis. */
 export function acknowledgeWildcards(root: IConstruct): void {
   for (const construct of root.node.findAll()) {
     for (const { resources, because = "" } of wildcardReasons.get(construct) ?? []) {

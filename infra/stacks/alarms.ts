@@ -10,7 +10,7 @@ import {
 } from "aws-cdk-lib";
 import type { Config } from "../config.ts";
 import type { HouseFunction } from "../constructs/function.ts";
-import { forOurSake } from "../constructs/role.ts";
+import { serviceInThisAccount } from "../constructs/role.ts";
 import { queueNames } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
 import type { Api } from "./api.ts";
@@ -29,16 +29,16 @@ const { GREATER_THAN_OR_EQUAL_TO_THRESHOLD: atLeast, LESS_THAN_THRESHOLD: below 
 const { NOT_BREACHING: fine, BREACHING: bad } = cloudwatch.TreatMissingData;
 
 /**
- * What somebody hears of. With few alarms: the clock stands still, a key was given up. With all, two that sum up more:
- * requests fail, or work is lost or stands still; and a page to look at. Each metric of an alarm costs a dime a month,
- * each alarm that sums up half a dollar, the page three.
+ * Alarms. `few`: the clock stopped, and a key was given up. `all`: also two composite alarms (requests fail; work is
+ * lost or stopped), and a dashboard. Each metric of an alarm costs a dime a month, each composite alarm half a dollar,
+ * the dashboard three.
  */
 export function alarmsStack(stack: Stack, { config, parts, api, controllers }: AlarmsOptions): void {
   const topic = new sns.Topic(stack, "Topic", { displayName: `Skiff ${config.cluster}`, enforceSSL: true });
-  // A topic with a policy has lost the one that let everything of its account publish.
+  // A topic's own policy replaces the default that lets the account publish.
   topic.addToResourcePolicy(
     new iam.PolicyStatement({
-      principals: [forOurSake(stack, "cloudwatch.amazonaws.com")],
+      principals: [serviceInThisAccount(stack, "cloudwatch.amazonaws.com")],
       actions: ["sns:Publish"],
       resources: [topic.topicArn],
     }),
@@ -70,7 +70,7 @@ export function alarmsStack(stack: Stack, { config, parts, api, controllers }: A
   dashboard(stack, config, all, api);
 }
 
-/** Besides the one that makes the clock look at everything when changes were lost. */
+/** Besides the alarm that makes the clock enqueue everything when changes were lost. */
 function fewAlarms(stack: Stack, all: HouseFunction[], parts: Parts): cloudwatch.Alarm[] {
   const dead = sqs.Queue.fromQueueArn(stack, "DeadKeys", partOf(parts.queues, "reconcile").dead.arn);
   const given = new cloudwatch.Alarm(stack, "DeadLetters", {
@@ -92,7 +92,7 @@ const stoppedClock = (stack: Stack, all: HouseFunction[]): cloudwatch.Alarm =>
     treatMissingData: bad,
   });
 
-/** Dead letters of everybody in one sum: who is told looks at them all. */
+/** The dead letters of all queues in one sum. */
 function workAlarms(
   stack: Stack,
   all: HouseFunction[],

@@ -20,14 +20,14 @@ import { webSocket } from "../constructs/web-socket.ts";
 import { kubeconfigCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
 
-/** The stage is named here once: the API's address must be known before the stage is there. */
+/** The stage's name, in one place: the API's address must be known before the stage exists. */
 export const restStage = "live";
 
 export interface Api {
   rest: apigateway.RestApi;
   functions: HouseFunction[];
   nodeRole: iam.Role;
-  /** `wss://…`: where agents dial in. */
+  /** `wss://…`: the agents' endpoint. */
   dial: string;
   /** The ARN of dialling in. */
   connectArn: string;
@@ -38,14 +38,14 @@ export interface ApiOptions {
   config: Config;
   bundles: Bundles;
   parts: Parts;
-  /** Changes whenever the cluster's birth must be gone through again. */
+  /** Changes whenever the bootstrap must run again. */
   version: string;
 }
 
-/** Where requests come in: the REST API, the agents' WebSocket API, and what a cluster is born with. */
+/** The entry points: the REST API, the agents' WebSocket API, and the bootstrap of the cluster. */
 export function apiStack(stack: Stack, options: ApiOptions): Api {
   const { config, parts } = options;
-  // Only EC2 may assume it: so the session's name is the instance's id, and stands for a node.
+  // Only EC2 may assume it, so the session name is the instance's id, which is the node's name.
   const nodeRole = new iam.Role(stack, "NodeRole", {
     assumedBy: new iam.ServicePrincipal("ec2.amazonaws.com"),
     description: `Skiff ${config.cluster}: what a node is`,
@@ -60,7 +60,7 @@ export function apiStack(stack: Stack, options: ApiOptions): Api {
   const socket = webSocket(stack, config);
   parts.environment.SKIFF_LINK_URL = socket.manage;
   parts.arns.connections = socket.connections;
-  parts.arns.cutOffs = socket.cutOffs;
+  parts.arns.disconnects = socket.disconnects;
 
   const api = houseFunction(stack, "api", options);
   const link = houseFunction(stack, "link", options);
@@ -103,7 +103,7 @@ function outputs(stack: Stack, { cluster, region }: Config, to: { endpoint: stri
   });
 }
 
-/** What is logged of a request: nothing that its sender would keep to himself. */
+/** The logged fields of a request: nothing confidential. */
 const accessLog = apigateway.AccessLogFormat.custom(
   JSON.stringify({
     requestId: apigateway.AccessLogField.contextRequestId(),
@@ -129,7 +129,7 @@ function restApi(stack: Stack, config: Config): apigateway.RestApi {
     endpointTypes: [apigateway.EndpointType.REGIONAL],
     binaryMediaTypes: ["*/*"],
     cloudWatchRole: true,
-    // The account has one such role for all its APIs: another cluster may live by it.
+    // The account has one such role for all its APIs, and another cluster may use it.
     cloudWatchRoleRemovalPolicy: RemovalPolicy.RETAIN,
     disableExecuteApiEndpoint: config.domain !== undefined,
     deployOptions: {

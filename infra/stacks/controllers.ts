@@ -18,7 +18,7 @@ import { acknowledge } from "../constructs/acknowledge.ts";
 import { onEvents } from "../constructs/events.ts";
 import { type HouseFunction, houseFunction } from "../constructs/function.ts";
 import { deadLetters } from "../constructs/queue.ts";
-import { forOurSake, role } from "../constructs/role.ts";
+import { role, serviceInThisAccount } from "../constructs/role.ts";
 import { type FunctionName, functionNames, functions, queueNames, type Trigger } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
 import { tracing } from "../permissions.ts";
@@ -26,7 +26,7 @@ import { waitDefinition } from "../wait.ts";
 
 export interface Controllers {
   functions: HouseFunction[];
-  /** There are changes that the stream's function could not handle. */
+  /** Changes that the stream's function could not process. */
   changesLost: cloudwatch.Alarm;
 }
 
@@ -36,7 +36,7 @@ export interface ControllersOptions {
   parts: Parts;
 }
 
-/** What makes things so: the stream, the queues' workers, the clock, and the waiting state machine. */
+/** The controllers: the stream, the queues' workers, the clock, and the waiting state machine. */
 export function controllersStack(stack: Stack, options: ControllersOptions): Controllers {
   const { config, parts } = options;
   const failures = deadLetters(stack, "StreamFailures");
@@ -69,7 +69,7 @@ function connect(scope: Construct, one: HouseFunction, trigger: Trigger, { confi
       functionName,
       eventSourceArn: partOf(parts.queues, trigger.queue).arn,
       batchSize: trigger.batch,
-      // A queue that is read costs, however empty it is.
+      // Polling a queue costs even if it is empty.
       enabled: trigger.queue !== "fargate" || config.fargate,
       functionResponseTypes: ["ReportBatchItemFailures"],
       scalingConfig: { maximumConcurrency: trigger.concurrency ?? config.concurrency },
@@ -101,7 +101,7 @@ function everyMinute(
 ): void {
   if (!dead) throw new Error("the clock's function has no queue for what it cannot do");
   const own = role(scope, "MinuteRole", {
-    by: forOurSake(scope, "scheduler.amazonaws.com"),
+    by: serviceInThisAccount(scope, "scheduler.amazonaws.com"),
     description: `Skiff ${cluster}: the clock`,
     may: [
       { actions: ["lambda:InvokeFunction"], resources: [target.functionArn] },
@@ -130,7 +130,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
     removalPolicy: RemovalPolicy.DESTROY,
   });
   const own = role(scope, "WaitRole", {
-    by: forOurSake(scope, "states.amazonaws.com"),
+    by: serviceInThisAccount(scope, "states.amazonaws.com"),
     description: `Skiff ${config.cluster}: puts keys back when their time has come`,
     may: [
       { actions: ["sqs:SendMessage"], resources: queueNames.map((name) => partOf(queues, name).arn) },
@@ -146,7 +146,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
           "logs:UpdateLogDelivery",
         ],
         resources: ["*"],
-        because: "CloudWatch Logs knows no resource for log deliveries",
+        because: "CloudWatch Logs has no resource-level permissions for log deliveries",
       },
       { ...tracing, actions: [...tracing.actions, "xray:GetSamplingRules", "xray:GetSamplingTargets"] },
     ],
@@ -162,7 +162,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
   return machine;
 }
 
-/** Changes that were given up are looked for again: the alarm on their queue wakes the tick, which is told why. */
+/** Lost changes are found again: the alarm on their queue invokes the tick with a resync. */
 function resyncWhenChangesAreLost(
   scope: Construct,
   { cluster }: Config,

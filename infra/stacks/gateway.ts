@@ -13,7 +13,7 @@ import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { image } from "../constructs/image.ts";
-import { forOurSake, role } from "../constructs/role.ts";
+import { role, serviceInThisAccount } from "../constructs/role.ts";
 import type { Capability } from "../functions.ts";
 import { gatewayCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
@@ -30,9 +30,9 @@ export interface GatewayOptions {
 }
 
 /**
- * The API server as one small ECS service over the same tables, behind a load balancer that only passes bytes on: it
- * holds links and watches, which a function cannot for long. Its certificate is of an authority of its own, as every
- * cluster's is, so that it needs no domain.
+ * The API server as one small ECS service over the same tables, behind a load balancer that passes bytes on: it holds
+ * links and watches, which functions cannot hold for long. Its certificate is issued by a CA of the cluster, so that it
+ * needs no domain.
  */
 export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: GatewayOptions): void {
   const { image: given, port } = config.gateway!;
@@ -44,14 +44,15 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
     allowAllOutbound: true,
   });
   for (const block of config.gateway!.allow) front.addIngressRule(ec2.Peer.ipv4(block), ec2.Port.tcp(port), "callers");
-  acknowledge(front, { EC23: "who may call is the configuration's to say; whoever calls shows a token" });
+  acknowledge(front, { EC23: "allowed clients are configured; every client needs a token" });
   const back = new ec2.SecurityGroup(stack, "Task", {
     vpc,
     description: `Skiff ${config.cluster}: the gateway`,
     allowAllOutbound: true,
   });
   back.addIngressRule(front, ec2.Port.tcp(port), "the load balancer");
-  // Agents dial the task itself: to the load balancer they would come from public addresses, which no group names.
+  // Agents connect to the task itself: through the load balancer they would come from public addresses, which no
+  // security group contains.
   back.addIngressRule(nodes.securityGroup, ec2.Port.tcp(port), "the agents of nodes");
   back.addIngressRule(back, ec2.Port.tcp(port), "another task, which looks whether this one is still there");
   const { dnsName, targets, listener } = loadBalancer(stack, config, nodes, front);
@@ -102,7 +103,7 @@ function loadBalancer(stack: Stack, config: Config, { vpc, subnets }: Nodes, acc
     unhealthyThresholdCount: 3,
     targetGroupAttributes: [
       { key: "deregistration_delay.timeout_seconds", value: "30" },
-      // The log says who called.
+      // The log has the callers.
       { key: "preserve_client_ip.enabled", value: "true" },
     ],
   });
@@ -132,7 +133,7 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
     may: [...server.pull, writeLogs(logGroup.logGroupArn)],
   });
   const own = role(stack, "GatewayRole", {
-    by: forOurSake(stack, "ecs-tasks.amazonaws.com"),
+    by: serviceInThisAccount(stack, "ecs-tasks.amazonaws.com"),
     description: `Skiff ${config.cluster}: what the gateway may do`,
     may: permissionsOf(may, parts),
   });
@@ -141,7 +142,7 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
     SKIFF_GATEWAY_NAME: dnsName,
     SKIFF_PORT: String(port),
     AWS_REGION: config.region,
-    // A small young generation separates long-lived objects early; half a GB is all there is.
+    // A small young generation separates long-lived objects early; the task has half a GB.
     NODE_OPTIONS: "--max-semi-space-size=8 --max-old-space-size=400",
   };
   const task = new ecs.CfnTaskDefinition(stack, "GatewayTask", {
@@ -161,7 +162,7 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
         readonlyRootFilesystem: true,
         environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
         portMappings: [{ containerPort: port }],
-        // ECS keeps these ports from whoever is not root, and the server is not.
+        // ECS reserves these ports for root, and the server does not run as root.
         ...(port < 1024
           ? { systemControls: [{ namespace: "net.ipv4.ip_unprivileged_port_start", value: String(port) }] }
           : {}),

@@ -53,12 +53,12 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
         `${api.rest.arnForExecuteApi("*", "/iam", restStage)}/*`,
         api.rest.arnForExecuteApi("*", "/iam", restStage),
       ],
-      because: "a node uses many paths; what is before the wildcards is the signed surface of this cluster's API",
+      because: "a node uses many paths; before the wildcards is the signed surface of this cluster's API",
     },
     { actions: ["execute-api:Invoke"], resources: [api.connectArn] },
     writeLogs(`${partOf(parts.arns, "podLogs")}:*`),
     { actions: ["s3:GetObject"], resources: [archive] },
-    // Its agent asks ECR for what private images are pulled with.
+    // The agent requests credentials for private images from ECR.
     ...pullImages(repositoriesOf(stack)),
     ...(config.agentService ? ecsHostPermissions(stack, cluster) : []),
   ]);
@@ -77,7 +77,7 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
       runtime: "containerd",
       dataDir: "/var/lib/skiff",
       podLogGroup: partOf(parts.environment, "SKIFF_POD_LOG_GROUP"),
-      // Without one, agents look for none.
+      // Without a gateway, agents look for none.
       ...(config.gateway ? { gateway: { clusterId: partOf(parts.environment, "SKIFF_CLUSTER_ID") } } : {}),
       registryMirrors: [],
       verbose: false,
@@ -105,7 +105,7 @@ interface Shared {
   agentConfig: Record<string, unknown>;
 }
 
-/** What lets services be reached from outside, and pods from other nodes. */
+/** Access to services from outside, and to pods of other nodes. */
 function reachable(stack: Stack, parts: Parts, { vpc, routeTables, balancers }: Network): void {
   const named = (service: string, resource: string, resourceName: string) =>
     stack.formatArn({ service, resource, resourceName });
@@ -138,8 +138,8 @@ const repositoriesOf = (stack: Stack): string =>
 
 function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, securityGroup }: Network): EcsCluster {
   const clusterName = `skiff-${config.cluster}`;
-  // No capacity providers: tasks say their launch type, and where an account's first ECS cluster names some, ECS fails
-  // for want of the role that it is just making.
+  // No capacity providers: tasks have a launch type. If an account's first ECS cluster names some, ECS fails, since the
+  // role that it needs is only being created.
   const cluster = new ecs.CfnCluster(stack, "Ecs", { clusterName });
   acknowledge(cluster, { ECS4: "Container Insights costs more than the tasks; pods tell their own status" });
   const execution = role(stack, "TaskExecutionRole", {
@@ -253,7 +253,7 @@ const architectureOf = (type: string): "arm64" | "x86_64" =>
   new ec2.InstanceType(type).architecture === ec2.InstanceArchitecture.ARM_64 ? "arm64" : "x86_64";
 const hardware = { arm64: ecs.AmiHardwareType.ARM, x86_64: ecs.AmiHardwareType.STANDARD };
 
-/** The instances of the ECS service of agents: they get what runs pods and the configuration; ECS brings the agent. */
+/** The instances of the agents' ECS service: they get the runtime and the configuration; ECS brings the agent. */
 function agentHosts(
   shared: Shared,
   cluster: EcsCluster,
@@ -265,7 +265,7 @@ function agentHosts(
     machineImage: ecs.EcsOptimizedImage.amazonLinux2023(hardware[architectureOf(instanceType)]),
     script: nodeScript({
       config: { ...shared.agentConfig, labels: { "skiff.dev/node-group": "ecs" } },
-      // By reference: an ECS cluster is there before its instances, and cannot be deleted while it has any.
+      // By reference: an ECS cluster exists before its instances, and cannot be deleted while it has any.
       before: [`echo ECS_CLUSTER=${cluster.name} >> /etc/ecs/ecs.config`],
     }),
     types: [instanceType],

@@ -19,11 +19,11 @@ import { queueNames, visibilityOf } from "../functions.ts";
 import type { Parts } from "../parts.ts";
 import { discoveryDocuments } from "../permissions.ts";
 
-/** What is kept: tables, signing secret, issuer, pod logs; and the queues of keys, which can always be made again. */
+/** Data: tables, signing secret, issuer, pod logs; and the queues of keys, which can be created again. */
 export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   const keeps = config.data === "keep";
   const removalPolicy = keeps ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
-  // A deletion policy that is all that differs may be taken for no change; with this, something else does.
+  // CloudFormation may ignore a change of the deletion policy alone; with this, another property changes too.
   Tags.of(stack).add("skiff:data", config.data);
   const { objects, changes, stream } = config.restored ? adopted(stack, config.restored) : made(stack, keeps);
 
@@ -80,7 +80,7 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   } satisfies Parts["arns"]);
 }
 
-/** Unique in the world: what a token is made for must be this cluster and no other. */
+/** Globally unique: a token's audience must be this cluster only. */
 export const clusterIdOf = (stack: Stack, config: Config): string =>
   `${stack.account}/${config.region}/${config.cluster}`;
 
@@ -100,7 +100,7 @@ function made(stack: Stack, keeps: boolean): Tables {
   };
 }
 
-/** Tables of another hand: their stream, expiry, backups and protection are whoever restored them's to turn on. */
+/** Restored tables: their stream, expiry, backups and protection are enabled by the operator. */
 function adopted(stack: Stack, { objects, changes, stream }: NonNullable<Config["restored"]>): Tables {
   const named = (name: string) => ({
     name,
@@ -126,7 +126,7 @@ function table(scope: Construct, id: string, definition: TableDefinition, keeps:
   });
 }
 
-/** The issuer's address is the bucket's, so that it outlives every API; everybody may read its two documents. */
+/** The issuer's address is the bucket's, so that it outlives every API; its two documents are public. */
 function issuerBucket(scope: Construct, config: Config, removalPolicy: RemovalPolicy): s3.Bucket {
   const bucket = new s3.Bucket(scope, "Issuer", {
     encryption: s3.BucketEncryption.S3_MANAGED,
@@ -143,7 +143,7 @@ function issuerBucket(scope: Construct, config: Config, removalPolicy: RemovalPo
         })
       : s3.BlockPublicAccess.BLOCK_ALL,
   });
-  acknowledge(bucket, { S1: "two public documents without a secret: who reads them is nobody's concern" });
+  acknowledge(bucket, { S1: "two public documents without a secret: access logs are not needed" });
   if (!config.publicIssuer) return bucket;
   acknowledge(bucket, { S2: "OIDC discovery is public by its nature; the policy opens two keys and no more" });
   bucket.addToResourcePolicy(

@@ -4,7 +4,7 @@ import type { Synthesized } from "./index.ts";
 // biome-ignore lint/suspicious/noExplicitAny: templates have no types
 export type Any = any;
 
-/** A resource and where it stands. */
+/** A resource, with its stack. */
 export interface Found extends Resource {
   id: string;
   stack: string;
@@ -28,7 +28,7 @@ export interface Statement {
 
 export const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
 
-/** Statements of everything that may do something: roles and policies, not the policies of what is used. */
+/** The statements of all principals: roles and policies, without resource policies. */
 export const statements = (made: Synthesized): (Statement & { of: string })[] =>
   resources(made, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").flatMap(({ id, Properties }) =>
     [...(Properties["Policies"] ?? []), ...(Properties["PolicyDocument"] ? [Properties] : [])].flatMap((policy) =>

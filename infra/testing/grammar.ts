@@ -1,9 +1,9 @@
 /*
- * The grammar of event patterns that AWS takes, as far as this house uses it. What AWS refuses is refused only at
- * deployment; this tells before.
+ * The grammar of AWS's event patterns, as far as the app uses it. AWS rejects errors only at deployment; this check
+ * runs before.
  */
 
-/** Why a pattern is none; empty when it is one. `lambda` is the narrower grammar of event source mappings. */
+/** The faults of a pattern; empty for a valid one. `lambda` is the narrower grammar of event source mappings. */
 export function faultsOf(pattern: unknown, { lambda }: { lambda: boolean }, path = "$"): string[] {
   if (typeof pattern !== "object" || pattern === null || Array.isArray(pattern)) return [`${path}: must be an object`];
   const entries = Object.entries(pattern);
@@ -34,7 +34,7 @@ function leafFaults(leaf: unknown, { lambda }: { lambda: boolean }, path: string
     case "equals-ignore-case":
       return only(typeof value === "string" && value !== "");
     case "anything-but":
-      // A matcher inside of it is taken by EventBridge in some places and by Lambda in none: it is not used.
+      // EventBridge accepts a nested matcher in some places and Lambda in none: it is not used.
       return only(isScalar(value) || (Array.isArray(value) && value.length > 0 && value.every(isScalar)));
     case "numeric":
       return only(Array.isArray(value) && (value.length === 2 || value.length === 4));

@@ -10,14 +10,14 @@ import { functionNames } from "../functions.ts";
 import { readTemplates } from "../templates.ts";
 import type { Template } from "../wiring.ts";
 
-/** What every configuration needs, and nothing else. */
+/** The required fields of a configuration. */
 export const least = {
   cluster: "demo",
   region: "eu-west-1",
   administrator: "arn:aws:iam::123456789012:role/Administrator",
 } as const satisfies ConfigInput;
 
-/** Everything at once, under the longest name. */
+/** Every feature, under the longest name. */
 export const most = {
   ...least,
   cluster: "c".repeat(longestCluster),
@@ -35,7 +35,7 @@ export const most = {
   },
   tags: { team: "platform" },
   permissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
-  alarms: { enabled: true, level: "all", email: "somebody@example.com" },
+  alarms: { enabled: true, level: "all", email: "operator@example.com" },
   fargate: true,
 } as const satisfies ConfigInput;
 
@@ -46,14 +46,14 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** A folder that goes when the test file is through. */
+/** A temporary folder, deleted after the test file. */
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), "skiff-infra-"));
   folders.push(folder);
   return folder;
 }
 
-/** A folder of functions that do nothing: what is tested here is what stands around them. */
+/** A folder of functions that do nothing: these tests concern the resources around them. */
 export function emptyFunctions(names: readonly string[] = functionNames): string {
   const source = scratch();
   for (const name of names) {
@@ -71,13 +71,13 @@ export function emptyBundles(): Promise<Bundles> {
 
 export interface Synthesized {
   app: App;
-  /** Where the assembly lies. */
+  /** The folder of the assembly. */
   folder: string;
   /** By name of the stack. */
   templates: Record<string, Template>;
 }
 
-/** Synthesizes a configuration over functions that do nothing. Throws what the house's checks find. */
+/** Synthesizes a configuration with functions that do nothing. Throws the findings of the checks. */
 export async function synthesize(input: ConfigInput, given?: Bundles): Promise<Synthesized> {
   const bundles = given ?? (await emptyBundles());
   const folder = scratch();
