@@ -25,7 +25,7 @@ import type { Store } from "#store";
 import { bootstrap, lastMade } from "./bootstrap.ts";
 import { Caches } from "./caches.ts";
 import { startCompaction } from "./compaction.ts";
-import { type OnDemand, onDemand } from "./on-demand.ts";
+import { OnDemand } from "./on-demand.ts";
 import { version } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -184,15 +184,8 @@ export class ControlPlane {
   /** Controllers and scheduler for a host that wakes them itself; instead of `start`. */
   onDemand(): OnDemand {
     const { clock, random, log } = this.#options;
-    const controllerOptions = this.#controllerOptions;
-    this.#onDemand ??= onDemand({
-      resources: this.resources,
-      ...this.#clients,
-      clock,
-      random,
-      log,
-      controllers: controllerOptions,
-    });
+    const shared = { resources: this.resources, ...this.#clients, clock, random, log };
+    this.#onDemand ??= new OnDemand({ ...shared, controllers: this.#controllerOptions });
     return this.#onDemand;
   }
 

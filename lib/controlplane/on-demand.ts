@@ -1,11 +1,13 @@
+import type { Kind } from "#api";
 import { type Clock, type Log, type Random, sleep } from "#base";
 import type { Client } from "#client";
 import { type ControllerOptions, controllers } from "#controllers";
-import { createRecorder } from "#events";
+import { createRecorder, type Recorder } from "#events";
 import {
   type AnyController,
   type ControllerContext,
   encodeKey,
+  type Route,
   reconcileKey,
   routesOf,
   type Work,
@@ -15,30 +17,9 @@ import type { Resources } from "#resources";
 import { concernsScheduler, startScheduler } from "#scheduler";
 import type { Change } from "#store";
 
-/** Controllers and scheduler for hosts that wake them, one thing at a time, and are frozen in between. */
-export interface OnDemand {
-  controllers: readonly AnyController[];
-  context: ControllerContext;
-  /**
-   * The keys that a change makes work of. `quick` leaves out those that take reading to find: what is sent early saves
-   * time, the stream tells of everything.
-   */
-  route(type: string, change: Change, how?: "quick"): Promise<Work[]>;
-  /** Whether a change may let a pod be placed. */
-  places(type: string, change: Change): boolean;
-  /** Looks at every object of the controllers that must look once a minute. One that fails does not keep the others. */
-  everyMinute(): Promise<void>;
-  /** The keys that everything which is there makes work of, as when the engine starts: for resyncs. */
-  everything(): Promise<Work[]>;
-  /** Places the pods that wait. Resolves when nothing can be done for the moment; rejects when a binding failed. */
-  schedule(fence: () => Promise<void>): Promise<void>;
-  /** Resolves when everything that was told as events is written. */
-  settled(): Promise<void>;
-}
-
 export interface OnDemandOptions {
   resources: Resources;
-  /** As whom the controllers and the scheduler act. */
+  /** The clients of the controllers and of the scheduler. */
   managing: Client;
   scheduling: Client;
   clock: Clock;
@@ -49,83 +30,111 @@ export interface OnDemandOptions {
 
 const settlingPause = 5;
 
-export function onDemand(options: OnDemandOptions): OnDemand {
-  const { resources, managing, scheduling, clock, random, log } = options;
-  const { registry } = resources;
-  const recorder = (client: Client, component: string) => createRecorder({ client, clock, log, component });
-  const record = recorder(managing, "controller-manager");
-  const recordPlaces = recorder(scheduling, "default-scheduler");
-  const { signal } = new AbortController();
-  const list = controllers(options.controllers);
-  const context: ControllerContext = { client: managing, served: registry, clock, random, log, record, signal };
-  let known: { revision: number; routes: ReturnType<typeof routesOf> } | undefined;
+/** Controllers and scheduler for hosts that wake them, one piece of work at a time, and freeze them in between. */
+export class OnDemand {
+  readonly #options: OnDemandOptions;
+  readonly #record: Recorder;
+  readonly #recordPlacements: Recorder;
+  readonly controllers: readonly AnyController[];
+  readonly context: ControllerContext;
+  #routes: { revision: number; byKind: Map<Kind, Route[]> } | undefined;
+
+  constructor(options: OnDemandOptions) {
+    const { resources, managing, scheduling, clock, random, log } = options;
+    const recorder = (client: Client, component: string) => createRecorder({ client, clock, log, component });
+    this.#options = options;
+    this.#record = recorder(managing, "controller-manager");
+    this.#recordPlacements = recorder(scheduling, "default-scheduler");
+    this.controllers = controllers(options.controllers);
+    const { signal } = new AbortController();
+    const served = resources.registry;
+    this.context = { client: managing, served, clock, random, log, record: this.#record, signal };
+  }
+
   /** The routes of the kinds that are served now. */
-  const routes = () => {
-    if (known?.revision !== registry.revision) {
-      known = { revision: registry.revision, routes: routesOf(list, context) };
+  #currentRoutes(): Map<Kind, Route[]> {
+    const { revision } = this.#options.resources.registry;
+    if (this.#routes?.revision !== revision) {
+      this.#routes = { revision, byKind: routesOf(this.controllers, this.context) };
     }
-    return known.routes;
-  };
-  const keysOf = async (controller: AnyController): Promise<Work[]> => {
-    if (!controller.for) return [];
-    const { items } = await managing.list(controller.for);
+    return this.#routes.byKind;
+  }
+
+  /**
+   * The keys that a change concerns. `quick` leaves out those that take reads to find: enqueuing the others early saves
+   * time, and the stream delivers all of them.
+   */
+  async route(type: string, change: Change, how?: "quick"): Promise<Work[]> {
+    const { resources } = this.#options;
+    const work: Work[] = [];
+    for (const { type: stored, kind } of resources.registry.resources) {
+      const all = stored === type ? (this.#currentRoutes().get(kind) ?? []) : [];
+      const routes = how === "quick" ? all.filter(({ plain }) => plain) : all;
+      if (routes.length === 0) continue;
+      work.push(...(await workOf(routes, resources.event(kind, change), kind, this.context)));
+    }
+    return work;
+  }
+
+  /** Whether a change may let the scheduler place a pod. */
+  places(type: string, change: Change): boolean {
+    const { resources } = this.#options;
+    return resources.registry.resources.some(
+      ({ type: stored, kind }) => stored === type && concernsScheduler(kind, resources.event(kind, change)),
+    );
+  }
+
+  /** Reconciles every object of the controllers with `everyMinute`. A failure does not keep the others from it. */
+  async everyMinute(): Promise<void> {
+    const { log } = this.#options;
+    for (const controller of this.controllers.filter(({ everyMinute }) => everyMinute)) {
+      for (const { key } of await this.#keysOf(controller)) {
+        await reconcileKey(controller, this.context, key).catch((error: unknown) => {
+          log.warn("a periodic reconcile failed and is tried again in a minute", { ...key, error });
+        });
+      }
+    }
+  }
+
+  async #keysOf({ name, for: kind }: AnyController): Promise<Work[]> {
+    if (!kind) return [];
+    const { items } = await this.#options.managing.list(kind as Kind);
     return items.map(({ metadata }) => ({
-      controller: controller.name,
+      controller: name,
       key: { namespace: metadata.namespace, name: metadata.name ?? "" },
     }));
-  };
-  return {
-    controllers: list,
-    context,
-    async route(type, change, how) {
-      const work: Work[] = [];
-      for (const resource of registry.resources) {
-        const all = resource.type === type ? (routes().get(resource.kind) ?? []) : [];
-        const wanted = how === "quick" ? all.filter(({ plain }) => plain) : all;
-        if (wanted.length > 0) {
-          work.push(...(await workOf(wanted, resources.event(resource.kind, change), resource.kind, context)));
+  }
+
+  /** The keys of all objects, as at the start of the engine: for resyncs. */
+  async everything(): Promise<Work[]> {
+    const work = new Map<string, Work>();
+    for (const [kind, routes] of this.#currentRoutes()) {
+      const { items } = await this.#options.managing.list(kind);
+      for (const object of items) {
+        for (const each of await workOf(routes, { type: "ADDED", object }, kind, this.context)) {
+          work.set(`${each.controller} ${encodeKey(each.key)}`, each);
         }
       }
-      return work;
-    },
-    places: (type, change) =>
-      registry.resources.some(
-        (resource) =>
-          resource.type === type && concernsScheduler(resource.kind, resources.event(resource.kind, change)),
-      ),
-    async everyMinute() {
-      for (const controller of list.filter(({ everyMinute }) => everyMinute)) {
-        for (const { key } of await keysOf(controller)) {
-          await reconcileKey(controller, context, key).catch((error: unknown) => {
-            log.warn("a look at an object failed and is tried again in a minute", { ...key, error });
-          });
-        }
-      }
-    },
-    async everything() {
-      const work = new Map<string, Work>();
-      for (const [kind, wanted] of routes()) {
-        const { items } = await managing.list(kind);
-        for (const object of items) {
-          for (const each of await workOf(wanted, { type: "ADDED", object }, kind, context)) {
-            work.set(`${each.controller} ${encodeKey(each.key)}`, each);
-          }
-        }
-      }
-      return [...work.values()];
-    },
-    async schedule(fence) {
-      const scheduler = startScheduler({ client: scheduling, clock, random, log, record: recordPlaces, fence });
-      try {
-        await scheduler.ready;
-        while (scheduler.busy > 0) await sleep(clock, settlingPause);
-        if (scheduler.failures > 0) throw new Error(`${scheduler.failures} pods could not be bound`);
-      } finally {
-        await scheduler.stop();
-      }
-    },
-    async settled() {
-      await Promise.all([record.settled(), recordPlaces.settled()]);
-    },
-  };
+    }
+    return [...work.values()];
+  }
+
+  /** Places the pending pods. Resolves when no more can be placed now; rejects when a binding failed. */
+  async schedule(fence: () => Promise<void>): Promise<void> {
+    const { scheduling, clock, random, log } = this.#options;
+    const record = this.#recordPlacements;
+    const scheduler = startScheduler({ client: scheduling, clock, random, log, record, fence });
+    try {
+      await scheduler.ready;
+      while (scheduler.busy > 0) await sleep(clock, settlingPause);
+      if (scheduler.failures > 0) throw new Error(`${scheduler.failures} pods could not be bound`);
+    } finally {
+      await scheduler.stop();
+    }
+  }
+
+  /** Resolves when all recorded events are stored. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#record.settled(), this.#recordPlacements.settled()]);
+  }
 }

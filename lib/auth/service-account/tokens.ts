@@ -1,4 +1,5 @@
 import { CompactSign, compactVerify, decodeProtectedHeader } from "jose";
+import type { IssuedToken, KubernetesObject, TokenOptions as RequestedToken, TokenReviewResult } from "#api";
 import type { TokenAuthority } from "#auth";
 import { type Clock, messageOf, type Random } from "#base";
 import type { Client } from "#client";
@@ -11,18 +12,18 @@ import { whyNot } from "./validate.ts";
 
 export interface TokenOptions {
   keys: SigningKeys;
-  /** An https address without a slash at its end. Tokens for the API server are for it, too. */
+  /** An https address without a slash at its end. It is also the audience of the API server. */
   issuer: string;
-  /** Seconds that a token lives at most; whoever asks for more gets this. */
+  /** The longest lifetime of a token in seconds; a request for more gets this. */
   longest?: number;
-  /** The API, for what tokens are bound to. */
+  /** Reads the objects that tokens are bound to. */
   client: Client;
   clock: Clock;
   random: Random;
 }
 
-/** What a token says before anybody has checked it; undefined when it is no JWT. */
-function claimed(token: string): unknown {
+/** The claims of a token whose signature has not been verified; undefined where it is no JWT. */
+function unverifiedClaims(token: string): unknown {
   const parts = token.split(".");
   if (parts.length !== 3) return undefined;
   try {
@@ -32,77 +33,95 @@ function claimed(token: string): unknown {
   }
 }
 
-/** Makes and checks service account tokens, as upstream (pkg/serviceaccount). */
-export function tokenAuthority(options: TokenOptions): TokenAuthority {
-  const { keys, issuer, longest = Number.POSITIVE_INFINITY, client, clock, random } = options;
+/** Issues and reviews service account tokens, as upstream (pkg/serviceaccount). */
+export const tokenAuthority = (options: TokenOptions): TokenAuthority => new JwtAuthority(options);
 
-  /** What is signed in a token; `older`: also by keys that have been retired. Throws an Error that says what is wrong with it. */
-  const verified = async (token: string, older: boolean): Promise<unknown> => {
+class JwtAuthority implements TokenAuthority {
+  readonly #options: TokenOptions;
+
+  constructor(options: TokenOptions) {
+    this.#options = options;
+  }
+
+  get audience(): string {
+    return this.#options.issuer;
+  }
+
+  async issue(account: KubernetesObject, requested: RequestedToken): Promise<IssuedToken> {
+    const { issuer, longest = Number.POSITIVE_INFINITY, client, clock, random } = this.#options;
+    const bound = requested.bound && (await boundTo(client, account, requested.bound));
+    const audiences = requested.audiences.length === 0 ? [issuer] : requested.audiences;
+    const expirationSeconds = Math.min(requested.expirationSeconds, longest);
+    const claims = claimsOf(account, bound ?? {}, { issuer, audiences, expirationSeconds }, { clock, random });
+    return { token: await this.#sign(claims), audiences, expirationSeconds };
+  }
+
+  issueLegacy(account: KubernetesObject, secretName: string): Promise<string> {
+    return this.#sign(legacyClaimsOf(account, secretName));
+  }
+
+  async review(token: string, audiences: readonly string[]): Promise<TokenReviewResult | undefined> {
+    const { issuer, client, clock } = this.#options;
+    const { iss } = (unverifiedClaims(token) ?? {}) as { iss?: unknown };
+    if (iss !== issuer && iss !== legacyIssuer) return undefined;
+    let claims: unknown;
+    try {
+      claims = await this.#verified(token, iss === legacyIssuer);
+    } catch (error) {
+      return { error: messageOf(error) };
+    }
+    if (iss === legacyIssuer) {
+      // A legacy token names no audience: it is for the API server.
+      const audience = checkAudience([issuer], audiences);
+      if ("error" in audience) return audience;
+      const result = await reviewLegacy(token, claims as Record<string, unknown>, { client, clock });
+      return "error" in result ? result : { ...result, audiences: audience.shared };
+    }
+    if (!hasClaims(claims)) {
+      return { error: "service account token claims could not be validated due to unexpected private claim" };
+    }
+    const audience = checkAudience([claims.aud].flat(), audiences);
+    if ("error" in audience) return audience;
+    const error = await whyNot(claims, client, clock.now());
+    return error === undefined ? { user: userOf(claims), audiences: audience.shared } : { error };
+  }
+
+  async document(path: string): Promise<{ headers: Record<string, string>; body: string } | undefined> {
+    if (path !== discoveryPaths.configuration && path !== discoveryPaths.keys) return undefined;
+    const { issuer, keys } = this.#options;
+    return (await discoveryDocuments(issuer, await keys.public())).find((one) => one.path === path);
+  }
+
+  /**
+   * The verified claims of a token; with `withRetired` also those that a retired key has signed. Throws an Error that
+   * names the fault.
+   */
+  async #verified(token: string, withRetired: boolean): Promise<unknown> {
+    const { keys } = this.#options;
     const { kid } = decodeProtectedHeader(token);
-    const all = [...(await keys.public(kid)), ...(older ? await keys.retired() : [])];
+    const all = [...(await keys.public(kid)), ...(withRetired ? await keys.retired() : [])];
     const candidates = all.filter((key) => kid === undefined || key.kid === kid);
     if (candidates.length === 0) throw new Error("invalid signature, no keys found");
     for (const { publicKey } of candidates) {
-      // The algorithm is ours to say, never the token's: neither none nor a key that everybody knows signs anything.
+      // The authority chooses the algorithm, never the token: neither `none` nor a symmetric key verifies.
       const found = await compactVerify(token, publicKey, { algorithms: [algorithm] }).catch(() => undefined);
-      if (!found) continue;
-      return JSON.parse(new TextDecoder().decode(found.payload));
+      if (found) return JSON.parse(new TextDecoder().decode(found.payload));
     }
     throw new Error("invalid signature");
-  };
-  const sign = async (claims: object): Promise<string> => {
-    const { kid, privateKey } = await keys.current();
+  }
+
+  async #sign(claims: object): Promise<string> {
+    const { kid, privateKey } = await this.#options.keys.current();
     return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
       .setProtectedHeader({ alg: algorithm, kid })
       .sign(privateKey);
-  };
-  const checkAudience = (
-    own: readonly string[],
-    audiences: readonly string[],
-  ): { shared: string[] } | { error: string } => {
-    const shared = own.filter((audience) => audiences.includes(audience));
-    if (shared.length > 0) return { shared };
-    const [said, asked] = [JSON.stringify(own), JSON.stringify(audiences)];
-    return { error: `token audiences ${said} is invalid for the target audiences ${asked}` };
-  };
+  }
+}
 
-  return {
-    audience: issuer,
-    async issue(account, wish) {
-      const bound = wish.bound && (await boundTo(client, account, wish.bound));
-      const audiences = wish.audiences.length === 0 ? [issuer] : wish.audiences;
-      const expirationSeconds = Math.min(wish.expirationSeconds, longest);
-      const claims = claimsOf(account, bound ?? {}, { issuer, audiences, expirationSeconds }, { clock, random });
-      return { token: await sign(claims), audiences, expirationSeconds };
-    },
-    issueLegacy: (account, secretName) => sign(legacyClaimsOf(account, secretName)),
-    async review(token, audiences) {
-      const said = (claimed(token) ?? {}) as { iss?: unknown };
-      if (said.iss !== issuer && said.iss !== legacyIssuer) return undefined;
-      let claims: unknown;
-      try {
-        claims = await verified(token, said.iss === legacyIssuer);
-      } catch (error) {
-        return { error: messageOf(error) };
-      }
-      if (said.iss === legacyIssuer) {
-        // It names no audience: it is for the API server.
-        const audience = checkAudience([issuer], audiences);
-        if ("error" in audience) return audience;
-        const verdict = await reviewLegacy(token, claims as Record<string, unknown>, { client, clock });
-        return "error" in verdict ? verdict : { ...verdict, audiences: audience.shared };
-      }
-      if (!hasClaims(claims)) {
-        return { error: "service account token claims could not be validated due to unexpected private claim" };
-      }
-      const audience = checkAudience([claims.aud].flat(), audiences);
-      if ("error" in audience) return audience;
-      const why = await whyNot(claims, client, clock.now());
-      return why === undefined ? { user: userOf(claims), audiences: audience.shared } : { error: why };
-    },
-    async document(path) {
-      if (path !== discoveryPaths.configuration && path !== discoveryPaths.keys) return undefined;
-      return (await discoveryDocuments(issuer, await keys.public())).find((one) => one.path === path);
-    },
-  };
+/** The audiences of a token that the caller accepts too, or upstream's error where there is none. */
+function checkAudience(own: readonly string[], audiences: readonly string[]): { shared: string[] } | { error: string } {
+  const shared = own.filter((audience) => audiences.includes(audience));
+  if (shared.length > 0) return { shared };
+  const [has, wants] = [JSON.stringify(own), JSON.stringify(audiences)];
+  return { error: `token audiences ${has} is invalid for the target audiences ${wants}` };
 }

@@ -3,14 +3,14 @@ import { Compacted, FutureRevision } from "#store";
 import type { Bench } from "./index.ts";
 import { create, entryOf, lineOf, readLog, remove, textOf, update, write } from "./make.ts";
 
-/** The log: order, previous states, waiting, compaction. */
-export function changing({ store, newType }: Bench): void {
-  it("has nothing to say about an empty new type", async () => {
+/** Reads of the log. */
+function changes({ store, newType }: Bench): void {
+  it("returns no changes of an empty new type", async () => {
     const type = newType();
     expect(await store().changes(type, 1)).toEqual({ changes: [], through: 1 });
   });
 
-  it("tells every change once, in order, with the state before it", async () => {
+  it("returns every change once, in order, with the state before it", async () => {
     const type = newType();
     const a = await write(store(), type, create("ns/a", "1", { uid: "u", labels: { app: "x" } }));
     const a2 = await write(store(), type, update("ns/a", a.revision, "2", { uid: "u", labels: { app: "y" } }));
@@ -34,7 +34,7 @@ export function changing({ store, newType }: Bench): void {
     for (const change of log) expect(change.revision).toBe(change.entry.revision);
   });
 
-  it("goes on from any revision, in pieces of about a limit", async () => {
+  it("continues from any revision, in pages of about the limit", async () => {
     const type = newType();
     const entries = (
       await store().commit(
@@ -55,13 +55,16 @@ export function changing({ store, newType }: Bench): void {
     expect(piece.through).toBeLessThan(entries[29]!.revision);
   });
 
-  it("refuses to go on from a revision that was never handed out", async () => {
+  it("refuses to continue from a future revision", async () => {
     const type = newType();
     const { revision } = await write(store(), type, create("ns/a"));
     await expect(store().changes(type, revision + 1000)).rejects.toBeInstanceOf(FutureRevision);
   });
+}
 
-  it("wakes who waits for a change", async () => {
+/** Waits for changes. */
+function waits({ store, newType }: Bench): void {
+  it("resolves a wait when a change is written", async () => {
     const type = newType();
     const { revision } = await write(store(), type, create("ns/a"));
     await store().changed(type, 1, new AbortController().signal);
@@ -71,7 +74,7 @@ export function changing({ store, newType }: Bench): void {
     expect((await readLog(store(), type, revision)).map((change) => change.revision)).toEqual([next.revision]);
   });
 
-  it("ends a wait without a word when the signal aborts", async () => {
+  it("resolves a wait when the signal aborts", async () => {
     const type = newType();
     const controller = new AbortController();
     const waiting = store().changed(type, 1, controller.signal);
@@ -79,8 +82,11 @@ export function changing({ store, newType }: Bench): void {
     await waiting;
     await store().changed(type, 1, AbortSignal.abort());
   });
+}
 
-  it("tells a follower everything that concurrent writers do, once and in order", async () => {
+/** Followers beside concurrent writers. */
+function followers({ store, newType }: Bench): void {
+  it("delivers every change of concurrent writers once and in order", async () => {
     const type = newType();
     const total = 60;
     const seen: number[] = [];
@@ -105,8 +111,11 @@ export function changing({ store, newType }: Bench): void {
     await following;
     expect(seen).toEqual(made.sort((a, b) => a - b));
   });
+}
 
-  it("forgets what lies below the floor and keeps the rest whole", async () => {
+/** What compaction keeps. */
+function compaction({ store, newType }: Bench): void {
+  it("drops changes below the floor and keeps the rest", async () => {
     const type = newType();
     const a = await write(store(), type, create("ns/a", "1"));
     const b = await write(store(), type, create("ns/b", "1"));
@@ -164,4 +173,12 @@ export function changing({ store, newType }: Bench): void {
     expect(page.entries.map((entry) => entry.key)).toEqual(["ns/a", "ns/b", "ns/c"]);
     expect(await store().changes(type, page.revision)).toEqual({ changes: [], through: page.revision });
   });
+}
+
+/** The log: order, previous states, waiting, compaction. */
+export function changing(bench: Bench): void {
+  changes(bench);
+  waits(bench);
+  followers(bench);
+  compaction(bench);
 }

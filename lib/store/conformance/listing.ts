@@ -1,26 +1,23 @@
 import { expect, it } from "vitest";
-import { Compacted, compareKeys, FutureRevision } from "#store";
+import { Compacted, compareKeys, FutureRevision, type Store } from "#store";
 import type { Bench } from "./index.ts";
 import { create, entryOf, readLog, remove, textOf, update, write } from "./make.ts";
 
-/** Snapshots: order, prefixes, pages, earlier revisions. */
-export function listing({ store, newType }: Bench): void {
-  const fill = async (type: string, keys: string[]) =>
-    (
-      await store().commit(
-        type,
-        keys.map((key) => create(key)),
-      )
-    ).map(entryOf);
-  const keysOf = (page: { entries: { key: string }[] }) => page.entries.map((entry) => entry.key);
+const fill = async (store: Store, type: string, keys: string[]) => {
+  const writes = keys.map((key) => create(key));
+  return (await store.commit(type, writes)).map(entryOf);
+};
+const keysOf = (page: { entries: { key: string }[] }) => page.entries.map((entry) => entry.key);
 
+/** Lists of the newest state. */
+function newestState({ store, newType }: Bench): void {
   it("lists an empty new type at revision 1", async () => {
     expect(await store().list(newType())).toMatchObject({ revision: 1, entries: [], more: false });
   });
 
-  it("holds everything acknowledged before the call, at a revision that a watch can start from", async () => {
+  it("lists everything acknowledged before the call, at a revision from which a watch can start", async () => {
     const type = newType();
-    const [a] = await fill(type, ["ns/a", "ns/b"]);
+    const [a] = await fill(store(), type, ["ns/a", "ns/b"]);
     const gone = await write(store(), type, remove("ns/a", a!.revision));
     const page = await store().list(type);
     expect(keysOf(page)).toEqual(["ns/b"]);
@@ -35,7 +32,7 @@ export function listing({ store, newType }: Bench): void {
     const type = newType();
     // U+FB01 sorts before U+1F600 in UTF-8 and behind its surrogates in UTF-16.
     const keys = ["/z", "a-b/x", "a/x", "a.b/x", "b/ﬁ", "b/😀", "b/é", "b/~", "b/Z", "a/X", "a/x1", "a/x\u0001"];
-    await fill(type, keys);
+    await fill(store(), type, keys);
     const bytewise = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     expect(keysOf(await store().list(type))).toEqual(bytewise);
     expect([...keys].sort(compareKeys)).toEqual(bytewise);
@@ -43,9 +40,9 @@ export function listing({ store, newType }: Bench): void {
       expect(keysOf(await store().list(type, { after: key }))).toEqual(bytewise.slice(index + 1));
   });
 
-  it("lists a prefix and nothing beside it", async () => {
+  it("lists a prefix and nothing else", async () => {
     const type = newType();
-    await fill(type, ["/n", "a/1", "a/2", "a-/1", "a0/1", "ab/1", "b/1"]);
+    await fill(store(), type, ["/n", "a/1", "a/2", "a-/1", "a0/1", "ab/1", "b/1"]);
     expect(keysOf(await store().list(type, { prefix: "a/" }))).toEqual(["a/1", "a/2"]);
     expect(keysOf(await store().list(type, { prefix: "/" }))).toEqual(["/n"]);
     expect(keysOf(await store().list(type, { prefix: "c/" }))).toEqual([]);
@@ -53,11 +50,14 @@ export function listing({ store, newType }: Bench): void {
     expect(keysOf(await store().list(type, { prefix: "a/", after: "a/1" }))).toEqual(["a/2"]);
     expect(keysOf(await store().list(type, { prefix: "a/", after: "b/1" }))).toEqual([]);
   });
+}
 
-  it("pages, and says whether and how much is behind", async () => {
+/** Lists in pages. */
+function pages({ store, newType }: Bench): void {
+  it("returns pages, with whether and how much follows", async () => {
     const type = newType();
     const keys = Array.from({ length: 25 }, (_, index) => `ns/${String.fromCharCode(97 + index)}`);
-    await fill(type, [...keys, "zz/other"]);
+    await fill(store(), type, [...keys, "zz/other"]);
     const seen: string[] = [];
     let after: string | undefined;
     let at: number | undefined;
@@ -80,9 +80,9 @@ export function listing({ store, newType }: Bench): void {
     expect((await store().list(type, { prefix: "ns/", limit: 25 })).more).toBe(false);
   });
 
-  it("goes on where an earlier page's snapshot ended, whatever has happened since", async () => {
+  it("continues the snapshot of an earlier page after later writes", async () => {
     const type = newType();
-    const made = await fill(type, ["ns/a", "ns/b", "ns/c", "ns/d", "ns/e", "ns/f"]);
+    const made = await fill(store(), type, ["ns/a", "ns/b", "ns/c", "ns/d", "ns/e", "ns/f"]);
     const first = await store().list(type, { limit: 2 });
     expect(keysOf(first)).toEqual(["ns/a", "ns/b"]);
     await write(store(), type, update("ns/c", made[2]!.revision, "changed"));
@@ -103,12 +103,15 @@ export function listing({ store, newType }: Bench): void {
     expect(keysOf(between)).toEqual(["ns/a", "ns/b", "ns/c", "ns/e", "ns/f"]);
     expect(keysOf(await store().list(type))).toEqual(["ns/a", "ns/a1", "ns/b", "ns/c", "ns/cc", "ns/d", "ns/e"]);
   });
+}
 
-  it("takes names of any length for what they are: of no object, unless it could be written", async () => {
+/** Keys of any length. */
+function names({ store, newType }: Bench): void {
+  it("accepts names of any length, and finds no object under those that cannot be written", async () => {
     const type = newType();
     const longest = `ns/${"é".repeat(510)}x`;
     expect(Buffer.byteLength(longest)).toBe(1024);
-    await fill(type, ["ns/a", longest, "ns/\u00ea"]);
+    await fill(store(), type, ["ns/a", longest, "ns/\u00ea"]);
     expect((await store().get(type, longest))?.key).toBe(longest);
     const beyond = `${longest}y`;
     expect(await store().get(type, beyond)).toBeUndefined();
@@ -122,8 +125,11 @@ export function listing({ store, newType }: Bench): void {
     const before = `ns/${"é".repeat(510)}${"a".repeat(2000)}`;
     expect(keysOf(await store().list(type, { prefix: "ns/", after: before }))).toEqual([longest, "ns/\u00ea"]);
   });
+}
 
-  it("gives the snapshot of every revision of a random history", async () => {
+/** Lists at earlier revisions. */
+function snapshots({ store, newType }: Bench): void {
+  it("lists the snapshot of every revision of a random history", async () => {
     const type = newType();
     const keys = ["a/1", "a/2", "b/1", "b/2"];
     const states = new Map<number, string[]>();
@@ -164,9 +170,9 @@ export function listing({ store, newType }: Bench): void {
     }
   });
 
-  it("refuses snapshots that are gone or not yet there", async () => {
+  it("refuses snapshots that are compacted or in the future", async () => {
     const type = newType();
-    const [a, b] = await fill(type, ["ns/a", "ns/b"]);
+    const [a, b] = await fill(store(), type, ["ns/a", "ns/b"]);
     await write(store(), type, update("ns/a", a!.revision, "2"));
     const head = await store().head(type);
     await expect(store().list(type, { at: head + 1 })).rejects.toBeInstanceOf(FutureRevision);
@@ -178,4 +184,12 @@ export function listing({ store, newType }: Bench): void {
     expect(error).toBeInstanceOf(Compacted);
     expect((error as Compacted).floor).toBe(b!.revision);
   });
+}
+
+/** Snapshots: order, prefixes, pages, earlier revisions. */
+export function listing(bench: Bench): void {
+  newestState(bench);
+  pages(bench);
+  names(bench);
+  snapshots(bench);
 }

@@ -3,9 +3,9 @@ import { Conflict, Exists } from "#store";
 import type { Bench } from "./index.ts";
 import { bodyOf, create, entryOf, readLog, remove, textOf, update, write } from "./make.ts";
 
-/** Single writes, batches, concurrent writers. */
-export function writing({ store, newType }: Bench): void {
-  it("starts a type's counter at 1 and hands out revisions above it", async () => {
+/** Creates and reads of one object. */
+function creates({ store, newType }: Bench): void {
+  it("starts a type's counter at 1 and returns revisions above it", async () => {
     const type = newType();
     expect(await store().head(type)).toBe(1);
     const first = await write(store(), type, create("a/1"));
@@ -13,7 +13,7 @@ export function writing({ store, newType }: Bench): void {
     expect(await store().head(type)).toBeGreaterThanOrEqual(first.revision);
   });
 
-  it("gives back what was written, made for its revision", async () => {
+  it("returns a written object with the body of its revision", async () => {
     const type = newType();
     const index = {
       uid: "u1",
@@ -35,12 +35,12 @@ export function writing({ store, newType }: Bench): void {
     ]);
   });
 
-  it("knows no object that was never written", async () => {
+  it("returns no object that was never written", async () => {
     const type = newType();
     expect(await store().get(type, "ns/none")).toBeUndefined();
   });
 
-  it("refuses a second create with the object that is there", async () => {
+  it("refuses a second create, with the existing object", async () => {
     const type = newType();
     const entry = await write(store(), type, create("ns/a"));
     const [refused] = await store().commit(type, [create("ns/a", "other")]);
@@ -48,7 +48,10 @@ export function writing({ store, newType }: Bench): void {
     expect((refused as Exists).entry).toEqual(entry);
     expect(await store().get(type, "ns/a")).toEqual(entry);
   });
+}
 
+/** Updates and deletes of one object. */
+function updates({ store, newType }: Bench): void {
   it("updates over the expected revision only", async () => {
     const type = newType();
     const first = await write(store(), type, create("ns/a", "1"));
@@ -79,8 +82,11 @@ export function writing({ store, newType }: Bench): void {
     const reborn = await write(store(), type, create("ns/a", "2"));
     expect(reborn.revision).toBeGreaterThan(gone.revision);
   });
+}
 
-  it("lets each write of a commit succeed or fail by itself, in order", async () => {
+/** Commits of several writes. */
+function batches({ store, newType }: Bench): void {
+  it("accepts or refuses each write of a commit by itself, in order", async () => {
     const type = newType();
     const a = await write(store(), type, create("ns/a"));
     const b = await write(store(), type, create("ns/b"));
@@ -109,14 +115,14 @@ export function writing({ store, newType }: Bench): void {
     expect(await store().get(type, "ns/a")).toEqual(a);
   });
 
-  it("makes nothing of a commit of nothing and refuses a key named twice", async () => {
+  it("accepts an empty commit and refuses a key that occurs twice", async () => {
     const type = newType();
     expect(await store().commit(type, [])).toEqual([]);
     await expect(store().commit(type, [create("ns/a"), create("ns/a")])).rejects.toThrow("ns/a");
     expect(await store().get(type, "ns/a")).toBeUndefined();
   });
 
-  it("takes a batch of hundreds", async () => {
+  it("accepts a batch of hundreds", async () => {
     const type = newType();
     const keys = Array.from({ length: 230 }, (_, index) => `ns/${String(index).padStart(3, "0")}`);
     const results = await store().commit(
@@ -128,8 +134,11 @@ export function writing({ store, newType }: Bench): void {
     expect((await readLog(store(), type, 1)).map((change) => change.key)).toEqual(keys);
     expect((await store().list(type)).entries.map((entry) => entry.key)).toEqual(keys);
   });
+}
 
-  it("writes nothing when a body cannot be made", async () => {
+/** Bodies, and what is stored of them. */
+function bodies({ store, newType }: Bench): void {
+  it("stores nothing when a body throws", async () => {
     const type = newType();
     const failing = {
       ...create("ns/b"),
@@ -144,7 +153,7 @@ export function writing({ store, newType }: Bench): void {
     expect((await readLog(store(), type, 1)).map((change) => change.key)).toEqual(["ns/a"]);
   });
 
-  it("keeps big and odd bodies as they are", async () => {
+  it("stores large and unusual bodies unchanged", async () => {
     const type = newType();
     const random = (length: number) => {
       const bytes = new Uint8Array(length);
@@ -179,8 +188,11 @@ export function writing({ store, newType }: Bench): void {
     await store().compact(two, other.revision);
     expect((await readLog(store(), one, 1)).map((change) => change.revision)).toEqual([entry.revision]);
   });
+}
 
-  it("lets one of many concurrent writers win, each time", async () => {
+/** Writers that race. */
+function concurrentWriters({ store, newType }: Bench): void {
+  it("accepts one of several concurrent writers each time", async () => {
     const type = newType();
     let current = await write(store(), type, create("ns/a", "start"));
     for (let round = 0; round < 5; round++) {
@@ -227,4 +239,13 @@ export function writing({ store, newType }: Bench): void {
     for (const change of log)
       expect(change.entry.body).toEqual(bodyOf(textOf(change.entry).split("@")[0]!)(change.revision));
   });
+}
+
+/** Single writes, batches, concurrent writers. */
+export function writing(bench: Bench): void {
+  creates(bench);
+  updates(bench);
+  batches(bench);
+  bodies(bench);
+  concurrentWriters(bench);
 }

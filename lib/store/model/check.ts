@@ -1,5 +1,5 @@
 import type { Entry } from "#store";
-import { type History, type Told, textOf } from "./play.ts";
+import { type History, textOf, type WriteAttempt } from "./play.ts";
 
 /** What truly happened, as somebody saw it who forgets nothing. */
 export interface Truth {
@@ -49,9 +49,9 @@ function checkLog({ log, objects }: Truth): string[] {
 }
 
 /** What was acknowledged is there once, at its revision; what was refused is not, and for a reason that was true. */
-function checkWrites({ told }: History, truth: Truth, byText: Map<string, TrueChange[]>): string[] {
+function checkWrites({ writes }: History, truth: Truth, byText: Map<string, TrueChange[]>): string[] {
   const faults: string[] = [];
-  for (const one of told) {
+  for (const one of writes) {
     const found = byText.get(`${one.text}`) ?? [];
     const { result } = one;
     if (found.length > 1) faults.push(`${one.text} is in the log ${found.length} times`);
@@ -70,7 +70,7 @@ function checkWrites({ told }: History, truth: Truth, byText: Map<string, TrueCh
 }
 
 /** What a refused writer was shown must have stood there at some time between his call and its answer. */
-function checkReason({ key, span, text }: Told, entry: Entry | undefined, { states }: Truth): string[] {
+function checkReason({ key, span, text }: WriteAttempt, entry: Entry | undefined, { states }: Truth): string[] {
   if (!states) return [];
   const all = states.get(key) ?? [];
   const shown = entry?.revision ?? 0;
@@ -81,10 +81,10 @@ function checkReason({ key, span, text }: Told, entry: Entry | undefined, { stat
   const atBirth = shown === 0 && (all[0]?.step ?? Number.POSITIVE_INFINITY) >= span.began;
   return stood || atBirth
     ? []
-    : [`${text || `a read of ${key}`} was told of revision ${shown}, which did not stand then`];
+    : [`${text || `a read of ${key}`} was shown revision ${shown}, which did not exist then`];
 }
 
-/** Every change above the start, once and in order, up to where the follower was told to be. */
+/** Every change above the start, once and in order, up to the revision that the follower has reached. */
 function checkFollowed({ followed }: History, { log }: Truth): string[] {
   const faults: string[] = [];
   const texts = new Map(log.map((change) => [change.revision, `${change.text}@${change.revision}`]));

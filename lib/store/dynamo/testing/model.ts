@@ -70,12 +70,13 @@ export async function playDynamo({ plan, weather, shards }: Game, rules: Rules):
   await world.drain();
   double.finishHalves();
   const faults = [...check(history, witness.truth()), ...witness.checkReads(history), ...witness.checkSlots(history)];
-  const of = (result: string) => history.told.filter((told) => told.result === result).length;
+  const of = (result: string) => history.writes.filter((write) => write.result === result).length;
   return {
     faults,
     events: world.events,
     steps: world.step,
-    acknowledged: history.told.filter(({ result }) => typeof result === "object" && !(result instanceof Error)).length,
+    acknowledged: history.writes.filter(({ result }) => typeof result === "object" && !(result instanceof Error))
+      .length,
     refused: of("refused"),
     unknown: of("unknown"),
     lists: history.listed.length,

@@ -64,10 +64,10 @@ export class TableWitness implements Witness {
     return { log, objects: this.#objects, states: this.#states, faults: this.faults };
   }
 
-  /** A writer who has his answer leaves no slot empty behind him. */
-  checkSlots({ told }: History): string[] {
+  /** A writer that has its answer leaves no empty slot behind. */
+  checkSlots({ writes }: History): string[] {
     const faults: string[] = [];
-    for (const { text, span, result } of told) {
+    for (const { text, span, result } of writes) {
       if (result === "unknown") continue;
       for (const revision of this.#tickets.get(text) ?? [])
         if (!((this.#filledAt.get(revision) ?? Number.POSITIVE_INFINITY) <= span.ended))
