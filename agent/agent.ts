@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { nodeRange } from "#agent/node";
+import { waitForPodCidr } from "#agent/node";
 import { aborted, type Log, systemClock, systemRandom } from "#base";
 import { accessCluster, type ClusterAccess } from "./cluster-access.ts";
 import { type Component, type Running, startComponents } from "./components.ts";
@@ -81,7 +81,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const shared = { name, client, clock: systemClock, log, folder, labels };
   const podCidr =
-    config.podCidr === undefined ? await nodeRange({ ...shared, signal }) : podCidrOf(config.podCidr, index);
+    config.podCidr === undefined ? await waitForPodCidr({ ...shared, signal }) : podCidrOf(config.podCidr, index);
   if (podCidr === undefined) return undefined;
   const changed = (next: string): void =>
     fail(new Error(`the node's range of pod addresses is now ${next}: the agent has to start again`));

@@ -9,38 +9,38 @@ const NodeIdentity = z.strictObject({
   certificate: z.strictObject({ cert: z.string(), key: z.string() }).optional(),
 });
 
-/** How one agent process is told what to do: a file of JSON that only its owner reads. */
+/** The configuration of one agent process: a JSON file that only its owner can read. */
 const AgentConfig = z
   .strictObject({
     /** The API server's URL. */
     server: z.url({ protocol: /^https?$/, error: "must be a URL such as https://127.0.0.1:6443" }),
-    /** The authority of the server's certificate, in PEM; without it, those that the machine trusts. */
+    /** The CA of the server's certificate, in PEM. Defaults to the CAs that the machine trusts. */
     ca: z.string().optional(),
-    /** The nodes that this process is, each with its own identity. More than one only with the fake runtime. */
+    /** The nodes of this process, each with its own identity. More than one only with the fake runtime. */
     nodes: z.array(NodeIdentity),
     runtime: z.string(),
-    /** Uses the runtime that listens there instead of a containerd of its own. */
+    /** The socket of an existing runtime. Defaults to a containerd of the agent's own. */
     containerdSocket: z.string().optional(),
-    /** Everything of the agent's lies here. */
+    /** The folder of all the agent's files. */
     dataDir: z.string(),
-    /** The cluster's pod addresses, of which each node gets a part. Without them, the node is given its part. */
+    /** The cluster's pod addresses, of which each node uses a part. Absent: the cluster assigns the node's range. */
     podCidr: cidr.optional(),
     serviceCidr: cidr.optional(),
-    /** What the cluster has for itself on a machine that may have several; named after the node without it. */
+    /** The cluster's own names on a machine with several clusters. Defaults to names derived from the node's. */
     network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),
     registryMirrors: z.array(z.string()).default([]),
     verbose: z.boolean().default(false),
-    /** The agent ends when this process has gone. */
+    /** The agent stops when this process has ended. */
     parent: z.int().optional(),
     labels: z.record(z.string(), z.string()).optional(),
     /** Requests are signed with the credentials of the machine's role, instead of a certificate. */
     sigv4: z.boolean().default(false),
     region: z.string().optional(),
-    /** `wss://…`: the WebSocket API that tells of changes and takes heartbeats. */
+    /** `wss://…`: the WebSocket API for hints and heartbeats. */
     link: z.url({ protocol: /^wss?$/, error: "must be a URL such as wss://example.com/link" }).optional(),
-    /** Containers' logs go to this group of CloudWatch Logs. */
+    /** The group of CloudWatch Logs for containers' logs. */
     podLogGroup: z.string().optional(),
-    /** The cluster may have a gateway: agents dial it, and show tokens that are made for this cluster. */
+    /** The cluster may have a gateway, which agents dial with tokens for this cluster. */
     gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
   .superRefine((config, context) => {
@@ -66,7 +66,7 @@ const AgentConfig = z
 
 export type AgentConfig = z.output<typeof AgentConfig> & { runtime: "containerd" | "fake" };
 
-/** Throws an Error of one line: the file, the field, and what is wrong with it. */
+/** Throws an Error of one line with the file, the field, and its fault. */
 export async function readConfig(path: string): Promise<AgentConfig> {
   let value: unknown;
   try {
@@ -92,15 +92,15 @@ const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
 const nodeBits = 24;
 
 /**
- * The part of the cluster's pod addresses that belongs to the node with this number. Small ranges are shared by all.
- * IPv4 only; IPv6 ranges are shared.
+ * The part of the cluster's pod addresses for the node with this index. All nodes share a small range. IPv4 only; all
+ * nodes share an IPv6 range.
  */
 export function podCidrOf(cluster: string, index: number): string {
   const [base = "", bits = "0"] = cluster.split("/");
   if (base.includes(":") || Number(bits) >= nodeBits) return cluster;
   const first = base.split(".").reduce((total, part) => total * 256 + Number(part), 0);
   const parts = 2 ** (nodeBits - Number(bits));
-  // More nodes than parts, as in tests of scale: addresses repeat.
+  // With more nodes than parts, as in scale tests, addresses repeat.
   const address = first + (index % parts) * 2 ** (32 - nodeBits);
   const text = [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join(".");
   return `${text}/${nodeBits}`;

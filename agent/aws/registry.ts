@@ -3,21 +3,21 @@ import { partitions, signatureV4 } from "#aws";
 import { credentialsOf, type SignerOptions } from "#aws/request-signer";
 import { abortable, type Clock, messageOf } from "#base";
 
-/** `region` is the machine's own; registries' regions stand in their names. */
+/** `region` is the machine's own; registries have their region in their names. */
 export interface RegistryOptions extends SignerOptions {
-  /** `http://…`: asked instead of each region's ECR. */
+  /** `http://…`: replaces the endpoints of ECR. */
   endpoint?: string;
   clock: Clock;
 }
 
-/** What ECR is asked for a registry. */
+/** The ECR of a registry. */
 interface Registry {
   region: string;
-  /** Where the region's ECR is. */
+  /** The host of the region's ECR. */
   api: string;
 }
 
-/** What a registry takes; it is asked for anew from `staleAt` on, in milliseconds. */
+/** A registry's credentials, which are renewed from `staleAt` on, in milliseconds since the epoch. */
 interface Token {
   credentials: RegistryCredentials;
   staleAt: number;
@@ -31,7 +31,10 @@ const domains: ReadonlyMap<string, string> = new Map(
   ]),
 );
 
-/** Names of private registries, of each partition, as kubelet's credential provider for ECR and ECR's own know them. */
+/**
+ * Host names of private registries in all partitions, as the kubelet's credential provider for ECR and ECR itself
+ * define them.
+ */
 const privateHost = new RegExp(
   `^\\d{12}\\.dkr[.-]ecr(?<fips>-fips)?\\.(?<region>[a-z0-9][a-z0-9-]*)\\.(?<domain>${[...domains.keys()]
     .map((domain) => domain.replaceAll(".", "\\."))
@@ -40,25 +43,26 @@ const privateHost = new RegExp(
 
 const target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
 const body = "{}";
-const patience = 10_000;
+const timeoutMilliseconds = 10_000;
 
 /**
- * Says with which credentials the machine may pull an image: those that ECR gives its role, where the image's registry
- * is a private one of ECR, whatever the account; undefined for any other registry, public.ecr.aws too. Like kubelet's
- * credential provider for ECR it keeps them for half of their life. Pulls at the same time share one question; one that
- * fails is not remembered. Rejects when ECR gives none, in ten seconds, and when the machine has no credentials.
+ * Returns a function for the machine's credentials for an image: those that ECR issues to its role if the image's
+ * registry is a private one of ECR, of any account; undefined for any other registry, including public.ecr.aws. Like
+ * the kubelet's credential provider for ECR it caches them for half of their lifetime. Concurrent pulls share one
+ * request; a failure is not cached. Rejects when ECR issues none, after ten seconds, and when the machine has no
+ * credentials.
  */
 export function registryCredentials(
   options: RegistryOptions,
 ): (reference: string) => Promise<RegistryCredentials | undefined> {
   const { clock, endpoint } = options;
-  const own = credentialsOf(options);
+  const machineCredentials = credentialsOf(options);
   const tokens = new Map<string, Token>();
-  const questions = new Map<string, Promise<Token>>();
+  const pending = new Map<string, Promise<Token>>();
 
-  const ask = async ({ region, api }: Registry, signal: AbortSignal): Promise<Token> => {
+  const request = async ({ region, api }: Registry, signal: AbortSignal): Promise<Token> => {
     const url = new URL(endpoint ?? `https://${api}/`);
-    const signer = signatureV4({ service: "ecr", region, credentials: own });
+    const signer = signatureV4({ service: "ecr", region, credentials: machineCredentials });
     const { headers } = await signer.sign(
       {
         method: "POST",
@@ -73,13 +77,13 @@ export function registryCredentials(
     const answer = await fetch(url, { method: "POST", headers, body, redirect: "error", signal });
     return tokenOf(answer.status, await answer.text(), clock.now());
   };
-  const askInTime = async (registry: Registry): Promise<Token> => {
+  const requestToken = async (registry: Registry): Promise<Token> => {
     const stopping = new AbortController();
     const { signal } = stopping;
-    const timer = clock.timer(patience, () => stopping.abort(new Error("no answer in time")));
+    const timer = clock.timer(timeoutMilliseconds, () => stopping.abort(new Error("no answer in time")));
     try {
-      // Neither does a machine wait for ever that looks for credentials of its own.
-      const token = await abortable(ask(registry, signal), signal);
+      // The time limit includes the lookup of the machine's own credentials.
+      const token = await abortable(request(registry, signal), signal);
       tokens.set(registry.api, token);
       return token;
     } catch (error) {
@@ -95,13 +99,13 @@ export function registryCredentials(
     const { api } = registry;
     const known = tokens.get(api);
     if (known && clock.now() < known.staleAt) return known.credentials;
-    const question = questions.get(api) ?? askInTime(registry).finally(() => questions.delete(api));
-    questions.set(api, question);
-    return (await question).credentials;
+    const token = pending.get(api) ?? requestToken(registry).finally(() => pending.delete(api));
+    pending.set(api, token);
+    return (await token).credentials;
   };
 }
 
-/** Undefined where it is no private registry of ECR. */
+/** Undefined for every other registry than a private one of ECR. */
 function registryOf(reference: string): Registry | undefined {
   const [host = "", ...path] = reference.split("/");
   const { fips, region = "", domain = "" } = (path.length > 0 && privateHost.exec(host)?.groups) || {};
@@ -110,8 +114,7 @@ function registryOf(reference: string): Registry | undefined {
 }
 
 /**
- * The token that ECR has answered with, at `now`. Throws when there is none; of an answer only a refusal's words are
- * shown.
+ * The token of ECR's answer at `now`. Throws an Error when it has none; only the message of a refusal is part of it.
  */
 function tokenOf(status: number, text: string, now: number): Token {
   const answer = parse(text);
@@ -121,16 +124,16 @@ function tokenOf(status: number, text: string, now: number): Token {
   const { authorizationToken = "", expiresAt } = answer?.authorizationData?.[0] ?? {};
   const [username, ...password] = Buffer.from(authorizationToken, "base64").toString().split(":");
   if (!username || password.length === 0) throw new Error("an answer without a token");
-  const left = expiresAt === undefined ? 0 : Math.max(0, expiresAt * 1000 - now);
-  return { credentials: { username, password: password.join(":") }, staleAt: now + left / 2 };
+  const lifetime = expiresAt === undefined ? 0 : Math.max(0, expiresAt * 1000 - now);
+  return { credentials: { username, password: password.join(":") }, staleAt: now + lifetime / 2 };
 }
 
-/** An answer in AWS's JSON 1.1; times in seconds. */
+/** An answer in AWS's JSON 1.1; times are in seconds. */
 interface Answer {
   authorizationData?: { authorizationToken?: string; expiresAt?: number }[];
   __type?: string;
   message?: string;
-  /** What is in front of services spells it so. */
+  /** The spelling of AWS's front ends. */
   Message?: string;
 }
 
@@ -142,6 +145,6 @@ function parse(text: string): Answer | undefined {
   }
 }
 
-/** A fetch says only by its cause why it failed. */
+/** The reason of a failed fetch is its cause. */
 const causeOf = (error: unknown): unknown =>
   error instanceof TypeError && error.cause !== undefined ? error.cause : error;

@@ -3,18 +3,18 @@ import { credentialsOf, type SignerOptions } from "#aws/request-signer";
 import type { Clock } from "#base";
 
 export interface TokenOptions extends SignerOptions {
-  /** What the tokens are good for: this cluster and no other. */
+  /** The cluster that accepts the tokens; no other does. */
   clusterId: string;
   clock: Clock;
 }
 
 const clusterHeader = "x-k8s-aws-id";
-/** What `aws eks get-token` writes; STS goes by the date alone, which it takes for fifteen minutes. */
+/** The value of `aws eks get-token`, in seconds; STS only checks the date, which it accepts for fifteen minutes. */
 const expiresIn = 60;
 
 /**
- * Makes bearer tokens that say which principal of AWS this is, of the form that `aws eks get-token` gives: a presigned
- * GetCallerIdentity of STS, which is asked by whoever is shown the token. Rejects when the machine has no credentials.
+ * Creates bearer tokens that prove an AWS principal, in the form of `aws eks get-token`: a presigned GetCallerIdentity
+ * of STS, which the verifier of the token sends. Rejects when the machine has no credentials.
  */
 export function tokenMaker({ clusterId, clock, ...signing }: TokenOptions): () => Promise<string> {
   const { region } = signing;

@@ -2,7 +2,7 @@ import { type Duplex, Readable, Writable } from "node:stream";
 import type { WebSocket } from "ws";
 import { SpdyConnection } from "#agent/runtime/spdy";
 import { type ChannelCodec, codecOf } from "./codec.ts";
-import type { Asked, Channels, SessionStatus } from "./session.ts";
+import type { Channels, RequestedStreams, SessionStatus } from "./session.ts";
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
@@ -17,26 +17,26 @@ function sizeOf(text: string): Size | undefined {
   }
 }
 
-/** An output of a socket: each piece behind its channel's number, no faster than the socket takes it. */
+/** An output over a socket: each chunk with its channel's number, with the socket's backpressure. */
 const outlet = (socket: WebSocket, codec: ChannelCodec, number: number): Writable =>
   new Writable({
     write: (chunk: Buffer, _encoding, done) => codec.send(socket, number, chunk, (error) => done(error)),
   });
 
 /**
- * What the error channel says at the end. Before v4 it carried text, and nothing after a success
+ * The final message of the error channel. Before v4 it is text, and empty after a success
  * (`v1WriteStatusFunc` of the kubelet's remotecommand).
  */
-function lastWords(protocol: string, status: SessionStatus): string {
+function finalMessage(protocol: string, status: SessionStatus): string {
   if (/^v[45]\./.test(protocol)) return JSON.stringify(status);
   return status.status === "Success" ? "" : (status.message ?? "");
 }
 
 /**
  * The channels of a session over the subprotocols `channel.k8s.io` and `base64.channel.k8s.io` with their versions, or
- * over none (""), which is the first. Only v5 can say that standard input has ended.
+ * without a subprotocol (""), which is the first version. Only v5 can signal the end of standard input.
  */
-export function webSocketChannels(socket: WebSocket, protocol: string, asked: Asked): Channels {
+export function webSocketChannels(socket: WebSocket, protocol: string, requested: RequestedStreams): Channels {
   const codec = codecOf(protocol);
   const stdin = new Readable({ read: () => socket.resume() });
   let onSize: (size: Size) => void = () => {};
@@ -62,12 +62,16 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
     ended = true;
   });
   socket.on("error", () => socket.terminate());
-  // Clients take an empty message on the lowest channel for the sign that the session stands.
-  codec.send(socket, asked.stdout ? channel.stdout : asked.stderr ? channel.stderr : channel.error, Buffer.alloc(0));
+  // Clients wait for an empty message on the lowest channel: it signals that the session is established.
+  codec.send(
+    socket,
+    requested.stdout ? channel.stdout : requested.stderr ? channel.stderr : channel.error,
+    Buffer.alloc(0),
+  );
   return {
-    ...(asked.stdin ? { stdin } : {}),
-    ...(asked.stdout ? { stdout: outlet(socket, codec, channel.stdout) } : {}),
-    ...(asked.stderr ? { stderr: outlet(socket, codec, channel.stderr) } : {}),
+    ...(requested.stdin ? { stdin } : {}),
+    ...(requested.stdout ? { stdout: outlet(socket, codec, channel.stdout) } : {}),
+    ...(requested.stderr ? { stderr: outlet(socket, codec, channel.stderr) } : {}),
     onResize: (listener) => {
       onSize = listener;
       if (lastSize) listener(lastSize);
@@ -77,56 +81,60 @@ export function webSocketChannels(socket: WebSocket, protocol: string, asked: As
       new Promise((resolve) => {
         socket.once("close", () => resolve());
         if (socket.readyState !== socket.OPEN) return resolve();
-        const words = lastWords(protocol, status);
-        if (words === "") return socket.close(1000);
-        codec.send(socket, channel.error, Buffer.from(words), () => socket.close(1000));
+        const message = finalMessage(protocol, status);
+        if (message === "") return socket.close(1000);
+        codec.send(socket, channel.error, Buffer.from(message), () => socket.close(1000));
       }),
   };
 }
 
-/** How long a client may take to open the streams that it asked for. */
-const patience = 30_000;
+/** The time in which a client has to open the streams of its request. */
+const setupMilliseconds = 30_000;
 
 export interface SpdyClient {
   socket: Duplex;
-  /** What came behind the request. */
+  /** The bytes after the request. */
   head: Uint8Array;
-  /** A version of `channel.k8s.io`; "" is the first. Sizes of a terminal came with v3. */
+  /** A version of `channel.k8s.io`; "" is the first. Sizes of a terminal exist since v3. */
   protocol: string;
 }
 
-/** The same over SPDY: a stream for each, told apart by its `streamtype`. Resolves when all are open. */
-export function spdyChannels({ socket, head, protocol }: SpdyClient, asked: Asked): Promise<Channels> {
-  const wanted = ["error", ...(["stdin", "stdout", "stderr"] as const).filter((name) => asked[name])];
-  if (asked.tty && /^v[345]\./.test(protocol)) wanted.push("resize");
+/** The same over SPDY: one stream for each channel, identified by its `streamtype`. Resolves when all are open. */
+export function spdyChannels({ socket, head, protocol }: SpdyClient, requested: RequestedStreams): Promise<Channels> {
+  const names = ["error", ...(["stdin", "stdout", "stderr"] as const).filter((name) => requested[name])];
+  if (requested.tty && /^v[345]\./.test(protocol)) names.push("resize");
   const streams = new Map<string, Duplex>();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       connection.close();
       reject(new Error("timed out waiting for client to create streams"));
-    }, patience);
+    }, setupMilliseconds);
     const connection = new SpdyConnection(socket, {
       head,
       accept: (stream, { streamtype = "" }) => {
         stream.on("error", () => {});
         streams.set(streamtype, stream);
-        if (!wanted.every((name) => streams.has(name))) return;
+        if (!names.every((name) => streams.has(name))) return;
         clearTimeout(timer);
-        resolve(over(streams, protocol, socket, () => connection.close()));
+        resolve(over(streams, { socket, protocol }, () => connection.close()));
       },
     });
     socket.on("close", () => clearTimeout(timer));
   });
 }
 
-function over(streams: Map<string, Duplex>, protocol: string, socket: Duplex, close: () => void): Channels {
+function over(
+  streams: Map<string, Duplex>,
+  { socket, protocol }: { socket: Duplex; protocol: string },
+  close: () => void,
+): Channels {
   const [stdin, stdout, stderr] = ["stdin", "stdout", "stderr"].map((name) => streams.get(name));
   for (const name of ["error", "stdout", "stderr"]) streams.get(name)?.resume();
   const resize = streams.get("resize");
   let onSize: (size: Size) => void = () => {};
   let rest = "";
   resize?.on("data", (chunk: Buffer) => {
-    // JSON objects one after the other, with or without a newline between.
+    // JSON objects, with or without newlines between them.
     const parts = (rest + chunk.toString()).split(/(?<=\})/);
     rest = parts.at(-1)?.endsWith("}") ? "" : (parts.pop() ?? "");
     const size = sizeOf(parts.at(-1) ?? "");
@@ -144,10 +152,10 @@ function over(streams: Map<string, Duplex>, protocol: string, socket: Duplex, cl
       const error = streams.get("error")!;
       await new Promise<void>((resolve) => {
         error.on("close", resolve);
-        error.end(lastWords(protocol, status), () => resolve());
+        error.end(finalMessage(protocol, status), () => resolve());
       });
       for (const stream of streams.values()) if (!stream.writableEnded) stream.end();
-      // The last frames go out before the connection does.
+      // The last frames are sent before the connection is closed.
       setImmediate(() => (socket.destroyed ? undefined : socket.end(close)));
     },
   };

@@ -1,8 +1,11 @@
 import type { RawData, WebSocket } from "ws";
 
-/** How the messages of a WebSocket carry channels: one in front of each, as a byte or as a digit before base64. */
+/**
+ * The encoding of channels in WebSocket messages: each message starts with its channel, as a byte or as a digit before
+ * base64.
+ */
 export interface ChannelCodec {
-  /** Undefined for a message that carries nothing. */
+  /** Undefined for an empty message. */
   read(data: RawData): { channel: number; bytes: Buffer } | undefined;
   send(socket: WebSocket, channel: number, bytes: Uint8Array, done?: (error?: Error) => void): void;
 }
@@ -27,5 +30,5 @@ const base64: ChannelCodec = {
     socket.send(String.fromCharCode(zero + channel) + Buffer.from(bytes).toString("base64"), done),
 };
 
-/** The form that a subprotocol of Kubernetes has; "" stands for a client that named none. */
+/** The encoding of a subprotocol of Kubernetes; "" for a client that named none. */
 export const codecOf = (protocol: string): ChannelCodec => (protocol.includes("base64") ? base64 : binary);

@@ -5,24 +5,24 @@ import { SpdyConnection } from "#agent/runtime/spdy";
 import { messageOf } from "#base";
 import { codecOf } from "./codec.ts";
 
-export interface Place {
+export interface ForwardTarget {
   streams: StreamPort;
   sandboxId: string;
-  /** The pod as errors name it. */
+  /** The pod's name in errors. */
   label: string;
 }
 
-const failed = (port: number, { label }: Place, error: unknown): string =>
+const failed = (port: number, { label }: ForwardTarget, error: unknown): string =>
   `error forwarding port ${port} to pod ${label}: ${messageOf(error)}`;
 
 /** Port-forward over SPDY: for each connection a data and an error stream with the same request id. */
-export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, place: Place): Promise<void> {
+export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, target: ForwardTarget): Promise<void> {
   const pairs = new Map<string, { data?: Duplex; error?: Duplex; port: number }>();
   new SpdyConnection(socket, {
     ...(head ? { head } : {}),
     accept: (stream, { streamtype = "", port = "", requestid = "" }) => {
       stream.on("error", () => {});
-      // Old clients give no request id: there the port is what belongs together.
+      // Old clients send no request id: their streams are paired by port.
       const id = requestid || port;
       const pair = pairs.get(id) ?? { port: Number(port) };
       if (streamtype === "data") pair.data = stream;
@@ -30,26 +30,32 @@ export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, pl
       pairs.set(id, pair);
       if (!pair.data || !pair.error) return;
       pairs.delete(id);
-      void connect(pair.data, pair.error, pair.port, place);
+      void connect({ data: pair.data, error: pair.error, port: pair.port }, target);
     },
   });
   return new Promise((resolve) => socket.on("close", resolve));
 }
 
-async function connect(data: Duplex, error: Duplex, port: number, place: Place): Promise<void> {
+interface StreamPair {
+  data: Duplex;
+  error: Duplex;
+  port: number;
+}
+
+async function connect({ data, error, port }: StreamPair, target: ForwardTarget): Promise<void> {
   error.resume();
-  let said = "";
+  let message = "";
   try {
-    const inside = await place.streams.forward(place.sandboxId, port);
+    const inside = await target.streams.forward(target.sandboxId, port);
     await join(data, inside);
   } catch (failure) {
-    said = failed(port, place, failure);
+    message = failed(port, target, failure);
   }
-  error.end(said);
+  error.end(message);
   if (!data.writableEnded) data.end();
 }
 
-/** Both ways until both have ended; rejects when the inner end broke. */
+/** Copies both ways until both sides have ended; rejects when the inner connection breaks. */
 function join(outside: Duplex, inside: Duplex): Promise<void> {
   return new Promise((resolve, reject) => {
     inside.on("error", reject);
@@ -60,7 +66,7 @@ function join(outside: Duplex, inside: Duplex): Promise<void> {
   });
 }
 
-/** A client of plain WebSocket channels, and what it has asked for. */
+/** A client of plain WebSocket channels with its ports. */
 export interface ChannelClient {
   socket: WebSocket;
   protocol: string;
@@ -68,10 +74,10 @@ export interface ChannelClient {
 }
 
 /**
- * Port-forward over plain WebSocket channels: two for each port, data and error, each of which begins with the port
- * in two bytes, the lower first. One connection to each port.
+ * Port-forward over plain WebSocket channels: two channels for each port, data and error, each of which begins with
+ * the port in two bytes, little-endian. There is one connection to each port.
  */
-export async function forwardOverWebSocket(client: ChannelClient, place: Place): Promise<void> {
+export async function forwardOverWebSocket(client: ChannelClient, target: ForwardTarget): Promise<void> {
   const { socket, ports } = client;
   const codec = codecOf(client.protocol);
   const send = (channel: number, bytes: Uint8Array): void => {
@@ -98,12 +104,12 @@ export async function forwardOverWebSocket(client: ChannelClient, place: Place):
       send(data, head);
       send(error, head);
       try {
-        const inside = await place.streams.forward(place.sandboxId, port);
+        const inside = await target.streams.forward(target.sandboxId, port);
         insides.set(data, inside);
         for (const bytes of waiting.get(data) ?? []) inside.write(bytes);
         for await (const bytes of inside as AsyncIterable<Uint8Array>) send(data, bytes);
       } catch (failure) {
-        send(error, Buffer.from(failed(port, place, failure)));
+        send(error, Buffer.from(failed(port, target, failure)));
       }
     }),
   );

@@ -1,13 +1,13 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { isRuntimeError, type LogOptions } from "#agent/runtime";
-import type { LogOptions as Asked, NodeRequest } from "#api/meta";
+import type { NodeRequest, LogOptions as RequestedOptions } from "#api/meta";
 import { ApiError, messageOf } from "#base";
 import { decodeNodeRequest, logStart } from "#node-link";
 import type { LinkOptions } from "./dial.ts";
 import { loggedContainer } from "./pods.ts";
 import { summary } from "./stats.ts";
 
-/** Answers a plain request: for a container's log or about the node. */
+/** Answers a request for a container's log, or about the node. */
 export async function answer(options: LinkOptions, stream: ServerHttp2Stream, target: string): Promise<void> {
   try {
     const request = decodeNodeRequest(target);
@@ -33,7 +33,7 @@ function plain(stream: ServerHttp2Stream, body: string): void {
   stream.end(body);
 }
 
-/** Whatever went wrong, as a Status. */
+/** Any error as a Status. */
 export function asStatus(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (isRuntimeError(error, "notFound")) return new ApiError(404, "NotFound", error.message);
@@ -48,13 +48,13 @@ function refuse(stream: ServerHttp2Stream, error: unknown): void {
 async function logs(
   options: LinkOptions,
   stream: ServerHttp2Stream,
-  { pod, container, options: asked }: Extract<NodeRequest, { type: "logs" }>,
+  { pod, container, options: requested }: Extract<NodeRequest, { type: "logs" }>,
 ): Promise<void> {
-  const found = loggedContainer(options, pod.namespace, pod.name, { container, previous: asked.previous });
-  const gone = new AbortController();
-  stream.on("close", () => gone.abort());
-  const bytes = options.runtime.streams.logs(found.id, logOptions(asked, options.clock.now(), gone.signal));
-  // The first piece is taken before the answer begins, so that an error is one.
+  const found = loggedContainer(options, pod, { container, previous: requested.previous });
+  const closed = new AbortController();
+  stream.on("close", () => closed.abort());
+  const bytes = options.runtime.streams.logs(found.id, logOptions(requested, options.clock.now(), closed.signal));
+  // The first piece is read before the response is started, so that an error becomes a Status.
   const pieces = bytes[Symbol.asyncIterator]();
   try {
     const pending = pieces.next();
@@ -69,7 +69,7 @@ async function logs(
     }
     stream.end();
   } finally {
-    // A client that goes leaves it amid the file, which would stay open.
+    // When the client disconnects, the file would stay open otherwise.
     await pieces.return?.();
   }
 }
@@ -85,15 +85,7 @@ const drained = (stream: ServerHttp2Stream): Promise<void> =>
     stream.on("close", done);
   });
 
-function logOptions(asked: Asked, now: number, signal: AbortSignal): LogOptions {
-  const { follow, timestamps, tailLines, limitBytes } = asked;
-  const since = logStart(asked, now);
-  return {
-    follow,
-    timestamps,
-    ...(since === undefined ? {} : { since }),
-    ...(tailLines === undefined ? {} : { tailLines }),
-    ...(limitBytes === undefined ? {} : { limitBytes }),
-    signal,
-  };
+function logOptions(requested: RequestedOptions, now: number, signal: AbortSignal): LogOptions {
+  const { follow, timestamps, tailLines, limitBytes } = requested;
+  return { follow, timestamps, tailLines, limitBytes, since: logStart(requested, now), signal };
 }

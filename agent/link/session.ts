@@ -3,35 +3,39 @@ import { setTimeout } from "node:timers/promises";
 import type { ExecRequest, Session, StreamPort } from "#agent/runtime";
 import { asStatus } from "./requests.ts";
 
-export type Asked = Omit<ExecRequest, "containerId" | "command">;
+export type RequestedStreams = Omit<ExecRequest, "containerId" | "command">;
 
-/** The part of a Status that every protocol can tell. */
+/** The part of a Status that every protocol can carry. */
 export interface SessionStatus {
   status?: string | undefined;
   message?: string | undefined;
 }
 
-/** A client's end of an exec or attach, in whatever protocol. */
+/** A client's end of an exec or attach, in any protocol. */
 export interface Channels {
   stdin?: Readable;
   stdout?: Writable;
   stderr?: Writable;
-  /** Sizes of the client's terminal. */
+  /** Calls `listener` with each size of the client's terminal. */
   onResize(listener: (size: { width: number; height: number }) => void): void;
-  /** Tells how it ended, as a Status, and ends the connection in order. */
+  /** Sends the result as a Status and ends the connection in order. */
   finish(status: SessionStatus): Promise<void>;
-  /** The client has gone. */
+  /** Calls `listener` when the client has disconnected. */
   onClose(listener: () => void): void;
 }
 
-/** An exec with a command, an attach without. */
-export function openSession(streams: StreamPort, containerId: string, command: string[] | undefined, asked: Asked) {
-  return command ? streams.exec({ containerId, command, ...asked }) : streams.attach({ containerId, ...asked });
+/** An exec when there is a command, otherwise an attach. */
+export function openSession(
+  port: StreamPort,
+  { containerId, command }: { containerId: string; command: string[] | undefined },
+  streams: RequestedStreams,
+) {
+  return command ? port.exec({ containerId, command, ...streams }) : port.attach({ containerId, ...streams });
 }
 
 const success = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" };
 
-/** Upstream's Status for a command that ended badly: the code stands among the causes. */
+/** Upstream's Status for a failed command, with the exit code among the causes. */
 const failure = (exitCode: number) => ({
   kind: "Status",
   apiVersion: "v1",
@@ -43,16 +47,16 @@ const failure = (exitCode: number) => ({
 });
 
 /**
- * A client gets nothing before so many milliseconds have passed since it was let in: kubectl over WebSocket throws away
- * what arrives before it has made its streams. A real runtime takes longer than this to begin anyway.
+ * A client receives no data in this time after its upgrade: kubectl over WebSocket drops data that arrives before it
+ * has created its streams. Real runtimes take longer than this to start a session.
  */
-const clientSettles = 50;
+const clientSetupMilliseconds = 50;
 
-/** Joins a client to a session and sees it to its end. */
+/** Connects a client to a session until it ends. */
 export async function runSession(open: () => Promise<Session>, channels: Channels): Promise<void> {
   let session: Session;
-  const settled = setTimeout(clientSettles);
-  // What the client sends while the session opens waits.
+  const settled = setTimeout(clientSetupMilliseconds);
+  // Buffers the client's data while the session is opened.
   const early = channels.stdin?.pipe(new PassThrough());
   try {
     session = await open();
@@ -60,7 +64,7 @@ export async function runSession(open: () => Promise<Session>, channels: Channel
     await settled;
     return channels.finish(asStatus(error).status);
   }
-  // It may end badly before anybody listens: that is told below.
+  // It may reject before it is awaited below.
   session.done.catch(() => {});
   await settled;
   channels.onClose(() => session.close());
@@ -80,7 +84,7 @@ export async function runSession(open: () => Promise<Session>, channels: Channel
   }
 }
 
-/** Everything from one to the other; resolves when it has been handed over or nobody takes it. */
+/** Copies one stream to the other; resolves when everything has been passed on, or when the receiver is closed. */
 function copy(from: Readable | undefined, to: Writable | undefined): Promise<void> {
   if (!from) return Promise.resolve();
   return new Promise((resolve) => {

@@ -5,7 +5,7 @@ import type { LinkOptions } from "./dial.ts";
 
 const time = (at: number): string => formatTime(at);
 
-/** The kubelet's summary of statistics: the node and its pods. Rates are left to who asks twice. */
+/** The kubelet's summary of statistics: the node and its pods. Clients compute rates from two summaries. */
 export async function summary({ node, runtime, clock }: LinkOptions): Promise<object> {
   const now = clock.now();
   const pods = await runtime.streams.stats();

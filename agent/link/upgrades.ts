@@ -6,7 +6,7 @@ import { ApiError, badRequest, type Log, messageOf } from "#base";
 import { decodeNodeRequest } from "#node-link";
 import { spdyChannels, webSocketChannels } from "./channels.ts";
 import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
-import { type LinkedPods, lookUp, runningContainer } from "./pods.ts";
+import { type LinkedPods, runningContainer, sandboxesOf } from "./pods.ts";
 import { asStatus } from "./requests.ts";
 import { openSession, runSession } from "./session.ts";
 
@@ -14,7 +14,7 @@ export interface UpgradeOptions extends LinkedPods {
   log: Log;
 }
 
-/** Takes clients' connections, each with the path that the server has allowed. */
+/** Accepts clients' connections, each with the path that the server has authorized. */
 export interface Upgrades {
   take(connection: Duplex, path: string): void;
   close(): void;
@@ -24,9 +24,12 @@ export interface Upgrades {
 type Session = Extract<NodeRequest, { type: "exec" | "attach" }>;
 type Forward = Extract<NodeRequest, { type: "portForward" }>;
 
-/** Kubernetes's own name for port-forward over WebSocket: SPDY frames inside. The slash is legal to nobody else. */
+/**
+ * Kubernetes' own name for port-forward over WebSocket with SPDY frames inside. Its slash is not legal in a
+ * subprotocol.
+ */
 const tunnelled = "SPDY/3.1+portforward.k8s.io";
-/** What the kubelet and, for v5, the API server take; "" is a client that names none. */
+/** The protocols that the kubelet and, for v5, the API server accept; "" for a client that names none. */
 const sessionProtocols = {
   webSocket: [
     "",
@@ -44,8 +47,8 @@ const forwardProtocols = {
 };
 
 /**
- * Takes clients' connections: each is HTTP/1.1 from its request line on, and wants to be upgraded. What it wants is
- * not read from the request but given beside it, since only the server decides that.
+ * Accepts clients' connections: each is HTTP/1.1 from its request line on and requests an upgrade. Its target is not
+ * read from the request but passed beside it, since only the server authorizes it.
  */
 export function upgradeServer(options: UpgradeOptions): Upgrades {
   const targets = new WeakMap<Duplex, Session | Forward>();
@@ -97,15 +100,14 @@ interface Upgrade {
   head: Buffer;
 }
 
-/** Before the upgrade, an error is an ordinary answer. */
+/** An error before the upgrade is an ordinary HTTP response. */
 function answerPlainly(socket: Duplex, error: unknown): void {
   if (socket.destroyed || socket.writableEnded) return;
   const { status, code } = asStatus(error);
   const body = JSON.stringify(status);
   const length = Buffer.byteLength(body);
-  socket.end(
-    `HTTP/1.1 ${code} Refused\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const headers = ["Content-Type: application/json", `Content-Length: ${length}`, "Connection: close"];
+  socket.end([`HTTP/1.1 ${code} Refused`, ...headers, "", body].join("\r\n"));
 }
 
 const offered = (header: string | string[] | undefined): string[] =>
@@ -114,7 +116,10 @@ const offered = (header: string | string[] | undefined): string[] =>
     .map((name) => name.trim())
     .filter(Boolean);
 
-/** The first that the client offers and the server knows. Throws ApiError 403, as upstream answers, without one. */
+/**
+ * The first protocol that the client offers and the server supports. Throws ApiError 403, as upstream does, without
+ * one.
+ */
 function choose(known: string[], from: string[]): string {
   const found = (from.length === 0 ? [""] : from).find((name) => known.includes(name));
   if (found !== undefined) return found;
@@ -124,10 +129,10 @@ function choose(known: string[], from: string[]): string {
 
 const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === "websocket";
 
-/** Answers the WebSocket handshake with the protocol that was chosen. */
+/** Answers the WebSocket handshake with the chosen protocol. */
 function webSocket({ sockets, request, socket, head }: Upgrade, chosen: string) {
   request.chosen = chosen;
-  // Its own check refuses names with a slash, and what it does not see it does not check.
+  // The library refuses names with a slash; without the header it checks nothing.
   delete request.headers["sec-websocket-protocol"];
   return new Promise<import("ws").WebSocket>((resolve) => sockets.handleUpgrade(request, socket, head, resolve));
 }
@@ -142,30 +147,30 @@ function spdySwitch({ socket }: Upgrade, chosen: string): void {
 async function session(options: UpgradeOptions, target: Session, upgrade: Upgrade): Promise<void> {
   const { pod, container, streams } = target;
   // A terminal has one stream for both outputs.
-  const asked = { ...streams, stderr: streams.stderr && !streams.tty };
-  if (!asked.stdin && !asked.stdout && !asked.stderr) {
+  const requested = { ...streams, stderr: streams.stderr && !streams.tty };
+  if (!requested.stdin && !requested.stdout && !requested.stderr) {
     throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
   }
-  const { id } = await runningContainer(options, pod.namespace, pod.name, container);
+  const { id } = await runningContainer(options, pod, container);
   const command = target.type === "exec" ? target.command : undefined;
-  const open = () => openSession(options.runtime.streams, id, command, asked);
+  const open = () => openSession(options.runtime.streams, { containerId: id, command }, requested);
   if (isWebSocket(upgrade.request)) {
     const chosen = choose(sessionProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
-    const channels = webSocketChannels(await webSocket(upgrade, chosen), chosen, asked);
+    const channels = webSocketChannels(await webSocket(upgrade, chosen), chosen, requested);
     return runSession(open, channels);
   }
   const chosen = choose(sessionProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);
   const client = { socket: upgrade.socket, head: upgrade.head, protocol: chosen };
-  return runSession(open, await spdyChannels(client, asked));
+  return runSession(open, await spdyChannels(client, requested));
 }
 
 async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrade): Promise<void> {
   const { namespace, name } = target.pod;
-  const { sandboxes, pod } = await lookUp(options, namespace, name);
+  const { sandboxes, pod } = await sandboxesOf(options, target.pod);
   const sandbox = sandboxes.findLast(({ state }) => state === "ready");
   if (!sandbox) throw badRequest(`pod ${name} is not running`);
-  const place = {
+  const forwarded = {
     streams: options.runtime.streams,
     sandboxId: sandbox.id,
     label: `${name}_${namespace}, uid ${pod.metadata.uid}`,
@@ -173,10 +178,10 @@ async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrad
   if (isWebSocket(upgrade.request)) {
     const chosen = choose(forwardProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
     const socket = await webSocket(upgrade, chosen);
-    if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, place);
-    return forwardOverWebSocket({ socket, protocol: chosen, ports: target.ports }, place);
+    if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, forwarded);
+    return forwardOverWebSocket({ socket, protocol: chosen, ports: target.ports }, forwarded);
   }
   const chosen = choose(forwardProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);
-  return forwardOverSpdy(upgrade.socket, upgrade.head, place);
+  return forwardOverSpdy(upgrade.socket, upgrade.head, forwarded);
 }

@@ -1,4 +1,4 @@
 /**
- * The kubelet's own numbers for Prometheus, under upstream's names.
+ * The kubelet's metrics for Prometheus, under upstream's names.
  */
 export { type KubeletMetrics, kubeletMetrics } from "./kubelet.ts";

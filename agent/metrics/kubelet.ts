@@ -10,7 +10,7 @@ export interface KubeletMetrics {
   text(): Promise<string>;
 }
 
-/** Nodes that are played share a process, and so its numbers. */
+/** Simulated nodes share a process and its metrics. */
 let shared: MetricRegistry | undefined;
 
 function processText(): string {
@@ -21,7 +21,7 @@ function processText(): string {
   return shared.text();
 }
 
-/** Counts what a node's kubelet asks of its runtime, and what runs there, under upstream's names. */
+/** Counts the runtime operations of a node's kubelet, and its pods and containers, under upstream's names. */
 export function kubeletMetrics(node: string, runtime: Runtime, clock: Clock): KubeletMetrics {
   const registry = new MetricRegistry();
   const named = { name: "kubelet_node_name", help: "The node's name. The count is always 1.", labels: ["node"] };
@@ -50,7 +50,7 @@ export function kubeletMetrics(node: string, runtime: Runtime, clock: Clock): Ku
   };
 }
 
-/** The kubelet's names of what it asks of a runtime. */
+/** The kubelet's names of runtime operations. */
 const podOperations = {
   runSandbox: "run_podsandbox",
   stopSandbox: "stop_podsandbox",

@@ -1,7 +1,7 @@
 import { readFile, statfs } from "node:fs/promises";
 import { arch, availableParallelism, networkInterfaces, release, totalmem } from "node:os";
 
-/** What a machine is and has. */
+/** The facts of a machine. */
 export interface HostFacts {
   machineId: string;
   systemUuid: string;
@@ -15,7 +15,7 @@ export interface HostFacts {
   /** Of the file system that holds the data folder. */
   disk: { bytes: number; freeBytes: number };
   memoryAvailableBytes: number;
-  /** Addresses by which others reach it, the primary first. */
+  /** Addresses by which it can be reached, the primary first. */
   ips: string[];
 }
 
@@ -23,7 +23,7 @@ const text = async (path: string): Promise<string> => (await readFile(path, "utf
 
 const architectures: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
-/** The machine's addresses that are no loopback and belong to no bridge of ours; IPv4 first. */
+/** The machine's addresses, without loopback and bridges of ours; IPv4 first. */
 function addresses(): string[] {
   const all = Object.entries(networkInterfaces())
     .filter(([name]) => !/^(skiff-|cni|docker|veth|br-|virbr)/.test(name))
@@ -33,7 +33,7 @@ function addresses(): string[] {
   return primary.length > 0 ? primary.map(({ address }) => address).slice(0, 2) : ["127.0.0.1"];
 }
 
-/** Looks at this machine; `folder` says whose file system counts. */
+/** Reads the facts of this machine; the disk is that of `folder`. */
 export async function hostFacts(folder: string): Promise<HostFacts> {
   const disk = await statfs(folder);
   const memory = /^MemAvailable:\s+(\d+)/m.exec(await text("/proc/meminfo"))?.[1];

@@ -5,7 +5,7 @@ import type { Lease, Node } from "#api";
 import { clone, conflict, notFound, silentLog } from "#base";
 import type { Client } from "#client";
 import { handClock, turn } from "#test/make";
-import { type HostFacts, hostFacts, type NodeOptions, nodeRange, nodeStatus, startNode } from "./index.ts";
+import { type HostFacts, hostFacts, type NodeOptions, nodeStatus, startNode, waitForPodCidr } from "./index.ts";
 
 const facts: HostFacts = {
   machineId: "m",
@@ -166,7 +166,7 @@ test("a node without a range of pod addresses registers and waits for one", asyn
   const stop = new AbortController();
   const options = { name: "n1", client, clock, log: silentLog, folder: tmpdir(), labels: { zone: "a" } };
   let range: string | undefined = "none";
-  const waiting = nodeRange({ ...options, signal: stop.signal }).then((given) => {
+  const waiting = waitForPodCidr({ ...options, signal: stop.signal }).then((given) => {
     range = given;
   });
   await expect.poll(() => nodes.get("n1")?.metadata.labels?.["zone"]).toBe("a");
@@ -181,7 +181,7 @@ test("a node without a range of pod addresses registers and waits for one", asyn
     })
     .toBe("10.244.7.0/24");
   await waiting;
-  const never = nodeRange({ ...options, name: "n2", signal: stop.signal });
+  const never = waitForPodCidr({ ...options, name: "n2", signal: stop.signal });
   await settle();
   stop.abort();
   expect(await never).toBeUndefined();

@@ -1,6 +1,17 @@
 import type { Runtime, RuntimeInfo } from "#agent/runtime";
 import { type Lease, leases, type Node, type NodeCondition, type NodeStatus, nodes } from "#api";
-import { type Clock, deepEqual, formatMicroTime, formatTime, isReason, type Log, messageOf, sleep } from "#base";
+import { withTransitionTime } from "#api/meta";
+import {
+  type Clock,
+  deepEqual,
+  formatMicroTime,
+  formatTime,
+  ignoreNotFound,
+  isReason,
+  type Log,
+  messageOf,
+  sleep,
+} from "#base";
 import type { Client } from "#client";
 import { type HostFacts, hostFacts } from "./facts.ts";
 import { nodeStatus } from "./status.ts";
@@ -30,7 +41,7 @@ export interface NodeOptions {
 }
 
 export interface NodeAgent {
-  /** Resolves once the node is registered and has told its status. */
+  /** Resolves once the node is registered with its status. */
   ready: Promise<void>;
   stop(): Promise<void>;
 }
@@ -38,18 +49,18 @@ export interface NodeAgent {
 const leaseNamespace = "kube-node-lease";
 const leaseSeconds = 40;
 const renewMilliseconds = 10_000;
-/** How often the machine is looked at. */
-const lookMilliseconds = 10_000;
-/** A runtime that is silent for less than this counts as up. */
-const patienceMilliseconds = 30_000;
-/** A status that has not changed is told again after this time. */
+/** How often the machine's facts are read. */
+const checkMilliseconds = 10_000;
+/** A runtime that does not answer for less than this counts as up. */
+const graceMilliseconds = 30_000;
+/** A status that has not changed is written again after this time. */
 const repeatMilliseconds = 300_000;
 
-/** Registers the node and keeps it alive until it is stopped. */
+/** Registers the node and renews its lease and status until it is stopped. */
 export function startNode(options: NodeOptions): NodeAgent {
   const { clock, log, name } = options;
   const stopping = new AbortController();
-  const told = Promise.withResolvers<void>();
+  const reported = Promise.withResolvers<void>();
   const every = async (milliseconds: number, what: string, act: () => Promise<void>): Promise<void> => {
     while (!stopping.signal.aborted) {
       let wait = milliseconds;
@@ -62,38 +73,40 @@ export function startNode(options: NodeOptions): NodeAgent {
       await sleep(clock, wait, stopping.signal);
     }
   };
-  const status = statusKeeper(options, () => told.resolve());
-  const lease = leaseKeeper(options);
-  const running = every(lookMilliseconds, "the node's status could not be told", status);
-  const renewing = told.promise.then(() => every(renewMilliseconds, "the node's lease could not be renewed", lease));
+  const status = statusReporter(options, () => reported.resolve());
+  const lease = leaseRenewer(options);
+  const running = every(checkMilliseconds, "the node's status could not be written", status);
+  const renewing = reported.promise.then(() =>
+    every(renewMilliseconds, "the node's lease could not be renewed", lease),
+  );
   return {
-    ready: told.promise,
+    ready: reported.promise,
     stop: async () => {
       stopping.abort();
-      told.resolve();
+      reported.resolve();
       await Promise.all([running, renewing]);
     },
   };
 }
 
-/** One look at the machine: registers the node where it is missing, tells its status where that has changed. */
-function statusKeeper(options: NodeOptions, told: () => void): () => Promise<void> {
+/** Returns a function that registers a missing node and writes a changed status. */
+function statusReporter(options: NodeOptions, reported: () => void): () => Promise<void> {
   const { client, runtime, clock, name } = options;
   let last: NodeStatus | undefined;
   let at = 0;
-  let heard: RuntimeInfo | undefined;
-  let heardAt = 0;
+  let lastInfo: RuntimeInfo | undefined;
+  let answeredAt = 0;
   return async () => {
     const facts = await (options.facts ?? (() => hostFacts(options.folder)))();
     let runtimeError = "";
     const info = await runtime.info().catch((error: unknown) => {
       runtimeError = messageOf(error);
-      // A runtime that is started again is back in a moment: nobody has to leave the node for that.
-      return clock.now() - heardAt < patienceMilliseconds ? heard : undefined;
+      // A runtime that is restarted answers again soon: pods need not leave the node for that.
+      return clock.now() - answeredAt < graceMilliseconds ? lastInfo : undefined;
     });
     if (info && runtimeError === "") {
-      heard = info;
-      heardAt = clock.now();
+      lastInfo = info;
+      answeredAt = clock.now();
     }
     const network = await options.networkState?.();
     const images = info ? await runtime.images.list().catch(() => []) : [];
@@ -103,7 +116,7 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
       info,
       runtimeError,
       images,
-      ...(network ? { network } : {}),
+      network,
       pods: options.pods ?? 110,
       version: options.version,
       port: 10250,
@@ -125,17 +138,16 @@ function statusKeeper(options: NodeOptions, told: () => void): () => Promise<voi
     }
     last = status;
     at = now;
-    told();
+    reported();
   };
 }
 
-/** The kubelet's conditions with their times, and everybody else's as they are. */
+/** The kubelet's conditions with their times, and those of other writers unchanged. */
 function timed(node: Node, status: NodeStatus, now: number): NodeCondition[] {
   const before = node.status?.conditions ?? [];
   const mine = (status.conditions ?? []).map((condition) => {
     const same = before.find(({ type }) => type === condition.type);
-    const since = same?.status === condition.status ? same.lastTransitionTime : undefined;
-    return { ...condition, lastHeartbeatTime: formatTime(now), lastTransitionTime: since ?? formatTime(now) };
+    return withTransitionTime(same, { ...condition, lastHeartbeatTime: formatTime(now) }, now);
   });
   const foreign = before.filter(({ type }) => !mine.some((condition) => condition.type === type));
   return [...mine, ...foreign];
@@ -143,12 +155,12 @@ function timed(node: Node, status: NodeStatus, now: number): NodeCondition[] {
 
 type Registered = Pick<NodeOptions, "client" | "name" | "podCidr" | "labels">;
 
-/** The node as it stands, made where it is missing and with the labels that it must have. */
+/** The node as stored, created if it is missing and with the required labels. */
 export async function ensureNode(
   { client, name, podCidr, labels = {} }: Registered,
   facts: Pick<HostFacts, "operatingSystem" | "architecture">,
 ): Promise<Node> {
-  const wanted: Record<string, string> = {
+  const required: Record<string, string> = {
     "kubernetes.io/hostname": name,
     "kubernetes.io/os": facts.operatingSystem,
     "kubernetes.io/arch": facts.architecture,
@@ -156,21 +168,18 @@ export async function ensureNode(
     "beta.kubernetes.io/arch": facts.architecture,
     ...labels,
   };
-  let node: Node;
-  try {
-    node = await client.get(nodes, { name });
-  } catch (error) {
-    if (!isReason(error, "NotFound")) throw error;
+  const node = await ignoreNotFound(client.get(nodes, { name }));
+  if (!node) {
     const spec = podCidr === undefined ? {} : { spec: { podCIDR: podCidr, podCIDRs: [podCidr] } };
-    return client.create(nodes, { metadata: { name, labels: wanted }, ...spec } as Node);
+    return client.create(nodes, { metadata: { name, labels: required }, ...spec } as Node);
   }
-  const missing = Object.entries(wanted).filter(([key, value]) => node.metadata.labels?.[key] !== value);
+  const missing = Object.entries(required).filter(([key, value]) => node.metadata.labels?.[key] !== value);
   if (missing.length === 0) return node;
   return client.patch(nodes, { name }, { metadata: { labels: Object.fromEntries(missing) } }, { type: "merge" });
 }
 
-/** Renews the node's lease, and makes it where it is missing. */
-function leaseKeeper({ client, clock, name, alive }: NodeOptions): () => Promise<void> {
+/** Returns a function that renews the node's lease, and creates a missing one. */
+function leaseRenewer({ client, clock, name, alive }: NodeOptions): () => Promise<void> {
   let held: Lease | undefined;
   return async () => {
     if (alive?.()) return;

@@ -10,23 +10,23 @@ export interface StatusInput {
   runtimeError: string;
   images: Image[];
   /** Absent where another component reports it. */
-  network?: { ok: boolean; message: string };
-  /** How many pods it takes. */
+  network?: { ok: boolean; message: string } | undefined;
+  /** The most pods that it accepts. */
   pods: number;
   version: string;
-  /** The kubelet's own port, for clients that look for one. */
+  /** The kubelet's port, for clients that expect one. */
   port: number;
 }
 
-/** Left for the system: below it memory counts as short. */
+/** Reserved for the system; less available memory is memory pressure. */
 const reservedMemory = 100 * 2 ** 20;
-/** Below this share of free disk the node is under pressure. */
+/** A smaller share of free disk is disk pressure. */
 const leastFreeDisk = 0.05;
 const shownImages = 50;
 
 const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
 
-/** A node's status but for the times of its conditions. */
+/** A node's status, without the times of its conditions. */
 export function nodeStatus(input: StatusInput): NodeStatus {
   const { facts, info } = input;
   const common = { cpu: String(facts.cpus), pods: String(input.pods), "hugepages-1Gi": "0", "hugepages-2Mi": "0" };
@@ -48,7 +48,7 @@ export function nodeStatus(input: StatusInput): NodeStatus {
       osImage: facts.osImage,
       containerRuntimeVersion: info ? `${info.name}://${info.version}` : "",
       kubeletVersion: input.version,
-      // Deprecated, and set all the same: some clients insist on the field.
+      // Deprecated, and set for clients that require the field.
       kubeProxyVersion: "",
       operatingSystem: facts.operatingSystem,
       architecture: facts.architecture,
@@ -61,12 +61,18 @@ export function nodeStatus(input: StatusInput): NodeStatus {
   } as NodeStatus;
 }
 
+/** Reason and message of a condition by its status. */
+interface ConditionTexts {
+  true: [string, string];
+  false: [string, string];
+}
+
 function conditions({ facts, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
   const shortMemory = facts.memoryAvailableBytes < reservedMemory;
   const shortDisk = facts.disk.freeBytes < facts.disk.bytes * leastFreeDisk;
-  const say = (type: string, is: boolean, yes: [string, string], no: [string, string]): NodeCondition => {
-    const [reason, message] = is ? yes : no;
-    return { type, status: is ? "True" : "False", reason, message } as NodeCondition;
+  const condition = (type: string, isTrue: boolean, texts: ConditionTexts): NodeCondition => {
+    const [reason, message] = isTrue ? texts.true : texts.false;
+    return { type, status: isTrue ? "True" : "False", reason, message } as NodeCondition;
   };
   const down = info ? info.conditions.filter(({ status }) => !status) : [];
   const network = down.find(({ type }) => type === "NetworkReady");
@@ -77,20 +83,24 @@ function conditions({ facts, info, runtimeError, network: pods }: StatusInput): 
       : down.map(({ type, reason, message }) => `${type}=false reason:${reason} message:${message}`).join(", ");
   const { ok = true, message = "" } = pods ?? {};
   return [
-    ...(pods ? [say("NetworkUnavailable", !ok, ["BridgeIsDown", message], ["BridgeIsUp", message])] : []),
-    say(
-      "MemoryPressure",
-      shortMemory,
-      ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
-      ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
-    ),
-    say(
-      "DiskPressure",
-      shortDisk,
-      ["KubeletHasDiskPressure", "kubelet has disk pressure"],
-      ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
-    ),
-    say("PIDPressure", false, ["", ""], ["KubeletHasSufficientPID", "kubelet has sufficient PID available"]),
-    say("Ready", why === "", ["KubeletReady", "kubelet is posting ready status"], ["KubeletNotReady", why]),
+    ...(pods
+      ? [condition("NetworkUnavailable", !ok, { true: ["BridgeIsDown", message], false: ["BridgeIsUp", message] })]
+      : []),
+    condition("MemoryPressure", shortMemory, {
+      true: ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
+      false: ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
+    }),
+    condition("DiskPressure", shortDisk, {
+      true: ["KubeletHasDiskPressure", "kubelet has disk pressure"],
+      false: ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
+    }),
+    condition("PIDPressure", false, {
+      true: ["", ""],
+      false: ["KubeletHasSufficientPID", "kubelet has sufficient PID available"],
+    }),
+    condition("Ready", why === "", {
+      true: ["KubeletReady", "kubelet is posting ready status"],
+      false: ["KubeletNotReady", why],
+    }),
   ];
 }

@@ -163,17 +163,17 @@ export interface ImagePort {
 
 export interface LogOptions {
   /** Follows until the container has ended and everything is read, or the signal aborts. */
-  follow?: boolean;
+  follow?: boolean | undefined;
   /** Only this many of the last lines. */
-  tailLines?: number;
+  tailLines?: number | undefined;
   /** Only lines since this time, in milliseconds since the epoch. */
-  since?: number;
+  since?: number | undefined;
   /** Prefixes each line with its RFC 3339 time with nanoseconds and a blank. */
-  timestamps?: boolean;
+  timestamps?: boolean | undefined;
   /** Ends after this many bytes, also within a line; timestamps count. */
-  limitBytes?: number;
-  stream?: "stdout" | "stderr";
-  signal?: AbortSignal;
+  limitBytes?: number | undefined;
+  stream?: "stdout" | "stderr" | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 export interface ExecRequest {

@@ -1,8 +1,11 @@
 import type { Random } from "#base";
 
-/** The first and the longest delay, and after how long without a failure the first follows again; in milliseconds. */
-export const backoffBounds = { first: 10_000, longest: 300_000, forgotten: 600_000 } as const;
-const { first, longest, forgotten } = backoffBounds;
+/**
+ * The first and the longest delay, and the time without a failure after which the first is used again; in
+ * milliseconds.
+ */
+export const backoffBounds = { first: 10_000, longest: 300_000, reset: 600_000 } as const;
+const { first, longest, reset } = backoffBounds;
 
 interface Entry {
   delay: number;
@@ -11,20 +14,20 @@ interface Entry {
 }
 
 /**
- * Growing delays by key: ten seconds, doubled each time up to five minutes, begun again after ten minutes without a
- * failure (client-go's flowcontrol.Backoff with the kubelet's numbers). Times are milliseconds since the epoch.
+ * Growing delays by key: ten seconds, doubled each time up to five minutes, reset after ten minutes without a failure
+ * (client-go's flowcontrol.Backoff with the kubelet's values). Times are milliseconds since the epoch.
  */
 export class Backoff {
   readonly #entries = new Map<string, Entry>();
 
-  /** Milliseconds still to wait for what failed at `since`; 0 when there is nothing to wait for. */
+  /** Milliseconds still to wait after a failure at `since`; 0 when none are left. */
   left(key: string, since: number, now: number): number {
     const entry = this.#entries.get(key);
-    if (!entry || since - entry.at > forgotten) return 0;
+    if (!entry || since - entry.at > reset) return 0;
     return Math.max(0, entry.delay - (now - since));
   }
 
-  /** Milliseconds still to wait since the delay was raised last. */
+  /** Milliseconds still to wait since the delay was last raised. */
   leftSinceRaised(key: string, now: number): number {
     return this.left(key, this.#entries.get(key)?.at ?? now, now);
   }
@@ -37,11 +40,11 @@ export class Backoff {
     return this.#entries.get(key)?.delay ?? 0;
   }
 
-  /** The next delay is longer, unless what fails had been well for long before it failed at `since`. */
+  /** Raises the delay; resets it if there was no failure for long before that at `since`. */
   raise(key: string, since: number, now: number): void {
     const entry = this.#entries.get(key);
-    const fresh = !entry || since - entry.at > forgotten;
-    this.#entries.set(key, { delay: fresh ? first : Math.min(entry.delay * 2, longest), at: now });
+    const isReset = !entry || since - entry.at > reset;
+    this.#entries.set(key, { delay: isReset ? first : Math.min(entry.delay * 2, longest), at: now });
   }
 
   forget(prefix: string): void {
@@ -50,7 +53,7 @@ export class Backoff {
 }
 
 /**
- * How long a pod waits after a step that failed: upstream's pod workers take ten seconds and up to half as much again.
+ * The delay of a pod after a failed step: ten seconds plus up to half of that, as upstream's pod workers.
  */
 export const retryDelay = (random: Random): number => 10_000 * (1 + random.fraction() / 2);
 

@@ -9,12 +9,12 @@ export interface ConditionsInput {
   mains: ContainerStatus[];
   /** A main container has been started. */
   initialized: boolean;
-  /** The pod has its network, and its containers may start. */
+  /** The pod has its network, so that its containers can be started. */
   networkUp: boolean;
 }
 
 /**
- * The conditions that a kubelet owns, in upstream's order; their transition times are set when the status is merged.
+ * The conditions that a kubelet owns, in upstream's order. Their transition times are set when the status is merged.
  */
 export function podConditions({ pod, phase, inits, mains, initialized, networkUp }: ConditionsInput): PodCondition[] {
   const containers = (pod.spec?.initContainers ?? []) as Container[];
@@ -22,7 +22,7 @@ export function podConditions({ pod, phase, inits, mains, initialized, networkUp
   const ready = { type: "ContainersReady", ...containersReady([...sidecars, ...mains], phase) };
   const conditions: PodCondition[] = [
     { type: "PodReadyToStartContainers", status: networkUp ? "True" : "False" },
-    initializedCondition(containers, inits, phase, initialized),
+    initializedCondition(containers, inits, { phase, initialized }),
     { type: "Ready", ...podReady(pod, ready) },
     ready,
     { type: "PodScheduled", status: "True" },
@@ -35,8 +35,7 @@ const names = (statuses: ContainerStatus[]): string => `[${statuses.map(({ name 
 function initializedCondition(
   inits: Container[],
   statuses: ContainerStatus[],
-  phase: string,
-  initialized: boolean,
+  { phase, initialized }: Pick<ConditionsInput, "phase" | "initialized">,
 ): PodCondition {
   if (phase === "Succeeded") return { type: "Initialized", status: "True", reason: "PodCompleted" };
   const incomplete = statuses.filter((status, index) =>
@@ -51,9 +50,9 @@ function initializedCondition(
   };
 }
 
-type Verdict = Omit<PodCondition, "type">;
+type Readiness = Omit<PodCondition, "type">;
 
-function containersReady(statuses: ContainerStatus[], phase: string): Verdict {
+function containersReady(statuses: ContainerStatus[], phase: string): Readiness {
   if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
   if (phase === "Failed") return { status: "False", reason: "PodFailed" };
   const unready = statuses.filter(({ ready }) => !ready);
@@ -65,9 +64,9 @@ function containersReady(statuses: ContainerStatus[], phase: string): Verdict {
   };
 }
 
-function podReady(pod: Pod, containers: PodCondition): Verdict {
-  const { type: _, ...verdict } = containers;
-  if (verdict.status !== "True") return verdict;
+function podReady(pod: Pod, containers: PodCondition): Readiness {
+  const { type: _, ...readiness } = containers;
+  if (readiness.status !== "True") return readiness;
   const missing: string[] = [];
   for (const { conditionType } of pod.spec?.readinessGates ?? []) {
     const gate = (pod.status?.conditions ?? []).find(({ type }) => type === conditionType);
@@ -76,6 +75,6 @@ function podReady(pod: Pod, containers: PodCondition): Verdict {
       missing.push(`the status of pod readiness gate "${conditionType}" is not "True", but ${gate.status}`);
     }
   }
-  if (missing.length === 0) return verdict;
+  if (missing.length === 0) return readiness;
   return { status: "False", reason: "ReadinessGatesNotReady", message: missing.join(", ") };
 }

@@ -1,7 +1,6 @@
 /**
- * The kubelet's pure rules: a pod's phase and conditions, what a restart policy says, back-off, the merge of a status,
- * and which run of a container a log is of. Shared by real nodes and by Fargate's; it starts nothing and reads no
- * clock.
+ * The kubelet's pure rules: a pod's phase and conditions, restart policies, back-off, the merge of a status, and the
+ * run of a container whose log is read. Real nodes and Fargate's share them. They start nothing and read no clock.
  */
 export { Backoff, backoffBounds, goDuration, retryDelay } from "./backoff.ts";
 export { podConditions } from "./conditions.ts";

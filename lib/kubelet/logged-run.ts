@@ -4,15 +4,15 @@ import { badRequest } from "#base";
 /** One run of a container, as its status names it. */
 export interface LoggedRun {
   status: ContainerStatus;
-  /** As the status spells it, `containerd://…`; "" where a running container has none. */
+  /** As in the status, `containerd://…`; "" for a running container without one. */
   containerID: string;
-  /** Which part of the status it stands in. */
+  /** The part of the status that describes the run. */
   in: "state" | "lastState";
 }
 
 /**
- * The run whose log a request means, by upstream's validateContainerLogStatus (kubelet_pods.go). Throws BadRequest in
- * its words where there is none.
+ * The run whose log a request selects, by upstream's validateContainerLogStatus (kubelet_pods.go). Throws its
+ * BadRequest when there is none.
  */
 export function loggedRun({ metadata, status }: Pod, container: string, previous: boolean): LoggedRun {
   const found = [
@@ -31,7 +31,7 @@ export function loggedRun({ metadata, status }: Pod, container: string, previous
   if (previous) return last(`previous terminated ${what} not found`);
   if (state.running) return { status: found, containerID: found.containerID ?? "", in: "state" };
   if (state.terminated?.containerID) return { status: found, containerID: state.terminated.containerID, in: "state" };
-  // Its next run has not begun, or never will.
+  // Its next run has not started, or never will.
   if (state.terminated || ended) return last(`${what} is terminated`);
   const waiting = state.waiting?.reason;
   if (!state.waiting) throw badRequest(`${what} is waiting to start - no logs yet`);

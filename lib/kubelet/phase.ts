@@ -3,7 +3,7 @@ import { restarts } from "./restart.ts";
 
 export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
 
-/** Whether nothing of a pod runs or will run. */
+/** Whether the phase is final: no container runs or will run. */
 export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
 export interface PhaseInput {
@@ -12,26 +12,20 @@ export interface PhaseInput {
   inits: ContainerStatus[];
   /** In the order of the pod's containers. */
   mains: ContainerStatus[];
-  /** Nothing runs any more, and nothing will. */
+  /** No container runs or will run. */
   terminal: boolean;
   /** A main container has been started in the current sandbox. */
   initialized: boolean;
 }
 
-/** A pod's phase by upstream's getPhase, and TerminatePod's for a pod of which nothing runs any more. */
+/** A pod's phase by upstream's getPhase, and by TerminatePod for a pod without running containers. */
 export function phaseOf(input: PhaseInput): Phase {
-  const { pod, inits, mains, terminal, initialized } = input;
-  const phase = runningPhase(pod, inits, mains, terminal, initialized);
+  const { terminal } = input;
+  const phase = runningPhase(input);
   return terminal && (phase === "Pending" || phase === "Running") ? "Failed" : phase;
 }
 
-function runningPhase(
-  pod: Pod,
-  inits: ContainerStatus[],
-  mains: ContainerStatus[],
-  terminal: boolean,
-  initialized: boolean,
-): Phase {
+function runningPhase({ pod, inits, mains, terminal, initialized }: PhaseInput): Phase {
   const init = countInits(pod, inits);
   const main = countMains(pod, mains);
   if (init.failed > 0) return "Failed";
@@ -44,7 +38,7 @@ function runningPhase(
   return main.stopped === main.succeeded ? "Succeeded" : "Failed";
 }
 
-/** How a container that is not running has ended last, also while it waits for its next start. */
+/** The last exit code of a container that does not run, also while it waits for its next start. */
 const endOf = ({ state, lastState }: ContainerStatus): number | undefined =>
   (state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined))?.exitCode;
 

@@ -6,8 +6,8 @@ interface Statuses {
 }
 
 /**
- * Statuses of a pod of which nothing runs any more: a container that may have run and has no end counts as failed
- * (upstream's TerminatePod).
+ * The statuses of a pod without running containers: a container that may have run and has no terminated state counts
+ * as failed (upstream's TerminatePod).
  */
 export function endedStatuses(pod: Pod, { inits, mains }: Statuses): Statuses {
   const begun = inits.findLastIndex(({ state, lastState }) => !state?.waiting || lastState?.terminated);

@@ -1,5 +1,5 @@
 /**
- * The spelling of requests to nodes: what the API server, the hosts, the functions and the agents agree on. It opens no
+ * The encoding of requests to nodes, shared by the API server, the hosts, the functions and the agents. It opens no
  * connection.
  */
 export { decodeNodeRequest, encodeNodeRequest, logStart, nodeRequestText } from "./request.ts";

@@ -2,8 +2,7 @@ import type { LogOptions, NodeRequest, PodPlace, SessionStreams } from "#api/met
 import { parseTime } from "#base";
 
 /*
- * A request to a node as a path, in the spelling of the kubelet's own server: what goes over a link, and what a ticket
- * is good for.
+ * A request to a node as a path of the kubelet's own server: it is sent over a link, and a ticket is valid for it.
  */
 
 /** The kubelet's names for the streams of a session. */
@@ -16,7 +15,7 @@ const plainPaths = { healthz: "/healthz", metrics: "/metrics", statsSummary: "/s
 export function encodeNodeRequest(request: NodeRequest): string {
   switch (request.type) {
     case "logs":
-      return pathOf("containerLogs", request.pod, request.container, logQuery(request.options));
+      return pathOf("containerLogs", request, logQuery(request.options));
     case "exec":
     case "attach": {
       const query = new URLSearchParams();
@@ -24,19 +23,26 @@ export function encodeNodeRequest(request: NodeRequest): string {
         if (request.streams[name as keyof SessionStreams]) query.set(kubeletName, "1");
       }
       if (request.type === "exec") for (const part of request.command) query.append("command", part);
-      return pathOf(request.type, request.pod, request.container, query);
+      return pathOf(request.type, request, query);
     }
     case "portForward": {
       const query = new URLSearchParams(request.ports.length === 0 ? {} : { port: request.ports.join(",") });
-      return pathOf("portForward", request.pod, undefined, query);
+      return pathOf("portForward", request, query);
     }
     default:
       return plainPaths[request.type];
   }
 }
 
-function pathOf(route: string, { namespace, name }: PodPlace, container: string | undefined, query: URLSearchParams) {
-  const parts = [route, namespace, name, ...(container === undefined ? [] : [container])].map(encodeURIComponent);
+interface PathTarget {
+  pod: PodPlace;
+  container?: string;
+}
+
+function pathOf(route: string, { pod, container }: PathTarget, query: URLSearchParams): string {
+  const parts = [route, pod.namespace, pod.name, ...(container === undefined ? [] : [container])].map(
+    encodeURIComponent,
+  );
   const text = query.toString();
   return `/${parts.join("/")}${text === "" ? "" : `?${text}`}`;
 }
@@ -49,11 +55,11 @@ function logQuery(options: LogOptions): URLSearchParams {
   return query;
 }
 
-/** Reads a path that `encodeNodeRequest` wrote. Undefined for any other. */
+/** Decodes a path of `encodeNodeRequest`. Undefined for any other. */
 export function decodeNodeRequest(path: string): NodeRequest | undefined {
-  const mark = path.indexOf("?");
-  const pathname = mark < 0 ? path : path.slice(0, mark);
-  const query = new URLSearchParams(mark < 0 ? "" : path.slice(mark + 1));
+  const queryAt = path.indexOf("?");
+  const pathname = queryAt < 0 ? path : path.slice(0, queryAt);
+  const query = new URLSearchParams(queryAt < 0 ? "" : path.slice(queryAt + 1));
   for (const [type, known] of Object.entries(plainPaths)) {
     if (pathname === known) return { type: type as keyof typeof plainPaths };
   }
@@ -98,16 +104,16 @@ function logOptionsOf(query: URLSearchParams): LogOptions {
   return options;
 }
 
-/** From when on a log is wanted, in milliseconds since the epoch. Undefined: from its beginning. */
+/** The requested start of a log, in milliseconds since the epoch. Undefined: from its beginning. */
 export function logStart({ sinceSeconds, sinceTime }: LogOptions, now: number): number | undefined {
   const since = sinceTime ? parseTime(sinceTime) : sinceSeconds === undefined ? undefined : now - sinceSeconds * 1000;
   return since === undefined || Number.isNaN(since) ? undefined : since;
 }
 
-/** What a request does, as a part of a sentence. */
+/** What a request does, as part of a sentence. */
 export function nodeRequestText({ type }: NodeRequest): string {
   if (type === "exec") return "running a command in a container";
   if (type === "attach") return "attaching to a container";
   if (type === "portForward") return "forwarding a port";
-  return type === "logs" ? "reading a container's log" : `asking a node for ${plainPaths[type].slice(1)}`;
+  return type === "logs" ? "reading a container's log" : `reading a node's ${plainPaths[type].slice(1)}`;
 }

@@ -2,18 +2,18 @@ import type { InputLogEvent } from "@aws-sdk/client-cloudwatch-logs";
 import type { Line } from "./lines.ts";
 import { after, type Position } from "./positions.ts";
 
-/** Events that are sent together, and how far everything is sent with them. */
+/** Events that are sent together, and the position after them. */
 export interface Batch {
   events: InputLogEvent[];
   bytes: number;
   position: Position | undefined;
 }
 
-/** The service's bounds of one call; its own count has 26 bytes more for each event. */
+/** The service's limits of one call; each event counts 26 bytes more than its message. */
 export const bounds = { bytes: 1_048_576, events: 10_000, perEvent: 26, milliseconds: 23 * 60 * 60_000 };
 
 /**
- * Gathers lines in order. Times never fall within a stream: then events stay in the order in which they were written.
+ * Collects lines in order. Times never decrease within a stream, so that events stay in the order of their lines.
  */
 export class Gatherer {
   #batch: Batch;
@@ -27,7 +27,7 @@ export class Gatherer {
     return this.#batch.events.length === 0;
   }
 
-  /** Adds a line and tells its size; undefined when the batch must be taken first. */
+  /** Adds a line and returns its size; undefined when the batch must be taken first. */
   add(line: Line): number | undefined {
     const { events } = this.#batch;
     // An event has at least one character.
@@ -47,7 +47,7 @@ export class Gatherer {
     return size;
   }
 
-  /** What was gathered; the next begins empty. */
+  /** The collected events; the next batch is empty. */
   take(): Batch {
     const taken = this.#batch;
     this.#batch = { events: [], bytes: 0, position: taken.position };

@@ -1,21 +1,21 @@
 /** A line of a container's output, or a piece of one that is too long for an event. */
 export interface Line {
-  /** When it was written, as the runtime says it, with nanoseconds; every line of a container has one. */
+  /** The runtime's timestamp with nanoseconds; every line of a container has one. */
   stamp: string;
   /** The same in milliseconds since the epoch. */
   at: number;
   text: string;
-  /** Whether it ends the line. */
+  /** Whether it is the end of the line. */
   ends: boolean;
 }
 
-/** An event of CloudWatch Logs may be no longer; one that cannot be read as UTF-8 grows. */
+/** The longest event of CloudWatch Logs, with a reserve for bytes that are not UTF-8 and grow. */
 export const longestPiece = 250_000;
 
 const newline = 10;
 const space = 32;
 
-/** Cuts what a runtime gives with timestamps into lines. `end` gives what stands after the last newline. */
+/** Splits the runtime's output with timestamps into lines. `end` returns the rest after the last newline. */
 export function lineReader(): { read(chunk: Uint8Array): Line[]; end(): Line[] } {
   let rest: Buffer = Buffer.alloc(0);
   let begun = false;
@@ -26,7 +26,7 @@ export function lineReader(): { read(chunk: Uint8Array): Line[]; end(): Line[] }
       const blank = bytes.indexOf(space);
       const stamp = bytes.toString("latin1", 0, Math.max(blank, 0));
       const at = Date.parse(stamp);
-      // Pieces of both outputs may stand in one line: what follows has no time of its own.
+      // One line may consist of pieces of both outputs: the later ones have no time of their own.
       if (!Number.isNaN(at)) {
         last = { stamp, at };
         text = bytes.subarray(blank + 1);
@@ -61,7 +61,7 @@ export function lineReader(): { read(chunk: Uint8Array): Line[]; end(): Line[] }
   };
 }
 
-/** The last place up to `most` at which no character is cut. */
+/** The last index up to `most` that does not split a character. */
 function wholeCharacters(bytes: Buffer, most: number): number {
   let cut = most;
   while (cut > most - 4 && (bytes[cut]! & 0xc0) === 0x80) cut--;

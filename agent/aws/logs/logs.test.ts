@@ -8,9 +8,9 @@ import { fakeRuntime } from "#agent/runtime/fake";
 import { silentLog, systemClock } from "#base";
 import { bounds, Gatherer } from "./batch.ts";
 import { lineReader, longestPiece } from "./lines.ts";
+import { MemoryLimit } from "./memory-limit.ts";
 import { positionsIn, resumeAfter } from "./positions.ts";
 import { putTo } from "./put.ts";
-import { Room } from "./room.ts";
 import { ship } from "./shipment.ts";
 import { shipLogs } from "./shipping.ts";
 
@@ -125,12 +125,12 @@ test("creates a missing stream; a line that is always refused does not block the
 describe("a shipment", () => {
   const options = (output: AsyncIterable<Uint8Array>, signal = new AbortController().signal) => ({
     ...{ stream: "s", position: undefined, output, signal, clock: systemClock, log: silentLog },
-    room: new Room(10_000),
+    memory: new MemoryLimit(10_000),
     save: async () => {},
   });
 
   test("waits for memory and for the service, and sends every line in order", async () => {
-    const room = new Room(10_000);
+    const memory = new MemoryLimit(10_000);
     let most = 0;
     async function* output() {
       for (let at = 0; at < 300; at++) yield Buffer.from(`${stamp(1)} ${at} ${"x".repeat(200)}\n`);
@@ -138,15 +138,15 @@ describe("a shipment", () => {
     const sent: string[] = [];
     let failures = 2;
     const put = async (_: string, events: InputLogEvent[]) => {
-      most = Math.max(most, room.used);
+      most = Math.max(most, memory.used);
       if (failures-- > 0) throw new Error("throttled");
       sent.push(...events.map(({ message = "" }) => message.split(" ")[0]!));
     };
     const clock = { ...systemClock, timer: (_: number, run: () => void) => systemClock.timer(1, run) };
-    const position = await ship({ ...options(output()), room, put, clock });
+    const position = await ship({ ...options(output()), memory, put, clock });
     expect(sent).toEqual(Array.from({ length: 300 }, (_, at) => String(at)));
     expect(most).toBeLessThan(10_000 + 300);
-    expect(room.used).toBe(0);
+    expect(memory.used).toBe(0);
     expect(position).toEqual({ stamp: stamp(1), count: 300 });
   });
 

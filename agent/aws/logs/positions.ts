@@ -3,20 +3,20 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import type { Line } from "./lines.ts";
 
-/** How much of a stream has been sent: everything up to the `count`th line with this stamp. */
+/** The sent part of a stream: everything up to the `count`th line with this stamp. */
 export interface Position {
   stamp: string;
   count: number;
-  /** The container has ended and everything is sent. */
+  /** The container has exited and everything is sent. */
   done?: true;
 }
 
-/** Positions of streams, on the disk. */
+/** Stores positions of streams on the disk. */
 export interface Positions {
   read(stream: string): Promise<Position | undefined>;
   write(stream: string, position: Position): Promise<void>;
   remove(stream: string): Promise<void>;
-  /** Forgets all but these streams. */
+  /** Removes all but these streams. */
   keepOnly(streams: ReadonlySet<string>): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export async function positionsIn(folder: string): Promise<Positions> {
       try {
         return JSON.parse(await readFile(join(folder, fileOf(stream)), "utf8")) as Position;
       } catch {
-        // None yet, or cut off by a crash: the stream begins anew, and some of it comes twice.
+        // None yet, or truncated by a crash: the stream starts again, and some lines are sent twice.
         return undefined;
       }
     },
@@ -40,7 +40,7 @@ export async function positionsIn(folder: string): Promise<Positions> {
     },
     remove: (stream) => rm(join(folder, fileOf(stream)), { force: true }),
     async keepOnly(streams) {
-      // One may be being written just now.
+      // One may be written at the same time.
       const kept = new Set([...streams].flatMap((stream) => [fileOf(stream), `${fileOf(stream)}.new`]));
       for (const name of await readdir(folder)) if (!kept.has(name)) await rm(join(folder, name), { force: true });
     },
@@ -53,10 +53,12 @@ export const after = (position: Position | undefined, { stamp }: Line): Position
   count: position?.stamp === stamp ? position.count + 1 : 1,
 });
 
-/** Lines may be read again from a little before the position: the runtime's own order is not quite that of times. */
+/**
+ * Milliseconds before the position from which lines are read again: the runtime's order is not exactly that of times.
+ */
 export const overlap = 1000;
 
-/** Tells of each line that is read, in order, whether it comes after the position. */
+/** Returns a function that decides for each line, in order, whether it is after the position. */
 export function resumeAfter(position: Position | undefined): (line: Line) => boolean {
   if (!position) return () => true;
   const at = Date.parse(position.stamp);
@@ -69,14 +71,14 @@ export function resumeAfter(position: Position | undefined): (line: Line) => boo
       reached = left === 0;
       return false;
     }
-    // The line itself is not there any more: those after it are.
+    // The line itself no longer exists; later lines are new.
     reached = line.at > at;
     return reached;
   };
   let begun = false;
   let taken = false;
   return (line) => {
-    // A line that comes in pieces is left out or not as a whole.
+    // The pieces of one line are all new or all old.
     if (!begun) taken = isNew(line);
     begun = !line.ends;
     return taken;

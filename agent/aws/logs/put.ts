@@ -6,12 +6,12 @@ import {
 } from "@aws-sdk/client-cloudwatch-logs";
 import { type Log, messageOf } from "#base";
 
-/** Sends events to a stream of a log group, which is made where it is missing. */
+/** Sends events to a stream of a log group; creates a missing stream. */
 export type Put = (stream: string, events: InputLogEvent[]) => Promise<void>;
 
-/** What the service will never take is told in the log and left out; everything else rejects. */
+/** Events that the service always refuses are logged and omitted; other errors reject. */
 export function putTo(logs: CloudWatchLogsClient, logGroupName: string, log: Log): Put {
-  const make = async (logStreamName: string): Promise<void> => {
+  const create = async (logStreamName: string): Promise<void> => {
     await logs.send(new CreateLogStreamCommand({ logGroupName, logStreamName })).catch((error: Error) => {
       if (error.name !== "ResourceAlreadyExistsException") throw error;
     });
@@ -28,14 +28,14 @@ export function putTo(logs: CloudWatchLogsClient, logGroupName: string, log: Log
     } catch (error) {
       const { name } = error as Error;
       if (name === "ResourceNotFoundException") {
-        await make(stream);
+        await create(stream);
         await put(stream, events);
       } else if (name === "InvalidParameterException") {
         if (events.length > 1) {
           const half = Math.ceil(events.length / 2);
           await put(stream, events.slice(0, half));
           await put(stream, events.slice(half));
-        } else log.warn("a line was not taken by the log group", { stream, error: messageOf(error) });
+        } else log.warn("a line was refused by the log group", { stream, error: messageOf(error) });
       } else throw error;
     }
   };

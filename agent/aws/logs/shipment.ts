@@ -1,40 +1,40 @@
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import { type Batch, Gatherer } from "./batch.ts";
 import { lineReader } from "./lines.ts";
+import type { MemoryLimit } from "./memory-limit.ts";
 import { type Position, resumeAfter } from "./positions.ts";
-import type { Room } from "./room.ts";
 
 export interface ShipmentOptions {
   stream: string;
-  /** From where to go on. */
+  /** The position after which to continue. */
   position: Position | undefined;
-  /** The container's output with timestamps, from a little before the position, until it ends or `signal` aborts. */
+  /** The container's output with timestamps, from slightly before the position, until it ends or `signal` aborts. */
   output: AsyncIterable<Uint8Array>;
-  /** Sends events; rejects when trying again may help. */
+  /** Sends events; rejects when a retry may succeed. */
   put(stream: string, events: Batch["events"]): Promise<void>;
-  /** Remembers how much is sent. */
+  /** Stores the sent position. */
   save(position: Position): Promise<void>;
-  room: Room;
+  memory: MemoryLimit;
   clock: Clock;
   log: Log;
   signal: AbortSignal;
 }
 
-/** Lines are gathered for so long. */
-const linger = 1000;
-const firstBackoff = 500;
-const longestBackoff = 30_000;
+/** Lines are collected for this long. */
+const collectMilliseconds = 1000;
+const firstBackoffMilliseconds = 500;
+const longestBackoffMilliseconds = 30_000;
 
 /**
- * Sends a container's output, in order, until it ends; resolves with where it stands then. What is not sent yet when
- * the signal aborts is tried once.
+ * Sends a container's output in order until it ends; resolves with the last position. When the signal aborts, unsent
+ * lines are tried once.
  */
 export async function ship(options: ShipmentOptions): Promise<Position | undefined> {
-  const { clock, room, signal } = options;
+  const { clock, memory, signal } = options;
   const gatherer = new Gatherer(options.position);
   let ended = false;
   let failure: { error: unknown } | undefined;
-  let come = Promise.withResolvers<void>();
+  let available = Promise.withResolvers<void>();
   let taken = Promise.withResolvers<void>();
   let flush = new AbortController();
 
@@ -44,17 +44,17 @@ export async function ship(options: ShipmentOptions): Promise<Position | undefin
     const gather = async (lines: ReturnType<typeof reader.read>): Promise<void> => {
       for (const line of lines) {
         if (!isNew(line)) continue;
-        await room.free(signal);
+        await memory.free(signal);
         if (signal.aborted) return;
         for (let size = gatherer.add(line); ; size = gatherer.add(line)) {
           if (size !== undefined) {
-            room.take(size);
+            memory.reserve(size);
             break;
           }
           flush.abort();
           await taken.promise;
         }
-        come.resolve();
+        available.resolve();
       }
     };
     for await (const chunk of options.output) {
@@ -70,45 +70,45 @@ export async function ship(options: ShipmentOptions): Promise<Position | undefin
     .finally(() => {
       ended = true;
       flush.abort();
-      come.resolve();
+      available.resolve();
     });
 
   let position = options.position;
   for (;;) {
-    await come.promise;
-    if (!ended && !signal.aborted) await sleep(clock, linger, AbortSignal.any([flush.signal, signal]));
+    await available.promise;
+    if (!ended && !signal.aborted) await sleep(clock, collectMilliseconds, AbortSignal.any([flush.signal, signal]));
     const over = ended;
-    come = Promise.withResolvers();
+    available = Promise.withResolvers();
     flush = new AbortController();
     const batch = gatherer.take();
     taken.resolve();
     taken = Promise.withResolvers();
     if (batch.events.length > 0) {
       const sent = await send(options, batch);
-      room.give(batch.bytes);
+      memory.release(batch.bytes);
       if (!sent) break;
       position = batch.position;
       if (position) await options.save(position);
     }
     if (over) break;
-    if (ended || !gatherer.isEmpty) come.resolve();
+    if (ended || !gatherer.isEmpty) available.resolve();
   }
   taken.resolve();
   await reading;
-  room.give(gatherer.take().bytes);
+  memory.release(gatherer.take().bytes);
   if (failure) throw failure.error;
   return position;
 }
 
-/** Sends until it is sent; false when there is no time left. */
+/** Retries until the batch is sent; false when the signal has aborted. */
 async function send({ stream, put, clock, log, signal }: ShipmentOptions, { events }: Batch): Promise<boolean> {
-  for (let backoff = firstBackoff; ; backoff = Math.min(backoff * 2, longestBackoff)) {
+  for (let backoff = firstBackoffMilliseconds; ; backoff = Math.min(backoff * 2, longestBackoffMilliseconds)) {
     try {
       await put(stream, events);
       return true;
     } catch (error) {
       if (signal.aborted) return false;
-      log.warn("a container's log could not be sent and is sent later", { stream, error: messageOf(error) });
+      log.warn("a container's log could not be sent; it is retried", { stream, error: messageOf(error) });
     }
     await sleep(clock, backoff, signal);
   }

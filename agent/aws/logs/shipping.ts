@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { type Container, isRuntimeError, type Runtime, type Sandbox } from "#agent/runtime";
 import { type Clock, type Log, messageOf, sleep } from "#base";
+import { MemoryLimit } from "./memory-limit.ts";
 import { overlap, type Position, type Positions, positionsIn } from "./positions.ts";
 import { type Put, putTo } from "./put.ts";
-import { Room } from "./room.ts";
 import { ship } from "./shipment.ts";
 
 export interface ShippingOptions {
@@ -12,26 +12,26 @@ export interface ShippingOptions {
   region: string;
   /** The log group. */
   group: string;
-  /** Remembers here how far each container's output is sent. */
+  /** The folder of the positions up to which each container's output is sent. */
   folder: string;
   clock: Clock;
   log: Log;
-  /** Instead of the service's own. */
+  /** Replaces the call of the service. */
   put?: Put;
 }
 
 export interface Shipping {
-  /** Sends what is at hand, if that goes at once. */
+  /** Tries once to send what is collected. */
   stop(): Promise<void>;
 }
 
-/** What waits to be sent, of all containers together, in bytes. */
-const mostWaiting = 8 * 1024 * 1024;
-const pause = 5000;
-const patience = { connectionTimeout: 5000, requestTimeout: 10_000, throwOnRequestTimeout: true };
+/** The most unsent output of all containers together. */
+const maxUnsentBytes = 8 * 1024 * 1024;
+const retryMilliseconds = 5000;
+const requestHandler = { connectionTimeout: 5000, requestTimeout: 10_000, throwOnRequestTimeout: true };
 
 /**
- * The stream of one run of a container: found by namespace, pod, uid, container, and how often it was started before.
+ * The stream of one run of a container, named by namespace, pod, uid, container, and attempt.
  */
 export const streamOf = (
   { namespace, name, uid }: Pick<Sandbox, "namespace" | "name" | "uid">,
@@ -43,57 +43,61 @@ export function shipLogs(options: ShippingOptions): Shipping {
   const { runtime, region, group, clock, log } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const client = new CloudWatchLogsClient({ region, requestHandler: patience });
+  const client = new CloudWatchLogsClient({ region, requestHandler });
   const put = options.put ?? putTo(client, group, log);
-  const place: Place = { ...options, put, room: new Room(mostWaiting), signal };
+  const context: ShippingContext = { ...options, put, memory: new MemoryLimit(maxUnsentBytes), signal };
   const running = new Map<string, Promise<void>>();
-  /** By uid of their pod: streams of containers that the runtime has, and those of them that are sent whole. */
+  /** By uid of their pod: the streams of listed containers, and those of them that are completely sent. */
   const listed = new Map<string, ReadonlyMap<string, Container>>();
   const done = new Map<string, Set<string>>();
 
-  const start = (positions: Positions, uid: string, stream: string, id: string): Promise<void> =>
-    shipAll(place, positions, stream, id).then(async () => {
+  const start = (positions: Positions, uid: string, { stream, id }: { stream: string; id: string }): Promise<void> =>
+    shipAll(context, { positions, stream, id }).then(async () => {
       running.delete(stream);
       if (signal.aborted) return;
       if (listed.get(uid)?.has(stream)) done.set(uid, (done.get(uid) ?? new Set()).add(stream));
       else await positions.remove(stream);
     });
-  const look = async (positions: Positions, uid: string, there: ReadonlyMap<string, Container>): Promise<void> => {
-    const whole = done.get(uid) ?? new Set();
-    if (there.size > 0) listed.set(uid, there);
+  const update = async (
+    positions: Positions,
+    uid: string,
+    containers: ReadonlyMap<string, Container>,
+  ): Promise<void> => {
+    const complete = done.get(uid) ?? new Set();
+    if (containers.size > 0) listed.set(uid, containers);
     else listed.delete(uid);
-    for (const [stream, { id, state }] of there) {
-      if (state === "created" || running.has(stream) || whole.has(stream)) continue;
-      running.set(stream, start(positions, uid, stream, id));
+    for (const [stream, { id, state }] of containers) {
+      if (state === "created" || running.has(stream) || complete.has(stream)) continue;
+      running.set(stream, start(positions, uid, { stream, id }));
     }
-    for (const stream of whole) {
-      if (there.has(stream)) continue;
-      whole.delete(stream);
+    for (const stream of complete) {
+      if (containers.has(stream)) continue;
+      complete.delete(stream);
       await positions.remove(stream);
     }
-    if (whole.size === 0) done.delete(uid);
+    if (complete.size === 0) done.delete(uid);
   };
   const follow = async (): Promise<void> => {
     const positions = await positionsIn(join(options.folder, "shipped"));
-    const there = streamsOf(await runtime.pods.list());
-    await positions.keepOnly(new Set([...there.keys(), ...running.keys()]));
+    const streams = streamsOf(await runtime.pods.list());
+    await positions.keepOnly(new Set([...streams.keys(), ...running.keys()]));
     for await (const uid of runtime.changes(signal)) {
-      await look(positions, uid, streamsOf(await runtime.pods.list({ uid })));
+      await update(positions, uid, streamsOf(await runtime.pods.list({ uid })));
     }
   };
-  const keep = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     while (!signal.aborted) {
       await follow().catch((error: unknown) =>
-        log.warn("containers' logs cannot be followed for the moment", { error: messageOf(error) }),
+        log.warn("containers' logs cannot be followed; it is retried", { error: messageOf(error) }),
       );
-      await sleep(clock, pause, signal);
+      await sleep(clock, retryMilliseconds, signal);
     }
   };
-  const keeping = keep();
+  const shipping = run();
   return {
     async stop() {
       stopping.abort();
-      await keeping;
+      await shipping;
       await Promise.all(running.values());
       client.destroy();
     },
@@ -103,34 +107,37 @@ export function shipLogs(options: ShippingOptions): Shipping {
 const streamsOf = (sandboxes: readonly Sandbox[]): Map<string, Container> =>
   new Map(sandboxes.flatMap((one) => one.containers.map((each) => [streamOf(one, each), each] as const)));
 
-interface Place extends ShippingOptions {
+interface ShippingContext extends ShippingOptions {
   put: Put;
-  room: Room;
+  memory: MemoryLimit;
   signal: AbortSignal;
 }
 
-/** Sends one container's output to its end, through whatever failures. Never rejects. */
-async function shipAll(place: Place, positions: Positions, stream: string, id: string): Promise<void> {
-  const { runtime, clock, log, signal } = place;
-  // A full disk is no reason to send anything twice: only a restart would do that.
+/** Sends one container's output to its end and retries every failure. Never rejects. */
+async function shipAll(
+  context: ShippingContext,
+  { positions, stream, id }: { positions: Positions; stream: string; id: string },
+): Promise<void> {
+  const { runtime, clock, log, signal } = context;
+  // When the position cannot be stored, lines are sent twice only after a restart.
   const save = (next: Position): Promise<void> =>
     positions
       .write(stream, next)
-      .catch((error: unknown) => log.warn("how much of a log is sent cannot be kept", { error: messageOf(error) }));
+      .catch((error: unknown) => log.warn("the sent position of a log cannot be stored", { error: messageOf(error) }));
   while (!signal.aborted) {
     try {
       const position = await positions.read(stream);
       if (position?.done) return;
       const since = position ? { since: Date.parse(position.stamp) - overlap } : {};
       const output = runtime.streams.logs(id, { follow: true, timestamps: true, ...since, signal });
-      const last = await ship({ ...place, stream, position, output, save });
+      const last = await ship({ ...context, stream, position, output, save });
       if (!signal.aborted && last) await save({ ...last, done: true });
       return;
     } catch (error) {
-      // Gone before it could be read.
+      // Removed before it could be read.
       if (isRuntimeError(error, "notFound")) return;
-      log.warn("a container's log cannot be read for the moment", { stream, error: messageOf(error) });
+      log.warn("a container's log cannot be read; it is retried", { stream, error: messageOf(error) });
     }
-    await sleep(clock, pause, signal);
+    await sleep(clock, retryMilliseconds, signal);
   }
 }

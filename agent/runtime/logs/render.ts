@@ -4,10 +4,10 @@ export interface RenderOptions {
   /** Only this many of the last lines. For sources without their own tail; file readers start late instead. */
   tailLines?: number | undefined;
   /** Only entries since this time, in milliseconds since the epoch. */
-  since?: number;
-  timestamps?: boolean;
-  limitBytes?: number;
-  stream?: "stdout" | "stderr";
+  since?: number | undefined;
+  timestamps?: boolean | undefined;
+  limitBytes?: number | undefined;
+  stream?: "stdout" | "stderr" | undefined;
 }
 
 const newline = Buffer.from("\n");

@@ -88,7 +88,7 @@ export function pullFailureOf({ reason = "", exitCode }: TaskContainer, task: Ta
 export const isForgiven = ({ startedAt, stoppedAt }: Task): boolean =>
   startedAt !== undefined &&
   stoppedAt !== undefined &&
-  parseTime(stoppedAt) - parseTime(startedAt) >= backoffBounds.forgotten;
+  parseTime(stoppedAt) - parseTime(startedAt) >= backoffBounds.reset;
 
 /** Milliseconds until the next task, after so many failures in a row. */
 export const backoffOf = (failures: number): number =>
