@@ -8,12 +8,12 @@ import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { type Agent, type Instance, instance, startAgent, whoseInstance } from "./agents.ts";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
+import { ann, tokenFor, whoIs, writeKubeconfig } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * Real agents against the bundles: the deployed agent with played containers, as instances with the node's role. They
- * sign every request, hear of changes by the WebSocket API, and send logs to CloudWatch.
+ * Real agents against the bundles: the deployed agent with simulated containers, as instances with the node's role.
+ * They sign every request, receive hints by the WebSocket API, and send logs to CloudWatch.
  */
 
 const instances = ["i-0aaaaaaaaaaaaaaa1", "i-0aaaaaaaaaaaaaaa2", "i-0aaaaaaaaaaaaaaa3"].map(instance);
@@ -78,17 +78,17 @@ const place = async (name: string, script: string, more: object = {}): Promise<v
 };
 
 describe("agents", () => {
-  test("register by signed requests, are given addresses of their own, and live by heartbeats", async () => {
+  test("register by signed requests, get their own pod addresses, and stay ready by heartbeats", async () => {
     for (const { id } of instances) await expect.poll(() => readyOf(id), { ...patience, message: said() }).toBe("True");
     const blocks = await Promise.all(instances.map(async ({ id }) => (await nodeNamed(id))?.spec?.podCIDR));
     expect(new Set(blocks).size).toBe(3);
     for (const block of blocks) expect(block).toMatch(/^10\.244\.\d+\.0\/24$/);
     expect((await client.list(leases, { namespace: "kube-node-lease" })).items).toEqual([]);
-    // What becomes of it, the last test says.
+    // The last test checks what happens to it.
     await agents.get(third.id)!.kill();
   });
 
-  test("run a Deployment, of which they hear by hints", async () => {
+  test("run a Deployment, by hints", async () => {
     const containers = [{ name: "nginx", image: "nginx" }];
     const template = { metadata: { labels: { app: "web" } }, spec: { nodeSelector: { pool: "good" }, containers } };
     const spec = { replicas: 4, selector: { matchLabels: { app: "web" } }, template };
@@ -108,7 +108,7 @@ describe("agents", () => {
     }
   });
 
-  test("send what containers say to where kubectl logs reads it", async () => {
+  test("send containers' output to where kubectl logs reads it", async () => {
     await place("counter", "for i in $(seq 1 250); do echo line $i; done; echo; echo begun; sleep 12; echo over", {
       restartPolicy: "Never",
     });
@@ -118,7 +118,7 @@ describe("agents", () => {
     const all = await read("");
     expect(all.split("\n").slice(0, 3)).toEqual(["line 1", "line 2", "line 3"]);
     expect(all).toMatch(/^line 250\n\nbegun\n/m);
-    // It may be over by now.
+    // It may have ended by now.
     expect(await read("--tail=150")).toMatch(/^line 10[34]\n/);
     expect(await read("--limit-bytes=10")).toBe("line 1\nlin");
     expect(await read("--timestamps --tail=1")).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z \w+\n$/);
@@ -142,7 +142,7 @@ describe("agents", () => {
     });
   });
 
-  test("carry no streams, and whoever asks is told why", async () => {
+  test("carry no streams, and fail with the reason", async () => {
     expect(await run("exec crashing -- true")).toMatchObject({ code: 1 });
     const { code, err } = await run(
       `get --raw ${new URL(stage.url).pathname}/api/v1/namespaces/${namespace}/pods/crashing/exec?command=true`,
@@ -153,7 +153,7 @@ describe("agents", () => {
 });
 
 describe("an instance that is terminated", () => {
-  test("takes its node along at once, and its pods move", async () => {
+  test("deletes its node at once, and its pods move", async () => {
     await agents.get(second.id)!.kill();
     await stage.event({
       version: "0",
@@ -170,7 +170,7 @@ describe("an instance that is terminated", () => {
 });
 
 describe("an agent that dies", () => {
-  test("leaves a node that nobody knows of, when its heartbeats have been missed", async () => {
+  test("taints an unknown node whose heartbeats were missed", async () => {
     const known = async () => {
       await stage.tick();
       return readyOf(third.id);

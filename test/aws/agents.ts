@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Person } from "./people.ts";
+import type { Person } from "./principals.ts";
 import type { Built, Stage } from "./stage.ts";
 import type { WhoIs } from "./sts.ts";
 
-/** An instance of EC2 with the node's role: its credentials say which it is. */
+/** An EC2 instance with the node's role; its credentials identify it. */
 export interface Instance extends Person {
   id: string;
 }
@@ -20,7 +20,7 @@ export const instance = (id: string): Instance => ({
 const environmentOf = (built: Built, name: string): string =>
   built.wiring.functions.find((one) => one.name === "api")!.environment[name]!;
 
-/** Whose the keys of instances are: sessions of the node's role, which EC2 names after the instance. */
+/** The owners of instances' keys: sessions of the node's role, which EC2 names by the instance. */
 export function whoseInstance(built: Built, instances: readonly Instance[]): WhoIs {
   const role = environmentOf(built, "SKIFF_NODE_ROLES").replace(":iam:", ":sts:").replace(":role/", ":assumed-role/");
   return (accessKey) => {
@@ -32,7 +32,7 @@ export function whoseInstance(built: Built, instances: readonly Instance[]): Who
 /** A real agent, as it is deployed. */
 export interface Agent {
   id: string;
-  /** Ends it as it stands, with SIGKILL. */
+  /** Kills it with SIGKILL. */
   kill(): Promise<void>;
   stop(): Promise<void>;
 }

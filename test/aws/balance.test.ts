@@ -4,7 +4,7 @@ import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { readTemplates } from "#infra";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
@@ -67,7 +67,7 @@ const settling = async <T>(what: () => Promise<T>): Promise<T> => {
 };
 
 describe("routes", () => {
-  test("every instance gets one for its pods, in the cluster's table, and passes packets on", async () => {
+  test("every instance gets a route for its pods in the cluster's table, and forwards packets", async () => {
     const names = [await addNode(), await addNode()];
     for (const name of names) {
       const condition = async () => {
@@ -81,7 +81,7 @@ describe("routes", () => {
     }
   });
 
-  test("a node that goes takes its route along", async () => {
+  test("deleting a node deletes its route", async () => {
     const name = await addNode();
     const leads = () => [...state().routes.values()].some((table) => [...table.values()].includes(name));
     await expect.poll(leads, patience).toBe(true);
@@ -93,7 +93,7 @@ describe("routes", () => {
 });
 
 describe("a service of type LoadBalancer", () => {
-  test("gets a network load balancer, with the instances behind it, and its name", async () => {
+  test("gets a network load balancer, with the instances as targets, and its host name", async () => {
     const service = await web("web", { loadBalancerSourceRanges: ["192.0.2.0/24"] });
     await expect.poll(() => state().listeners.length, patience).toBe(1);
     expect(await hostname("web")).toBeUndefined();
@@ -110,7 +110,7 @@ describe("a service of type LoadBalancer", () => {
       .toEqual(expect.arrayContaining(["EnsuringLoadBalancer", "EnsuredLoadBalancer"]));
   });
 
-  test("a node that comes takes traffic; what is changed is changed there", async () => {
+  test("a new node receives traffic; changes are applied", async () => {
     const name = await addNode();
     await expect.poll(() => state().groups[0]?.targets.get(name), patience).toBe("initial");
     const ports = [{ port: 443, name: "tls" }];
@@ -118,20 +118,20 @@ describe("a service of type LoadBalancer", () => {
     await expect.poll(() => state().listeners.map(({ input }) => input.Port), patience).toEqual(["443"]);
   });
 
-  test("an annotation that is not there is refused by its name", async () => {
+  test("an unknown annotation is refused by name", async () => {
     const annotation = "service.beta.kubernetes.io/aws-load-balancer-ssl-cert";
     await web("tls", {}, { [annotation]: "arn:aws:acm:eu-west-1:123456789012:certificate/1" });
-    const told = async () =>
+    const current = async () =>
       (await client.list(events, { namespace })).items.find(({ reason }) => reason === "SyncLoadBalancerFailed")
         ?.message;
     await expect
-      .poll(told, patience)
+      .poll(current, patience)
       .toBe(`Error syncing load balancer: failed to ensure load balancer: annotation ${annotation} is not supported`);
     await client.remove(services, { namespace, name: "tls" });
     await expect.poll(() => read("tls"), patience).toBeUndefined();
   });
 
-  test("goes with everything that was made for it", async () => {
+  test("is deleted with all parts of its load balancer", async () => {
     await client.remove(services, { namespace, name: "web" });
     await expect.poll(() => settling(() => read("web")), patience).toBeUndefined();
     const { balancers, groups, listeners, securityGroups } = state();
@@ -140,7 +140,7 @@ describe("a service of type LoadBalancer", () => {
   });
 });
 
-test("the function may call what was called, and calls nearly all that it may", () => {
+test("the function may make every call that it made, and needs nearly all of its permissions", () => {
   const roles = Object.values(readTemplates(built.assembly)).flatMap(({ Resources }) =>
     Object.entries(Resources).filter(([id, { Type }]) => Type === "AWS::IAM::Role" && id.startsWith("ReconcileRole")),
   );
@@ -150,7 +150,7 @@ test("the function may call what was called, and calls nearly all that it may", 
   );
   const used = new Set(stage.network.calls.actions);
   expect([...used].filter((action) => !may.has(action))).toEqual([]);
-  // Said with what is made; looked at by AWS itself; done when somebody changes more than here.
+  // Used with a creation only; called by AWS itself; used only when more is changed than here.
   const others = ["AddTags", "CreateTags", "ModifyLoadBalancerAttributes", "SetSubnets", "ModifyTargetGroup"];
   const looks = ["AccountAttributes", "Addresses", "InternetGateways", "Subnets", "Vpcs"].map(
     (name) => `Describe${name}`,

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 
-/** S3 as far as putting, getting and deleting whole objects goes. */
+/** S3, as far as reading, writing and deleting objects. */
 export interface Buckets {
   url: string;
   /** By `<bucket>/<key>`. */

@@ -4,8 +4,8 @@ import { live } from "./chaos.ts";
 import type { Built } from "./stage.ts";
 
 /*
- * `SKIFF_CHAOS_RUNS=200 npm run test:aws -- chaos` for many lives; `SKIFF_CHAOS_SEED` begins with another seed, as a
- * failure prints it.
+ * `SKIFF_CHAOS_RUNS=200 npm run test:aws -- chaos` for many runs; `SKIFF_CHAOS_SEED` sets the first seed, as a failure
+ * prints it.
  */
 const count = Number(process.env["SKIFF_CHAOS_RUNS"] ?? 3);
 const first = Number(process.env["SKIFF_CHAOS_SEED"] ?? 1);
@@ -18,9 +18,9 @@ beforeAll(async () => {
 test.each(Array.from({ length: count }, (_, place) => first + place))(
   "seed %i ends as it must",
   async (seed) => {
-    const told = await live(built, seed);
-    process.stdout.write(`${JSON.stringify(told)}\n`);
-    expect(Object.keys(told.faults).length).toBeGreaterThan(3);
+    const report = await live(built, seed);
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    expect(Object.keys(report.faults).length).toBeGreaterThan(3);
   },
   400_000,
 );

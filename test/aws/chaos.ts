@@ -4,13 +4,13 @@ import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
 import type { Call, Fault } from "./cloud.ts";
 import type { Weather } from "./mappings.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
- * One life of a small cluster in bad weather: stream records and messages come twice, late and out of order; tables
- * throttle, collide, and answer into nothing; functions are killed between any two of their calls. Whatever happens,
- * the end is the same.
+ * One run of a small cluster under faults: stream records and messages arrive twice, late and out of order; tables
+ * throttle, conflict, and lose responses; functions are killed between any two of their calls. The result is always the
+ * same.
  */
 
 /** Numbers that a seed decides (mulberry32). */
@@ -24,7 +24,7 @@ export function dice(seed: number): () => number {
   };
 }
 
-/** How often each thing goes wrong, as a share. */
+/** The probability of each fault. */
 export interface Climate {
   again: number;
   shuffled: number;
@@ -35,7 +35,7 @@ export interface Climate {
   killed: number;
 }
 
-export const storm: Climate = {
+export const defaultFaults: Climate = {
   again: 0.15,
   shuffled: 0.3,
   delayed: 0.2,
@@ -45,8 +45,8 @@ export const storm: Climate = {
   killed: 0.003,
 };
 
-/** What a run did, for the one who reads of its failure. */
-export interface Told {
+/** A report of the run, for failures. */
+export interface ChaosReport {
   seed: number;
   faults: Record<string, number>;
   milliseconds: number;
@@ -59,14 +59,14 @@ const conflict = {
   CancellationReasons: [{ Code: "TransactionConflict" }],
 };
 
-/** Runs one life. Throws when the end is not as it must be. */
-export async function live(built: Built, seed: number, climate = storm): Promise<Told> {
+/** Executes a run. Throws when the final state is wrong. */
+export async function live(built: Built, seed: number, faultRates = defaultFaults): Promise<ChaosReport> {
   const started = Date.now();
   const roll = dice(seed);
   const faults: Record<string, number> = {};
   let isStormy = false;
   const strikes = (kind: keyof Climate): boolean => {
-    if (!isStormy || roll() >= climate[kind]) return false;
+    if (!isStormy || roll() >= faultRates[kind]) return false;
     faults[kind] = (faults[kind] ?? 0) + 1;
     return true;
   };
@@ -101,7 +101,7 @@ export async function live(built: Built, seed: number, climate = storm): Promise
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 const patience = 90_000;
 
-/** A request again and again until it is answered: what a client does whose server is being killed. */
+/** Repeats a request until it is answered: a client of a server that is being killed. */
 async function insist<T>(
   what: () => Promise<T>,
   isDone: (error: unknown) => boolean = () => false,
@@ -147,7 +147,7 @@ const node = (name: string) => ({
   },
 });
 
-/** Agents for everybody: pods run when they are bound, those of jobs end. */
+/** Simulates agents: bound pods run, those of jobs end. */
 async function agents(client: HttpClient, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     await playAgents(client, systemClock).catch(() => {});
@@ -161,7 +161,7 @@ async function agents(client: HttpClient, isOver: () => boolean): Promise<void> 
   }
 }
 
-/** Every place that a pod was ever given, by uid: read from the watch of all pods. */
+/** The nodes of every pod ever bound, by uid: read from a watch of all pods. */
 function places(client: HttpClient, signal: AbortSignal): Map<string, Set<string>> {
   const seen = new Map<string, Set<string>>();
   const look = async () => {
@@ -220,7 +220,7 @@ async function until(what: string, holds: () => Promise<unknown>): Promise<void>
   }
 }
 
-/** True, or what is not yet as it should be. */
+/** True, or the difference from the expected state. */
 async function runs(client: HttpClient, image: string): Promise<unknown> {
   const { items } = await client.list(pods, { namespace: "default" });
   const own = items.filter(({ metadata }) => metadata.labels?.["app"] === "web");

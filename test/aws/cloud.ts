@@ -12,7 +12,7 @@ export interface Call {
   body: Buffer;
 }
 
-/** What happens to a call instead of going well. `lost`: carried out, and the answer never comes. */
+/** The fault of a call. `lost`: it is executed, and the response never arrives. */
 export type Fault =
   | { kind: "refused"; status: number; body: unknown }
   | { kind: "lost" }
@@ -21,7 +21,7 @@ export type Fault =
 /** A service that answers here. */
 export type Service = (action: string, input: Record<string, unknown>) => Promise<unknown>;
 
-/** An error in the words of a service. */
+/** An error in a service's form. */
 export class ServiceError extends Error {
   constructor(name: string, message = name) {
     super(message);
@@ -34,23 +34,23 @@ export interface CloudOptions {
   servers: Record<string, string>;
   /** Services that answer here, likewise. */
   services: Record<string, Service>;
-  /** Looks at every call. */
+  /** Called for every call. */
   fault?: (call: Call) => Fault | undefined;
-  /** Asks DynamoDB what each call consumes, and hears it. */
+  /** Requests the consumed capacity from DynamoDB, and receives it. */
   consumed?: (target: string, units: number) => void;
 }
 
 export interface Cloud {
-  /** Where a process finds every service. */
+  /** The environment with the endpoints of all services. */
   endpointFor(instance: string): string;
   /** How often each action was called. */
   readonly counts: ReadonlyMap<string, number>;
-  /** How many calls each function made. */
+  /** The number of calls of each function. */
   readonly callers: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
-/** All services of AWS at one address, told apart by the target that SDKs name; calls are counted, and may fail. */
+/** All services of AWS at one address, distinguished by the target that SDKs send; calls are counted, and may fail. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const counts = new Map<string, number>();
   const callers = new Map<string, number>();
@@ -96,7 +96,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 const metered = (body: Buffer): Buffer =>
   Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), ReturnConsumedCapacity: "TOTAL" }));
 
-/** What DynamoDB says that a call took; of one table or of several. */
+/** The consumed capacity of a call; of one table or of several. */
 function unitsOf(body: Buffer): number {
   const { ConsumedCapacity = [] } = JSON.parse(body.toString() || "{}") as {
     ConsumedCapacity?: { CapacityUnits?: number } | { CapacityUnits?: number }[];

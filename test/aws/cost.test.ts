@@ -6,11 +6,11 @@ import { type Item, measured, sum, times, type Usage } from "#cost";
 import { playAgents } from "#test/cluster";
 import { builtOnce } from "./built-once.ts";
 import { type Metered, openMetered } from "./meter.ts";
-import { ann, tokenFor } from "./people.ts";
+import { ann, tokenFor } from "./principals.ts";
 
 /*
- * Measures what `skiff cost` prices: the functions' bundles are run and everything that they call is counted. When a
- * figure has moved by more than a quarter, lib/cost/measured.ts is to be written anew from what is printed here.
+ * Measures what `skiff cost` prices: the functions' bundles run, and all their calls are counted. When a figure has
+ * changed by more than a quarter, lib/cost/measured.ts must be updated with the printed values.
  */
 
 let metered: Metered;
@@ -40,27 +40,27 @@ const node = (name: string) => ({
 
 const each = (usage: Usage, count: number): Usage => times(usage, 1 / count);
 
-/** Says what was measured, and whether it is still what is priced. */
+/** Prints the measurement, and checks that it is still the priced one. */
 function compare(name: keyof typeof measured, found: Usage): void {
   const rounded = Object.fromEntries(
     Object.entries(found).map(([item, units]) => [item, Number(units.toPrecision(3))]),
   );
   process.stdout.write(`${JSON.stringify({ name, usage: rounded })}\n`);
-  // The processor's time differs from machine to machine; what is called does not.
+  // Processor time differs between machines; calls do not.
   const counted: Item[] = ["writeUnits", "readUnits", "lambdaRequests", "fifoRequests", "transitions"];
   for (const item of counted) {
     const [was, is] = [measured[name][item] ?? 0, found[item] ?? 0];
     // A rollout waits twice or not at all, as its controllers meet.
     const slack = item === "transitions" ? 1 : 0.5;
     const differs = Math.abs(is - was) > Math.max(0.25 * was, slack);
-    expect(differs, `${name}: ${item} was ${was} and is ${is}: write lib/cost/measured.ts anew`).toBe(false);
+    expect(differs, `${name}: ${item} was ${was} and is ${is}: update lib/cost/measured.ts`).toBe(false);
   }
 }
 
 test("a tick of the clock, over an hour, with its part of a resync", async () => {
   const { stage, use } = metered;
   const next = Math.ceil(Date.now() / 3_600_000);
-  // At noon and at midnight there is a resync, whose twelve hours are not this one.
+  // At noon and midnight there is a resync, whose cost of twelve hours does not belong to this one.
   const hour = next % 12 === 0 ? next + 1 : next;
   await stage.tick();
   const ticks = await use(async () => {
@@ -94,7 +94,7 @@ test("a read", async () => {
   compare("perRead", { ...each(used, 100), apiRequests: 1 });
 });
 
-test("a write of an object that nobody waits for", async () => {
+test("a write of an object that wakes no controller", async () => {
   const count = 40;
   const used = await metered.use(async () => {
     for (let place = 0; place < count; place++) {
@@ -105,9 +105,9 @@ test("a write of an object that nobody waits for", async () => {
   compare("perWrite", { ...each(used, count), apiRequests: 1 });
 });
 
-test("a rollout: a Deployment of two replicas gets another image, with all that controllers and agents do", async () => {
+test("a rollout: a Deployment of two replicas gets another image, with all work of controllers and agents", async () => {
   const api = metered.stage.functions.get("api")!;
-  /** Agents do what is bound or deleted by now; they look four times while a rollout goes on. */
+  /** Agents process what is bound or deleted by now; they read four times during a rollout. */
   const play = async () => {
     for (let look = 0; look < 4; look++) {
       await new Promise((resolve) => setTimeout(resolve, 1500));

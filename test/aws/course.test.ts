@@ -8,12 +8,12 @@ import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { builtOnce } from "./built-once.ts";
-import { ann, bob, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
+import { ann, bob, stranger, tokenFor, whoIs, writeKubeconfig } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * The course's objects through the bundles: kubectl with a token of the AWS CLI's form, API Gateway's rules in front,
- * everything that is written going through the tables, the stream and the queues to the controllers and back.
+ * The course's objects through the bundles: kubectl with a token of the AWS CLI's form and API Gateway's rules; every
+ * write passes through the tables, the stream and the queues to the controllers and back.
  */
 
 let stage: Stage;
@@ -23,7 +23,7 @@ const lines: string[] = [];
 let playing = true;
 let played: Promise<void>;
 
-/** A node whose agent is played by the test: it is ready, and its pods run as soon as they are bound. */
+/** A node whose agent the test simulates: it is ready, and its pods run as soon as they are bound. */
 const makeNode = (name: string) =>
   client.create(nodes, {
     metadata: { name, labels: { "kubernetes.io/hostname": name } },
@@ -96,7 +96,7 @@ describe("kubectl", () => {
     expect(out.split("\n").filter((line) => line.startsWith("test-nginx-deployment")).length).toBeGreaterThan(3);
   });
 
-  test("deletes it, and what belongs to it goes", async () => {
+  test("deletes it, with its dependents", async () => {
     expect(await run("delete deployment test-nginx-deployment")).toMatchObject({ code: 0 });
     expect(await run("wait --for=delete pod -l app=nginx --timeout=60s")).toMatchObject({ code: 0 });
   });
@@ -114,8 +114,8 @@ const kubectlWatch = (): Promise<Outcome> =>
     { run: "get deployment -w", cut: 20_000 },
   );
 
-describe("people", () => {
-  test("come in only when an access entry names them, and then as far as roles go", async () => {
+describe("users", () => {
+  test("are admitted only with an access entry, and authorized by roles", async () => {
     expect(await run("get pods", stranger)).toMatchObject({ code: 1, err: expect.stringContaining("logged in") });
     expect(await run("get pods", bob)).toMatchObject({ code: 1, err: expect.stringContaining("logged in") });
     const entry = JSON.stringify({

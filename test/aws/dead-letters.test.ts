@@ -5,11 +5,11 @@ import { work } from "#fargate";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";
 import { make } from "#test/make";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * What failed too often lies in a queue of its own: the clock sends it again, and says so where somebody would look.
+ * Keys that failed too often are in a queue of their own: the clock enqueues them again, and records an Event.
  */
 
 let stage: Stage;
@@ -24,7 +24,7 @@ afterAll(async () => {
   await stage?.stop();
 });
 
-/** A message as a queue gives it up. */
+/** A message as a queue moves it to the dead letters. */
 function dead(controller: string, name: string): Sent {
   const message: Message = { controller, key: { namespace: "default", name }, cause: `test-${name}`, hops: 7 };
   return { body: encodeMessage(message), group: groupOf(message), deduplication: deduplicationOf(message) };

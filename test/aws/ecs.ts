@@ -5,30 +5,30 @@ import { type Service, ServiceError } from "./cloud.ts";
 type Json = Record<string, any>;
 
 export interface EcsOptions {
-  /** ARN of the one cluster that there is. */
+  /** ARN of the only cluster. */
   cluster: string;
-  /** Definitions outside of these families may not be registered, as the role's policy says. */
+  /** Definitions of other families are denied, as by the role's policy. */
   families: string;
-  /** Takes what EventBridge would. */
+  /** Receives the events of EventBridge. */
   emit: (event: Json) => Promise<void>;
   /** Milliseconds between two states of a task. */
   step?: number;
 }
 
-/** ECS as far as tasks on Fargate go. */
+/** ECS, as far as tasks on Fargate. */
 export interface Ecs {
   service: Service;
-  /** Every task that was ever started, as it stands. */
+  /** Every task that was ever started, in its current state. */
   readonly tasks: readonly Json[];
   /** How many definitions were registered. */
   readonly definitions: readonly Json[];
-  /** Somebody stops a task by hand, or Spot takes it back. */
+  /** Stops a task from outside, as an operator or Spot does. */
   stopTask(arn: string, stopCode: string, reason: string): void;
-  /** A container's program ends; an essential one takes its task along. */
+  /** Ends a container's program; an essential one ends its task. */
   exit(arn: string, container: string, exitCode: number, reason?: string): void;
-  /** The next tasks whose image has this in its name fail to start, with these words. */
+  /** The next tasks whose image name contains this fail to start, with this reason. */
   failPulls(image: string, reason: string | undefined): void;
-  /** The event that tells how a task stands. */
+  /** The event with a task's state. */
   eventOf(task: Json): Json;
   stop(): void;
 }
@@ -43,7 +43,7 @@ const sizes: Record<string, [number, number]> = {
   16384: [32_768, 122_880],
 };
 
-/** Tasks that run nothing: they come up after a moment, and end when they are told to. */
+/** Tasks without containers: they start after a moment, and stop on request. */
 export function ecsService({ cluster, families, emit, step = 150 }: EcsOptions): Ecs {
   const tasks: Json[] = [];
   const definitions: Json[] = [];
@@ -101,7 +101,7 @@ export function ecsService({ cluster, families, emit, step = 150 }: EcsOptions):
     );
   };
 
-  /** PROVISIONING is what RunTask answers; the network comes with PENDING, the containers with RUNNING. */
+  /** RunTask answers with PROVISIONING; the network follows with PENDING, the containers with RUNNING. */
   const start = (task: Json): void => {
     later(() => {
       if (task["desiredStatus"] === "STOPPED") return;
@@ -164,7 +164,7 @@ export function ecsService({ cluster, families, emit, step = 150 }: EcsOptions):
       found["status"] = "INACTIVE";
       return { taskDefinition: found };
     },
-    // Two on a page, so that there are pages.
+    // Two on a page, so that there are several pages.
     ListTaskDefinitionFamilies({ familyPrefix, status, nextToken = "0" }) {
       const fit = definitions.filter((one) => one["family"].startsWith(familyPrefix) && one["status"] === status);
       const all = [...new Set(fit.map(({ family }) => family))].sort();
@@ -264,7 +264,7 @@ const answered = (task: Json): Json =>
     Object.entries(task).map(([key, value]) => [key, key.endsWith("At") ? Date.parse(value) / 1000 : value]),
   );
 
-/** What ECS refuses of a definition. */
+/** The reasons for which ECS rejects a definition. */
 function check({ family, cpu, memory, containerDefinitions: containers = [] }: Json, families: string): void {
   const refuse = (message: string): never => {
     throw new ServiceError("ClientException", message);

@@ -3,12 +3,12 @@ import { configMaps, type Deployment, deployments, events, nodes, type Pod, pods
 import { isReason } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * Pods of the Fargate node through the bundles: bound by the scheduler, started in a stand-in for ECS, and brought up
- * to date by the events that it sends as they come, in no order.
+ * Pods of the Fargate node through the bundles: bound by the scheduler, started in a stand-in for ECS, and updated by
+ * its events, in any order.
  */
 
 let stage: Stage;
@@ -54,7 +54,7 @@ const bare = (name: string, more: object = {}): Pod =>
   }) as Pod;
 
 describe("the node", () => {
-  test("is there from birth, ready, and keeps everybody else off", async () => {
+  test("exists from the bootstrap on, is ready, and is tainted", async () => {
     const node = await client.get(nodes, { name: "fargate" });
     expect(node.spec?.taints).toContainEqual({ key: "skiff.dev/fargate", value: "true", effect: "NoSchedule" });
     expect(node.metadata.labels).toMatchObject({ "skiff.dev/fargate": "true", type: "virtual-kubelet" });
@@ -93,7 +93,7 @@ describe("a Deployment that tolerates Fargate", () => {
     await expect
       .poll(() => client.get(deployments, { namespace, name: "web" }).then(({ status }) => status), patience)
       .toMatchObject({ readyReplicas: 2 });
-    // Two pods that come at once may each have registered it.
+    // Two concurrent pods may each have registered it.
     const families = new Set(stage.ecs.definitions.map(({ family }) => family));
     expect([families.size, stage.ecs.tasks.length]).toEqual([1, 2]);
     for (const pod of await podsOf("web")) {
@@ -107,7 +107,7 @@ describe("a Deployment that tolerates Fargate", () => {
     }
   });
 
-  test("what is told twice or late changes nothing", async () => {
+  test("repeated and late events change nothing", async () => {
     const [pod] = await podsOf("web");
     const task = taskOf(pod!);
     const event = stage.ecs.eventOf(task);
@@ -119,7 +119,7 @@ describe("a Deployment that tolerates Fargate", () => {
     expect(after?.metadata.resourceVersion).toBe(pod!.metadata.resourceVersion);
   });
 
-  test("a task that is stopped from outside fails its pod, which gets a successor", async () => {
+  test("a task that is stopped from outside fails its pod, which is replaced", async () => {
     const [pod] = await podsOf("web");
     stage.ecs.stopTask(taskOf(pod!)["taskArn"], "SpotInterruption", "Your Spot Task was interrupted.");
     await expect
@@ -129,16 +129,16 @@ describe("a Deployment that tolerates Fargate", () => {
     expect(stage.ecs.tasks.length).toBe(3);
   });
 
-  test("goes, and so do its tasks", async () => {
+  test("is deleted with its tasks", async () => {
     await client.remove(deployments, { namespace, name: "web" });
     await expect.poll(async () => (await podsOf("web")).length, patience).toBe(0);
     expect(stage.ecs.tasks.map(({ lastStatus }) => lastStatus)).toEqual(["STOPPED", "STOPPED", "STOPPED"]);
   });
 });
 
-test("a definition that no pod has any more is taken out of use", async () => {
+test("a definition that no pod uses is deregistered", async () => {
   const statuses = () => stage.ecs.definitions.map(({ status }) => status);
-  /** Of a minute of its own: the queue takes the same key once a minute. */
+  /** Of another minute: the queue accepts the same key once a minute. */
   const resync = (minutes: number) => {
     const time = new Date(Date.now() + minutes * 60_000).toISOString();
     return stage.functions.get("tick")!.call({ time, resync: true });
@@ -148,7 +148,7 @@ test("a definition that no pod has any more is taken out of use", async () => {
   await expect.poll(() => ecsCalls("DescribeTaskDefinition"), patience).toBeGreaterThan(1);
   expect(new Set(statuses())).toEqual(new Set(["ACTIVE"]));
   for (const definition of stage.ecs.definitions) definition["registeredAt"] -= 2 * 24 * 3600;
-  // A look takes the newest of a family, and there may be two.
+  // A read returns the newest of a family, and there may be two.
   let looks = 0;
   const look = async () => {
     await resync(++looks);
@@ -158,14 +158,14 @@ test("a definition that no pod has any more is taken out of use", async () => {
 });
 
 describe("a pod", () => {
-  test("that is deleted by force takes its task along", async () => {
+  test("that is deleted by force stops its task", async () => {
     const pod = await client.create(pods, bare("forced"));
     await expect.poll(() => podNamed("forced").then((each) => each && isReady(each)), patience).toBe(true);
     await client.remove(pods, { namespace, name: "forced" }, { gracePeriodSeconds: 0 });
     await expect.poll(() => taskOf(pod)["lastStatus"], patience).toBe("STOPPED");
   });
 
-  test("that Fargate cannot run fails, and says why", async () => {
+  test("that Fargate cannot run fails, with the reason", async () => {
     await client.create(pods, bare("host", { volumes: [{ name: "all", hostPath: { path: "/" } }] }));
     await expect
       .poll(() => podNamed("host").then((each) => each?.status), patience)
@@ -179,7 +179,7 @@ describe("a pod", () => {
       .toContainEqual(expect.objectContaining({ type: "Warning", reason: "UnsupportedOnFargate" }));
   });
 
-  test("whose image cannot be pulled waits, and runs when it can be; one that crashes is started again", async () => {
+  test("whose image cannot be pulled waits, and runs once it can; a crashed one is started again", async () => {
     stage.ecs.failPulls("absent", "CannotPullContainerError: pull image manifest has been retried 1 time(s)");
     await client.create(pods, bare("pull", { containers: [{ name: "main", image: "absent" }] }));
     const crashing = await client.create(pods, bare("crash"));
@@ -200,7 +200,7 @@ describe("a pod", () => {
   });
 });
 
-describe("events that are none of ours", () => {
+describe("events of others", () => {
   const fargate = () => stage.functions.get("fargate")!;
 
   test("of another cluster change nothing", async () => {
@@ -223,7 +223,7 @@ describe("events that are none of ours", () => {
     await expect(fargate().call({ ...event, detail: { ...event["detail"], containers } })).rejects.toThrow();
   });
 
-  test("of a pod that is not there end the task; of a service they do not", async () => {
+  test("of a deleted pod stop the task; of a service they do not", async () => {
     const task = { ...taskOf((await podNamed("crash"))!) };
     const calls = ecsCalls("StopTask");
     await stage.event(stage.ecs.eventOf({ ...task, startedBy: "ecs-svc/1234567890" }));
@@ -232,7 +232,7 @@ describe("events that are none of ours", () => {
     expect(ecsCalls("StopTask")).toBe(calls + 1);
   });
 
-  test("the clock finds the node alive", async () => {
+  test("the clock finds the node ready", async () => {
     await stage.tick();
     const node = await client.get(nodes, { name: "fargate" });
     expect(node.status?.conditions?.find(({ type }) => type === "Ready")?.status).toBe("True");

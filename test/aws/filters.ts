@@ -5,7 +5,7 @@
 
 type Condition = string | number | boolean | null | Record<string, unknown>;
 
-/** Whether an event passes one pattern. Throws for a condition that is not known here, so that none is passed over. */
+/** Whether an event passes one pattern. Throws for an unknown condition, so that none is ignored. */
 export function passes(pattern: Record<string, unknown>, event: unknown): boolean {
   return Object.entries(pattern).every(([name, wanted]) => {
     const value = typeof event === "object" && event !== null ? (event as Record<string, unknown>)[name] : undefined;

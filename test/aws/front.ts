@@ -8,8 +8,8 @@ import type { LambdaFunction } from "./runtime.ts";
 import { isBodySigned, type Signed } from "./signatures.ts";
 
 /*
- * API Gateway's REST side as its documents describe it, over the routes of the synthesized template: what a request
- * becomes, what an answer must be, and what is refused before any function sees it.
+ * API Gateway's REST API as documented, over the routes of the synthesized template: the event of a request, the form
+ * of a response, and the requests that are refused before any function runs.
  */
 
 export interface FrontRoute {
@@ -25,7 +25,7 @@ export interface FrontOptions {
   stage: string;
   binaryMediaTypes: readonly string[];
   tls?: { key: string; cert: string };
-  /** Who signed a request to a route with AWS_IAM; undefined: the signature is missing or wrong. */
+  /** The signer of a request to a route with AWS_IAM; undefined: the signature is missing or wrong. */
   signer?: Signed;
 }
 
@@ -35,7 +35,7 @@ export interface Front {
 }
 
 const payloadLimit = 10 * 1024 * 1024;
-/** What Lambda takes for one invocation. */
+/** Lambda's limit for one invocation. */
 const eventLimit = 6 * 1024 * 1024;
 const headerLimit = 10_240;
 /** Response headers that API Gateway renames. */
@@ -90,7 +90,7 @@ async function answer(options: FrontOptions, request: IncomingMessage, response:
   const path = url.pathname.slice(prefix.length) || "/";
   const route = routeOf(options.routes, path);
   if (!route) return refuse(response, 403, "Missing Authentication Token");
-  // Nothing is upgraded here, nor can it be.
+  // Upgrades are neither done nor possible.
   if (request.headers.upgrade !== undefined) return refuse(response, 400, "Bad Request");
   if (request.rawHeaders.join("").length > headerLimit) return refuse(response, 431, "Request headers too large");
   const principal = route.authorization === "AWS_IAM" ? options.signer?.(request) : undefined;
@@ -103,7 +103,7 @@ async function answer(options: FrontOptions, request: IncomingMessage, response:
   if (JSON.stringify(event).length > eventLimit) return refuse(response, 413, "Request Too Long");
   const { contentType, body: answered } = await route.function.invoke(event);
   const isFramed = contentType === "application/vnd.awslambda.http-integration-response";
-  // A streamed answer on a buffered method, or the other way round, is what API Gateway cannot read.
+  // API Gateway cannot read a streamed response on a buffered method, or the reverse.
   if (isFramed !== route.streamed) return refuse(response, 502, "Internal server error: the transfer mode");
   await relay(answered, response);
 }
@@ -170,8 +170,8 @@ function eventOf(
 const preludeEnd = Buffer.alloc(8);
 
 /**
- * Reads the prelude, then passes on what comes as it comes. A client that goes does not end the function, which nobody
- * tells: what it still says is thrown away.
+ * Reads the prelude, then passes on the body as it arrives. A client that disconnects does not end the function: the
+ * rest of its output is dropped.
  */
 async function relay(answered: AsyncIterable<Buffer>, response: ServerResponse): Promise<void> {
   let head = Buffer.alloc(0);

@@ -15,12 +15,12 @@ import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { type Agent, instance, startAgent, whoseInstance } from "./agents.ts";
 import { builtOnce } from "./built-once.ts";
 import { type GatewayProcess, gatewayInstance, startGateway } from "./gateway.ts";
-import { ann, stranger, tokenFor, whoIs, writeKubeconfig } from "./people.ts";
+import { ann, stranger, tokenFor, whoIs, writeKubeconfig } from "./principals.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
- * The gateway's bundle as a process over the same tables as the functions' bundles, with kubectl before it and an agent
- * behind it that has been there for longer.
+ * The gateway's bundle as a process over the same tables as the functions' bundles, with kubectl as its client and an
+ * agent that has been running before.
  */
 
 const [own, other] = [instance("i-0ddddddddddddddd1"), instance("i-0ddddddddddddddd2")];
@@ -28,7 +28,7 @@ const [own, other] = [instance("i-0ddddddddddddddd1"), instance("i-0dddddddddddd
 let built: Built;
 let stage: Stage;
 let gateway: GatewayProcess;
-/** One that asks the functions, and one that asks the gateway. */
+/** A client of the functions, and one of the gateway. */
 let functions: HttpClient;
 let client: HttpClient;
 let ca: string;
@@ -46,7 +46,7 @@ const start = (): Agent =>
     output: (line) => lines.push(line),
   });
 const said = () => lines.slice(-20).join("\n");
-/** Waits until something is so; also outside of tests. */
+/** Waits until a condition is true; also outside of tests. */
 async function until(what: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 60_000; !(await what().catch(() => false)); ) {
     if (Date.now() > end) throw new Error(`it did not come: ${said()}`);
@@ -75,7 +75,7 @@ beforeAll(async () => {
     return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
   });
   gateway = await startGateway(stage, built);
-  // As people find it: through API Gateway, whose certificate they can check already.
+  // As documented for users: through API Gateway, whose certificate they can verify already.
   const { data } = await functions.get(configMaps, { namespace: "kube-public", name: "skiff-gateway" });
   expect(data?.["server"]).toBe(gateway.url);
   ca = data!["ca.crt"]!;
@@ -104,7 +104,7 @@ async function place(name: string, script: string, more: object = {}): Promise<v
   await until(async () => (await client.get(pods, { namespace, name })).status?.phase === "Running");
 }
 
-/** What a watch of one object has told so far; it is not ended by us before its signal. */
+/** The events of a watch of one object; it ends by its signal only. */
 function watchNamed(name: string) {
   const seen: string[] = [];
   const stop = new AbortController();
@@ -124,7 +124,7 @@ function watchNamed(name: string) {
 }
 
 describe("the gateway", () => {
-  test("holds a watch of one object for longer than a function does, whoever writes", async () => {
+  test("holds a watch of one object for longer than a function can, with writes by functions and by the gateway", async () => {
     const name = "watched";
     await client.create(configMaps, { metadata: { namespace, name }, data: { step: "born" } });
     const { seen, state, stop } = watchNamed(name);
@@ -142,7 +142,7 @@ describe("the gateway", () => {
     stop();
   });
 
-  test("wakes the functions: at once by the queue, and they see what it has written", async () => {
+  test("wakes the functions: at once by the queue, and they read its writes", async () => {
     const watching = run("get replicasets -w -o name", 15_000);
     calls.length = 0;
     expect(await run("create deployment web --image=nginx --replicas=2")).toMatchObject({ code: 0 });
@@ -153,7 +153,7 @@ describe("the gateway", () => {
     expect(await run("delete deployment web --wait=true")).toMatchObject({ code: 0 });
   });
 
-  test("says why a stream to a node is not to be had", async () => {
+  test("reports why a stream to a node is not possible", async () => {
     const spec = { nodeName: "elsewhere", containers: [{ name: "main", image: "nginx" }] };
     await client.create(pods, { metadata: { namespace, name: "one" }, spec });
     const { code, err } = await run("exec one -- true");
@@ -162,7 +162,7 @@ describe("the gateway", () => {
   });
 });
 
-describe("who comes in", () => {
+describe("authentication", () => {
   const status = async (token: string | undefined, more: object = {}) => {
     const asking = httpClient({ server: gateway.url, ca, ...(token === undefined ? {} : { token }), ...more });
     try {
@@ -175,10 +175,10 @@ describe("who comes in", () => {
     }
   };
 
-  test("principals with a token for this cluster, and nobody with another", async () => {
+  test("admits principals with a token for this cluster, and none with another", async () => {
     expect(await status(await tokenFor(ann, stage.clusterId))).toBe(200);
     const wrong = {
-      nobody: undefined,
+      "no token": undefined,
       nonsense: "k8s-aws-v1.AAAA",
       stranger: await tokenFor(stranger, stage.clusterId),
       "another cluster": await tokenFor(ann, "123456789012/eu-west-1/other"),
@@ -187,7 +187,7 @@ describe("who comes in", () => {
     for (const [name, token] of Object.entries(wrong)) expect([name, await status(token)]).toEqual([name, 401]);
   });
 
-  test("service accounts with tokens that functions have made, and the other way round", async () => {
+  test("admits service accounts with tokens of functions, and functions admit its tokens", async () => {
     const account = { namespace, name: "robot" };
     await client.create(serviceAccounts, { metadata: account });
     const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec: {} };
@@ -200,14 +200,14 @@ describe("who comes in", () => {
       await expect(robot.list(serviceAccounts, { namespace })).rejects.toMatchObject({
         message: expect.stringContaining('User "system:serviceaccount:default:robot" cannot list'),
       });
-      // What checks the gateway, everybody may have.
+      // The CA of the gateway is public.
       const { data } = await robot.get(configMaps, { namespace: "kube-public", name: "skiff-gateway" });
       expect(data?.["ca.crt"]).toBe(ca);
       robot.close();
     }
   });
 
-  test("nobody by a certificate, even of the gateway's own authority", async () => {
+  test("admits no client certificate, not even of the gateway's own CA", async () => {
     const kept = await client.get(secrets, { namespace: "kube-system", name: "skiff-gateway" });
     const key = Buffer.from(kept.data?.["tls.key"] ?? "", "base64").toString();
     expect(key).toContain("PRIVATE KEY");
@@ -217,10 +217,10 @@ describe("who comes in", () => {
   });
 });
 
-describe("an agent that was there before", () => {
+describe("an agent that was running before", () => {
   const shell = "shell";
 
-  test("finds it by itself and runs commands, with input and exit codes", async () => {
+  test("finds it and runs commands, with input and exit codes", async () => {
     await place(shell, "echo begun; nc -l -p 8080");
     const hello = () => run(`exec ${shell} -- echo hello`);
     await expect.poll(hello, { ...patience, message: said() }).toMatchObject({ code: 0, out: "hello\n" });
@@ -234,7 +234,7 @@ describe("an agent that was there before", () => {
     expect((await run("attach -i listener", undefined, { stdin: "hear me\n" })).out).toContain("hear me\n");
   });
 
-  test("takes and gives files, and passes connections on", async () => {
+  test("copies files in both directions, and forwards ports", async () => {
     const [from, back] = [join(folder, "from.bin"), join(folder, "back.bin")];
     writeFileSync(from, randomBytes(2 * 1024 * 1024 + 17));
     expect(await run(`cp ${from} ${shell}:/tmp/copied`)).toMatchObject({ code: 0 });
@@ -256,7 +256,7 @@ describe("an agent that was there before", () => {
     await once(child, "exit");
   });
 
-  test("gives logs itself: all, a part, those that go on, those of the run before", async () => {
+  test("sends logs itself: all, a part, followed ones, those of the previous run", async () => {
     calls.length = 0;
     await place("talker", "for i in $(seq 1 5); do echo line $i; done; sleep 8; echo over; exit 1");
     expect((await run("logs talker --tail=2 --since=1h")).out).toBe("line 4\nline 5\n");
@@ -266,14 +266,14 @@ describe("an agent that was there before", () => {
     const previous = async () => (await run("logs talker --previous --tail=1")).out;
     await expect.poll(previous, patience).toBe("over\n");
     expect(calls.filter((target) => target.startsWith("Logs_"))).toEqual([]);
-    // What it never had, the service has not either.
+    // Logs that it never had are not in the service either.
     expect(await run(`logs ${shell} --previous`)).toMatchObject({
       code: 1,
       err: expect.stringContaining('previous terminated container "main" in pod "shell" not found'),
     });
   });
 
-  test("is missed when it has gone, and found when it is back; meanwhile its logs are in CloudWatch", async () => {
+  test("is reported as missing when it has gone, and found when it is back; meanwhile its logs are in CloudWatch", async () => {
     await agent.kill();
     const refused = async () => (await run(`exec ${shell} -- true`)).err;
     await expect.poll(refused, patience).toContain("the node's agent is not connected");
@@ -284,7 +284,7 @@ describe("an agent that was there before", () => {
     await expect.poll(refused, { ...patience, message: said() }).not.toContain("is not connected");
   });
 
-  test("is nobody else: only the node itself dials in under its name", async () => {
+  test("is authenticated: only the node itself connects under its name", async () => {
     const link = async (node: string, token?: string) => {
       const headers = {
         ...{ connection: "upgrade", upgrade: "websocket", "sec-websocket-version": "13" },
@@ -307,7 +307,7 @@ describe("an agent that was there before", () => {
     expect(await link(own.id, await tokenFor(stranger, stage.clusterId))).toBe(401);
     expect(await link(own.id, await tokenFor(own, "123456789012/eu-west-1/other"))).toBe(401);
     expect(await link(other.id, token)).toBe(101);
-    // Where it is told to dial, nodes read; nobody but the system writes it.
+    // Nodes read the address to connect to; only the system writes it.
     const place = { namespace: "kube-system", name: "skiff-gateway-link" };
     const node = httpClient({ server: gateway.url, ca, token });
     const { data } = await node.get(secrets, place);
@@ -318,7 +318,7 @@ describe("an agent that was there before", () => {
   });
 });
 
-test("another gateway has the same authority, ends when it is told to, and ends its watches", async () => {
+test("another gateway has the same CA, stops on SIGTERM, and ends its watches", async () => {
   const { resident, seconds } = gateway;
   const { size } = statSync(join(built.gateway, "gateway.mjs"));
   console.log(JSON.stringify({ seconds, resident: Math.round(resident()), bytes: size }));
@@ -334,7 +334,7 @@ test("another gateway has the same authority, ends when it is told to, and ends 
   })();
   watching.catch(() => {});
   await fresh.list(configMaps, { namespace });
-  // The agent dials it, and keeps the link to the first for what runs over it.
+  // The agent connects to it, and keeps the link to the first for its open streams.
   const by = await writeKubeconfig({
     ...{ folder: join(folder, "second"), server: second.url, ca, clusterId: stage.clusterId, person: ann },
   });

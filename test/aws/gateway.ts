@@ -15,14 +15,14 @@ export interface GatewayProcess {
   lines: string[];
   /** Memory that it holds now, in MiB. */
   resident(): number;
-  /** Tells it to stop and waits for its exit code. */
+  /** Sends SIGTERM and waits for the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** By this name the stand-in for AWS knows its calls. */
+/** The name by which the stand-in for AWS identifies its calls. */
 export const gatewayInstance = "gateway";
 
-/** What ECS tells a task about itself, as far as its address goes. */
+/** The task metadata of ECS, as far as the address. */
 async function startMetadata(address: string): Promise<{ url: string; stop(): void }> {
   const Networks = [{ NetworkMode: "awsvpc", IPv4Addresses: [address], AttachmentIndex: 0 }];
   const server = createServer((_, response) => response.end(JSON.stringify({ Name: "gateway", Networks })));
@@ -35,10 +35,10 @@ async function startMetadata(address: string): Promise<{ url: string; stop(): vo
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v4/task`, stop };
 }
 
-/** One of this machine's own that no certificate of the gateway has but for this. */
+/** A loopback address that is in the gateway's certificate only by this. */
 const taskAddress = "127.0.0.2";
 
-/** Starts it on any free port of this machine. Rejects with what it said when it ends instead of serving. */
+/** Starts it on any free port. Rejects with its output when it exits instead of serving. */
 export async function startGateway(stage: Stage, built: Built): Promise<GatewayProcess> {
   const metadata = await startMetadata(taskAddress);
   const child: ChildProcess = spawn(process.execPath, [join(built.gateway, "gateway.mjs")], {

@@ -6,11 +6,11 @@ import { systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { playAgents } from "#test/cluster";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * What needs time, through the bundles: a wait is an execution of the state machine of the template.
+ * Work that waits, through the bundles: a wait is an execution of the template's state machine.
  */
 
 let stage: Stage;
@@ -93,7 +93,7 @@ test("a Job whose pod fails gets another one after its back-off, by a wait of St
   expect(second! - first!).toBeGreaterThanOrEqual(10_000);
 });
 
-test("the course's CronJob runs when its minute comes", async () => {
+test("the course's CronJob runs at its minute", async () => {
   const cron = manifest<CronJob>("cronjob");
   cron.spec!.schedule = "* * * * *";
   await client.create(cronJobs, cron);

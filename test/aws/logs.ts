@@ -8,14 +8,14 @@ interface Event {
 /** CloudWatch Logs as far as containers' logs need it, with the bounds that its documents name. */
 export interface LogsService {
   service: Service;
-  /** What is in a stream, by its name. */
+  /** The content of a stream, by its name. */
   readonly streams: ReadonlyMap<string, readonly Event[]>;
 }
 
 const batchBytes = 1_048_576;
 const perEvent = 26;
 const most = 10_000;
-/** Pages are small here, so that everybody has to ask for the next one. */
+/** Pages are small, so that every reader needs several. */
 const pageSize = 100;
 
 export function logsService(groups: readonly string[]): LogsService {

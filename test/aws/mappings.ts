@@ -7,7 +7,7 @@ import {
 import { passes } from "./filters.ts";
 import type { LambdaFunction } from "./runtime.ts";
 
-/** What goes wrong between a source and its function, decided afresh each time. */
+/** Faults between a source and its function, drawn for each batch. */
 export interface Weather {
   /** The batch is handed over once more. */
   again(): boolean;
@@ -39,7 +39,7 @@ export interface QueuePollerOptions {
   weather: Weather;
 }
 
-/** Reads a FIFO queue; what the function does not report as failed is deleted. */
+/** Reads a FIFO queue; messages that the function does not report as failed are deleted. */
 export function pollQueue(options: QueuePollerOptions): Poller {
   const { sqs, url, function: target, weather } = options;
   let stopped = false;
@@ -78,7 +78,7 @@ export function pollQueue(options: QueuePollerOptions): Poller {
           await sqs.send(new DeleteMessageCommand({ QueueUrl: url, ReceiptHandle }));
         }
       } catch {
-        // The whole batch comes again when it becomes visible: sooner here than Lambda would have it.
+        // The whole batch is delivered again when it becomes visible: sooner here than by Lambda.
         for (const { ReceiptHandle } of Messages) {
           const again = { QueueUrl: url, ReceiptHandle, VisibilityTimeout: 1 };
           await sqs.send(new ChangeMessageVisibilityCommand(again)).catch(() => {});
@@ -101,7 +101,7 @@ export function pollQueue(options: QueuePollerOptions): Poller {
 }
 
 export interface StreamPollerOptions {
-  /** Where the tables are. */
+  /** The endpoint of the tables. */
   endpoint: string;
   table: string;
   function: LambdaFunction;

@@ -1,21 +1,21 @@
 import { readFileSync } from "node:fs";
 import type { Usage } from "#cost";
-import { whoIs } from "./people.ts";
+import { whoIs } from "./principals.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
-/** The share of a core that Lambda gives for its memory: 1,769 MB is one. */
+/** The share of a core that Lambda allots to the memory: 1,769 MB is one core. */
 const coreAt = 1769;
-/** What a call of a service takes on average, in milliseconds. */
+/** The average duration of a service call, in milliseconds. */
 const callTime = 6;
 
-/** A stage that counts what it uses in the units of the price list. */
+/** A stage that counts its usage in the units of the price list. */
 export interface Metered {
   stage: Stage;
-  /** What `what` used, until everything that it set going has come to rest. */
+  /** The usage of `what`, until everything that it caused is complete. */
   use(what: () => Promise<unknown>): Promise<Usage>;
 }
 
-/** Actions that are writes; all others of DynamoDB read. */
+/** Actions that write; all others of DynamoDB read. */
 const isWrite = (action: string): boolean => /Write|Put|Update|Delete/.test(action);
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
@@ -49,7 +49,7 @@ export async function openMetered(built: Built): Promise<Metered> {
   const processors = () => functions.map((one) => one.pids.reduce((total, pid) => total + processorTime(pid), 0));
   const calls = () => new Map(stage.cloud.counts);
   const callers = () => functions.map(({ deployed }) => stage.cloud.callers.get(deployed.name) ?? 0);
-  /** Nothing has been called for a second. */
+  /** No call for a second. */
   const rest = async (): Promise<void> => {
     for (let calm = 0, last = ""; calm < 12; ) {
       await pause(100);

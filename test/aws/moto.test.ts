@@ -8,7 +8,7 @@ import { type Moto, motoServer, type Opinion, opinions, startMoto } from "./moto
 
 const program = motoServer();
 
-/** Everything that a configuration can ask for. */
+/** Every optional part of a configuration. */
 const everything = {
   cluster: "test",
   region: "eu-west-1",
@@ -25,15 +25,15 @@ const everything = {
     certificate: "arn:aws:acm:eu-west-1:123456789012:certificate/1",
     zone: { id: "Z1", name: "example.com" },
   },
-  alarms: { enabled: true, level: "all", email: "somebody@example.com" },
+  alarms: { enabled: true, level: "all", email: "operator@example.com" },
   fargate: true,
 };
 
-/** What moto refuses and AWS takes. */
+/** Resources that moto rejects and AWS accepts. */
 const motosOwn = [
-  // The zone is the account's, and there is none here.
+  // The zone is the account's, and does not exist here.
   "AWS::Route53::RecordSet: No hosted zone found with ID: Z1",
-  // It takes every load balancer of a template for one of applications.
+  // It reads every load balancer of a template as an application load balancer.
   "AWS::ElasticLoadBalancingV2::Listener: Listener protocol 'TCP' must be one of 'HTTP, HTTPS'",
 ];
 
@@ -58,7 +58,7 @@ describe.skipIf(program === undefined)("moto (SKIFF_MOTO names its moto_server)"
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("takes every resource of a type that it knows", () => {
+  test("accepts every resource of a type that it knows", () => {
     const types = new Map<string, number>();
     for (const [{ type }, { kind }] of said) types.set(`${kind}: ${type}`, (types.get(`${kind}: ${type}`) ?? 0) + 1);
     console.log(

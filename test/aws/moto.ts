@@ -11,12 +11,12 @@ import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client
 import { type Placed, Resolver, type Template } from "#infra";
 
 /*
- * moto (https://docs.getmoto.org), which plays many services of AWS with validation of its own, as a second opinion on
- * the templates. Its CloudFormation cannot hold whole stacks of ours, since it does not know some types that others
- * refer to; so each resource is a stack by itself, and what refers to it gets what moto says of it.
+ * moto (https://docs.getmoto.org), which simulates many services of AWS with validation of its own, as a second check
+ * of the templates. Its CloudFormation cannot hold the whole stacks, since it does not know some types that others
+ * refer to; so each resource is a stack of its own, and references to it get moto's values.
  */
 
-/** The program that SKIFF_MOTO names; undefined when it names none, or one that is not there. */
+/** The program in SKIFF_MOTO; undefined when the variable is not set, or the program does not exist. */
 export function motoServer(): string | undefined {
   const program = process.env["SKIFF_MOTO"];
   return program && spawnSync(program, ["--help"]).status === 0 ? program : undefined;
@@ -58,16 +58,16 @@ async function freePort(): Promise<number> {
 
 export type Opinion =
   | { kind: "made" }
-  /** moto has no such type. */
+  /** moto does not know the type. */
   | { kind: "not known" }
   | { kind: "refused"; why: string };
 
 const account = "123456789012";
 const region = "eu-west-1";
-/** moto takes an access key of twelve digits for the account. */
+/** moto reads an access key of twelve digits as the account. */
 const credentials = { accessKeyId: account, secretAccessKey: "moto" };
 
-/** What moto says of each resource, by its type and logical id. */
+/** moto's result for each resource, by its type and logical id. */
 export async function opinions(
   endpoint: string,
   templates: Readonly<Record<string, Template>>,
@@ -76,7 +76,7 @@ export async function opinions(
   const said = new Map<Placed, Opinion>();
   const known = new Map<string, string>();
   const keyOf = ({ stack, logicalId }: Placed, attribute: string) => `${stack}/${logicalId}.${attribute}`;
-  /** What is asked of which resource while something is resolved. */
+  /** The resources and attributes that a resolution has read. */
   let asked: [Placed, string][] = [];
   const from = new Resolver(templates, {
     account,
@@ -115,12 +115,12 @@ export async function opinions(
   return said;
 }
 
-/** What neither moto nor the resolver does as CloudFormation would. */
+/** Differences of moto and the resolver from CloudFormation. */
 function adapted({ type, logicalId }: Placed, properties: Record<string, unknown>): Record<string, unknown> {
-  // CloudFormation gives a FIFO queue without a name one that ends in `.fifo`; moto gives it one that SQS refuses.
+  // CloudFormation appends `.fifo` to the generated name of a FIFO queue; moto generates one that SQS rejects.
   if (type === "AWS::SQS::Queue" && properties["FifoQueue"] === true)
     return { QueueName: `${logicalId}.fifo`, ...properties };
-  // Of all protocols there are no ports, and moto asks for them.
+  // A rule for all protocols has no ports, and moto requires them.
   if (type === "AWS::EC2::SecurityGroup") {
     const rules = (list: unknown) =>
       (list as object[] | undefined)?.map((rule) => ({ FromPort: -1, ToPort: -1, ...rule }));
@@ -137,14 +137,14 @@ function adapted({ type, logicalId }: Placed, properties: Record<string, unknown
   return { ...properties, LaunchTemplateData: { ...data, UserData: Buffer.from(data.UserData).toString("base64") } };
 }
 
-/** One resource as a stack of its own, with what others want to know of it. */
+/** One resource as a stack of its own, with the attributes that others need. */
 async function alone(
   client: CloudFormationClient,
   endpoint: string,
   { stack, logicalId, type, properties }: Placed,
   attributes: ReadonlySet<string> = new Set(),
 ): Promise<{ opinion: Opinion; attributes: [string, string][] }> {
-  // Short: names that CloudFormation makes up are made of it.
+  // Short: CloudFormation derives names from it.
   const StackName = `s${createHash("sha256").update(`${stack}/${logicalId}`).digest("hex").slice(0, 12)}`;
   const Resources = { [logicalId]: { Type: type, Properties: properties } };
   const why = await create(endpoint, StackName, { Resources });
@@ -152,16 +152,16 @@ async function alone(
   const { StackResources = [] } = await client.send(new DescribeStackResourcesCommand({ StackName }));
   const [{ LogicalResourceId, PhysicalResourceId } = {}] = StackResources;
   if (LogicalResourceId === undefined) return { opinion: { kind: "not known" }, attributes: [] };
-  const told: [string, string][] = PhysicalResourceId === undefined ? [] : [["Ref", PhysicalResourceId]];
+  const known: [string, string][] = PhysicalResourceId === undefined ? [] : [["Ref", PhysicalResourceId]];
   const names = [...attributes].filter((name) => name !== "Ref");
-  if (names.length === 0) return { opinion: { kind: "made" }, attributes: told };
-  // Once more with outputs: what moto cannot say of a resource is no opinion on it.
+  if (names.length === 0) return { opinion: { kind: "made" }, attributes: known };
+  // Created again with outputs: attributes that moto does not know are not its verdict on the resource.
   const Outputs = Object.fromEntries(
     names.map((name, at) => [`o${at}`, { Value: { "Fn::GetAtt": [logicalId, name] } }]),
   );
   const again = `${StackName}-again`;
   if ((await create(endpoint, again, { Resources, Outputs })) !== undefined)
-    return { opinion: { kind: "made" }, attributes: told };
+    return { opinion: { kind: "made" }, attributes: known };
   const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: again }));
   const outputs = new Map(Stacks[0]?.Outputs?.map(({ OutputKey, OutputValue = "" }) => [OutputKey, OutputValue]));
   const more = names.flatMap((name, at): [string, string][] => {
@@ -173,11 +173,11 @@ async function alone(
   const id = second[0]?.PhysicalResourceId;
   return {
     opinion: { kind: "made" },
-    attributes: [...(id === undefined ? told : [["Ref", id] as [string, string]]), ...more],
+    attributes: [...(id === undefined ? known : [["Ref", id] as [string, string]]), ...more],
   };
 }
 
-/** Makes a stack. Tells why it was refused, in whatever form moto says so: some errors are the service's, not XML. */
+/** Creates a stack. Returns why it was rejected, in any of moto's forms: some errors are the service's, not XML. */
 async function create(endpoint: string, StackName: string, template: object): Promise<string | undefined> {
   const scope = `${account}/20300101/${region}/cloudformation/aws4_request`;
   const body = new URLSearchParams({
@@ -200,7 +200,7 @@ async function create(endpoint: string, StackName: string, template: object): Pr
   return xml ?? json ?? text.slice(0, 200);
 }
 
-/** The buckets and objects that code is said to be in. */
+/** The buckets and objects of the code in the template. */
 async function makeAssets(endpoint: string, all: readonly unknown[]): Promise<void> {
   const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true });
   const code = all.flatMap((properties) => {
@@ -214,5 +214,5 @@ async function makeAssets(endpoint: string, all: readonly unknown[]): Promise<vo
   client.destroy();
 }
 
-/** An archive with nothing in it: its end record alone. */
+/** An empty archive: its end record alone. */
 const emptyZip = Buffer.from("504b0506000000000000000000000000000000000000", "hex");

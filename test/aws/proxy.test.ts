@@ -14,12 +14,12 @@ import { type HttpClient, httpClient } from "#client";
 import { findKubectls, kubectl, type Outcome } from "../kubectl/runner.ts";
 import { type Agent, instance, startAgent, whoseInstance } from "./agents.ts";
 import { builtOnce } from "./built-once.ts";
-import { ann, bob, type Person, stranger, tokenFor, whoIs } from "./people.ts";
+import { ann, bob, type Person, stranger, tokenFor, whoIs } from "./principals.ts";
 import { type Built, openStage, type Stage } from "./stage.ts";
 
 /*
- * kubectl through `skiff proxy` at a cluster in AWS: the real command, bundled functions, the deployed agent with played
- * containers. Frames come late, twice or not at all, as the weather has it.
+ * kubectl through `skiff proxy` at a cluster in AWS: the real command, bundled functions, the deployed agent with
+ * simulated containers. Frames arrive late, twice or not at all.
  */
 
 const own = instance("i-0bbbbbbbbbbbbbbb1");
@@ -41,7 +41,7 @@ interface Running {
   kubeconfig: string;
 }
 
-/** One frame in twenty is lost, one in twenty comes twice, and all come when they like. */
+/** One frame in twenty is lost, one in twenty is duplicated, and all are delayed. */
 const storm = (text: string): number[] => {
   if (!isStormy || !isFrame.test(text)) return [0];
   const chance = Math.random();
@@ -50,7 +50,7 @@ const storm = (text: string): number[] => {
   return chance < 0.1 ? [late(), late() * 5] : [late()];
 };
 
-/** Waits until something is so; also outside of tests. */
+/** Waits until a condition is true; also outside of tests. */
 async function until(what: () => unknown): Promise<void> {
   for (const end = Date.now() + patience.timeout; !(await what()); ) {
     if (Date.now() > end) throw new Error(`it did not come: ${lines.slice(-40).join("\n")}`);
@@ -64,8 +64,8 @@ async function startProxy(person: Person, name: string): Promise<Running> {
   const outputs = join(folder, "outputs.json");
   const ca = join(folder, "ca.crt");
   writeFileSync(ca, stage.ca);
-  const told = { Endpoint: stage.url, Dial: stage.dial, ClusterId: stage.clusterId };
-  writeFileSync(outputs, JSON.stringify({ "skiff-test": told, "skiff-other": { Alarms: "none" } }));
+  const deployed = { Endpoint: stage.url, Dial: stage.dial, ClusterId: stage.clusterId };
+  writeFileSync(outputs, JSON.stringify({ "skiff-test": deployed, "skiff-other": { Alarms: "none" } }));
   const child = spawn(
     process.execPath,
     [resolve("lib/cli/skiff.ts"), "proxy", "--outputs", outputs, "--port", "0", "--kubeconfig", kubeconfig, "--ca", ca],
@@ -157,7 +157,7 @@ const run = (words: string, { as = ann, stdin = "", cut = 0 } = {}): Promise<Out
     { run: words, stdin, ...(cut > 0 ? { cut } : {}) },
   );
 
-/** Asks a proxy as anybody on the machine can. */
+/** A request to the proxy, as any process of the machine can send it. */
 const ask = (person: Person, path: string, headers: Record<string, string>) =>
   new Promise<{ status: number; body: string }>((done, reject) => {
     const { clusters } = JSON.parse(readFileSync(proxies.get(person)!.kubeconfig, "utf8"));
@@ -176,12 +176,12 @@ const ask = (person: Person, path: string, headers: Record<string, string>) =>
 describe.each([
   ["fair", false],
   ["foul", true],
-] as const)("in %s weather", (_name, stormy) => {
+] as const)("with %s delivery", (_name, stormy) => {
   beforeAll(() => {
     isStormy = stormy;
   });
 
-  test("exec gives output, takes input, and tells how the command ended", async () => {
+  test("exec returns output, accepts input, and reports the exit code", async () => {
     expect(await run("exec talker -- echo hello"), said()).toMatchObject({ code: 0, out: "hello\n" });
     expect(await run("exec -i talker -- cat", { stdin: "through and back\n" })).toMatchObject({
       code: 0,
@@ -193,7 +193,7 @@ describe.each([
     });
   });
 
-  test("attach joins what runs", async () => {
+  test("attach joins a running container", async () => {
     const name = stormy ? "listener-2" : "listener-1";
     await place(name, "cat", { stdin: true, stdinOnce: true });
     expect(await run(`attach -i ${name}`, { stdin: "hear me\n" }), said()).toMatchObject({
@@ -202,7 +202,7 @@ describe.each([
     });
   });
 
-  test("cp brings a file there and back as it was", async () => {
+  test("cp copies a file in both directions unchanged", async () => {
     const [from, back] = [join(folder, "from.bin"), join(folder, "back.bin")];
     const bytes = randomBytes(3 * 1024 * 1024 + 17);
     writeFileSync(from, bytes);
@@ -240,7 +240,7 @@ describe.each([
   });
 });
 
-test("older kubectls, which speak SPDY, get through as well", async () => {
+test("older kubectls, which use SPDY, work as well", async () => {
   isStormy = false;
   const env = {
     ...{ PATH: process.env["PATH"], HOME: folder, KUBECONFIG: proxies.get(ann)!.kubeconfig },
@@ -251,12 +251,12 @@ test("older kubectls, which speak SPDY, get through as well", async () => {
   expect(await text(child.stdout)).toBe("by SPDY\n");
 });
 
-describe("what needs no upgrade", () => {
+describe("requests without an upgrade", () => {
   beforeAll(() => {
     isStormy = false;
   });
 
-  test("goes on as it is: protobuf, tables, discovery, errors", async () => {
+  test("pass unchanged: protobuf, tables, discovery, errors", async () => {
     expect(await run("create configmap one --from-literal=a=b")).toMatchObject({ code: 0 });
     expect(await run("get configmap one -o jsonpath={.data.a}")).toMatchObject({ code: 0, out: "b" });
     expect((await run("get pods talker")).out).toMatch(/^NAME +READY +STATUS +RESTARTS +AGE\ntalker +1\/1 +Running/);
@@ -280,8 +280,8 @@ describe("what needs no upgrade", () => {
   });
 });
 
-describe("who may not", () => {
-  test("is told so in upstream's words, whatever was asked", async () => {
+describe("an unauthorized user", () => {
+  test("gets upstream's message for every request", async () => {
     const denied = (part: string) =>
       `Error from server (Forbidden): pods "talker" is forbidden: User "bob" cannot create resource "pods/${part}" in API group "" in the namespace "default"`;
     expect((await run("get pods", { as: bob })).code).toBe(0);
@@ -300,7 +300,7 @@ describe("who may not", () => {
     expect((await run("get pods", { as: stranger })).code).toBe(1);
   });
 
-  test("comes not past the proxy's own door: without the token it is shut", async () => {
+  test("is refused by the proxy without its token", async () => {
     const upgrade = { connection: "upgrade", upgrade: "websocket", "sec-websocket-protocol": "v5.channel.k8s.io" };
     const path = "/api/v1/namespaces/default/pods/talker/exec?command=id&stdout=true";
     for (const headers of [{}, { authorization: "Bearer guess" }, upgrade, { ...upgrade, authorization: "Bearer x" }]) {
@@ -310,7 +310,7 @@ describe("who may not", () => {
     expect(statSync(proxies.get(ann)!.kubeconfig).mode & 0o777).toBe(0o600);
   });
 
-  test("is audited like everybody", async () => {
+  test("is audited like every user", async () => {
     const events = () => lines.filter((line) => line.includes('"audit"') && line.includes('"subresource":"exec"'));
     const found = events().find((line) => line.includes('"username":"bob"'));
     expect(found).toContain('"authorization.k8s.io/decision":"forbid"');
@@ -319,7 +319,7 @@ describe("who may not", () => {
   });
 });
 
-test("an agent that dies ends what went on, with an error", async () => {
+test("an agent that dies ends its streams with an error", async () => {
   const began = Date.now();
   const going = run("exec talker -- sh -c 'echo on; sleep 600'", { cut: 100_000 });
   await new Promise((done) => setTimeout(done, 3000));
@@ -334,6 +334,6 @@ test("an agent that dies ends what went on, with an error", async () => {
   await expect.poll(again, { timeout: 60_000, interval: 1000, message: said() }).toBe("back\n");
 }, 240_000);
 
-test("nothing of it is left when all have gone", async () => {
+test("leaves nothing behind when all streams have ended", async () => {
   await expect.poll(() => stage.connected, { timeout: 20_000, interval: 200 }).toBe(1);
 });

@@ -10,12 +10,12 @@ import { httpClient } from "#client";
 import { relayStream } from "#relay";
 import { instance, whoseInstance } from "./agents.ts";
 import { builtOnce } from "./built-once.ts";
-import { ann, bob, type Person, region, stranger, tokenFor, whoIs } from "./people.ts";
+import { ann, bob, type Person, region, stranger, tokenFor, whoIs } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /*
- * The link between clients and agents, spoken to by hand: who gets a ticket, who may connect with it, whose frames go
- * where, and what it takes to pass them on.
+ * The link between clients and agents, message by message: who gets a ticket, who may connect with it, to whom frames
+ * are passed, and what that costs.
  */
 
 const ids = ["i-0ccccccccccccccc1", "i-0ccccccccccccccc2"] as const;
@@ -95,12 +95,12 @@ async function dial(person: Person, headers: Record<string, string> = {}) {
 }
 const withTicket = (ticket: string) => ({ "x-skiff-ticket": ticket });
 const frame = { a: 0, l: 8 };
-/** How often the link has refused something so far. */
-const refusals = () => lines.filter((line) => /a frame was refused|cannot be understood/.test(line)).length;
+/** The number of refusals of the link so far. */
+const refusals = () => lines.filter((line) => /a frame was refused|a malformed message was refused/.test(line)).length;
 const refused = (count: number) => expect.poll(refusals, { timeout: 20_000, interval: 20 }).toBe(count);
 
 describe("a ticket", () => {
-  test("is for those who sign, may do it, and ask about a pod whose agent is there", async () => {
+  test("is for signed and authorized requests about a pod with a connected agent", async () => {
     const bearer = { ...asked, authorization: `Bearer ${await tokenFor(ann, stage.clusterId)}` };
     expect((await ask(execPath("one"), bearer)).status).toBe(501);
     expect((await ask(execPath("one"), {}, ann)).status).toBe(501);
@@ -116,7 +116,7 @@ describe("a ticket", () => {
     expect((await ask(execPath("one"), asked, first)).status).toBe(403);
   });
 
-  test("is good once, for the one who asked, and says what is done", async () => {
+  test("is valid once, for its principal and its request", async () => {
     const agent = await dial(first);
     const ticket = await ticketOf("one");
     for (const [person, given] of [
@@ -144,13 +144,13 @@ describe("a ticket", () => {
     agent.socket.close();
   });
 
-  test("does not come into a log", () => {
+  test("is not logged", () => {
     expect(lines.join("\n")).not.toMatch(/"ticket"|x-skiff-ticket/);
   });
 });
 
 describe("frames", () => {
-  test("go only between the two whose they are", async () => {
+  test("pass only between the two ends of a relay", async () => {
     const [agent, other] = [await dial(first), await dial(second)];
     const [client, neighbour] = [
       await dial(ann, withTicket(await ticketOf("one"))),
@@ -175,7 +175,7 @@ describe("frames", () => {
     for (const { socket } of [agent, other, client, neighbour]) socket.close();
   });
 
-  test("that are none go nowhere, and those that are too large cut the connection", async () => {
+  test("that are malformed are dropped, and oversized ones close the connection", async () => {
     const agent = await dial(first);
     const client = await dial(ann, withTicket(await ticketOf("one")));
     const before = refusals();
@@ -191,7 +191,7 @@ describe("frames", () => {
     agent.socket.close();
   });
 
-  test("follow an agent to its next connection, which must not begin anew what was begun", async () => {
+  test("follow an agent to its next connection, where the request must not start again", async () => {
     const agent = await dial(first);
     const client = await dial(ann, withTicket(await ticketOf("one")));
     client.say({ action: "relay", open: true, frame });
@@ -199,7 +199,7 @@ describe("frames", () => {
     agent.socket.close();
     await once(agent.socket, "close");
     const back = await dial(first);
-    // What is lost while the old connection is still believed in is sent again, as ends of relays do.
+    // Frames that are lost before the old connection is known to be gone are sent again by the ends of the relay.
     const reach = async () => {
       client.say({ action: "relay", open: true, frame });
       return back.heard.length;
@@ -212,7 +212,7 @@ describe("frames", () => {
     for (const { socket } of [back, client]) socket.close();
   });
 
-  test("take an invocation each, and next to no reads", async () => {
+  test("cost one invocation each, and next to no reads", async () => {
     const agent = await dial(first);
     const client = await dial(ann, withTicket(await ticketOf("one")));
     let count = 0;

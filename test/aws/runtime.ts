@@ -20,9 +20,9 @@ export interface Deployed {
   memory: number;
 }
 
-/** What an invocation gave back. */
+/** The result of an invocation. */
 export interface Invoked {
-  /** The content type that the runtime gave: says whether a prelude comes first. */
+  /** The content type of the runtime's response: with a prelude or without. */
   contentType: string;
   body: IncomingMessage;
 }
@@ -54,25 +54,25 @@ interface Instance {
 }
 
 export interface RuntimeOptions {
-  /** The services' address for a process, which is told apart by its name. */
+  /** The services' address for a process, identified by its name. */
   endpointFor: (instance: string) => string;
   region: string;
-  /** Hears every line that a function writes. */
+  /** Called with every line that a function writes. */
   output?: (name: string, line: string) => void;
-  /** Goes before the command, such as a limit of CPU. */
+  /** A prefix of the command, such as a CPU limit. */
   wrap?: (deployed: Deployed) => readonly string[];
-  /** So many environments at the most, each of them a process; what finds none free waits. */
+  /** The most environments, each of them a process; further invocations wait. */
   most?: number;
 }
 
-/** A Lambda function that runs its bundle in processes of its own, kept for the next invocation. */
+/** A Lambda function that runs its bundle in processes, which are reused for later invocations. */
 export interface LambdaFunction {
   readonly deployed: Deployed;
-  /** Starts an environment where none is free. Rejects with FunctionError. */
+  /** Starts an environment if none is free. Rejects with FunctionError. */
   invoke(event: unknown): Promise<Invoked>;
   /** The same, with the answer read as JSON. */
   call(event: unknown): Promise<unknown>;
-  /** Ends one environment as it stands, with SIGKILL; false when there is none by this name. */
+  /** Kills one environment with SIGKILL; false if there is none by this name. */
   kill(instance: string): boolean;
   readonly instances: readonly string[];
   /** How often it was invoked. */
@@ -92,7 +92,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
   const start = async (first: Invocation): Promise<Instance> => {
     const name = `${deployed.name}-${++serial}`;
     const server = createServer((request, response) => void serve(instance, deployed, request, response));
-    // Lambda's keeps connections for as long as the instance lives, and its client relies on that.
+    // Lambda keeps connections open as long as the instance exists, and its client relies on that.
     server.keepAliveTimeout = 0;
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -201,7 +201,7 @@ export function lambdaFunction(deployed: Deployed, options: RuntimeOptions): Lam
   };
 }
 
-/** Gives the process its invocation when it has asked for one. */
+/** Passes an invocation to the process, which polls for it. */
 function hand(instance: Instance, { arn }: Deployed): void {
   const { waiting, busy } = instance;
   if (!waiting || !busy) return;
@@ -237,7 +237,7 @@ async function serve(instance: Instance, deployed: Deployed, request: IncomingMe
     response.writeHead(404).end();
     return;
   }
-  // The environment is free again when the whole answer has been taken, and not a moment later: it asks for the next.
+  // The environment is free again when the whole response was read, and not later: it polls for the next.
   const free = () => {
     if (instance.busy === busy) instance.busy = undefined;
   };

@@ -1,6 +1,6 @@
 import { type Service, ServiceError } from "./cloud.ts";
 
-/** Secrets Manager as far as one secret's value goes; it is born with a random word, as CloudFormation makes it. */
+/** Secrets Manager, as far as one secret's value; it is created with a random value, as by CloudFormation. */
 export interface Secrets {
   service: Service;
   /** The current value. */

@@ -10,7 +10,7 @@ declare module "vitest" {
 
 let built: Built | undefined;
 
-/** Bundles and templates are made once for all tests of a run. */
+/** Bundles and templates are built once for all tests of a run. */
 export async function setup({ provide }: TestProject): Promise<void> {
   built = await build();
   provide("built", built);

@@ -3,11 +3,11 @@ import type { IncomingMessage } from "node:http";
 import type { WhoIs } from "./sts.ts";
 
 /*
- * What API Gateway does for AWS_IAM: the Authorization header is checked as AWS documents Signature Version 4, over the
- * path and query as they came, the headers that it names, and the hash that the request gives of its body.
+ * API Gateway's check for AWS_IAM: the Authorization header is verified as AWS documents Signature Version 4, over the
+ * path and query as they arrived, the signed headers, and the hash of the body in the request.
  */
 
-/** Who signed a request, as API Gateway tells its functions. */
+/** The signer of a request, as API Gateway passes it to functions. */
 export interface Principal {
   arn: string;
   account: string;
@@ -17,7 +17,7 @@ export interface Principal {
 export type Signed = (request: IncomingMessage) => Principal | undefined;
 
 const service = "execute-api";
-/** A signature is good for so long before and after its time. */
+/** The validity of a signature before and after its time. */
 const skew = 5 * 60_000;
 
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -25,7 +25,7 @@ const mac = (key: string | Buffer, text: string): Buffer => createHmac("sha256",
 const quoted = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** Checks signatures of those who are known, made for one region. */
+/** Checks signatures of known keys, made for one region. */
 export const signedBy =
   (whoIs: WhoIs, region: string): Signed =>
   (request) => {

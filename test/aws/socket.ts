@@ -10,22 +10,22 @@ import type { LambdaFunction } from "./runtime.ts";
 import type { Principal, Signed } from "./signatures.ts";
 
 /*
- * API Gateway's WebSocket side as its documents describe it, over the routes of the synthesized template: who may
- * connect, what becomes of a message, and `@connections`, by which functions speak to those who are connected.
+ * API Gateway's WebSocket API as documented, over the routes of the synthesized template: who may connect, the delivery
+ * of messages, and `@connections`, by which functions post to connections.
  */
 
 export interface SocketOptions {
   routes: readonly { key: string; authorization: string; function: string }[];
   stage: string;
-  /** Functions by name; asked when one is called. */
+  /** Functions by name; called when one is invoked. */
   functionNamed: (name: string) => LambdaFunction;
   signer: Signed;
   tls: { key: string; cert: string };
-  /** What becomes of a message: when it arrives, in milliseconds, each number a copy; at once unless told. */
+  /** The delays of a message's copies, in milliseconds; empty when it is lost. Defaults to one without delay. */
   weather?: SocketWeather;
 }
 
-/** Looks at messages that come in, and at those that functions send. */
+/** Called with messages that arrive, and with those that functions send. */
 export type SocketWeather = (direction: "in" | "out", text: string) => readonly number[];
 
 export interface SocketFront {
@@ -85,7 +85,7 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
     socket.on("error", () => {});
     socket.on("close", () => {
       connections.delete(id);
-      // Told at the most once, and by nobody who waits.
+      // Delivered at most once, asynchronously.
       call(from, "$disconnect", contextOf(connection, "DISCONNECT")).catch(() => {});
     });
   };
@@ -112,7 +112,7 @@ export async function startSocket(options: SocketOptions): Promise<SocketFront> 
   };
 }
 
-/** Lets something happen as often as the weather has it, and when. */
+/** Runs an action once for each delivered copy, after its delay. */
 function arriving({ weather }: SocketOptions, direction: "in" | "out", text: string, run: () => void): void {
   for (const delay of weather?.(direction, text) ?? [0]) {
     if (delay === 0) run();

@@ -32,9 +32,9 @@ const region = "eu-west-1";
 const account = "123456789012";
 export const administrator = `arn:aws:iam::${account}:role/Administrator`;
 
-/** The bundles and the wiring of a cluster, made once for all stages of a run. */
+/** The bundles and the wiring of a cluster, built once for all stages of a run. */
 export interface Built {
-  /** Everything lies below it. */
+  /** The folder of all files. */
   folder: string;
   wiring: Wiring;
   /** Folder of the cloud assembly. */
@@ -73,24 +73,24 @@ export interface StageOptions {
   built: Built;
   weather?: Weather;
   fault?: (call: Call) => Fault | undefined;
-  /** Hears what each call of DynamoDB consumed. */
+  /** Called with the consumed capacity of each DynamoDB call. */
   consumed?: (target: string, units: number) => void;
-  /** Hears what functions write. */
+  /** Called with the lines of functions. */
   output?: (name: string, line: string) => void;
-  /** Whose an access key is, with its secret, for STS and for signed requests; undefined refuses. */
+  /** The owner of an access key, with its secret, for STS and for signed requests; undefined refuses it. */
   whoIs?: (accessKey: string) => { arn: string; secret: string } | undefined;
-  /** Goes before each function's command. */
+  /** A prefix of each function's command. */
   wrap?: (deployed: { name: string; memory: number }) => readonly string[];
-  /** What becomes of messages on the WebSocket API. */
+  /** The delivery of messages on the WebSocket API. */
   socketWeather?: SocketWeather;
-  /** Environments of each function at the most; as many as are needed unless told. */
+  /** The most environments of each function. Defaults to no limit. */
   most?: number;
 }
 
 /** A cluster in AWS, without AWS. */
 export interface Stage {
   url: string;
-  /** `wss://…`: where agents dial in. */
+  /** `wss://…`: the agents' endpoint. */
   dial: string;
   /** Messages that were sent to agents so far. */
   readonly pushed: number;
@@ -99,11 +99,14 @@ export interface Stage {
   /** The authority of its certificate, in PEM. */
   ca: string;
   clusterId: string;
-  /** Calls what CloudFormation calls at a deployment, and waits for its answers. Throws when one failed. */
+  /**
+   * Calls the custom resources, as CloudFormation does at a deployment, and waits for their responses. Throws when one
+   * failed.
+   */
   deploy(type?: "Create" | "Delete", properties?: Record<string, string>): Promise<void>;
   functions: ReadonlyMap<string, LambdaFunction>;
   cloud: Cloud;
-  /** The stand-in for ECS; its events go to the functions whose rules they fit. */
+  /** The stand-in for ECS; its events go to the functions whose rules match. */
   ecs: Ecs;
   /** The stand-in for load balancers, instances and routes; its calls by name, and faults. */
   network: AwsNetwork & { calls: Awaited<ReturnType<typeof startQueries>> };
@@ -111,15 +114,15 @@ export interface Stage {
   logs: LogsService;
   /** The stand-in for Secrets Manager. */
   secrets: Secrets;
-  /** What lies in the issuer's bucket, by key. */
+  /** The objects of the issuer's bucket, by key. */
   published(): Record<string, string>;
   /** Steps of the state machine so far. */
   readonly transitions: number;
   /** Plays EventBridge: an event for every rule that it fits. */
   event(event: Record<string, unknown>): Promise<void>;
-  /** Sends to a queue whose URL a function is told by this variable, or tells how many messages are in it. */
+  /** Sends to a queue whose URL is in this variable of a function, or returns the number of its messages. */
   queue(variable: string): { send(message: Sent): Promise<unknown>; count(): Promise<number> };
-  /** The clock's tick, at a moment that is now unless told. */
+  /** Runs the clock's tick for a moment. Defaults to now. */
   tick(at?: Date): Promise<void>;
   /** ARNs of the instance roles. */
   readonly nodeRoles: string | undefined;
@@ -127,7 +130,7 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-/** Opens a stage: every resource of the template has its stand-in, and they are wired as it says. */
+/** Opens a stage: every resource of the template has its stand-in, wired as in the template. */
 export async function openStage(options: StageOptions): Promise<Stage> {
   const { built, weather = calm } = options;
   const { wiring, assembly } = built;
@@ -262,8 +265,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     network: Object.assign(network, { calls }),
     ca: authority.cert,
     async deploy(RequestType = "Create", changed = {}) {
-      for (const { function: name, properties: told } of wiring.deployments) {
-        const properties = { ...told, ...changed };
+      for (const { function: name, properties: deployed } of wiring.deployments) {
+        const properties = { ...deployed, ...changed };
         const event = { RequestType, ResponseURL: answers.url, StackId: "stack", RequestId: "request" };
         await functions.get(name)!.call({ ...event, LogicalResourceId: "Cluster", ResourceProperties: properties });
         const answer = answers.last();
@@ -323,7 +326,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   };
 }
 
-/** What the API function is told, or the one that publishes its issuer. */
+/** The environment of the API function, or of the one that publishes its issuer. */
 const environmentOf = ({ functions }: Wiring, name: string): string =>
   functions.find(({ environment }) => environment[name] !== undefined)!.environment[name]!;
 
@@ -344,10 +347,10 @@ async function makeTables(endpoint: string, wiring: Wiring): Promise<void> {
   client.destroy();
 }
 
-/** The queues of the template, by the address that it gives them. */
+/** The queues of the template, by their addresses. */
 async function makeQueues(sqs: SQSClient, wiring: Wiring): Promise<Map<string, string>> {
   const urls = new Map<string, string>();
-  // Dead-letter queues first: the others name them.
+  // Dead-letter queues first: the others refer to them.
   const ordered = [...wiring.queues].sort(
     (a, b) => Number(a.deadLetters !== undefined) - Number(b.deadLetters !== undefined),
   );
@@ -374,7 +377,7 @@ async function makeQueues(sqs: SQSClient, wiring: Wiring): Promise<Map<string, s
   return urls;
 }
 
-/** Where CloudFormation waits for the answers of custom resources. */
+/** The URL at which CloudFormation receives the responses of custom resources. */
 async function startAnswers(tls: { key: string; cert: string }) {
   let last: { Status?: string } | undefined;
   const server = createSecureServer(tls, (request, response) => {

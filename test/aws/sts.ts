@@ -3,9 +3,8 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /*
- * GetCallerIdentity of STS for presigned requests: the signature is checked as AWS documents it (Signature Version 4),
- * over the headers that the request names, with the values that they have here. So a token that was signed for another
- * cluster is refused, as it is there.
+ * GetCallerIdentity of STS for presigned requests: the signature is verified as AWS documents it (Signature Version 4),
+ * over the signed headers with their values here. A token for another cluster is refused, as by AWS.
  */
 
 export type WhoIs = (accessKey: string) => { arn: string; secret: string } | undefined;
@@ -15,7 +14,7 @@ const mac = (key: string | Buffer, text: string): Buffer => createHmac("sha256",
 const quoted = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** Whether a presigned GET of `/` bears the signature that the secret makes. */
+/** Whether a presigned GET of `/` has the signature of this secret. */
 export function isSigned(url: URL, header: (name: string) => string | undefined, secret: string): boolean {
   const [, date = "", region = "", service = ""] = (url.searchParams.get("X-Amz-Credential") ?? "").split("/");
   const given = url.searchParams.get("X-Amz-Signature");
@@ -38,7 +37,7 @@ export interface StsServer {
   stop(): Promise<void>;
 }
 
-/** Starts the stand-in. The host that was signed is the one that tokens name. */
+/** Starts the stand-in. Tokens contain the host that was signed. */
 export async function startSts(whoIs: WhoIs): Promise<StsServer> {
   const server = createServer((request, response) => {
     const found = identify(request, whoIs);

@@ -4,7 +4,7 @@ import { serviceAccounts, type TokenRequest } from "#api";
 import { isApiError } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { builtOnce } from "./built-once.ts";
-import { ann, tokenFor, whoIs } from "./people.ts";
+import { ann, tokenFor, whoIs } from "./principals.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 /* Tokens of service accounts through the bundles: the key's birth, its use, and its documents' end. */
@@ -32,7 +32,7 @@ const issue = async (spec: object = {}): Promise<NonNullable<TokenRequest["statu
 };
 const keys = () => (JSON.parse(stage.published()["openid/v1/jwks"]!) as { keys: { kid: string }[] }).keys;
 
-test("whoever trusts the published issuer can check a token, and the API does", async () => {
+test("a token can be verified with the published issuer alone, and by the API", async () => {
   const { token } = await issue();
   const { issuer } = JSON.parse(stage.published()[".well-known/openid-configuration"]!) as { issuer: string };
   const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: keys() } as never), { issuer });
@@ -48,25 +48,25 @@ test("whoever trusts the published issuer can check a token, and the API does", 
   forged.close();
 });
 
-test("no token lives longer than a day", async () => {
+test("no token is valid for more than a day", async () => {
   const { token } = await issue({ expirationSeconds: 1_000_000, audiences: ["a"] });
   const { exp = 0, iat = 0 } = JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
   expect(exp - iat).toBe(86_400);
 });
 
-test("a deployment that runs again changes nothing; the tick publishes what is missing", async () => {
+test("a repeated deployment changes nothing; the tick publishes what is missing", async () => {
   const before = [stage.secrets.text, stage.published()];
   await stage.deploy();
   expect([stage.secrets.text, stage.published()]).toEqual(before);
   expect(decodeProtectedHeader((await issue()).token).kid).toBe(keys()[0]!.kid);
 });
 
-test("the last deployment takes the documents away where the data is to go", async () => {
+test("the last deployment deletes the documents if the data is deleted", async () => {
   await stage.deploy("Delete", { data: "keep" });
   expect(Object.keys(stage.published())).toHaveLength(2);
   await stage.deploy("Delete", { data: "delete" });
   expect(stage.published()).toEqual({});
-  // Six hours hold one minute at which the tick looks after the keys.
+  // Six hours contain one minute at which the tick maintains the keys.
   const quarter = 6 * 3_600_000;
   await stage.tick(new Date(Math.ceil(Date.now() / quarter) * quarter + 17 * 60_000));
   expect(Object.keys(stage.published()).sort()).toEqual([".well-known/openid-configuration", "openid/v1/jwks"]);

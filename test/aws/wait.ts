@@ -15,14 +15,14 @@ export interface MachineOptions {
   now: () => number;
   /** Resolves at a moment, in milliseconds since the epoch. */
   until: (moment: number) => Promise<void>;
-  /** Hears of executions that fail. */
+  /** Called with failed executions. */
   failed: (error: unknown) => void;
 }
 
 /**
- * Step Functions as far as one machine goes: names are kept for ever, an execution that runs may be started again with
- * the same input, one that has ended may not. Knows Wait with a timestamp, Task, Pass, Succeed and Fail; anything else
- * is refused when it is met.
+ * Step Functions, as far as one machine: names are never reused; starting a running execution again with the same input
+ * has no effect, starting an ended one fails. Supports Wait with a timestamp, Task, Pass, Succeed and Fail; every other
+ * state is an error.
  */
 export function stepFunctions(options: MachineOptions): Service & { transitions: number; running: number } {
   const executions = new Map<string, { input: string; done: boolean }>();
@@ -90,7 +90,7 @@ function at(input: unknown, path: string): unknown {
   return found;
 }
 
-/** Parameters with the members whose name ends in `.$` taken from the input. */
+/** Parameters with the members whose name ends in `.$` replaced from the input. */
 const filled = (parameters: Record<string, unknown>, input: unknown): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(parameters).map(([name, value]) =>

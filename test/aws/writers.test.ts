@@ -9,7 +9,7 @@ import {
   makeTables,
   startDynoxide,
   startWriter,
-  type Told,
+  type Told as WriteResult,
   type WriterOrder,
 } from "#store/dynamo/testing";
 
@@ -27,7 +27,7 @@ const decoder = new TextDecoder();
 
 let engine: { endpoint: string; stop(): Promise<void> };
 let names: TableNames;
-const told: Told[][] = [];
+const results: WriteResult[][] = [];
 const killing = new AbortController();
 let lives: Promise<void>[] = [];
 let kills = 0;
@@ -50,10 +50,10 @@ async function liveAndDie(place: number): Promise<void> {
       name: `w${place}.${life}`,
     };
     const writer = startWriter(order);
-    told.push(writer.said as unknown as Told[]);
+    results.push(writer.said as unknown as WriteResult[]);
     const stop = (): boolean => writer.process.kill("SIGKILL");
     killing.signal.addEventListener("abort", stop, { once: true });
-    // A busy machine may take longer to start a writer than it is let live: its time begins with its first write.
+    // A busy machine may take longer to start a writer than the writer's time: it begins with the first write.
     let timer: NodeJS.Timeout | undefined;
     const arm = (): void => {
       const isWriting = writer.said.length > 0;
@@ -74,7 +74,8 @@ beforeAll(async () => {
   names = await makeTables(engine.endpoint);
   lives = Array.from({ length: writers }, (_, place) => liveAndDie(place));
   // Only when all of them write, the rest is tried.
-  while (told.filter((said) => said.length > 0).length < writers) await new Promise((done) => setTimeout(done, 50));
+  while (results.filter((output) => output.length > 0).length < writers)
+    await new Promise((done) => setTimeout(done, 50));
 }, 180_000);
 afterAll(async () => {
   killing.abort();
@@ -86,15 +87,15 @@ storeConformance("dynamoStore under eight writers", async () => ({ store: openSt
 
 const textOf = ({ entry }: Change): string => decoder.decode(entry.body).split(" ")[0]!;
 
-describe("what eight writers were told", () => {
-  test("stands in one log without gaps or forks, and in the objects", async () => {
+describe("the results of eight writers", () => {
+  test("match one log without gaps or forks, and the objects", async () => {
     killing.abort();
     await Promise.all(lives);
     const store = openStore();
     const log = await readLog(store, type, 1);
     const byRevision = new Map(log.map((change) => [change.revision, change]));
     expect(byRevision.size).toBe(log.length);
-    const acknowledged = told.flat();
+    const acknowledged = results.flat();
     const lost = acknowledged.filter(({ revision, type: what, key, text, expected }) => {
       const found = byRevision.get(revision);
       const same = found?.type === what && found.key === key && found.previous?.revision === expected;
@@ -102,7 +103,7 @@ describe("what eight writers were told", () => {
       return !same || textOf(found) !== `${text}@${revision}`;
     });
     expect(lost).toEqual([]);
-    // No change of an object has two successors: nobody's write was overwritten unseen.
+    // No change of an object has two successors: no write was overwritten unseen.
     const state = new Map<string, number>();
     for (const { key, revision, previous, type: what } of log) {
       expect(previous?.revision).toBe(state.get(key));

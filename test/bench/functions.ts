@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
-import { ann, tokenFor, whoIs } from "../aws/people.ts";
+import { ann, tokenFor, whoIs } from "../aws/principals.ts";
 import type { LambdaFunction } from "../aws/runtime.ts";
 import { build, openStage, type Stage } from "../aws/stage.ts";
 import { percentile, report } from "./measure.ts";

@@ -6,11 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serviceAccounts, type TokenRequest } from "#api";
 import { instance, whoseInstance } from "../agents.ts";
 import { builtOnce } from "../built-once.ts";
-import { ann, bob, type Person, stranger, tokenFor, whoIs } from "../people.ts";
+import { ann, bob, type Person, stranger, tokenFor, whoIs } from "../principals.ts";
 import { doorsOf } from "./doors.ts";
 import { account, ask, bearer, type Ground, mutantsOf, openGround, shapeless, unharmed } from "./ground.ts";
 
-/* `functions/api` against those who should not be there. Signatures are checked by API Gateway, here by its stand-in. */
+/* `functions/api` against unauthorized callers. Signatures are checked by API Gateway, here by its stand-in. */
 
 let ground: Ground;
 const pods = "/api/v1/namespaces/default/pods";
@@ -33,7 +33,7 @@ const anns = async (at?: Date) => bearer(await tokenFor(ann, ground.stage.cluste
 const json = { "content-type": "application/json" };
 const statusOf = async (token: string) => (await ask(ground.stage, pods, { headers: bearer(token) })).status;
 
-/** What the function answers when it is called past API Gateway. */
+/** The function's response when it is called past API Gateway. */
 async function answerTo(event: unknown): Promise<{ statusCode: number; body: string }> {
   const { contentType, body } = await ground.target.invoke(event);
   expect(contentType).toBe("application/vnd.awslambda.http-integration-response");
@@ -67,7 +67,7 @@ describe("no identity", () => {
     expect(signed.map(({ path }) => path).sort()).toEqual(["/iam", "/iam/{proxy+}"]);
   });
 
-  test("nobody comes in without a token, except where everybody may", async () => {
+  test("refuses requests without a token, except for open paths", async () => {
     for (const path of [pods, "/", "/api", "/openapi/v3", "/apis"]) {
       const { status, body } = await ask(ground.stage, path);
       expect([path, status]).toEqual([path, 401]);
@@ -77,7 +77,7 @@ describe("no identity", () => {
       expect((await ask(ground.stage, path)).status).toBe(200);
   });
 
-  test("headers that only a host may set say nothing here", async () => {
+  test("ignores headers that only a host may set", async () => {
     const headers = {
       "x-remote-user": "system:admin",
       "x-remote-group": "system:masters",
@@ -88,12 +88,12 @@ describe("no identity", () => {
     expect((await ask(ground.stage, pods, { headers })).status).toBe(401);
   });
 
-  test("the signed surface takes nobody who has not signed, whatever token he has", async () => {
+  test("the signed surface refuses unsigned requests, with any token", async () => {
     expect((await ask(ground.stage, `/iam${pods}`)).status).toBe(403);
     expect((await ask(ground.stage, `/iam${pods}`, { headers: await anns() })).status).toBe(403);
   });
 
-  test("who has signed is believed of the signed surface alone", async () => {
+  test("identities of signers are accepted on the signed surface only", async () => {
     const signed = (resource: string, path: string, identity: object) => answerTo(eventOf(resource, path, identity));
     expect((await signed("/iam/{proxy+}", `/iam${pods}`, administrator)).statusCode).toBe(200);
     expect((await signed("/{proxy+}", pods, administrator)).statusCode).toBe(401);
@@ -104,7 +104,7 @@ describe("no identity", () => {
 });
 
 describe("a wrong identity", () => {
-  test("a token of a stranger, of a known one without an entry, with a guessed secret, for another cluster", async () => {
+  test("refuses a stranger's token, a known user's without an entry, one with a guessed secret, and one for another cluster", async () => {
     const { clusterId } = ground.stage;
     const tokens = {
       nonsense: "k8s-aws-v1.AAAA",
@@ -119,10 +119,10 @@ describe("a wrong identity", () => {
     expect((await ask(ground.stage, pods, { headers: await anns() })).status).toBe(200);
   });
 
-  test("a service account's token of another cluster's key, for another audience, of nobody's making", async () => {
+  test("refuses a service account's token of another cluster's key, for another audience, and a forged one", async () => {
     await ground.client.create(serviceAccounts, { metadata: { namespace: "default", name: "robot" } });
     const token = await issue("robot");
-    // It is known, and may nothing.
+    // It is authenticated, and has no permissions.
     expect(await statusOf(token)).toBe(403);
     const [{ kid = "" }, claims] = [decodeProtectedHeader(token), decodeJwt(token)];
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -141,7 +141,7 @@ describe("a wrong identity", () => {
     for (const [name, wrong] of Object.entries(tokens)) expect([name, await statusOf(wrong)]).toEqual([name, 401]);
   });
 
-  test("a session of the node's role that EC2 has not named is no node; a node is itself alone", async () => {
+  test("a session of the node's role that EC2 has not named is not a node; a node is only itself", async () => {
     const lease = ({ id }: { id: string }) => `/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/${id}`;
     const status = async (path: string, by: Person) => (await ask(ground.stage, path, { by })).status;
     expect(await status(lease(one), intruder)).toBe(401);
@@ -160,7 +160,7 @@ describe("a wrong identity", () => {
   });
 });
 
-describe("too much", () => {
+describe("oversized requests", () => {
   test("a body over the limit is refused with a Status", async () => {
     const headers = { ...(await anns()), ...json };
     const body = JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", data: { x: "x".repeat(3.2 * 1024 * 1024) } });
@@ -171,7 +171,7 @@ describe("too much", () => {
     expect(huge.status).toBe(413);
   });
 
-  test("as much as Lambda takes: in a body, a header, the path, the query, and depth", async () => {
+  test("accepts Lambda's maximum: in a body, a header, the path, the query, and depth", async () => {
     const much = "x".repeat(5.9e6);
     const signed = (path: string, more: object = {}) => answerTo(eventOf("/iam/{proxy+}", path, administrator, more));
     const post = { httpMethod: "POST", multiValueHeaders: { "Content-Type": ["application/json"] } };
@@ -190,8 +190,8 @@ describe("too much", () => {
   });
 });
 
-describe("what is no request", () => {
-  test("gets a Status, and the function lives on", async () => {
+describe("a malformed request", () => {
+  test("gets a Status, and the function goes on", async () => {
     await unharmed(ground.target, async () => {
       for (const event of [...shapeless, {}, { httpMethod: 7 }, { Records: [] }])
         expect(await answerTo(event)).toMatchObject({ statusCode: 400 });
@@ -199,7 +199,7 @@ describe("what is no request", () => {
     expect((await ask(ground.stage, "/version")).status).toBe(200);
   });
 
-  test("or only nearly one is answered, whatever is wrong with it", async () => {
+  test("and one with a single fault is answered, whatever the fault", async () => {
     const good = eventOf("/iam/{proxy+}", `/iam${configMaps}`, administrator, {
       httpMethod: "POST",
       multiValueHeaders: { "Content-Type": ["application/json"], Accept: ["application/json"] },
@@ -217,16 +217,16 @@ describe("what is no request", () => {
   });
 });
 
-describe("what was good once", () => {
+describe("expired and repeated requests", () => {
   const quarter = 15 * 60_000;
-  test("a token ends after a quarter of an hour, however well it is remembered", async () => {
+  test("a token expires after a quarter of an hour, however it is cached", async () => {
     expect(await statusOf(await tokenFor(ann, ground.stage.clusterId, new Date(Date.now() - quarter)))).toBe(401);
     const old = await tokenFor(ann, ground.stage.clusterId, new Date(Date.now() - quarter + 10_000));
     expect(await statusOf(old)).toBe(200);
     await expect.poll(() => statusOf(old), { timeout: 60_000, interval: 250 }).toBe(401);
   });
 
-  test("a service account's token goes with the account, and another of its name does not bring it back", async () => {
+  test("a service account's token ends with the account, and a new account of the same name does not revive it", async () => {
     const key = { namespace: "default", name: "leaver" };
     await ground.client.create(serviceAccounts, { metadata: key });
     const token = await issue("leaver");
@@ -238,7 +238,7 @@ describe("what was good once", () => {
     expect(await statusOf(await issue("leaver"))).toBe(403);
   });
 
-  test("a write that is sent again makes nothing anew and takes nothing back", async () => {
+  test("a repeated write creates nothing twice and undoes nothing", async () => {
     const headers = { ...(await anns()), ...json };
     const sent = (method: string, path: string, object: object) =>
       ask(ground.stage, path, { method, headers, body: JSON.stringify(object) });
@@ -261,7 +261,7 @@ describe("the log", () => {
     expect(all).not.toMatch(/k8s-aws-v1\.|X-Amz-Signature|eyJhbGci/);
   });
 
-  test("says who asked for what", async () => {
+  test("records the requests and their users", async () => {
     await ask(ground.stage, "/api/v1/namespaces/default/secrets/audited", { headers: await anns() });
     await ask(ground.stage, "/healthz");
     const events = () => ground.lines.flatMap((line) => /"audit":(\{.*\})/.exec(line)?.[0] ?? []);

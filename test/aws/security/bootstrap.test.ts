@@ -6,11 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { namespaces, nodes, services } from "#api";
 import { createAuthority, issue } from "#auth/certificates";
 import { builtOnce } from "../built-once.ts";
-import { ann, stranger, tokenFor } from "../people.ts";
+import { ann, stranger, tokenFor } from "../principals.ts";
 import { doorsOf } from "./doors.ts";
 import { ask, bearer, endures, type Ground, mutantsOf, openGround, refuses, shapeless, unharmed } from "./ground.ts";
 
-/* `functions/bootstrap` against those who should not be there. Nobody may call it but who deploys, which IAM sees to. */
+/* `functions/bootstrap` against unauthorized callers. Only deployments may call it, which IAM enforces. */
 
 interface Answer {
   Status: string;
@@ -20,7 +20,7 @@ interface Answer {
 let ground: Ground;
 let answers: Awaited<ReturnType<typeof openAnswers>>;
 
-/** Where CloudFormation waits; the function trusts it as it trusts the stage. */
+/** CloudFormation's URL for responses; the function trusts it as it trusts the stage. */
 async function openAnswers(caFile: string) {
   const authority = await createAuthority(Date.now());
   const how = { subject: { commonName: "answers" }, names: ["127.0.0.1"], days: 1, now: Date.now() };
@@ -52,8 +52,8 @@ const eventOf = (RequestType: string, more: object = {}) => ({
   ResourceProperties: builtOnce().wiring.deployments[0]!.properties,
   ...more,
 });
-/** What CloudFormation hears. */
-async function told(event: unknown): Promise<Answer> {
+/** The responses that CloudFormation received. */
+async function responseTo(event: unknown): Promise<Answer> {
   const before = answers.heard.length;
   await ground.target.call(event);
   expect(answers.heard).toHaveLength(before + 1);
@@ -65,7 +65,7 @@ const success = {
 };
 
 describe("no identity", () => {
-  test("no service and no role of the cluster may call it; it stands in one stack", () => {
+  test("no service and no role of the cluster may call it; one stack contains it", () => {
     expect(doorsOf("bootstrap")).toEqual({ callers: [], roles: [], mapped: [], readable: [] });
     const { deployments } = builtOnce().wiring;
     expect(deployments.map(({ function: name, type }) => [name, type])).toEqual([
@@ -73,7 +73,7 @@ describe("no identity", () => {
     ]);
   });
 
-  test("what names no place for an answer, or one without TLS, is refused, and nobody hears of it", async () => {
+  test("refuses an event without a response URL, or without TLS, and sends nothing", async () => {
     const { ResponseURL: _url, ...nowhere } = eventOf("Create");
     const others = [`http://${answers.place}`, "file:///tmp/x", "https://", "answer"];
     await refuses(ground.target, [nowhere, ...others.map((ResponseURL) => eventOf("Create", { ResponseURL }))]);
@@ -83,14 +83,14 @@ describe("no identity", () => {
 });
 
 describe("a wrong identity", () => {
-  test("what the properties say of somebody else is not believed", async () => {
+  test("ignores properties about other resources", async () => {
     const ResourceProperties = {
       administrator: "arn:aws:iam::210987654321:role/Administrator",
       issuer: "https://evil.example.com",
       serviceCidr: "192.0.2.0/24",
       version: "other",
     };
-    expect(await told(eventOf("Create", { ResourceProperties }))).toEqual(success);
+    expect(await responseTo(eventOf("Create", { ResourceProperties }))).toEqual(success);
     const { SKIFF_ISSUER: issuer } = ground.target.deployed.environment;
     const published = ground.stage.published();
     expect(JSON.parse(published[".well-known/openid-configuration"]!).issuer).toBe(issuer);
@@ -101,7 +101,7 @@ describe("a wrong identity", () => {
     expect((await ask(ground.stage, "/api", { headers })).status).toBe(401);
   });
 
-  test("only a word that is known takes the issuer's documents away", async () => {
+  test("only a known value deletes the issuer's documents", async () => {
     const before = ground.stage.published();
     const wrong = [{ data: "all" }, { data: true }, { data: ["delete"] }];
     await refuses(
@@ -109,22 +109,22 @@ describe("a wrong identity", () => {
       wrong.map((ResourceProperties) => eventOf("Delete", { ResourceProperties })),
     );
     for (const ResourceProperties of [undefined, {}, { data: "keep" }, { Data: "delete" }])
-      expect(await told(eventOf("Delete", { ResourceProperties }))).toEqual(success);
+      expect(await responseTo(eventOf("Delete", { ResourceProperties }))).toEqual(success);
     expect(ground.stage.published()).toEqual(before);
   });
 });
 
-test("too much is left unread, and not told on", async () => {
+test("ignores oversized fields, and does not pass them on", async () => {
   const ResourceProperties = { junk: "x".repeat(5.9e6), data: "keep" };
   await unharmed(ground.target, async () => {
-    expect(await told(eventOf("Delete", { ResourceProperties }))).toEqual(success);
+    expect(await responseTo(eventOf("Delete", { ResourceProperties }))).toEqual(success);
     await refuses(ground.target, [eventOf("x".repeat(5.9e6)), { junk: ResourceProperties }]);
   });
-  // What CloudFormation takes.
+  // CloudFormation's limit.
   expect(Buffer.byteLength(answers.heard.at(-1)!)).toBeLessThan(4096);
 });
 
-test("nonsense is refused, and the next deployment is served", async () => {
+test("refuses a malformed event, and serves the next deployment", async () => {
   const before = [ground.stage.published(), ground.stage.secrets.text];
   await refuses(ground.target, [
     ...shapeless,
@@ -134,12 +134,12 @@ test("nonsense is refused, and the next deployment is served", async () => {
     eventOf("Create", { StackId: 7 }),
   ]);
   await endures(ground.target, mutantsOf(eventOf("Delete", { ResourceProperties: { data: "keep" } })), 100);
-  expect(await told(eventOf("Update"))).toEqual(success);
+  expect(await responseTo(eventOf("Update"))).toEqual(success);
   expect([ground.stage.published(), ground.stage.secrets.text]).toEqual(before);
 });
 
-describe("what was good once", () => {
-  /** All that a birth makes, with its revisions. */
+describe("repeated events", () => {
+  /** All objects of the bootstrap, with their revisions. */
   const born = async () => {
     const found = [];
     for (const path of ["/api/v1/namespaces", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/api/v1/services"]) {
@@ -150,7 +150,7 @@ describe("what was good once", () => {
     return found;
   };
 
-  test("a birth that is asked for again changes nothing that is there", async () => {
+  test("a repeated bootstrap does not change existing objects", async () => {
     await ground.client.patch(namespaces, { name: "default" }, { metadata: { labels: { kept: "yes" } } } as never, {
       type: "merge",
     });
@@ -159,15 +159,15 @@ describe("what was good once", () => {
     const more = { spec: { taints: [...(spec?.taints ?? []), ...taints] } };
     await ground.client.patch(nodes, { name: "fargate" }, more as never, { type: "merge" });
     const before = [await born(), ground.stage.published(), ground.stage.secrets.text];
-    for (const type of ["Create", "Create", "Update"]) expect(await told(eventOf(type))).toEqual(success);
+    for (const type of ["Create", "Create", "Update"]) expect(await responseTo(eventOf(type))).toEqual(success);
     expect([await born(), ground.stage.published(), ground.stage.secrets.text]).toEqual(before);
     expect((await ground.client.get(nodes, { name: "fargate" })).spec?.taints).toEqual(more.spec.taints);
   });
 
-  test("an end that is told again is no failure", async () => {
+  test("a repeated deletion is not a failure", async () => {
     const ResourceProperties = { data: "delete" };
     for (const _time of ["first", "second"])
-      expect(await told(eventOf("Delete", { ResourceProperties }))).toEqual(success);
+      expect(await responseTo(eventOf("Delete", { ResourceProperties }))).toEqual(success);
     expect(ground.stage.published()).toEqual({});
     // The keys and the objects stay: they are in tables and secrets that have a policy of their own.
     expect(await ground.client.get(namespaces, { name: "default" })).toBeDefined();

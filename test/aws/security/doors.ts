@@ -1,12 +1,12 @@
 import { expect } from "vitest";
 import { type Placed, Resolver, readTemplates } from "#infra";
 import { builtOnce } from "../built-once.ts";
-import { region } from "../people.ts";
+import { region } from "../principals.ts";
 import { account } from "./ground.ts";
 
 /*
- * Who can reach a function, read from the synthesized templates: its resource policy, roles that may call it, and what
- * Lambda reads for it with its own role.
+ * The callers of a function, read from the synthesized templates: its resource policy, roles that may invoke it, and
+ * event sources that Lambda polls with its own role.
  */
 
 interface Statement {
@@ -20,9 +20,9 @@ interface Statement {
 type Any = any;
 
 export interface Doors {
-  /** Services that may call it, each with the one thing of this account for which it may. */
+  /** Services that may call it, each with the one resource of this account for which it may. */
   callers: { principal: string; source: string }[];
-  /** Roles of the cluster that may call it, by their construct, with who may take them. */
+  /** Roles of the cluster that may call it, by their construct, with their trust policies. */
   roles: { role: string; of: unknown }[];
   /** ARNs that Lambda reads for it. */
   mapped: string[];
@@ -33,7 +33,7 @@ export interface Doors {
 export interface QueueDoors {
   /** Roles that may send, by their constructs. */
   senders: string[];
-  /** What its own policy allows to whoever is not of this account's roles. */
+  /** The statements of its own policy for principals that are not roles of this account. */
   allowed: Statement[];
 }
 
@@ -60,7 +60,7 @@ const statementsOf = ({ type, properties }: Placed & { properties: Any }): State
     ? list(properties.Policies).flatMap(({ PolicyDocument }: Any) => PolicyDocument.Statement)
     : properties.PolicyDocument.Statement;
 
-/** Constructs of the roles that may do something to something. */
+/** Constructs of the roles that may perform an action on a resource. */
 export const mayDo = (action: string, arn: string): string[] =>
   allowedTo(action, arn)
     .map(({ logicalId }) => nameOf(logicalId))
@@ -78,7 +78,7 @@ function allowedTo(action: string, arn: string) {
   );
 }
 
-/** Everything that can call a function. Asserts that each service is held to something of this account. */
+/** All callers of a function. Asserts that each service is restricted to a resource of this account. */
 export function doorsOf(name: string): Doors {
   const { all, resources, attribute } = resolved();
   const own = builtOnce().wiring.functions.find((one) => one.name === name)!;
@@ -87,7 +87,7 @@ export function doorsOf(name: string): Doors {
   );
   const callers = permissions.map(({ properties: { Principal, SourceArn, Action } }) => {
     expect(Action).toBe("lambda:InvokeFunction");
-    // A service that somebody of another account has sent is no caller.
+    // A service on behalf of another account is not a caller.
     expect(SourceArn).toContain(`:${account}:`);
     return { principal: Principal, source: SourceArn };
   });
@@ -114,7 +114,7 @@ export function doorsOf(name: string): Doors {
   };
 }
 
-/** Who may put something into a queue. */
+/** The roles that may send to a queue. */
 export function queueDoorsOf(arn: string): QueueDoors {
   const { all } = resolved();
   const policies = all("AWS::SQS::QueuePolicy").flatMap(({ properties }) => properties.PolicyDocument.Statement);
@@ -124,14 +124,14 @@ export function queueDoorsOf(arn: string): QueueDoors {
   };
 }
 
-/** The ARN of the queue that a function is told of by this variable. */
+/** The ARN of the queue in this variable of a function. */
 export function queueOf(variable: string): string {
   const { functions, queues } = builtOnce().wiring;
   const url = functions.find(({ environment }) => environment[variable])!.environment[variable];
   return queues.find((one) => one.url === url)!.arn;
 }
 
-/** Whoever writes objects wakes those who wait for them. */
+/** A function that writes objects enqueues the keys that they concern. */
 export const writers = ["Api", "Bootstrap", "Fargate", "Link", "Reconcile", "Schedule", "Stream", "Tick", "Wait"];
 
 /** The ARN of an event rule by its construct. */

@@ -20,8 +20,8 @@ import {
 } from "./ground.ts";
 
 /*
- * The functions for Fargate against those who should not be there. ECS's word is believed of tasks of this cluster that were
- * started for a pod that is bound here, and of the one that the pod has; every other such task is ended.
+ * The functions for Fargate against unauthorized callers. ECS's reports are accepted about tasks of this cluster that
+ * were started for a pod of this node, and are the pod's current task; every other such task is stopped.
  */
 
 // biome-ignore lint/suspicious/noExplicitAny: tasks are as ECS has them
@@ -82,14 +82,14 @@ describe("no identity", () => {
     });
     expect(queueDoorsOf(queue)).toEqual({ senders: writers, allowed: [] });
     expect(mayDo("sqs:ReceiveMessage", queue)).toEqual(["Fargate"]);
-    // Nothing else of the cluster starts tasks of pods, nor stops any.
+    // No other function starts or stops tasks of pods.
     const task = `arn:aws:ecs:eu-west-1:${account}:task/skiff-test/a`;
     expect(mayDo("ecs:StopTask", task)).toEqual(["Fargate"]);
     expect(mayDo("ecs:StopTask", task.replace("skiff-test", "skiff-other"))).toEqual([]);
     expect(mayDo("ecs:StopTask", task.replace(account, "210987654321"))).toEqual([]);
   });
 
-  test("what has not the marks of a queue, or of ECS, is refused", async () => {
+  test("refuses events that are neither a queue's nor ECS's", async () => {
     const { task } = await running("unmarked");
     const [record] = batchOf(queue, keyFor("fargate", { namespace, name: "unmarked" })).Records;
     const records = ["messageId", "receiptHandle", "attributes", "body"].map((name) => ({
@@ -123,7 +123,7 @@ describe("a wrong identity", () => {
     await unmoved("foreign", async () => {
       for (const clusterArn of others) expect(await tell({ ...task, ...stopped, clusterArn })).toBeNull();
     });
-    expect(ground.lines.join("\n")).toContain("a task of another cluster was told of");
+    expect(ground.lines.join("\n")).toContain("an event of another cluster's task was ignored");
   });
 
   test("a task that it never started, and one of a service", async () => {
@@ -132,7 +132,7 @@ describe("a wrong identity", () => {
     (ground.stage.ecs.tasks as Task[]).push(planted);
     const stops = calls("StopTask");
     await tell(planted);
-    // The pod is the task that it was; the other one is left over.
+    // The pod has its own task; the other one is surplus.
     expect((await podNamed("own")).metadata.resourceVersion).toBe(pod.metadata.resourceVersion);
     expect([calls("StopTask") - stops, planted.desiredStatus]).toEqual([1, "STOPPED"]);
     await unmoved("own", async () => {
@@ -143,7 +143,7 @@ describe("a wrong identity", () => {
     expect(tasksOf(pod).map(({ taskArn }) => taskArn)).toContain(task.taskArn);
   });
 
-  test("a task that claims a pod which is bound elsewhere, or that is not there", async () => {
+  test("a task that claims a pod which is bound elsewhere, or does not exist", async () => {
     const { task } = await running("claimant");
     const elsewhere = await bind("elsewhere", "i-0123456789abcdef0");
     const claims = [elsewhere.metadata.uid!, "00000000-0000-4000-8000-000000000000"];
@@ -156,7 +156,7 @@ describe("a wrong identity", () => {
     expect((await podNamed("elsewhere")).metadata.resourceVersion).toBe(elsewhere.metadata.resourceVersion);
     await unmoved("elsewhere", async () => {
       expect(await work(keyFor("fargate", { namespace, name: "elsewhere" }))).toEqual(done);
-      // It may be for a controller of another version, and is not ours to lose.
+      // It may be for a controller of another version, and must not be lost.
       const { batchItemFailures } = (await work(keyFor("deployment", { namespace, name: "elsewhere" }))) as typeof done;
       expect(batchItemFailures).toHaveLength(1);
     });
@@ -171,7 +171,7 @@ describe("a wrong identity", () => {
   });
 });
 
-test("too much is refused, and of what is only shown to people the beginning is kept", async () => {
+test("refuses oversized events, and truncates fields that are only displayed", async () => {
   const { pod, task } = await running("large");
   const much = "x".repeat(5.8e6);
   const container = task.containers[0];
@@ -198,11 +198,11 @@ test("too much is refused, and of what is only shown to people the beginning is 
   expect(JSON.stringify(status).length).toBeLessThan(8192);
 });
 
-test("nonsense is refused or goes, and the next pod runs", async () => {
+test("refuses or drops malformed messages, and runs the next pod", async () => {
   await refuses(ground.target, [...shapeless, {}]);
   const { task } = await running("mutated");
   const event = ground.stage.ecs.eventOf(task);
-  const good = batchOf(queue, keyFor("fargate", { namespace, name: "nobody" }));
+  const good = batchOf(queue, keyFor("fargate", { namespace, name: "absent" }));
   const spoken = mutantsOf(JSON.parse(good.Records[0]!.body)).map((said) =>
     batchOf(queue, { body: JSON.stringify(said) ?? "" }),
   );
@@ -210,8 +210,8 @@ test("nonsense is refused or goes, and the next pod runs", async () => {
   await running("next");
 });
 
-describe("what was good once", () => {
-  test("a key that comes again, or late, starts no second task", async () => {
+describe("repeated and late events", () => {
+  test("a repeated or late key starts no second task", async () => {
     const { pod } = await running("once");
     await unmoved("once", async () => {
       const again = keyFor("fargate", { namespace, name: "once" });
@@ -221,33 +221,33 @@ describe("what was good once", () => {
     expect(tasksOf(pod)).toHaveLength(1);
   });
 
-  test("a key whose first worker died after it had started the task gets that task", async () => {
+  test("a key whose first worker crashed after it had started the task gets that task", async () => {
     await bind("died", "fargate");
     const key = keyFor("fargate", { namespace, name: "died" });
-    // Two at once, under two groups: neither sees what the other has written.
+    // Two at once, under two groups: neither sees the other's writes.
     await work(key, { ...key, group: "other" });
     await expect.poll(() => readyOf("died"), patience).toBe("True");
     expect(tasksOf(await podNamed("died"))).toHaveLength(1);
   });
 
-  test("what was told is told again, or after what came later", async () => {
-    const { task } = await running("told");
-    await unmoved("told", async () => {
+  test("a repeated or late report changes nothing", async () => {
+    const { task } = await running("repeated");
+    await unmoved("repeated", async () => {
       for (const version of [task.version, task.version - 1, 0]) await tell({ ...task, version });
       await tell({ ...task, version: 1, lastStatus: "PROVISIONING", containers: [] });
       await tell({ ...task, ...stopped, version: 1 });
     });
     ground.stage.ecs.exit(task.taskArn, "main", 3);
     const restarts = async () =>
-      (await podNamed("told")).status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode;
+      (await podNamed("repeated")).status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode;
     await expect.poll(restarts, patience).toBe(3);
-    const end = structuredClone(tasksOf(await podNamed("told"))[0]);
-    await unmoved("told", async () => {
+    const end = structuredClone(tasksOf(await podNamed("repeated"))[0]);
+    await unmoved("repeated", async () => {
       for (const late of [end, task, { ...task, version: end.version + 1 }]) await tell(late);
     });
   });
 
-  test("the stop of a task that has stopped, and the end of a pod that is gone", async () => {
+  test("the stop of a stopped task, and the end of a deleted pod", async () => {
     const { pod, task } = await running("gone");
     await client.remove(pods, { namespace, name: "gone" }, { gracePeriodSeconds: 1 } as never);
     const key = keyFor("fargate", { namespace, name: "gone" });
@@ -261,7 +261,7 @@ describe("what was good once", () => {
     const runs = calls("RunTask");
     for (const message of [key, keyFor("fargate-stop", { name: task.taskArn })])
       expect(await work(message)).toEqual(done);
-    // Another pod of its name has nothing to do with the task.
+    // Another pod of its name has no relation to the task.
     await bind("gone", "fargate");
     await tell({ ...task, version: 98 });
     const another = await podNamed("gone");

@@ -8,18 +8,18 @@ import { requestSigner } from "#aws/request-signer";
 import { type HttpClient, httpClient } from "#client";
 import { deduplicationOf, encodeMessage, groupOf, type Message, type Sent } from "#reconcile/sqs";
 import { builtOnce } from "../built-once.ts";
-import { ann, type Person, region, tokenFor, whoIs } from "../people.ts";
+import { ann, type Person, region, tokenFor, whoIs } from "../principals.ts";
 import type { LambdaFunction } from "../runtime.ts";
 import { openStage, type Stage, type StageOptions } from "../stage.ts";
 
 export const account = "123456789012";
 
-/** A stage for one function: nothing reads a queue or the stream, so that only what is called starts a process. */
+/** A stage for one function: no queue and no stream is polled, so that only explicit calls start a process. */
 export interface Ground {
   stage: Stage;
-  /** What functions have written. */
+  /** The output of the functions. */
   lines: string[];
-  /** The function that is looked at. */
+  /** The tested function. */
   target: LambdaFunction;
   /** The administrator's. */
   client: HttpClient;
@@ -60,7 +60,7 @@ export async function openGround(name: string, { born = false, ...more }: Ground
   };
 }
 
-/** A namespace in which pods can be made, where the cluster is not born. */
+/** A namespace in which pods can be created, without a bootstrap. */
 export async function furnish({ client }: Ground): Promise<void> {
   await client.create(namespaces, { metadata: { name: "default" } });
   await client.create(serviceAccounts, { metadata: { namespace: "default", name: "default" } });
@@ -74,11 +74,11 @@ export interface Asked {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Who signs the request, which then goes to `/iam`. */
+  /** The signer of the request, which then goes to `/iam`. */
   by?: Person;
 }
 
-/** A request to the API as it comes from outside. */
+/** A request to the API from outside. */
 export async function ask({ url, ca }: Stage, path: string, asked: Asked = {}): Promise<Answered> {
   const { method = "GET", headers = {}, body = "", by } = asked;
   const to = new URL(`${url}${by ? "/iam" : ""}${path}`);
@@ -94,17 +94,17 @@ export async function ask({ url, ca }: Stage, path: string, asked: Asked = {}): 
 
 export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-/** Asserts that each of these events is refused by a throw, which for nobody who waits ends among the dead letters. */
+/** Asserts that each event is refused by a throw, which for asynchronous calls ends among the dead letters. */
 export async function refuses(target: LambdaFunction, events: readonly unknown[]): Promise<void> {
   for (const event of events) {
     await expect(target.call(event), `took ${JSON.stringify(event)?.slice(0, 80)}`).rejects.toThrow();
   }
 }
 
-/** What is an event of nobody. */
+/** Values that are no event of any kind. */
 export const shapeless = [null, 7, "x", [], true, { Records: 7 }, { Records: [{}] }, { Records: [{ body: 1 }] }];
 
-/** Runs something, and asserts that the process which served before serves now. It must have been called once. */
+/** Runs an action, and asserts that the same process serves before and after it. It must have been called once. */
 export async function unharmed(target: LambdaFunction, run: () => Promise<unknown>): Promise<void> {
   const before = target.pids;
   expect(before).toHaveLength(1);
@@ -127,7 +127,7 @@ function replaced(value: Json, [first, ...rest]: readonly (string | number)[], b
   return copy;
 }
 
-/** Events that are a good one but for one place: something else stands there, or nothing, or a great deal. */
+/** Events with one fault each: another value at one place, none, or a very large one. */
 export const mutantsOf = (good: Json): fc.Arbitrary<Json> =>
   fc
     .tuple(
@@ -143,20 +143,20 @@ export const mutantsOf = (good: Json): fc.Arbitrary<Json> =>
     )
     .map(([path, by]) => replaced(good, path, by));
 
-/** Gives a function one event after the other; it may refuse each, and must live on. */
+/** Passes events to a function one after the other; it may refuse each, and must go on. */
 export async function endures(target: LambdaFunction, events: fc.Arbitrary<Json>, numRuns = 150): Promise<void> {
   const tried = fc.asyncProperty(events, async (event) => {
     const failed = await target.call(event ?? null).then(
       () => "",
       (error: Error) => error.message,
     );
-    // What a function throws is told by the runtime; a process that ended tells nothing.
+    // The runtime reports what a function throws; a process that has exited reports nothing.
     expect(failed).not.toMatch(/ ended with /);
   });
   await unharmed(target, () => fc.assert(tried, { numRuns }));
 }
 
-/** A batch of a queue as Lambda hands it over. */
+/** A batch of a queue in Lambda's form. */
 export const batchOf = (arn: string, ...messages: readonly (Sent | { body: string; group?: string })[]) => ({
   Records: messages.map(({ body, group = "g" }, place) => ({
     messageId: `m${place}`,

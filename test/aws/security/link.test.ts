@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Node, nodes, type Pod, pods } from "#api";
 import { builtOnce } from "../built-once.ts";
-import { ann, bob, whoIs } from "../people.ts";
+import { ann, bob, whoIs } from "../principals.ts";
 import { doorsOf, ruleArn } from "./doors.ts";
 import {
   account,
@@ -18,7 +18,7 @@ import {
   unharmed,
 } from "./ground.ts";
 
-/* `functions/link` against those who should not be there. Who signed a connection is API Gateway's word. */
+/* `functions/link` against unauthorized callers. API Gateway authenticates the signer of a connection. */
 
 let ground: Ground;
 const [one, other] = ["i-0eeeeeeeeeeeeeee1", "i-0eeeeeeeeeeeeeee2"] as const;
@@ -93,7 +93,7 @@ const makeNode = (name: string) =>
 const nodeNamed = (name: string) => ground.client.get(nodes, { name });
 
 describe("no identity", () => {
-  test("API Gateway calls it for its connections, EventBridge for two rules, and nobody else", () => {
+  test("only API Gateway calls it for its connections, and EventBridge for two rules", () => {
     const { webSocket } = builtOnce().wiring;
     const source = `arn:aws:execute-api:eu-west-1:${account}:${webSocket!.id}/*`;
     const rules = ["InstanceState", "SpotInterruption"].map((id) => ruleArn(id));
@@ -108,10 +108,10 @@ describe("no identity", () => {
     expect(opening?.authorization).toBe("AWS_IAM");
   });
 
-  test("who has not signed does not connect", async () => {
+  test("an unsigned request does not connect", async () => {
     const identities = [{}, { userArn: null }, { userArn: "" }];
     for (const identity of identities) {
-      const requestContext = { eventType: "CONNECT", connectionId: "nobody", identity };
+      const requestContext = { eventType: "CONNECT", connectionId: "absent", identity };
       expect(await link({ requestContext })).toEqual({ statusCode: 403 });
       const headers = { "x-skiff-ticket": await ticketOf() };
       expect(await link({ requestContext, headers })).toEqual({ statusCode: 403 });
@@ -119,11 +119,11 @@ describe("no identity", () => {
     expect(await rowsOf("connection")).toEqual(["agent-one", "agent-other"]);
   });
 
-  test("who is not connected says nothing", async () => {
-    await expect(say("nobody", heartbeat)).rejects.toThrow("unknown connection");
-    await expect(say("nobody", { action: "watch", watches: [] })).rejects.toThrow();
-    for (const relay of [undefined, "agent-one", "nobody"])
-      expect(await say("nobody", { action: "relay", relay, frame })).toEqual({ statusCode: 403 });
+  test("a message without a connection is refused", async () => {
+    await expect(say("absent", heartbeat)).rejects.toThrow("unknown connection");
+    await expect(say("absent", { action: "watch", watches: [] })).rejects.toThrow();
+    for (const relay of [undefined, "agent-one", "absent"])
+      expect(await say("absent", { action: "relay", relay, frame })).toEqual({ statusCode: 403 });
     expect(await rowsOf("connection")).toEqual(["agent-one", "agent-other"]);
     expect(await rowsOf("heartbeat")).toEqual([one, other]);
   });
@@ -149,7 +149,7 @@ describe("a wrong identity", () => {
     expect(await rowsOf("connection")).toEqual(["agent-one", "agent-other"]);
   });
 
-  test("a ticket is good for whom it was given to", async () => {
+  test("a ticket is valid for its principal", async () => {
     const ticket = await ticketOf();
     for (const arn of [arnOf(bob), sessionOf(one), `${arnOf(ann)}x`, arnOf(ann).replace(account, "210987654321")])
       expect([arn, await connect("thief", arn, ticket)]).toEqual([arn, { statusCode: 403 }]);
@@ -159,7 +159,7 @@ describe("a wrong identity", () => {
     expect(await rowsOf("relay")).toEqual(["guest"]);
   });
 
-  test("an agent is heard in relays to its own node, and neither as a client nor by a client's connection", async () => {
+  test("an agent's frames pass in relays to its own node only, and neither as a client nor on a client's connection", async () => {
     expect(await connect("client", arnOf(ann), await ticketOf())).toEqual({ statusCode: 200 });
     expect(await say("agent-other", { action: "relay", relay: "client", frame })).toEqual({ statusCode: 403 });
     expect(await say("agent-other", { action: "relay", open: true, frame })).toEqual({ statusCode: 403 });
@@ -168,7 +168,7 @@ describe("a wrong identity", () => {
     expect(await rowsOf("relay")).toContain("client");
   });
 
-  test("a heartbeat is that of the connection's node, whatever it says", async () => {
+  test("a heartbeat is of the connection's node, whatever it contains", async () => {
     const before = [await heard(one), await heard(other)];
     expect(await say("agent-one", { ...heartbeat, node: other, connectionId: "agent-other" })).toEqual({
       statusCode: 200,
@@ -177,8 +177,8 @@ describe("a wrong identity", () => {
     expect(await heard(other)).toBe(before[1]);
   });
 
-  test("an instance that is no node is none of its business, nor is what another service tells", async () => {
-    // Nobody but EC2 can say `aws.ec2` on a bus, and ids of instances are never given twice, in no account.
+  test("ignores instances that are not nodes, and other services' events", async () => {
+    // Only EC2 can send `aws.ec2` events, and instance ids are never reused, in any account.
     await makeNode("i-0eeeeeeeeeeeeeee3");
     expect(await link(about("i-00000000000000000", "terminated"))).toBeNull();
     await refuses(ground.target, [
@@ -190,7 +190,7 @@ describe("a wrong identity", () => {
   });
 });
 
-describe("too much", () => {
+describe("oversized messages", () => {
   const much = "x".repeat(5.9e6);
   test("more than API Gateway passes on is refused", async () => {
     await unharmed(ground.target, () =>
@@ -204,7 +204,7 @@ describe("too much", () => {
     expect(await connect("large", `${sessionOf(one)}${much}`)).toEqual({ statusCode: 403 });
   });
 
-  test("nobody watches more than is told, nor sends larger frames", async () => {
+  test("limits watches and frames", async () => {
     const watch = { type: "core/pods", fields: { "spec.nodeName": one } };
     expect(await say("agent-one", { action: "watch", watches: [watch] })).toEqual({ statusCode: 200 });
     const wrong = [
@@ -221,17 +221,17 @@ describe("too much", () => {
   });
 });
 
-describe("nonsense", () => {
-  test("what is neither a socket's event nor EC2's is refused", () =>
+describe("malformed messages", () => {
+  test("refuses events that are neither a socket's nor EC2's", () =>
     refuses(ground.target, [...shapeless, {}, { requestContext: {} }, contextOf("PING", "agent-one")]));
 
-  test("from a connection changes nothing, and the next word is heard", async () => {
+  test("change nothing, and the next message is processed", async () => {
     for (const body of ["", "{", "null", '{"action":"rm"}', '{"action":"watch","watches":[{"type":7}]}'])
       expect(await say("agent-one", body)).toEqual({ statusCode: 400 });
     const before = await heard(other);
     const words = [
       { action: "watch", watches: [{ type: "core/pods", namespace: "default", fields: { a: "b" } }] },
-      { action: "relay", relay: "nobody", open: true, frame: { n: 0, d: "QUJD", e: 1, a: 0, b: [1, 2], l: 8, p: 1 } },
+      { action: "relay", relay: "absent", open: true, frame: { n: 0, d: "QUJD", e: 1, a: 0, b: [1, 2], l: 8, p: 1 } },
     ];
     const bodies = fc.oneof(
       fc.string(),
@@ -248,7 +248,7 @@ describe("nonsense", () => {
   });
 });
 
-describe("what was good once", () => {
+describe("repeated and late events", () => {
   test("a ticket, once used", async () => {
     const ticket = await ticketOf();
     expect(await connect("first", arnOf(ann), ticket)).toEqual({ statusCode: 200 });
@@ -257,7 +257,7 @@ describe("what was good once", () => {
     expect(ground.lines.join("\n")).not.toContain(ticket);
   });
 
-  test("an agent's words after its connection has ended, and the end told twice", async () => {
+  test("an agent's messages after its connection has ended, and a repeated end", async () => {
     const third = "i-0eeeeeeeeeeeeeee4";
     await connect("late", sessionOf(third));
     await say("late", heartbeat);
@@ -269,7 +269,7 @@ describe("what was good once", () => {
     expect([await heard(third), await rowsOf("connection")]).toEqual([before, ["agent-one", "agent-other"]]);
   });
 
-  test("a client's words after its connection has ended", async () => {
+  test("a client's messages after its connection has ended", async () => {
     await connect("over", arnOf(ann), await ticketOf());
     await disconnect("over");
     expect(await say("over", { action: "relay", open: true, frame })).toEqual({ statusCode: 403 });
@@ -277,14 +277,14 @@ describe("what was good once", () => {
     expect(await rowsOf("relay")).not.toContain("over");
   });
 
-  test("an instance's end that is told again", async () => {
+  test("a repeated termination of an instance", async () => {
     await makeNode("i-0eeeeeeeeeeeeeee5");
     const ended = about("i-0eeeeeeeeeeeeeee5", "terminated");
     for (const _time of ["first", "second"]) expect(await link(ended)).toBeNull();
     await expect(nodeNamed("i-0eeeeeeeeeeeeeee5")).rejects.toMatchObject({ reason: "NotFound" });
   });
 
-  test("a stop that is told again when the instance is back does not silence it", async () => {
+  test("a repeated stop does not set a node to Unknown that is back", async () => {
     const id = "i-0eeeeeeeeeeeeeee6";
     await makeNode(id);
     const stopped = about(id, "stopped");
@@ -303,7 +303,7 @@ describe("what was good once", () => {
     expect(await ready()).toBe("Unknown");
   });
 
-  test("a warning of Spot that comes twice cordons once", async () => {
+  test("a repeated Spot warning cordons once", async () => {
     await makeNode("i-0eeeeeeeeeeeeeee7");
     await link(about("i-0eeeeeeeeeeeeeee7", undefined));
     const { spec, metadata } = await nodeNamed("i-0eeeeeeeeeeeeeee7");

@@ -16,7 +16,7 @@ import {
   unharmed,
 } from "./ground.ts";
 
-/* `functions/reconcile` against those who should not be there. A message is a key; what is true is read. */
+/* `functions/reconcile` against unauthorized callers. A message is only a key; the state is read. */
 
 let ground: Ground;
 beforeAll(async () => {
@@ -38,7 +38,7 @@ const make = (name: string, replicas: number): Deployment =>
     },
   }) as Deployment;
 
-/** Everything that controllers make of deployments, as it stands. */
+/** All objects that controllers derive from deployments, in their current state. */
 const current = async () => {
   const lists = [
     (await ground.client.list(deployments, { namespace: "default" })).items,
@@ -49,13 +49,13 @@ const current = async () => {
 };
 
 describe("no identity", () => {
-  test("nobody calls it: Lambda reads one queue for it, into which only this cluster's functions put anything", () => {
+  test("only Lambda calls it, for one queue to which only this cluster's functions may send", () => {
     expect(doorsOf("reconcile")).toEqual({ callers: [], roles: [], mapped: [queue], readable: [queue] });
     expect(queueDoorsOf(queue)).toEqual({ senders: writers, allowed: [] });
     expect(mayDo("sqs:ReceiveMessage", queue)).toEqual(["Reconcile"]);
   });
 
-  test("what has not the marks of a queue is refused", async () => {
+  test("refuses events that are not a queue's", async () => {
     const [record] = batchOf(queue, keyFor("deployment", key)).Records;
     const { messageId: _id, ...unnamed } = record!;
     const { receiptHandle: _receipt, ...unreceived } = record!;
@@ -69,7 +69,7 @@ describe("no identity", () => {
 });
 
 describe("a wrong identity", () => {
-  test("a message for a controller of another version is handed back, one for an absent object does nothing", async () => {
+  test("hands back a message for a controller of another version, and does nothing for an absent object", async () => {
     const before = await current();
     for (const name of ["fargate", "fargate-stop", "scheduler", "rm -rf", "__proto__", "constructor", ""]) {
       const { batchItemFailures } = (await work(keyFor(name, key))) as typeof done;
@@ -82,7 +82,7 @@ describe("a wrong identity", () => {
     expect(await current()).toEqual(before);
   });
 
-  test("a key under another key's group is worked on as what it is", async () => {
+  test("processes a key under another key's group as what it is", async () => {
     await ground.client.create(deployments, make("grouped", 0));
     const { group } = keyFor("deployment", key);
     expect(await work({ ...keyFor("deployment", { namespace: "default", name: "grouped" }), group })).toEqual(done);
@@ -91,8 +91,8 @@ describe("a wrong identity", () => {
   });
 });
 
-describe("too much", () => {
-  test("a body as large as may be is for nobody and goes; so does a key that nothing can have", async () => {
+describe("oversized messages", () => {
+  test("drops the largest possible body without a receiver, and a key that no object can have", async () => {
     await ground.client.create(deployments, make("beside", 0));
     const large = "x".repeat(1024 * 1024);
     await unharmed(ground.target, async () => {
@@ -108,7 +108,7 @@ describe("too much", () => {
     expect(sets.map(({ metadata }) => metadata.ownerReferences?.[0]?.name)).toContain("beside");
   });
 
-  test("a chain of wake-ups is slowed down, however long it says that it is", async () => {
+  test("slows down a chain of wake-ups, whatever its hop count", async () => {
     const before = await current();
     for (const hops of [100, 1e9, 1e308]) expect(await work(keyFor("deployment", key, "test@1", hops))).toEqual(done);
     expect(await current()).toEqual(before);
@@ -116,7 +116,7 @@ describe("too much", () => {
   });
 });
 
-test("nonsense is refused or goes, and the next key is worked on", async () => {
+test("refuses or drops malformed messages, and processes the next key", async () => {
   await refuses(ground.target, shapeless);
   await ground.client.create(deployments, make("next", 0));
   for (const body of ["", "{}", "null", "[]", "7", '{"controller":"deployment","name":"x","cause":"c","hops":"0"}'])
@@ -139,7 +139,7 @@ test("nonsense is refused or goes, and the next key is worked on", async () => {
   expect(sets.map(({ metadata }) => metadata.ownerReferences?.[0]?.name)).toContain("next");
 });
 
-test("a key that comes again, or late, makes nothing anew and takes nothing back", async () => {
+test("a repeated or late key creates nothing twice and undoes nothing", async () => {
   const { client } = ground;
   await client.create(deployments, make("web", 2));
   const rollout = async (cause: string) => {

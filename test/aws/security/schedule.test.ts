@@ -18,10 +18,10 @@ import {
   unharmed,
 } from "./ground.ts";
 
-/* `functions/schedule` against those who should not be there. A message only wakes it: it looks at all that waits. */
+/* `functions/schedule` against unauthorized callers. A message only wakes it: it schedules all pending pods. */
 
 let ground: Ground;
-/** Whether another scheduler begins just before this one asks for its permission. */
+/** Whether another scheduler starts just before this one checks its fence. */
 let isOvertaken = false;
 const fence = { p: { S: "fence" }, k: { S: "scheduler" } };
 
@@ -47,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => ground?.stop());
 
-/** Registers a node and lets pods on it, as the controller does that looks at its conditions. */
+/** Registers a node and removes its taint, as the node lifecycle controller does by its conditions. */
 async function addNode(node: Node): Promise<void> {
   const { metadata } = await ground.client.create(nodes, node);
   const name = metadata.name ?? "";
@@ -65,13 +65,13 @@ const podNamed = (name: string) => ground.client.get(pods, { namespace: "default
 const nodeOf = async (name: string) => (await podNamed(name)).spec?.nodeName;
 
 describe("no identity", () => {
-  test("nobody calls it: Lambda reads one queue for it, into which only this cluster's functions put anything", () => {
+  test("only Lambda calls it, for one queue to which only this cluster's functions may send", () => {
     expect(doorsOf("schedule")).toEqual({ callers: [], roles: [], mapped: [queue], readable: [queue] });
     expect(queueDoorsOf(queue)).toEqual({ senders: writers, allowed: [] });
     expect(mayDo("sqs:ReceiveMessage", queue)).toEqual(["Schedule"]);
   });
 
-  test("what has not the marks of a queue is refused, and places nothing", async () => {
+  test("refuses events that are not a queue's, and places nothing", async () => {
     await place("unmarked");
     const [record] = batch(wakeScheduler("a")).Records;
     const records = ["messageId", "receiptHandle", "attributes", "body"].map((name) => ({
@@ -88,7 +88,7 @@ describe("no identity", () => {
   });
 });
 
-test("a message that is meant for somebody else says nothing of where a pod is to go", async () => {
+test("a message for another controller does not affect a pod's node", async () => {
   await ground.client.create(nodes, { metadata: { name: "closed" }, spec: { unschedulable: true } } as Node);
   await place("meant");
   const key = { namespace: "default", name: "meant" };
@@ -98,7 +98,7 @@ test("a message that is meant for somebody else says nothing of where a pod is t
   expect(await nodeOf("meant")).toBe("one");
 });
 
-test("too much wakes it as anything else does", async () => {
+test("an oversized message wakes it like any other", async () => {
   await place("large");
   await unharmed(ground.target, async () => {
     const messages = Array.from({ length: 5 }, () => ({ body: "x".repeat(1024 * 1024) }));
@@ -108,7 +108,7 @@ test("too much wakes it as anything else does", async () => {
   expect(await nodeOf("large")).toBe("one");
 });
 
-test("nonsense is refused or wakes it, and the next pod is placed", async () => {
+test("refuses malformed messages or is woken by them, and places the next pod", async () => {
   await refuses(ground.target, shapeless);
   const good = batch(wakeScheduler("core/pods@7"));
   await endures(
@@ -124,8 +124,8 @@ test("nonsense is refused or wakes it, and the next pod is placed", async () => 
   expect(await nodeOf("next")).toBe("one");
 });
 
-describe("what was good once", () => {
-  test("a message that comes again, or late, binds nothing anew", async () => {
+describe("repeated and late messages", () => {
+  test("a repeated or late message binds nothing again", async () => {
     await place("once");
     expect(await wake("core/pods@9")).toEqual(done);
     const { metadata, spec } = await podNamed("once");
@@ -146,7 +146,7 @@ describe("what was good once", () => {
     });
   });
 
-  test("a scheduler that another has overtaken binds nothing; its message stays", async () => {
+  test("a scheduler that a later one has fenced off binds nothing; its message stays", async () => {
     await place("overtaken");
     isOvertaken = true;
     expect(await wake()).toEqual({ batchItemFailures: [{ itemIdentifier: "m0" }] });

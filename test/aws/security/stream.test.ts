@@ -16,13 +16,13 @@ import {
   unharmed,
 } from "./ground.ts";
 
-/* `functions/stream` against those who should not be there. What it is told of a change only wakes; nobody believes it. */
+/* `functions/stream` against unauthorized callers. A record only wakes; the state is read. */
 
 let ground: Ground;
 let isEarly = true;
 
 beforeAll(async () => {
-  // Who writes does not send keys itself here, so that all of them are the stream's.
+  // Writers send no keys early here, so that all keys are the stream's.
   const refused = { kind: "refused", status: 400, body: { __type: "InvalidMessageContents" } } as const;
   const fault = ({ instance, target }: { instance: string; target: string }) =>
     !isEarly && instance.startsWith("api") && target.startsWith("AmazonSQS") ? refused : undefined;
@@ -52,7 +52,7 @@ const carried = (value: unknown): unknown => {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, carried(inner)]));
 };
-/** The records of a type's changes that wake somebody, in order. */
+/** The records of a type's changes that wake a controller, in order. */
 async function recordsOf(type: string) {
   const { Items = [] } = await ground.rows.send(new ScanCommand({ TableName: table().name, ConsistentRead: true }));
   const number = ({ r }: Record<string, AttributeValue>) => Number(r?.N);
@@ -73,16 +73,16 @@ const waiting = () =>
 const nothing: Image = { p: { S: "core/pods#0" }, r: { N: "9" }, v: { S: "x" } };
 
 describe("no identity", () => {
-  test("nobody calls it: Lambda reads this cluster's changes for it, and may read nothing else", () => {
+  test("only Lambda calls it, for this cluster's changes, and may read nothing else", () => {
     const { arn, stream: own } = table();
     expect(doorsOf("stream")).toEqual({ callers: [], roles: [], mapped: [own!.arn], readable: [own!.arn] });
-    // Who writes to the table is heard: functions, and no other.
+    // The writers of the table are functions only.
     const functions = writers.filter((name) => name !== "Wait");
     for (const action of ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"])
       expect(mayDo(action, arn)).toEqual(functions);
   });
 
-  test("what has not the marks of a stream is refused", async () => {
+  test("refuses events that are not a stream's", async () => {
     const { eventID: _id, ...unnamed } = recordOf(nothing);
     const records = [
       unnamed,
@@ -96,7 +96,7 @@ describe("no identity", () => {
 });
 
 describe("a wrong identity", () => {
-  test("rows that are no changes, of types that nobody has, wake nobody", async () => {
+  test("rows that are not changes, or of unknown types, wake nothing", async () => {
     const before = await waiting();
     const images: Image[] = [
       nothing,
@@ -112,7 +112,7 @@ describe("a wrong identity", () => {
 });
 
 describe("a change", () => {
-  test("that is told again, or after a later one, wakes nobody anew", async () => {
+  test("that is repeated or late wakes nothing again", async () => {
     await ground.client.create(deployments, make(1));
     const start = await waiting();
     const [created] = await recordsOf("apps/deployments");
@@ -128,11 +128,11 @@ describe("a change", () => {
     expect(second[0]).toBeGreaterThan(first[0]!);
     for (const records of [[created], [changed, created]]) await stream(...records);
     expect(await waiting()).toEqual(second);
-    // It has written nothing: what is, is what the log says.
+    // It has written nothing: the log alone decides.
     expect((await ground.client.get(deployments, key)).spec?.replicas).toBe(2);
   });
 
-  test("or rather nonsense is refused, and the next change is heard", async () => {
+  test("with a fault is refused, and the next change is processed", async () => {
     await refuses(ground.target, [...shapeless, { Records: [{ eventID: "1", dynamodb: {} }] }]);
     const [created] = await recordsOf("apps/deployments");
     const own = { Records: [created] };
@@ -144,14 +144,14 @@ describe("a change", () => {
   });
 });
 
-test("too much is taken, or refused, and the function lives on", async () => {
+test("oversized events are accepted or refused, and the function goes on", async () => {
   const filled = (size: number): Image => ({ ...nothing, junk: { S: "x".repeat(size) } });
   let deep: unknown = { S: "x" };
   for (let level = 0; level < 2000; level++) deep = { M: { a: deep } };
   await unharmed(ground.target, async () => {
     expect(await stream(...Array.from({ length: 100 }, () => recordOf(filled(59_000))))).toBeNull();
     expect(await stream(recordOf(filled(5.9e6)))).toBeNull();
-    // What is wrong with it is told in a few words, however long its names are.
+    // The message is short, however long the names are.
     await refuses(ground.target, [{ Records: [recordOf({ ["x".repeat(5.9e6)]: 7 })] }]);
     await stream(recordOf({ ...nothing, junk: deep })).catch(() => {});
     expect(await stream(recordOf(nothing))).toBeNull();

@@ -5,7 +5,7 @@ import { builtOnce } from "../built-once.ts";
 import { doorsOf, queueDoorsOf, queueOf, ruleArn } from "./doors.ts";
 import { account, batchOf, endures, furnish, type Ground, mutantsOf, openGround, refuses, unharmed } from "./ground.ts";
 
-/* `functions/tick` against those who should not be there. The clock calls it, and the alarm that changes were lost. */
+/* `functions/tick` against unauthorized callers. The clock calls it, and the alarm for lost changes. */
 
 let ground: Ground;
 beforeAll(async () => {
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => ground?.stop());
 
 const minute = 60_000;
-/** A minute of an hour in which nothing is done but what is due, so many hours from now. */
+/** A minute without periodic work other than due keys, this many hours from now. */
 const at = (hours: number): string => {
   const count = Math.floor(Date.now() / 3_600_000 + hours) * 60 + 2;
   return new Date(count * minute).toISOString();
@@ -32,7 +32,7 @@ const sent = () =>
   );
 
 describe("no identity", () => {
-  test("the clock's role calls it, and EventBridge for the one alarm, and nobody else", () => {
+  test("only the clock's role calls it, and EventBridge for one alarm", () => {
     const deadLetters = ["RECONCILE", "SCHEDULE", "FARGATE"].map((name) =>
       queueOf(`SKIFF_${name}_DEAD_LETTER_QUEUE_URL`),
     );
@@ -43,19 +43,19 @@ describe("no identity", () => {
       mapped: [],
       readable: deadLetters,
     });
-    // Only SQS itself gives a message up.
+    // Only SQS itself moves a message to the dead letters.
     for (const queue of deadLetters) expect(queueDoorsOf(queue)).toEqual({ senders: [], allowed: [] });
     expect(schedules.map(({ function: name, input }) => [name, input])).toEqual([
       ["tick", '{"time":"<aws.scheduler.scheduled-time>"}'],
     ]);
-    // What is told of other alarms, other accounts' among them, does not come here; what comes says one thing.
+    // Events of other alarms, and of other accounts, are not routed here; the event's input is fixed.
     const own = rules.filter(({ function: name }) => name === "tick");
     expect(own.map(({ pattern, input }) => [pattern["resources"], input])).toEqual([
       [[`arn:aws:cloudwatch:eu-west-1:${account}:alarm:skiff-test-changes-lost`], '{"resync":true}'],
     ]);
   });
 
-  test("what has no time of a clock is refused, and nothing that is due goes", async () => {
+  test("refuses an event without a clock's time, and keeps what is due", async () => {
     await due("unmarked", at(-1));
     const before = await sent();
     const times = ["<aws.scheduler.scheduled-time>", "now", "", 7, "2030-01-01", "2030-01-01T00:00:00+25:00"];
@@ -68,7 +68,7 @@ describe("no identity", () => {
   });
 });
 
-test("what another source tells, with whatever time, is refused", async () => {
+test("refuses events of other sources, with any time", async () => {
   await tick({ time: at(-1) });
   await due("foreign", at(-1));
   const before = await sent();
@@ -87,13 +87,13 @@ test("what another source tells, with whatever time, is refused", async () => {
   expect(await sent()).toEqual(before);
 });
 
-test("too much is refused", async () => {
+test("refuses oversized events", async () => {
   const junk = "x".repeat(5.9e6);
   const events = [{ time: at(-1), junk }, { time: junk }, { time: `${at(-1)}${junk}` }, { [junk]: true }];
   await unharmed(ground.target, () => refuses(ground.target, events));
 });
 
-test("nonsense is refused, and the next minute's work is done", async () => {
+test("refuses malformed events, and does the next minute's work", async () => {
   await refuses(ground.target, [null, 7, "x", [], true]);
   await endures(ground.target, fc.oneof(mutantsOf({ time: at(-1) }), fc.jsonValue()), 60);
   await tick({ time: at(-1) });
@@ -103,8 +103,8 @@ test("nonsense is refused, and the next minute's work is done", async () => {
   expect((await sent())[0]).toBe(before[0]! + 1);
 });
 
-describe("what was good once", () => {
-  test("a minute that is told again, or after a later one, sends nothing anew", async () => {
+describe("repeated and late events", () => {
+  test("a repeated or late minute sends nothing again", async () => {
     const before = await sent();
     const [soon, later] = [at(1), at(2)];
     await due("first", soon);
@@ -121,7 +121,7 @@ describe("what was good once", () => {
     expect(await sent()).toEqual(second);
   });
 
-  test("a row that a tick has sent and not forgotten is sent as the same message", async () => {
+  test("a row that was sent but not deleted is sent as the same message", async () => {
     const moment = at(3);
     await due("kept", moment);
     await tick({ time: moment });
@@ -131,7 +131,7 @@ describe("what was good once", () => {
     expect(await sent()).toEqual(before);
   });
 
-  test("a resync that is asked for twice in a minute is one", async () => {
+  test("two resyncs in a minute are one", async () => {
     const time = at(-1);
     const before = await sent();
     await tick({ time, resync: true });

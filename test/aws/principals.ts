@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 
-/** Somebody with keys of AWS; STS knows who it is by the access key. */
+/** A principal with AWS keys; STS identifies it by the access key. */
 export interface Person {
   accessKeyId: string;
   secretAccessKey: string;
 }
 
 export const region = "eu-west-1";
-/** The access keys that the stand-in for STS knows, and whose they are. */
+/** The access keys that the stand-in for STS knows, with their owners. */
 export const ann: Person = { accessKeyId: "AKIAADMINISTRATOR000", secretAccessKey: "secret-of-ann" };
 export const bob: Person = { accessKeyId: "AKIADEVELOPER0000000", secretAccessKey: "secret-of-bob" };
-export const stranger: Person = { accessKeyId: "AKIASTRANGER00000000", secretAccessKey: "secret-of-nobody" };
+export const stranger: Person = { accessKeyId: "AKIASTRANGER00000000", secretAccessKey: "secret-of-a-stranger" };
 
-/** Whose an access key is, as STS knows it. The administrator's role is the one that the stage is deployed with. */
+/** The owner of an access key, as STS reports it. The administrator's role is the one of the deployment. */
 export function whoIs(accessKey: string): { arn: string; secret: string } | undefined {
   const session = "arn:aws:sts::123456789012:assumed-role";
   if (accessKey === ann.accessKeyId) return { arn: `${session}/Administrator/ann`, secret: ann.secretAccessKey };
@@ -26,7 +26,7 @@ export function whoIs(accessKey: string): { arn: string; secret: string } | unde
 
 const clusterHeader = "x-k8s-aws-id";
 
-/** A token of the form that `aws eks get-token` gives. */
+/** A token in the form of `aws eks get-token`. */
 export async function tokenFor(person: Person, clusterId: string, signingDate = new Date()): Promise<string> {
   const signer = new SignatureV4({ service: "sts", region, credentials: person, sha256: Sha256 });
   const hostname = `sts.${region}.amazonaws.com`;
@@ -58,8 +58,8 @@ export interface KubeconfigOptions {
 }
 
 /**
- * A kubeconfig as the deployment's output writes it: with `aws eks get-token` as exec plugin, or where the AWS CLI is
- * not installed with a script that gives a token of the same form.
+ * A kubeconfig as the deployment's output writes it: with `aws eks get-token` as exec plugin, or if the AWS CLI is not
+ * installed with a script that prints a token of the same form.
  */
 export async function writeKubeconfig({ folder, server, ca, clusterId, person }: KubeconfigOptions): Promise<string> {
   mkdirSync(folder, { recursive: true });
