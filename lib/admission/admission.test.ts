@@ -16,7 +16,7 @@ const create = (name: string, spec: object = {}, where = path) => {
   return cluster.ask("POST", where, { ...pod, spec: { ...pod.spec, ...spec } });
 };
 
-test("priority classes that every cluster has give their value in any namespace; others are not found", async () => {
+test("sets the priority of a pod from the two system classes in any namespace, and refuses other classes", async () => {
   expect((await create("plain")).json.spec).toMatchObject({ priority: 0, preemptionPolicy: "PreemptLowerPriority" });
   const critical = await create("critical", { priorityClassName: "system-node-critical" });
   expect(critical.json.spec.priority).toBe(2_000_001_000);
@@ -29,7 +29,7 @@ test("priority classes that every cluster has give their value in any namespace;
   );
 });
 
-test("a pod tolerates nodes in trouble for five minutes unless it says otherwise", async () => {
+test("adds tolerations of five minutes for nodes that are not ready or unreachable, where the pod has none", async () => {
   const { json } = await create("tolerant");
   const tolerated = (key: string) => ({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
   expect(json.spec.tolerations).toEqual([
@@ -40,7 +40,7 @@ test("a pod tolerates nodes in trouble for five minutes unless it says otherwise
   expect((await create("stoic", { tolerations: all })).json.spec.tolerations).toEqual(all);
 });
 
-test("a pod written again without what admission filled in keeps it", async () => {
+test("keeps the fields that admission has set when a pod is written without them", async () => {
   const { json } = await create("again");
   const { priority: _priority, preemptionPolicy: _policy, tolerations: _tolerations, ...spec } = json.spec;
   const labels = { more: "yes" };
@@ -51,12 +51,12 @@ test("a pod written again without what admission filled in keeps it", async () =
   expect(put.json.spec).toEqual(json.spec);
 });
 
-test("a pod runs as an account that is there, and gets its pull secrets", async () => {
-  expect((await create("lost", { serviceAccountName: "nobody" })).json).toMatchObject({
+test("refuses a pod whose service account does not exist, and adds the account's pull secrets", async () => {
+  expect((await create("lost", { serviceAccountName: "missing" })).json).toMatchObject({
     code: 403,
     reason: "Forbidden",
     message:
-      'pods "lost" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
+      'pods "lost" is forbidden: error looking up service account default/missing: serviceaccount "missing" not found',
   });
   await cluster.client.create(serviceAccounts, {
     metadata: { namespace: "default", name: "puller" },
@@ -66,7 +66,7 @@ test("a pod runs as an account that is there, and gets its pull secrets", async 
   expect(made.json.spec).toMatchObject({ serviceAccount: "puller", imagePullSecrets: [{ name: "registry" }] });
 });
 
-test("nothing is made where there is no namespace, and the permanent ones stay", async () => {
+test("refuses creates in a missing namespace and deletes of the permanent namespaces", async () => {
   expect((await create("nowhere", {}, "/api/v1/namespaces/nowhere/pods")).json).toMatchObject({
     code: 404,
     message: 'namespaces "nowhere" not found',
@@ -79,7 +79,7 @@ test("nothing is made where there is no namespace, and the permanent ones stay",
   }
 });
 
-test("an agent makes mirror pods of its own that name nothing it might then read", async () => {
+test("allows an agent mirror pods on its own node that refer to no other object", async () => {
   const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
   const mirror = (name: string, spec: object = {}) => {
     const annotations = { "kubernetes.io/config.mirror": "x" };
@@ -108,7 +108,7 @@ test("an agent makes mirror pods of its own that name nothing it might then read
 });
 
 // Right values: kube-apiserver v1.37.2, plugin/pkg/admission/noderestriction.
-test("an agent sets only the labels of Kubernetes' own that kubelets set", async () => {
+test("allows an agent only the Kubernetes labels that kubelets set", async () => {
   const agent = cluster.plane.server.client({ name: "system:node:labelled", groups: ["system:nodes"] });
   const make = (labels: Record<string, string>) => agent.create(nodes, { metadata: { name: "labelled", labels } });
   await expect(make({ "node-role.kubernetes.io/control-plane": "", "x.k8s.io/y": "", mine: "" })).rejects.toThrow(
@@ -134,7 +134,7 @@ test("an agent sets only the labels of Kubernetes' own that kubelets set", async
 });
 
 // Seen on v1.37.2: a pod that asks for a sandbox must not run without it.
-test("a pod with a RuntimeClass or an overhead is refused where no class gives it", async () => {
+test("refuses a pod with a RuntimeClass or an overhead that no class gives", async () => {
   expect((await create("sandboxed", { runtimeClassName: "gvisor" })).json).toMatchObject({
     code: 403,
     message: 'pods "sandboxed" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
@@ -147,7 +147,7 @@ test("a pod with a RuntimeClass or an overhead is refused where no class gives i
 });
 
 // Seen on v1.37.2.
-test("a node is registered with the taint that keeps pods away until it has been looked at", async () => {
+test("registers a node with the taint that keeps pods away until its conditions are known", async () => {
   const register = async (taints: object[]) => {
     const node = { metadata: { name: "new" }, spec: { taints } };
     return (await cluster.ask("POST", "/api/v1/nodes?dryRun=All", node)).json.spec.taints;
@@ -159,8 +159,8 @@ test("a node is registered with the taint that keeps pods away until it has been
   expect(await register([{ ...notReady, value: "x" }])).toEqual([{ ...notReady, value: "x" }]);
 });
 
-// Upstream answers the same words with 500; a client's mistake is no failure here.
-test("a pod is bound to a node whose name can be one", async () => {
+// Upstream answers the same message with 500; a mistake of the client is no failure of the server.
+test("refuses a binding to a name that no node can have", async () => {
   await create("bindable", { schedulerName: "none" });
   const bind = async (body: object) => {
     const { status, json } = await cluster.ask("POST", `${path}/bindable/binding`, body);
@@ -183,7 +183,7 @@ test("a pod is bound to a node whose name can be one", async () => {
 });
 
 // Seen on v1.37.2.
-test("a request for a token may say nothing", async () => {
+test("accepts an empty request for a token", async () => {
   const token = "/api/v1/namespaces/default/serviceaccounts/default/token";
   for (const body of [{}, { spec: null }]) {
     const { status, json } = await cluster.ask("POST", token, body);
@@ -192,7 +192,7 @@ test("a request for a token may say nothing", async () => {
 });
 
 // Seen on v1.37.2.
-test("what is no address is refused for that, and addresses follow the first", async () => {
+test("refuses text that is no address, and addresses of another family than the first", async () => {
   const services = "/api/v1/namespaces/default/services?dryRun=All";
   const refusal = async (spec: object) => {
     const body = { metadata: { name: "s" }, spec: { ports: [{ port: 80 }], ...spec } };

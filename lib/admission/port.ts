@@ -4,7 +4,7 @@ import type { Client } from "#client";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
-/** What is about to happen to an object, after defaults and before validation. */
+/** A write of an object, after defaults and before validation. */
 export interface AdmissionRequest {
   operation: Operation;
   kind: Kind;
@@ -12,12 +12,12 @@ export interface AdmissionRequest {
   namespace: string;
   name: string;
   user: { name: string; groups: readonly string[] };
-  /** The object to be written; `mutate` may change it. Absent for a delete. For an action the posted body. */
+  /** The object to be written; `mutate` may change it. Absent for a delete. For a command the posted body. */
   object?: KubernetesObject;
-  /** The object as it stands; shared, never changed. */
+  /** The stored object; shared, never changed. */
   previous?: KubernetesObject;
   dryRun: boolean;
-  /** Who changes the fields; "" for the control plane itself. */
+  /** The owner of the fields that the write changes; "" for the control plane itself. */
   fieldManager: string;
 }
 
@@ -34,8 +34,8 @@ export interface Plugin {
   name: string;
   mutate?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
   validate?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
-  /** Runs when the write that `mutate` prepared did surely not come to pass. */
+  /** Runs when the write that `mutate` prepared is certainly not stored. */
   undo?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
-  /** Runs once the write stands. A crash before it must be mended by a controller. */
+  /** Runs once the write is stored. A controller repairs what a crash before it leaves behind. */
   settle?(request: AdmissionRequest, context: AdmissionContext): Promise<void> | void;
 }

@@ -34,7 +34,7 @@ export const text = (status: number, body: string): ApiResponse => ({
   body: encoder.encode(body),
 });
 
-/** What was thrown, as a Status. Errors that nobody meant for a client tell it nothing but that they happened. */
+/** An error as a Status. An unexpected error shows the client only its message. */
 export function statusOf(error: unknown): Status {
   if (isApiError(error)) return error.status;
   const message = `Internal error occurred: ${messageOf(error)}`;
@@ -49,11 +49,11 @@ export function statusOf(error: unknown): Status {
   };
 }
 
-/** A Status that is no refusal, in the encoding that the client asked for. */
+/** A Status that is no error, in the encoding that the client accepts. */
 export const statusAnswer = (code: number, status: object, request: ApiRequest): ApiResponse =>
   printed(code, refusalFormat(request), status, messageShapeOf(StatusAnswer));
 
-/** A refusal as an answer, in the encoding that the client asked for. */
+/** An error as an answer, in the encoding that the client accepts. */
 export function refusal(error: unknown, request?: ApiRequest): ApiResponse {
   const status = statusOf(error);
   const retry = status.details?.retryAfterSeconds;
@@ -62,7 +62,7 @@ export function refusal(error: unknown, request?: ApiRequest): ApiResponse {
   return printed(status.code ?? 500, format, status, messageShapeOf(StatusAnswer), headers);
 }
 
-/** A Status has no other form than its own; where that does not fit the answer is for people, as upstream prints it. */
+/** The format of a Status. For a client that accepts no format of a Status it is indented JSON, as in upstream. */
 export function refusalFormat(request: ApiRequest): Format {
   try {
     return formatOf(request, { plain: true });
@@ -71,7 +71,10 @@ export function refusalFormat(request: ApiRequest): Format {
   }
 }
 
-/** Characters of all warnings together, beyond which each is cut to the second number and the last are left out. */
+/**
+ * The most characters of all warnings together. Beyond them each is cut to the second number, and the last are left
+ * out.
+ */
 const mostWarned = 4096;
 const mostEach = 256;
 
@@ -99,7 +102,7 @@ function withinLimits(texts: readonly string[]): string[] {
   return kept;
 }
 
-/** The content type and shape of what goes out in protobuf. */
+/** The content type of answers in protobuf. */
 export const protobufType = bodyTypes.protobuf;
 
 const listShapes = new WeakMap<Kind, MessageShape>();
@@ -136,7 +139,7 @@ async function* yamlOf(value: unknown): AsyncGenerator<Uint8Array> {
   yield encoder.encode(printYaml(value));
 }
 
-/** Prints data in the form that the client asked for; protobuf by the shape that it has. */
+/** Prints data in the format that the client accepts; protobuf by the shape of the data. */
 export function printed(
   status: number,
   format: Format,
@@ -158,7 +161,7 @@ export function printed(
   };
 }
 
-/** How a request wants its answer; curl and browsers get lines when they say `pretty`. */
+/** The format of a request's answer. `pretty` indents JSON, for curl and browsers. */
 export function formatOf(request: ApiRequest, options?: NegotiationOptions): Format {
   const format = negotiate(request.headers["accept"], options);
   const pretty = request.query.get("pretty");
@@ -166,7 +169,7 @@ export function formatOf(request: ApiRequest, options?: NegotiationOptions): For
 }
 
 const includes = ["None", "Metadata", "Object"];
-/** Throws ApiError 400 for what rows cannot carry. */
+/** The `includeObject` parameter of tables. Throws ApiError 400 for an unknown value. */
 export function includeObject(request: ApiRequest): IncludeObject {
   const asked = request.query.get("includeObject") ?? "";
   if (asked === "") return "Metadata";
@@ -175,7 +178,7 @@ export function includeObject(request: ApiRequest): IncludeObject {
   throw badRequest(`Unable to convert to Table as requested: ${why}`);
 }
 
-/** Metadata alone is asked for by one name for objects and another for lists; ApiError 406 for the wrong one. */
+/** Objects and lists have different names for their metadata alone. Throws ApiError 406 for the wrong one. */
 export function checkMetadataForm({ as, ofList }: Format, kind: Kind, isList: boolean): void {
   if (as !== "PartialObjectMetadata" || (ofList ?? false) === isList) return;
   // Upstream names its internal type.
@@ -213,7 +216,7 @@ export function shownAnswer(call: Call, request: ApiRequest, answer: Shown): Api
   return printed(status, format, shown(call, request, answer), shapeOfAnswer(kind, format, false));
 }
 
-/** Answers with one object; plain JSON of a stored entry goes out as it is kept. */
+/** Answers with one object; a stored entry is sent as JSON without being parsed. */
 export function objectAnswer(
   call: Call,
   request: ApiRequest,
@@ -221,7 +224,7 @@ export function objectAnswer(
   found: { object?: KubernetesObject; entry?: Entry | undefined },
 ): ApiResponse {
   const { kind } = call.resource;
-  // Upstream's storage of questions makes no tables.
+  // Upstream's storage of reviews makes no tables.
   const format = formatOf(request, { tables: !kind.answer });
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
     const body = served(kind, bytesAs(call.resources, call.resource, found.entry));

@@ -13,7 +13,7 @@ const config = (name: string, more: object = {}) => ({
 });
 const maps = "/api/v1/namespaces/default/configmaps";
 
-test("an object is made, read, changed, patched and deleted", async () => {
+test("creates, reads, updates, patches and deletes an object", async () => {
   const { ask } = open();
   const made = await ask("POST", maps, config("a", { data: { x: "1" } }));
   expect(made.status).toBe(201);
@@ -48,7 +48,7 @@ test("an object is made, read, changed, patched and deleted", async () => {
   expect((await ask("GET", `${maps}/a`)).json).toMatchObject({ code: 404, message: 'configmaps "a" not found' });
 });
 
-test("a list is chunked over one snapshot", async () => {
+test("lists in chunks over one snapshot", async () => {
   const { ask } = open();
   for (const name of ["a", "b", "c"]) await ask("POST", maps, config(name));
   const first = await ask("GET", `${maps}?limit=2`);
@@ -60,7 +60,7 @@ test("a list is chunked over one snapshot", async () => {
   expect(rest.json.metadata.resourceVersion).toBe(first.json.metadata.resourceVersion);
 });
 
-test("a watch shows what was there, then every change in order", async () => {
+test("watches existing objects, then every change in order", async () => {
   const { ask } = open();
   await ask("POST", maps, config("a"));
   const watch = await ask(
@@ -87,7 +87,7 @@ test("a watch shows what was there, then every change in order", async () => {
   await chunks.return?.();
 });
 
-test("bad requests are answered with a Status that names what is wrong", async () => {
+test("answers bad requests with a Status that names the fault", async () => {
   const { ask } = open();
   expect((await ask("POST", maps, "{")).json).toMatchObject({ code: 400, reason: "BadRequest" });
   expect((await ask("POST", maps, config("A_b"))).json).toMatchObject({
@@ -104,7 +104,7 @@ test("bad requests are answered with a Status that names what is wrong", async (
   expect((await ask("GET", "/apis/nothing/v1/things")).status).toBe(404);
 });
 
-test("a failure of the server answers its own request with 500, and is logged with where it came from", async () => {
+test("answers 500 for a failure of the server, and logs its origin", async () => {
   const store = memoryStore();
   const lines: unknown[] = [];
   const log = { ...silentLog, error: (message: string, fields?: object) => lines.push({ message, ...fields }) };

@@ -11,7 +11,7 @@ function open() {
 const secrets = "/api/v1/namespaces/default/secrets";
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
-test("a request is told of as upstream does at level Metadata, and its answer names the event", async () => {
+test("records a request as upstream does at level Metadata, and returns the id of the event", async () => {
   const { events, ask } = open();
   const body = { apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, stringData: { password: "hunter2" } };
   const headers = { "user-agent": "kubectl", authorization: "Bearer token-of-mine", "x-forwarded-for": "192.0.2.1, x" };
@@ -56,7 +56,7 @@ test("a request is told of as upstream does at level Metadata, and its answer na
   for (const hidden of ["hunter2", "aHVudGVyMg", "token-of-mine"]) expect(all).not.toContain(hidden);
 });
 
-test("who was impersonated, who may not, and who is nobody", async () => {
+test("records impersonated, forbidden and anonymous users", async () => {
   const { events, ask, get } = open();
   const own = await ask("GET", `${secrets}/x`, undefined, { "impersonate-user": "jane", "audit-id": "mine" });
   expect([own.status, own.headers["audit-id"]]).toEqual([403, "mine"]);
@@ -70,8 +70,8 @@ test("who was impersonated, who may not, and who is nobody", async () => {
   });
   await ask("GET", "/api/v1/namespaces/default/secrets/gone");
   expect(events[1]).toMatchObject({ responseStatus: { code: 404, message: 'secrets "gone" not found' } });
-  const nobody = await get("/apis", "", { headers: {}, ...({ peer: { address: "192.0.2.7" } } as object) });
-  expect(nobody.status).toBe(403);
+  const anonymous = await get("/apis", "", { headers: {}, ...({ peer: { address: "192.0.2.7" } } as object) });
+  expect(anonymous.status).toBe(403);
   const user = { username: "system:anonymous", groups: ["system:unauthenticated"] };
   expect(events[2]).toMatchObject({ user, sourceIPs: ["192.0.2.7"], responseStatus: { code: 403 } });
   const unknown = await get("/apis", "", { headers: { authorization: "Bearer x" }, ...({ peer: {} } as object) });
@@ -81,7 +81,7 @@ test("who was impersonated, who may not, and who is nobody", async () => {
   expect(events[2]).not.toHaveProperty("objectRef");
 });
 
-test("a watch is told of when it ends, once, also when nobody has read it; health checks are not", async () => {
+test("records a watch once, at its end, also when it was never read, and no health checks", async () => {
   const { events, get } = open();
   for (const path of ["/healthz", "/livez/ping", "/readyz", "/version"]) await get(path, "");
   expect(events).toEqual([]);

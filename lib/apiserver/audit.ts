@@ -4,7 +4,7 @@ import { formatMicroTime, type Status, uuid } from "#base";
 import { type ApiRequest, type ApiResponse, type RequestInfo, valuesOf } from "./request.ts";
 import type { Server } from "./server.ts";
 
-/** A user as audit events tell of one: authentication.k8s.io/v1 UserInfo. */
+/** A user in an audit event: authentication.k8s.io/v1 UserInfo. */
 export interface AuditUser {
   username?: string;
   uid?: string;
@@ -13,15 +13,15 @@ export interface AuditUser {
 }
 
 /**
- * An event of audit.k8s.io/v1 at level Metadata: who did what to what, when, and what came of it. It holds neither
- * bodies nor headers, and of an error only words that do not repeat what was sent.
+ * An event of audit.k8s.io/v1 at level Metadata. It holds neither bodies nor headers, and no error message that may
+ * repeat parts of a body.
  */
 export interface AuditEvent {
   kind: "Event";
   apiVersion: "audit.k8s.io/v1";
   level: "Metadata";
   auditID: string;
-  /** ResponseStarted for connections that are handed on: their end is not seen here. */
+  /** ResponseStarted for connections that are passed on: the server does not see their end. */
   stage: "ResponseComplete" | "ResponseStarted";
   requestURI: string;
   verb: string;
@@ -43,13 +43,13 @@ export interface AuditEvent {
   annotations?: Record<string, string>;
 }
 
-/** Takes events as they come. It must not throw, and must not wait. */
+/** Receives events. It must neither throw nor wait. */
 export type AuditSink = (event: AuditEvent) => void;
 
-/** What is learned of a request on its way through the filters. */
+/** What the filters learn of a request. */
 export interface Trail {
   receivedAt: number;
-  /** What the client is warned of, in answers and refusals alike. */
+  /** Warnings for the client, in answers and errors alike. */
   warnings: string[];
   user?: User;
   impersonated?: User;
@@ -57,16 +57,16 @@ export interface Trail {
   refused?: Status;
 }
 
-/** Upstream's policies leave these out: they come all the time and say nothing. */
+/** Upstream's policies leave these out: they are frequent and carry no information. */
 const health = /^\/(?:healthz|livez|readyz|version)(?:\/|$)/;
 const longestAgent = 1024;
 const longestId = 64;
-/** Errors whose words repeat parts of what was sent, or of whatever went wrong inside. */
-const telling = new Set(["BadRequest", "Invalid", "InternalError"]);
+/** Reasons of errors whose messages may repeat parts of a body, or details of a failure. */
+const repeatingReasons = new Set(["BadRequest", "Invalid", "InternalError"]);
 
 /**
- * Tells the sink of a request when its answer has been sent: at once, or when the stream ends. The answer gets the
- * Audit-ID that the client gave, or a new one.
+ * Passes an event to the sink when the answer has been sent: at once, or when the stream ends. The answer gets the
+ * Audit-ID of the request, or a new one.
  */
 export function audit(
   server: Server,
@@ -79,9 +79,9 @@ export function audit(
   const given = request.headers["audit-id"] ?? "";
   const auditID = given === "" || given.length > longestId ? uuid(random) : given;
   const answered = { ...response, headers: { ...response.headers, "audit-id": auditID } };
-  const tell = (): void => sink(eventOf({ request, info, trail }, response, auditID, clock.now()));
-  if (!(response.body instanceof Uint8Array)) return { ...answered, body: thenTell(response.body, tell) };
-  tell();
+  const record = (): void => sink(eventOf({ request, info, trail }, response, auditID, clock.now()));
+  if (!(response.body instanceof Uint8Array)) return { ...answered, body: withEnd(response.body, record) };
+  record();
   return answered;
 }
 
@@ -110,7 +110,7 @@ function eventOf(
       ? {}
       : { userAgent: agent.length > longestAgent ? `${agent.slice(0, longestAgent)}...TRUNCATED` : agent }),
     ...(info.resource ? { objectRef: referenceOf(info, createdName ?? refused?.details?.name ?? "") } : {}),
-    responseStatus: refused ? toldOf(refused, status) : { metadata: {}, code: status },
+    responseStatus: refused ? auditStatusOf(refused, status) : { metadata: {}, code: status },
     requestReceivedTimestamp: formatMicroTime(receivedAt),
     stageTimestamp: formatMicroTime(now),
     ...(decision
@@ -131,7 +131,7 @@ const userOf = ({ name, uid, groups, extra }: User): AuditUser => ({
   ...(extra && Object.keys(extra).length > 0 ? { extra } : {}),
 });
 
-/** Where it came from, as the proxies on the way tell, and last the peer itself; all but the last may be made up. */
+/** The addresses that proxies report, and last the peer's own; all but the last may be forged. */
 function sourcesOf(request: ApiRequest): string[] {
   const forwarded = valuesOf(request, "x-forwarded-for").flatMap((value) => value.split(","));
   const ips = forwarded.map((ip) => ip.trim()).filter((ip) => /^[0-9a-fA-F.:]+$/.test(ip));
@@ -154,21 +154,21 @@ function referenceOf(
   };
 }
 
-const toldOf = ({ status, message, reason }: Status, code: number): AuditEvent["responseStatus"] => ({
+const auditStatusOf = ({ status, message, reason }: Status, code: number): AuditEvent["responseStatus"] => ({
   metadata: {},
   ...(status === undefined ? {} : { status }),
-  ...(message === undefined || telling.has(reason ?? "") ? {} : { message }),
+  ...(message === undefined || repeatingReasons.has(reason ?? "") ? {} : { message }),
   ...(reason === undefined ? {} : { reason }),
   code,
 });
 
-/** The same chunks; `tell` is called once when they have ended, however. */
-function thenTell(body: AsyncIterable<Uint8Array>, tell: () => void): AsyncIterable<Uint8Array> {
-  let told = false;
+/** The same chunks; `ended` is called once at their end, whatever ends them. */
+function withEnd(body: AsyncIterable<Uint8Array>, ended: () => void): AsyncIterable<Uint8Array> {
+  let hasEnded = false;
   const once = (): void => {
-    if (told) return;
-    told = true;
-    tell();
+    if (hasEnded) return;
+    hasEnded = true;
+    ended();
   };
   return {
     [Symbol.asyncIterator]() {

@@ -22,7 +22,7 @@ let server: ApiServer;
 let lines: string[];
 let metrics: MetricRegistry;
 
-/** A server of config maps whose kind has something planted in it. */
+/** A server of config maps whose kind has a planted fault. */
 function start(planted: Partial<typeof configMaps>, store = memoryStore()): void {
   lines = [];
   metrics = new MetricRegistry();
@@ -105,10 +105,10 @@ describe("a column that throws", () => {
   });
 });
 
-describe("a watch whose predicate or encoder throws", () => {
+describe("a watch whose selector or encoder throws", () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  test("passes the object over and goes on", async () => {
+  test("passes the object over and continues", async () => {
     start({});
     const response = await send("GET", `${path}?watch=1&timeoutSeconds=5&labelSelector=a`);
     const events = (response.body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();

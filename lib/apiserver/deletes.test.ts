@@ -135,7 +135,7 @@ test("a dry run deletes nothing", async () => {
   expect(wrong.json.message).toContain('dryRun: Unsupported value: ["Some"]: supported values: "All"');
 });
 
-test("a bound pod goes in two steps; a shorter grace may follow, a longer one or none changes nothing", async () => {
+test("deletes a bound pod in two steps; a later delete may shorten the grace period and never extends it", async () => {
   const path = await makePod();
   const before = (await ask("GET", path)).json;
   const first = await ask("DELETE", path);
@@ -179,7 +179,7 @@ test("no grace for a pod that is nowhere, and a negative one is a second", async
   expect((await ask("GET", path)).status).toBe(404);
 });
 
-test("a pod with a finalizer and no grace left stays until the finalizer goes", async () => {
+test("keeps a pod without grace until its finalizer is removed", async () => {
   const path = await makePod();
   await ask("PATCH", path, { metadata: { finalizers: ["ex.io/f"] } }, merge);
   const marked = await ask("DELETE", path, { gracePeriodSeconds: 0 });
@@ -188,7 +188,7 @@ test("a pod with a finalizer and no grace left stays until the finalizer goes", 
   expect((await ask("GET", path)).status).toBe(404);
 });
 
-test("a pod whose grace runs is not taken away by the loss of its finalizer", async () => {
+test("keeps a pod with grace left when its finalizer is removed", async () => {
   const path = await makePod();
   await ask("PATCH", path, { metadata: { finalizers: ["ex.io/f"] } }, merge);
   await ask("DELETE", path);
@@ -216,7 +216,7 @@ test("deletecollection takes what the selectors match and answers with a list of
   expect((await ask("GET", other)).status).toBe(200);
 });
 
-test("nobody deletes across namespaces by leaving one out", async () => {
+test("refuses deletes across namespaces", async () => {
   const path = await make();
   expect((await ask("DELETE", "/api/v1/configmaps")).json).toMatchObject({ code: 405, reason: "MethodNotAllowed" });
   expect((await ask("GET", path)).status).toBe(200);
@@ -249,7 +249,7 @@ test("options come as YAML, as protobuf, or not at all", async () => {
   expect((await ask("DELETE", path, "x", { "content-type": "text/html" })).status).toBe(415);
 });
 
-test("who deletes a job without a word on its pods is told what becomes of them", async () => {
+test("warns a client that deletes a job without a propagation policy", async () => {
   const path = "/apis/batch/v1/namespaces/default/jobs";
   const template = { spec: { restartPolicy: "Never", containers: [{ name: "c", image: "i" }] } };
   const spec = { template, suspend: true };
@@ -263,7 +263,7 @@ test("who deletes a job without a word on its pods is told what becomes of them"
   expect(await warned("?dryRun=All")).toEqual([warning]);
 });
 
-test("what a collection's delete took away is shown in the form that is asked for", async () => {
+test("returns the deleted objects of a collection in the accepted format", async () => {
   const path = "/api/v1/namespaces/default/configmaps";
   await ask("POST", path, { metadata: { name: "shown", labels: { shown: "1" } } });
   const accept = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };

@@ -9,7 +9,7 @@ afterAll(() => cluster.close());
 
 const container = { name: "a", image: "a" };
 
-// Seen on v1.37.2: kubectl asks for Strict, and new fields behind gates that are off vanish without a word.
+// Seen on v1.37.2: kubectl sends Strict, and fields of gates that are off are dropped without a warning.
 test("fields that are gated off are taken under Strict and dropped", async () => {
   const spec = {
     containers: [

@@ -64,7 +64,7 @@ export function listParameters(query: URLSearchParams, prefix: string, watching 
 /** Digits of a revision, with some zeros before it. */
 const longestRevision = 40;
 
-/** A revision that a read asks for; 0 where it asks for none. Throws ApiError 400 for what is no revision. */
+/** The revision of a read; 0 where it has none. Throws ApiError 400 for text that is no revision. */
 export function revisionOf(text: string): number {
   if (text === "") return 0;
   const isNumber = /^\d+$/.test(text);

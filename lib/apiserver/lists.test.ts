@@ -67,7 +67,7 @@ test("Exact is the collection as it was at that revision", async () => {
   expect(then.json.metadata).toEqual({ resourceVersion: "3" });
 });
 
-test("resourceVersionMatch goes by upstream's rules", async () => {
+test("follows upstream's rules of resourceVersionMatch", async () => {
   const said = async (query: string) => {
     const { status, json } = await server.ask(query);
     return [status, json.details.causes.map(({ message }: { message: string }) => message)];
@@ -118,7 +118,7 @@ test("pages are of one snapshot, and say how much is left unless something was s
   await store.close();
 });
 
-test("an expired snapshot is 410 with a token that goes on with the newest", async () => {
+test("answers 410 for an expired snapshot, with a token that continues with the newest objects", async () => {
   const { ask, make, store } = open();
   for (const name of ["a", "b", "c"]) await make(name);
   const first = await ask("limit=1");
@@ -189,7 +189,7 @@ test.each([
   expect(answer.json.message ?? "").toBe(message);
 });
 
-test("a watch from nowhere goes on from no token", async () => {
+test("refuses a continue token on a watch without a revision", async () => {
   expect((await server.ask("watch=1&continue=a")).json.details.causes).toEqual([
     {
       reason: "FieldValueForbidden",

@@ -11,7 +11,7 @@ export interface RequestMetricsOptions {
   version: { gitVersion: string; major: string; minor: string };
 }
 
-/** Labels that tell requests apart; all of them come from the server's own tables, so that no client can make more. */
+/** The labels of requests. Their values come from the server's own tables, so that no client can create more series. */
 const place = ["group", "resource", "scope", "subresource", "verb", "version"];
 
 /** What is counted of requests that have the same labels. */

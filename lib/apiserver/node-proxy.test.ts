@@ -18,7 +18,7 @@ test("what follows nodes/proxy is no part of the subresource", () => {
   expect(read("/api/v1/nodes/n/status")).toMatchObject({ subresource: "status", rest: "" });
 });
 
-test("nodes/proxy passes on what tells of the node, and nothing else", async () => {
+test("passes metrics, stats and health through nodes/proxy, and nothing else", async () => {
   const { ask } = bareServer(memoryStore());
   await ask("POST", "/api/v1/nodes", { metadata: { name: "n" } });
   const answer = async (method: string, path: string) => (await ask(method, `/api/v1/nodes/n/proxy${path}`)).status;

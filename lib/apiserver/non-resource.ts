@@ -12,7 +12,7 @@ export type PathHandler = (request: ApiRequest) => Promise<ApiResponse | undefin
 export interface NonResourcePath {
   /** The path: exact, or with everything below it where it ends in `/*`. `*` alone is every path. */
   path: string;
-  /** Methods of the handler; a request with another one goes on to the next entry. Absent: every method. */
+  /** Methods of the handler; a request with another one is passed to the next entry. Absent: every method. */
   methods?: readonly string[];
   answer: PathHandler;
 }

@@ -31,7 +31,7 @@ export async function readOptions(request: ApiRequest, kind: OptionsKind): Promi
 
 const validations = ["", "Ignore", "Strict", "Warn"];
 
-/** An empty value is one too: upstream refuses `?dryRun=`, which a script sends whose variable is empty. */
+/** An empty value counts: upstream refuses `?dryRun=`, which a script with an empty variable sends. */
 const dryRunErrors = (values: readonly string[]): FieldError[] =>
   values.every((value) => value === "All") ? [] : [notSupported("dryRun", values, ["All"])];
 

@@ -21,7 +21,7 @@ const deployment = (name: string, more: object = {}) => ({
   ...more,
 });
 
-test("a JSON patch whose test fails is 422 in upstream's words", async () => {
+test("answers 422 in upstream's words for a JSON patch whose test fails", async () => {
   await ask("POST", maps, { metadata: { name: "jp" }, data: { x: "1" } });
   const operations = [{ op: "test", path: "/data/x", value: "2" }];
   const failed = await ask("PATCH", `${maps}/jp`, operations, { "content-type": "application/json-patch+json" });
@@ -37,7 +37,7 @@ test("a JSON patch whose test fails is 422 in upstream's words", async () => {
   });
 });
 
-test("what a strict decoder says of a JSON patch is a warning, or refuses it", async () => {
+test("warns of or refuses what a strict decoder finds in a JSON patch", async () => {
   await ask("POST", maps, { metadata: { name: "members" }, data: { x: "1" } });
   const operations = [{ op: "add", path: "/data/y", value: "2", extra: true }];
   const json = { "content-type": "application/json-patch+json" };
@@ -57,7 +57,7 @@ test("what a strict decoder says of a JSON patch is a warning, or refuses it", a
   expect([ignored.status, ignored.headers["warning"]]).toEqual([200, undefined]);
 });
 
-// As v1.37.2 answers: a strategic merge goes by the value, the others by how it is written.
+// As v1.37.2 answers: a strategic merge compares values, the other patches their text.
 test("a number with a fraction is no integer in a patch either", async () => {
   await ask("POST", deployments, deployment("fractions"));
   const json = { "content-type": "application/json-patch+json" };

@@ -40,7 +40,7 @@ const linesOf = (chunks: Uint8Array[]): Event[] =>
     .map((line) => JSON.parse(line) as Event);
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => String(from + at));
 
-test("a client that reads slowly takes a long replay page by page and goes on with what happens", async () => {
+test("sends a slow client a long replay page by page, and then the changes", async () => {
   const { server, store, cache } = await cachedServer();
   for (let at = 0; at < 60; at++) await store.commit(storageOf(configMaps), [large(`n${at}`)]);
   const response = await server("watch=true&resourceVersion=1");

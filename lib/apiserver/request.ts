@@ -19,21 +19,21 @@ export interface ApiRequest {
   /** What the transport knows of the peer. */
   peer?: {
     certificate?: { commonName: string; organizations: string[] };
-    /** Who signed the request, where the host's gateway has checked the signature. */
+    /** The principal that signed the request, where the host's gateway has verified the signature. */
     principal?: Credentials["principal"];
     /** From where it came, as an IP address. */
     address?: string;
   };
 }
 
-/** An answer. A body of many chunks is pulled by the host and ended by it with `return()` when the client goes. */
+/** An answer. The host pulls a body of many chunks, and ends it with `return()` when the client disconnects. */
 export interface ApiResponse {
   status: number;
   headers: Record<string, string | string[]>;
   body: Uint8Array | AsyncIterable<Uint8Array>;
   /** The name of the created object, which the path does not have. */
   createdName?: string;
-  /** What the body is to a client that asks for a WebSocket: events, each a line, or plain bytes. Others get it as it is. */
+  /** How the body is sent over a WebSocket: events, each a line, or plain bytes. */
   messages?: "events" | "bytes";
   /** With status 101: the host joins the client's connection to the node's agent, which serves this request. */
   tunnel?: { node: string; request: NodeRequest };
@@ -52,7 +52,7 @@ export interface RequestInfo {
   namespace: string;
   plural: string;
   subresource: string;
-  /** What follows the subresource, with its slash: the path that is asked of what a proxy leads to. */
+  /** The path after the subresource, with its slash, for the target of a proxy. */
   rest: string;
   name: string;
 }
@@ -60,9 +60,8 @@ export interface RequestInfo {
 const verbs: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
 
 /**
- * Reads a path as upstream's RequestInfo does: an empty part stands for nothing, but for a namespace that was left out.
- * `isPart` tells whether a word after a namespace's name is a subresource of namespaces themselves rather than a
- * resource inside it.
+ * Parses a path as upstream's RequestInfo does: empty segments are dropped, except an empty namespace. `isPart` returns
+ * whether a word after a namespace's name is a subresource of namespaces rather than a resource in the namespace.
  */
 export function requestInfo(request: ApiRequest, isPart: (version: string, word: string) => boolean): RequestInfo {
   const parts = partsOf(request.path);

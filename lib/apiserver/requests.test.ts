@@ -81,7 +81,7 @@ test("what has no place is not found", async () => {
 });
 
 // Seen on v1.37.2: fabric8 and others build paths with an empty namespace.
-test("an empty namespace in a path stands for all namespaces where objects are read together", async () => {
+test("reads an empty namespace as all namespaces for lists and watches", async () => {
   const all = await ask("GET", "/api/v1/namespaces//configmaps");
   expect([all.status, all.json.items.length]).toEqual([
     200,
@@ -117,7 +117,7 @@ test("/ lists the paths; each check of health has one", async () => {
   }
 });
 
-test("health says what it has looked at", async () => {
+test("lists the health checks with `verbose`", async () => {
   const response = await cluster.plane.server.handle({
     method: "GET",
     path: "/healthz",
@@ -131,7 +131,7 @@ test("health says what it has looked at", async () => {
   );
 });
 
-test("a refusal is YAML for a client that asks for YAML", async () => {
+test("answers errors in YAML to a client that accepts YAML", async () => {
   const { status, headers, body } = await ask("GET", `${maps}/none`, undefined, { accept: "application/yaml" });
   expect([status, headers["content-type"]]).toEqual([404, "application/yaml"]);
   expect(await readAll(body as AsyncIterable<Uint8Array>)).toMatch(/^reason: NotFound$/m);
@@ -140,7 +140,7 @@ test("a refusal is YAML for a client that asks for YAML", async () => {
 });
 
 // Seen on v1.37.2.
-test("an OpenAPI document that is asked for by another hash is a redirect to today's", async () => {
+test("redirects an OpenAPI document with another hash to the current one", async () => {
   const { headers } = await ask("GET", "/openapi/v3/api/v1");
   const url = `/openapi/v3/api/v1?hash=${JSON.parse(headers["etag"] as string)}`;
   const old = await ask("GET", "/openapi/v3/api/v1?hash=ABC");
@@ -179,7 +179,7 @@ test("media types: what cannot be read is 415, what cannot be given 406, both wi
   expect(image.json.message).toBe(
     "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
   );
-  // Seen on v1.37.2, whatever HTTP says.
+  // Seen on v1.37.2, in spite of the HTTP specification.
   expect((await ask("GET", `${maps}/a`, undefined, { accept: "application/json;q=0,image/png" })).status).toBe(200);
   expect((await ask("GET", `${maps}/a`, undefined, { accept: "application/*" })).status).toBe(406);
   expect((await ask("GET", `${maps}/a`, undefined, { accept: "application/json;v=v1" })).status).toBe(406);
@@ -208,7 +208,7 @@ test("where JSON will do as well as protobuf it is taken", async () => {
   expect(table.json).toMatchObject({ kind: "Table", apiVersion: "meta.k8s.io/v1beta1" });
 });
 
-test("a body of another kind or version is refused, one that names none is taken for what the path says", async () => {
+test("refuses a body of another kind or version, and accepts one that names none", async () => {
   const pod = await ask("POST", maps, { apiVersion: "v1", kind: "Pod", metadata: { name: "k" } });
   expect(pod.json).toMatchObject({ code: 400, reason: "BadRequest" });
   const version = await ask("POST", maps, { apiVersion: "v2", kind: "ConfigMap", metadata: { name: "k" } });
@@ -230,7 +230,7 @@ test("reading as Table or as metadata works for one object too", async () => {
   expect(Object.keys(metadata.json)).toEqual(["kind", "apiVersion", "metadata"]);
 });
 
-test("/openapi/v2 is JSON, or protobuf for those who ask for it", async () => {
+test("answers /openapi/v2 in JSON, or in protobuf where the client accepts it", async () => {
   const { json } = await ask("GET", "/openapi/v2");
   expect(json.swagger).toBe("2.0");
   const pod = json.definitions["io.k8s.api.core.v1.Pod"];
@@ -292,7 +292,7 @@ test("a timeout of a million digits is refused at once", async () => {
 });
 
 // Seen on v1.37.2: a token begins with the key that comes next, and rv 0 takes no limit.
-test("a continue token goes on after the key that it names", async () => {
+test("continues a list after the key in the token", async () => {
   for (const name of ["page1", "page2", "page3"]) await ask("POST", maps, { metadata: { name, labels: { page: "" } } });
   const names = async (query: string) =>
     (await ask("GET", `${maps}?labelSelector=page&${query}`)).json.items.map(

@@ -22,7 +22,7 @@ interface Event {
 
 interface Watch {
   answer: Answer;
-  /** The next events, as many as asked for. */
+  /** The next events. */
   next(count: number): Promise<Event[]>;
   /** All that come until the server ends the watch. */
   rest(): Promise<Event[]>;
@@ -82,7 +82,7 @@ const revisionOf = ({ json }: Answer): string => json.metadata.resourceVersion;
 const seen = (events: Event[]) =>
   events.map(({ type, object }) => [type, object.metadata.name, object.metadata.resourceVersion]);
 
-test("a watch goes on from a revision: nothing twice, nothing left out", async () => {
+test("continues a watch from a revision, without duplicates or gaps", async () => {
   const path = await collection();
   const first = await cluster.ask("POST", path, config("a"));
   const second = await cluster.ask("POST", path, config("b"));
@@ -100,7 +100,7 @@ test("a watch goes on from a revision: nothing twice, nothing left out", async (
   await open.close();
 });
 
-test("a revision that is too old is told by an ERROR event in an answer of 200", async () => {
+test("reports a revision that is too old by an ERROR event in an answer with 200", async () => {
   const { ask, store } = openServer({});
   const type = storageOf(configMaps);
   for (const name of ["a", "b", "c"]) await store.commit(type, [makes(name)]);
@@ -145,7 +145,7 @@ test("objects enter and leave a selection as ADDED and DELETED, at the revision 
   await open.close();
 });
 
-test("WatchList: what is there, a bookmark that says so, then what happens", async () => {
+test("WatchList: sends the existing objects, a marked bookmark, then changes", async () => {
   const path = await collection();
   await cluster.ask("POST", path, config("b"));
   await cluster.ask("POST", path, config("a"));
@@ -212,7 +212,7 @@ test("the list parameters of a watch are checked", async () => {
   ]);
 });
 
-test("a watch of a revision to come waits for it, and no bookmark tells of it before", async () => {
+test("waits for a future revision, and sends no bookmark before it", async () => {
   const path = await collection();
   const now = Number(revisionOf(await cluster.ask("GET", path)));
   const ahead = await watch(path, `resourceVersion=${now + 1}&allowWatchBookmarks=true&timeoutSeconds=1`);
@@ -225,7 +225,7 @@ test("a watch of a revision to come waits for it, and no bookmark tells of it be
   await open.close();
 });
 
-test("a watch ends after timeoutSeconds, and says how far it has come where bookmarks are wanted", async () => {
+test("ends a watch after timeoutSeconds, with a bookmark where bookmarks are requested", async () => {
   const path = await collection();
   const made = await cluster.ask("POST", path, config("a"));
   const start = revisionOf(made);
@@ -323,7 +323,7 @@ test("bookmarks of every kind can be shown as a Table", async () => {
   }
 });
 
-test("a watch that nobody reads holds nothing once its body is given back or its client is gone", async () => {
+test("frees a watch that is never read when its body is returned or its client disconnects", async () => {
   const { ask } = openServer({ watches: 1 });
   const gone = new AbortController();
   const first = await ask("watch=true", gone.signal);

@@ -105,7 +105,7 @@ test("a dry run of scale, status, binding and services keeps nothing", async () 
   await ask("DELETE", `${deployments}/d`);
 });
 
-test("unknown and duplicate members are refused, warned of or passed over, as the client says", async () => {
+test("refuses, warns of or ignores unknown and duplicate members by fieldValidation", async () => {
   const body = '{"metadata":{"name":"f","zzz":1},"data":{"a":"1"},"data":{"a":"2"},"yyy":{}}';
   const strict = await ask("POST", `${maps}?fieldValidation=Strict`, body);
   expect(strict.json).toMatchObject({

@@ -326,7 +326,7 @@ test("a scale carries the name, the namespace and the uid of what is scaled", as
 });
 
 // Seen on v1.37.2: what is sent is defaulted before its status is taken.
-test("a status that says nothing is that of the defaults", async () => {
+test("reads an empty status as that of the defaults", async () => {
   const path = "/api/v1/namespaces/default/status";
   for (const status of [{}, { phase: "" }]) {
     const { status: code, json } = await ask("PUT", path, { metadata: { name: "default" }, status });

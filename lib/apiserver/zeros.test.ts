@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { events, roles } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 
-/* What answers show of fields that nobody set, as v1.37.2 answered the same requests. */
+/* Fields without a value in answers, as v1.37.2 answered the same requests. */
 
 let cluster: TestCluster;
 let ask: TestCluster["ask"];

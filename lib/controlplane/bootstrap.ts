@@ -26,15 +26,15 @@ export interface BootstrapOptions {
   endpoint?: { address: string; port: number };
 }
 
-/** When this is there, the cluster has been prepared. */
+/** The last object of the bootstrap: when it exists, the cluster has been bootstrapped. */
 export const lastMade = { type: storageOf(services), key: "default/kubernetes" };
 
 const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /**
- * Makes what every cluster has: the system namespaces, the roles and bindings that people count on, the default
- * ServiceCIDR, and the `kubernetes` service with its endpoints. Safe to run at every start: what is there stays, what
- * differs is put right.
+ * Creates the objects of every cluster: the system namespaces, the default roles and bindings, the default ServiceCIDR,
+ * and the `kubernetes` service with its endpoints. Safe to run at every start: existing objects stay, and fields that
+ * differ are corrected.
  */
 export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOptions): Promise<void> {
   for (const name of systemNamespaces) {
@@ -76,7 +76,7 @@ export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOpti
   });
 }
 
-/** Creates an object, or puts the parts that are given back to what they should be. */
+/** Creates an object, or corrects the given fields of an existing one. */
 async function ensure<T extends KubernetesObject>(client: Client, kind: Kind<T>, wanted: T): Promise<void> {
   const { namespace, name = "" } = wanted.metadata;
   const there = await client.get(kind, { namespace, name }).catch((error: unknown) => {

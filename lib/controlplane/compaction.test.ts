@@ -13,7 +13,7 @@ const write = (key: string) => ({
   index: { uid: key },
 });
 
-test("changes are kept for a while and then go, on and on", async () => {
+test("compacts changes after a while, again and again", async () => {
   const store = memoryStore();
   const clock = handClock();
   const turn = async (milliseconds: number) => {

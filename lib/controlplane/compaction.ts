@@ -7,7 +7,7 @@ export interface CompactionOptions {
   types: () => readonly string[];
   clock: Clock;
   log: Log;
-  /** How long changes are kept at least, in milliseconds. */
+  /** The least time for which changes are kept, in milliseconds. */
   keep?: number;
   /** How often the floor rises, in milliseconds. */
   every?: number;
@@ -17,8 +17,8 @@ const tenMinutes = 10 * 60_000;
 const twoMinutes = 2 * 60_000;
 
 /**
- * Raises each type's floor to where its log stood some minutes ago, again and again, so that logs do not grow for ever:
- * a watch or a continued list that is older is told 410, as upstream's compaction of etcd does. Returns how to stop.
+ * Raises each type's floor periodically to the head of some minutes ago, so that logs stay short: an older watch or
+ * continued list fails with 410, as after upstream's compaction of etcd. Returns the function that stops it.
  */
 export function startCompaction({
   store,
@@ -36,7 +36,7 @@ export function startCompaction({
     const heads = new Map<string, number>();
     for (const type of types()) heads.set(type, await store.head(type));
     marks.push({ at: now, heads });
-    // The youngest mark that is old enough; older ones have served.
+    // The newest position that is old enough; older ones are no longer needed.
     while (marks.length > 1 && marks[1]!.at <= now - keep) marks.shift();
     const [mark] = marks;
     if (!mark || mark.at > now - keep) return;

@@ -92,7 +92,7 @@ test("a service gets an address and endpoints", async () => {
   expect(again.json.spec.clusterIP).toBe(kept.spec?.clusterIP);
 });
 
-test("a namespace goes when it is empty, and nothing new comes while it goes", async () => {
+test("deletes a namespace when it is empty, and refuses creates meanwhile", async () => {
   await cluster.ask("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "old" } });
   await cluster.until(
     async () => (await cluster.ask("GET", "/api/v1/namespaces/old/serviceaccounts/default")).status === 200,
@@ -113,7 +113,7 @@ test("a namespace goes when it is empty, and nothing new comes while it goes", a
   await cluster.until(async () => (await cluster.ask("GET", "/api/v1/namespaces/old")).status === 404);
 });
 
-test("a pod that fits nowhere is told why, and placed when a node comes", async () => {
+test("records why a pod fits no node, and places it when a node is added", async () => {
   const pod = {
     apiVersion: "v1",
     kind: "Pod",

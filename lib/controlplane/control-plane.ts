@@ -35,7 +35,7 @@ export interface ControlPlaneOptions {
   log: Log;
   /** Authenticators besides client certificates, which read objects with the cluster's own client. */
   authenticators?: (client: Client) => readonly Authenticator[];
-  /** `open-paths` where each request that reads roles costs something. */
+  /** `open-paths` where a request that reads roles has a cost. */
   anonymous?: "everywhere" | "open-paths";
   /** Named checks of /readyz beside the control plane's own; each throws with what is wrong. */
   checks?: Readonly<Record<string, () => void>>;
@@ -43,34 +43,34 @@ export interface ControlPlaneOptions {
   tokens?: (client: Client) => TokenAuthority;
   /** The connections to nodes. Defaults to none. */
   links?: (client: Client) => NodeLinks;
-  /** Places for watches, where more than one process hands them out. */
+  /** Slots for watches, where several processes share them. */
   watchPlaces?: WatchPlaces;
   limits?: Partial<Limits>;
-  /** Where requests, the store and the controllers' queues are counted; shown at /metrics. */
+  /** The metrics of requests, the store and the controllers' queues, served at /metrics. */
   metrics?: MetricRegistry;
-  /** Hears of every request but health checks; controllers and the scheduler make none. */
+  /** Receives an event for every request but health checks. Controllers and the scheduler send no requests. */
   audit?: AuditSink;
-  /** Where cluster IPs come from, such as `10.96.0.0/16`. */
+  /** The block of cluster IPs, such as `10.96.0.0/16`. */
   serviceCidr: string;
-  /** Address and port at which pods and people reach the API; told by the `kubernetes` service. */
+  /** Address and port at which pods and clients reach the API, as the `kubernetes` service has them. */
   endpoint?: { address: string; port: number };
-  /** The certificate authority, in PEM, as pods get it in kube-root-ca.crt. */
+  /** The certificate authority in PEM, for kube-root-ca.crt in pods. */
   ca: string;
   /**
-   * How reads are served: `live` from types kept in memory, for a process that lives long; `on-demand` from types kept
-   * between requests and caught up with the log at each; `none` from the store.
+   * How reads are served: `live` from types in memory that follow the log, for a long-lived process; `on-demand` from
+   * types in memory that catch up with the log at each request; `none` from the store.
    */
   caching: "live" | "on-demand" | "none";
   /**
-   * With `on-demand`: when that began for which things are read now, in milliseconds since the epoch. What was looked
-   * at since then, and not written by this process, is not looked at again. Absent: every read looks.
+   * With `on-demand`: the oldest acceptable time of a read of a log's head, in milliseconds since the epoch. Heads that
+   * were read since then, and not written by this process, are not read again. Absent: every read reads the head.
    */
   since?: () => number;
-  /** How it is known that nodes live, where they do not renew a Lease through the API. */
+  /** The heartbeats of nodes that do not renew a Lease through the API. */
   nodes?: ControllerOptions["nodes"];
-  /** The block of which each node gets a part, where nodes do not say themselves which addresses they have. */
+  /** The block of which each node gets a part, where nodes do not choose their addresses themselves. */
   podCidr?: string;
-  /** What gives services load balancers, and pods of different nodes routes; without, services wait for theirs. */
+  /** Provides load balancers of services and routes between nodes; without it services wait for a load balancer. */
   cloud?: ControllerOptions["cloud"];
 }
 

@@ -30,7 +30,7 @@ function start(metrics?: MetricRegistry) {
   return { plane, ask, linesOf };
 }
 
-test("requests are counted by what they ask for, with labels that clients cannot make up", async () => {
+test("counts requests with labels whose values clients cannot invent", async () => {
   const { plane, ask, linesOf } = start(new MetricRegistry());
   await plane.start();
   const maps = "/api/v1/namespaces/default/configmaps";
@@ -81,7 +81,7 @@ test("a watch is counted for as long as it runs", async () => {
   await plane.stop();
 });
 
-test("/metrics is for those who may read it, and is not there where nothing is counted", async () => {
+test("serves /metrics to authorized users, and not where nothing is counted", async () => {
   const { plane, ask } = start(new MetricRegistry());
   await plane.start();
   const { status, headers } = await ask("GET", "/metrics");

@@ -77,7 +77,7 @@ test("changes become keys, keys become pods, pods get nodes, with nothing runnin
   expect(asked).toBe(1);
 });
 
-test("a scheduler that is no longer the one binds nothing and says so", async () => {
+test("binds nothing with a scheduler that has lost its fence, and rejects", async () => {
   const { plane, store } = open();
   await plane.bootstrap();
   await plane.client.create(nodes, node("one"));
@@ -111,7 +111,7 @@ test("a resync wakes every key that what is there makes work of, those of others
   expect(new Set(keys).size).toBeGreaterThan(5);
 });
 
-test("nodes are looked at once a minute by their heartbeats, and ask for nothing in between", async () => {
+test("checks nodes once a minute by their heartbeats, without other wake-ups", async () => {
   let heard: number | undefined;
   const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
   const { plane } = open(clock, async () => heard);

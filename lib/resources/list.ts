@@ -27,7 +27,7 @@ interface Token {
   start: string;
 }
 
-/** The key after `key` where the list goes on, without the prefix of the list, as upstream's tokens have it. */
+/** A continue token: the key at which the list continues, without the prefix of the list, as in upstream. */
 const encodeContinue = (rv: number, key: string, prefix: string): string => {
   const token: Token = { v: "meta.k8s.io/v1", rv, start: `${key.slice(prefix.length)}\u0000` };
   return Buffer.from(stringifyJson(token)).toString("base64url");
@@ -48,7 +48,7 @@ export function decodeContinue(text: string, prefix: string): { at?: number; aft
     throw refuse("encoded start key empty (version meta.k8s.io/v1)");
   }
   const after = `${prefix}${start.endsWith("\u0000") ? start.slice(0, -1) : start}`;
-  // -1: the newest objects after the key, for a client that goes on after its snapshot has expired.
+  // -1: the newest objects after the key, for a client that continues after its snapshot has expired.
   return rv < 0 ? { after } : { at: rv, after };
 }
 
@@ -79,7 +79,7 @@ export const tooLarge = (revision: number, head: number): Error =>
     { reason: "ResourceVersionTooLarge", message: "Too large resource version" },
   ]);
 
-/** Reads what a list asks for: pages until the limit is full of objects that the selection matches. */
+/** Reads a list: pages until the limit is filled with selected objects. */
 export async function find(resources: Resources, { type, selection, parameters, signal }: FindOptions): Promise<Found> {
   const { limit, notOlderThan } = parameters;
   if (notOlderThan !== undefined) await waitForRevision(resources, { type, revision: notOlderThan, signal });
@@ -99,7 +99,7 @@ export async function find(resources: Resources, { type, selection, parameters, 
       }
       if (selection.matches(entry.key, entry.index)) found.entries.push(entry);
     }
-    // One object by its name is the whole answer, whatever other keys begin like its own.
+    // An object that is selected by name is the whole answer, whatever other keys have its name as prefix.
     if (selection.key !== undefined && (found.entries.length > 0 || page.entries[0]?.key !== selection.key))
       return found;
     const last = page.entries.at(-1);
@@ -133,7 +133,7 @@ async function snapshot(
   }
 }
 
-/** An expired snapshot: a client that pages may go on with the newest objects, by the token in the Status. */
+/** An expired snapshot: a client can continue with the newest objects by the token in the Status. */
 async function tooOld(after: string | undefined, prefix: string, cause: Error): Promise<Error> {
   const error = expired(
     after === undefined

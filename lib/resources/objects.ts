@@ -38,7 +38,7 @@ export function atRevision(body: Uint8Array, revision: number): Uint8Array {
   return Buffer.concat([encoder.encode(`${head}${revision}`), body.subarray(end)]);
 }
 
-/** What the store's index holds of an object. */
+/** The object's entry in the store's index. */
 export function indexOf(kind: Kind, object: KubernetesObject): Index {
   const { metadata } = object;
   const index: Index = { uid: metadata.uid ?? "" };
@@ -58,8 +58,8 @@ export const keyOf = (namespace: string | undefined, name: string): string => `$
 const parsed = new WeakMap<Entry, WeakRef<KubernetesObject>>();
 
 /**
- * The object of an entry, in the form of its storage kind, which need not be the schema of today. Shared by all who ask
- * while it is in memory: never changed, only cloned.
+ * The object of an entry, in the form of its storage kind and of the schema that wrote it. It is shared while it is in
+ * memory: never changed, only cloned.
  */
 export function objectOf(kind: Kind, entry: Entry): KubernetesObject {
   const known = parsed.get(entry)?.deref();
@@ -70,7 +70,10 @@ export function objectOf(kind: Kind, entry: Entry): KubernetesObject {
   return object;
 }
 
-/** The entry's object as its resource shows it: converted and given newer defaults where it was stored otherwise. */
+/**
+ * The entry's object in the form of its resource: converted, and with today's defaults where another schema has written
+ * it.
+ */
 export function objectAs(resources: Resources, resource: Resource, entry: Entry): KubernetesObject {
   const { kind, storageKind } = resource;
   const object =
@@ -79,8 +82,8 @@ export function objectAs(resources: Resources, resource: Resource, entry: Entry)
 }
 
 /**
- * A copy with today's defaults. An older validation may have let values in that today's defaults cannot read: such an
- * object is shown as it was written, since a list or a watch must not fail for one of its objects.
+ * A copy with today's defaults. An older validation may have accepted values that today's defaults cannot read: such an
+ * object is returned as it was written, since a list or a watch must not fail for one object.
  */
 function withDefaults(resources: Resources, kind: Kind, entry: Entry): KubernetesObject {
   const older = objectOf(kind, entry);
@@ -96,13 +99,13 @@ function withDefaults(resources: Resources, kind: Kind, entry: Entry): Kubernete
   }
 }
 
-/** The entry's bytes as its resource shows it; nothing is parsed where they stand as they are served. */
+/** The entry's bytes in the form of its resource. Bytes that are stored in that form are not parsed. */
 export function bytesAs(resources: Resources, resource: Resource, entry: Entry): Uint8Array {
   if (!resource.kind.stored && entry.schema === schemaOf(resource.storageKind)) return entry.body;
   return bodyOf(resource.kind, objectAs(resources, resource, entry))(entry.revision);
 }
 
-/** `{"kind":"…","apiVersion":"…",`: what goes before a body whose first brace is dropped. */
+/** `{"kind":"…","apiVersion":"…",`: the prefix of a body without its first brace. */
 const prefixes = new WeakMap<Kind, Uint8Array>();
 export function prefixOf(kind: Kind): Uint8Array {
   let prefix = prefixes.get(kind);
@@ -120,7 +123,7 @@ export const served = (kind: Kind, body: Uint8Array): Uint8Array => Buffer.conca
 export const typed = <T extends KubernetesObject>(kind: Kind, object: T): T =>
   ({ kind: kind.kind, apiVersion: apiVersionOf(kind), ...object }) as T;
 
-/** An object with its kind and apiVersion, as its text says it. */
+/** An object with its kind and apiVersion, as its JSON has it. */
 export const worded = <T extends KubernetesObject>(kind: Kind, object: T): T =>
   typed(kind, withNulls(kind.shape, object));
 

@@ -26,7 +26,7 @@ export interface DeletionOptions {
  */
 export interface WriteOptions {
   readonly dryRun: boolean;
-  /** Who the fields belong to (metadata.managedFields); "" for writes of the control plane itself. */
+  /** The owner of the fields that the write changes (metadata.managedFields); "" for the control plane itself. */
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
   readonly preconditions: Preconditions;

@@ -33,7 +33,7 @@ export interface ObjectUpdate {
   /** `next` applies a patch to the stored object. */
   isPatch?: true;
   /**
-   * Who prepares the new object. Defaults to the strategy of the kind. `scale` changes the replicas, which are then
+   * What prepares the new object. Defaults to the strategy of the kind. `scale` changes the replicas, which are then
    * validated like any update; a `command` has prepared and validated the object itself.
    */
   preparedBy?: "scale" | "command";

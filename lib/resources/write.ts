@@ -24,8 +24,8 @@ export function setDefaults(kind: Kind, object: KubernetesObject): void {
 }
 
 /**
- * What a kind's rules find in an object. Throws ApiError 413 where that is more than JavaScript passes to a function,
- * some 120,000: the rules hand their lists on as arguments.
+ * The faults that a kind's rules find in an object. Throws ApiError 413 for more than some 120,000: the rules pass
+ * their lists as arguments, and JavaScript allows no more.
  */
 export function foundBy<T>(rules: () => T[]): T[] {
   try {
@@ -36,7 +36,7 @@ export function foundBy<T>(rules: () => T[]): T[] {
   }
 }
 
-/** Throws ApiError 422, which speaks of the form that the object is kept in, where the rules find anything. */
+/** Throws ApiError 422 where the rules find a fault. It names the kind in whose form the object is stored. */
 export function refuse(kind: Kind, name: string, rules: () => FieldError[]): void {
   const errors = foundBy(rules);
   if (errors.length > 0) throw invalid(kind.stored?.as ?? kind, name, errors);
@@ -57,8 +57,8 @@ export function setNamespace(call: Call, object: KubernetesObject): void {
 }
 
 /**
- * Leaves of equal owner references one, and warns of the others in upstream's words: `when` is "" for what was sent,
- * or says after what they were seen.
+ * Keeps one of equal owner references, and warns of the others in upstream's words: `when` is "" for what was sent, or
+ * says after what they were seen.
  */
 export function dedupOwners(call: Call, { metadata }: KubernetesObject, when: "" | "admission"): void {
   const { ownerReferences: owners } = metadata;

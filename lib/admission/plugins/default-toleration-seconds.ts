@@ -4,7 +4,10 @@ import type { Plugin } from "../port.ts";
 const keys = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 const seconds = 300;
 
-/** Pods that say nothing tolerate a node that is not ready or unreachable for five minutes (upstream's plugin of this name). */
+/**
+ * Pods without a toleration of their own tolerate a node that is not ready or unreachable for five minutes (upstream's
+ * plugin of this name).
+ */
 export const defaultTolerationSeconds: Plugin = {
   name: "DefaultTolerationSeconds",
   mutate({ operation, kind, subresource, object }) {

@@ -5,7 +5,7 @@ import type { Plugin } from "../port.ts";
 const permanent = ["default", "kube-system", "kube-public"];
 
 /**
- * Nothing is made in a namespace that is not there or is being deleted, and the permanent ones cannot be deleted
+ * Refuses creates in a namespace that does not exist or is being deleted, and deletes of the permanent namespaces
  * (upstream's NamespaceLifecycle).
  */
 export const namespaceLifecycle: Plugin = {

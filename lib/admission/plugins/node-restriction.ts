@@ -5,7 +5,7 @@ import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 const prefix = "system:node:";
 const group = "system:nodes";
 
-/** The node that a user is; undefined for everybody else. */
+/** The node whose agent the user is; undefined for other users. */
 const nodeOf = (user: AdmissionRequest["user"]): string | undefined =>
   user.groups.includes(group) && user.name.startsWith(prefix) ? user.name.slice(prefix.length) : undefined;
 
@@ -62,8 +62,8 @@ const references: [RegExp, string][] = [
 ];
 
 /**
- * What a pod refers to besides its node. An agent may read what its pods name, so it must not be able to name things
- * by making a pod.
+ * What a pod refers to besides its node. An agent may read the objects that its pods name, so it must not create pods
+ * that name any.
  */
 function referred({ spec }: Pod): string | undefined {
   if (!spec) return undefined;
@@ -124,13 +124,13 @@ const kubeletLabels: ReadonlySet<string> = new Set([
   "beta.kubernetes.io/instance-type",
 ]);
 
-/** Whether a prefix is a domain or lies below it. */
+/** Whether a prefix is a domain or one of its subdomains. */
 const isWithin = (prefix: string, ...domains: string[]): boolean =>
   domains.some((domain) => prefix === domain || prefix.endsWith(`.${domain}`));
 
 /**
- * Changed labels that a node may not touch, since they steer pods to it: node-restriction's, and those of Kubernetes
- * that kubelets do not set. Sorted and joined; "" where there are none.
+ * Changed labels that an agent may not change, since they steer pods to its node: node-restriction's, and those of
+ * Kubernetes that kubelets do not set. Sorted and joined; "" where there are none.
  */
 function forbiddenLabels(after: Labels, before: Labels): string {
   const changed = [...new Set([...Object.keys(after), ...Object.keys(before)])].filter(
@@ -146,7 +146,7 @@ function forbiddenLabels(after: Labels, before: Labels): string {
   return changed.filter(isForbidden).sort().join(", ");
 }
 
-/** A token for a pod that runs here, and for nobody but whom the pod's volumes name. */
+/** Allows a token for a pod on the agent's node, for the audiences that the pod's volumes name. */
 async function checkToken(request: AdmissionRequest, node: string, { client }: AdmissionContext): Promise<void> {
   const { namespace, name, user } = request;
   const refuse = (why: string) => forbidden({ group: "", resource: serviceAccounts.plural }, name, why);

@@ -8,7 +8,7 @@ const classes: Record<string, number> = {
   "system-node-critical": 2_000_001_000,
 };
 
-/** Gives a pod the value of its priority class: 0 without one (upstream's Priority). */
+/** Sets the priority of a pod to the value of its class, 0 without one (upstream's Priority). */
 export const priority: Plugin = {
   name: "Priority",
   mutate({ operation, kind, subresource, object, previous, name }) {
@@ -16,7 +16,7 @@ export const priority: Plugin = {
     const { spec } = object as Pod;
     if (!spec) return;
     if (operation === "UPDATE") {
-      // What was computed stays where a manifest is written again without it; changing it is refused elsewhere.
+      // The computed value is kept when a manifest without it is applied again; validation refuses another value.
       const before = (previous as Pod).spec;
       if (before?.priority !== undefined) spec.priority ??= before.priority;
       if (before?.preemptionPolicy !== undefined) spec.preemptionPolicy ??= before.preemptionPolicy;

@@ -3,8 +3,8 @@ import { forbidden } from "#base";
 import type { Plugin } from "../port.ts";
 
 /**
- * A pod that asks for a RuntimeClass must get it, or it would run without the isolation that it counts on; there are
- * none here yet. Nor is there one whose overhead a pod could name (upstream's RuntimeClass).
+ * Refuses pods with a RuntimeClass or an overhead (upstream's RuntimeClass): no classes exist yet, and such a pod must
+ * not run without the isolation that it relies on.
  */
 export const runtimeClass: Plugin = {
   name: "RuntimeClass",

@@ -25,7 +25,7 @@ const container = (name: string, more: object = {}) => ({ name, image: "i", ...m
 const mountsOf = (pod: Pod) =>
   [...(pod.spec?.initContainers ?? []), ...pod.spec!.containers].map(({ volumeMounts }) => volumeMounts ?? []);
 
-test("the token, the authority and the namespace are mounted in every container", async () => {
+test("mounts the token, the certificate authority and the namespace in every container", async () => {
   const pod = await create("plain", { initContainers: [container("first")], containers: [container("main")] });
   const name = expect.stringMatching(/^kube-api-access-[a-z0-9]{5}$/);
   expect(pod.spec?.volumes).toEqual([
@@ -49,14 +49,14 @@ test("the token, the authority and the namespace are mounted in every container"
   expect(mountsOf(pod)).toEqual([[mount], [mount]]);
 });
 
-test("what the pod says counts more than what the account says", async () => {
+test("prefers the pod's setting to the service account's", async () => {
   expect((await create("quiet", { serviceAccountName: "quiet" })).spec?.volumes).toBeUndefined();
   const loud = { serviceAccountName: "quiet", automountServiceAccountToken: true };
   expect((await create("loud", loud)).spec?.volumes).toHaveLength(1);
   expect((await create("off", { automountServiceAccountToken: false })).spec?.volumes).toBeUndefined();
 });
 
-test("something else that is mounted there stays, and nothing is mounted twice", async () => {
+test("keeps another mount at the same path, and mounts nothing twice", async () => {
   const own = { name: "own", emptyDir: {} };
   const mount = { name: "own", mountPath: path };
   const containers = [container("main", { volumeMounts: [mount] })];
@@ -71,7 +71,7 @@ test("something else that is mounted there stays, and nothing is mounted twice",
   expect(mountsOf(taken)).toEqual([[{ name: ours.name, readOnly: true, mountPath: path }]]);
 });
 
-test("a mirror pod gets no token and may not ask for one", async () => {
+test("mounts no token in a mirror pod, and refuses one that requests a token", async () => {
   const annotations = { "kubernetes.io/config.mirror": "x" };
   const mirror = (name: string, spec: object) =>
     cluster.client.create(pods, make.pod({ metadata: { name, annotations }, spec: { nodeName: "one", ...spec } }));
@@ -82,7 +82,7 @@ test("a mirror pod gets no token and may not ask for one", async () => {
   );
 });
 
-test("an agent gets tokens for the pods that run on its node, and for whom they name", async () => {
+test("issues an agent tokens for pods on its node, and for the audiences that they name", async () => {
   const source = { serviceAccountToken: { path: "t", audience: "vault" } };
   const volumes = [{ name: "t", projected: { sources: [source] } }];
   const here = await create("here", { nodeName: "one", serviceAccountName: "robot", volumes });
@@ -120,7 +120,7 @@ test("an agent gets tokens for the pods that run on its node, and for whom they 
   await expect(unknown).rejects.toThrow('pods "nowhere" not found');
 });
 
-test("an agent may ask for tokens of those accounts only that its pods run as", async () => {
+test("refuses an agent tokens of accounts that no pod of its node runs as", async () => {
   await create("runs", { nodeName: "one", serviceAccountName: "robot" });
   const peer = { certificate: { commonName: "system:node:one", organizations: ["system:nodes"] } };
   const ask = async (name: string) => {

@@ -3,14 +3,14 @@ import { nameSuffix, type Random } from "#base";
 
 const prefix = "kube-api-access-";
 const mountPath = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** An hour, and seven seconds by which upstream tells tokens that it put there itself. */
+/** An hour, and seven seconds that mark the tokens that admission has added, as in upstream. */
 const tokenSeconds = 3607;
 
-/** Whether pods of an account get its token; what the pod says itself counts more. */
+/** Whether pods of an account get its token; the pod's own setting has precedence. */
 export const wantsToken = (spec: PodSpec, account: ServiceAccount): boolean =>
   spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true;
 
-/** What programs in pods look for to reach the API: a token, the authority's certificate and the namespace. */
+/** The files with which programs in pods reach the API: a token, the CA certificate and the namespace. */
 const tokenVolume = (name: string): Volume => ({
   name,
   projected: {
@@ -28,8 +28,8 @@ const tokenVolume = (name: string): Volume => ({
 });
 
 /**
- * Mounts the account's token in every container that has nothing else there (upstream's mountServiceAccountToken). A
- * volume that is called as if it were ours is taken for it.
+ * Mounts the account's token in every container that has no other mount at that path (upstream's
+ * mountServiceAccountToken). A volume with the prefix of such volumes is used for it.
  */
 export function mountToken(spec: PodSpec, random: Random): void {
   const there = spec.volumes?.find((volume) => volume.name.startsWith(prefix));
@@ -43,6 +43,6 @@ export function mountToken(spec: PodSpec, random: Random): void {
   if (isMounted && !there) spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];
 }
 
-/** Whether a volume of the pod shows tokens. */
+/** Whether a volume of the pod projects tokens. */
 export const projectsToken = ({ spec }: Pod): boolean =>
   (spec?.volumes ?? []).some(({ projected }) => projected?.sources?.some(({ serviceAccountToken: it }) => it));

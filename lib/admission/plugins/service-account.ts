@@ -6,8 +6,8 @@ import { mountToken, projectsToken, wantsToken } from "./service-account-token.t
 const mirror = "kubernetes.io/config.mirror";
 
 /**
- * Every pod runs as a service account that exists: `default` unless it says otherwise. It gets the account's pull
- * secrets if it names none, and the account's token unless it or the account does not want that.
+ * Every pod runs as a service account that exists, by default `default`. It gets the account's pull secrets if it names
+ * none, and the account's token unless the pod or the account declines it.
  */
 export const serviceAccounts: Plugin = {
   name: "ServiceAccount",

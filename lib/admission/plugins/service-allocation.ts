@@ -16,7 +16,7 @@ import { type ApiError, internalError, invalid, isReason, type Random } from "#b
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 import { setFamilies } from "./service-families.ts";
 
-/** The ports that node ports come from, both ends included. */
+/** The range of node ports, both ends included. */
 export interface AllocationRanges {
   nodePorts: { first: number; last: number };
 }
@@ -27,13 +27,13 @@ interface Owner {
 }
 
 /**
- * Cluster IPs and node ports. Each is taken by creating an object that can exist once (IPAddress, NodePortAllocation)
- * before the service is written, and given back after the service has gone or let go of it. A crash between leaves an
- * object whose service does not use it: the allocator-repair controller finds those.
+ * Allocates cluster IPs and node ports. Each is allocated by creating a unique object (IPAddress, NodePortAllocation)
+ * before the service is written, and released after the service has been deleted or no longer uses it. A crash between
+ * the two leaves an object whose service does not use it: the allocator-repair controller finds those.
  */
 export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
   const taken = new WeakMap<object, (() => Promise<void>)[]>();
-  /** What a write lets go of, by uid: a name alone may be somebody else's by the time it is given back. */
+  /** The allocations that a write releases, by uid: the name alone may belong to another service by then. */
   const leaving = new WeakMap<object, (() => Promise<void>)[]>();
   return {
     name: "ServiceAllocation",
@@ -62,7 +62,7 @@ export const serviceAllocation = ({ nodePorts }: AllocationRanges): Plugin => {
     async undo(request) {
       for (const back of taken.get(request) ?? []) await back();
     },
-    // What goes by way of an update, as its last finalizer does, is given back by the controller.
+    // Allocations of a service that an update removes, with its last finalizer, are released by the controller.
     async settle(request) {
       for (const back of leaving.get(request) ?? []) await back();
     },
@@ -74,7 +74,7 @@ const isService = ({ kind, subresource }: AdmissionRequest): boolean =>
 
 const none = "None";
 
-/** What a service holds as it stands. */
+/** The allocations of a stored service. */
 function held(service: Service | undefined): { addresses: Set<string>; ports: Set<number> } {
   const { clusterIPs, ports: list, healthCheckNodePort } = service?.spec ?? {};
   const numbers = [healthCheckNodePort, ...(list ?? []).map(({ nodePort }) => nodePort)];
@@ -84,7 +84,7 @@ function held(service: Service | undefined): { addresses: Set<string>; ports: Se
   };
 }
 
-/** Gives back what a write lets go of, as it is now and as far as it is the service's own. */
+/** Releases the allocations that a write no longer uses, as far as they are the service's own now. */
 async function lettingGo(request: AdmissionRequest, { client }: AdmissionContext): Promise<(() => Promise<void>)[]> {
   const [had, has] = [held(request.previous as Service), held(request.object as Service | undefined)];
   const { namespace, name } = request;
@@ -159,7 +159,7 @@ async function takeAddress(service: Service, before: Service | undefined, take: 
 
 type Cidr = NonNullable<ReturnType<typeof parseCidr>>;
 const sizeOf = ({ prefix }: Cidr): bigint => 1n << BigInt(32 - prefix);
-/** The first address names the block and the last is its broadcast: neither is given away. */
+/** The first address names the block and the last is its broadcast: neither is allocated. */
 const inside = (cidr: Cidr, value: bigint): boolean => value > cidr.value && value < cidr.value + sizeOf(cidr) - 1n;
 
 async function pool({ client }: AdmissionContext): Promise<{ cidrs: Cidr[] }> {
@@ -179,7 +179,7 @@ const addressSpec = ({ namespace, name }: Owner): object => ({
 
 const randomTries = 16;
 
-/** Low addresses are left to those who ask for one by number, as upstream's bands do. */
+/** The lower band is left to services that request an address, as in upstream. */
 const reserved = (size: bigint): bigint => {
   const sixteenth = size / 16n;
   if (sixteenth < 16n) return size > 16n ? 16n : 0n;
@@ -198,7 +198,7 @@ async function anyAddress(take: Take): Promise<string> {
         return ip;
     }
   }
-  // Chance does not find the last free ones: look at all that are taken.
+  // Random choice does not find the last free ones: list all allocations.
   const used = new Set((await take.context.client.list(ipAddresses)).items.map(({ metadata }) => metadata.name));
   for (const cidr of cidrs) {
     for (let value = cidr.value + 1n; inside(cidr, value); value++) {
@@ -239,7 +239,7 @@ async function takePorts(
     now.add(port);
   };
   const list = service.spec!.ports ?? [];
-  // What is asked for by number comes first, or chance might take it.
+  // Requested numbers come first, or a random choice might take them.
   for (const [index, { nodePort }] of list.entries())
     if (nodePort) await one(`spec.ports[${index}].nodePort`, nodePort);
   for (const port of list) if (!port.nodePort && given) port.nodePort = await anyPort(take, spec, range);
@@ -264,7 +264,7 @@ async function anyPort(take: Take, spec: object, { first, last }: AllocationRang
   throw internalError("failed to allocate a nodePort: range is full");
 }
 
-/** Takes one by creating its object; false when somebody has it. A dry run only looks. */
+/** Allocates one by creating its object; false when it is allocated already. A dry run only checks. */
 async function takeOne<T extends KubernetesObject>(
   kind: Kind<T>,
   name: string,
@@ -284,7 +284,7 @@ async function takeOne<T extends KubernetesObject>(
   return true;
 }
 
-/** Giving back what is already gone, or has gone and come again, is done. */
+/** Releasing an object that is gone, or has been created again, succeeds. */
 async function give(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;

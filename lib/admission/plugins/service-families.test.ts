@@ -72,7 +72,7 @@ test.each([
       'spec.ipFamilies[1]: Invalid value: "IPv6": not configured on this cluster',
     ],
   ],
-  // What prefers both keeps both, whatever else changes.
+  // A service that prefers both families keeps both, whatever else changes.
   [{ ipFamilyPolicy: "PreferDualStack" }, { selector: { x: "y" } }, [both, "PreferDualStack"]],
   [
     { ipFamilyPolicy: "SingleStack" },

@@ -1,4 +1,4 @@
-/** Which versions of IP a service has, on a cluster whose services have IPv4 addresses. */
+/** The IP families of a service, on a cluster whose services have IPv4 addresses. */
 import {
   type FieldError,
   invalidValue,
@@ -17,17 +17,17 @@ const other = (family: Family): Family => (family === "IPv4" ? "IPv6" : "IPv4");
 const hasNoSelector = ({ selector }: ServiceSpec): boolean => Object.keys(selector ?? {}).length === 0;
 
 /**
- * Fills in ipFamilies and ipFamilyPolicy of a service that is no ExternalName, or says why they cannot be (upstream's
- * initIPFamilyFields). `before` is the service that is updated. A service that prefers both families keeps those that it
- * has until a client changes them. A headless service without a selector has endpoints that a client sets: it may have
- * both families on any cluster.
+ * Sets ipFamilies and ipFamilyPolicy of a service that is no ExternalName, or returns why they are invalid (upstream's
+ * initIPFamilyFields). `before` is the service that is updated. A service that prefers both families keeps those that
+ * it has until a client changes them. A headless service without a selector has endpoints that a client sets: it may
+ * have both families on any cluster.
  */
 export function setFamilies(service: Service, before: Service | undefined): FieldError[] {
   const spec = service.spec!;
   if (isUnchanged(spec, before?.spec)) return [];
   const isFree = isHeadless(service) && hasNoSelector(spec);
   spec.ipFamilyPolicy ??= before?.spec?.ipFamilyPolicy ?? (isFree ? "RequireDualStack" : "SingleStack");
-  // What is no address is refused for that, before it is looked for in a range.
+  // Text that is no address is refused as such, before it is compared with a range.
   const wrong = validateClusterIps(service, before);
   if (wrong.length > 0) return wrong;
   const errors = [
@@ -58,7 +58,7 @@ const isUnchanged = (spec: ServiceSpec, before: ServiceSpec | undefined): boolea
 
 const isSame = (one: readonly string[] = [], another: readonly string[] = []): boolean => deepEqual(one, another);
 
-/** A policy of one family takes the second one away; fewer families without it are refused. */
+/** A single-family policy removes the second family; fewer families without it are refused. */
 function reduce(spec: ServiceSpec, before: ServiceSpec): FieldError[] {
   const [after, had] = [spec.ipFamilies ?? [], before.ipFamilies ?? []];
   if (spec.ipFamilyPolicy === "SingleStack") {

@@ -4,8 +4,8 @@ import type { Plugin } from "../port.ts";
 const notReady: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
 
 /**
- * A node that is registered takes no pods until its conditions have been looked at: the taint goes when the node is
- * seen to be ready (upstream's TaintNodesByCondition).
+ * A new node accepts no pods until its conditions are known: the taint is removed when the node is ready (upstream's
+ * TaintNodesByCondition).
  */
 export const taintNodesByCondition: Plugin = {
   name: "TaintNodesByCondition",

@@ -13,8 +13,8 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 /**
  * Fills a secret of type kubernetes.io/service-account-token with a token of the account that its annotation names, the
- * cluster's authority and the namespace. Upstream's tokens controller does so a moment later; here it is done with the
- * write, since the API server alone holds the keys that sign.
+ * cluster's authority and the namespace. Upstream's tokens controller does so a moment later; here it is part of the
+ * write, since only the API server holds the signing keys.
  */
 export const tokenSecrets = (ca: string): Plugin => ({
   name: "TokenSecrets",
@@ -23,7 +23,7 @@ export const tokenSecrets = (ca: string): Plugin => ({
     const secret = object as Secret;
     const { annotations = {}, name: secretName } = secret.metadata;
     const account = annotations[accountNameAnnotation];
-    // Without a name it is refused by validation; a generated name is not known before the write.
+    // A secret without a name is refused by validation; a generated name is not known before the write.
     if (!tokens || secret.type !== tokenSecretType || !account || !secretName) return;
     const data = secret.data ?? {};
     if (data["token"] && data["namespace"] && data["ca.crt"] === base64(ca)) return;
@@ -32,7 +32,7 @@ export const tokenSecrets = (ca: string): Plugin => ({
       throw error;
     });
     const { uid = "", deletionTimestamp } = found?.metadata ?? {};
-    // The tokens controller removes what belongs to no account, or to an earlier one of the same name.
+    // The tokens controller removes secrets of no account, or of an earlier one of the same name.
     if (!found || deletionTimestamp || (annotations[accountUidAnnotation] ?? uid) !== uid) return;
     const token = data["token"] || base64(await tokens.issueLegacy(found, secretName));
     secret.data = { ...data, "ca.crt": base64(ca), namespace: data["namespace"] || base64(namespace), token };

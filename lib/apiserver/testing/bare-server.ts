@@ -28,7 +28,7 @@ export interface BareServer {
     query: string,
     more?: { headers?: Record<string, string>; signal?: AbortSignal },
   ): Promise<ApiResponse>;
-  /** Any request; a body that is no text goes as JSON. `json` is the answer, parsed where it is a JSON object. */
+  /** Any request; a body that is no text is sent as JSON. `json` is the answer, parsed where it is a JSON object. */
   ask(
     method: string,
     path: string,

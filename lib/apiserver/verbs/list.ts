@@ -34,7 +34,7 @@ export async function list(call: RequestScope, request: ApiRequest): Promise<Api
   return listAnswer(call, request, format, metadata, objects);
 }
 
-/** Objects of one kind in the form that the client asks for. */
+/** Objects of one kind in the format that the client accepts. */
 export function listAnswer(
   { resources, resource: { kind } }: RequestScope,
   request: ApiRequest,

@@ -75,7 +75,7 @@ export async function watch(call: RequestScope, request: ApiRequest): Promise<Ap
 /** The longest time of a timer, in milliseconds. */
 const longestTimer = 2 ** 31 - 1;
 
-/** Milliseconds, from the seconds that a client asks for. */
+/** The timeout of a watch in milliseconds, from the seconds of the request. */
 function timeoutOf(seconds: number, { server, resources }: RequestScope): number {
   if (seconds > 0) return Math.min(seconds * 1000, longestTimer);
   return server.limits.watchTimeout * (1 + resources.random.fraction());
