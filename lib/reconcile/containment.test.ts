@@ -47,7 +47,7 @@ async function start(controller: AnyController): Promise<void> {
 
 const reconcile: AnyController["reconcile"] = async (_, { name }) => void reconciled.push(name);
 
-/** Where a controller throws on the object `cursed`. */
+/** The places at which a controller throws on the object `cursed`. */
 const places: [string, Partial<AnyController>][] = [
   ["concerns", { concerns: ({ object }) => !isCursed(object) || fail(), reconcile }],
   [
@@ -65,7 +65,7 @@ const places: [string, Partial<AnyController>][] = [
   ],
 ];
 
-test.each(places)("a controller that throws in %s costs that object alone", async (_place, planted) => {
+test.each(places)("a controller that throws in %s affects that object alone", async (_place, planted) => {
   await start(defineController({ name: "planted", for: configMaps, ...planted } as AnyController));
   const kind = planted.watches ? secrets : configMaps;
   for (const name of ["cursed", "plain"]) await cluster.client.create(kind, { metadata: { namespace, name } } as never);
@@ -80,7 +80,7 @@ test.each(places)("a controller that throws in %s costs that object alone", asyn
   );
 });
 
-test("what the API answers while keys are found makes the change come again", async () => {
+test("delivers a change again when the API rejects a read of its keys", async () => {
   let tries = 0;
   await start(
     defineController({

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { handClock } from "#test/make";
 import { createQueue } from "./queue.ts";
 
-test("a key is worked on by one worker, and once more for what arrived meanwhile", async () => {
+test("hands a key to one worker at a time, and once more when it was added meanwhile", async () => {
   const queue = createQueue(handClock());
   queue.add("a");
   queue.add("a");
@@ -25,7 +25,7 @@ test("a key is worked on by one worker, and once more for what arrived meanwhile
   expect(queue.busy).toBe(0);
 });
 
-test("failures back off twice as long each time, and are forgotten", async () => {
+test("doubles the backoff with each failure, and resets it", async () => {
   const clock = handClock();
   const queue = createQueue(clock);
   for (const delay of [5, 10, 20]) {
@@ -42,7 +42,7 @@ test("failures back off twice as long each time, and are forgotten", async () =>
   expect(await queue.take()).toBe("a");
 });
 
-test("the earlier of two delays counts, and closing ends the wait", async () => {
+test("uses the shorter of two delays, and cancels it when closed", async () => {
   const clock = handClock();
   const queue = createQueue(clock);
   queue.addAfter("a", 100);

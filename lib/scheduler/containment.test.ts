@@ -8,7 +8,7 @@ import { plugins } from "./plugins/index.ts";
 import { type Scheduler, startScheduler } from "./scheduler.ts";
 
 const namespace = "default";
-/** The cluster's own scheduler leaves pods of another name alone. */
+/** The cluster's own scheduler ignores pods of another name. */
 const schedulerName = "planted";
 const container = { name: "c", image: "i" };
 const cursed = (name: string) => name === "cursed";
@@ -50,7 +50,7 @@ const add = (name: string, spec: object = {}) =>
     metadata: { name, namespace },
     spec: { schedulerName, containers: [container], ...spec },
   } as Pod);
-/** A node without the taint that every node is born with, which controllers take away. */
+/** A node without the taint of new nodes, which controllers remove. */
 const addNode = async (...node: Parameters<TestCluster["addNode"]>): Promise<void> => {
   await cluster.addNode(...node);
   await cluster.quiet();
@@ -62,7 +62,10 @@ const scheduled = (name: string) =>
 const messages = (about: string) =>
   recorded.filter(([name, type]) => name === about && type === "Warning").map(([, , message]) => message);
 
-/** Where a plugin throws for the pod `cursed`, and upstream's words for it (framework/runtime/framework.go). */
+/**
+ * The extension points at which a plugin throws for the pod `cursed`, with upstream's messages
+ * (framework/runtime/framework.go).
+ */
 const points: [string, Partial<Plugin>, string][] = [
   ["preFilter", { preFilter: fail }, 'running PreFilter plugin "Planted": planted'],
   ["filter", { filter: fail }, 'running "Planted" filter plugin: planted'],
@@ -70,7 +73,7 @@ const points: [string, Partial<Plugin>, string][] = [
   ["score", { score: (info) => fail(info) ?? 0 }, 'running Score plugins: plugin "Planted" failed with: planted'],
 ];
 
-describe("a plugin that throws costs one pod an attempt, not the scheduler", () => {
+describe("a plugin that throws costs one pod an attempt and does not stop the scheduler", () => {
   test.each(points)("in %s", async (_point, planted, message) => {
     start([{ name: "Planted", ...planted }]);
     await addNode("one");
@@ -100,7 +103,7 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
     expect((await get("cursed")).spec?.nodeName).toBeUndefined();
   });
 
-  test("in a hint, which then counts as yes", async () => {
+  test("in a hint, which then counts as true", async () => {
     const hint = vi.fn(() => {
       throw new Error("planted");
     });
@@ -118,7 +121,7 @@ describe("a plugin that throws costs one pod an attempt, not the scheduler", () 
   });
 });
 
-describe("affinity values that are no integers (seen on v1.37.2)", () => {
+describe("affinity values that are not integers (seen on v1.37.2)", () => {
   const affinity = (kind: object) => ({ affinity: { nodeAffinity: kind } });
   const expression = (operator: string, value: string) => ({
     matchExpressions: [{ key: "release", operator, values: [value] }],
@@ -164,7 +167,7 @@ describe("affinity values that are no integers (seen on v1.37.2)", () => {
     });
   });
 
-  test("integers of 64 bits compare", async () => {
+  test("compares 64-bit integers", async () => {
     start();
     await add("picky", required("Lt", "9223372036854775807"));
     expect(await bound("picky")).toBeDefined();

@@ -26,7 +26,7 @@ const place = (wanted: Pod, nodes: Node[], standing: Record<string, Pod[]> = {})
   return outcome.node ? outcome.node.name : outcome.message;
 };
 
-// Words from upstream's plugins and framework.FitError.
+// Messages of upstream's plugins and framework.FitError.
 const refusals: [string, Pod, Node[], Record<string, Pod[]>, string][] = [
   ["no nodes", pod(), [], {}, "no nodes available to schedule pods"],
   ["too little cpu", pod({}, { cpu: "3" }), [node("a")], {}, "0/1 nodes are available: 1 Insufficient cpu."],
@@ -81,7 +81,7 @@ const refusals: [string, Pod, Node[], Record<string, Pod[]>, string][] = [
     "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu.",
   ],
 ];
-test.each(refusals)("a pod is refused: %s", (_name, wanted, nodes, standing, message) => {
+test.each(refusals)("rejects a pod: %s", (_name, wanted, nodes, standing, message) => {
   expect(place(wanted, nodes, standing)).toBe(message);
 });
 
@@ -145,11 +145,11 @@ const placements: [string, Pod, Node[], Record<string, Pod[]>, string][] = [
     "a",
   ],
 ];
-test.each(placements)("a pod goes %s", (_name, wanted, nodes, standing, expected) => {
+test.each(placements)("schedules a pod %s", (_name, wanted, nodes, standing, expected) => {
   expect(place(wanted, nodes, standing)).toBe(expected);
 });
 
-test("init containers count by the most that one of them asks, sidecars beside", () => {
+test("counts the largest request of an init container, and sidecars beside it", () => {
   const container = (cpu: string, more: object = {}) => ({ name: "c", resources: { requests: { cpu } }, ...more });
   const asks = (spec: object) => podInfo({ metadata: {}, spec } as Pod).requests["cpu"];
   expect(asks({ containers: [container("1"), container("1")], initContainers: [container("3"), container("1")] })).toBe(
@@ -178,7 +178,7 @@ describe("the queue", () => {
     };
   };
 
-  test("the higher priority goes first, then the older", () => {
+  test("returns the pod of higher priority first, then the older one", () => {
     const { clock, queue } = open();
     const [low, high, later] = [pod(), pod({ priority: 10 }), pod({ priority: 10 })].map(podInfo);
     queue.put(low!);
@@ -193,7 +193,7 @@ describe("the queue", () => {
     ]);
   });
 
-  test("a pod without a place waits for an event that may give it one", () => {
+  test("keeps an unschedulable pod until an event may make it schedulable", () => {
     const { clock, queue } = open();
     const info = podInfo(pod({}, { cpu: "3" }));
     queue.put(info);
@@ -206,7 +206,7 @@ describe("the queue", () => {
     expect(queue.take()?.info.uid).toBe(info.uid);
   });
 
-  test("an event that comes while a pod is tried is not lost, and failures back off", () => {
+  test("keeps an event that arrives while a pod is in flight, and backs off failures", () => {
     const { clock, queue } = open();
     queue.put(podInfo(pod()));
     const first = queue.take()!;
@@ -223,7 +223,7 @@ describe("the queue", () => {
     expect(queue.take()).toBe(first);
   });
 
-  test("however the hints judge, a pod is tried again after five minutes", () => {
+  test("retries a pod after five minutes whatever the hints return", () => {
     const { clock, queue } = open();
     queue.put(podInfo(pod()));
     queue.failed(queue.take()!, new Set(["NodeAffinity"]));
@@ -233,7 +233,7 @@ describe("the queue", () => {
     expect(queue.take()).toBeDefined();
   });
 
-  test("a pod that has gone is not tried", () => {
+  test("does not return a removed pod", () => {
     const { queue } = open();
     const info = podInfo(pod());
     queue.put(info);

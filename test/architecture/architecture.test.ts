@@ -12,7 +12,7 @@ const ambiguous = new Set(["Event", "Scale", "Namespace", "Service", "Node"]);
 const kinds = [...new Set(catalog.map(({ kind }) => kind))].filter((kind) => !ambiguous.has(kind));
 const read = (file: string): Source => ({ file, text: readFileSync(file, "utf8") });
 
-test("every file lives in a room and keeps to the house's rules", () => {
+test("every file is in a room and keeps to the rules", () => {
   const files = globSync("{lib,functions,agent,infra,test}/**/*.{ts,tsx,mts}").filter(
     (file) => !file.includes(".tmp."),
   );
@@ -22,7 +22,7 @@ test("every file lives in a room and keeps to the house's rules", () => {
   expect(found.violations).toEqual([]);
 });
 
-test("keys that name a controller by a former name still lead to a controller", () => {
+test("keys with a former name of a controller still lead to a controller", () => {
   const present = controllers({ ca: "" }).map(({ name }) => name);
   for (const [former, name] of formerNames) {
     expect(present).toContain(name);
@@ -50,7 +50,7 @@ test("lists equal folders", () => {
   expect(plugins.map(({ name }) => `${kebab(name)}.ts`).sort()).toEqual(files.sort());
 });
 
-test("every function has a file of its own for those who should not be there", () => {
+test("every function has a security test of its own", () => {
   const names = readdirSync("test/aws/security").flatMap((file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? []);
   expect(names.length).toBeGreaterThan(6);
   expect(names.sort()).toEqual(folders("functions"));

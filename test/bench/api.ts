@@ -67,7 +67,7 @@ export async function benchApi(wire: Wire): Promise<void> {
 const watchers = 50;
 const writes = 2000;
 
-/** Each write is seen by every watcher: how many events arrive in a second, and how long one takes to the last watcher. */
+/** Each write is delivered to every watcher: events per second, and the time until the last watcher has an event. */
 async function benchWatch(wire: Wire): Promise<void> {
   const { metadata } = JSON.parse((await wire.send("GET", `${path}?limit=1`)).body.toString()) as {
     metadata: { resourceVersion: string };

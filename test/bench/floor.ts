@@ -5,7 +5,9 @@ import { containerdRuntime } from "#agent/runtime/containerd";
 import { plainContainer, plainSandbox } from "#agent/runtime/testing";
 import { systemClock } from "#base";
 
-/** What the runtime itself takes for a pod of one container: sandbox with network, container made and started. Milliseconds. */
+/**
+ * The runtime's own time for a pod of one container: sandbox with network, container created and started. Milliseconds.
+ */
 export async function runtimeFloor(dataDir: string, image: string, rounds: number): Promise<number[]> {
   const socket = join(dataDir, "agents/containerd/containerd/containerd.sock");
   const runtime = containerdRuntime({ socket, owner: "bench", clock: systemClock });

@@ -60,7 +60,7 @@ const request = (path: string, token: string) => ({
   requestContext: { requestId: "bench", identity: {} },
 });
 
-/** An event that each function answers without doing anything lasting. */
+/** An event that each function answers without a lasting effect. */
 const harmless: Record<string, unknown> = {
   reconcile: { Records: [] },
   schedule: { Records: [] },
@@ -89,7 +89,7 @@ async function cold(target: LambdaFunction, event: unknown): Promise<{ wall: num
   return found;
 }
 
-/** Sizes beside the deployed one at which the API is tried, in MB: what it costs to answer sooner. */
+/** Memory sizes in MB, beside the deployed one, at which the API is measured: the price of faster answers. */
 const otherSizes = [512, 640, 768, 1024];
 
 export async function benchFunctions(): Promise<void> {
@@ -98,7 +98,7 @@ export async function benchFunctions(): Promise<void> {
   const groups = new Map(
     [...sizes].map((memory) => [memory, quotaGroup(`skiff-bench-${process.pid}-${memory}`, share(memory))]),
   );
-  /** What the API is tried at, when it is not as it is deployed. */
+  /** Memory of the API function in MB, if it differs from the deployed one. */
   let instead: number | undefined;
   const memoryOf = ({ name, memory }: { name: string; memory: number }) => (name === "api" && instead) || memory;
   const wrap = (deployed: { name: string; memory: number }): string[] => {

@@ -60,7 +60,7 @@ if (asked("api")) {
     wire.close();
   });
 }
-// A part of `api` that can be had alone.
+// A part of `api` that can be run alone.
 if (asked("api") || asked("replay")) await benchReplay(["--runtime", "fake"]);
 if (asked("scale")) {
   const [pods, nodes] = [5000, 500];

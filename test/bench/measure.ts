@@ -1,4 +1,4 @@
-/** One figure and the load under which it was taken. */
+/** One figure and the load under which it was measured. */
 export interface Figure {
   name: string;
   value: number;
@@ -12,7 +12,7 @@ export function report(name: string, value: number, unit: string, params: Record
   process.stdout.write(`${JSON.stringify({ name, value: rounded, unit, params } satisfies Figure)}\n`);
 }
 
-/** The value below which a share of the samples lies. */
+/** The quantile of the samples at a share. */
 export function percentile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;

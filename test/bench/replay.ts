@@ -11,7 +11,7 @@ import { connect, type Wire } from "./wire.ts";
 const watches = 300;
 const events = 1000;
 const eventSize = 1200;
-/** One watch of so many reads slowly: a piece of so many bytes, then so long nothing, in milliseconds. */
+/** One watch in so many reads slowly: a chunk of so many bytes, then a pause in milliseconds. */
 const slowEvery = 3;
 const slow = { piece: 64 * 1024, pause: 200 };
 /** How many watches share a connection of HTTP/2; a server takes 100. */
@@ -22,7 +22,7 @@ const path = "/api/v1/namespaces/replay/configmaps";
 const protocols = ["http/1.1", "h2"] as const;
 type Protocol = (typeof protocols)[number];
 
-/** Opens a watch; the body comes as it is read. */
+/** Opens a watch; the body is delivered as it is read. */
 type Open = (path: string) => Promise<{ body: Readable; close(): void }>;
 
 /**
@@ -128,7 +128,7 @@ interface Replayed {
   bytes: number;
 }
 
-/** What stands for a watch that the server has refused. */
+/** The result of a watch that the server has rejected. */
 const nothing = { body: Readable.from([]), close: () => {} };
 
 /** Reads a watch until it has shown every event, at most so long. */
@@ -148,7 +148,7 @@ async function replay(open: Open, target: string, isSlow: boolean): Promise<Repl
       }
     }
   } catch {
-    // A watch that was cut counts what it has seen.
+    // A closed watch counts the events that it has received.
   } finally {
     clearTimeout(timer);
     close();

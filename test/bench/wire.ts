@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
 
-/** A client that does as little as possible: bytes out, bytes in, TLS with an identity. */
+/** A minimal client: bytes out, bytes in, TLS with an identity. */
 export interface Wire {
   send(
     method: string,

@@ -11,7 +11,7 @@ async function within<T>(cluster: TestCluster, run: () => Promise<T>): Promise<T
   }
 }
 
-test("a condition that never holds is told with what was last seen, and takes no real time", async () => {
+test("reports the last reads of a condition that never holds, without real time", async () => {
   const cluster = await openCluster({ seed: 7 });
   await within(cluster, async () => {
     await cluster.client.create(configMaps, make.configMap());
@@ -28,7 +28,7 @@ test("a condition that never holds is told with what was last seen, and takes no
   });
 });
 
-test("the clock stands still while there is anything else to do", async () => {
+test("the clock does not move while there is anything else to do", async () => {
   const cluster = await openCluster();
   await within(cluster, async () => {
     const start = cluster.clock.now();
@@ -58,7 +58,7 @@ async function history(seed: number): Promise<string[]> {
   });
 }
 
-test("the same seed makes the same history, another seed another one", async () => {
+test("the same seed yields the same history, another seed another one", async () => {
   expect(await history(1)).toEqual(await history(1));
   expect(await history(2)).not.toEqual(await history(1));
 });

@@ -1,6 +1,6 @@
 /**
- * About forty tests that take a few seconds each and together touch the parts that the course shows: what CI runs. Names
- * as upstream has them, without the tags at their end.
+ * About forty tests of a few seconds each that together cover the parts the course shows: what CI runs. Names as
+ * upstream has them, without the tags at their end.
  */
 export const fastTests: readonly string[] = [
   "[sig-api-machinery] Discovery should validate PreferredVersion for each APIGroup",

@@ -6,15 +6,15 @@ import { notRunnable } from "./reasons.ts";
 import { type Outcome, readReport } from "./report.ts";
 import { run } from "./run.ts";
 
-/** Nothing waits longer than this for the whole run. */
+/** The longest time for the whole run, in milliseconds. */
 const timeLimit = "4h";
-/** How often progress is shown, in milliseconds. */
+/** Interval of progress output, in milliseconds. */
 const progressEvery = 30_000;
 
 /** A text as a regular expression of Go that matches it and nothing else. */
 const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
-/** Runs the chosen tests and resolves with what became of each. Rejects where the suite cannot run at all. */
+/** Runs the selected tests and resolves with their outcomes. Rejects where the suite cannot run at all. */
 export async function runTests(
   { focus, skip, procs, fast }: Options,
   { bin, kubeconfig, output }: { bin: string; kubeconfig: string; output: string },
@@ -45,7 +45,7 @@ export async function runTests(
   const shown = new Progress(progress);
   const log = createWriteStream(join(output, "ginkgo.log"));
   try {
-    // 1: some tests failed, which the report says; anything else is no run.
+    // Exit code 1: some tests failed, as the report shows; every other code means that the suite did not run.
     await run(join(bin, "ginkgo"), [...ginkgo, join(bin, "e2e.test"), "--", ...suite], {
       output: (text) => {
         shown.read(text);
@@ -67,7 +67,7 @@ export async function runTests(
   return outcomes;
 }
 
-/** Counts ginkgo's dots: one for each test that is over. */
+/** Counts ginkgo's dots: one per completed test. */
 class Progress {
   readonly #show: (text: string) => void;
   readonly #timer: NodeJS.Timeout;
@@ -86,7 +86,7 @@ class Progress {
     this.#total ??= /Will run (\d+) of \d+ specs/.exec(text)?.[1];
   }
 
-  /** Tests that are over. */
+  /** Completed tests. */
   get done(): number {
     return this.#done;
   }

@@ -83,7 +83,7 @@ const standIns: readonly StandIn[] = [
   { repository: "pause", tags: ["3.10.2"], layers: ["agnhost"], config: agnhost("pause") },
 ];
 
-/** Makes the stand-ins and puts them into a registry. `bin` is the folder of agnhost. Needs root, for debootstrap. */
+/** Builds the stand-ins and pushes them to a registry. `bin` is the folder of agnhost. Needs root, for debootstrap. */
 export async function pushSuiteImages(registry: string, bin: string, progress: (text: string) => void): Promise<void> {
   const base = await rootLayer(progress);
   progress("making the suite's images");

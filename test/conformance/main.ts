@@ -20,7 +20,7 @@ import { buildSuite, version } from "./suite.ts";
 const progress = (text: string): void =>
   void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 
-/** Starts the cluster that the options ask for, runs `work` with its kubeconfig, and removes what was started. */
+/** Starts the cluster that the options describe, runs `work` with its kubeconfig, and removes what was started. */
 async function withCluster<T>(options: Options, bin: string, work: (kubeconfig: string) => Promise<T>): Promise<T> {
   if (options.against !== undefined) return work(resolve(options.against));
   if (options.fake) {

@@ -5,9 +5,9 @@ export interface Options {
   /** Regular expressions over the full names of tests, as ginkgo reads them. */
   focus: string;
   skip: string | undefined;
-  /** So many tests run side by side; those marked [Serial] run alone. */
+  /** Number of concurrent tests; those marked [Serial] run alone. */
   procs: number;
-  /** The kubeconfig of a cluster that is there already; undefined: one is started. */
+  /** The kubeconfig of an existing cluster. Default: a cluster is started. */
   against: string | undefined;
   /** Nodes that run nothing, three of them. */
   fake: boolean;
@@ -32,7 +32,7 @@ export const usage = `usage: npm run conformance -- [options]
   --build-only         build the suite where it has not been built, and run nothing
   --output text|json   how the result is printed (default: text)`;
 
-/** Reads the command line. Throws an Error that names the option which is wrong. */
+/** Parses the command line. Throws an Error that names the wrong option. */
 export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],

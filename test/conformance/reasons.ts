@@ -1,14 +1,14 @@
-/** Which kind or part a test needs that is not there. */
+/** The missing kind or part that a test needs. */
 interface Reason {
   test: RegExp;
   needs: string;
-  /** It fails outside of its own test where the kind is missing, which ends the whole suite without a report. */
+  /** Without the kind it fails outside of its own test, which ends the whole suite without a report. */
   endsSuite?: true;
 }
 
 /**
- * The first rule that fits a test's name counts. A rule goes with the kind or part that it names: what passes needs no
- * rule, and a rule would hide its next failure.
+ * The first rule that matches a test's name applies. A rule is removed with the kind or part that it names: a test that
+ * passes needs no rule, and a rule would hide its next failure.
  */
 const reasons: readonly Reason[] = [
   // Its set-up calls Failf on goroutines that nothing recovers (test/e2e/apimachinery/chunking.go).
@@ -70,10 +70,10 @@ const reasons: readonly Reason[] = [
   },
 ];
 
-/** The kind or part that a test needs and that is not there; undefined: its failure is a fault. */
+/** The missing kind or part that a test needs; undefined: its failure is a fault. */
 export const reasonFor = (name: string): string | undefined => reasons.find(({ test }) => test.test(name))?.needs;
 
-/** Whether a test is left out of every run, since it would end all others. */
+/** Whether a test is excluded from every run, since it would end all others. */
 export const isNotRunnable = (name: string): boolean =>
   reasons.some(({ test, endsSuite }) => endsSuite && test.test(name));
 

@@ -34,13 +34,13 @@ const report = JSON.stringify([
   },
 ]);
 
-test("a report is read: what ran, by sig, with the message in one line", () => {
+test("reads a report: the tests that ran, by sig, with the message in one line", () => {
   const outcomes = readReport(report, (name) => name.includes("[Conformance]"));
   expect(outcomes.map(({ name, passed }) => [name, passed])).toEqual([
     ["[sig-node] Pods should run [Conformance]", true],
     ["[sig-node] Pods should stop [Conformance]", false],
     ["[sig-api-machinery] Servers with support for API chunking should do [Conformance]", false],
-    // It ran and found that it could not be done here: that is no pass.
+    // It ran and found that it does not apply here: that does not count as passed.
     ["[sig-node] Pods asks for what is not there", false],
     ["[sig-storage] Volumes breaks", false],
   ]);
@@ -58,7 +58,7 @@ test("a report is read: what ran, by sig, with the message in one line", () => {
   expect(page).toContain("- [sig-node] Pods should stop [Conformance]\n  `timed out after '30s'`");
 });
 
-test("a suite that cannot be set up is a failure of its own", () => {
+test("a suite whose set-up fails is a failure of its own", () => {
   const broken = { LeafNodeType: "SynchronizedBeforeSuite", LeafNodeText: "", ContainerHierarchyTexts: null };
   const text = JSON.stringify([{ SpecReports: [{ ...broken, State: "failed", RunTime: 1, ...failure("no nodes") }] }]);
   expect(readReport(text, () => true)).toMatchObject([{ sig: "the suite itself", passed: false, message: "no nodes" }]);
@@ -71,11 +71,11 @@ test.each([
   [["--fast", "--focus", "x"], "--fast cannot be used with --focus or --skip"],
   [["--fake", "--against", "x"], "--fake cannot be used with --against"],
   [["--nothing"], "--nothing"],
-])("%j is refused by name", (args, message) => {
+])("rejects %j by name", (args, message) => {
   expect(() => parseOptions(args)).toThrow(message);
 });
 
-test("a run is whole where nothing was chosen", () => {
+test("a run without a selection is complete", () => {
   expect(parseOptions([]).isWhole).toBe(true);
   for (const args of [["--fake"], ["--focus", "x"], ["--skip", "x"], ["--fast"], ["--against", "x"]]) {
     expect(parseOptions(args).isWhole).toBe(false);

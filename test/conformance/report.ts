@@ -1,6 +1,6 @@
 import { isNotRunnable, reasonFor } from "./reasons.ts";
 
-/** One test that ran, as ginkgo's report has it. */
+/** One test of ginkgo's report. */
 export interface Outcome {
   name: string;
   sig: string;
@@ -26,7 +26,7 @@ interface SpecReport {
 }
 
 /**
- * Reads ginkgo's JSON report. What the suite left out is not in the result; a test that was chosen and could not be run
+ * Reads ginkgo's JSON report. Tests that the suite left out are not in the result; a selected test that cannot run
  * without ending all others counts as failed.
  */
 export function readReport(text: string, isChosen: (name: string) => boolean): Outcome[] {
@@ -37,7 +37,7 @@ export function readReport(text: string, isChosen: (name: string) => boolean): O
     const message = (spec.Failure?.Message ?? "").replace(/\s+/g, " ").trim();
     const passed = spec.State === "passed";
     if (!isTest) {
-      // A suite that cannot be set up fails in a node of its own, and no test says so.
+      // A suite whose set-up fails has a failed node of its own, and no failed test.
       return passed || spec.State === "skipped" ? [] : [setUp(spec, message)];
     }
     const name = [...(spec.ContainerHierarchyTexts ?? []), spec.LeafNodeText].join(" ");
@@ -82,7 +82,7 @@ const rows = (outcomes: readonly Outcome[]): string[] => [
   ),
 ];
 
-/** What a person reads at the end of a run: the table, and each failure with its last message. */
+/** The summary at the end of a run: the table, and each failure with its last message. */
 export function textOf(outcomes: readonly Outcome[]): string {
   const failures = outcomes
     .filter(({ passed }) => !passed)
@@ -93,7 +93,7 @@ export function textOf(outcomes: readonly Outcome[]): string {
   return `${[...rows(outcomes), "", ...failures].join("\n")}\n`;
 }
 
-/** The page that keeps a whole run: which commit, when, the table, and what fails and why. */
+/** The page about a whole run: commit, date, table, and failures with their reasons. */
 export function pageOf(
   outcomes: readonly Outcome[],
   { version, commit, date, minutes }: { version: string; commit: string; date: string; minutes: number },

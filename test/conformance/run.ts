@@ -4,13 +4,13 @@ import { once } from "node:events";
 export interface RunOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** Receives standard output as it comes. */
+  /** Receives standard output as it is written. */
   output?: (text: string) => void;
-  /** Exit codes that are no failure; 0 alone by default. */
+  /** Exit codes that are not failures. Default: 0. */
   codes?: readonly number[];
 }
 
-/** Runs a program to its end. Rejects with what it wrote last where it cannot be started or fails. */
+/** Runs a program to its end. Rejects with its last output where it cannot be started or fails. */
 export async function run(
   program: string,
   args: readonly string[],

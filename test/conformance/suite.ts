@@ -6,7 +6,7 @@ import { run } from "./run.ts";
 /** The version of Kubernetes whose suite this is; suite/go.mod pins it. */
 export const version = "v1.37.2";
 
-/** Where what was built is kept between runs: $XDG_CACHE_HOME/skiff, or ~/.cache/skiff. */
+/** The folder of built programs, kept between runs: $XDG_CACHE_HOME/skiff, or ~/.cache/skiff. */
 export const cacheFolder = (): string =>
   join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "skiff", `conformance-${version}`);
 
@@ -18,7 +18,7 @@ const flags = [
   `-X ${info}.gitMajor=1 -X ${info}.gitMinor=37 -X ${info}.gitTreeState=clean`,
 ].join(" ");
 
-/** What is built, in the order in which it is used, and by which command of Go. */
+/** The programs, in the order in which they are used, and the Go command that builds each. */
 const programs: readonly [name: string, command: readonly string[], source: string][] = [
   ["ginkgo", ["build"], "github.com/onsi/ginkgo/v2/ginkgo"],
   ["kubectl", ["build", "-ldflags", flags], "k8s.io/kubernetes/cmd/kubectl"],
@@ -44,7 +44,7 @@ export async function buildSuite(progress: (text: string) => void): Promise<stri
       cwd: sources,
       env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOTOOLCHAIN: "local" },
     });
-    // What is there under its own name is whole, whenever a build was stopped.
+    // A program under its final name is complete, even if a build was interrupted.
     renameSync(part, target);
   }
   return folder;

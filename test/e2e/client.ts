@@ -10,7 +10,7 @@ export function connect(dataDir: string): HttpClient {
   return httpClient({ server, ca: read("ca.crt"), certificate: { cert: read("admin.crt"), key: read("admin.key") } });
 }
 
-/** Asks again and again until there is an answer. Throws when there is none in time. */
+/** Retries until there is an answer. Throws when there is none in time. */
 export async function until<T>(what: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -25,7 +25,7 @@ export const isReady = ({ status }: Pod): boolean =>
   status?.phase === "Running" &&
   status.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true;
 
-/** Creates a pod, as soon as its account is there. */
+/** Creates a pod as soon as its service account exists. */
 export const createPod = (client: HttpClient, name: string, spec: object, annotations = {}): Promise<Pod> =>
   until(() =>
     client

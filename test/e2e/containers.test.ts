@@ -124,7 +124,7 @@ describe("kubectl reaches into containers", () => {
   });
 });
 
-test("a container that fails is started again, and its last log is kept", async () => {
+test("restarts a container that fails, and keeps its previous log", async () => {
   const run = "run crasher --image=busybox:latest --restart=Always --command -- sh -c 'echo failing; exit 3'";
   await check(setting, { run, source: "kubelet" });
   const restarted = { run: "get pod crasher -o json", source: "kubelet", within: 40 };
@@ -141,13 +141,13 @@ test("a container that fails is started again, and its last log is kept", async 
   await check(setting, { run: "delete pod crasher --now", source: "kubelet" });
 });
 
-test("an image that is nowhere is told", async () => {
+test("reports an image that does not exist", async () => {
   await check(setting, { run: "run lost --image=nowhere:1 --restart=Never", source: "kubelet" });
   await check(setting, { run: "get pod lost", source: "kubelet", within: 60, out: /ErrImagePull|ImagePullBackOff/ });
   await check(setting, { run: "delete pod lost --now", source: "kubelet" });
 });
 
-test("configuration reaches a container by file and by environment", async () => {
+test("passes configuration to a container by file and by environment", async () => {
   await kubectl(setting, { run: "create configmap conf --from-literal=colour=green" });
   await kubectl(setting, { run: "create secret generic hidden --from-literal=word=abc" });
   const pod = {
@@ -203,7 +203,7 @@ test("configuration reaches a container by file and by environment", async () =>
   await check(setting, { run: "delete pod configured --now", source: "kubelet" });
 });
 
-test("a container finds its account's token, the authority and its namespace, and the API knows it by them", async () => {
+test("gives a container its service account's token, the CA and its namespace, and the API accepts the token", async () => {
   const run = "run bearer --image=busybox:latest --restart=Never --command -- sleep 1000";
   await check(setting, { run, source: "kubelet", out: /created/ });
   await check(setting, { run: "wait pod/bearer --for=condition=Ready --timeout=60s", source: "kubelet" });

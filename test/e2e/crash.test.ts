@@ -50,7 +50,7 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
     }
   };
   await Promise.allSettled(Array.from({ length: 32 }, work));
-  // The end may have come before anybody waits for it.
+  // The process may have ended before anything waits for it.
   if (skiff.process.signalCode === null && skiff.process.exitCode === null) await once(skiff.process, "exit");
   client.close();
   expect(acknowledged.size).toBeGreaterThanOrEqual(400);
@@ -62,7 +62,7 @@ test("kill -9 under a thousand creates loses nothing that was acknowledged and d
   const there = new Map(items.map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
   for (const [name, at] of acknowledged) expect(there.get(name), name).toBe(at);
 
-  // A client's watch goes on from where it was, and sees each acknowledged object once.
+  // A client's watch continues from its last revision and receives each acknowledged object once.
   const signal = AbortSignal.timeout(30_000);
   const seen: string[] = [];
   try {

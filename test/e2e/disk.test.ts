@@ -57,7 +57,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
   return { code, ...said };
 }
 
-/** Takes all that is free on the disk, but for so many bytes. */
+/** Fills the disk except for so many bytes. */
 function fillDisk(left = 0): void {
   const file = openSync(join(folder, "filler"), "a");
   const { bavail, bsize } = statfsSync(folder);
@@ -94,7 +94,7 @@ const make = (name: string, bytes = 100_000) =>
     data: { text: "x".repeat(bytes) },
   } as ConfigMap);
 const remove = (name: string) => client.remove(configMaps, { namespace: "default", name });
-/** Creates until there is no room. Answers the refusal. */
+/** Creates objects until the disk is full. Returns the refusal. */
 async function makeUntilFull(prefix: string): Promise<string> {
   for (let index = 0; index < 2000; index++) {
     try {
@@ -107,7 +107,7 @@ async function makeUntilFull(prefix: string): Promise<string> {
 }
 const all = async () => (await client.list(configMaps, { namespace: "default" })).items;
 
-test("on a full disk readyz fails, status and the log say so, and only what grows is refused", async () => {
+test("on a full disk readyz fails, status and log report it, and only growing writes are rejected", async () => {
   await start();
   expect((await ready()).status).toBe(200);
   for (let index = 0; index < 30; index++) await make(`early-${index}`);
@@ -131,7 +131,7 @@ test("on a full disk readyz fails, status and the log say so, and only what grow
   expect((await all()).length).toBe(before - 20);
 });
 
-test("a cluster that died on a full disk starts again, and its objects can be deleted", async () => {
+test("a cluster that crashed on a full disk starts again, and its objects can be deleted", async () => {
   skiff!.process.kill("SIGKILL");
   await once(skiff!.process, "exit");
   await start();
@@ -140,14 +140,14 @@ test("a cluster that died on a full disk starts again, and its objects can be de
   for (let index = 20; index < 25; index++) await remove(`early-${index}`);
 });
 
-test("with room again all is well by itself", async () => {
+test("recovers without help when there is space again", async () => {
   emptyDisk();
   await until(async () => (await ready()).status === 200, 30);
   await make("fresh");
   expect((await run("status")).code).toBe(0);
 });
 
-test("a disk that the cluster itself has filled has room again after deletions alone", async () => {
+test("deletions alone free a disk that the cluster itself has filled", async () => {
   expect(await makeUntilFull("own")).toContain("only deletions are taken");
   expect((await ready()).status).toBe(500);
   for (const { metadata } of await all()) if (metadata.name !== "fresh") await remove(metadata.name!);
@@ -155,7 +155,7 @@ test("a disk that the cluster itself has filled has room again after deletions a
   await make("afterwards");
 });
 
-test("a start without any room at all says which folder", async () => {
+test("a start without any space names the folder", async () => {
   skiff!.process.kill("SIGTERM");
   await once(skiff!.process, "exit");
   rmSync(join(dataDir, "reserve"), { force: true });
@@ -171,7 +171,7 @@ test("a start without any room at all says which folder", async () => {
 test.each([
   ["a read-only file system", "ro", /its file system is read-only/],
   ["a file system of another kind", "cgroup", /cannot be used: /],
-])("%s is refused in one line", async (_name, kind, words) => {
+])("rejects %s in one line", async (_name, kind, words) => {
   const place = mkdtempSync(join(tmpdir(), "skiff-odd-"));
   if (kind === "ro") {
     execFileSync("mount", ["-t", "tmpfs", "-o", "ro,size=8m", "tmpfs", place]);

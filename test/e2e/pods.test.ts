@@ -39,7 +39,7 @@ const busybox = (name: string, script: string, more: object = {}) => ({
 const first = ({ status }: Pod) => status?.containerStatuses?.[0];
 const source = "kubelet of v1.37.2";
 
-test("a command that is not there ends a pod that is not started again, with the runtime's own record", async () => {
+test("a missing command ends a pod that is not restarted, with the runtime's message", async () => {
   const containers = [{ name: "main", image: "busybox", command: ["/bin/no-such-thing"] }];
   await createPod(client, "typo", { ...grace, restartPolicy: "Never", containers });
   await createPod(client, "again", { ...grace, restartPolicy: "Always", containers });
@@ -60,7 +60,7 @@ test("a command that is not there ends a pod that is not started again, with the
   expect(first(waiting)?.lastState?.terminated).toMatchObject({ exitCode: 128, reason: "StartError" });
 });
 
-test("logs of what could not be made say why", async () => {
+test("logs of a container that could not be created return the reason", async () => {
   const missing = { envFrom: [{ configMapRef: { name: "absent" } }] };
   await createPod(client, "config", { ...grace, containers: [busybox("main", "true", missing)] });
   const never = { image: "absent:1", imagePullPolicy: "Never" };
@@ -75,7 +75,7 @@ test("logs of what could not be made say why", async () => {
   }
 });
 
-test("a startup probe holds the first of two containers back", async () => {
+test("a startup probe delays the second of two containers", async () => {
   const web = busybox("web", "sleep 4; touch /up; sleep 1000", {
     startupProbe: { exec: { command: ["test", "-f", "/up"] }, periodSeconds: 1, failureThreshold: 60 },
     livenessProbe: { exec: { command: ["test", "-f", "/up"] }, periodSeconds: 1, failureThreshold: 1 },
@@ -92,7 +92,7 @@ test("a startup probe holds the first of two containers back", async () => {
   expect(pod.status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
 });
 
-test("a container's token lies in memory", async () => {
+test("a container's token is stored in memory", async () => {
   await createPod(client, "token", { ...grace, containers: [busybox("main", "sleep 1000")] });
   await readyPod(client, "token");
   const out = /^tmpfs \/var\/run\/secrets\/kubernetes.io\/serviceaccount tmpfs /m;

@@ -27,7 +27,7 @@ export async function startRegistry(): Promise<Registry> {
   const registry = await openRegistry();
   const url = `http://${registry.address}`;
   await pushStandIns(url);
-  // The course's pod names an image of its reader's own.
+  // The course's pod uses an image that its readers build themselves.
   const images = await standInImages();
   await pushImage(url, "library/my-app-image", "latest", images["nginx:latest"]!);
   return registry;

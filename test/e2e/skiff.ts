@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import type { SkiffProcess } from "../kubectl/cluster.ts";
 
-/** Stops a cluster with its containers and removes its folder. Throws with what was said when that fails. */
+/** Stops a cluster with its containers and removes its folder. Throws with the output when that fails. */
 export async function skiffDown(skiff: SkiffProcess): Promise<void> {
   const child = spawn(process.execPath, ["lib/cli/skiff.ts", "down", "--data-dir", skiff.dataDir], {
     stdio: ["ignore", "ignore", "pipe"],

@@ -13,7 +13,7 @@ import { skiffDown } from "./skiff.ts";
 let registry: Registry;
 const clusters: Record<string, SkiffProcess> = {};
 
-/** With the README's defaults but for the data folder, the port and where images come from. */
+/** With the README's defaults except for the data folder, the port and the registry of images. */
 const start = (dataDir?: string) => startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`], dataDir);
 
 beforeAll(async () => {
@@ -53,7 +53,7 @@ async function withClient<T>(name: string, act: (client: HttpClient) => Promise<
 
 const pods: Record<string, Pod> = {};
 
-test("pods of both are reached, in blocks that do not overlap", async () => {
+test("pods of both clusters are reached, in blocks that do not overlap", async () => {
   for (const name of ["one", "two"]) {
     pods[name] = await withClient(name, async (client) => {
       await createPod(client, "web", web);
@@ -66,7 +66,7 @@ test("pods of both are reached, in blocks that do not overlap", async () => {
   expect(one.bridge).not.toBe(two.bridge);
 });
 
-test.each(["one", "two"])("kill -9 of %s and its next start disturb neither", async (name) => {
+test.each(["one", "two"])("kill -9 of %s and its restart disturb neither cluster", async (name) => {
   const { process, dataDir } = clusters[name]!;
   process.kill("SIGKILL");
   await once(process, "exit");
@@ -79,7 +79,7 @@ test.each(["one", "two"])("kill -9 of %s and its next start disturb neither", as
   }
 });
 
-test("a bridge that somebody removes is put right, and pods are reached again", async () => {
+test("a removed bridge is restored, and pods are reached again", async () => {
   const { bridge } = networkOf(clusters["one"]!);
   execFileSync("ip", ["link", "delete", bridge]);
   expect(await greets(pods["one"]!)).toBe(false);
@@ -87,7 +87,7 @@ test("a bridge that somebody removes is put right, and pods are reached again", 
   expect(await greets(pods["two"]!)).toBe(true);
 });
 
-test("a bridge that cannot be is reported, and put right as soon as it can be", async () => {
+test("a bridge that cannot be created is reported, and restored as soon as it can be", async () => {
   const { bridge } = networkOf(clusters["one"]!);
   const state = () =>
     withClient("one", async (client) => {
@@ -107,7 +107,7 @@ test("a bridge that cannot be is reported, and put right as soon as it can be", 
   await until(() => greets(pods["one"]!), 30);
 });
 
-test("the end of one leaves the other undisturbed, and nothing of its own", async () => {
+test("the end of one cluster leaves the other undisturbed, and nothing of its own", async () => {
   const { dataDir } = clusters["two"]!;
   const { name, bridge, cgroupRoot } = networkOf(clusters["two"]!);
   const given = () => readdirSync("/var/lib/cni/results").filter((file) => file.startsWith(`${name}-`));
@@ -141,7 +141,7 @@ test("the end of one leaves the other undisturbed, and nothing of its own", asyn
   expect(networkOf(clusters["three"]).bridge).not.toBe(bridge);
 });
 
-test("the end of a cluster whose containerd has fallen leaves no container running either", async () => {
+test("the end of a cluster whose containerd has crashed leaves no container running", async () => {
   const { dataDir, process: up } = clusters["one"]!;
   const running = JSON.parse(readFileSync(join(dataDir, "running.json"), "utf8")) as { agent: number };
   up.kill("SIGKILL");

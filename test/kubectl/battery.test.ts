@@ -13,7 +13,7 @@ import { check, findKubectls, kubectl, type Setting } from "./runner.ts";
 
 const versions = findKubectls();
 
-test("there is a kubectl to test with", () => {
+test("a kubectl exists", () => {
   expect(versions, "install kubectl 1.30 or newer, or name one in KUBECTL").not.toEqual([]);
 });
 
@@ -55,7 +55,7 @@ describe.each(versions)("%s", (path) => {
     (step) => check(setting(path), step),
   );
 
-  test("a token is all that its bearer needs, for as long as its pod is there", async () => {
+  test("a token authenticates its pod, while the pod exists", async () => {
     const own = setting(path);
     const made = await kubectl(own, { run: "create token robot --bound-object-kind=Pod --bound-object-name=bearer" });
     const kubeconfig = `${own.home}-token`;

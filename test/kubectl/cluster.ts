@@ -8,12 +8,12 @@ export interface SkiffProcess {
   dataDir: string;
   kubeconfig: string;
   process: ChildProcess;
-  /** What it has written to the terminal. */
+  /** Its output so far. */
   readonly said: string;
   stop(): Promise<void>;
 }
 
-/** Starts `skiff up` as a person does, and waits for its word that it is ready. */
+/** Starts `skiff up` as a user does, and waits until it reports that it is ready. */
 export async function startSkiff(
   options: readonly string[],
   dataDir = mkdtempSync(join(tmpdir(), "skiff-")),

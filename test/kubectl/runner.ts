@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 
-/** One command of the battery and what must come of it. */
+/** One command of the battery and its expected result. */
 export interface Case {
-  /** Words after `kubectl`; `'…'` groups. `-n <namespace>` is added unless the case is `global`. */
+  /** Words after `kubectl`; `'…'` groups words. `-n <namespace>` is added unless the case is `global`. */
   run: string;
-  /** Where the expectation comes from. */
+  /** The source of the expectation. */
   source: string;
   stdin?: string;
-  /** Exit code; 0 unless told. */
+  /** Exit code. Default: 0. */
   code?: number;
   /** What standard output must match. */
   out?: RegExp | readonly RegExp[];
@@ -17,12 +17,12 @@ export interface Case {
   not?: RegExp;
   /** What standard error must match. */
   err?: RegExp;
-  /** Runs again until it fits, for so many seconds. */
+  /** Repeats the command until the result matches, for so many seconds. */
   within?: number;
-  /** Looks into standard output as JSON; throws when it is not as it should be. */
+  /** Checks standard output as JSON; throws when it is wrong. */
   // biome-ignore lint/suspicious/noExplicitAny: answers are looked into
   json?: (value: any) => void;
-  /** Ends the command after so many milliseconds: for those that follow for ever. */
+  /** Ends the command after so many milliseconds: for commands that follow for ever. */
   cut?: number;
   /** Without a namespace. */
   global?: true;
@@ -61,9 +61,9 @@ export interface Setting {
   kubectl: string;
   kubeconfig: string;
   namespace: string;
-  /** A home of its own: kubectl caches discovery there. */
+  /** A separate home: kubectl caches discovery there. */
   home: string;
-  /** What `kubectl edit` runs. */
+  /** The editor of `kubectl edit`. */
   editor: string;
 }
 
@@ -73,7 +73,7 @@ export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cu
     ...words(step.run.replaceAll("$NS", setting.namespace).replaceAll("$HOME", dirname(setting.editor))),
     ...(step.global ? [] : ["-n", setting.namespace]),
   ];
-  // Words for a command inside a pod stay at the end.
+  // The words of a command inside a pod stay at the end.
   const dashes = args.indexOf("--");
   if (dashes >= 0 && !step.global) args.splice(dashes, 0, ...args.splice(-2));
   const env = {
@@ -102,7 +102,7 @@ export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cu
   });
 }
 
-/** What is wrong with an outcome; undefined when it is as the case wants it. */
+/** The difference between an outcome and the case; undefined when it matches. */
 export function complaint(step: Case, { code, out, err }: Outcome): string | undefined {
   const shown = `\n--- stdout\n${out.slice(0, 3000)}\n--- stderr\n${err.slice(0, 2000)}`;
   if (step.cut === undefined && code !== (step.code ?? 0)) return `exit code ${code}, not ${step.code ?? 0}${shown}`;
@@ -118,7 +118,7 @@ export function complaint(step: Case, { code, out, err }: Outcome): string | und
   return undefined;
 }
 
-/** Runs a case, again and again while it may still come right. Throws with what was printed. */
+/** Runs a case, repeatedly while it may still match. Throws with the output. */
 export async function check(setting: Setting, step: Case): Promise<void> {
   const end = Date.now() + (step.within ?? 0) * 1000;
   for (;;) {

@@ -16,7 +16,7 @@ test("timers run in order of due time, then of creation, each at its own time", 
   expect([clock.now(), clock.due, clock.timers]).toEqual([1029, 1030, 1]);
 });
 
-test("going forward, what a timer sets off settles before the next one runs", async () => {
+test("forward waits until the work of a timer has settled before the next timer runs", async () => {
   const clock = handClock();
   const ran: string[] = [];
   clock.timer(10, () => void Promise.resolve().then(() => clock.timer(5, () => ran.push("set by the first"))));
@@ -25,7 +25,7 @@ test("going forward, what a timer sets off settles before the next one runs", as
   expect(ran).toEqual(["set by the first", "last"]);
 });
 
-test("set back, a clock runs nothing", () => {
+test("a clock that is set back runs nothing", () => {
   const clock = handClock(1000);
   let runs = 0;
   clock.timer(0, () => runs++);

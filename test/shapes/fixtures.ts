@@ -60,7 +60,7 @@ export const fixtures: Readonly<Record<string, JsonObject>> = {
   AccessEntry: { metadata: cluster, spec: { principalArn: "arn:aws:iam::123456789012:role/a", groups: ["a"] } },
 };
 
-/** What is posted to or put at a subresource of an object: by `kind/subresource`. */
+/** The body of a POST or PUT to a subresource: by `kind/subresource`. */
 export const partFixtures: Readonly<Record<string, { form: string; body: JsonObject }>> = {
   "Pod/binding": { form: "Binding", body: { metadata: { name: "part" }, target: { kind: "Node", name: "a" } } },
   "ServiceAccount/token": { form: "TokenRequest", body: { spec: { audiences: [], expirationSeconds: 3600 } } },

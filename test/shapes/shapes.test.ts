@@ -13,7 +13,7 @@ import { everywhere, fieldsOf, ownerOf, type Path, withValue } from "./walk.ts";
  * has it, and created and replaced in every one.
  */
 
-// Nearly every request here is refused, and no stack of an error is looked at.
+// Nearly every request here is rejected, and stacks of errors are not read.
 const { stackTraceLimit } = Error;
 beforeAll(() => {
   Error.stackTraceLimit = 0;
@@ -33,7 +33,7 @@ const json = "application/json";
 const merge = "application/merge-patch+json";
 const strategic = "application/strategic-merge-patch+json";
 const jsonPatch = "application/json-patch+json";
-/** Tables are made by code of their own. */
+/** Tables have their own encoder. */
 const table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 let cluster: TestCluster;
@@ -49,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-/** Sends requests and keeps those that the server could not answer. */
+/** Sends requests and records those that the server could not answer. */
 class Prober {
   readonly failures: string[] = [];
 
@@ -59,7 +59,7 @@ class Prober {
     return answer.status;
   }
 
-  /** As many as help. */
+  /** The most requests in flight that speed up the test. */
   get shown(): string[] {
     return this.failures.slice(0, 20);
   }
@@ -127,7 +127,7 @@ test.each(named)("no value of any field of $name is a failure", { timeout: 600_0
   expect(prober.shown).toEqual([]);
 });
 
-test.each(Object.entries(partFixtures))("no value of what is sent to %s is a failure", async (part, { form, body }) => {
+test.each(Object.entries(partFixtures))("no value of a body sent to %s is a failure", async (part, { form, body }) => {
   const prober = new Prober();
   const [owner, subresource] = part.split("/");
   const kind = catalog.find((candidate) => candidate.kind === owner)!;

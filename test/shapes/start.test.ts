@@ -43,7 +43,7 @@ function everyNonsense(kind: Kind): Kept[] {
   );
 }
 
-/** Puts objects past the API into the store, each under a name and uid of its own. */
+/** Writes objects to the store without the API, each under its own name and uid. */
 async function keep(store: ReturnType<typeof memoryStore>, objects: readonly Kept[]): Promise<void> {
   for (const [number, { kind, object }] of objects.entries()) {
     const metadata = object["metadata"] as JsonObject;
@@ -62,13 +62,13 @@ async function keep(store: ReturnType<typeof memoryStore>, objects: readonly Kep
   }
 }
 
-/** A thousand workloads would take minutes: of many fields each n-th is taken. */
+/** A thousand workloads would take minutes: of many fields only each n-th is tested. */
 const atMost = 200;
 
 const kinds = catalog.filter((kind) => !kind.internal && !kind.answer && !kind.stored && fixtureOf(kind));
 
 test.each(kinds.map((kind) => ({ name: kind.kind, kind })))(
-  "a control plane starts over objects of $name that make no sense, and works for the others",
+  "a control plane starts over malformed objects of $name and serves the others",
   async ({ kind }) => {
     const store = memoryStore();
     const all = everyNonsense(kind);

@@ -27,7 +27,7 @@ export function fieldsOf(shape: Shape): Path[] {
   return paths;
 }
 
-/** A copy of an object with another value at a path; what is missing on the way is made, and lists are of one item. */
+/** A copy of an object with another value at a path; missing parents are created, and lists have one item. */
 export function withValue(object: Json, [step, ...rest]: Path, value: Json): Json {
   if (step === undefined) return value;
   const below = (there: Json | undefined) => withValue(there ?? (rest[0] === "0" ? [] : {}), rest, value);

@@ -18,7 +18,7 @@ const takenAddresses = async () =>
 const takenPorts = async () =>
   (await cluster.client.list(nodePortAllocations)).items.map(({ metadata }) => Number(metadata.name));
 
-test("an address is taken once: by number, by chance, and not outside the range", async () => {
+test("allocates an address once: a given one, a random one, and none outside the range", async () => {
   cluster = await openCluster();
   const first = await create({ spec: { clusterIP: "10.96.0.77" } });
   expect(first.json.spec).toMatchObject({
@@ -38,7 +38,7 @@ test("an address is taken once: by number, by chance, and not outside the range"
   expect(await takenAddresses()).toEqual(["10.96.0.77"]);
 });
 
-test("of two services that race for one address one gets it, and its port goes back with the loser", async () => {
+test("gives an address to one of two concurrent services, and releases the port of the other", async () => {
   cluster = await openCluster();
   const spec = { type: "NodePort", clusterIP: "10.96.0.78" };
   const answers = await Promise.all(["a", "b", "c"].map((name) => create({ metadata: { name }, spec })));
@@ -47,7 +47,7 @@ test("of two services that race for one address one gets it, and its port goes b
   expect(await takenPorts()).toHaveLength(1);
 });
 
-test("a service that is deleted gives back at once what the next one of its name asks for", async () => {
+test("releases the addresses and ports of a deleted service at once, so that the next service of its name can use them", async () => {
   cluster = await openCluster();
   for (let round = 0; round < 5; round++) {
     const made = await create({
@@ -61,7 +61,7 @@ test("a service that is deleted gives back at once what the next one of its name
   expect([await takenAddresses(), await takenPorts()]).toEqual([["10.96.0.79"], [30_079]]);
 });
 
-test("a service changes its type, and holds what the type has", async () => {
+test("allocates and releases addresses and ports when a service changes its type", async () => {
   cluster = await openCluster();
   const made = (await create()).json;
   const up = await patch({ spec: { type: "NodePort" } });
@@ -80,7 +80,7 @@ test("a service changes its type, and holds what the type has", async () => {
   expect(await takenAddresses()).toEqual([back.json.spec.clusterIP]);
 });
 
-test("a node port is taken once and only from its range; two protocols may share it", async () => {
+test("allocates a node port once and only from its range; two protocols may share it", async () => {
   cluster = await openCluster();
   const one = { port: 53, nodePort: 30_053 };
   const both = [
@@ -100,7 +100,7 @@ test("a node port is taken once and only from its range; two protocols may share
   expect(await takenAddresses()).toHaveLength(1);
 });
 
-test("a load balancer with local traffic gets a port for its health checks, and may go without node ports", async () => {
+test("allocates a health check port for local traffic, and no node ports where they are disabled", async () => {
   cluster = await openCluster();
   const made = await create({
     spec: { type: "LoadBalancer", externalTrafficPolicy: "Local", allocateLoadBalancerNodePorts: false },
@@ -112,7 +112,7 @@ test("a load balancer with local traffic gets a port for its health checks, and 
   expect(await takenPorts()).toEqual([]);
 });
 
-test("a headless service has no address, and a dry run takes none", async () => {
+test("allocates nothing for a headless service or a dry run", async () => {
   cluster = await openCluster();
   expect((await create({ spec: { clusterIP: "None" } })).json.spec).toMatchObject({ clusterIPs: ["None"] });
   const dry = await cluster.ask("POST", `${path}?dryRun=All`, make.service({ metadata: { name: "dry" } }));
@@ -120,7 +120,7 @@ test("a headless service has no address, and a dry run takes none", async () => 
   expect(await takenAddresses()).toEqual([]);
 });
 
-test("what a crash left taken goes back after a minute, not before", async () => {
+test("releases an unused allocation after a minute, not before", async () => {
   const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
   cluster = await openCluster({ clock });
   const { client } = cluster;
@@ -138,7 +138,7 @@ test("what a crash left taken goes back after a minute, not before", async () =>
   await cluster.until(async () => (await takenAddresses()).length === 0 && (await takenPorts()).length === 0);
 });
 
-test("a service that goes with its last finalizer gives back what it held", async () => {
+test("releases the allocations of a service when its last finalizer is removed", async () => {
   const clock = handClock(Date.parse("2030-01-01T00:00:00Z"));
   cluster = await openCluster({ clock });
   await create({ metadata: { finalizers: ["example.com/wait"] }, spec: { type: "NodePort" } });
@@ -151,7 +151,7 @@ test("a service that goes with its last finalizer gives back what it held", asyn
   await cluster.until(async () => (await takenAddresses()).length === 0 && (await takenPorts()).length === 0);
 });
 
-test("what a service uses stays taken, whoever deletes the record of it", async () => {
+test("allocates again what a service uses when its allocation is deleted", async () => {
   cluster = await openCluster();
   const { json } = await create({ spec: { type: "NodePort" } });
   const { clusterIP } = json.spec;

@@ -22,7 +22,7 @@ const becomes = async (name: string, wanted: string[]): Promise<void> => {
   expect(await resources(name)).toEqual(wanted);
 };
 
-test("rules are gathered by label, by name within a selector, each once, and follow every change", async () => {
+test("aggregates rules by selector, sorted by name within a selector, each once, and follows every change", async () => {
   await make("b", { rules: [rule("b"), rule("shared")] }, { part: "one" });
   await make("a", { rules: [rule("a"), rule("shared")] }, { part: "one" });
   await make("c", { rules: [rule("c")] }, { part: "two" });
@@ -42,7 +42,7 @@ test("rules are gathered by label, by name within a selector, each once, and fol
   await becomes("all", ["d", "b", "shared"]);
 });
 
-test("what has been gathered is gathered again", async () => {
+test("aggregates aggregated rules", async () => {
   await make("leaf", { rules: [rule("leaf")] }, { "rbac.authorization.k8s.io/aggregate-to-view": "true" });
   for (const name of ["view", "edit", "admin"]) {
     await cluster.until(async () => (await resources(name)).includes("leaf"));
@@ -54,7 +54,7 @@ test("what has been gathered is gathered again", async () => {
   expect(await resources("admin")).toContain("rolebindings");
 });
 
-test("what gathers nothing loses its rules, and others keep theirs", async () => {
+test("removes the rules of a role whose selectors match nothing, and leaves other roles alone", async () => {
   await make("empty", { ...gathering({ none: "such" }), rules: [rule("x")] });
   await make("plain", { rules: [rule("x")] });
   await becomes("empty", []);

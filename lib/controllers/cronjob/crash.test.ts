@@ -14,7 +14,7 @@ const sync = () => stage.settle(cronJobController, "tick");
 const cron = () => stage.client.get(cronJobs, key);
 const names = async () => (await stage.client.list(jobs)).items.map(({ metadata }) => metadata.name);
 
-/** A cron job whose controller dies when it has made its first job and has not told so. */
+/** A cron job whose controller crashes after it has created its first job and before it has written the status. */
 async function openForgetful(spec: Record<string, unknown>): Promise<void> {
   await stage.close();
   stage = await openStage({ write: 1, when: "after" });
@@ -25,7 +25,7 @@ async function openForgetful(spec: Record<string, unknown>): Promise<void> {
   expect(await names()).toEqual([nameAt("12:10")]);
 }
 
-test("a job that was made before a death still runs alone when the next time comes (Forbid)", async () => {
+test("with Forbid, counts a job that was created before a crash as active", async () => {
   await openForgetful({ concurrencyPolicy: "Forbid" });
   stage.clock.move(10 * minute);
   await sync();
@@ -36,7 +36,7 @@ test("a job that was made before a death still runs alone when the next time com
   });
 });
 
-test("a job that was made before a death and has ended meanwhile is not made again", async () => {
+test("does not create a job again that was created before a crash and has ended since", async () => {
   await openForgetful({ successfulJobsHistoryLimit: 0, timeZone: "Asia/Kolkata" });
   await finishOn(stage, nameAt("12:10"));
   await sync();
@@ -47,7 +47,10 @@ test("a job that was made before a death and has ended meanwhile is not made aga
   });
 });
 
-/** Four times: a success, a failure, one that is replaced, a success; no bad job is kept, and so many good ones. */
+/**
+ * Four scheduled times: a success, a failure, one that is replaced, a success. Keeps no failed jobs and `kept`
+ * successful ones.
+ */
 async function tell(kept: number, death?: Death) {
   const on = await openStage(death);
   try {
@@ -73,18 +76,22 @@ async function tell(kept: number, death?: Death) {
   }
 }
 
-test.each([0, 1])("with %i kept, the same end wherever the controller dies", { timeout: 60_000 }, async (kept) => {
-  const undisturbed = await tell(kept);
-  expect(undisturbed.status).toEqual({
-    lastScheduleTime: "2026-03-01T12:40:00Z",
-    lastSuccessfulTime: "2026-03-01T12:41:00Z",
-  });
-  expect(undisturbed.jobs).toEqual([nameAt("12:40")].slice(0, kept));
-  for (let write = 1; write <= undisturbed.writes; write++) {
-    for (const when of ["before", "after"] as const) {
-      const { status, jobs: left } = await tell(kept, { write, when });
-      const { status: wanted, jobs: rest } = undisturbed;
-      expect({ status, left }, `dies ${when} write ${write}`).toEqual({ status: wanted, left: rest });
+test.each([0, 1])(
+  "with a history of %i, reaches the same end wherever the controller crashes",
+  { timeout: 60_000 },
+  async (kept) => {
+    const undisturbed = await tell(kept);
+    expect(undisturbed.status).toEqual({
+      lastScheduleTime: "2026-03-01T12:40:00Z",
+      lastSuccessfulTime: "2026-03-01T12:41:00Z",
+    });
+    expect(undisturbed.jobs).toEqual([nameAt("12:40")].slice(0, kept));
+    for (let write = 1; write <= undisturbed.writes; write++) {
+      for (const when of ["before", "after"] as const) {
+        const { status, jobs: left } = await tell(kept, { write, when });
+        const { status: wanted, jobs: rest } = undisturbed;
+        expect({ status, left }, `dies ${when} write ${write}`).toEqual({ status: wanted, left: rest });
+      }
     }
-  }
-});
+  },
+);

@@ -19,7 +19,7 @@ const names = async () => (await children()).map(({ metadata }) => metadata.name
 const change = (spec: object) => stage.client.patch(cronJobs, key, { spec }, { type: "merge" });
 const finish = (name: string, exitCode = 0) => finishOn(stage, name, exitCode);
 
-test("a job is made at its time, named after it and told of in the status (syncCronJob)", async () => {
+test("creates a job at its time, names it after the time and writes the status (syncCronJob)", async () => {
   await stage.make(cronObject());
   expect(await sync()).toEqual({ requeueAfter: 10 * minute + 100 });
   expect(await names()).toEqual([]);
@@ -50,7 +50,7 @@ test("a job is made at its time, named after it and told of in the status (syncC
   expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("12:10")}`]);
 });
 
-test("woken early, twice or by anything else, it serves each time once", async () => {
+test("serves each time once when it is reconciled early or twice", async () => {
   await stage.make(cronObject());
   await sync();
   stage.clock.move(10 * minute - 1);
@@ -64,7 +64,7 @@ test("woken early, twice or by anything else, it serves each time once", async (
   expect(await names()).toEqual([nameAt("12:10")]);
 });
 
-test("woken late, or after a long sleep, it makes up for the last time alone (mostRecentScheduleTime)", async () => {
+test("serves only the last missed time after a delay (mostRecentScheduleTime)", async () => {
   await stage.make(cronObject());
   stage.clock.move(3 * hour + 17 * minute);
   expect(await sync()).toEqual({ requeueAfter: 3 * minute + 100 });
@@ -72,7 +72,7 @@ test("woken late, or after a long sleep, it makes up for the last time alone (mo
   expect(stage.events).toHaveLength(1);
 });
 
-test("more than a hundred missed times are told of, and the last one is served (TooManyMissedTimes)", async () => {
+test("warns of more than a hundred missed times and serves the last one (TooManyMissedTimes)", async () => {
   await stage.make(cronObject({ schedule: "* * * * *" }));
   stage.clock.move(101 * minute + second);
   await sync();
@@ -83,21 +83,21 @@ test("more than a hundred missed times are told of, and the last one is served (
   expect(stage.events).toHaveLength(2);
 });
 
-test("a hundred missed times are no news", async () => {
+test("does not warn of a hundred missed times", async () => {
   await stage.make(cronObject({ schedule: "* * * * *" }));
   stage.clock.move(100 * minute + second);
   await sync();
   expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("13:40")}`]);
 });
 
-test("with a deadline only what it covers counts (startingDeadlineSeconds)", async () => {
+test("counts only missed times within the deadline (startingDeadlineSeconds)", async () => {
   await stage.make(cronObject({ schedule: "* * * * *", startingDeadlineSeconds: 90 }));
   stage.clock.move(500 * minute + 30 * second);
   await sync();
   expect(stage.events).toEqual([`Normal SuccessfulCreate Created job ${nameAt("20:20")}`]);
 });
 
-test("a time whose deadline has passed is left out, to the second", async () => {
+test("skips a time whose deadline has passed, exact to the second", async () => {
   await stage.make(cronObject({ startingDeadlineSeconds: 60 }));
   stage.clock.move(10 * minute + 59 * second);
   await sync();
@@ -117,7 +117,7 @@ test.each([0, 10, 30, 59])("where long waits end %i s late, a short deadline is 
   expect(await names()).toEqual([nameAt("12:10"), nameAt("12:20")]);
 });
 
-test("jobs may run beside each other (Allow)", async () => {
+test("with Allow, runs jobs concurrently", async () => {
   await stage.make(cronObject());
   for (let i = 0; i < 3; i++) {
     stage.clock.move(10 * minute);
@@ -127,7 +127,7 @@ test("jobs may run beside each other (Allow)", async () => {
   expect((await cron()).status?.active).toHaveLength(3);
 });
 
-test("a job waits for the one before it (Forbid)", async () => {
+test("with Forbid, waits for the previous job", async () => {
   await stage.make(cronObject({ concurrencyPolicy: "Forbid" }));
   stage.clock.move(10 * minute);
   await sync();
@@ -140,7 +140,7 @@ test("a job waits for the one before it (Forbid)", async () => {
   stage.clock.move(2 * minute);
   await finish(nameAt("12:10"));
   await sync();
-  // What had to wait is made up for.
+  // The time that had to wait is served.
   expect(await names()).toEqual([nameAt("12:10"), nameAt("12:20")]);
   expect((await cron()).status).toMatchObject({
     lastScheduleTime: "2026-03-01T12:20:00Z",
@@ -150,7 +150,7 @@ test("a job waits for the one before it (Forbid)", async () => {
   expect(stage.events).toContain(`Normal SawCompletedJob Saw completed job: ${nameAt("12:10")}, condition: Complete`);
 });
 
-test("a job takes the place of the one before it (Replace)", async () => {
+test("with Replace, deletes the previous job", async () => {
   await stage.make(cronObject({ concurrencyPolicy: "Replace" }));
   stage.clock.move(10 * minute);
   await sync();
@@ -164,7 +164,7 @@ test("a job takes the place of the one before it (Replace)", async () => {
   ]);
 });
 
-test("so many jobs that ended are kept, good and bad apart (cleanupFinishedJobs)", async () => {
+test("keeps the configured numbers of successful and failed jobs (cleanupFinishedJobs)", async () => {
   await stage.make(cronObject({ successfulJobsHistoryLimit: 2, failedJobsHistoryLimit: 1 }));
   await change({ jobTemplate: { spec: { backoffLimit: 0 } } });
   for (const code of [0, 1, 0, 0, 1]) {
@@ -182,7 +182,7 @@ test("so many jobs that ended are kept, good and bad apart (cleanupFinishedJobs)
   expect((await cron()).status?.active).toBeUndefined();
 });
 
-test("none may be kept; what it came to is told all the same", async () => {
+test("keeps no jobs with a limit of 0, and still writes the status", async () => {
   await stage.make(cronObject({ successfulJobsHistoryLimit: 0 }));
   stage.clock.move(10 * minute);
   await sync();
@@ -196,7 +196,7 @@ test("none may be kept; what it came to is told all the same", async () => {
   });
 });
 
-test("suspended it starts nothing; afterwards it makes up for the last time", async () => {
+test("creates nothing while suspended, and serves the last missed time afterwards", async () => {
   await stage.make(cronObject({ suspend: true }));
   stage.clock.move(35 * minute);
   expect(await sync()).toBeUndefined();
@@ -206,7 +206,7 @@ test("suspended it starts nothing; afterwards it makes up for the last time", as
   expect(await names()).toEqual([nameAt("12:30")]);
 });
 
-test("a schedule is read in its zone, and the job says so", async () => {
+test("reads a schedule in its time zone and annotates the job", async () => {
   await stage.make(cronObject({ schedule: "30 9 * * *", timeZone: "America/New_York" }));
   expect(await sync()).toEqual({ requeueAfter: 2.5 * hour + 100 });
   stage.clock.move(2.5 * hour);
@@ -216,14 +216,14 @@ test("a schedule is read in its zone, and the job says so", async () => {
   });
 });
 
-test("an hour that does not exist in spring is skipped, one that comes twice in autumn counts twice", async () => {
+test("skips an hour that does not exist in spring, and counts one that occurs twice in autumn twice", async () => {
   await stage.make(cronObject({ schedule: "30 2 * * *", timeZone: "Europe/Berlin" }));
   stage.clock.move(Date.parse("2026-03-28T12:00:00Z") - start);
   await sync();
   const before = (await names()).at(-1);
   stage.clock.move(24 * hour);
   await sync();
-  // On 29 March there is no half past two.
+  // 02:30 does not exist on 29 March.
   expect((await names()).at(-1)).toBe(before);
   stage.clock.move(24 * hour);
   await sync();
@@ -238,13 +238,13 @@ test("an hour that does not exist in spring is skipped, one that comes twice in 
   ]);
 });
 
-test("a new schedule is no reason to make up for what nobody had planned (updateCronJob)", async () => {
+test("does not make up for times before the schedule was changed (updateCronJob)", async () => {
   await stage.make(cronObject({ schedule: "0 0 * * *" }));
   stage.clock.move(32 * minute);
   await change({ schedule: "*/15 * * * *" });
   expect(await sync()).toEqual({ requeueAfter: 13 * minute + 100 });
   expect(await names()).toEqual([]);
-  // Nobody can make it forget.
+  // Clients cannot remove the annotation.
   await stage.client.patch(
     cronJobs,
     key,
@@ -258,7 +258,7 @@ test("a new schedule is no reason to make up for what nobody had planned (update
   expect(await names()).toEqual([nameAt("12:45")]);
 });
 
-test("a schedule that never comes is told of, and nothing is waited for (InvalidSchedule)", async () => {
+test("reports a schedule that never occurs, and does not wait (InvalidSchedule)", async () => {
   await stage.make(cronObject({ schedule: "59 23 31 2 *" }));
   expect(await sync()).toBeUndefined();
   expect(stage.events).toContain(
@@ -266,7 +266,7 @@ test("a schedule that never comes is told of, and nothing is waited for (Invalid
   );
 });
 
-test("a steady distance begins with the cron job (@every)", async () => {
+test("starts an interval at the creation of the cron job (@every)", async () => {
   await stage.make(cronObject({ schedule: "@every 45m" }));
   expect(await sync()).toEqual({ requeueAfter: 45 * minute + 100 });
   stage.clock.move(100 * minute);
@@ -274,12 +274,12 @@ test("a steady distance begins with the cron job (@every)", async () => {
   expect(await names()).toEqual([nameAt("13:30")]);
 });
 
-test("nobody sleeps for longer than a day", async () => {
+test("waits for at most a day", async () => {
   await stage.make(cronObject({ schedule: "@yearly" }));
   expect(await sync()).toEqual({ requeueAfter: 24 * hour });
 });
 
-test("a job that another look has made is taken over; somebody else's of that name is let be (IsAlreadyExists)", async () => {
+test("adopts a job that an earlier reconcile created, but not another owner's job of that name (IsAlreadyExists)", async () => {
   const made = await stage.make<CronJob>(cronObject());
   stage.clock.move(10 * minute);
   const { jobTemplate } = (await cron()).spec!;
@@ -302,7 +302,7 @@ test("a job that another look has made is taken over; somebody else's of that na
   });
 });
 
-test("a job that somebody deletes is missed (MissingJob)", async () => {
+test("reports a deleted job as missing (MissingJob)", async () => {
   await stage.make(cronObject());
   stage.clock.move(10 * minute);
   await sync();
@@ -313,7 +313,7 @@ test("a job that somebody deletes is missed (MissingJob)", async () => {
   expect(await names()).toEqual([]);
 });
 
-test("a cron job that is being deleted starts nothing", async () => {
+test("creates nothing for a cron job that is being deleted", async () => {
   await stage.make(cronObject());
   await stage.client.patch(cronJobs, key, { metadata: { finalizers: ["example.com/wait"] } }, { type: "merge" });
   await stage.client.remove(cronJobs, key);

@@ -13,7 +13,7 @@ beforeEach(async () => {
   clock = handClock(start);
   cluster = await openCluster({ clock });
   await cluster.addNode("one");
-  // The node is heard for as long as the tests last, whatever the clock says.
+  // The node has a heartbeat in the far future, whatever the clock shows.
   const spec = { holderIdentity: "one", renewTime: "2027-01-01T00:00:00.000000Z" };
   await cluster.client.create(leases, { metadata: { namespace: "kube-node-lease", name: "one" }, spec } as Lease);
 });
@@ -52,7 +52,7 @@ const completed = (name: string) =>
     return status?.conditions?.some(({ type, status: value }) => type === "Complete" && value === "True");
   });
 
-/** Plays the node until there are so many running pods. */
+/** Acts as the node until there are so many running pods. */
 const running = (count: number) =>
   cluster.until(async () => {
     await cluster.playAgents();
@@ -60,7 +60,7 @@ const running = (count: number) =>
     return found.length === count && found;
   });
 
-test("a job runs through all of its controllers, waits as it should, and goes after its time", async () => {
+test("a job passes through all of its controllers, backs off, and is deleted after its TTL", async () => {
   const made = await cluster.ask("POST", `${base}/jobs`, jobOf("pi", { completions: 2, ttlSecondsAfterFinished: 60 }));
   expect(made.status).toBe(201);
   await finish((await running(1))[0]!, 1);
@@ -83,7 +83,7 @@ test("a job runs through all of its controllers, waits as it should, and goes af
   expect(await podList()).toEqual([]);
 });
 
-test("deleted in the background a job takes its running pods along", async () => {
+test("background deletion of a job deletes its running pods", async () => {
   await cluster.ask("POST", `${base}/jobs`, jobOf("pi", { completions: 2, parallelism: 2 }));
   await running(2);
   await cluster.ask("DELETE", `${base}/jobs/pi`, { propagationPolicy: "Background" });
@@ -95,7 +95,7 @@ test("deleted in the background a job takes its running pods along", async () =>
   expect(await podList()).toEqual([]);
 });
 
-test("replaced by one of the same name a job takes its pods along (kubectl replace --force)", async () => {
+test("replacing a job deletes the pods of the old one (kubectl replace --force)", async () => {
   await cluster.ask("POST", `${base}/jobs`, jobOf("pi"));
   const [old] = await running(1);
   const removed = await cluster.ask("DELETE", `${base}/jobs/pi`, { propagationPolicy: "Background" });
@@ -108,7 +108,7 @@ test("replaced by one of the same name a job takes its pods along (kubectl repla
   });
 });
 
-test("deleted by an old client a job leaves its pods, and nothing holds them back (DefaultGarbageCollectionPolicy)", async () => {
+test("a job that is deleted without a policy leaves its pods without finalizers (DefaultGarbageCollectionPolicy)", async () => {
   await cluster.ask("POST", `${base}/jobs`, jobOf("pi"));
   await running(1);
   await cluster.ask("DELETE", `${base}/jobs/pi`);
@@ -120,7 +120,7 @@ test("deleted by an old client a job leaves its pods, and nothing holds them bac
   expect(pod?.metadata.deletionTimestamp).toBeUndefined();
 });
 
-test("a namespace goes with its jobs and cron jobs while they run", async () => {
+test("a namespace is deleted with running jobs and cron jobs", async () => {
   await cluster.ask("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "team" } });
   await cluster.until(
     async () => (await cluster.ask("GET", "/api/v1/namespaces/team/serviceaccounts/default")).status === 200,
@@ -147,7 +147,7 @@ test("a namespace goes with its jobs and cron jobs while they run", async () => 
   expect((await cluster.client.list(jobs)).items).toEqual([]);
 });
 
-test("a cron job runs by the clock alone, and takes all along when it goes", async () => {
+test("a cron job runs by timers alone, and its deletion deletes all of its objects", async () => {
   const spec = { schedule: "*/1 * * * *", jobTemplate: { spec: jobSpec } };
   await cluster.ask("POST", `${base}/cronjobs`, {
     apiVersion: "batch/v1",

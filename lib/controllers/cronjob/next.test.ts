@@ -6,7 +6,7 @@ import { formatTime } from "#base";
 import { nextTime } from "./next.ts";
 import { formatForPeople, formatIn, zone } from "./zone.ts";
 
-/** `[why, schedule, zone, after, the next five times]`, from upstream's library (robfig/cron 3.0.1). */
+/** `[reason, schedule, zone, after, the next five times]`, from upstream's library (robfig/cron 3.0.1). */
 type Row = [why: string, schedule: string, zone: string, after: string, next: string[]];
 const rows = JSON.parse(readFileSync(join(import.meta.dirname, "testing/next.json"), "utf8")) as Row[];
 
@@ -21,22 +21,22 @@ test.each(rows)("%s: %s in %s after %s", (_why, text, timeZone, after, expected)
   expect(found).toEqual(expected);
 });
 
-test("nothing between two commas is never due", () => {
+test("an empty item between two commas never matches", () => {
   expect(nextTime(parseSchedule(", * * * *"), 0)).toBeUndefined();
   expect(nextTime(parseSchedule("* * , * ,"), 0)).toBeUndefined();
 });
 
-test("a day that does not exist is passed over", () => {
+test("skips a day that does not exist", () => {
   const schedule = { ...parseSchedule("0 0 31 12 *"), timeZone: "Pacific/Apia" };
   expect(formatTime(nextTime(schedule, Date.parse("2011-12-29T12:00:00Z"))!)).toBe("2011-12-30T10:00:00Z");
 });
 
-test("a zone in the schedule is the schedule's", () => {
+test("uses a time zone that is part of the schedule", () => {
   expect(parseSchedule("CRON_TZ=Europe/Berlin 0 9 * * *")).toMatchObject({ timeZone: "Europe/Berlin" });
   expect(parseSchedule("TZ= 0 9 * * *")).toMatchObject({ timeZone: "UTC" });
 });
 
-test("times as people read them", () => {
+test("formats times in RFC 3339 and RFC 1123", () => {
   const time = Date.parse("2026-03-01T02:03:04Z");
   expect(formatIn(zone("UTC"), time)).toBe("2026-03-01T02:03:04Z");
   expect(formatIn(zone("Asia/Kathmandu"), time)).toBe("2026-03-01T07:48:04+05:45");

@@ -44,7 +44,7 @@ const setOf = async (name: string): Promise<ReplicaSet | undefined> =>
   );
 const progress = ({ status }: Deployment) => findCondition(status?.conditions, "Progressing");
 
-/** Plays agents until the deployment's pods all run one image. */
+/** Acts as the nodes' agents until the deployment's pods all run one image. */
 const settled = (name: string, count: number) =>
   cluster.until(async () => {
     await cluster.playAgents();
@@ -62,8 +62,8 @@ const settled = (name: string, count: number) =>
     );
   });
 
-test("events say which controller tells", async () => {
-  // No pod comes while the node still has the taint of every new one: that would be told, too.
+test("events name the component that recorded them", async () => {
+  // Wait until the node has lost the taint of new nodes: an unschedulable pod would add an event.
   await cluster.quiet();
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
@@ -80,7 +80,7 @@ test("events say which controller tells", async () => {
     const seen = await sources();
     return wanted.every((each) => seen.includes(each));
   });
-  // The scheduler may have met the node before its taint went.
+  // The scheduler may have read the node before its taint was removed.
   const others = (await sources()).filter((each) => !wanted.includes(each));
   expect(others.filter((each) => each !== "FailedScheduling: default-scheduler")).toEqual([]);
 });
@@ -119,7 +119,7 @@ test("a rolling update keeps the numbers of pods within maxSurge and maxUnavaila
 });
 
 // Seen on v1.37.2: the count is written when it is zero, unlike the others.
-test("pods that are ending are counted, and none of them as 0", async () => {
+test("counts terminating pods, also when there are none", async () => {
   await open({ spec: { replicas: 2 } });
   expect((await settled("web:1", 2)).status?.terminatingReplicas).toBe(0);
   expect((await setOf("web:1"))?.status?.terminatingReplicas).toBe(0);
@@ -129,7 +129,7 @@ test("pods that are ending are counted, and none of them as 0", async () => {
   await cluster.until(async () => (await get()).status?.terminatingReplicas === 0);
 });
 
-test("going back to an older template gives its set the newest revision and a history", async () => {
+test("a rollback gives the old set the newest revision and a history", async () => {
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
   const first = (await setOf("web:1"))!.metadata.name;
@@ -154,7 +154,7 @@ test("going back to an older template gives its set the newest revision and a hi
   expect(await sets()).toHaveLength(2);
 });
 
-test("a paused deployment does not roll, but it scales; resumed it goes on", async () => {
+test("a paused deployment scales but does not roll out; when resumed, it rolls out", async () => {
   await open({ spec: { replicas: 2 } });
   await settled("web:1", 2);
   await change({ spec: { paused: true } });
@@ -171,11 +171,11 @@ test("a paused deployment does not roll, but it scales; resumed it goes on", asy
   await settled("web:2", 3);
 });
 
-test("scaled in the middle of a rollout, old and new sets grow by their share", async () => {
+test("scaling during a rollout changes old and new sets in proportion", async () => {
   await open({ spec: { replicas: 10, strategy: { rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } } });
   await settled("web:1", 10);
   await change(image("web:2"));
-  // Nobody runs the new pods: 13 in all, of which 5 are new.
+  // The new pods do not become ready: 13 in all, of which 5 are new.
   await cluster.until(async () => {
     const [old, fresh] = [await setOf("web:1"), await setOf("web:2")];
     return old?.spec?.replicas === 8 && fresh?.spec?.replicas === 5;
@@ -194,7 +194,7 @@ test("scaled in the middle of a rollout, old and new sets grow by their share", 
   await settled("web:2", 15);
 });
 
-test("Recreate waits until the last old pod is gone", async () => {
+test("Recreate waits until the last old pod is deleted", async () => {
   await open({ spec: { replicas: 2, strategy: { type: "Recreate" } } });
   await settled("web:1", 2);
   await change(image("web:2"));
@@ -204,7 +204,7 @@ test("Recreate waits until the last old pod is gone", async () => {
   await settled("web:2", 2);
 });
 
-test("with a history limit of 0 old sets go when the rollout is complete", async () => {
+test("a history limit of 0 deletes old sets when the rollout is complete", async () => {
   await open({ spec: { replicas: 1, revisionHistoryLimit: 0 } });
   await settled("web:1", 1);
   await change(image("web:2"));
@@ -213,7 +213,7 @@ test("with a history limit of 0 old sets go when the rollout is complete", async
   expect((await sets()).map(({ metadata }) => metadata.annotations?.[revision])).toEqual(["2"]);
 });
 
-test("a set that is left without an owner is adopted, and its revision counts", async () => {
+test("adopts an orphaned set and continues its revision", async () => {
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
   await cluster.client.remove(deployments, at, { propagation: "Orphan" });
@@ -233,7 +233,7 @@ test("a set that is left without an owner is adopted, and its revision counts", 
   expect((await settled("web:2", 1)).metadata.annotations).toMatchObject({ [revision]: "8" });
 });
 
-test("a set that begins to match is adopted by a deployment that stands", async () => {
+test("adopts a set whose labels start to match", async () => {
   await open({ spec: { replicas: 0 } });
   await cluster.until(async () => (await sets()).length === 1);
   await cluster.quiet();
@@ -254,8 +254,8 @@ test("a set that begins to match is adopted by a deployment that stands", async 
   expect((await sets()).map(({ metadata }) => metadata.ownerReferences?.map((one) => one.uid))).toEqual([[uid], [uid]]);
 });
 
-test("pods that are refused show in conditions once, without a storm of writes", async () => {
-  const template = { metadata: { labels: { app: "web" } }, spec: { serviceAccountName: "nobody", ...podSpec() } };
+test("reports refused pods in conditions once, without repeated writes", async () => {
+  const template = { metadata: { labels: { app: "web" } }, spec: { serviceAccountName: "missing", ...podSpec() } };
   await open({ spec: { replicas: 3, template } });
   const seen = await cluster.until(async () => {
     const found = await get();
@@ -265,15 +265,15 @@ test("pods that are refused show in conditions once, without a storm of writes",
     status: "True",
     reason: "FailedCreate",
     message: expect.stringContaining(
-      'is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
+      'is forbidden: error looking up service account default/missing: serviceaccount "missing" not found',
     ),
   });
   await cluster.quiet();
   const [set] = await sets();
-  // Longer than the pauses between the first ten tries.
+  // Longer than the backoffs of the first ten retries.
   await cluster.pass(10_000);
   expect((await sets())[0]?.metadata.resourceVersion).toBe(set?.metadata.resourceVersion);
-  await cluster.ask("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "nobody" } });
+  await cluster.ask("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "missing" } });
   await cluster.until(async () => {
     await cluster.playAgents();
     const { status } = await get();
@@ -283,7 +283,7 @@ test("pods that are refused show in conditions once, without a storm of writes",
 
 const podSpec = () => ({ containers: [{ name: "main", image: "example.com/web:1" }] });
 
-test("a rollout that does not get on is told so after its deadline, and once more when it does", async () => {
+test("reports a rollout that exceeds its progress deadline, and its later completion", async () => {
   await open({ spec: { replicas: 1, progressDeadlineSeconds: 1 } });
   const late = await cluster.until(
     async () => progress(await get())?.reason === "ProgressDeadlineExceeded" && progress(await get()),
@@ -295,7 +295,7 @@ test("a rollout that does not get on is told so after its deadline, and once mor
   await settled("web:1", 1);
 });
 
-test("a complete rollout stays complete while its pods come and go", async () => {
+test("keeps a complete rollout complete while its pods are replaced", async () => {
   await open({ spec: { replicas: 2 } });
   await settled("web:1", 2);
   const [pod] = await all();
@@ -308,7 +308,7 @@ test("a complete rollout stays complete while its pods come and go", async () =>
   expect(progress(await get())?.reason).toBe("NewReplicaSetAvailable");
 });
 
-test("a look that died between making the set and noting its revision is finished by the next one", async () => {
+test("writes the deployment's revision after a crash between creating the set and writing it", async () => {
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
   const [set] = await sets();
@@ -318,7 +318,7 @@ test("a look that died between making the set and noting its revision is finishe
   expect((await sets()).map(({ metadata }) => metadata.uid)).toEqual([set?.metadata.uid]);
 });
 
-test("a name that another template has already leads to another hash", async () => {
+test("uses another hash when the name belongs to another template", async () => {
   await open({ spec: { replicas: 1, paused: true } });
   await cluster.quiet();
   await cluster.client.remove(deployments, at);

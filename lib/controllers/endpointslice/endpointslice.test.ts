@@ -18,7 +18,7 @@ const sliced = async (): Promise<EndpointSlice[]> =>
 const endpoints = async () => (await sliced()).flatMap(({ endpoints: list }) => list ?? []);
 const plain = () => cluster.client.get(endpointsKind, { namespace: "default", name: "web" });
 
-/** A pod that runs at an address. */
+/** A running pod with an address. */
 async function run(name: string, ip: string, part: Part<Pod> = {}, isReady = true): Promise<void> {
   const base = make.pod({ metadata: { name, labels: { app: "web" } }, spec: { nodeName: "one" } });
   const merged = {
@@ -46,7 +46,7 @@ const report = (name: string, ip: string, isReady: boolean) =>
     { type: "strategic", subresource: "status" },
   );
 
-test("named ports lead to each pod's own number, ready and not ready pods are told apart", async () => {
+test("resolves named ports per pod, and separates ready from not ready pods", async () => {
   await cluster.ask("POST", services, make.service({ spec: { ports: [{ port: 80, targetPort: "http" }] } }));
   const named = (containerPort: number) => ({
     spec: { containers: [{ name: "main", image: "i", ports: [{ name: "http", containerPort }] }] },
@@ -73,7 +73,7 @@ test("named ports lead to each pod's own number, ready and not ready pods are to
   await cluster.until(async () => (await endpoints()).filter(({ conditions }) => conditions?.ready).length === 3);
 });
 
-test("a pod that is going serves no new clients, and one that has ended is gone", async () => {
+test("marks a terminating pod as not ready, and removes one that has ended", async () => {
   await cluster.ask("POST", services, make.service({}));
   await run("a", "10.0.0.1");
   await run("b", "10.0.0.2");
@@ -92,7 +92,7 @@ test("a pod that is going serves no new clients, and one that has ended is gone"
   await cluster.until(async () => (await endpoints()).length === 1);
 });
 
-test("publishNotReadyAddresses tells of all, headless ones with a label and the pods' host names", async () => {
+test("publishNotReadyAddresses lists all pods; headless services get a label and host names", async () => {
   await cluster.ask(
     "POST",
     services,
@@ -106,7 +106,7 @@ test("publishNotReadyAddresses tells of all, headless ones with a label and the 
   expect(classic.subsets?.[0]?.addresses).toMatchObject([{ ip: "10.0.0.1", hostname: "a-0" }]);
 });
 
-test("more than a hundred endpoints fill several slices, and one change touches one of them", async () => {
+test("splits more than a hundred endpoints into slices, and changes only one of them per change", async () => {
   for (let index = 0; index < 130; index++) await run(`p${index}`, `10.0.${index >> 7}.${(index % 128) + 1}`);
   await cluster.ask("POST", services, make.service({}));
   await cluster.until(async () => (await endpoints()).length === 130);
@@ -124,7 +124,7 @@ test("more than a hundred endpoints fill several slices, and one change touches 
   await cluster.until(async () => (await endpoints()).length === 130);
 });
 
-test("a service that loses its selector keeps what was told, a new one of its name starts anew", async () => {
+test("keeps the slices of a service that loses its selector, and replaces those of an earlier service of its name", async () => {
   await cluster.ask("POST", services, make.service({}));
   await run("a", "10.0.0.1");
   await cluster.until(async () => (await endpoints()).length === 1);
@@ -134,7 +134,7 @@ test("a service that loses its selector keeps what was told, a new one of its na
     { spec: { selector: null } },
     { "content-type": "application/merge-patch+json" },
   );
-  // A pass that still knows the selector would see the pod go.
+  // A reconcile that still used the selector would remove the pod.
   await cluster.quiet();
   await cluster.client.remove(pods, { namespace: "default", name: "a" }, { gracePeriodSeconds: 0 });
   await cluster.quiet();
@@ -148,9 +148,9 @@ test("a service that loses its selector keeps what was told, a new one of its na
   expect(await endpoints()).toEqual([]);
 });
 
-// As v1.37.2 did the same: endpointslice's reconcileByAddressType skips what is on no node, and the endpoints controller
-// names the empty node, which validation refuses.
-test("a pod with an address and without a node that is there is not told of, and events say why", async () => {
+// As seen on v1.37.2: endpointslice's reconcileByAddressType skips pods without a node, and the endpoints controller
+// sets an empty node name, which validation rejects.
+test("skips a pod without an existing node and records an event", async () => {
   const gone = "skipping Pod a for Service default/web: Node  Not Found";
   await run("a", "10.0.0.1", { spec: { nodeName: "" } } as Part<Pod>);
   await cluster.ask("POST", services, make.service({}));

@@ -38,7 +38,7 @@ async function runWeb(): Promise<void> {
 
 const gone = async <T>(promise: Promise<T>): Promise<boolean> => (await ignoreNotFound(promise)) === undefined;
 
-test("a foreground deletion waits for the dependents", async () => {
+test("foreground deletion waits for the dependents", async () => {
   await runWeb();
   const answer = await cluster.ask("DELETE", `${path}/web`, { propagationPolicy: "Foreground" });
   expect(answer.status).toBe(200);
@@ -46,7 +46,7 @@ test("a foreground deletion waits for the dependents", async () => {
   await cluster.until(async () =>
     (await cluster.client.list(pods)).items.every(({ metadata }) => metadata.deletionTimestamp),
   );
-  // The agents have not let the pods go: the owners still wait.
+  // The agents have not removed the pods: the owners still wait.
   expect((await cluster.client.get(deployments, { namespace, name: "web" })).metadata.deletionTimestamp).toBeDefined();
   expect((await cluster.client.list(replicaSets)).items).toHaveLength(1);
   await cluster.until(async () => {
@@ -56,7 +56,7 @@ test("a foreground deletion waits for the dependents", async () => {
   expect((await cluster.client.list(replicaSets)).items).toEqual([]);
 });
 
-test("an orphaning deletion leaves the dependents without an owner", async () => {
+test("orphaning deletion leaves the dependents without an owner", async () => {
   await runWeb();
   await cluster.ask("DELETE", `${path}/web`, { propagationPolicy: "Orphan" });
   await cluster.until(() => gone(cluster.client.get(deployments, { namespace, name: "web" })));
@@ -65,7 +65,7 @@ test("an orphaning deletion leaves the dependents without an owner", async () =>
     [undefined, undefined],
   ]);
   expect((await cluster.client.list(pods)).items).toHaveLength(2);
-  // A deployment made again adopts what matches.
+  // A deployment that is created again adopts the matching set.
   await cluster.ask("POST", path, web);
   await cluster.until(
     async () => (await cluster.client.list(replicaSets)).items[0]?.metadata.ownerReferences?.[0]?.kind === "Deployment",
@@ -77,12 +77,12 @@ const owned = (name: string, ...owners: object[]) =>
   ({ metadata: { name, namespace, ownerReferences: owners } }) as never;
 const reference = (uid: string, name: string) => ({ apiVersion: "v1", kind: "ConfigMap", name, uid });
 
-test("what has no owner left goes; what has one left stays and forgets the others", async () => {
+test("deletes an object without a remaining owner; otherwise removes references to owners that are gone", async () => {
   const alive = await cluster.client.create(configMaps, { metadata: { name: "alive", namespace } });
-  await cluster.client.create(configMaps, owned("lost", reference("nobody", "nobody")));
+  await cluster.client.create(configMaps, owned("lost", reference("absent", "absent")));
   await cluster.client.create(
     configMaps,
-    owned("half", reference("nobody", "nobody"), reference(alive.metadata.uid!, "alive")),
+    owned("half", reference("absent", "absent"), reference(alive.metadata.uid!, "alive")),
   );
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "lost" })));
   const half = await cluster.until(async () => {
@@ -94,7 +94,7 @@ test("what has no owner left goes; what has one left stays and forgets the other
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "half" })));
 });
 
-test("an owner of the same name and another uid is no owner", async () => {
+test("an object of the same name with another uid is not the owner", async () => {
   await cluster.client.create(configMaps, { metadata: { name: "again", namespace } });
   await cluster.client.create(configMaps, owned("stale", reference("an-older-uid", "again")));
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "stale" })));
@@ -102,16 +102,16 @@ test("an owner of the same name and another uid is no owner", async () => {
   expect(await gone(cluster.client.get(configMaps, { namespace, name: "again" }))).toBe(false);
 });
 
-test("an owner of a kind that is not served is nobody's reason to delete", async () => {
+test("does not delete because of an owner of a kind that is not served", async () => {
   const foreign = { apiVersion: "example.com/v1", kind: "Thing", name: "t", uid: "u" };
   await cluster.client.create(configMaps, owned("foreign", foreign));
-  await cluster.client.create(configMaps, owned("marker", reference("nobody", "nobody")));
+  await cluster.client.create(configMaps, owned("marker", reference("absent", "absent")));
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "marker" })));
   await cluster.pass(10_000);
   expect(await gone(cluster.client.get(configMaps, { namespace, name: "foreign" }))).toBe(false);
 });
 
-test("owners that go round in a circle do not block each other for ever", async () => {
+test("owners in a cycle do not block each other's deletion", async () => {
   const names = ["a", "b", "c"];
   const made = await Promise.all(
     names.map((name) => cluster.client.create(configMaps, { metadata: { namespace, name } })),
@@ -129,7 +129,7 @@ test("owners that go round in a circle do not block each other for ever", async 
   expect(items.map(({ metadata }) => metadata.name)).toEqual(["kube-root-ca.crt"]);
 });
 
-test("an orphaning deletion that was cut short is finished by the next start", async () => {
+test("completes an orphaning deletion after a restart", async () => {
   const store = memoryStore();
   await (await openCluster({ store })).close();
   const { client, close } = await openCluster({ store, asleep: true });
@@ -150,13 +150,13 @@ test("an orphaning deletion that was cut short is finished by the next start", a
   }
 });
 
-test("an object that changes between its read and its delete is collected by the next try", async () => {
+test("retries an object that changes between its read and its deletion", async () => {
   const asleep = await openCluster({ asleep: true });
   const { client } = asleep;
   await client.create(namespaces, { metadata: { name: namespace } });
   await client.create(configMaps, owned("busy", reference("gone", "gone")));
   let raced = false;
-  // A status or the like is written in between, once: its event brings no key to the collector.
+  // A status is written in between, once: its event triggers no key of the collector.
   const racing: TestCluster["client"] = {
     ...client,
     async get(kind, name) {
@@ -183,7 +183,7 @@ test("an object that changes between its read and its delete is collected by the
   await asleep.close();
 });
 
-describe("a key outlives the version of the program that made it", () => {
+describe("keys are valid across versions of the program", () => {
   const signal = new AbortController().signal;
   const contextOf = (client: TestCluster["client"], kinds = catalog): ControllerContext => ({
     client,
@@ -195,7 +195,7 @@ describe("a key outlives the version of the program that made it", () => {
     signal,
   });
 
-  test("whatever kinds come before its own in the catalog", async () => {
+  test("a key does not depend on the order of kinds", async () => {
     const asleep = await openCluster({ asleep: true });
     const context = contextOf(asleep.client);
     await asleep.client.create(namespaces, { metadata: { name: namespace } });
@@ -209,7 +209,7 @@ describe("a key outlives the version of the program that made it", () => {
     await asleep.close();
   });
 
-  test("a key of a kind that is not known yet is tried again, not dropped", async () => {
+  test("retries a key of an unknown kind", async () => {
     const reconciled = garbageCollectorController.reconcile(contextOf(cluster.client), {
       namespace,
       name: "example.com/v1/Thing:one",

@@ -3,10 +3,10 @@ import type { Pod } from "#api";
 import { jobController } from "./index.ts";
 import { type Death, jobObject, minute, openStage, type Stage, second } from "./testing/stage.ts";
 
-/** What happens to a job's pods and to the job, whatever the controller goes through. */
+/** A story: what happens to a job and its pods, whatever the controller goes through. */
 interface Story {
   spec: Record<string, unknown>;
-  /** Does what is to be done now; false when there is nothing to do but to wait. */
+  /** Performs the next action; false when only time can cause one. */
   play(stage: Stage, active: Pod[], memory: Record<string, number>): Promise<boolean>;
 }
 
@@ -111,7 +111,7 @@ interface End {
   writes: number;
 }
 
-/** Plays a story to its end: looks, and moves the clock where nothing else happens. */
+/** Runs a story to its end: reconciles, and moves the clock where nothing else happens. */
 async function tell(story: Story, death?: Death): Promise<End> {
   const stage = await openStage(death);
   try {
@@ -146,7 +146,7 @@ async function tell(story: Story, death?: Death): Promise<End> {
 }
 
 test.each(Object.entries(stories))(
-  "%s: the same end, wherever the controller dies",
+  "%s: reaches the same end wherever the controller crashes",
   { timeout: 120_000 },
   async (_, story) => {
     const undisturbed = await tell(story);

@@ -12,13 +12,13 @@ afterEach(() => stage.close());
 const sync = () => stage.settle(jobController, "pi");
 const statusOf = async () => (await stage.job()).status ?? {};
 
-test("a failed pod is replaced after 10 s, then 20 s, 40 s … from when it ended (getRemainingTime)", async () => {
+test("replaces a failed pod 10 s, then 20 s, 40 s … after its end (getRemainingTime)", async () => {
   await stage.make(jobObject({ backoffLimit: 9 }));
   await sync();
   for (const wait of [10, 20, 40, 80, 160, 320, 600, 600]) {
     const [pod] = await stage.active();
     await stage.finish(pod!, 1);
-    // The controller hears of it two seconds late: that is no part of the wait.
+    // The controller is notified two seconds late, which does not count as backoff.
     stage.clock.move(2 * second);
     expect(await sync()).toEqual({ requeueAfter: (wait - 2) * second });
     stage.clock.move((wait - 2) * second - 1);
@@ -31,7 +31,7 @@ test("a failed pod is replaced after 10 s, then 20 s, 40 s … from when it ende
   expect(await statusOf()).toMatchObject({ failed: 8, active: 1 });
 });
 
-test("a success makes the next failure the first again (newBackoffRecord)", async () => {
+test("a success resets the backoff (newBackoffRecord)", async () => {
   await stage.make(jobObject({ completions: 4 }));
   await sync();
   for (const [code, wait] of [
@@ -49,7 +49,7 @@ test("a success makes the next failure the first again (newBackoffRecord)", asyn
   expect(await statusOf()).toMatchObject({ failed: 3, succeeded: 1 });
 });
 
-test("a failure in the second of a success counts only if it is seen after it", async () => {
+test("counts a failure in the same second as a success only if it is observed later", async () => {
   await stage.make(jobObject({ completions: 5, parallelism: 2 }));
   await sync();
   const [one, two] = await stage.active();
@@ -61,7 +61,7 @@ test("a failure in the second of a success counts only if it is seen after it", 
   expect(await sync()).toEqual({ requeueAfter: 10 * second });
 });
 
-test("the wait outlives the pod: one that is deleted takes nothing along while the controller lives", async () => {
+test("the backoff continues when the failed pod is deleted", async () => {
   await stage.make(jobObject());
   await sync();
   const [pod] = await stage.active();
@@ -77,7 +77,7 @@ test("the wait outlives the pod: one that is deleted takes nothing along while t
   expect(await stage.active()).toHaveLength(1);
 });
 
-test("one failure too many fails the job, after the pods that still run have ended (BackoffLimitExceeded)", async () => {
+test("fails the job beyond the backoff limit, after its running pods have ended (BackoffLimitExceeded)", async () => {
   await stage.make(jobObject({ backoffLimit: 1, parallelism: 3, completions: 3 }));
   await sync();
   const [one, two, three] = await stage.active();
@@ -106,7 +106,7 @@ test("one failure too many fails the job, after the pods that still run have end
   expect(stage.writes).toBe(writes);
 });
 
-test("with a limit of 0 the first failure is the last", async () => {
+test("fails at the first failure with a backoff limit of 0", async () => {
   await stage.make(jobObject({ backoffLimit: 0 }));
   await sync();
   await stage.finish((await stage.active())[0]!, 3);
@@ -118,7 +118,7 @@ test("with a limit of 0 the first failure is the last", async () => {
   expect(await stage.pods()).toHaveLength(1);
 });
 
-test("containers that are started again in their pod count too (pastBackoffLimitOnFailure)", async () => {
+test("counts restarts of containers (pastBackoffLimitOnFailure)", async () => {
   const template = { spec: { restartPolicy: "OnFailure", containers: [{ name: "main", image: "busybox" }] } };
   await stage.make(jobObject({ backoffLimit: 3, template }));
   await sync();
@@ -135,7 +135,7 @@ test("containers that are started again in their pod count too (pastBackoffLimit
   expect(conditionsOf(await stage.job())).toEqual(["FailureTarget BackoffLimitExceeded"]);
 });
 
-test("a job that is active for too long fails, at the second (pastActiveDeadline)", async () => {
+test("fails a job at its active deadline, exact to the second (pastActiveDeadline)", async () => {
   await stage.make(jobObject({ activeDeadlineSeconds: 30 }));
   expect(await sync()).toEqual({ requeueAfter: 30 * second });
   await stage.run((await stage.active())[0]!);

@@ -17,7 +17,7 @@ const of = async (index: number) => (await stage.active()).find((pod) => indexOf
 const indexed = (spec: object) => jobObject({ completionMode: "Indexed", parallelism: 9, ...spec });
 const exits = (action: string, ...values: number[]) => ({ action, onExitCodes: { operator: "In", values } });
 
-test("each pod knows its index: by name, host name, annotation, label and environment", async () => {
+test("gives each pod its index: in name, host name, annotation, label and environment", async () => {
   await stage.make(indexed({ completions: 2 }));
   await sync();
   const pod = await of(1);
@@ -34,7 +34,7 @@ test("each pod knows its index: by name, host name, annotation, label and enviro
   ]);
 });
 
-test("a variable of the same name is the author's", async () => {
+test("does not override a variable of the same name", async () => {
   const env = [{ name: "JOB_COMPLETION_INDEX", value: "mine" }];
   const template = { spec: { restartPolicy: "Never", containers: [{ name: "main", image: "busybox", env }] } };
   await stage.make(indexed({ completions: 1, template }));
@@ -42,7 +42,7 @@ test("a variable of the same name is the author's", async () => {
   expect((await of(0)).spec?.containers[0]?.env).toEqual(env);
 });
 
-test("names of index pods stay within their length (podGenerateNameWithIndex)", async () => {
+test("limits the length of index pods' names (podGenerateNameWithIndex)", async () => {
   const name = "a".repeat(60);
   const object = jobObject({ completionMode: "Indexed", completions: 1 }, { name });
   await stage.make(object);
@@ -50,7 +50,7 @@ test("names of index pods stay within their length (podGenerateNameWithIndex)", 
   expect((await stage.pods())[0]?.metadata.name).toMatch(/^a{55}-0-[a-z0-9]{5}$/);
 });
 
-test("indexes that have succeeded are told shortly (orderedIntervals.String)", async () => {
+test("formats completed indexes as intervals (orderedIntervals.String)", async () => {
   await stage.make(indexed({ completions: 9 }));
   await sync();
   expect(await active()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -63,7 +63,7 @@ test("indexes that have succeeded are told shortly (orderedIntervals.String)", a
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("the lowest indexes that are free come first (firstPendingIndexes)", async () => {
+test("uses the lowest free indexes first (firstPendingIndexes)", async () => {
   await stage.make(indexed({ completions: 6, parallelism: 2 }));
   await sync();
   expect(await active()).toEqual([0, 1]);
@@ -78,7 +78,7 @@ test("the lowest indexes that are free come first (firstPendingIndexes)", async 
   expect(await statusOf()).toMatchObject({ failed: 1, completedIndexes: "1" });
 });
 
-test("an index has one pod: repeated ones and those without an index go (appendDuplicatedIndexPodsForRemoval)", async () => {
+test("deletes duplicate pods of an index and pods without one (appendDuplicatedIndexPodsForRemoval)", async () => {
   await stage.make(indexed({ completions: 3, parallelism: 3 }));
   await sync();
   const kept = await of(1);
@@ -101,12 +101,12 @@ test("an index has one pod: repeated ones and those without an index go (appendD
   expect((await statusOf()).failed).toBeUndefined();
 });
 
-test("each index bears failures of its own, waits on its own and ends on its own (backoffLimitPerIndex)", async () => {
+test("counts failures, backs off and fails per index (backoffLimitPerIndex)", async () => {
   await stage.make(indexed({ completions: 3, backoffLimitPerIndex: 1 }));
   await sync();
   await stage.finish(await of(0), 1);
   expect(await sync()).toEqual({ requeueAfter: 10 * second });
-  // The failed pod stays until its successor knows how often the index has failed.
+  // The failed pod is kept until its replacement has its failure count.
   const held = (await stage.pods()).filter(({ status }) => status?.phase === "Failed");
   expect(held[0]?.metadata.finalizers).toEqual(["batch.kubernetes.io/job-tracking"]);
   expect(await statusOf()).toMatchObject({ failedIndexes: "", active: 2 });
@@ -129,7 +129,7 @@ test("each index bears failures of its own, waits on its own and ends on its own
   });
 });
 
-test("an index waits twice as long after each of its failures (getRemainingTimePerIndex)", async () => {
+test("doubles the backoff of an index with each of its failures (getRemainingTimePerIndex)", async () => {
   await stage.make(indexed({ completions: 2, backoffLimitPerIndex: 5 }));
   await sync();
   for (const wait of [10, 20, 40]) {
@@ -143,7 +143,7 @@ test("an index waits twice as long after each of its failures (getRemainingTimeP
   expect(await sync()).toEqual({ requeueAfter: 10 * second });
 });
 
-test("too many failed indexes fail the job at once (MaxFailedIndexesExceeded)", async () => {
+test("fails the job at once when too many indexes have failed (MaxFailedIndexesExceeded)", async () => {
   await stage.make(indexed({ completions: 4, backoffLimitPerIndex: 0, maxFailedIndexes: 1 }));
   await sync();
   await stage.run(await of(3));
@@ -165,7 +165,7 @@ test("too many failed indexes fail the job at once (MaxFailedIndexesExceeded)", 
   expect(conditionsOf(await stage.job())).toContain("Failed MaxFailedIndexesExceeded");
 });
 
-test("FailIndex gives an index up at once, Ignore does not count, FailJob ends all (podFailurePolicy)", async () => {
+test("FailIndex fails an index at once, Ignore does not count, FailJob fails the job (podFailurePolicy)", async () => {
   const rules = [exits("FailIndex", 3), exits("Ignore", 4), exits("FailJob", 5)];
   await stage.make(indexed({ completions: 3, backoffLimitPerIndex: 1, podFailurePolicy: { rules } }));
   await sync();
@@ -197,7 +197,7 @@ test("FailIndex gives an index up at once, Ignore does not count, FailJob ends a
   ]);
 });
 
-test("a rule may look at conditions (matchOnPodConditions)", async () => {
+test("applies a rule to pod conditions (matchOnPodConditions)", async () => {
   const onPodConditions = [{ type: "DisruptionTarget" }];
   const rules = [
     { action: "Ignore", onPodConditions },
@@ -219,7 +219,7 @@ test("a rule may look at conditions (matchOnPodConditions)", async () => {
   );
 });
 
-test("a success policy ends the job early, and what still runs is no failure (matchSuccessPolicy)", async () => {
+test("ends the job early by its success policy, without counting running pods as failed (matchSuccessPolicy)", async () => {
   const rules = [{ succeededIndexes: "0,2", succeededCount: 2 }, { succeededCount: 4 }];
   await stage.make(indexed({ completions: 5, successPolicy: { rules } }));
   await sync();
@@ -241,7 +241,7 @@ test("a success policy ends the job early, and what still runs is no failure (ma
   expect(job.status?.failed).toBeUndefined();
 });
 
-test("an indexed job may shrink and grow with its parallelism", async () => {
+test("scales an indexed job with its parallelism", async () => {
   await stage.make(indexed({ completions: 4, parallelism: 4 }));
   await sync();
   for (const index of [0, 3]) await stage.finish(await of(index));

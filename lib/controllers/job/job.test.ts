@@ -15,7 +15,7 @@ const statusOf = async () => (await stage.job()).status ?? {};
 const namesOf = (list: Pod[]) => list.map(({ metadata }) => metadata.name);
 const iso = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;
 
-test("a job of one pod begins, runs and completes (syncJob)", async () => {
+test("runs a job of one pod to completion (syncJob)", async () => {
   await stage.make(jobObject());
   await sync();
   const [pod] = await stage.active();
@@ -44,7 +44,7 @@ test("a job of one pod begins, runs and completes (syncJob)", async () => {
   ]);
 });
 
-test("no more pods run than are still to succeed (manageJob)", async () => {
+test("runs no more pods than are needed for the completions (manageJob)", async () => {
   await stage.make(jobObject({ completions: 5, parallelism: 3 }));
   await sync();
   expect(await stage.active()).toHaveLength(3);
@@ -54,7 +54,7 @@ test("no more pods run than are still to succeed (manageJob)", async () => {
   expect(await statusOf()).toMatchObject({ active: 2, succeeded: 3 });
 });
 
-test("parallelism may change while pods run: those that have come least far go, and are no failures", async () => {
+test("follows a change of parallelism: the least advanced pods are deleted and do not count as failed", async () => {
   await stage.make(jobObject({ completions: 9, parallelism: 3 }));
   await sync();
   const [first] = await stage.active();
@@ -69,7 +69,7 @@ test("parallelism may change while pods run: those that have come least far go, 
   expect((await statusOf()).failed).toBeUndefined();
 });
 
-test("without completions one success ends the job, once the others have finished", async () => {
+test("without completions, one success completes the job once the other pods have finished", async () => {
   await stage.make(jobObject({ parallelism: 3 }));
   await sync();
   const [one, two, three] = await stage.active();
@@ -86,7 +86,7 @@ test("without completions one success ends the job, once the others have finishe
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJobConditionStatus)", async () => {
+test("deletes the pods of a suspended job, and starts again when it is resumed (manageJob, ensureJobConditionStatus)", async () => {
   await stage.make(jobObject({ suspend: true, activeDeadlineSeconds: 60, completions: 2, parallelism: 2 }));
   expect(await sync()).toEqual({});
   expect(await stage.pods()).toEqual([]);
@@ -102,14 +102,14 @@ test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJob
   stage.clock.move(50 * second);
   await stage.change({ spec: { suspend: true } });
   await sync();
-  // What was taken away is no failure; what had succeeded stays so.
+  // Deleted pods do not count as failed; succeeded pods still count.
   expect(await statusOf()).toMatchObject({ succeeded: 1, terminating: 1, ready: 0 });
   expect((await statusOf()).failed).toBeUndefined();
   expect((await statusOf()).startTime).toBeUndefined();
   await stage.removeDeleted();
   stage.clock.move(minute);
   await stage.change({ spec: { suspend: false } });
-  // The deadline counts from the resumption.
+  // The deadline starts at the resumption.
   expect(await sync()).toEqual({ requeueAfter: minute });
   expect(await statusOf()).toMatchObject({ active: 1, succeeded: 1, startTime: iso(start + 170 * second) });
   const states = stage.events.filter((line) => /Suspended|Resumed/.test(line));
@@ -121,7 +121,7 @@ test("a suspended job has no pods; resumed, it begins anew (manageJob, ensureJob
   ]);
 });
 
-test("a pod that is told to end counts as failed and is replaced at once after the wait (TerminatingOrFailed)", async () => {
+test("counts a terminating pod as failed and replaces it after the backoff (TerminatingOrFailed)", async () => {
   await stage.make(jobObject());
   await sync();
   const [pod] = await stage.active();
@@ -131,12 +131,12 @@ test("a pod that is told to end counts as failed and is replaced at once after t
   expect(await statusOf()).toMatchObject({ failed: 1, terminating: 1 });
   stage.clock.move(10 * second);
   await sync();
-  // The old one still ends.
+  // The old pod is still terminating.
   expect(await stage.pods()).toHaveLength(2);
   expect(await statusOf()).toMatchObject({ active: 1, terminating: 1 });
 });
 
-test("with podReplacementPolicy Failed a pod is replaced only when it has ended", async () => {
+test("with podReplacementPolicy Failed, replaces a pod only when it has ended", async () => {
   await stage.make(jobObject({ podReplacementPolicy: "Failed" }));
   await sync();
   const [pod] = await stage.active();
@@ -153,13 +153,13 @@ test("with podReplacementPolicy Failed a pod is replaced only when it has ended"
   expect(await statusOf()).toMatchObject({ failed: 1, terminating: 0 });
 });
 
-test("a pod is counted once though its job's status is written late (uncountedTerminatedPods)", async () => {
+test("counts a pod once although the status is written late (uncountedTerminatedPods)", async () => {
   await stage.make(jobObject({ completions: 3, parallelism: 3 }));
   await sync();
   const [one, two, three] = await stage.active();
   await stage.finish(one!);
   await stage.finish(two!, 1);
-  // An earlier look noted both, let the first go and died.
+  // An earlier reconcile recorded both, removed the first finalizer and crashed.
   const job = await stage.job();
   const uncountedTerminatedPods = { succeeded: [one?.metadata.uid ?? ""], failed: [two?.metadata.uid ?? ""] };
   await stage.client.update(
@@ -176,7 +176,7 @@ test("a pod is counted once though its job's status is written late (uncountedTe
   expect(await statusOf()).toMatchObject({ succeeded: 2, failed: 1 });
 });
 
-test("what has been noted as a failure is none the other way (cleanUncountedPodsWithoutFinalizers)", async () => {
+test("keeps a pod that was recorded as failed in that count (cleanUncountedPodsWithoutFinalizers)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   const [one] = await stage.active();
@@ -190,7 +190,9 @@ test("what has been noted as a failure is none the other way (cleanUncountedPods
   expect((await statusOf()).succeeded).toBeUndefined();
 });
 
-test("more ends than one status should hold are counted in turns (MaxUncountedPods)", { timeout: 60_000 }, async () => {
+test("records more ends than one status may hold in several writes (MaxUncountedPods)", {
+  timeout: 60_000,
+}, async () => {
   await stage.make(jobObject({ completions: 620, parallelism: 620 }));
   await sync();
   expect(await stage.active()).toHaveLength(620);
@@ -202,7 +204,7 @@ test("more ends than one status should hold are counted in turns (MaxUncountedPo
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("what another controller manages is left alone (managedByExternalController)", async () => {
+test("leaves a job alone that another controller manages (managedByExternalController)", async () => {
   await stage.make(jobObject({ managedBy: "example.com/other" }));
   const { writes } = stage;
   await sync();
@@ -212,7 +214,7 @@ test("what another controller manages is left alone (managedByExternalController
   expect(await stage.active()).toHaveLength(1);
 });
 
-test("a job with completions of 0 is complete at once, even suspended", async () => {
+test("completes a job with 0 completions at once, even suspended", async () => {
   await stage.make(jobObject({ completions: 0, suspend: true }));
   await sync();
   expect(conditionsOf(await stage.job())).toEqual([
@@ -221,7 +223,7 @@ test("a job with completions of 0 is complete at once, even suspended", async ()
   ]);
 });
 
-test("pods that match are adopted, get the finalizer, and are let go when they match no more (ClaimPods)", async () => {
+test("adopts matching pods with the finalizer, and releases those that no longer match (ClaimPods)", async () => {
   const labels = { app: "own" };
   const spec = { restartPolicy: "Never", containers: [{ name: "main", image: "busybox" }] };
   const metadata = { name: "lonely", namespace: "default", labels };
@@ -246,7 +248,7 @@ test("pods that match are adopted, get the finalizer, and are let go when they m
   expect(await stage.active()).toHaveLength(2);
 });
 
-test("pods of a job that has gone, and pods that were set free, are held back by nothing (syncOrphanPod)", async () => {
+test("removes the finalizer of pods of a deleted job and of released pods (syncOrphanPod)", async () => {
   const gone = async (name = "") =>
     (await ignoreNotFound(stage.client.get(pods, { namespace: "default", name }))) === undefined;
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
@@ -264,7 +266,7 @@ test("pods of a job that has gone, and pods that were set free, are held back by
   expect((await stage.client.get(pods, { namespace: "default", name })).metadata).not.toHaveProperty("finalizers");
 });
 
-test("a job that is being deleted makes nothing and lets its pods go (canRemoveFinalizer)", async () => {
+test("creates no pods for a job that is being deleted, and removes its pods' finalizers (canRemoveFinalizer)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   await stage.run((await stage.active())[0]!);
@@ -276,7 +278,7 @@ test("a job that is being deleted makes nothing and lets its pods go (canRemoveF
   expect(all.filter(({ metadata }) => metadata.finalizers)).toEqual([]);
 });
 
-test("pods that cannot be made are told of and tried again (slow start)", async () => {
+test("records pods that cannot be created and retries (slow start)", async () => {
   await stage.client.remove(serviceAccounts, { namespace: "default", name: "default" });
   await stage.make(jobObject({ completions: 8, parallelism: 8 }));
   await expect(stage.reconcile(jobController, "pi")).rejects.toThrow("serviceaccount");
@@ -285,7 +287,7 @@ test("pods that cannot be made are told of and tried again (slow start)", async 
   expect(await statusOf()).toMatchObject({ startTime: iso(start), ready: 0 });
 });
 
-test("what runs beyond the wanted completions is taken away once (activePodsForRemoval)", async () => {
+test("deletes surplus pods once (activePodsForRemoval)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   const [one, two] = await stage.active();
@@ -306,7 +308,7 @@ test("what runs beyond the wanted completions is taken away once (activePodsForR
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("more successes than asked for are told of (recordJobFinished)", async () => {
+test("warns of more successes than completions (recordJobFinished)", async () => {
   await stage.make(jobObject({ manualSelector: false, completions: 1 }));
   await sync();
   const [pod] = await stage.active();

@@ -18,7 +18,7 @@ const of = async (index: number) =>
   )!;
 const nameOf = ({ metadata }: Pod) => ({ namespace: "default", name: metadata.name ?? "" });
 
-test("a job may fail while it is suspended (validation: startTime is required for finished job)", async () => {
+test("a suspended job may fail (validation: startTime is required for finished job)", async () => {
   await stage.make(jobObject({ completions: 3, backoffLimit: 6 }));
   await sync();
   await stage.finish((await stage.active())[0]!, 1);
@@ -33,7 +33,7 @@ test("a job may fail while it is suspended (validation: startTime is required fo
   expect(await statusOf()).toMatchObject({ startTime: iso(start + minute) });
 });
 
-test("a job may complete while it is suspended: what was told to end before has succeeded", async () => {
+test("a suspended job may complete when a terminating pod succeeds", async () => {
   await stage.make(jobObject({ podReplacementPolicy: "Failed" }));
   await sync();
   const [pod] = await stage.active();
@@ -49,7 +49,7 @@ test("a job may complete while it is suspended: what was told to end before has 
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("an index that has succeeded does not fail as well (validation: failedIndexes and completedIndexes overlap)", async () => {
+test("a succeeded index does not fail as well (validation: failedIndexes and completedIndexes overlap)", async () => {
   await stage.make(jobObject({ completionMode: "Indexed", completions: 2, parallelism: 2, backoffLimitPerIndex: 1 }));
   await sync();
   const first = await of(0);
@@ -57,7 +57,7 @@ test("an index that has succeeded does not fail as well (validation: failedIndex
   await stage.client.remove(pods, nameOf(first));
   await sync();
   stage.clock.move(10 * second);
-  // One look makes the successor, the next one would let the first pod go.
+  // One reconcile creates the replacement, the next would remove the first pod's finalizer.
   await stage.reconcile(jobController, "pi");
   const next = await of(0);
   await stage.finish(first);
@@ -71,9 +71,9 @@ test("an index that has succeeded does not fail as well (validation: failedIndex
   expect(conditionsOf(await stage.job())).toContain("Complete CompletionsReached");
 });
 
-test("an index that has failed does not succeed as well, though its pod was let go late", async () => {
+test("a failed index does not succeed as well, although its pod lost its finalizer late", async () => {
   await stage.close();
-  // Two pods and the status; then the status that tells the failure is the last thing before the death.
+  // Writes: two pods, the status, and the status with the failure, after which the controller crashes.
   stage = await openStage({ write: 4, when: "after" });
   await stage.make(jobObject({ completionMode: "Indexed", completions: 2, parallelism: 2, backoffLimitPerIndex: 0 }));
   await sync();
@@ -93,9 +93,9 @@ test("an index that has failed does not succeed as well, though its pod was let 
   expect(await statusOf()).toMatchObject({ completedIndexes: "1", failedIndexes: "0", succeeded: 1, failed: 1 });
 });
 
-test("what has been noted as a failure completes no job", async () => {
+test("a pod that was recorded as failed does not complete the job", async () => {
   await stage.close();
-  // One pod and the status; then the status that notes the failure is the last thing before the death.
+  // Writes: one pod, the status, and the status with the recorded failure, after which the controller crashes.
   stage = await openStage({ write: 3, when: "after" });
   await stage.make(jobObject());
   await sync();
@@ -111,7 +111,7 @@ test("what has been noted as a failure completes no job", async () => {
   expect(conditionsOf(await stage.job())).toEqual([]);
 });
 
-test("what has been noted as a success is none the other way (validation: Duplicate value)", async () => {
+test("a pod that was recorded as succeeded is not recorded as failed (validation: Duplicate value)", async () => {
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   const [pod] = await stage.active();

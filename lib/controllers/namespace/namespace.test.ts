@@ -23,7 +23,7 @@ async function pass(seconds: number): Promise<void> {
   }
 }
 
-test("a namespace waits for finalizers and says for which", async () => {
+test("a namespace waits for finalizers and names them in its conditions", async () => {
   const metadata = { ...at("held"), finalizers: ["example.com/wait"] };
   await cluster.client.create(configMaps, make.configMap({ metadata }));
   await cluster.ask("DELETE", "/api/v1/namespaces/team");
@@ -47,7 +47,7 @@ test("a namespace waits for finalizers and says for which", async () => {
   expect(await exists()).toBe(false);
 });
 
-test("pods go before what they use", async () => {
+test("deletes pods before the objects that they use", async () => {
   await cluster.addNode("one");
   await cluster.client.create(configMaps, make.configMap({ metadata: at("used") }));
   await cluster.client.create(pods, make.pod({ metadata: at("web"), spec: { nodeName: "one" } }) as Pod);
@@ -61,7 +61,7 @@ test("pods go before what they use", async () => {
   expect((await cluster.client.list(configMaps, { namespace: "team" })).items).toEqual([]);
 });
 
-test("what was admitted just before the mark still lands before the namespace is let go", async () => {
+test("waits for writes that were admitted just before the deletion", async () => {
   clock.move(900);
   await cluster.ask("DELETE", "/api/v1/namespaces/team");
   await cluster.quiet();
@@ -72,12 +72,12 @@ test("what was admitted just before the mark still lands before the namespace is
   expect(await exists()).toBe(false);
 });
 
-test("what takes longer than a pass is told and goes on in the next, whoever has little time", async () => {
+test("continues in the next pass what one pass has no time for, and reports it", async () => {
   const asleep = await openCluster({ clock, asleep: true });
   await asleep.client.create(namespaces, make.namespace({}));
   for (let number = 0; number < 60; number++)
     await asleep.client.create(configMaps, make.configMap({ metadata: at(`one-${number}`) }));
-  // Of other kinds too: a pass is that of the namespace, and not of each kind.
+  // Of other kinds too: all kinds of the namespace share one pass.
   for (let number = 0; number < 15; number++) {
     await asleep.client.create(secrets, { metadata: at(`one-${number}`) });
     await asleep.client.create(serviceAccounts, { metadata: at(`one-${number}`) });
@@ -88,7 +88,7 @@ test("what takes longer than a pass is told and goes on in the next, whoever has
   const slow: typeof context.client = {
     ...context.client,
     remove(...words) {
-      // Each takes a second.
+      // Each deletion takes a second.
       clock.move(1000);
       removals.push(removals.pop()! + 1);
       return context.client.remove(...words);

@@ -114,7 +114,7 @@ async function allocateReported(context: ControllerContext, node: Node, block: s
   if (own?.version !== 4 || own.value < cluster.value || own.value >= beyond) return;
   const made = { metadata: { name: nameOf(formatCidr(own)) }, spec: { node: name } };
   if (await ignoreReasons(["AlreadyExists"], client.create(podCidrAllocations, made))) return;
-  const message = `The pod CIDR ${block} belongs to another node too; please make the node anew`;
+  const message = `The pod CIDR ${block} belongs to another node too; please recreate the node`;
   record({ kind: nodes, object: node }, "Warning", "CIDRAlreadyAllocated", message);
 }
 

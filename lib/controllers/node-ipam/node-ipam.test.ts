@@ -15,7 +15,7 @@ const taken = async () =>
     (await cluster.client.list(podCidrAllocations)).items.map(({ metadata, spec }) => [spec?.node, metadata.name]),
   );
 
-test("each node gets a part of its own, and what a node leaves goes to others", async () => {
+test("allocates a block to each node and reuses released ones", async () => {
   cluster = await openCluster({ podCidr: "10.244.0.0/22" });
   const names = ["a", "b", "c", "d"];
   await Promise.all(names.map(add));
@@ -34,14 +34,14 @@ test("each node gets a part of its own, and what a node leaves goes to others", 
   expect(Object.keys(await taken()).sort()).toEqual(["a", "c", "d", "e"]);
 });
 
-test("a small range is one part; a block that a node came with is its own", async () => {
+test("a small CIDR is one block; a block that a node reports is allocated to it", async () => {
   cluster = await openCluster({ podCidr: "10.9.0.0/23" });
   await cluster.client.create(nodes, { metadata: { name: "own" }, spec: { podCIDR: "10.9.1.0/24" } } as Node);
   await cluster.client.create(nodes, { metadata: { name: "far" }, spec: { podCIDR: "10.8.1.0/24" } } as Node);
   await cluster.until(async () => (await taken())["own"] === "10.9.1.0-24");
   await add("one");
   expect(await given("one")).toBe("10.9.0.0/24");
-  // Too late: the block is another's, and somebody must hear of it.
+  // Too late: another node has the block, which an event must report.
   await cluster.client.create(nodes, { metadata: { name: "late" }, spec: { podCIDR: "10.9.1.0/24" } } as Node);
   const events = async () => (await cluster.ask("GET", "/api/v1/events")).json.items;
   await cluster.until(async () =>
@@ -54,7 +54,7 @@ test("a small range is one part; a block that a node came with is its own", asyn
   expect(await given("one")).toBe("10.9.0.0/26");
 });
 
-test("after a death between taking and giving the block is the node's, and those of nodes that went are free", async () => {
+test("after a crash between allocating and writing, the node keeps its block, and blocks of deleted nodes are free", async () => {
   const store = memoryStore();
   const dead = await openCluster({ store, asleep: true });
   await dead.client.create(nodes, { metadata: { name: "half" } });
@@ -67,7 +67,7 @@ test("after a death between taking and giving the block is the node's, and those
   expect(await taken()).toEqual({ half: "10.244.77.0-24" });
 });
 
-test("a node that is made anew under its name keeps its part or gets another, never somebody else's", async () => {
+test("a node that is created again keeps its block or gets another free one", async () => {
   cluster = await openCluster({ podCidr: "10.244.0.0/22" });
   for (let round = 0; round < 8; round++) {
     await Promise.all(["a", "b", "c"].map(add));
@@ -78,7 +78,7 @@ test("a node that is made anew under its name keeps its part or gets another, ne
   await cluster.until(async () => Object.keys(await taken()).length === 0);
 });
 
-test("without a block nothing is given, and a block of IPv6 is refused", async () => {
+test("allocates nothing without a CIDR, and rejects an IPv6 CIDR", async () => {
   cluster = await openCluster();
   await add("a");
   await cluster.quiet();

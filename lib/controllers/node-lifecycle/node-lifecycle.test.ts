@@ -18,7 +18,7 @@ const getPod = () => cluster.client.get(pods, { namespace: "default", name: "web
 const taints = ({ spec }: Node) => (spec?.taints ?? []).map(({ key, effect }) => `${key}:${effect}`).sort();
 const ready = (object: Node | Pod) => object.status?.conditions?.find(({ type }) => type === "Ready")?.status;
 
-/** Moves time in steps, so that what becomes due on the way runs on the way. */
+/** Moves the clock in steps, so that timers on the way run at their own time. */
 async function pass(seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second += 5) {
     clock.move(Math.min(5, seconds - second) * 1000);
@@ -45,7 +45,7 @@ async function runPod(): Promise<void> {
   expect(ready(await getPod())).toBe("True");
 }
 
-test("a node that falls silent is tainted, its pods are not ready, and all is well when it speaks again", async () => {
+test("taints a node without heartbeats and marks its pods as not ready, until it reports again", async () => {
   await cluster.addNode("one");
   await beat();
   await runPod();
@@ -72,7 +72,7 @@ test("a node that falls silent is tainted, its pods are not ready, and all is we
   expect((await getPod()).metadata.deletionTimestamp).toBeUndefined();
 });
 
-test("a node that says it is not ready takes no pods, and loses those it has after five minutes", async () => {
+test("a node that reports not ready gets no pods, and loses its pods after five minutes", async () => {
   await cluster.addNode("one");
   await runPod();
   await report("False");
@@ -91,7 +91,7 @@ test("a node that says it is not ready takes no pods, and loses those it has aft
   });
 });
 
-test("a taint that says NoExecute takes off pods that do not tolerate it, at once or when their time is up", async () => {
+test("a NoExecute taint evicts pods that do not tolerate it, at once or after their toleration seconds", async () => {
   await cluster.addNode("one");
   const base = { operator: "Exists", key: "example.com/x" };
   for (const [name, tolerations] of Object.entries({
@@ -116,7 +116,7 @@ test("a taint that says NoExecute takes off pods that do not tolerate it, at onc
   expect(await going()).toEqual(["brief", "none"]);
 });
 
-test("pods of a node that is gone go with it", async () => {
+test("deletes the pods of a deleted node", async () => {
   await cluster.addNode("one");
   await runPod();
   await cluster.client.remove(nodes, { name: "one" });
@@ -127,7 +127,7 @@ test("pods of a node that is gone go with it", async () => {
   expect((await cluster.client.list(pods)).items).toEqual([]);
 });
 
-test("how long a node was missed outlives whoever missed it, and is forgotten when it is back", async () => {
+test("remembers across restarts how long a node has been missing, until it is back", async () => {
   const store = memoryStore();
   const first = await openCluster({ clock, store });
   await first.addNode("one");
@@ -154,7 +154,7 @@ test("how long a node was missed outlives whoever missed it, and is forgotten wh
   }
 });
 
-test("after a time in which nobody listened, nodes have their grace once more", async () => {
+test("gives nodes their grace period again after a restart", async () => {
   const store = memoryStore();
   const first = await openCluster({ clock, store });
   await first.addNode("one");
@@ -172,7 +172,7 @@ test("after a time in which nobody listened, nodes have their grace once more", 
   }
 });
 
-test("pressure and cordoning show as taints", async () => {
+test("taints nodes with pressure and cordoned nodes", async () => {
   await cluster.addNode("one");
   const conditions = [{ type: "MemoryPressure", status: "True" }];
   await cluster.client.patch(

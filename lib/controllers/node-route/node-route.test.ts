@@ -30,11 +30,11 @@ const network = async (name: string) =>
   (await read(name)).status?.conditions?.find(({ type }) => type === "NetworkUnavailable");
 const isReached = (name: string) => async () => (await network(name))?.status === "False";
 const routes = async () => Object.fromEntries(((await cloud.routes()) ?? []).map(({ block, node }) => [block, node]));
-/** All routes are looked at now and then, and the cloud is asked again after a pause. */
+/** All routes are reconciled now and then, and the cloud is read again after a pause. */
 const soon = <T>(what: () => Promise<T | undefined | false>) => cluster.until(what, 300);
 
 describe("routes to pods", () => {
-  test("each instance gets one, and its node says so", async () => {
+  test("creates a route for each instance, and reports it in the node's condition", async () => {
     await add("one");
     await add("two");
     await soon(isReached("one"));
@@ -47,7 +47,7 @@ describe("routes to pods", () => {
     expect(types?.sort()).toEqual(["NetworkUnavailable", "Ready"]);
   });
 
-  test("a node that goes takes its route along, and leaves the others'", async () => {
+  test("deletes the route of a deleted node, and no other", async () => {
     await add("one");
     await add("two");
     await soon(isReached("two"));
@@ -57,7 +57,7 @@ describe("routes to pods", () => {
     expect(Object.values(await routes())).toEqual(["two"]);
   });
 
-  test("what leads elsewhere than to a node's block is removed only among the pods' addresses", async () => {
+  test("deletes routes that match no node's block, only within the cluster CIDR", async () => {
     await add("one");
     cloud.addInstance("stray");
     await cloud.ensureRoute({ block: "10.244.200.0/24", node: "stray" });
@@ -67,7 +67,7 @@ describe("routes to pods", () => {
     expect((await routes())["192.168.7.0/24"]).toBe("stray");
   });
 
-  test("a node that is no instance has none and says nothing; one that the cloud shows late gets it later", async () => {
+  test("ignores a node that is not an instance, and creates the route of one that the cloud returns late", async () => {
     await cluster.addNode("fargate");
     await cluster.addNode("late");
     await soon(async () => (await read("late")).spec?.podCIDR !== undefined);
@@ -78,7 +78,7 @@ describe("routes to pods", () => {
     expect(await network("fargate")).toBeUndefined();
   });
 
-  test("an instance that stops loses it, and gets it again when it starts", async () => {
+  test("deletes the route of a stopped instance, and creates it again when it starts", async () => {
     await add("one");
     await soon(isReached("one"));
     const ready = (status: string) =>
@@ -102,8 +102,8 @@ describe("routes to pods", () => {
   });
 });
 
-describe("when things go wrong", () => {
-  test("a route that cannot be made is told of, and made later", async () => {
+describe("failures", () => {
+  test("reports a route that cannot be created, and retries", async () => {
     fail = (method) => {
       if (method === "ensureRoute") throw new Error("RouteLimitExceeded");
     };
@@ -117,7 +117,7 @@ describe("when things go wrong", () => {
     await soon(isReached("one"));
   });
 
-  test("a cloud that is busy is no failure", async () => {
+  test("a throttled cloud is not a failure", async () => {
     let left = 2;
     fail = (method) => {
       if (method === "ensureRoute" && left-- > 0) throw new RetryAfter(1000, "busy");
@@ -128,25 +128,28 @@ describe("when things go wrong", () => {
     expect(json.items.filter(({ reason }: { reason: string }) => reason === "FailedToCreateRoute")).toEqual([]);
   });
 
-  test.each(["before", "after"])("after a death %s a route is made the next control plane goes on", async (when) => {
-    await cluster.close();
-    const store = memoryStore();
-    let isDead = false;
-    fail = (method, at) => {
-      isDead ||= method === "ensureRoute" && at === when;
-      if (isDead) throw new Error("dead");
-    };
-    cluster = await openCluster({ store, cloud, clock, podCidr });
-    await add("one");
-    await cluster.until(async () => isDead);
-    await cluster.close();
-    fail = undefined;
-    cluster = await openCluster({ store, cloud, clock, podCidr });
-    await soon(isReached("one"));
-    expect(Object.values(await routes())).toEqual(["one"]);
-  });
+  test.each(["before", "after"])(
+    "after a crash %s a route is created the next control plane continues",
+    async (when) => {
+      await cluster.close();
+      const store = memoryStore();
+      let isDead = false;
+      fail = (method, at) => {
+        isDead ||= method === "ensureRoute" && at === when;
+        if (isDead) throw new Error("dead");
+      };
+      cluster = await openCluster({ store, cloud, clock, podCidr });
+      await add("one");
+      await cluster.until(async () => isDead);
+      await cluster.close();
+      fail = undefined;
+      cluster = await openCluster({ store, cloud, clock, podCidr });
+      await soon(isReached("one"));
+      expect(Object.values(await routes())).toEqual(["one"]);
+    },
+  );
 
-  test("where routes are somebody else's, nothing is asked", async () => {
+  test("does nothing where the cloud manages no routes", async () => {
     await cluster.close();
     cloud = fakeCloud({ routing: false });
     cluster = await openCluster({ cloud, clock, podCidr });

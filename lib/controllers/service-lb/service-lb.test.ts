@@ -42,7 +42,7 @@ const reasons = async (): Promise<string[]> =>
   (await cluster.ask("GET", "/api/v1/namespaces/default/events")).json.items.map(
     ({ reason }: { reason: string }) => reason,
   );
-/** Time passes in the cloud and here, until something holds. */
+/** Moves the cloud's and the cluster's time until a condition holds. */
 const soon = <T>(what: () => Promise<T | undefined | false>) =>
   cluster.until(async () => {
     cloud.settle();
@@ -50,7 +50,7 @@ const soon = <T>(what: () => Promise<T | undefined | false>) =>
   }, 300);
 
 describe("a service of type LoadBalancer", () => {
-  test("gets a load balancer, and tells its name when it can be used", async () => {
+  test("gets a load balancer, and its host name once it is active", async () => {
     const made = await create();
     await cluster.until(async () => cloud.balancers.size === 1);
     await cluster.quiet();
@@ -69,7 +69,7 @@ describe("a service of type LoadBalancer", () => {
     expect(await reasons()).toContain("EnsuringLoadBalancer");
   });
 
-  test("its load balancer follows it, and rests when nothing changes", async () => {
+  test("updates its load balancer, and changes nothing without a cause", async () => {
     await create();
     await soon(hostname);
     await patch({ ports: [{ port: 443, name: "s" }], loadBalancerSourceRanges: ["192.0.2.0/24"] });
@@ -87,7 +87,7 @@ describe("a service of type LoadBalancer", () => {
     expect(cloud.counts.get("ensureLoadBalancer")).toBe(asked);
   });
 
-  test("its nodes are those that are instances and take traffic", async () => {
+  test("registers the nodes that are instances and accept traffic", async () => {
     await create();
     await soon(hostname);
     await addNode("three");
@@ -99,7 +99,7 @@ describe("a service of type LoadBalancer", () => {
     const taints = [{ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" }];
     await cluster.client.patch(nodes, { name: "three" }, { spec: { taints } }, { type: "merge" });
     await cluster.until(async () => only()?.nodes.join() === "one");
-    // As upstream has it: health checks tell who is ready.
+    // As upstream: health checks decide which nodes are ready.
     const unready = { status: { conditions: [{ type: "Ready", status: "Unknown" }] } };
     await cluster.client.patch(nodes, { name: "one" }, unready, { type: "merge", subresource: "status" });
     await cluster.quiet();
@@ -110,7 +110,7 @@ describe("a service of type LoadBalancer", () => {
     await cluster.until(async () => (await reasons()).includes("UnAvailableLoadBalancer"));
   });
 
-  test("a node is taken in when the cloud shows its instance late", async () => {
+  test("registers a node when the cloud returns its instance late", async () => {
     await create();
     await soon(hostname);
     await cluster.addNode("late");
@@ -120,7 +120,7 @@ describe("a service of type LoadBalancer", () => {
     await soon(async () => only()?.nodes.includes("late"));
   });
 
-  test("goes with everything, and not before", async () => {
+  test("is deleted after its load balancer, not before", async () => {
     await create();
     await soon(hostname);
     await cluster.client.remove(services, key);
@@ -133,7 +133,7 @@ describe("a service of type LoadBalancer", () => {
     expect(await reasons()).toContain("DeletingLoadBalancer");
   });
 
-  test("gives it back when it becomes another type, and gets one again", async () => {
+  test("loses its load balancer with its type, and gets one again", async () => {
     await create();
     const first = await soon(hostname);
     await patch({ type: "ClusterIP" });
@@ -144,8 +144,8 @@ describe("a service of type LoadBalancer", () => {
   });
 });
 
-describe("what is not ours or cannot be", () => {
-  test("a service that names a class is left to whoever knows it", async () => {
+describe("services of others, and failures that are final", () => {
+  test("ignores a service with a class", async () => {
     await create({ loadBalancerClass: "example.com/other" });
     await cluster.quiet();
     expect([cloud.balancers.size, (await read())?.metadata.finalizers]).toEqual([0, undefined]);
@@ -153,7 +153,7 @@ describe("what is not ours or cannot be", () => {
     expect(await read()).toBeUndefined();
   });
 
-  test("without a cloud a service waits, and goes at once", async () => {
+  test("without a cloud, leaves a service pending and lets it be deleted at once", async () => {
     await cluster.close();
     cluster = await openCluster();
     await create();
@@ -164,7 +164,7 @@ describe("what is not ours or cannot be", () => {
     expect(await read()).toBeUndefined();
   });
 
-  test("what the cloud refuses is told, not tried again, and looked at again when it has changed", async () => {
+  test("reports a refusal of the cloud, does not retry it, and tries again after a change", async () => {
     await create({ ports: [{ port: 80, protocol: "SCTP" }] } as never);
     await cluster.until(async () => (await reasons()).includes("SyncLoadBalancerFailed"));
     const { json } = await cluster.ask("GET", "/api/v1/namespaces/default/events");
@@ -181,8 +181,8 @@ describe("what is not ours or cannot be", () => {
   });
 });
 
-describe("when things go wrong", () => {
-  test("a cloud that fails is asked again, and it is told", async () => {
+describe("failures", () => {
+  test("reports a failure of the cloud and retries", async () => {
     let left = 3;
     fail = (method, when) => {
       if (method === "ensureLoadBalancer" && when === "after" && left-- > 0) throw new Error("out of luck");
@@ -197,7 +197,7 @@ describe("when things go wrong", () => {
     [method, "before"],
     [method, "after"],
   ]);
-  test.each(deaths)("after a death at %s, %s it is done, the next control plane goes on", async (method, when) => {
+  test.each(deaths)("after a crash at %s, %s it is done, the next control plane continues", async (method, when) => {
     await cluster.close();
     const store = memoryStore();
     let is: "mortal" | "dead" | "alive" = "mortal";
@@ -224,7 +224,7 @@ describe("when things go wrong", () => {
     expect(cloud.balancers.size).toBe(method === "removeLoadBalancer" ? 0 : 1);
   });
 
-  test("what a service left whose finalizer was taken by hand goes too", async () => {
+  test("deletes the load balancer of a service whose finalizer was removed by hand", async () => {
     const { metadata } = await create();
     await soon(hostname);
     await cluster.client.patch(services, key, { metadata: { finalizers: [] } }, { type: "merge" });

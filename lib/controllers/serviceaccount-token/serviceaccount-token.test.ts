@@ -28,7 +28,7 @@ const whoAmI = (token: string) =>
 const isGone = async (at = name) =>
   (await ignoreNotFound(cluster.client.get(secrets, { namespace, name: at }))) === undefined;
 
-test("a secret for an account is filled with a token that does not end by time", async () => {
+test("fills a secret for a service account with a token that does not expire", async () => {
   const { json } = await make();
   const account = await cluster.client.get(serviceAccounts, { namespace, name: "builder" });
   expect(json.metadata.annotations["kubernetes.io/service-account.uid"]).toBe(account.metadata.uid);
@@ -55,9 +55,9 @@ test("a secret for an account is filled with a token that does not end by time",
   expect(used.metadata.labels?.["kubernetes.io/legacy-token-last-used"]).toMatch(/^\d{4}-\d\d-\d\d$/);
 });
 
-test("the token is good for as long as the secret holds it, whatever its signature says", async () => {
+test("accepts the token only while the secret contains it", async () => {
   const token = text((await make()).json.data.token);
-  // Without its token a secret gets a new one: the old one is void.
+  // A secret that loses its token gets a new one; the old one is invalid.
   await cluster.ask(
     "PATCH",
     `${path}/${name}`,
@@ -71,7 +71,7 @@ test("the token is good for as long as the secret holds it, whatever its signatu
   expect((await whoAmI(token)).error).toContain("Token has been invalidated");
 });
 
-test("a token that the API has not signed is void, though a secret holds it", async () => {
+test("rejects a token that the API has not signed, although a secret contains it", async () => {
   const [head, body] = text((await make()).json.data.token).split(".");
   const forged = `${head}.${body}.${Buffer.from("forged").toString("base64url")}`;
   const data = { token: Buffer.from(forged).toString("base64") };
@@ -79,8 +79,8 @@ test("a token that the API has not signed is void, though a secret holds it", as
   expect((await whoAmI(forged)).authenticated).toBeUndefined();
 });
 
-test("secrets of an account that is not there, or is another one, go", async () => {
-  await make("nobody");
+test("deletes secrets of a service account that does not exist or was replaced", async () => {
+  await make("missing");
   await cluster.until(isGone);
   await make("builder", { "kubernetes.io/service-account.uid": "of-an-earlier-one" });
   await cluster.until(isGone);

@@ -20,7 +20,7 @@ async function runJob(spec: Record<string, unknown>, exitCode = 0): Promise<void
 }
 
 test.each([0, 1])(
-  "a job that ended with %i stays for its time, then goes in the foreground (processJob)",
+  "keeps a job that ended with %i for its TTL, then deletes it in the foreground (processJob)",
   async (code) => {
     await runJob({ ttlSecondsAfterFinished: 100 }, code);
     expect(await sync()).toEqual({ requeueAfter: 100 * second });
@@ -36,7 +36,7 @@ test.each([0, 1])(
   },
 );
 
-test("a job that may go at once goes at once; one without a time, or that still runs, stays (needsCleanup)", async () => {
+test("deletes a job without a wait at once; keeps one without a TTL and one that still runs (needsCleanup)", async () => {
   await stage.make(jobObject({ ttlSecondsAfterFinished: 0 }, { name: "running" }));
   expect(await stage.settle(ttlAfterFinishedController, "running")).toBeUndefined();
   await runJob({});
@@ -46,7 +46,7 @@ test("a job that may go at once goes at once; one without a time, or that still 
   expect((await stage.job()).metadata.deletionTimestamp).toBeDefined();
 });
 
-test("a time that is prolonged meanwhile counts", async () => {
+test("respects a TTL that is extended meanwhile", async () => {
   await runJob({ ttlSecondsAfterFinished: 10 });
   stage.clock.move(9 * second);
   await stage.change({ spec: { ttlSecondsAfterFinished: 60 } });
@@ -54,7 +54,7 @@ test("a time that is prolonged meanwhile counts", async () => {
   expect(await sync()).toEqual({ requeueAfter: 50 * second });
 });
 
-test("nobody sleeps for longer than a day", async () => {
+test("waits for at most a day", async () => {
   await runJob({ ttlSecondsAfterFinished: 30 * 24 * 3600 });
   expect(await sync()).toEqual({ requeueAfter: 24 * 3600 * second });
   expect((await stage.client.list(jobs)).items).toHaveLength(1);

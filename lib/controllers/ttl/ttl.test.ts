@@ -21,7 +21,7 @@ const become = async (value: string): Promise<void> => {
   expect(await values()).toEqual([value]);
 };
 
-test("nodes say how long secrets may be kept: longer with their number, with room at the edges", async () => {
+test("sets a TTL that grows with the number of nodes, with overlap at the boundaries", async () => {
   await add(0, 100);
   await become("0");
   await add(100, 101);
@@ -35,7 +35,7 @@ test("nodes say how long secrets may be kept: longer with their number, with roo
   await become("0");
 });
 
-test("a value that was taken away comes again", async () => {
+test("restores a removed annotation", async () => {
   await add(0, 1);
   await become("0");
   await cluster.client.patch(nodes, { name: "n0" }, { metadata: { annotations: null } }, { type: "merge" });

@@ -101,7 +101,7 @@ test("inRankedDeletionOrder deletes first where most related pods are on the sam
 
 // GetDeletionCostFromPodAnnotations and its test, pkg/apis/core/helper.
 test.each(["+10", "008", "abc", "", "1e3", "0x10", "2147483648", "-2147483649"])(
-  "inRankedDeletionOrder takes the malformed cost %j for 0",
+  "inRankedDeletionOrder reads the malformed cost %j as 0",
   (cost) => {
     expectFirst({ cost: "-1" }, { cost }, ranked);
     expectFirst({ cost }, { cost: "1" }, ranked);

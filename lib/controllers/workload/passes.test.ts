@@ -5,7 +5,7 @@ import { inOnePass } from "./passes.ts";
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
 const turn = () => new Promise((done) => setImmediate(done));
 
-test("each object is reached once, eight at a time, from lists and from what is read bit by bit", async () => {
+test("processes each object once, eight at a time, from lists and from generators", async () => {
   const seen: number[] = [];
   let underway = 0;
   let most = 0;
@@ -28,7 +28,7 @@ test("each object is reached once, eight at a time, from lists and from what is 
   expect(await inOnePass(handClock(), [], act)).toBe(true);
 });
 
-test("a pass ends when its time is over, with what was begun, and says that it was not all", async () => {
+test("ends a pass after its time, completes what was started, and reports that objects are left", async () => {
   const clock = handClock();
   let done = 0;
   const slow = async (): Promise<void> => {
@@ -50,7 +50,7 @@ test("a pass ends when its time is over, with what was begun, and says that it w
   expect(done).toBe(8);
 });
 
-test("a failure ends the pass, is thrown, and leaves nothing under way", async () => {
+test("a failure ends the pass and is thrown when nothing is in flight any more", async () => {
   let begun = 0;
   let done = 0;
   const act = async (number: number): Promise<void> => {

@@ -41,7 +41,7 @@ test("podFromTemplate leaves out the dash after a name of 253 characters", () =>
   expect(prefix(253)).toBe("a".repeat(253));
 });
 
-/** What createPod comes to, and the events that it records, where the API refuses with `error`. */
+/** The result of createPod, and the events that it records, where the API refuses with `error`. */
 async function refusedWith(error: ApiError): Promise<{ result: unknown; events: string[] }> {
   const events: string[] = [];
   const context = {

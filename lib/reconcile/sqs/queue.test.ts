@@ -6,7 +6,7 @@ import { type Sent, sqsQueue } from "./index.ts";
 type Entry = { Id: string; MessageBody: string };
 type Failure = { Id: string; Message: string };
 
-/** A queue behind a service that does as `answer` says; `taken` are the bodies that it took. */
+/** A queue over a service that `answer` defines; `taken` are the bodies of the accepted messages. */
 function queueWith(answer: (entries: readonly Entry[]) => Promise<Failure[]>) {
   const clock = handClock();
   const taken: string[] = [];
@@ -28,7 +28,7 @@ function queueWith(answer: (entries: readonly Entry[]) => Promise<Failure[]>) {
 const messages = (count: number): Sent[] =>
   Array.from({ length: count }, (_, at) => ({ body: `b${at}`, group: `g${at}`, deduplication: `d${at}` }));
 
-test("thousands go by tens, a few requests at once, each message once", async () => {
+test("sends thousands of messages in batches of ten, a few requests at once, each message once", async () => {
   const { queue, taken, state } = queueWith(async () => {
     await turn();
     return [];
@@ -44,7 +44,7 @@ test("thousands go by tens, a few requests at once, each message once", async ()
   expect(taken).toHaveLength(95);
 });
 
-test("what the service did not take of a request is sent again", async () => {
+test("sends the messages of a request again that the service did not accept", async () => {
   let refusals = 2;
   const { queue, clock, taken } = queueWith(async (entries) =>
     refusals-- > 0 ? entries.slice(0, 1).map(({ Id }) => ({ Id, Message: "busy" })) : [],
@@ -58,7 +58,7 @@ test("what the service did not take of a request is sent again", async () => {
   expect(taken.sort()).toEqual(["b0", "b1", "b2"]);
 });
 
-test("a request that fails is told when no other is on its way any more", async () => {
+test("rejects after a failed request when no other is in flight", async () => {
   const { queue, taken, state } = queueWith(async ([first]) => {
     if (first?.MessageBody === "b0") throw new Error("no such queue");
     await turn();

@@ -28,7 +28,7 @@ const message = (cause: string, hops = 0, name = "a"): Message => ({
 });
 
 describe("a message", () => {
-  test("goes through its body unharmed, and what is no message is refused", () => {
+  test("is encoded and decoded without loss; a malformed body is rejected", () => {
     const cluster: Message = { controller: "node-lifecycle", key: { name: "n1" }, cause: "nodes@7", hops: 3 };
     for (const each of [message("jobs@12", 2), cluster]) expect(decodeMessage(encodeMessage(each))).toEqual(each);
     for (const body of ["", "7", "null", "{}", '{"controller":"job","name":1,"cause":"x","hops":0}', "[]"]) {
@@ -36,7 +36,7 @@ describe("a message", () => {
     }
   });
 
-  test("is the same for one key and one cause, however many hops led to it; the group is the key's", () => {
+  test("depends on key and cause, not on hops; its group depends on the key", () => {
     expect(deduplicationOf(message("jobs@12", 0))).toBe(deduplicationOf(message("jobs@12", 5)));
     expect(deduplicationOf(message("jobs@12"))).not.toBe(deduplicationOf(message("jobs@13")));
     expect(groupOf(message("jobs@12"))).toBe(groupOf(message("pods@3")));
@@ -104,8 +104,8 @@ const taken = (id: string, each: Message, receives = 1): QueueRecord => ({
   receives,
 });
 
-describe("working a batch off", () => {
-  test("one reconcile answers all messages of a key", async () => {
+describe("processing a batch", () => {
+  test("reconciles once for all messages of a key", async () => {
     const seen: string[] = [];
     const { run, hops } = stand(async (name) => void seen.push(name) as undefined);
     const failed = await run([
@@ -118,7 +118,7 @@ describe("working a batch off", () => {
     expect(hops).toEqual([8, 1]);
   });
 
-  test("a failure keeps the key's later messages back and no other key's", async () => {
+  test("retries all messages of a failed key, and those of no other key", async () => {
     const { run, hidden } = stand(async (name) => {
       if (name === "a") throw new Error("not now");
       return undefined;
@@ -129,14 +129,14 @@ describe("working a batch off", () => {
       taken("3", message("jobs@2")),
     ];
     expect(await run(batch)).toEqual(["1", "3"]);
-    // One that stayed in flight would keep the whole group from being handed out, for as long as the queue hides it.
+    // A message that stayed in flight would block its group until the queue's visibility timeout.
     expect(hidden.sort()).toEqual([
       ["receipt-1", 8],
       ["receipt-3", 8],
     ]);
   });
 
-  test("a message for a controller of another version is handed back, one that cannot be read goes", async () => {
+  test("retries a message for an unknown controller, and drops a malformed one", async () => {
     const { run, hidden } = stand(async () => undefined);
     const newer = { ...message("widgets@1"), controller: "widget" };
     const unreadable = { ...taken("2", message("jobs@1")), body: "{}", group: "none" };
@@ -144,7 +144,7 @@ describe("working a batch off", () => {
     expect(hidden).toEqual([["receipt-1", 2]]);
   });
 
-  test("a message that cannot be hidden keeps none of the others", async () => {
+  test("a failure to change one message's visibility does not affect the others", async () => {
     const hidden: string[] = [];
     const hide = async (receipt: string) => {
       if (receipt === "receipt-1") throw new Error("gone");
@@ -155,7 +155,7 @@ describe("working a batch off", () => {
     expect(hidden).toEqual(["receipt-2"]);
   });
 
-  test("what is to be looked at again is put off; RetryAfter is no failure, Terminal is the end", async () => {
+  test("schedules requeueAfter and RetryAfter without counting a failure; Terminal ends the key", async () => {
     const { run, later, hidden } = stand(async (name) => {
       if (name === "b") throw new RetryAfter(1500, "not yet");
       if (name === "c") throw new Terminal("never");
@@ -170,7 +170,7 @@ describe("working a batch off", () => {
     expect(hidden).toEqual([]);
   });
 
-  test("what wakes itself in a circle is slowed down, not lost", async () => {
+  test("slows down keys that trigger each other, without losing them", async () => {
     const { run, later } = stand(async () => {
       throw new Error("must not run");
     });
@@ -206,13 +206,13 @@ describe("timers", () => {
     return { clock, later, started, sent, rows };
   };
 
-  test("moments fall on a grid of one second, or of five beyond ten", () => {
+  test("rounds times up to a second, or to five beyond ten", () => {
     expect(dueTime(1400, 100)).toBe(2000);
     expect(dueTime(1000, 10_000)).toBe(11_000);
     expect(dueTime(1000, 10_001)).toBe(15_000);
   });
 
-  test("a short wait is an execution whose name and input say only what is woken and when", async () => {
+  test("a short wait is an execution whose name and input depend only on key and time", async () => {
     const { clock, later, started } = open();
     await later(work, 2000);
     clock.move(300);
@@ -227,7 +227,7 @@ describe("timers", () => {
     expect(decodeMessage(started[0]!.input["body"]!)).toMatchObject({ controller: "job", hops: 0 });
   });
 
-  test("an execution that has run already is no reason to wait when the moment has passed", async () => {
+  test("sends the message at once when the execution has run already and the time has passed", async () => {
     const { clock, later, sent } = open(() => {
       clock.move(5000);
       return Object.assign(new Error("there"), { name: "ExecutionAlreadyExists" });

@@ -20,7 +20,7 @@ const binding = {
 };
 const list = (...items: object[]): string => JSON.stringify({ apiVersion: "v1", kind: "List", items });
 
-/** Roles, bindings, and what people may do. What belongs to no namespace carries the namespace in its name. */
+/** Roles, bindings and permissions. Names of objects without a namespace contain the namespace. */
 export const access: readonly Case[] = [
   { run: "auth whoami", source: `${recorded}: protobuf body`, out: [/Username\s+kubernetes-admin/, /system:masters/] },
   {

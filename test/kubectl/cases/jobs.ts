@@ -27,7 +27,7 @@ const manifest = (name: string, spec: object, command: string[], metadata: objec
     },
   });
 
-/** As printed in the course: what stands in the container belongs to the pod. */
+/** As printed in the course: the text in the container belongs to the pod. */
 const misplaced = JSON.stringify({
   apiVersion: "batch/v1",
   kind: "Job",

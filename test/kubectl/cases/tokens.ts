@@ -4,7 +4,7 @@ const recorded = "data/kubectl-1.36-requests";
 const upstream = "upstream TokenREST";
 const jwt = /^ey[\w-]+\.ey[\w-]+\.[\w-]+\n?$/;
 
-/** Tokens of service accounts as kubectl asks for them: a protobuf body, bound objects, durations, audiences. */
+/** Tokens of service accounts as kubectl requests them: a protobuf body, bound objects, durations, audiences. */
 export const tokens: readonly Case[] = [
   { run: "create sa robot", source: recorded, out: /serviceaccount\/robot created/ },
   { run: "create token robot", source: recorded, out: jwt },
@@ -15,7 +15,7 @@ export const tokens: readonly Case[] = [
     code: 1,
     err: /may not specify a duration less than 10 minutes/,
   },
-  { run: "create token nobody", source: upstream, code: 1, err: /serviceaccounts "nobody" not found/ },
+  { run: "create token missing", source: upstream, code: 1, err: /serviceaccounts "missing" not found/ },
   {
     run: `run bearer --image=busybox --overrides='{"spec":{"serviceAccountName":"robot"}}' --command -- sleep 1000`,
     source: recorded,
@@ -42,7 +42,7 @@ export const tokens: readonly Case[] = [
   { run: "get --raw /openid/v1/jwks", source: "OIDC discovery", global: true, out: /"alg":"RS256"/ },
 ];
 
-/** What somebody sees whose only credential is such a token, bound to the pod `bearer`. */
+/** The view of a client whose only credential is such a token, bound to the pod `bearer`. */
 export const asRobot: readonly Case[] = [
   {
     run: "auth whoami",

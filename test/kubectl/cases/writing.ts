@@ -8,7 +8,7 @@ const answers = "data/upstream-answers";
 const manifest = (data: object): string =>
   JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "applied" }, data });
 
-/** What `reading` looks at is made here. */
+/** Creates the objects that `reading` reads. */
 export const making: readonly Case[] = [
   {
     run: "create deployment web --image=nginx:1.14.2 --replicas=3 --port=80",
