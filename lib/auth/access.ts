@@ -13,7 +13,7 @@ export interface AccessOptions {
 
 const unknownToken = "invalid bearer token";
 
-/** Rights and tokens for hooks of kinds and admission plugins, by the parts that also authenticate and authorize requests. */
+/** Rights and tokens for hooks of kinds and for admission plugins, from what authenticates and authorizes requests. */
 export function accessOf({ authorize, authenticators, rules, tokens }: AccessOptions): Access {
   return {
     authorize: async (attributes) => authorize(attributes),

@@ -1,6 +1,6 @@
 /**
- * Who asks, and may they: authentication by what the transport and the headers show, authorization that denies
- * unless somebody allows. It knows requests by their attributes only, never a socket and never a body.
+ * Authentication by the transport and the headers of a request, and authorization, which denies by default. It knows
+ * requests by their attributes only, and neither sockets nor bodies.
  */
 export { type AccessOptions, accessOf } from "./access.ts";
 export { bearerTokens } from "./authenticate/bearer.ts";

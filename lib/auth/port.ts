@@ -12,42 +12,46 @@ import type {
 
 export type { AccessAttributes as Attributes, AccessDecision as Decision, User } from "#api/meta";
 
-/** What a request shows of its sender. */
+/** The credentials of a request. */
 export interface Credentials {
   headers: Readonly<Record<string, string | undefined>>;
   certificate?: { commonName: string; organizations: string[] };
   /**
-   * Who signed the request, by the word of a cloud's gateway that has checked it: the name, the account, and the id
-   * that is never given to anybody else.
+   * The principal that signed the request, as verified by a cloud's gateway: its name, its account, and its unique id.
    */
   principal?: { arn: string; account: string; id: string } | undefined;
 }
 
-/** Undefined: these credentials say nothing to me. Throws ApiError 401 when they are mine and wrong. */
+/**
+ * Returns the user of the credentials; undefined for credentials of another kind. Throws ApiError 401 for invalid ones.
+ */
 export type Authenticator = (credentials: Credentials) => Promise<User | undefined> | User | undefined;
 
 export type Authorizer = (attributes: AccessAttributes) => Promise<AccessDecision> | AccessDecision;
 
-/** Knows what people may do, beyond answering whether they may do one thing. */
+/** Lists the rules of users and roles. */
 export interface RuleResolver {
-  /** The rules in favour of a user that hold in a namespace; "" for those that hold everywhere. */
+  /** The rules of a user in a namespace; "" for the cluster-wide ones. */
   rulesFor(user: User, namespace: string): Promise<AccessRules>;
-  /** The rules of the role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
+  /** The rules of the role that a binding in this namespace refers to. Throws ApiError 404 for a missing role. */
   rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;
 }
 
-/** Makes the tokens of service accounts, checks them, and tells others how to check them. */
+/** Issues and reviews tokens of service accounts, and publishes the documents with which others verify them. */
 export interface TokenAuthority {
-  /** Who a token is for that is for the API server. */
+  /** The audience of the API server. */
   readonly audience: string;
-  /** Makes a token of an account that is there. Throws ApiError: NotFound, BadRequest, Conflict for what it is bound to. */
+  /**
+   * Issues a token of an existing account. Throws ApiError NotFound, BadRequest or Conflict for the object that it is
+   * bound to.
+   */
   issue(account: KubernetesObject, wish: TokenOptions): Promise<IssuedToken>;
   /**
-   * Makes a token that ends with a secret and not by time, for the secret of this name: upstream's legacy token. It is
-   * good for as long as the secret holds it.
+   * Issues a token without an expiry for the secret of this name: upstream's legacy token. It is valid while the secret
+   * holds it.
    */
   issueLegacy(account: KubernetesObject, secretName: string): Promise<string>;
-  /** Undefined: not one of mine. */
+  /** Undefined for a token of another issuer. */
   review(token: string, audiences: readonly string[]): Promise<TokenReviewResult | undefined>;
   /** The document of OIDC discovery at a path; undefined for every other path. */
   document(path: string): Promise<{ headers: Record<string, string>; body: string } | undefined>;

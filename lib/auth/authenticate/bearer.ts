@@ -1,7 +1,9 @@
 import { type Log, unauthorized } from "#base";
 import type { Authenticator, TokenAuthority } from "../port.ts";
 
-/** Understands bearer tokens of service accounts. Throws ApiError 401 for one that is wrong; only the log is told why. */
+/**
+ * Authenticates bearer tokens of service accounts. Throws ApiError 401 for an invalid one; the reason is logged only.
+ */
 export const bearerTokens =
   (tokens: TokenAuthority, log: Log): Authenticator =>
   async ({ headers }) => {

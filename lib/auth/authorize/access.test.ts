@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-/** Asks as somebody else. */
+/** Sends a request as another user. */
 const as =
   (name: string) =>
   (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
@@ -43,7 +43,7 @@ const role = (name: string, ...rules: PolicyRule[]) => ({
   metadata: { name },
   rules,
 });
-const binding = (name: string, roleRef: object, who = "somebody") => ({
+const binding = (name: string, roleRef: object, who = "jill") => ({
   apiVersion: `${group}/v1`,
   kind: "RoleBinding",
   metadata: { name },
@@ -53,7 +53,7 @@ const binding = (name: string, roleRef: object, who = "somebody") => ({
 const readPods = { verbs: ["get", "list"], apiGroups: [""], resources: ["pods"] };
 const readSecrets = { verbs: ["get"], apiGroups: [""], resources: ["secrets"] };
 
-test("who may view lists pods and makes none", async () => {
+test("allows a viewer to list pods and not to create any", async () => {
   const viewer = as("viewer");
   expect((await viewer("GET", `${base}/pods`)).json.items).toHaveLength(1);
   const pod = {
@@ -82,7 +82,7 @@ test("who may view lists pods and makes none", async () => {
   expect((await editor("POST", roles, role("r", readPods))).status).toBe(403);
 });
 
-test("a right that is given holds at once, and is gone at once", async () => {
+test("grants and revokes rights at once", async () => {
   const late = as("late");
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
   await give("late", "view");
@@ -91,7 +91,7 @@ test("a right that is given holds at once, and is gone at once", async () => {
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
 });
 
-test("nobody hands out what they do not hold", async () => {
+test("refuses a role with rights that its writer lacks", async () => {
   const boss = as("boss");
   expect((await boss("POST", roles, role("pods", readPods))).status).toBe(201);
   const nodes = { verbs: ["get", "list"], apiGroups: [""], resources: ["nodes"] };
@@ -116,7 +116,7 @@ test("nobody hands out what they do not hold", async () => {
   const label = { metadata: { labels: { a: "b" } } };
   const merge = { "content-type": "application/merge-patch+json" };
   expect((await boss("PATCH", `${roles}/pods`, label, merge)).status).toBe(200);
-  // Even so much as a label, where the role holds more than who writes it.
+  // Even a label, where the role has more rights than its writer.
   expect((await cluster.ask("POST", roles, role("more", nodes))).status).toBe(201);
   expect((await boss("PATCH", `${roles}/more`, label, merge)).status).toBe(403);
   const finalizers = { metadata: { finalizers: ["example.com/wait"] } };
@@ -124,7 +124,7 @@ test("nobody hands out what they do not hold", async () => {
   await boss("PATCH", `${roles}/more`, { metadata: { finalizers: null } }, merge);
 });
 
-test("a binding takes all that the role holds, or the right to bind it", async () => {
+test("requires for a binding all rights of the role, or the right to bind it", async () => {
   const boss = as("boss");
   expect((await boss("POST", bindings, binding("views", ref("ClusterRole", "view")))).status).toBe(201);
   const refused = await boss("POST", bindings, binding("roots", ref("ClusterRole", "cluster-admin")));
@@ -140,14 +140,14 @@ test("a binding takes all that the role holds, or the right to bind it", async (
   await cluster.client.create(clusterRoles, { metadata: { name: "binder" }, rules: [bind] });
   await give("boss", "binder");
   expect((await boss("POST", bindings, binding("roots", ref("ClusterRole", "cluster-admin")))).status).toBe(201);
-  expect((await as("somebody")("GET", `${base}/secrets`)).status).toBe(200);
-  expect((await as("somebody")("GET", "/api/v1/nodes")).status).toBe(403);
+  expect((await as("jill")("GET", `${base}/secrets`)).status).toBe(200);
+  expect((await as("jill")("GET", "/api/v1/nodes")).status).toBe(403);
   const changed = await boss("PUT", `${bindings}/roots`, binding("roots", ref("ClusterRole", "view")));
   expect(changed.json).toMatchObject({ code: 422, details: { causes: [{ field: "roleRef" }] } });
   expect(changed.json.message).toMatch(/field is immutable/);
 });
 
-test("who may escalate writes any role, and aggregation takes everything", async () => {
+test("allows any role to a writer with `escalate`, and requires all rights for aggregation", async () => {
   const everywhere = (name: string, ...rules: PolicyRule[]) =>
     Promise.all([
       cluster.client.create(clusterRoles, { metadata: { name }, rules }),
@@ -183,7 +183,7 @@ const question = (kind: string, spec: object, version = "authorization.k8s.io/v1
   spec,
 });
 
-test("who may see one object by its name may follow it, and no other", async () => {
+test("allows a watch of one object to a user with rights on its name", async () => {
   const rules = [
     { verbs: ["get", "list", "watch", "deletecollection"], apiGroups: [""], resources: ["pods"], resourceNames: ["p"] },
   ];
@@ -205,7 +205,7 @@ test("who may see one object by its name may follow it, and no other", async () 
   expect((await follower("DELETE", `${base}/pods?fieldSelector=metadata.name%3Dp`)).status).toBe(403);
 });
 
-test("running something in a pod takes more than reading, however the connection is made", async () => {
+test("requires `create` to run a command in a pod, whatever the method of the request", async () => {
   const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["pods/exec", "pods/log"] }];
   await cluster.client.create(clusterRoles, { metadata: { name: "peeper" }, rules });
   await give("peeper", "peeper");
@@ -218,7 +218,7 @@ test("running something in a pod takes more than reading, however the connection
   expect((await as("peeper")("GET", `${base}/pods/p/log`)).status).toBe(200);
 });
 
-test("questions about access are answered and kept nowhere", async () => {
+test("answers access reviews and stores none", async () => {
   const ask = (spec: object) =>
     as("viewer")("POST", `${authorization}/selfsubjectaccessreviews`, question("SelfSubjectAccessReview", spec));
   const list = { verb: "list", resource: "pods", namespace: "default" };
@@ -257,7 +257,7 @@ test("questions about access are answered and kept nowhere", async () => {
   expect((await cluster.ask("GET", `${authorization}/subjectaccessreviews`)).status).toBe(405);
 });
 
-test("what may I, and who am I", async () => {
+test("answers self subject reviews", async () => {
   const rules = question("SelfSubjectRulesReview", { namespace: "default" });
   const { json } = await as("viewer")("POST", `${authorization}/selfsubjectrulesreviews`, rules);
   expect(json.status).toMatchObject({ incomplete: false });
@@ -290,7 +290,7 @@ test("what may I, and who am I", async () => {
   });
 });
 
-/** Asks with a certificate of one's own. */
+/** Sends a request with a client certificate. */
 async function own(name: string, headers: Record<string, string>, repeated?: Record<string, string[]>) {
   const response = await cluster.plane.server.handle({
     method: "POST",
@@ -307,7 +307,7 @@ async function own(name: string, headers: Record<string, string>, repeated?: Rec
   return response.status === 201 ? json.status.userInfo : json.message;
 }
 
-test("each part of another's identity takes a right of its own", async () => {
+test("requires a right for each part of an impersonated identity", async () => {
   const impersonate = { verbs: ["impersonate"], apiGroups: [""] };
   const other = { verbs: ["impersonate"], apiGroups: ["authentication.k8s.io"] };
   const rules = [
@@ -356,7 +356,7 @@ test("each part of another's identity takes a right of its own", async () => {
   );
 });
 
-test("who has no identity sees health, the version, and nothing else", async () => {
+test("allows anonymous users health and the version, and nothing else", async () => {
   const ask = async (path: string, method = "GET") => {
     const response = await cluster.plane.server.handle({
       method,

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
-/** Asks as somebody with a certificate. */
+/** Sends a request with a client certificate. */
 async function as(name: string, groups: string[], method: string, path: string, body?: object) {
   const [where = "", query] = path.split("?");
   const response = await cluster.plane.server.handle({
@@ -37,7 +37,7 @@ const node = (method: string, path: string, body?: object) =>
   as("system:node:one", ["system:nodes"], method, path, body);
 const base = "/api/v1/namespaces/default";
 
-test("somebody without a group may only discover", async () => {
+test("allows a user without groups only discovery", async () => {
   const refused = await as("jane", [], "GET", `${base}/pods`);
   expect(refused.json).toMatchObject({
     code: 403,
@@ -50,7 +50,7 @@ test("somebody without a group may only discover", async () => {
   );
 });
 
-test("a node sees its own pods and what they name", async () => {
+test("allows a node its own pods and the objects that they name", async () => {
   expect((await node("GET", `${base}/pods`)).json.message).toMatch(
     /can only list\/watch pods with spec\.nodeName field selector/,
   );
@@ -65,7 +65,7 @@ test("a node sees its own pods and what they name", async () => {
   expect((await node("GET", `${base}/secrets`)).status).toBe(403);
 });
 
-test("a node reads no other node", async () => {
+test("refuses a node reads of other nodes", async () => {
   const nodes = "/api/v1/nodes";
   const names = (name: string) => `${nodes}?fieldSelector=metadata.name%3D${name}`;
   for (const path of [`${nodes}/one`, names("one")]) expect((await node("GET", path)).status).toBe(200);
@@ -76,7 +76,7 @@ test("a node reads no other node", async () => {
   expect((await node("DELETE", `${nodes}/one`)).status).toBe(403);
 });
 
-test("a node writes only about itself", async () => {
+test("allows a node writes of its own objects only", async () => {
   const status = { status: { phase: "Running" } };
   const merge = (path: string, body: object) => node("PATCH", path, body);
   expect((await merge(`${base}/pods/on-one/status`, status)).status).toBe(415);
@@ -112,7 +112,7 @@ test("a node writes only about itself", async () => {
   ).toBe(403);
 });
 
-test("only who may impersonates", async () => {
+test("refuses impersonation without the right", async () => {
   const admin = { "impersonate-user": "jane" };
   expect((await cluster.ask("GET", `${base}/pods`, undefined, admin)).json.message).toMatch(/User "jane" cannot list/);
   const response = await cluster.plane.server.handle({

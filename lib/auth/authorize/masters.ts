@@ -1,5 +1,5 @@
 import type { Authorizer } from "../port.ts";
 
-/** The group that may do everything. */
+/** The group that has every right. */
 export const masters: Authorizer = ({ user }) =>
   user.groups.includes("system:masters") ? { allowed: true } : undefined;

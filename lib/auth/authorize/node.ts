@@ -8,7 +8,7 @@ const group = "system:nodes";
 
 const isNode = ({ name, groups }: User): boolean => groups.includes(group) && name.startsWith(prefix);
 
-/** Says of nodes that their rights cannot be listed: they depend on the pods that they run. */
+/** Marks the listed rights of nodes as incomplete: they depend on the pods that a node runs. */
 export const withNodes = (resolver: RuleResolver): RuleResolver => ({
   ...resolver,
   async rulesFor(user, namespace) {
@@ -24,7 +24,7 @@ type Resource = NonNullable<Attributes["resource"]>;
 const read = ["get", "list", "watch"];
 const write = ["create", "update", "patch"];
 
-/** What every node may do to whole types, as upstream's role system:node says; NodeRestriction narrows the writes. */
+/** The rights of every node on whole types, as in upstream's role system:node; NodeRestriction narrows the writes. */
 const allowed: Record<string, readonly string[]> = {
   "/nodes": write,
   "/nodes/status": ["update", "patch"],
@@ -40,9 +40,9 @@ const allowed: Record<string, readonly string[]> = {
 };
 
 /**
- * What agents may do (upstream's Node authorizer): read what all nodes read, write about themselves, see the pods
- * that are bound to them, and of ConfigMaps, Secrets and service accounts only those that these pods name; of these
- * accounts they may have tokens.
+ * The rights of agents (upstream's Node authorizer): read what all nodes read, write their own objects, read the pods
+ * that are bound to them, and read the ConfigMaps, Secrets and service accounts that these pods name; they may request
+ * tokens of these accounts.
  */
 export const nodes =
   (client: Client): Authorizer =>
@@ -65,7 +65,7 @@ export const nodes =
     return undefined;
   };
 
-/** A node's lease is its own, and has its name. */
+/** A node's lease has the node's name. */
 const leases = { group: "coordination.k8s.io", plural: "leases", namespace: "kube-node-lease" };
 
 function mayUseLease(node: string, verb: string, { namespace, name }: Resource): Decision {
@@ -78,13 +78,13 @@ function mayUseLease(node: string, verb: string, { namespace, name }: Resource):
   return { allowed: true };
 }
 
-/** The value that a field selector demands of a field. */
+/** The value of a field that a field selector requires. */
 function selected(selector: string | undefined, field: string): string | undefined {
   const term = selector?.split(",").find((part) => part.startsWith(`${field}=`));
   return term?.slice(field.length + 1).replace(/^=/, "");
 }
 
-/** What a request names, by its path or by the one name that its selector leaves. */
+/** The name in a request's path, or the one name that its selector allows. */
 const nameIn = ({ fieldSelector }: Attributes, { name }: Resource): string =>
   name !== "" ? name : (selected(fieldSelector, "metadata.name") ?? "");
 
@@ -109,7 +109,7 @@ async function mayReadPods(
     if (isReason(error, "NotFound")) return undefined;
     throw error;
   });
-  // A pod that is gone may be asked for: the agent learns by the 404 that it is.
+  // A deleted pod may be read: the agent learns of the deletion by the 404.
   if (!pod || pod.spec?.nodeName === node) return { allowed: true };
   return { allowed: false, reason: `no relationship found between node '${node}' and this object` };
 }

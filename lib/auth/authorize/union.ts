@@ -1,6 +1,9 @@
 import type { Authorizer } from "../port.ts";
 
-/** Asks one after the other; the first that allows decides. Nobody: denied, with the reasons given, a line each. */
+/**
+ * Authorizers in order; the first that allows decides. If none allows, the request is denied with their reasons, one
+ * per line.
+ */
 export const union =
   (...authorizers: Authorizer[]): Authorizer =>
   async (attributes) => {

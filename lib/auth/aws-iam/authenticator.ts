@@ -4,11 +4,13 @@ import { type Clock, type Log, messageOf, unauthorized } from "#base";
 import { type Principal, type PrincipalOptions, userOf } from "./principals.ts";
 import { clusterHeader, isStsToken, readToken } from "./token.ts";
 
-/** Asks STS. It must refuse redirects and give up after about ten seconds. */
+/** Sends a request to STS. It must refuse redirects and time out after about ten seconds. */
 export type Sts = (url: string, headers: Record<string, string>) => Promise<{ status: number; body: string }>;
 
 export interface StsTokenOptions extends PrincipalOptions {
-  /** What tokens must have signed: no other cluster may have this id, or its tokens would be good here. */
+  /**
+   * The id that tokens must have signed. It must be unique: tokens of another cluster with this id would be valid here.
+   */
   clusterId: string;
   hosts: ReadonlySet<string>;
   sts: Sts;
@@ -16,15 +18,15 @@ export interface StsTokenOptions extends PrincipalOptions {
   log: Log;
 }
 
-/** So many tokens are remembered: STS would be asked at every request otherwise. */
+/** The number of cached tokens: without a cache every request would call STS. */
 const remembered = 1000;
-/** A token that STS refused is not asked about again for so long. */
+/** For how long the refusal of a token by STS is cached. */
 const refusedFor = 10_000;
 
-/** Understands EKS-style bearer tokens. Throws ApiError 401 for one that is wrong; only the log is told why. */
+/** Authenticates EKS-style bearer tokens. Throws ApiError 401 for an invalid one; the reason is logged only. */
 export function stsTokens(options: StsTokenOptions): Authenticator {
   const { clock, log, hosts } = options;
-  /** By the hash of the token: a token is a secret for as long as it lives. */
+  /** By the hash of the token: a valid token is a secret. */
   const known = new Map<string, { until: number; principal: Promise<Principal | undefined> }>();
 
   const principalOf = (token: string): Promise<Principal | undefined> => {
@@ -66,7 +68,10 @@ function forgetOldest(known: Map<string, unknown>): void {
   if (oldest !== undefined) known.delete(oldest);
 }
 
-/** Who STS says it is; undefined when STS refuses. The header is ours, and signed: so the token is for this cluster. */
+/**
+ * The principal that STS returns; undefined when STS refuses. The token has signed the header with this cluster's id,
+ * so it is for this cluster.
+ */
 async function identify({ sts, clusterId, log }: StsTokenOptions, url: string): Promise<Principal | undefined> {
   const answer = await sts(url, { [clusterHeader]: clusterId, accept: "application/json" });
   if (answer.status >= 500 || answer.status === 429) throw new Error(`STS answered ${answer.status}`);
@@ -78,6 +83,6 @@ async function identify({ sts, clusterId, log }: StsTokenOptions, url: string): 
     GetCallerIdentityResponse?: { GetCallerIdentityResult?: { Account?: string; Arn?: string; UserId?: string } };
   };
   const { Account, Arn, UserId } = GetCallerIdentityResponse?.GetCallerIdentityResult ?? {};
-  if (Account === undefined || Arn === undefined || UserId === undefined) throw new Error("STS did not say who it is");
+  if (Account === undefined || Arn === undefined || UserId === undefined) throw new Error("STS returned no principal");
   return { arn: Arn, account: Account, id: UserId };
 }

@@ -52,7 +52,7 @@ const broken = async (change: (url: URL) => void): Promise<string> => {
 const good = async (): Promise<string> => encode((await presigned()).href);
 
 describe("a token", () => {
-  test("of the AWS CLI's form is read, and lives fifteen minutes from its date whatever it says", async () => {
+  test("of the AWS CLI is read, and expires fifteen minutes after its date whatever it claims", async () => {
     const url = await presigned();
     expect(readToken(encode(url.href), hosts, now)).toEqual({ url: url.href, expires: now + 15 * 60_000 });
     expect(() => readToken(encode(url.href), hosts, now + 15 * 60_000 - 1)).not.toThrow();
@@ -125,7 +125,7 @@ describe("principals", () => {
   };
   const user = (arn: string) => userOf({ arn, account: "123456789012", id: "AROAEXAMPLE:x" }, options);
 
-  test("have one name however they are written", () => {
+  test("have one name in every form", () => {
     const role = "arn:aws:iam::123456789012:role/admin";
     expect(canonicalArn("arn:aws:sts::123456789012:assumed-role/admin/me@example.org")).toBe(role);
     expect(canonicalArn("arn:aws:iam::123456789012:role/some/path/admin")).toBe(role);
@@ -139,7 +139,7 @@ describe("principals", () => {
       expect(canonicalArn(none)).toBeUndefined();
   });
 
-  test("are who the entries say; an unknown one is nobody", async () => {
+  test("are mapped by access entries; an unknown one is no user", async () => {
     expect(await user("arn:aws:sts::123456789012:assumed-role/admin/anybody")).toMatchObject({
       name: "arn:aws:iam::123456789012:role/admin",
       groups: ["system:masters", "system:authenticated"],
@@ -153,7 +153,7 @@ describe("principals", () => {
     expect(await user("arn:aws:sts::999999999999:assumed-role/admin/x")).toBeUndefined();
   });
 
-  test("are nodes only under the name that EC2 gives to sessions", async () => {
+  test("are nodes only with a session name of EC2", async () => {
     const session = "arn:aws:sts::123456789012:assumed-role/skiff-nodes/";
     expect(await user(`${session}i-0123456789abcdef0`)).toMatchObject({
       name: "system:node:i-0123456789abcdef0",
@@ -192,7 +192,7 @@ describe("the authenticator", () => {
   };
   const refused = { code: 401 };
 
-  test("asks STS once, with this cluster's id, until the token ends", async () => {
+  test("calls STS once, with this cluster's id, until the token expires", async () => {
     const { asked, clock, ask } = open();
     const token = await good();
     expect(await ask(token)).toMatchObject({ groups: ["system:masters", "system:authenticated"] });
@@ -203,14 +203,14 @@ describe("the authenticator", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("says nothing to other tokens and 401 to those that are wrong", async () => {
+  test("ignores other tokens and answers 401 for invalid ones", async () => {
     const { ask, asked } = open();
     expect(await ask("eyJhbGciOi.x.y")).toBeUndefined();
     await expect(ask("k8s-aws-v1.nonsense")).rejects.toMatchObject({ status: refused });
     expect(asked).toEqual([]);
   });
 
-  test("a token that STS refuses is refused, and not asked about at every request", async () => {
+  test("refuses a token that STS refuses, and caches the refusal", async () => {
     const { ask, asked, clock } = open(() => ({ status: 403, body: "<Error/>" }));
     const token = await good();
     for (let tries = 0; tries < 3; tries++) await expect(ask(token)).rejects.toMatchObject({ status: refused });
@@ -220,7 +220,7 @@ describe("the authenticator", () => {
     expect(asked).toHaveLength(2);
   });
 
-  test("a redirect, an answer without a name, a failing STS: refused, and asked again the next time", async () => {
+  test("refuses a token after a redirect, an answer without a principal or a failure of STS, and caches nothing", async () => {
     const token = await good();
     for (const answer of [
       { status: 302, body: "" },
@@ -234,7 +234,7 @@ describe("the authenticator", () => {
     }
   });
 
-  test("a gateway's word counts as STS's does", async () => {
+  test("accepts a principal that a gateway has verified", async () => {
     const authenticator = signedRequests({
       nodeRoles: [],
       entries: async () => [],
@@ -249,13 +249,13 @@ describe("the authenticator", () => {
     expect(await authenticator({ headers: {} })).toBeUndefined();
   });
 
-  test("asking: what was signed goes along, no redirect is followed, and nobody talks without end", async () => {
+  test("sends the signed headers, follows no redirect and limits the answer", async () => {
     const asked: (string | undefined)[][] = [];
     const server = createServer(({ url, headers }, response) => {
       asked.push([url, headers["x-k8s-aws-id"] as string]);
       if (url === "/?to=elsewhere") response.writeHead(302, { location: "/?to=here" }).end();
       else if (url === "/?to=babbler") response.end("x".repeat(1024 * 1024));
-      else if (url === "/?to=nobody") response.destroy();
+      else if (url === "/?to=closed") response.destroy();
       else response.end("{}");
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -263,9 +263,9 @@ describe("the authenticator", () => {
     const to = (whom: string) => ask(`https://sts.amazonaws.com/?to=${whom}`, { "x-k8s-aws-id": clusterId });
     expect(await to("here")).toEqual({ status: 200, body: "{}" });
     expect(await to("elsewhere")).toEqual({ status: 302, body: "" });
-    await expect(to("babbler")).rejects.toThrow("more than 65536 bytes");
-    await expect(to("nobody")).rejects.toThrow();
-    expect(asked.map(([url]) => url)).toEqual(["/?to=here", "/?to=elsewhere", "/?to=babbler", "/?to=nobody"]);
+    await expect(to("babbler")).rejects.toThrow("larger than 65536 bytes");
+    await expect(to("closed")).rejects.toThrow();
+    expect(asked.map(([url]) => url)).toEqual(["/?to=here", "/?to=elsewhere", "/?to=babbler", "/?to=closed"]);
     expect(asked.every(([, id]) => id === clusterId)).toBe(true);
     server.close();
   });

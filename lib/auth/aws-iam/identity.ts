@@ -8,10 +8,10 @@ import type { AccessRow, PrincipalOptions } from "./principals.ts";
 import { signedRequests } from "./signed-requests.ts";
 
 export interface IdentityOptions {
-  /** The cluster's own client, when somebody is to be looked up. */
+  /** Reads access entries. */
   client: Client;
   clusterId: string;
-  /** ARN of the first administrator; says the partition, too. */
+  /** ARN of the first administrator, which also has the partition. */
   administrator: string;
   nodeRoles: readonly string[];
   sts: Sts;
@@ -19,10 +19,13 @@ export interface IdentityOptions {
   log: Log;
 }
 
-/** What was read is good for so long: a principal that was taken out may come in as much longer. */
+/** For how long access entries are cached: a removed principal keeps its access for as long. */
 const maxAge = 5000;
 
-/** The two surfaces: tokens that are presigned requests to STS, and requests whose signature API Gateway has checked. */
+/**
+ * The two authenticators: tokens that are presigned requests to STS, and requests whose signature API Gateway has
+ * verified.
+ */
 export function identity(options: IdentityOptions): Authenticator[] {
   const { client, clusterId, administrator, nodeRoles, sts, clock, log } = options;
   const partition = administrator.split(":")[1] ?? "aws";
@@ -41,7 +44,7 @@ export function identity(options: IdentityOptions): Authenticator[] {
     entries() {
       if (!read || clock.now() - read.at > maxAge) {
         const fresh = { at: clock.now(), rows: rows() };
-        // What failed is asked for again by the next one.
+        // A failure is not cached: the next request reads again.
         fresh.rows.catch(() => {
           if (read === fresh) read = undefined;
         });

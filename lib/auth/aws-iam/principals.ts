@@ -1,36 +1,36 @@
 import { canonicalArn } from "#api";
 import type { User } from "#auth";
 
-/** Who a principal is in the cluster. */
+/** A principal's user in the cluster. */
 export interface AccessRow {
-  /** The ARN of a role or a user; a role's path does not count, since sessions do not tell it. */
+  /** The ARN of a role or a user, without a role's path, which sessions do not have. */
   principal: string;
   username?: string | undefined;
   groups: readonly string[];
 }
 
-/** What maps principals to people and nodes. */
+/** What maps principals to users and nodes. */
 export interface PrincipalOptions {
-  /** The ARN of the first administrator, who cannot be locked out. */
+  /** The ARN of the first administrator, which cannot be locked out. */
   administrator?: string;
-  /** Roles that EC2 alone may assume: their sessions are named by EC2 itself after the instance. */
+  /** Roles that only EC2 may assume: EC2 names their sessions after the instance. */
   nodeRoles: readonly string[];
-  /** The access entries, not older than some seconds. */
+  /** The access entries, some seconds old at most. */
   entries(): Promise<readonly AccessRow[]>;
 }
 
-/** A principal as AWS names it. */
+/** A principal of AWS. */
 export interface Principal {
   arn: string;
   account: string;
-  /** Never given to anybody else: `AROA…:session` or `AIDA…`. */
+  /** The unique id, which is never reused: `AROA…:session` or `AIDA…`. */
   id: string;
 }
 
 const assumed = /^arn:([\w-]+):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/([\w+=,.@-]+)$/;
 const instance = /^i-[0-9a-f]{8,17}$/;
 
-/** Maps a principal to a user; undefined for one that nothing was said of. */
+/** Maps a principal to a user; undefined for an unknown one. */
 export async function userOf(principal: Principal, options: PrincipalOptions): Promise<User | undefined> {
   const arn = canonicalArn(principal.arn);
   if (arn === undefined) return undefined;

@@ -2,7 +2,7 @@ import type { Authenticator } from "#auth";
 import { unauthorized } from "#base";
 import { type PrincipalOptions, userOf } from "./principals.ts";
 
-/** Understands requests whose signature the host's gateway has checked. */
+/** Authenticates requests whose signature the host's gateway has verified. */
 export const signedRequests =
   (options: PrincipalOptions): Authenticator =>
   async ({ principal }) => {

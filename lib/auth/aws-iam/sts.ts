@@ -3,12 +3,12 @@ import { get as getSecure } from "node:https";
 import type { Sts } from "./authenticator.ts";
 
 const patience = 10_000;
-/** What STS says has some five hundred bytes. */
+/** The limit of an answer of STS, which has some five hundred bytes. */
 const longestAnswer = 64 * 1024;
 
 /**
- * Asks STS what a token asks: at its own host, or at `instead`. Follows no redirect: the caller sees its status. Not by
- * fetch, which a cold function would load for this one question.
+ * Sends a token's request to STS, at its own host or at `instead`. Follows no redirect: the caller sees its status. It
+ * does not use fetch, which a cold function would load for this request alone.
  */
 export const askSts =
   (instead?: string): Sts =>
@@ -21,7 +21,8 @@ export const askSts =
       answer.setEncoding("utf8");
       answer.on("data", (chunk: string) => {
         body += chunk;
-        if (body.length > longestAnswer) answer.destroy(new Error(`STS said more than ${longestAnswer} bytes`));
+        if (body.length > longestAnswer)
+          answer.destroy(new Error(`the answer of STS is larger than ${longestAnswer} bytes`));
       });
       answer.on("error", reject);
       answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));

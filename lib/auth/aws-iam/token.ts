@@ -1,17 +1,17 @@
 import { parseTime } from "#base";
 
-/** A token of `aws eks get-token`, read and found to be well-formed: what STS is to be asked. */
+/** A well-formed token of `aws eks get-token`: the request to STS. */
 export interface StsToken {
   /** The presigned request. */
   url: string;
-  /** When it ends, in milliseconds: STS looks at the date alone, whatever the request says. */
+  /** When it expires, in milliseconds: STS checks the date alone. */
   expires: number;
 }
 
 const prefix = "k8s-aws-v1.";
 const longest = 4096;
 const lifetime = 15 * 60_000;
-/** What a presigned request may say. */
+/** The parameters of a presigned request. */
 const allowed = new Set([
   "action",
   "version",
@@ -26,13 +26,12 @@ const allowed = new Set([
 /** The header that binds a token to one cluster. */
 export const clusterHeader = "x-k8s-aws-id";
 
-/** Whether a bearer token claims to be one of these. */
+/** Whether a bearer token has the prefix of these tokens. */
 export const isStsToken = (token: string): boolean => token.startsWith(prefix);
 
 /**
- * Reads a token by the rules of aws-iam-authenticator. Throws an Error that says what is wrong with it, for the log
- * alone; what it says never holds a part of the token. `hosts` are those of the partition's STS, `now` is in
- * milliseconds.
+ * Parses a token by the rules of aws-iam-authenticator. Throws an Error that names the fault, for the log only; it
+ * never holds a part of the token. `hosts` are those of the partition's STS, `now` is in milliseconds.
  */
 export function readToken(token: string, hosts: ReadonlySet<string>, now: number): StsToken {
   if (token.length > longest) throw new Error(`it is longer than ${longest} characters`);
@@ -42,14 +41,14 @@ export function readToken(token: string, hosts: ReadonlySet<string>, now: number
   const bytes = Buffer.from(encoded, "base64url");
   if (bytes.toString("base64url") !== encoded) throw new Error("it is not Base64 for URLs without padding");
   const text = bytes.toString("latin1");
-  // The parser passes over tabs and line ends: what is sent must be what was looked at.
+  // The parser ignores tabs and line ends: the text that is sent must be the text that was checked.
   if (!/^[!-~]+$/.test(text)) throw new Error("its URL has characters that no URL has");
   const url = parsed(text);
   checkPlace(url, text, hosts);
   const query = checkQuery(url);
   const date = dateOf(query.get("x-amz-date") ?? "");
   if (now >= date + lifetime) throw new Error("its date is too old");
-  if (date > now + lifetime) throw new Error("its date lies in the future");
+  if (date > now + lifetime) throw new Error("its date is in the future");
   return { url: text, expires: date + lifetime };
 }
 
@@ -57,26 +56,26 @@ function parsed(text: string): URL {
   try {
     return new URL(text);
   } catch {
-    throw new Error("it holds no URL");
+    throw new Error("it contains no URL");
   }
 }
 
 function checkPlace(url: URL, text: string, hosts: ReadonlySet<string>): void {
   if (url.protocol !== "https:") throw new Error("its URL is not https");
   if (url.username !== "" || url.password !== "") throw new Error("its URL names a user");
-  // The parser also drops the standard port and changes letters.
+  // The parser also drops the default port and changes letters.
   if (!text.startsWith(`https://${url.host}/?`) || url.port !== "") throw new Error("its URL has an unexpected form");
   if (!hosts.has(url.host)) throw new Error("its host is not STS");
   if (url.pathname !== "/") throw new Error("its path is not /");
   if (url.hash !== "" || text.includes("#")) throw new Error("its URL has a fragment");
 }
 
-/** The parameters by their names in lower case, each there once (CVE-2022-2385). */
+/** The parameters by their names in lower case, each only once (CVE-2022-2385). */
 function checkQuery(url: URL): Map<string, string> {
   const query = new Map<string, string>();
   for (const [name, value] of url.searchParams) {
     const key = name.toLowerCase();
-    if (query.has(key)) throw new Error("a parameter is there twice");
+    if (query.has(key)) throw new Error("a parameter occurs twice");
     if (!allowed.has(key)) throw new Error("a parameter is not one of STS's");
     query.set(key, value);
   }

@@ -1,4 +1,4 @@
-/** Certificates: the cluster's own authority, and what it issues to servers, people and agents. */
+/** Certificates: the cluster's own authority, and those that it issues to servers, users and agents. */
 import type { webcrypto } from "node:crypto";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
@@ -18,7 +18,7 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 const day = 24 * 3600 * 1000;
 const authorityDays = 3650;
 
-/** A distinguished name; the characters that RFC 4514 gives a meaning to are quoted by the library. */
+/** A distinguished name; the library escapes the special characters of RFC 4514. */
 const nameOf = ({ commonName, organizations = [] }: Subject): x509.JsonName => [
   ...organizations.map((organization) => ({ O: [organization] })),
   { CN: [commonName] },
@@ -33,7 +33,7 @@ const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
   crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]) as Promise<webcrypto.CryptoKeyPair>;
 const serial = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("hex");
 
-/** Makes a certificate authority that is valid for ten years from `now` (milliseconds). */
+/** Creates a certificate authority that is valid for ten years from `now` (milliseconds). */
 export async function createAuthority(now: number): Promise<Certificate> {
   const keys = await newKeys();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({

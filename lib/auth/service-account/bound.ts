@@ -5,13 +5,13 @@ import type { Bound, Reference } from "./claims.ts";
 
 const referenceTo = ({ metadata: { name = "", uid = "" } }: KubernetesObject): Required<Reference> => ({ name, uid });
 
-/** Go's way to print a group, version and kind. */
+/** A group, version and kind as Go prints them. */
 const printed = (apiVersion: string, kind: string): string =>
   `${apiVersion.includes("/") ? "" : "/"}${apiVersion}, Kind=${kind}`;
 
 /**
- * Looks up what a token is to be bound to. Throws ApiError as upstream's TokenREST: NotFound for what is not there,
- * BadRequest for a pod of another account or another kind of object, Conflict where there is another object now.
+ * Reads the object that a token will be bound to. Throws ApiError as upstream's TokenREST: NotFound for a missing
+ * object, BadRequest for a pod of another account or for another kind, Conflict for another uid.
  */
 export async function boundTo(
   client: Client,

@@ -2,21 +2,21 @@ import type { KubernetesObject } from "#api";
 import type { User } from "#auth";
 import { type Clock, type Random, uuid } from "#base";
 
-/** An object, this very one. */
+/** An object by its name and uid. */
 export interface Reference {
   name: string;
-  /** Absent for a node that is not there (any more). */
+  /** Absent for a node that does not exist. */
   uid?: string;
 }
 
-/** What a token ends with. A pod's token also tells the pod's node. */
+/** The object that a token is bound to. A pod's token also names the pod's node. */
 export interface Bound {
   pod?: Reference;
   secret?: Reference;
   node?: Reference;
 }
 
-/** What is in a token; times are in seconds since 1970. */
+/** The claims of a token; times are in seconds since 1970. */
 export interface Claims {
   iss: string;
   sub: string;
@@ -51,7 +51,7 @@ export function claimsOf(
 
 const isNumber = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value);
 
-/** Whether what was signed is all that a token of ours says. */
+/** Whether the signed claims are complete. */
 export function hasClaims(value: unknown): value is Claims {
   const { exp, iat, nbf, aud, "kubernetes.io": own } = (value ?? {}) as Partial<Claims>;
   const { namespace, serviceaccount } = own ?? {};
@@ -66,7 +66,7 @@ export function hasClaims(value: unknown): value is Claims {
 
 const extraPrefix = "authentication.kubernetes.io";
 
-/** The user that a token speaks for (upstream's ServiceAccountInfo.UserInfo). */
+/** The user of a token (upstream's ServiceAccountInfo.UserInfo). */
 export function userOf({ jti, "kubernetes.io": own }: Claims): User {
   const { namespace, serviceaccount, pod, node } = own;
   const extra: Record<string, string[]> = {};

@@ -1,13 +1,13 @@
 import { exportJWK } from "jose";
 import { algorithm, type PublicKey } from "./keys.ts";
 
-/** Where OIDC discovery looks, below the issuer. */
+/** The paths of OIDC discovery below the issuer. */
 export const discoveryPaths = {
   configuration: "/.well-known/openid-configuration",
   keys: "/openid/v1/jwks",
 } as const;
 
-/** Seconds for which others may keep what they were shown; a key is shown for longer before it signs. */
+/** Seconds for which clients may cache the documents; a key is published for longer before it signs. */
 const cacheSeconds = 3600;
 
 export interface DiscoveryDocument {
@@ -16,7 +16,7 @@ export interface DiscoveryDocument {
   body: string;
 }
 
-/** What OIDC discovery shows of an issuer, as upstream (pkg/serviceaccount/openidmetadata.go). */
+/** The documents of OIDC discovery, as upstream (pkg/serviceaccount/openidmetadata.go). */
 export async function discoveryDocuments(issuer: string, keys: readonly PublicKey[]): Promise<DiscoveryDocument[]> {
   const shown = keys.map(async ({ kid, publicKey }) => {
     const { kty, n, e } = await exportJWK(publicKey);

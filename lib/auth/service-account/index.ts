@@ -1,7 +1,6 @@
 /**
- * Tokens of service accounts: signed JWTs as upstream makes them, bound to what they end with, checked against what is
- * there now; the keys that sign them, how these take turns, and what OIDC discovery shows. It never keeps a key
- * itself: whoever hosts it says where the ring of keys lies.
+ * Tokens of service accounts: signed JWTs as in upstream, bound to objects and reviewed against their current state;
+ * the signing keys, their rotation, and the documents of OIDC discovery. The host passes the storage of the key ring.
  */
 export { discoveryDocuments, discoveryPaths } from "./discovery.ts";
 export { newRingText, type PublicKey, ringKeys, type SigningKey, type SigningKeys, shared } from "./keys.ts";

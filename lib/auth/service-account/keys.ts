@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { type Clock, serviceUnavailable } from "#base";
 
-/** What every client library that checks tokens understands, AWS's among them. */
+/** The algorithm that every client library supports, AWS's among them. */
 export const algorithm = "RS256";
 const modulusBits = 2048;
 
@@ -16,24 +16,24 @@ export interface SigningKey extends PublicKey {
 
 /** The keys of an issuer. */
 export interface SigningKeys {
-  /** The key that signs now. Throws ApiError 503 while there is none. */
+  /** The current signing key. Throws ApiError 503 while there is none. */
   current(): Promise<SigningKey>;
-  /** The keys whose tokens may be good, oldest first; looked up again where `kid` is given and none that is at hand. */
+  /** The keys whose tokens may be valid, oldest first; read again for a `kid` that is not among them. */
   public(kid?: string): Promise<readonly PublicKey[]>;
-  /** Keys that only tokens in secrets may still be signed by. */
+  /** Retired keys, which are valid for tokens in secrets only. */
   retired(): Promise<readonly PublicKey[]>;
 }
 
-/** One key as it is kept. */
+/** One stored key. */
 export interface KeptKey {
   kid: string;
   /** PKCS #8, PEM. */
   privateKey: string;
-  /** When it begins to sign, in milliseconds; absent while nobody may know it yet. */
+  /** When it begins to sign, in milliseconds; absent until it has been published. */
   from?: number;
 }
 
-/** Upstream's id of a key: the SHA-256 of what is public of it. */
+/** Upstream's id of a key: the SHA-256 of its public half. */
 const kidOf = (publicKey: KeyObject): string =>
   createHash("sha256")
     .update(publicKey.export({ type: "spki", format: "der" }))
@@ -45,7 +45,7 @@ export function newKey(from?: number): KeptKey {
   return { kid: kidOf(publicKey), privateKey: pem, ...(from === undefined ? {} : { from }) };
 }
 
-/** What is left of a key that signs no more and is not published: tokens that lie in secrets outlive it. */
+/** The public half of a retired key, which is not published: tokens in secrets outlive it. */
 export interface RetiredKey {
   kid: string;
   /** SPKI, PEM. */
@@ -60,12 +60,12 @@ export const retire = (key: KeptKey): RetiredKey => ({
 export const ringText = (keys: readonly KeptKey[], retired: readonly RetiredKey[] = []): string =>
   JSON.stringify({ keys, ...(retired.length > 0 ? { retired } : {}) }, null, 2);
 
-/** A ring of one key that signs from `now` (milliseconds) on. */
+/** A ring with one key that signs from `now` (milliseconds). */
 export const newRingText = (now: number): string => ringText([newKey(now)]);
 
 /**
- * Reads a ring; empty for text that was never one, such as the random word that a new secret is born with. Throws an
- * Error for a ring that is damaged: its keys must not be given up for new ones.
+ * Parses a ring; empty for text that was never one, such as the random text of a new secret. Throws an Error for a
+ * damaged ring: its keys must not be replaced by new ones.
  */
 export function parseRing(text: string): KeptKey[] {
   if (!text.trimStart().startsWith("{")) return [];
@@ -83,7 +83,7 @@ export function parseRetired(text: string): RetiredKey[] {
   return (JSON.parse(text) as { retired?: RetiredKey[] }).retired ?? [];
 }
 
-/** The key that signs at a time: the last one whose time has come. */
+/** The signing key at a time: the last one that is active. */
 export const signingAt = (keys: readonly KeptKey[], now: number): KeptKey | undefined =>
   keys
     .filter(({ from }) => from !== undefined && from <= now)
@@ -91,17 +91,17 @@ export const signingAt = (keys: readonly KeptKey[], now: number): KeptKey | unde
     .at(-1);
 
 export interface RingOptions {
-  /** Reads the ring's text from where it is kept. */
+  /** Reads the stored ring. */
   read: () => Promise<string>;
   clock: Clock;
-  /** What was read is good for so long, in milliseconds. */
+  /** For how long the ring is cached, in milliseconds. */
   maxAge: number;
 }
 
-/** Whoever sends tokens with ids that nobody knows does not make us read more often than this. Milliseconds. */
+/** Tokens with unknown key ids cause a read of the ring at most once in this time. Milliseconds. */
 const readPause = 10_000;
 
-/** The keys of a ring that is kept elsewhere and may be changed there. */
+/** The keys of a stored ring that other processes may change. */
 export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
   let known: { at: number; ring: Promise<{ kept: KeptKey[]; keys: SigningKey[]; retired: PublicKey[] }> } | undefined;
   const load = async () => {
@@ -111,14 +111,14 @@ export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
     const retired = parseRetired(text).map(({ kid, publicKey }) => ({ kid, publicKey: createPublicKey(publicKey) }));
     return { kept, keys, retired };
   };
-  /** `unless` says whether what is at hand will do. */
+  /** `unless` returns whether the cached ring suffices. */
   const ringOf = async (unless: (ring: { kept: KeptKey[] }) => boolean) => {
     const now = clock.now();
     const age = known ? now - known.at : Number.POSITIVE_INFINITY;
     const isGood = known && age < maxAge && (age < readPause || unless(await known.ring));
     if (!known || !isGood) {
       const fresh = { at: now, ring: load() };
-      // What failed is read again by the next one.
+      // A failure is not cached: the next call reads again.
       fresh.ring.catch(() => {
         if (known === fresh) known = undefined;
       });
@@ -144,12 +144,12 @@ export function ringKeys({ read, clock, maxAge }: RingOptions): SigningKeys {
 }
 
 /**
- * What all processes of a cluster on AWS must agree on: a key goes when its last token has ended, and a new one is
- * known everywhere before it signs.
+ * Times that all processes of a cluster on AWS share: a key is retired when its last token has expired, and a new one
+ * is known everywhere before it signs.
  */
 export const shared = {
-  /** Seconds that a token lives at most: as EKS, so that a key that signs no more can go after a day. */
+  /** The longest lifetime of a token in seconds, as on EKS: so a key can be retired a day after its last use. */
   longestToken: 86_400,
-  /** What was read of the ring is good for so long, in milliseconds; a new key is known for a day before it signs. */
+  /** For how long a ring is cached, in milliseconds; a new key is published a day before it signs. */
   keysAge: 5 * 60_000,
 };

@@ -3,14 +3,14 @@ import type { User } from "#auth";
 import { type Clock, formatTime, isReason } from "#base";
 import type { Client } from "#client";
 
-/** The issuer of tokens that lie in secrets, in every cluster (upstream's LegacyIssuer). */
+/** The issuer of tokens in secrets, in every cluster (upstream's LegacyIssuer). */
 export const legacyIssuer = "kubernetes/serviceaccount";
 
 const prefix = "kubernetes.io/serviceaccount/";
 const lastUsed = "kubernetes.io/legacy-token-last-used";
 const invalidSince = "kubernetes.io/legacy-token-invalid-since";
 
-/** The claims of a token that lies in a secret (upstream's LegacyClaims); it names no audience and no end. */
+/** The claims of a token in a secret (upstream's LegacyClaims), which has neither audience nor expiry. */
 export const legacyClaimsOf = ({ metadata }: KubernetesObject, secretName: string): Record<string, string> => ({
   iss: legacyIssuer,
   [`${prefix}namespace`]: metadata.namespace ?? "",
@@ -26,8 +26,8 @@ interface LegacyOptions {
 }
 
 /**
- * The user of a token whose signature has been checked, or why it is not good now (upstream's legacyValidator): its
- * secret must be there and hold this very token, and its account must be there by its uid.
+ * The user of a token with a verified signature, or why it is not valid (upstream's legacyValidator): its secret must
+ * exist and hold this token, and its account must exist with the uid of the token.
  */
 export async function reviewLegacy(
   token: string,
@@ -65,7 +65,7 @@ const found = <T>(answer: Promise<T>): Promise<T | undefined> =>
     throw error;
   });
 
-/** Compares what a secret holds, in base64, with a token; takes as long wherever they differ. */
+/** Compares the base64 value of a secret with a token in constant time. */
 function isSame(kept: string, token: string): boolean {
   const [a, b] = [Buffer.from(kept, "base64"), Buffer.from(token)];
   if (a.length !== b.length) return false;
@@ -74,7 +74,9 @@ function isSame(kept: string, token: string): boolean {
   return differs === 0;
 }
 
-/** The day of a token's last use is a label of its secret, written once a day; a use counts though it cannot be noted. */
+/**
+ * Records the day of a token's last use as a label of its secret, once a day. A token is valid also where this fails.
+ */
 async function noteUse(secret: KubernetesObject, { client, clock }: LegacyOptions): Promise<void> {
   const today = formatTime(clock.now()).slice(0, 10);
   if (secret.metadata.labels?.[lastUsed] === today) return;

@@ -8,10 +8,10 @@ const day = 24 * hour;
 const start = Date.parse("2026-03-01T00:00:00Z");
 const issuer = "https://issuer.example.com";
 
-/** A process that dies: what it wanted to write is not written. */
+/** A process that dies: its next write is not stored. */
 class Death extends Error {}
 
-/** What lasts: the secret and what was published. `left` writes are survived, or all. */
+/** The stored secret and the published documents. The process survives `left` writes, or all. */
 function world(clock: HandClock) {
   const kept = { text: "random word", version: 1 };
   const shown: Record<string, string> = {};
@@ -23,7 +23,7 @@ function world(clock: HandClock) {
     read: async () => ({ text: kept.text, version: String(kept.version) }),
     async write(text, version) {
       step();
-      if (version !== String(kept.version)) throw new Error("somebody else has written");
+      if (version !== String(kept.version)) throw new Error("another process has written");
       kept.text = text;
       return String(++kept.version);
     },
@@ -46,7 +46,7 @@ function world(clock: HandClock) {
   };
 }
 
-test("a month of one key, a day's notice of the next, and the old one goes when its tokens have", async () => {
+test("rotates a key each month, publishes the next a day ahead, and retires the old one after its last token", async () => {
   const clock = handClock(start);
   const { tend, keys, signing, published } = world(clock);
   await tend();
@@ -73,7 +73,7 @@ test("a month of one key, a day's notice of the next, and the old one goes when 
   expect(keys().map(({ kid }) => kid)).toEqual([second]);
 });
 
-test("of a key that has gone the public half is kept, published nowhere, for tokens that lie in secrets", async () => {
+test("keeps the public half of a retired key, unpublished, for tokens in secrets", async () => {
   const clock = handClock(start);
   const { tend, kept, published } = world(clock);
   await tend();
@@ -93,7 +93,7 @@ test("of a key that has gone the public half is kept, published nowhere, for tok
   expect(kept.text.split("PRIVATE KEY").length).toBe(1 + 2 * published().length);
 });
 
-test("whoever dies between any two writes leaves what the next one finishes", async () => {
+test("continues a rotation that died between any two writes", async () => {
   for (let deaths = 0; deaths < 5; deaths++) {
     const clock = handClock(start);
     const { life, tend, keys, signing, published } = world(clock);
@@ -106,7 +106,7 @@ test("whoever dies between any two writes leaves what the next one finishes", as
       life.left = Number.POSITIVE_INFINITY;
       return died;
     };
-    /** Who signs now is known to all for a day, and whose tokens may live is published still. */
+    /** The signing key has been published for a day, and keys with valid tokens are still published. */
     const sound = (since: Map<string, number>, isBorn: boolean) => {
       for (const kid of published()) if (!since.has(kid)) since.set(kid, clock.now());
       const now = signing();
@@ -133,7 +133,7 @@ test("whoever dies between any two writes leaves what the next one finishes", as
   }
 });
 
-test("of two who make a key at once, one does", async () => {
+test("creates one key where two processes rotate concurrently", async () => {
   const clock = handClock(start);
   const { ring, tend, keys, published, signing } = world(clock);
   await tend();
@@ -142,13 +142,13 @@ test("of two who make a key at once, one does", async () => {
   const stale = await ring.read();
   await tend();
   const late: RingStore = { ...ring, read: async () => stale };
-  await expect(tend(late)).rejects.toThrow("somebody else");
+  await expect(tend(late)).rejects.toThrow("another process");
   expect(published()).toEqual(keys().map(({ kid }) => kid));
   clock.move(day);
   expect(published()).toContain(signing());
 });
 
-test("nothing signs before there is a key, and then everybody finds it at once", async () => {
+test("refuses to sign without a key, and uses a new key at once", async () => {
   const clock = handClock(start);
   const { kept, tend } = world(clock);
   const keys = ringKeys({ read: async () => kept.text, clock, maxAge: 300_000 });
@@ -158,7 +158,7 @@ test("nothing signs before there is a key, and then everybody finds it at once",
   expect((await keys.current()).kid).toBe(parseRing(kept.text)[0]?.kid);
 });
 
-test("a key that was kept begins to sign when its time has come, without being read again", async () => {
+test("activates a cached key at its time, without reading the ring again", async () => {
   const clock = handClock(start);
   const { kept, tend, signing } = world(clock);
   await tend();

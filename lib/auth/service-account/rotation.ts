@@ -4,48 +4,49 @@ import { type KeptKey, newKey, parseRetired, parseRing, publicOf, retire, ringTe
 
 const hour = 3_600_000;
 const day = 24 * hour;
-/** A key that has signed for so long gets a successor. */
+/** After this time a key gets a successor. */
 const signsFor = 30 * day;
-/** Between a key's first publication and its first signature: whoever keeps the old list must have asked again. */
+/** The time between a key's publication and its first signature: caches of the old list must have expired. */
 const shownBefore = day;
-/** Clocks differ, and a token may have been asked for just before the turn. */
+/** Allowance for clock skew and for tokens that were issued just before the rotation. */
 const slack = hour;
 
-/** Where a ring of keys is kept. */
+/** The storage of a key ring. */
 export interface RingStore {
-  /** `version` names what was read. */
+  /** `version` identifies the ring that was read. */
   read(): Promise<{ text: string; version: string }>;
-  /** Replaces what was read. Throws an Error when somebody else has written since; the new version otherwise. */
+  /** Replaces what was read. Throws an Error when another process has written since; the new version otherwise. */
   write(text: string, version: string): Promise<string>;
 }
 
 export interface RotationOptions {
   ring: RingStore;
-  /** Shows these documents, and forgets what was shown before. */
+  /** Publishes these documents in place of earlier ones. */
   publish: (documents: readonly DiscoveryDocument[]) => Promise<void>;
   issuer: string;
   clock: Clock;
-  /** Seconds that a token can live at most. */
+  /** The longest lifetime of a token in seconds. */
   longestToken: number;
 }
 
-/** A successor is due, and none is there yet. */
+/** Whether a successor is due and missing. */
 function needsKey(keys: readonly KeptKey[], now: number): boolean {
   const last = keys.at(-1);
   return !last || (last.from !== undefined && now - last.from >= signsFor);
 }
 
-/** Every token of a key has ended: its successor has signed for longer than any token lives. */
+/** Whether every token of a key has expired: its successor has signed for longer than the longest lifetime. */
 function hasEnded(keys: readonly KeptKey[], key: KeptKey, now: number, life: number): boolean {
   const next = keys[keys.indexOf(key) + 1];
   return next?.from !== undefined && now - next.from > life + slack;
 }
 
 /**
- * Brings a ring of keys to where it should be, and publishes it: the first key, a new one each month, and away with
- * those whose tokens have all ended; of these the public half is kept for tokens in secrets, which do not end. Safe to
- * run again after a death anywhere: a new key is kept first, then published, and gets the time at which it begins to
- * sign only after that; an old one is published no more before it is retired. What should be published is published at every call. Throws what the store or `publish` throws.
+ * Rotates a key ring and publishes it: creates the first key and a new one each month, and retires keys whose tokens
+ * have all expired; their public half is kept for tokens in secrets, which do not expire. Safe to run again after a
+ * crash at any point: a new key is stored first, then published, and gets its activation time only after that; an old
+ * key is unpublished before it is retired. Every call publishes the current documents. Throws the errors of the store
+ * and of `publish`.
  */
 export async function tendRing({ ring, publish, issuer, clock, longestToken }: RotationOptions): Promise<void> {
   const now = clock.now();

@@ -9,8 +9,8 @@ import { tokenAuthority } from "./index.ts";
 import { newRingText, parseRing, ringKeys, signingAt } from "./keys.ts";
 
 /*
- * What upstream's validator and authenticator refuse (pkg/serviceaccount/claims_test.go, jwt_test.go), over the whole
- * API server.
+ * What upstream's validator and authenticator refuse (pkg/serviceaccount/claims_test.go, jwt_test.go), through the
+ * whole API server.
  */
 
 const start = Date.parse("2026-03-01T12:00:00Z");
@@ -61,7 +61,7 @@ const bindTo = (kind: string, name: string, more: object = {}) => ({
   boundObjectRef: { apiVersion: "v1", kind, name, ...more },
 });
 
-test("a token says what upstream's say, and its bearer is the account", async () => {
+test("issues tokens with upstream's claims, which authenticate the account", async () => {
   const { status, json } = await request();
   expect(status).toBe(201);
   expect(json).toMatchObject({
@@ -91,7 +91,7 @@ test("a token says what upstream's say, and its bearer is the account", async ()
   });
 });
 
-test("discovery shows the keys that tokens are signed with to everybody", async () => {
+test("publishes the signing keys to anonymous clients", async () => {
   const open = async (path: string) => {
     const response = await cluster.plane.server.handle({
       method: "GET",
@@ -121,7 +121,7 @@ test("discovery shows the keys that tokens are signed with to everybody", async 
   expect(checked.payload.sub).toBe("system:serviceaccount:default:robot");
 });
 
-test("times: from ten minutes to 2^32 seconds, a minute's leeway, then it is over", async () => {
+test("accepts lifetimes from ten minutes to 2^32 seconds, with a minute of leeway", async () => {
   for (const [expirationSeconds, why] of [
     [599, "spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes"],
     [2 ** 32 + 1, "may not specify a duration larger than 2^32 seconds"],
@@ -138,7 +138,7 @@ test("times: from ten minutes to 2^32 seconds, a minute's leeway, then it is ove
   await refusedBecause(token, "service account token is not valid yet");
 });
 
-test("audiences: a token for somebody else is none for the API", async () => {
+test("refuses tokens for other audiences", async () => {
   const token = await tokenOf({ audiences: ["vault", "other"] });
   expect((await whoami(token)).status).toBe(401);
   expect(await review(token, ["vault"])).toMatchObject({ authenticated: true, audiences: ["vault"] });
@@ -149,7 +149,7 @@ test("audiences: a token for somebody else is none for the API", async () => {
   });
 });
 
-test("a question without a token, and one about somebody else", async () => {
+test("answers reviews without a token and of another issuer's token", async () => {
   const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: {} };
   const { status, json } = await cluster.ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body);
   expect([status, json.message]).toEqual([400, "token is required for TokenReview in authentication"]);
@@ -163,13 +163,13 @@ test("a question without a token, and one about somebody else", async () => {
   expect(asked.json.message).toContain(
     'metadata.name: Invalid value: "other": must match the service account name if specified',
   );
-  expect((await request({}, account.replace("robot", "nobody"))).json.message).toBe(
-    'serviceaccounts "nobody" not found',
+  expect((await request({}, account.replace("robot", "missing"))).json.message).toBe(
+    'serviceaccounts "missing" not found',
   );
   expect((await cluster.ask("GET", `${account}/token`)).status).toBe(405);
 });
 
-test("a pod's token tells of the pod and its node, and ends with the pod", async () => {
+test("names the pod and its node in a pod's token, which is invalid after the pod's deletion", async () => {
   const pod = await newPod("bound", { nodeName: "one" });
   const token = await tokenOf(bindTo("Pod", "bound", { uid: pod.metadata.uid }));
   const { uid } = pod.metadata;
@@ -181,7 +181,7 @@ test("a pod's token tells of the pod and its node, and ends with the pod", async
     [`${extra}/node-name`]: ["one"],
     [`${extra}/node-uid`]: [expect.any(String)],
   });
-  // Being deleted, it may go on until a minute after its grace.
+  // While the pod is being deleted the token is valid until a minute after its grace period.
   await cluster.client.remove(pods, { namespace: "default", name: "bound" }, { gracePeriodSeconds: 30 });
   clock.move(89_000);
   expect((await whoami(token)).status).toBe(201);
@@ -193,7 +193,7 @@ test("a pod's token tells of the pod and its node, and ends with the pod", async
   await refusedBecause(token, /pod UID \(.+\) does not match service account pod ref claim/);
 });
 
-test("what a token cannot be bound to", async () => {
+test("refuses tokens that are bound to other objects", async () => {
   await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name: "other" } })).catch(() => {});
   await newPod("theirs", { serviceAccountName: "other" });
   await newPod("ours");
@@ -215,7 +215,7 @@ test("what a token cannot be bound to", async () => {
   }
 });
 
-test("tokens that are bound to a secret or a node end with it", async () => {
+test("invalidates tokens with the secret or node that they are bound to", async () => {
   await cluster.client.create(secrets, make.secret({ metadata: { name: "keys" } }));
   const token = await tokenOf(bindTo("Secret", "keys"));
   expect((await whoami(token)).status).toBe(201);
@@ -226,7 +226,7 @@ test("tokens that are bound to a secret or a node end with it", async () => {
   expect((await whoami(nodes)).json.status.userInfo.extra["authentication.kubernetes.io/node-name"]).toEqual(["two"]);
   await cluster.ask("DELETE", "/api/v1/nodes/two");
   await refusedBecause(nodes, "service account token has been invalidated");
-  // A pod's token only tells of the node.
+  // A pod's token only names the node.
   await cluster.addNode("three");
   await newPod("there", { nodeName: "three" });
   const pod = await tokenOf(bindTo("Pod", "there"));
@@ -234,7 +234,7 @@ test("tokens that are bound to a secret or a node end with it", async () => {
   expect((await whoami(pod)).status).toBe(201);
 });
 
-test("a token ends with its account, and is none of the next by that name", async () => {
+test("invalidates a token with its account, also where another account has its name", async () => {
   const token = await tokenOf();
   await cluster.client.remove(serviceAccounts, { namespace: "default", name: "robot" });
   await refusedBecause(token, 'serviceaccounts "robot" not found');
@@ -244,7 +244,7 @@ test("a token ends with its account, and is none of the next by that name", asyn
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-test("what nobody of us has signed is worth nothing", async () => {
+test("refuses tokens with foreign signatures", async () => {
   const token = await tokenOf();
   const [header = "", payload = "", signature = ""] = token.split(".");
   const { kid } = JSON.parse(Buffer.from(header, "base64url").toString());
@@ -275,7 +275,7 @@ test("what nobody of us has signed is worth nothing", async () => {
   expect((await whoami(token)).status).toBe(201);
 });
 
-test("a key that is not known yet is looked for, now and then", async () => {
+test("reads the ring again for unknown key ids, at a limited rate", async () => {
   const hand = handClock(start);
   let text = newRingText(0);
   let reads = 0;
@@ -298,7 +298,7 @@ test("a key that is not known yet is looked for, now and then", async () => {
   expect(reads).toBe(2);
 });
 
-test("a token lives no longer than its issuer allows, and the client is told", async () => {
+test("limits the lifetime of tokens, and returns the granted lifetime", async () => {
   const keys = ringKeys({ read: async () => newRingText(0), clock, maxAge: Number.POSITIVE_INFINITY });
   const { client } = cluster;
   const short = tokenAuthority({ keys, issuer, longest: 86_400, client, clock, random: systemRandom });
@@ -308,7 +308,7 @@ test("a token lives no longer than its issuer allows, and the client is told", a
   expect(claimsIn(issued.token).exp - claimsIn(issued.token).iat).toBe(86_400);
 });
 
-test("a ring that is damaged is not taken for none", () => {
+test("rejects a damaged ring", () => {
   expect(parseRing("x8Kq+random")).toEqual([]);
   expect(() => parseRing('{"keys":[{"kid":"a"}]}')).toThrow("damaged");
   expect(

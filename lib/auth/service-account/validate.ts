@@ -3,15 +3,15 @@ import { isReason, parseTime } from "#base";
 import type { Client, ObjectName } from "#client";
 import type { Claims, Reference } from "./claims.ts";
 
-/** Clocks may differ by so much; what was deleted is good for as long, as upstream. Milliseconds. */
+/** Allowance for clock skew; tokens of deleted objects are valid for as long, as in upstream. Milliseconds. */
 const leeway = 60_000;
 
 const invalidated = "service account token has been invalidated";
 
 /**
- * Why a token that we have signed is not good now; undefined when it is (upstream's validator). The account must be
- * there still, and so must what the token is bound to, each by its uid; what has been deleted longer than a minute ago
- * and only waits for its end counts as gone. Rejects when nobody can say.
+ * Why a token with a verified signature is invalid; undefined for a valid one (upstream's validator). The account and
+ * the object that the token is bound to must exist, each with its uid; an object that has been deleted for more than a
+ * minute and waits for its end counts as gone. Rejects when the objects cannot be read.
  */
 export async function whyNot(claims: Claims, client: Client, now: number): Promise<string | undefined> {
   const { namespace, serviceaccount, pod, secret, node } = claims["kubernetes.io"];

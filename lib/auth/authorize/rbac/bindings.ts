@@ -2,14 +2,14 @@ import type { RoleRef, Subject } from "#api";
 import type { KubernetesObject } from "#api/meta";
 import type { User } from "../../port.ts";
 
-/** A binding as far as one of its subjects is concerned. */
+/** A binding for one of its subjects. */
 export interface Bound {
   role: RoleRef;
   /** In upstream's words: `RoleBinding "a/n" of Role "r" to User "jane"`. */
   describe(): string;
 }
 
-/** Bindings by namespace ("" for those that hold everywhere) and by subject. */
+/** Bindings by namespace ("" for cluster-wide ones) and by subject. */
 export type Bindings = ReadonlyMap<string, ReadonlyMap<string, readonly Bound[]>>;
 
 interface Binding extends KubernetesObject {
@@ -20,7 +20,7 @@ interface Binding extends KubernetesObject {
 const userKey = (name: string): string => `u:${name}`;
 const groupKey = (name: string): string => `g:${name}`;
 
-/** Under which key a user would be found; undefined for what can be nobody. */
+/** The key of a subject; undefined for a subject that matches no user. */
 function keyOf({ kind, name, namespace }: Subject, home: string): string | undefined {
   if (kind === "User") return userKey(name);
   if (kind === "Group") return groupKey(name);
@@ -29,7 +29,7 @@ function keyOf({ kind, name, namespace }: Subject, home: string): string | undef
   return place === "" ? undefined : userKey(`system:serviceaccount:${place}:${name}`);
 }
 
-/** Sorts bindings of one kind by whom they concern. `kind` is for describing them. */
+/** Groups bindings of one kind by their subjects. `kind` is used in descriptions. */
 export const indexBindings =
   (kind: string) =>
   (bindings: readonly Binding[]): Bindings => {
@@ -58,7 +58,7 @@ function describe(kind: string, { metadata, roleRef }: Binding, subject: Subject
   return `${kind} ${quote(name)} of ${roleRef.kind} ${quote(roleRef.name)} to ${subject.kind} ${quote(who)}`;
 }
 
-/** The bindings that concern a user in one namespace. */
+/** The bindings of a user in one namespace. */
 export function* concerning(bindings: Bindings, namespace: string, { name, groups }: User): Generator<Bound> {
   const here = bindings.get(namespace);
   if (!here) return;

@@ -11,9 +11,9 @@ import { view } from "./view.ts";
 
 interface Rows {
   policy: Record<string, KubernetesObject[]>;
-  /** What upstream's RBACAuthorizer (plugin/pkg/auth/authorizer/rbac/rbac.go, v1.36) says of these requests. */
+  /** The decisions of upstream's RBACAuthorizer (plugin/pkg/auth/authorizer/rbac/rbac.go, v1.36). */
   answers: { attributes: Attributes; allowed: boolean; reason: string }[];
-  /** What upstream's ConfirmNoEscalation (pkg/registry/rbac/validation/rule.go) says of handing out these rules. */
+  /** The results of upstream's ConfirmNoEscalation (pkg/registry/rbac/validation/rule.go). */
   grants: { user: User; namespace: string; rules: PolicyRule[]; refusal: string }[];
 }
 const rows = JSON.parse(readFileSync("test/golden/access.json", "utf8")) as Rows;
@@ -24,7 +24,7 @@ const members = new Map<Kind, string>([
   [roleBindings as Kind, "roleBindings"],
 ]);
 
-/** Rights as the rows have them, some of which no server would keep. */
+/** Roles and bindings of the rows, some of which no server would store. */
 function rights(policy: Rows["policy"] = rows.policy): Rbac {
   const client = {
     list: async (kind: Kind) => ({ items: policy[members.get(kind)!] ?? [], revision: "1" }),
@@ -62,7 +62,7 @@ test.each(rows.grants)("$user.name hands out $rules in $namespace", async ({ use
     authorize: async () => undefined,
     rulesFor,
     rulesOf,
-    issueToken: () => Promise.reject(new Error("nobody asks for tokens")),
+    issueToken: () => Promise.reject(new Error("no test requests tokens")),
     reviewToken: async () => ({ error: "no token" }),
   };
   const written = roles.guard!({ metadata: { name: "given" }, rules }, undefined, context);
@@ -76,7 +76,7 @@ test("there are rows of both kinds", () => {
   expect(rows.grants.filter(({ refusal }) => refusal !== "").length).toBeGreaterThan(10);
 });
 
-test("rules of a user, with what could not be found", async () => {
+test("lists the rules of a user, with the roles that were not found", async () => {
   const { rules } = rights();
   const found = await rules.rulesFor({ name: "joe", groups: ["dev"] }, "n");
   expect(found.rules.map(({ verbs }) => verbs.join())).toEqual(["get,list,watch", "create,delete", "get"]);
@@ -91,7 +91,7 @@ test("rules of a user, with what could not be found", async () => {
   );
 });
 
-test("an index is made anew only when the log has moved, and a load that began before that is done again", async () => {
+test("rebuilds an index only when the log has changed, and repeats a load that began before the change", async () => {
   const clock = handClock();
   const lists: PromiseWithResolvers<{ items: KubernetesObject[]; revision: string }>[] = [];
   const list = () => {
@@ -126,7 +126,7 @@ test("an index is made anew only when the log has moved, and a load that began b
   expect(lists).toHaveLength(2);
 });
 
-test("where looking costs something, what was known a while ago will do", async () => {
+test("uses an older index where reads of the log have a cost", async () => {
   const clock = handClock();
   let looks = 0;
   const client = { list: async () => ({ items: [], revision: String(looks) }) } as unknown as Client;

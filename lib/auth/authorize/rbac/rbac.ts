@@ -16,7 +16,7 @@ export interface Rbac {
 const byName = (all: readonly (KubernetesObject & { rules?: AccessRule[] | undefined })[]) =>
   new Map(all.map(({ metadata, rules }) => [`${metadata.namespace ?? ""}/${metadata.name}`, rules ?? []]));
 
-/** What upstream's listers say of a role that is bound and not there. */
+/** The error of upstream's listers for a bound role that does not exist. */
 const missing = (kind: string, name: string): string =>
   `${kind.toLowerCase()}.rbac.authorization.k8s.io ${JSON.stringify(name)} not found`;
 
@@ -27,8 +27,9 @@ function aggregated(errors: readonly string[]): string {
 }
 
 /**
- * Decides by roles and bindings, and denies by default (upstream's plugin/pkg/auth/authorizer/rbac): rules only ever
- * add. Roles and bindings are indexed by whom they concern, anew when the log of one of the four kinds has moved.
+ * Decides by roles and bindings, and denies by default (upstream's plugin/pkg/auth/authorizer/rbac): rules only add
+ * rights. Roles and bindings are indexed by subject; the index is rebuilt when the log of one of the four kinds has
+ * changed.
  */
 export function rbac(options: RbacOptions): Rbac {
   const views = {
@@ -38,7 +39,7 @@ export function rbac(options: RbacOptions): Rbac {
     roles: view(options, roles, byName),
   };
 
-  /** Calls `visit` with each binding that concerns the user and its rules, undefined for a role that is missing. */
+  /** Calls `visit` with each binding of the user and its rules, undefined for a missing role. */
   const visit = async (
     user: User,
     namespace: string,
@@ -80,7 +81,7 @@ export function rbac(options: RbacOptions): Rbac {
         });
         return { rules: [...found].flat(), incomplete: false, error: aggregated(errors) };
       },
-      // Read as it is now: a role and its binding are often written in one go.
+      // Read without the index: a role and its binding are often written together.
       async rulesOf({ kind, name }, namespace) {
         const { client } = options;
         if (kind === clusterRoles.kind) return (await client.get(clusterRoles, { name })).rules ?? [];

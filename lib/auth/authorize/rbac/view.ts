@@ -4,14 +4,16 @@ import type { Client } from "#client";
 
 export interface ViewOptions {
   client: Client;
-  /** How far the log of a kind stands: a list made later is at this revision or beyond. */
+  /** The head of a kind's log: a later list is at this revision or above. */
   revision(kind: Kind): Promise<number>;
   clock: Clock;
-  /** For how many milliseconds a look at the log will do; 0 where looking costs nothing. */
+  /** For how many milliseconds the head of a log is used; 0 where reading it costs nothing. */
   maxAge: number;
 }
 
-/** What was made of all objects of a kind, made anew only when the kind's log has moved. Rejects when it cannot be read. */
+/**
+ * An index over all objects of a kind, rebuilt only when the kind's log has changed. Rejects when it cannot be read.
+ */
 export function view<T extends KubernetesObject, V>(
   { client, revision, clock, maxAge }: ViewOptions,
   kind: Kind<T>,
@@ -30,7 +32,7 @@ export function view<T extends KubernetesObject, V>(
     const now = clock.now();
     if (known && now - looked < maxAge) return known.value;
     const head = await revision(kind as Kind);
-    // A load that began before the log moved does not hold what moved it: then once more.
+    // A load that began before a change does not hold it: then once more.
     while (!known || known.revision < head) {
       loading ??= load().finally(() => {
         loading = undefined;

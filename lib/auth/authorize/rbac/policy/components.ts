@@ -2,7 +2,7 @@ import type { ClusterRole } from "#api";
 import { clusterRole } from "./notation.ts";
 
 const events = "create update patch | core events.k8s.io | events";
-/** Asking who somebody is and what they may do changes nothing. */
+/** Access and token reviews change nothing. */
 const checks = [
   "create | authentication.k8s.io | tokenreviews",
   "create | authorization.k8s.io | subjectaccessreviews",
@@ -85,7 +85,7 @@ const approver = (signer: string): ClusterRole =>
     `approve | certificates.k8s.io | signers | kubernetes.io/${signer}`,
   ]);
 
-/** The roles of programs that are part of a cluster or extend it (upstream's bootstrappolicy, ClusterRoles and NodeRules). */
+/** The roles of a cluster's components and extensions (upstream's bootstrappolicy, ClusterRoles and NodeRules). */
 export const rolesOfComponents = (): ClusterRole[] => [
   clusterRole("system:node", nodeRules),
   clusterRole("system:node-problem-detector", ["get | core | nodes", "patch | core | nodes/status", events]),

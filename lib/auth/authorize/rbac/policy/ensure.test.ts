@@ -17,7 +17,7 @@ import { ensurePolicy } from "./ensure.ts";
 import { autoUpdate } from "./notation.ts";
 import { bootstrapPolicy } from "./policy.ts";
 
-/** What upstream's bootstrappolicy makes with the feature gates of v1.36. */
+/** The objects of upstream's bootstrappolicy with the feature gates of v1.36. */
 const upstream = JSON.parse(readFileSync("test/golden/bootstrap-policy.json", "utf8")) as Record<
   keyof ReturnType<typeof bootstrapPolicy>,
   KubernetesObject[]
@@ -25,12 +25,12 @@ const upstream = JSON.parse(readFileSync("test/golden/bootstrap-policy.json", "u
 
 const byName = (objects: readonly KubernetesObject[]) =>
   Object.fromEntries(objects.map((object) => [`${object.metadata.namespace ?? ""}/${object.metadata.name}`, object]));
-/** Of components that are no processes of their own here, and of one that is gone. */
+/** Roles of components that are no processes of their own here, and of a removed one. */
 const left = /^kube-(?:system|public)\/system:(?:controller:|:leader-locking)|^\/system:heapster$/;
 const wanted = (objects: readonly KubernetesObject[]) =>
   Object.fromEntries(Object.entries(byName(objects)).filter(([name]) => !left.test(name)));
 
-test("the policy is upstream's", () => {
+test("creates upstream's policy", () => {
   const own = bootstrapPolicy();
   for (const member of ["clusterRoles", "clusterRoleBindings", "roles", "roleBindings"] as const) {
     expect(byName(own[member]), member).toEqual(wanted(upstream[member]));
@@ -51,14 +51,14 @@ afterEach(() => cluster.close());
 const types = [clusterRoles, clusterRoleBindings, roles, roleBindings].map(({ group, plural }) => `${group}/${plural}`);
 const heads = () => Promise.all(types.map((type) => store.head(type)));
 
-test("a second pass writes nothing", async () => {
+test("writes nothing in a second pass", async () => {
   const before = await heads();
   expect(Math.min(...before)).toBeGreaterThan(1);
   await ensurePolicy(cluster.client);
   expect(await heads()).toEqual(before);
 });
 
-test("what is missing comes back, what is more stays", async () => {
+test("restores what is missing and keeps additions", async () => {
   const { client } = cluster;
   const view = clone(await client.get(clusterRoles, { name: "system:aggregate-to-view" })) as ClusterRole;
   const whole = view.rules!;
@@ -87,7 +87,7 @@ test("what is missing comes back, what is more stays", async () => {
   expect((await client.get(clusterRoles, { name: "edit" })).aggregationRule).toBeDefined();
 });
 
-test("what is protected stays as it is", async () => {
+test("leaves protected objects unchanged", async () => {
   const { client } = cluster;
   const there = clone(await client.get(clusterRoles, { name: "system:basic-user" })) as ClusterRole;
   there.metadata.annotations = { [autoUpdate]: "false" };
@@ -99,7 +99,7 @@ test("what is protected stays as it is", async () => {
   });
 });
 
-test("a binding to another role is made anew", async () => {
+test("recreates a binding to another role", async () => {
   const { client } = cluster;
   const name = "system:kube-dns";
   const there = await client.get(clusterRoleBindings, { name });
@@ -110,7 +110,7 @@ test("a binding to another role is made anew", async () => {
   expect((await client.get(clusterRoleBindings, { name })).roleRef).toEqual(there.roleRef);
 });
 
-test("several at once do not get in each other's way", async () => {
+test("allows several concurrent passes", async () => {
   const { client } = cluster;
   for (const { metadata } of (await client.list(clusterRoles)).items) {
     await client.remove(clusterRoles, { name: metadata.name! });

@@ -22,14 +22,14 @@ const attempts = 4;
 const keyOf = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ""}/${metadata.name}`;
 
 /**
- * Sees to it that the bootstrap roles and bindings are there: makes what is missing, adds rules, selectors and subjects
- * that existing objects lack, and leaves what they have beyond that (upstream's storage_rbac.go and
- * component-helpers/auth/rbac/reconciliation). Objects whose annotation says so are left alone. One list for each
- * kind, and one write for each object that differs; safe to run at every start, and by several at once.
+ * Reconciles the bootstrap roles and bindings: creates missing ones, adds rules, selectors and subjects that existing
+ * ones lack, and keeps what they have beyond that (upstream's storage_rbac.go and
+ * component-helpers/auth/rbac/reconciliation). Objects whose annotation forbids it are not changed. One list for each
+ * kind, and one write for each object that differs; safe to run at every start, and concurrently.
  */
 export async function ensurePolicy(client: Client): Promise<void> {
   const policy = bootstrapPolicy();
-  // Roles first: a binding whose role is not there yet would be told to everybody whom it concerns.
+  // Roles first: a binding whose role is missing would be reported to every user that it names.
   await Promise.all([
     ensureAll<ClusterRole>(client, clusterRoles, policy.clusterRoles, mergedRole),
     ensureAll<Role>(client, roles, policy.roles, mergedRole),
@@ -40,7 +40,7 @@ export async function ensurePolicy(client: Client): Promise<void> {
   ]);
 }
 
-/** Makes of what is there and what is wanted what should be there; "recreate" where no update can. */
+/** Merges the existing and the desired object; "recreate" where an update cannot. */
 type Merge<T> = (there: T, wanted: T) => T | "recreate";
 
 async function ensureAll<T extends KubernetesObject>(

@@ -9,8 +9,8 @@ import {
 } from "#api";
 
 /*
- * A rule in one line: `verbs | groups | resources | names`, or `verbs | /path /path/*`. The core group is written `core`;
- * `read` and `write` stand for several verbs.
+ * A rule in one line: `verbs | groups | resources | names`, or `verbs | /path /path/*`. The core group is written
+ * `core`; `read` and `write` stand for several verbs.
  */
 
 const words = (text: string | undefined): string[] => (text ?? "").split(" ").filter((word) => word !== "");
@@ -36,19 +36,19 @@ function rule(line: string): PolicyRule {
 }
 
 const bootstrapping = { "kubernetes.io/bootstrapping": "rbac-defaults" };
-/** Where it says "false" the object is left as it is, whatever is missing. */
+/** The annotation whose value "false" keeps an object unchanged. */
 export const autoUpdate = "rbac.authorization.kubernetes.io/autoupdate";
 const annotations = { [autoUpdate]: "true" };
 const aggregateTo = (name: string) => `rbac.authorization.k8s.io/aggregate-to-${name}`;
 
 export interface RoleOptions {
-  /** Its rules also become part of this role's. */
+  /** The role into which its rules are aggregated. */
   partOf?: string;
-  /** Its rules are those of all roles that are part of it. */
+  /** The role whose rules are aggregated from others. */
   gathers?: true;
 }
 
-/** A cluster role by its rules, one a line. */
+/** A cluster role by its rules, one per line. */
 export function clusterRole(
   name: string,
   lines: readonly string[],
@@ -60,7 +60,7 @@ export function clusterRole(
   return { metadata, aggregationRule: { clusterRoleSelectors: [{ matchLabels: { [aggregateTo(name)]: "true" } }] } };
 }
 
-/** A role of one namespace. */
+/** A role in one namespace. */
 export const namespacedRole = (namespace: string, name: string, lines: readonly string[]): Role => ({
   metadata: { namespace, name, labels: bootstrapping, annotations },
   rules: lines.map(rule),
@@ -70,7 +70,7 @@ export const user = (name: string): Subject => ({ kind: "User", apiGroup: rbacGr
 export const group = (name: string): Subject => ({ kind: "Group", apiGroup: rbacGroup, name });
 export const account = (namespace: string, name: string): Subject => ({ kind: "ServiceAccount", namespace, name });
 
-/** A binding that is called as its role. */
+/** A binding with the name of its role. */
 export const clusterBinding = (name: string, subjects: Subject[]): ClusterRoleBinding => ({
   metadata: { name, labels: bootstrapping, annotations },
   ...(subjects.length === 0 ? {} : { subjects }),

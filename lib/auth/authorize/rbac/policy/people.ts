@@ -4,7 +4,7 @@ import { clusterRole } from "./notation.ts";
 const appsWritten = "deployments deployments/rollback deployments/scale replicasets replicasets/scale";
 const appsRead = "deployments deployments/scale deployments/status replicasets replicasets/scale replicasets/status";
 
-/** The roles that people are given (upstream's bootstrappolicy, ClusterRoles, viewRules and editRules). */
+/** The roles for users (upstream's bootstrappolicy, ClusterRoles, viewRules and editRules). */
 export const rolesOfPeople = (): ClusterRole[] => [
   clusterRole("cluster-admin", ["* | * | *", "* | *"]),
   clusterRole("system:discovery", [
@@ -33,7 +33,7 @@ export const rolesOfPeople = (): ClusterRole[] => [
   clusterRole(
     "system:aggregate-to-edit",
     [
-      // What lets one act as a pod or read a secret is no mere viewing.
+      // Rights to act as a pod or to read secrets are more than viewing.
       "read | core | pods/attach pods/proxy pods/exec pods/portforward secrets services/proxy",
       "impersonate | core | serviceaccounts",
       "write | core | pods pods/attach pods/proxy pods/exec pods/portforward",
@@ -57,7 +57,7 @@ export const rolesOfPeople = (): ClusterRole[] => [
     [
       "read | core | pods replicationcontrollers replicationcontrollers/scale serviceaccounts services services/status endpoints persistentvolumeclaims persistentvolumeclaims/status configmaps",
       "read | core | limitranges resourcequotas bindings pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log",
-      // In a namespace that means this namespace: whoever sees it is in it.
+      // In a namespace this is the namespace itself.
       "read | core | namespaces",
       "read | core events.k8s.io | events",
       "read | discovery.k8s.io | endpointslices",

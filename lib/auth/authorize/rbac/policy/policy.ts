@@ -16,9 +16,9 @@ const scheduler = user("system:kube-scheduler");
 const reader = "extension-apiserver-authentication-reader";
 
 /**
- * The roles and bindings that every cluster has from the start, as upstream's bootstrappolicy has them in v1.36. Left out
- * is what nobody here would use: the roles of single controllers, which all run inside the control plane as members of
- * system:masters, the leases by which they would elect a leader, and heapster.
+ * The roles and bindings of every cluster, as upstream's bootstrappolicy has them in v1.36, without those that have no
+ * user here: the roles of single controllers, which all run in the control plane as members of system:masters, the
+ * leases of their leader election, and heapster.
  */
 export const bootstrapPolicy = (): Policy => ({
   clusterRoles: [...rolesOfPeople(), ...rolesOfComponents()],
@@ -33,7 +33,7 @@ export const bootstrapPolicy = (): Policy => ({
     clusterBinding("system:kube-dns", [account("kube-system", "kube-dns")]),
     clusterBinding("system:kube-scheduler", [scheduler]),
     clusterBinding("system:volume-scheduler", [scheduler]),
-    // Nodes are let in by their own authorizer, each to what is its own: the role is given to nobody.
+    // Nodes have an authorizer of their own: the role is bound to no subject.
     clusterBinding("system:node", []),
     clusterBinding("system:service-account-issuer-discovery", [group("system:serviceaccounts")]),
   ],
