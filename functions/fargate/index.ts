@@ -8,7 +8,8 @@ import { FargateEvent } from "./events.ts";
 import { later, tasks } from "./ports.ts";
 
 export const handler = lambda(FargateEvent, async (event, invocation) => {
-  const { context, settled } = openPlane().onDemand();
+  const demand = openPlane().onDemand();
+  const { context } = demand;
   const place = placeOf(invocation);
   const settings = {
     cluster: requiredVariable("SKIFF_CLUSTER"),
@@ -27,13 +28,13 @@ export const handler = lambda(FargateEvent, async (event, invocation) => {
       later: later(),
       withHopCount,
     });
-    await settled();
+    await demand.settled();
     return failuresOf(failed);
   }
   // The bus may carry tasks of other clusters.
   if (event.detail.clusterArn === place.cluster) await withHopCount(1, () => taskChanged(event.detail));
   else log.warn("an event of another cluster's task was ignored", { cluster: event.detail.clusterArn });
-  await settled();
+  await demand.settled();
   return undefined;
 });
 

@@ -5,9 +5,10 @@ import { processBatch } from "#reconcile/sqs";
 import { cloud, later } from "./ports.ts";
 
 export const handler = lambda(QueueEvent, async (event) => {
-  const { controllers, context, settled } = openPlane(() => ({ cloud: cloud() })).onDemand();
+  const demand = openPlane(() => ({ cloud: cloud() })).onDemand();
+  const { controllers, context } = demand;
   const queue = reconcileQueue();
   const failed = await processBatch(takenOf(event), { controllers, context, queue, later: later(), withHopCount });
-  await settled();
+  await demand.settled();
   return failuresOf(failed);
 });
