@@ -14,7 +14,7 @@ const at = (server: string, ca = "its authority"): Secret => ({
   metadata: { namespace: "kube-system", name: "skiff-gateway-link" },
   data: { server: encode(server), "ca.crt": encode(ca) },
 });
-const gone = notFound({ group: "", resource: "secrets" }, "skiff-gateway-link");
+const missing = notFound({ group: "", resource: "secrets" }, "skiff-gateway-link");
 const forbidden = new ApiError(403, "Forbidden", "not yet");
 const type = "core/secrets";
 const [here, there] = [at("https://10.0.1.5:6443"), at("https://10.0.2.6:6443")];
@@ -64,7 +64,7 @@ test("reads the address at the start and after each hint, and reports it when it
   board.hint(type, 8);
   await pass(0);
   expect(found[1]).toEqual({ server: "https://10.0.2.6:6443", ca: "its authority" });
-  state.answer = gone;
+  state.answer = missing;
   board.hint(type, 9);
   await pass(0);
   expect(found.length).toBe(3);
@@ -74,7 +74,7 @@ test("reads the address at the start and after each hint, and reports it when it
 });
 
 test("reads rarely and logs nothing while there is no gateway", async () => {
-  const { found, messages, following, pass, reads } = follow({ answer: gone });
+  const { found, messages, following, pass, reads } = follow({ answer: missing });
   await pass(0);
   // A day.
   for (let minute = 0; minute < 24 * 60; minute++) await pass(60_000);

@@ -32,7 +32,7 @@ const maxRefusals = 50;
 
 /**
  * The agent's connection to the WebSocket API: it sends heartbeats, receives hints, and carries frames of relays both
- * ways. Kept until `stop`.
+ * ways. It reconnects until `stop`.
  */
 export class AwsLink implements Hints {
   /** Requests that run between clients and this node. They outlive a connection that breaks. */

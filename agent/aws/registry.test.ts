@@ -13,7 +13,7 @@ const start = Date.parse("2030-01-01T12:00:00Z");
 const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret", sessionToken: "session/token+with=signs" };
 const image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1";
 
-interface Asked {
+interface ReceivedRequest {
   method: string | undefined;
   path: string | undefined;
   headers: IncomingHttpHeaders;
@@ -23,16 +23,16 @@ interface Asked {
 /** An ECR that answers from `state`; tokens are valid for twelve hours and numbered. */
 async function openEcr() {
   const clock = handClock(start);
-  const asked: Asked[] = [];
+  const requests: ReceivedRequest[] = [];
   const state: { refusal?: { status: number; body: string }; life?: number | undefined; silent?: boolean } = {
     life: 12 * hour,
   };
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url: path, headers } = request;
-    asked.push({ method, path, headers, body: await text(request) });
+    requests.push({ method, path, headers, body: await text(request) });
     if (state.silent) return;
     if (state.refusal) return void response.writeHead(state.refusal.status).end(state.refusal.body);
-    const authorizationToken = Buffer.from(`AWS:password:${asked.length}`).toString("base64");
+    const authorizationToken = Buffer.from(`AWS:password:${requests.length}`).toString("base64");
     const expiresAt = state.life === undefined ? undefined : (clock.now() + state.life) / 1000;
     const proxyEndpoint = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     response.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
@@ -47,7 +47,7 @@ async function openEcr() {
     server.closeAllConnections();
     server.close();
   };
-  return { clock, asked, state, make, close };
+  return { clock, requests, state, make, close };
 }
 
 let ecr: Awaited<ReturnType<typeof openEcr>>;
@@ -61,7 +61,7 @@ afterEach(() => {
 
 test("signs the request to ECR for the registry's region", async () => {
   expect(await ecr.make()(image)).toEqual({ username: "AWS", password: "password:1" });
-  const [{ method, path, headers, body } = {} as Asked] = ecr.asked;
+  const [{ method, path, headers, body } = {} as ReceivedRequest] = ecr.requests;
   expect([method, path, body]).toEqual(["POST", "/", "{}"]);
   expect(headers).toMatchObject({
     "content-type": "application/x-amz-json-1.1",
@@ -149,7 +149,7 @@ test("concurrent pulls share one request", async () => {
   const of = ecr.make();
   const found = await Promise.all([of(image), of(image), of("999999999999.dkr.ecr.eu-west-1.amazonaws.com/app")]);
   expect(found.map((one) => one?.password)).toEqual(["password:1", "password:1", "password:1"]);
-  expect(ecr.asked).toHaveLength(1);
+  expect(ecr.requests).toHaveLength(1);
 });
 
 test("reports a refusal to all waiting pulls and does not cache it", async () => {
@@ -159,7 +159,7 @@ test("reports a refusal to all waiting pulls and does not cache it", async () =>
   const why = `api.ecr.eu-west-1.amazonaws.com: 400 AccessDeniedException ${message}`;
   const both = await Promise.allSettled([of(image), of(image)]);
   expect(both.map((one) => one.status === "rejected" && one.reason.message)).toEqual([why, why]);
-  expect(ecr.asked).toHaveLength(1);
+  expect(ecr.requests).toHaveLength(1);
   ecr.state.refusal = { status: 503, body: "<html>" };
   await expect(of(image)).rejects.toThrow(/amazonaws\.com: 503$/);
   for (const body of ["", "{}", '{"authorizationData":[]}', '{"authorizationData":[{"authorizationToken":"QVdT"}]}']) {
@@ -182,14 +182,14 @@ test("times out after ten seconds without an answer and sends a new request for 
   ecr.state.silent = true;
   const pull = of(image);
   const failed = expect(pull).rejects.toThrow("no answer in time");
-  await expect.poll(() => ecr.asked.length).toBe(1);
+  await expect.poll(() => ecr.requests.length).toBe(1);
   ecr.clock.move(10_000);
   await failed;
   // The same for a machine without credentials.
   const searching = ecr.make({ credentials: () => new Promise(() => {}) })(image);
-  const given = expect(searching).rejects.toThrow("no answer in time");
+  const rejected = expect(searching).rejects.toThrow("no answer in time");
   ecr.clock.move(10_000);
-  await given;
+  await rejected;
   ecr.state.silent = false;
   expect(await of(image)).toMatchObject({ username: "AWS" });
 });

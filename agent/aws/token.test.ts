@@ -11,10 +11,10 @@ const start = Date.parse("2030-01-01T12:00:00Z");
 
 /** The server's own verifier, with an STS that knows one instance. */
 function verifier(partition = "aws") {
-  const asked: URL[] = [];
+  const requests: URL[] = [];
   const clock = handClock(start);
   const sts: Sts = async (url) => {
-    asked.push(new URL(url));
+    requests.push(new URL(url));
     const Arn = `arn:${partition}:sts::123456789012:assumed-role/skiff-nodes/i-0123456789abcdef0`;
     const GetCallerIdentityResult = { Account: "123456789012", Arn, UserId: "AROAEXAMPLE:i-0123456789abcdef0" };
     return { status: 200, body: JSON.stringify({ GetCallerIdentityResponse: { GetCallerIdentityResult } }) };
@@ -27,7 +27,7 @@ function verifier(partition = "aws") {
     ...{ clusterId, sts, clock, log: silentLog },
   });
   const ask = async (token: string) => authenticate({ headers: { authorization: `Bearer ${token}` } });
-  return { asked, clock, ask };
+  return { requests, clock, ask };
 }
 
 test("creates tokens that the server's verifier accepts, in every partition", async () => {
@@ -37,16 +37,16 @@ test("creates tokens that the server's verifier accepts, in every partition", as
     ["cn-north-1", "aws-cn", "sts.cn-north-1.amazonaws.com.cn"],
     ["eusc-de-east-1", "aws-eusc", "sts.eusc-de-east-1.amazonaws.eu"],
   ] as const) {
-    const { asked, clock, ask } = verifier(partition);
+    const { requests, clock, ask } = verifier(partition);
     const token = await tokenMaker({ region, credentials, clusterId, clock })();
     expect(await ask(token)).toMatchObject({
       name: "system:node:i-0123456789abcdef0",
       groups: ["system:nodes", "system:authenticated"],
     });
-    expect(asked.map((url) => [url.host, url.searchParams.get("X-Amz-SignedHeaders")])).toEqual([
+    expect(requests.map((url) => [url.host, url.searchParams.get("X-Amz-SignedHeaders")])).toEqual([
       [host, "host;x-k8s-aws-id"],
     ]);
-    expect(asked[0]?.searchParams.get("X-Amz-Security-Token")).toBe(credentials.sessionToken);
+    expect(requests[0]?.searchParams.get("X-Amz-Security-Token")).toBe(credentials.sessionToken);
   }
 });
 

@@ -20,7 +20,8 @@ function sizeOf(text: string): Size | undefined {
 /** An output over a socket: each chunk with its channel's number, with the socket's backpressure. */
 const outlet = (socket: WebSocket, codec: ChannelCodec, number: number): Writable =>
   new Writable({
-    write: (chunk: Buffer, _encoding, done) => codec.send(socket, number, chunk, (error) => done(error)),
+    write: (chunk: Buffer, _encoding, done) =>
+      codec.send(socket, { channel: number, bytes: chunk }, (error) => done(error)),
   });
 
 /**
@@ -63,15 +64,12 @@ export function webSocketChannels(socket: WebSocket, protocol: string, requested
   });
   socket.on("error", () => socket.terminate());
   // Clients wait for an empty message on the lowest channel: it signals that the session is established.
-  codec.send(
-    socket,
-    requested.stdout ? channel.stdout : requested.stderr ? channel.stderr : channel.error,
-    Buffer.alloc(0),
-  );
+  const lowest = requested.stdout ? channel.stdout : requested.stderr ? channel.stderr : channel.error;
+  codec.send(socket, { channel: lowest, bytes: Buffer.alloc(0) });
   return {
-    ...(requested.stdin ? { stdin } : {}),
-    ...(requested.stdout ? { stdout: outlet(socket, codec, channel.stdout) } : {}),
-    ...(requested.stderr ? { stderr: outlet(socket, codec, channel.stderr) } : {}),
+    stdin: requested.stdin ? stdin : undefined,
+    stdout: requested.stdout ? outlet(socket, codec, channel.stdout) : undefined,
+    stderr: requested.stderr ? outlet(socket, codec, channel.stderr) : undefined,
     onResize: (listener) => {
       onSize = listener;
       if (lastSize) listener(lastSize);
@@ -83,7 +81,7 @@ export function webSocketChannels(socket: WebSocket, protocol: string, requested
         if (socket.readyState !== socket.OPEN) return resolve();
         const message = finalMessage(protocol, status);
         if (message === "") return socket.close(1000);
-        codec.send(socket, channel.error, Buffer.from(message), () => socket.close(1000));
+        codec.send(socket, { channel: channel.error, bytes: Buffer.from(message) }, () => socket.close(1000));
       }),
   };
 }
@@ -141,9 +139,9 @@ function over(
     if (size) onSize(size);
   });
   return {
-    ...(stdin ? { stdin } : {}),
-    ...(stdout ? { stdout } : {}),
-    ...(stderr ? { stderr } : {}),
+    stdin,
+    stdout,
+    stderr,
     onResize: (listener) => {
       onSize = listener;
     },

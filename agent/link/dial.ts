@@ -36,7 +36,7 @@ const handshakeMilliseconds = 10_000;
 /** A ping is sent this often; a link without an answer is broken. */
 const pingMilliseconds = 15_000;
 
-/** Keeps a link to the server: dials, serves, and dials again when it breaks. */
+/** Dials the server and serves its requests; dials again when the link breaks, until `retire` or `stop`. */
 export function startLink(options: LinkOptions): Link {
   const { clock, log, longestBackoffMilliseconds = defaultBackoffMilliseconds } = options;
   const stopping = new AbortController();
@@ -49,10 +49,14 @@ export function startLink(options: LinkOptions): Link {
     while (!retiring.signal.aborted) {
       let up = Number.POSITIVE_INFINITY;
       try {
-        await dialOnce(options, upgrades, stopping.signal, () => {
-          connected = true;
-          up = clock.now();
-          log.info("the link to the server is up", { node: options.node, server: options.server });
+        await dialOnce(options, {
+          upgrades,
+          signal: stopping.signal,
+          up: () => {
+            connected = true;
+            up = clock.now();
+            log.info("the link to the server is up", { node: options.node, server: options.server });
+          },
         });
       } catch (error) {
         log.debug("the link to the server failed", { node: options.node, error: messageOf(error) });
@@ -82,8 +86,16 @@ export function startLink(options: LinkOptions): Link {
   };
 }
 
+interface Dial {
+  upgrades: Upgrades;
+  /** Ends the link. */
+  signal: AbortSignal;
+  /** Called when the link is up. */
+  up(): void;
+}
+
 /** Dials once. Resolves when the link has ended in order, rejects when it breaks or cannot be established. */
-async function dialOnce(options: LinkOptions, upgrades: Upgrades, signal: AbortSignal, up: () => void): Promise<void> {
+async function dialOnce(options: LinkOptions, { upgrades, signal, up }: Dial): Promise<void> {
   const url = `${options.server.replace(/^http/, "ws")}/link/${encodeURIComponent(options.node)}`;
   const headers = await options.headers?.();
   if (signal.aborted) return;

@@ -19,7 +19,7 @@ const failed = (port: number, { label }: ForwardTarget, error: unknown): string 
 export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, target: ForwardTarget): Promise<void> {
   const pairs = new Map<string, { data?: Duplex; error?: Duplex; port: number }>();
   new SpdyConnection(socket, {
-    ...(head ? { head } : {}),
+    head,
     accept: (stream, { streamtype = "", port = "", requestid = "" }) => {
       stream.on("error", () => {});
       // Old clients send no request id: their streams are paired by port.
@@ -81,7 +81,7 @@ export async function forwardOverWebSocket(client: ChannelClient, target: Forwar
   const { socket, ports } = client;
   const codec = codecOf(client.protocol);
   const send = (channel: number, bytes: Uint8Array): void => {
-    if (socket.readyState === socket.OPEN) codec.send(socket, channel, bytes);
+    if (socket.readyState === socket.OPEN) codec.send(socket, { channel, bytes });
   };
   const insides = new Map<number, Duplex>();
   const waiting = new Map<number, Buffer[]>();

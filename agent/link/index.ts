@@ -1,7 +1,7 @@
 /**
  * The agent's side of the link: it dials the server by WebSocket and serves HTTP/2 over it. Logs and statistics are
- * plain requests; exec, attach and port-forward arrive as the client's own connection, in each protocol that clients
- * speak. It opens no port; the server authorizes the requests.
+ * plain requests; exec, attach and port-forward arrive as the client's own connection, in each protocol of Kubernetes
+ * clients. It opens no port; the server authorizes the requests.
  */
 export { type Link, type LinkOptions, startLink } from "./dial.ts";
 export { type LinkServer, MovingLink } from "./moving-link.ts";

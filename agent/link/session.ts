@@ -13,9 +13,9 @@ export interface SessionStatus {
 
 /** A client's end of an exec or attach, in any protocol. */
 export interface Channels {
-  stdin?: Readable;
-  stdout?: Writable;
-  stderr?: Writable;
+  stdin?: Readable | undefined;
+  stdout?: Writable | undefined;
+  stderr?: Writable | undefined;
   /** Calls `listener` with each size of the client's terminal. */
   onResize(listener: (size: { width: number; height: number }) => void): void;
   /** Sends the result as a Status and ends the connection in order. */

@@ -9,7 +9,7 @@ test("reports the runtime's operations, their errors and the process's metrics",
   await runtime.pods.list();
   const start = { sandboxId: "none", sandbox: {}, container: { image: "none" } };
   await expect(runtime.pods.startContainer(start as never)).rejects.toThrow();
-  const said = await text();
+  const metrics = await text();
   for (const line of [
     'kubelet_node_name{node="node-1"} 1',
     "kubelet_running_pods 0",
@@ -17,9 +17,9 @@ test("reports the runtime's operations, their errors and the process's metrics",
     'kubelet_runtime_operations_total{operation_type="list_podsandbox"} 1',
     'kubelet_runtime_operations_errors_total{operation_type="start_container"} 1',
   ]) {
-    expect(said.split("\n")).toContain(line);
+    expect(metrics.split("\n")).toContain(line);
   }
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds"]) {
-    expect(said).toMatch(new RegExp(`^${name} [0-9.]+$`, "m"));
+    expect(metrics).toMatch(new RegExp(`^${name} [0-9.]+$`, "m"));
   }
 });

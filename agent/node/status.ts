@@ -19,7 +19,7 @@ export interface StatusInput {
 }
 
 /** Reserved for the system; less available memory is memory pressure. */
-const reservedMemory = 100 * 2 ** 20;
+const reservedMemoryBytes = 100 * 2 ** 20;
 /** A smaller share of free disk is disk pressure. */
 const leastFreeDisk = 0.05;
 const shownImages = 50;
@@ -33,7 +33,7 @@ export function nodeStatus(input: StatusInput): NodeStatus {
   const disk = { "ephemeral-storage": kibi(facts.disk.bytes) };
   return {
     capacity: { ...common, ...disk, memory: kibi(facts.memoryBytes) },
-    allocatable: { ...common, ...disk, memory: kibi(facts.memoryBytes - reservedMemory) },
+    allocatable: { ...common, ...disk, memory: kibi(facts.memoryBytes - reservedMemoryBytes) },
     conditions: conditions(input),
     addresses: [
       ...facts.ips.map((address) => ({ type: "InternalIP", address })),
@@ -68,7 +68,7 @@ interface ConditionTexts {
 }
 
 function conditions({ facts, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
-  const shortMemory = facts.memoryAvailableBytes < reservedMemory;
+  const shortMemory = facts.memoryAvailableBytes < reservedMemoryBytes;
   const shortDisk = facts.disk.freeBytes < facts.disk.bytes * leastFreeDisk;
   const condition = (type: string, isTrue: boolean, texts: ConditionTexts): NodeCondition => {
     const [reason, message] = isTrue ? texts.true : texts.false;

@@ -28,7 +28,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
   if (container.volumeDevices?.length) {
     throw new StartError("CreateContainerConfigError", "block volumes (volumeDevices) are not supported by this node");
   }
-  const env = await environmentOf(context, pod, container, plan.podIPs);
+  const env = await environmentOf(context, plan);
   const files = await hostFiles(context, plan);
   const resources = resourcesOf(pod, container, context.node.memoryBytes);
   return {
@@ -176,7 +176,7 @@ function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
   const own = container.securityContext ?? {};
   const runAsUser = own.runAsUser ?? shared.runAsUser;
   const runAsGroup = own.runAsGroup ?? shared.runAsGroup;
-  if (own.runAsNonRoot ?? shared.runAsNonRoot) checkNonRoot(pod, container, image, runAsUser);
+  if (own.runAsNonRoot ?? shared.runAsNonRoot) checkNonRoot({ pod, container, image }, runAsUser);
   const seLinux = own.seLinuxOptions ?? shared.seLinuxOptions;
   const seccomp = own.seccompProfile ?? shared.seccompProfile;
   const appArmor = own.appArmorProfile ?? shared.appArmorProfile;
@@ -217,7 +217,10 @@ function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
   };
 }
 
-function checkNonRoot(pod: Pod, container: Container, image: Image, runAsUser: number | undefined): void {
+function checkNonRoot(
+  { pod, container, image }: Pick<ContainerPlan, "pod" | "container" | "image">,
+  runAsUser: number | undefined,
+): void {
   const where = `(pod: "${podLabel(pod)}", container: ${container.name})`;
   const refuse = (why: string): never => {
     throw new StartError("CreateContainerConfigError", `${why} ${where}`);

@@ -69,9 +69,7 @@ const decode = (text: string): string => Buffer.from(text, "base64").toString();
  */
 export async function environmentOf(
   context: PodsContext,
-  pod: Pod,
-  container: Container,
-  podIPs: string[],
+  { pod, container, podIPs }: { pod: Pod; container: Container; podIPs: string[] },
 ): Promise<Env> {
   const namespace = pod.metadata.namespace ?? "";
   const read = reader(context, namespace);

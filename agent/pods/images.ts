@@ -134,12 +134,7 @@ export class Images {
         const { username, password, auth, identitytoken } = entry;
         best = {
           length: prefix.length,
-          credentials: {
-            ...(username === undefined ? {} : { username }),
-            ...(password === undefined ? {} : { password }),
-            ...(auth === undefined ? {} : { auth }),
-            ...(identitytoken === undefined ? {} : { identityToken: identitytoken }),
-          },
+          credentials: { username, password, auth, identityToken: identitytoken },
         };
       }
     }

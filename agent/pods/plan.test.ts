@@ -32,12 +32,12 @@ test("plans a missing sandbox, and the start of a container that was created and
 });
 
 test("replaces a lost sandbox only if a container would run again", () => {
-  const gone = (exitCode: number) => [sandbox([running("main", "exited", { exitCode })], { state: "notReady" })];
+  const exited = (exitCode: number) => [sandbox([running("main", "exited", { exitCode })], { state: "notReady" })];
   const pod = (restartPolicy: string) => makePod("p", { spec: { restartPolicy } });
-  expect(planFor(pod("Always"), viewOf(gone(0)), health).sandbox).toBe(true);
-  expect(planFor(pod("OnFailure"), viewOf(gone(1)), health).sandbox).toBe(true);
-  expect(planFor(pod("OnFailure"), viewOf(gone(0)), health)).toMatchObject({ sandbox: false, finished: true });
-  expect(planFor(pod("Never"), viewOf(gone(1)), health)).toMatchObject({ sandbox: false, finished: true });
+  expect(planFor(pod("Always"), viewOf(exited(0)), health).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(exited(1)), health).sandbox).toBe(true);
+  expect(planFor(pod("OnFailure"), viewOf(exited(0)), health)).toMatchObject({ sandbox: false, finished: true });
+  expect(planFor(pod("Never"), viewOf(exited(1)), health)).toMatchObject({ sandbox: false, finished: true });
 });
 
 test("runs init containers again in a new sandbox before the main containers", () => {
@@ -60,13 +60,14 @@ test("a sidecar delays the containers after it until it has started", () => {
 });
 
 test("a container's own restart policy and rules override the pod's", () => {
-  const ended = (exitCode: number) => running("main", "exited", { exitCode });
   const pod = makePod("p", { spec: { restartPolicy: "Never" } });
   const rules = [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }];
   const ruled = makeContainer("main", { restartPolicy: "Never", restartPolicyRules: rules });
-  expect(restarts(pod, ruled, ended(42), false)).toBe(true);
-  expect(restarts(pod, ruled, ended(1), false)).toBe(false);
-  expect(restarts(pod, makeContainer("main", { restartPolicy: "OnFailure" }), ended(1), false)).toBe(true);
+  expect(restarts(pod, ruled, { exitCode: 42, isInit: false })).toBe(true);
+  expect(restarts(pod, ruled, { exitCode: 1, isInit: false })).toBe(false);
+  expect(restarts(pod, makeContainer("main", { restartPolicy: "OnFailure" }), { exitCode: 1, isInit: false })).toBe(
+    true,
+  );
 });
 
 const withResources = (...list: NonNullable<Container["resources"]>[]) =>

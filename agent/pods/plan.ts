@@ -76,7 +76,7 @@ export function planFor(pod: Pod, view: View, health: ContainerHealth): Plan {
       plan.start.push(container);
       alive = true;
     } else if (hasEnded(current)) {
-      if (!restarts(pod, container, current, false)) continue;
+      if (!restarts(pod, container, { exitCode: current.exitCode, isInit: false })) continue;
       plan.start.push(container);
       alive = true;
     } else {
@@ -113,7 +113,7 @@ function planInits({ pod, inits, view, health, plan, initialized }: InitPlan): b
     }
     if (hasEnded(current)) {
       if (!isSidecar(container) && current.exitCode === 0) continue;
-      if (restarts(pod, container, current, true)) plan.start.push(container);
+      if (restarts(pod, container, { exitCode: current.exitCode, isInit: true })) plan.start.push(container);
       else plan.finished = true;
       if (initialized) continue;
       return false;
@@ -145,10 +145,10 @@ function anyRuns(pod: Pod, view: View): boolean {
   for (const container of (pod.spec?.initContainers ?? []) as Container[]) {
     const last = view.of(container.name).at(-1);
     if (isSidecar(container) || !last) continue;
-    if (last.exitCode !== 0 && !restarts(pod, container, last, true)) return false;
+    if (last.exitCode !== 0 && !restarts(pod, container, { exitCode: last.exitCode, isInit: true })) return false;
   }
   return (pod.spec?.containers ?? []).some((container) => {
     const last = view.of(container.name).at(-1);
-    return !last || restarts(pod, container, last, false);
+    return !last || restarts(pod, container, { exitCode: last.exitCode, isInit: false });
   });
 }

@@ -160,7 +160,7 @@ function pastResults(pod: Pod, { spec, running }: ProbedContainer, runtimeName: 
 }
 
 /** The event's text when a container is killed because of a probe. */
-export function probeFailureMessage(pod: Pod, { spec, running }: ProbedContainer, type: ProbeType): string {
-  const consequence = restarts(pod, spec, { ...running, exitCode: 137 }, false) ? ", will be restarted" : "";
+export function probeFailureMessage(pod: Pod, spec: Container, type: ProbeType): string {
+  const consequence = restarts(pod, spec, { exitCode: 137, isInit: false }) ? ", will be restarted" : "";
   return `Container ${spec.name} failed ${type.toLowerCase()} probe${consequence}`;
 }

@@ -127,7 +127,7 @@ export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts):
       users: spec?.hostUsers !== false,
     },
     shareProcesses: spec?.shareProcessNamespace === true,
-    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    cgroupParent,
     ports: hostNetwork
       ? []
       : (spec?.containers ?? [])

@@ -49,23 +49,23 @@ test.each(["main", "init"])(
     failStarts(cluster, name);
     const initContainers = name === "init" ? [makeContainer("init", { command: ["true"] })] : [];
     const { metadata } = cluster.create(makePod("p", { spec: { restartPolicy: "Always", initContainers } }));
-    const shown = () => {
+    const state = () => {
       const { containerStatuses = [], initContainerStatuses = [] } = cluster.status("p");
       return [...initContainerStatuses, ...containerStatuses][0]!;
     };
     await cluster.clock.forward(500);
-    expect([shown().state!.waiting!.reason, shown().restartCount]).toEqual(["RunContainerError", 0]);
+    expect([state().state!.waiting!.reason, state().restartCount]).toEqual(["RunContainerError", 0]);
     await cluster.clock.forward(1000);
-    expect([shown().state!.waiting!.reason, shown().restartCount]).toEqual(["RunContainerError", 1]);
+    expect([state().state!.waiting!.reason, state().restartCount]).toEqual(["RunContainerError", 1]);
     await cluster.clock.forward(1000);
-    expect(shown().state!.waiting).toEqual({
+    expect(state().state!.waiting).toEqual({
       reason: "CrashLoopBackOff",
       message: `back-off 10s restarting failed container=${name} pod=p_default(${metadata.uid})`,
     });
     await cluster.clock.forward(100_000);
     // At 1, 11, 31 and 71 seconds: the delays are doubled.
-    expect(shown().restartCount).toBe(4);
-    expect(shown().state!.waiting!.message).toContain("back-off 1m20s");
+    expect(state().restartCount).toBe(4);
+    expect(state().state!.waiting!.message).toContain("back-off 1m20s");
     await cluster.manager.stop();
   },
 );

@@ -163,7 +163,10 @@ function isToStart(
   { last, isInit }: { last: RuntimeContainer | undefined; isInit: boolean },
 ): boolean {
   if (pod.metadata.deletionTimestamp !== undefined) return false;
-  return last?.state !== "running" && (last?.state !== "exited" || restarts(pod, container, last, isInit));
+  return (
+    last?.state !== "running" &&
+    (last?.state !== "exited" || restarts(pod, container, { exitCode: last.exitCode, isInit }))
+  );
 }
 
 /** The API's status of a container that the runtime no longer has and that will not be replaced. */

@@ -251,7 +251,7 @@ export class PodWorker {
         if (type) {
           const probe = type === "Startup" ? spec.startupProbe : spec.livenessProbe;
           const grace = probe?.terminationGracePeriodSeconds;
-          const message = probeFailureMessage(this.#pod, { spec, running: container }, type);
+          const message = probeFailureMessage(this.#pod, spec, type);
           return { message, ...(grace === undefined ? {} : { graceSeconds: Number(grace) }) };
         }
         if (this.#resizer.needsRestart(this.#pod, spec, container)) {

@@ -17,7 +17,7 @@ export class RuntimeError extends Error {
  * - `create`, `start`: the container could not be created, or was created and could not be started.
  * - `network`: the sandbox's network could not be set up.
  * - `unavailable`: the runtime did not answer; a later try may succeed.
- * - `registry`: the registry could not be reached or refused; the message says which.
+ * - `registry`: the registry could not be reached or refused; the message names the cause.
  * - `timeout`: the caller's time ran out.
  * - `unsupported`: this driver does not support it; the message names the feature.
  */
@@ -139,12 +139,12 @@ export interface Image {
 }
 
 export interface RegistryCredentials {
-  username?: string;
-  password?: string;
+  username?: string | undefined;
+  password?: string | undefined;
   /** Instead of both: base64 of `username:password`. */
-  auth?: string;
-  identityToken?: string;
-  registryToken?: string;
+  auth?: string | undefined;
+  identityToken?: string | undefined;
+  registryToken?: string | undefined;
 }
 
 /** Images on the node. The caller decides when to pull and when to retry. */
@@ -191,9 +191,9 @@ export interface AttachRequest extends Omit<ExecRequest, "command"> {}
 /** A running exec or attach. Streams that were not requested are absent; the caller must read the others. */
 export interface Session {
   /** Ending it is end-of-file to the process. */
-  stdin?: Writable;
-  stdout?: Readable;
-  stderr?: Readable;
+  stdin?: Writable | undefined;
+  stdout?: Readable | undefined;
+  stderr?: Readable | undefined;
   /** Sets the terminal's size; without a tty it has no effect. */
   resize(size: { width: number; height: number }): void;
   /** Resolves when the process has ended and its output has been passed on; rejects when the session breaks. */

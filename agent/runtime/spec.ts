@@ -14,7 +14,7 @@ export interface SandboxSpec {
   /** All containers share one process namespace. */
   shareProcesses: boolean;
   /** A cgroup path in the form of the driver's `cgroupDriver`. Defaults to the runtime's choice. */
-  cgroupParent?: string;
+  cgroupParent?: string | undefined;
   ports: PortMapping[];
   /** The folder of its containers' log files (`ContainerSpec.logPath`); drivers without log files ignore it. */
   logDirectory: string;

@@ -28,32 +28,32 @@ export interface PayloadSource {
 /** The files of a configMap, secret, downwardAPI or projected volume. Throws VolumeError. */
 export async function payloadOf(pod: Pod, volume: Volume, source: PayloadSource): Promise<Payload> {
   const { configMap, secret, downwardAPI, projected } = volume;
-  if (configMap) return configMapFiles(pod, configMap, configMap.defaultMode ?? 0o644, source);
-  if (secret) {
-    const named = { ...secret, name: secret.secretName };
-    return secretFiles(pod, named, secret.defaultMode ?? 0o644, source);
-  }
-  if (downwardAPI) return downwardFiles(pod, downwardAPI.items ?? [], downwardAPI.defaultMode ?? 0o644, source);
+  const defaultMode = (configMap ?? secret ?? downwardAPI ?? projected)?.defaultMode ?? 0o644;
+  const setting: Setting = { pod, source, mode: defaultMode };
+  if (configMap) return configMapFiles(configMap, setting);
+  if (secret) return secretFiles({ ...secret, name: secret.secretName }, setting);
+  if (downwardAPI) return downwardFiles(downwardAPI.items ?? [], setting);
   const all: Payload = {};
-  const mode = projected?.defaultMode ?? 0o644;
   for (const one of projected?.sources ?? []) {
-    if (one.configMap) Object.assign(all, await configMapFiles(pod, one.configMap, mode, source));
-    else if (one.secret) Object.assign(all, await secretFiles(pod, one.secret, mode, source));
-    else if (one.downwardAPI) Object.assign(all, downwardFiles(pod, one.downwardAPI.items ?? [], mode, source));
+    if (one.configMap) Object.assign(all, await configMapFiles(one.configMap, setting));
+    else if (one.secret) Object.assign(all, await secretFiles(one.secret, setting));
+    else if (one.downwardAPI) Object.assign(all, downwardFiles(one.downwardAPI.items ?? [], setting));
     else if (one.serviceAccountToken) {
-      Object.assign(all, await tokenFile(pod, one.serviceAccountToken, mode, source));
+      Object.assign(all, await tokenFile(one.serviceAccountToken, setting));
     } else
       throw new VolumeError(`projected source ${Object.keys(one)[0] ?? "of no kind"} is not supported by this node`);
   }
   return all;
 }
 
-async function configMapFiles(
-  pod: Pod,
-  from: ConfigMapProjection,
-  mode: number,
-  source: PayloadSource,
-): Promise<Payload> {
+interface Setting {
+  pod: Pod;
+  source: PayloadSource;
+  /** Of files without a mode of their own. */
+  mode: number;
+}
+
+async function configMapFiles(from: ConfigMapProjection, { pod, source, mode }: Setting): Promise<Payload> {
   const { name = "" } = from;
   const found = await source.configMap(pod.metadata.namespace ?? "", name);
   if (!found && !from.optional) throw new VolumeError(`configmap "${name}" not found`);
@@ -63,7 +63,7 @@ async function configMapFiles(
   return keyFiles({ data, items: from.items, mode, optional: from.optional === true, what: "configmap" });
 }
 
-async function secretFiles(pod: Pod, from: SecretProjection, mode: number, source: PayloadSource): Promise<Payload> {
+async function secretFiles(from: SecretProjection, { pod, source, mode }: Setting): Promise<Payload> {
   const { name = "" } = from;
   const found = await source.secret(pod.metadata.namespace ?? "", name);
   if (!found && !from.optional) throw new VolumeError(`secret "${name}" not found`);
@@ -98,7 +98,7 @@ function keyFiles({ data, items, mode, optional, what }: Keys): Payload {
   return files;
 }
 
-function downwardFiles(pod: Pod, items: DownwardAPIVolumeFile[], mode: number, source: PayloadSource): Payload {
+function downwardFiles(items: DownwardAPIVolumeFile[], { pod, source, mode }: Setting): Payload {
   const files: Payload = {};
   for (const { path, fieldRef, resourceFieldRef, mode: own } of items) {
     let text = "";
@@ -116,11 +116,10 @@ function downwardFiles(pod: Pod, items: DownwardAPIVolumeFile[], mode: number, s
 
 /** Only the user that reads a token may access its file, if that user is known (upstream's projected volume plugin). */
 async function tokenFile(
-  pod: Pod,
   { path, audience, expirationSeconds = 3600 }: ServiceAccountTokenProjection,
-  mode: number,
-  { tokens }: PayloadSource,
+  { pod, source, mode }: Setting,
 ): Promise<Payload> {
+  const { tokens } = source;
   if (!tokens) throw new VolumeError("projected service account tokens are not supported by this node");
   const token = await tokens.get(pod, {
     audience: audience || undefined,

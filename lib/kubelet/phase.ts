@@ -56,7 +56,7 @@ function countInits(pod: Pod, statuses: ContainerStatus[]) {
         count.waitingSidecars++;
       }
     } else if (exitCode === undefined) count.pending++;
-    else if (exitCode !== 0 && !restarts(pod, container, { exitCode }, true)) count.failed++;
+    else if (exitCode !== 0 && !restarts(pod, container, { exitCode, isInit: true })) count.failed++;
   }
   return count;
 }
@@ -70,7 +70,7 @@ function countMains(pod: Pod, statuses: ContainerStatus[]) {
     else if (exitCode === undefined) count.waiting++;
     else {
       count.stopped++;
-      if (restarts(pod, container, { exitCode }, false)) count.restarting++;
+      if (restarts(pod, container, { exitCode, isInit: false })) count.restarting++;
       if (status.state?.terminated && exitCode === 0) count.succeeded++;
     }
   }

@@ -10,7 +10,7 @@ export interface Line {
 }
 
 /** The longest event of CloudWatch Logs, with a reserve for bytes that are not UTF-8 and grow. */
-export const longestPiece = 250_000;
+export const maxPieceBytes = 250_000;
 
 const newline = 10;
 const space = 32;
@@ -40,12 +40,12 @@ export function lineReader(): { read(chunk: Uint8Array): Line[]; end(): Line[] }
       let bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : Buffer.from(chunk);
       const lines: Line[] = [];
       for (;;) {
-        const end = bytes.subarray(0, longestPiece).indexOf(newline);
+        const end = bytes.subarray(0, maxPieceBytes).indexOf(newline);
         if (end >= 0) {
           lines.push(make(bytes.subarray(0, end), true));
           bytes = bytes.subarray(end + 1);
-        } else if (bytes.length > longestPiece) {
-          const cut = wholeCharacters(bytes, longestPiece);
+        } else if (bytes.length > maxPieceBytes) {
+          const cut = wholeCharacters(bytes, maxPieceBytes);
           lines.push(make(bytes.subarray(0, cut), false));
           bytes = bytes.subarray(cut);
         } else break;

@@ -7,7 +7,7 @@ import { defaultSecurity, type Runtime } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { silentLog, systemClock } from "#base";
 import { bounds, Gatherer } from "./batch.ts";
-import { lineReader, longestPiece } from "./lines.ts";
+import { lineReader, maxPieceBytes } from "./lines.ts";
 import { MemoryLimit } from "./memory-limit.ts";
 import { positionsIn, resumeAfter } from "./positions.ts";
 import { putTo } from "./put.ts";
@@ -42,7 +42,7 @@ describe("lines", () => {
   });
 
   test("longer than the limit are split at characters, and lines without a time get the last line's", () => {
-    const long = "é".repeat(longestPiece);
+    const long = "é".repeat(maxPieceBytes);
     const lines = linesOf(`${stamp(1)} ${long}\nsecond\n${stamp(2)} third\n`);
     const first = lines.filter((line) => line.stamp === stamp(1));
     expect(first.map(({ ends }) => ends)).toEqual([false, false, true, true]);
@@ -97,14 +97,14 @@ test("a batch stays within the service's limits and in order of time", () => {
 
 test("creates a missing stream; a line that is always refused does not block the others", async () => {
   const calls: string[] = [];
-  let made = false;
+  let created = false;
   const fail = (name: string) => Object.assign(new Error(name), { name });
   const client = {
     send: async (command: { constructor: { name: string }; input: { logEvents?: InputLogEvent[] } }) => {
       const messages = command.input.logEvents?.map(({ message }) => message).join("");
       calls.push(`${command.constructor.name} ${messages ?? ""}`);
-      if (command.constructor.name === "CreateLogStreamCommand") made = true;
-      else if (!made) throw fail("ResourceNotFoundException");
+      if (command.constructor.name === "CreateLogStreamCommand") created = true;
+      else if (!created) throw fail("ResourceNotFoundException");
       else if (messages?.includes("!")) throw fail("InvalidParameterException");
       return {};
     },

@@ -56,7 +56,7 @@ export const after = (position: Position | undefined, { stamp }: Line): Position
 /**
  * Milliseconds before the position from which lines are read again: the runtime's order is not exactly that of times.
  */
-export const overlap = 1000;
+export const overlapMilliseconds = 1000;
 
 /** Returns a function that decides for each line, in order, whether it is after the position. */
 export function resumeAfter(position: Position | undefined): (line: Line) => boolean {

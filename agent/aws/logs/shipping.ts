@@ -3,7 +3,7 @@ import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { type Container, isRuntimeError, type Runtime, type Sandbox } from "#agent/runtime";
 import { type Clock, type Log, messageOf, sleep } from "#base";
 import { MemoryLimit } from "./memory-limit.ts";
-import { overlap, type Position, type Positions, positionsIn } from "./positions.ts";
+import { overlapMilliseconds, type Position, type Positions, positionsIn } from "./positions.ts";
 import { type Put, putTo } from "./put.ts";
 import { ship } from "./shipment.ts";
 
@@ -128,7 +128,7 @@ async function shipAll(
     try {
       const position = await positions.read(stream);
       if (position?.done) return;
-      const since = position ? { since: Date.parse(position.stamp) - overlap } : {};
+      const since = position ? { since: Date.parse(position.stamp) - overlapMilliseconds } : {};
       const output = runtime.streams.logs(id, { follow: true, timestamps: true, ...since, signal });
       const last = await ship({ ...context, stream, position, output, save });
       if (!signal.aborted && last) await save({ ...last, done: true });

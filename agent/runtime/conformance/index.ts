@@ -3,7 +3,7 @@ import { changeTests } from "./changes.ts";
 import { containerTests } from "./containers.ts";
 import { processTests } from "./processes.ts";
 import { sandboxTests } from "./sandboxes.ts";
-import { sessionTests } from "./sessions.ts";
+import { forwardTests, sessionTests } from "./sessions.ts";
 import { type ConformanceSetting, Stage } from "./stage.ts";
 
 export type { ConformanceSetting } from "./stage.ts";
@@ -18,6 +18,7 @@ export function runtimeConformance(name: string, open: () => Promise<Conformance
     containerTests(stage);
     processTests(stage);
     sessionTests(stage);
+    forwardTests(stage);
     changeTests(stage);
   });
 }

@@ -2,7 +2,7 @@ import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { type Stage, until } from "./stage.ts";
 
-/** Exec, attach and port-forward. */
+/** Exec and attach. */
 export function sessionTests(stage: Stage): void {
   test("exec passes stdin to its end and returns both outputs and the exit code", async () => {
     const { id } = await stage.runPod(["sleep", "1000"]);
@@ -53,7 +53,10 @@ export function sessionTests(stage: Stage): void {
     await session.done;
     expect(await stage.exited(spec.uid, id)).toMatchObject({ exitCode: 0 });
   });
+}
 
+/** Port-forward. */
+export function forwardTests(stage: Stage): void {
   test("port-forward carries bytes both ways and fails for a port without a listener", async () => {
     const { sandbox } = await stage.runPod(["nc", "-ll", "-p", "8080", "-e", "/bin/cat"]);
     const answer = await until(async () => {

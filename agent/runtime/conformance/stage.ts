@@ -71,7 +71,7 @@ export class Stage {
       namespace: "conformance",
       uid,
       hostname: `host-${serial}`,
-      ...(cgroupParent === undefined ? {} : { cgroupParent: `${cgroupParent}/pod${uid}` }),
+      cgroupParent: cgroupParent && `${cgroupParent}/pod${uid}`,
       logDirectory: join(this.#folder, uid),
       labels: { "pod-label": "yes" },
       annotations: { "pod-note": "kept as it is, with spaces" },

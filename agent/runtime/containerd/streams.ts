@@ -139,9 +139,9 @@ async function openSession(url: string, requested: SessionStreams): Promise<Sess
     .finally(() => connection.close());
   done.catch(() => {});
   return {
-    ...(stdin ? { stdin } : {}),
-    ...(stdout ? { stdout } : {}),
-    ...(stderr ? { stderr } : {}),
+    stdin,
+    stdout,
+    stderr,
     resize: ({ width, height }) => void resize?.write(JSON.stringify({ Width: width, Height: height })),
     done,
     close: () => connection.close(),

@@ -26,6 +26,7 @@ const maxLogBytes = 64 * 1024;
 const shellImages = new Set(["busybox", "alpine", "debian", "ubuntu"]);
 
 interface ContainerSetting {
+  sandboxId: string;
   clock: Clock;
   hostname: string;
   annotations: Record<string, string>;
@@ -55,9 +56,9 @@ export class FakeContainer {
   #log: LogEntry[] = [];
   #logBytes = 0;
 
-  constructor(id: string, sandboxId: string, spec: ContainerSpec, setting: ContainerSetting) {
+  constructor(id: string, spec: ContainerSpec, setting: ContainerSetting) {
     this.id = id;
-    this.sandboxId = sandboxId;
+    this.sandboxId = setting.sandboxId;
     this.spec = spec;
     this.#setting = setting;
     this.#createdAt = setting.clock.now();

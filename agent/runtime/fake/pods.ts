@@ -89,7 +89,8 @@ export class FakePods implements PodPort {
     if (!this.#options.images.hasId(spec.imageId)) {
       throw new RuntimeError("create", `image ${spec.imageId} is not present`);
     }
-    const container = new FakeContainer(this.#nextId(), sandboxId, spec, {
+    const container = new FakeContainer(this.#nextId(), spec, {
+      sandboxId,
       clock: this.#options.clock,
       hostname: sandbox.spec.hostname,
       annotations: sandbox.spec.annotations,

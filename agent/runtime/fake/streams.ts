@@ -156,9 +156,9 @@ function makeSession(request: AttachRequest, close: () => void) {
     },
   });
   const session: Omit<Session, "done"> = {
-    ...(request.stdin ? { stdin } : {}),
-    ...(stdout ? { stdout } : {}),
-    ...(stderr ? { stderr } : {}),
+    stdin: request.stdin ? stdin : undefined,
+    stdout,
+    stderr,
     resize: () => {},
     close,
   };

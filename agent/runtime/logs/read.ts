@@ -59,15 +59,15 @@ async function filesOf(path: string): Promise<string[]> {
  * file beyond `until` do not count.
  */
 async function tailStart(files: string[], lines: number, until: number): Promise<{ files: string[]; offset: number }> {
-  let wanted = lines;
+  let missing = lines;
   for (let index = files.length - 1; index >= 0; index--) {
     const handle = await open(files[index]!).catch(() => undefined);
     if (!handle) continue;
     try {
       const end = index === files.length - 1 ? until : Number.POSITIVE_INFINITY;
-      const found = await scanBack(handle, wanted, end);
+      const found = await scanBack(handle, missing, end);
       if (found.offset !== undefined) return { files: files.slice(index), offset: found.offset };
-      wanted = found.wanted;
+      missing = found.missing;
     } finally {
       await handle.close();
     }
@@ -75,15 +75,16 @@ async function tailStart(files: string[], lines: number, until: number): Promise
   return { files, offset: 0 };
 }
 
+/** Finds the start of the last `lines` lines; `missing` of them are in earlier files. */
 async function scanBack(
   handle: FileHandle,
-  wanted: number,
+  lines: number,
   until: number,
-): Promise<{ offset?: number; wanted: number }> {
+): Promise<{ offset?: number; missing: number }> {
   const size = Math.min((await handle.stat()).size, until);
-  if (wanted <= 0) return { offset: size, wanted };
+  if (lines <= 0) return { offset: size, missing: lines };
   const block = Buffer.alloc(blockBytes);
-  let left = wanted;
+  let missing = lines;
   let later: Buffer = Buffer.alloc(0);
   // Only newlines of full entries count, since the pieces of one line are one line.
   let end = size;
@@ -97,17 +98,17 @@ async function scanBack(
       const next = start + at + 1;
       if (next < size && isFull(bytes.subarray(at + 1, at + 1 + Math.min(128, lineEnd - next)))) {
         // `next` is the start of a full line's last piece; the line may start earlier, with other pieces.
-        left--;
-        if (left < 0) return { offset: lineEnd, wanted: 0 };
+        missing--;
+        if (missing < 0) return { offset: lineEnd, missing: 0 };
       }
       lineEnd = next;
     }
     later = Buffer.from(bytes.subarray(0, 128));
     end = start;
   }
-  if (size > 0 && isFull(later.subarray(0, Math.min(128, lineEnd)))) left--;
-  if (left < 0) return { offset: lineEnd, wanted: 0 };
-  return { wanted: left };
+  if (size > 0 && isFull(later.subarray(0, Math.min(128, lineEnd)))) missing--;
+  if (missing < 0) return { offset: lineEnd, missing: 0 };
+  return { missing };
 }
 
 /** Whether the piece that begins here ends its line. */

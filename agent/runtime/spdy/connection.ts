@@ -7,9 +7,9 @@ import { SpdyStream, type StreamData } from "./stream.ts";
 
 export interface SpdyOptions {
   /** Bytes that arrived together with the upgrade. */
-  head?: Uint8Array;
+  head?: Uint8Array | undefined;
   /** Receives the streams that the other side opens and makes this side the server. Absent: they are refused. */
-  accept?: (stream: Duplex, headers: Record<string, string>) => void;
+  accept?: ((stream: Duplex, headers: Record<string, string>) => void) | undefined;
 }
 
 const frame = { synStream: 1, synReply: 2, reset: 3, ping: 6, goAway: 7 } as const;

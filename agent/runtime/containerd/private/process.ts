@@ -10,8 +10,8 @@ import { Channel } from "../wire/channel.ts";
 export async function findProcess(config: string): Promise<number | undefined> {
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    const words = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0");
-    if (words[1] === "--config" && words[2] === config && /(^|\/)containerd$/.test(words[0] ?? "")) return Number(name);
+    const parts = (await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")).split("\0");
+    if (parts[1] === "--config" && parts[2] === config && /(^|\/)containerd$/.test(parts[0] ?? "")) return Number(name);
   }
   return undefined;
 }
@@ -55,9 +55,9 @@ export async function waitUntilReady(socket: string, pid: number, log: string): 
     } catch (error) {
       const ended = !(await isAlive(pid));
       if (ended || Date.now() > deadline) {
-        const said = (await readFile(log, "utf8").catch(() => "")).split("\n").slice(-6).join("\n");
+        const tail = (await readFile(log, "utf8").catch(() => "")).split("\n").slice(-6).join("\n");
         const what = ended ? "ended at its start" : `does not answer at ${socket}`;
-        throw new Error(`containerd ${what}; it said:\n${said}`, { cause: error });
+        throw new Error(`containerd ${what}; the end of its log:\n${tail}`, { cause: error });
       }
     } finally {
       channel.close();

@@ -1,7 +1,7 @@
 /** A word in pieces: literal text, or an expansion; quoted pieces are not split at blanks. */
 export type Piece =
   | { kind: "text"; text: string; quoted: boolean }
-  | { kind: "variable"; name: string; fallback?: string; quoted: boolean }
+  | { kind: "variable"; name: string; fallback?: string | undefined; quoted: boolean }
   | { kind: "command"; script: string; quoted: boolean }
   | { kind: "arithmetic"; expression: string };
 export type Word = Piece[];
@@ -310,6 +310,6 @@ function readDollar(script: string, at: number, word: Word, quoted: boolean): nu
     return at + 1;
   }
   const fallback = braced?.[2];
-  word.push({ kind: "variable", name: match[1]!, quoted, ...(fallback === undefined ? {} : { fallback }) });
+  word.push({ kind: "variable", name: match[1]!, quoted, fallback });
   return at + match[0].length;
 }
