@@ -15,10 +15,14 @@ function host() {
     chmodSync(at(name), 0o755);
   };
   program("bin/nsenter", ['while [ "$1" != -- ]; do shift; done', "shift", 'exec "$@"']);
-  program("bin/systemctl", [`echo "systemctl $*" >> ${folder}/calls`, `[ "$1" = stop ] && touch ${folder}/stop; true`]);
+  // As the real one, it returns when the service has ended.
+  program("bin/systemctl", [
+    `echo "systemctl $*" >> ${folder}/calls`,
+    `[ "$1" = stop ] && touch ${folder}/stop && while [ -e ${folder}/runs ]; do sleep 0.05; done; sleep 0.2; true`,
+  ]);
   program("bin/systemd-run", [
-    `rm -f ${folder}/stop; echo "systemd-run $*" >> ${folder}/calls; echo the service runs`,
-    `while [ ! -e ${folder}/stop ]; do [ -e ${folder}/fail ] && exit 3; sleep 0.05; done`,
+    `rm -f ${folder}/stop; touch ${folder}/runs; echo "systemd-run $*" >> ${folder}/calls; echo the service runs`,
+    `while [ ! -e ${folder}/stop ]; do [ -e ${folder}/fail ] && exit 3; sleep 0.05; done; rm ${folder}/runs`,
   ]);
   writeFileSync(at("node"), "node");
   writeFileSync(at("image/agent.mjs"), "the agent");

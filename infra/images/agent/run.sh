@@ -31,9 +31,15 @@ on_host systemd-run --unit=skiff-agent --collect --wait --pipe --quiet \
   --property=KillMode=process --property=LimitNOFILE=1048576 --property=OOMScoreAdjust=-999 \
   "$to/node" "$to/agent.mjs" "$@" &
 service=$!
-# A signal ends the waiting, not the service.
-while kill -0 "$service" 2>/dev/null; do
+# A signal ends the wait, not the service. The service may have ended when the trap returns: its status is read again,
+# which is 127 if it has been read before.
+code=0
+wait "$service" || code=$?
+while [ "$code" -gt 128 ]; do
+  first=$code
   code=0
   wait "$service" || code=$?
+  [ "$code" -ne 127 ] || code=$first
+  kill -0 "$service" 2>/dev/null || break
 done
 exit "$code"
