@@ -18,7 +18,7 @@ const added = (name: string, revision: number, uid?: string): Event => ({
 });
 const whole = (revision: number): Event => ({ type: "BOOKMARK", revision: String(revision), initial: true });
 
-/** A client whose watches are scripts, played one after the other; what follows the last one never comes. */
+/** A client whose watches are scripts, played one after the other; the watch after the last one never ends. */
 function scripted(...scripts: Step[][]) {
   const asked: (string | undefined)[] = [];
   const watch = async function* (_kind: unknown, { revision, signal }: { revision?: string; signal: AbortSignal }) {
@@ -33,7 +33,7 @@ function scripted(...scripts: Step[][]) {
   return { asked, client: { watch } as unknown as Client };
 }
 
-/** Follows until the script is at its end; the clock is moved over every pause. */
+/** Follows until the end of the script; the clock is moved over every pause. */
 async function play(scripts: Step[][], changed?: (event: Followed<ConfigMap>) => void) {
   const { asked, client } = scripted(...scripts);
   const clock = handClock();
@@ -62,7 +62,7 @@ async function play(scripts: Step[][], changed?: (event: Followed<ConfigMap>) =>
 }
 
 describe("following a kind", () => {
-  it("goes on from the last change after a failure", async () => {
+  it("continues after the last change when a watch fails", async () => {
     const { asked, told } = await play([
       [added("a", 1), whole(3), added("b", 5), new Error("the connection is gone")],
       [{ type: "DELETED", object: at("a", 6) }],
@@ -71,7 +71,7 @@ describe("following a kind", () => {
     expect(told).toEqual(["ADDED a uid-a", "ADDED b uid-b", "DELETED a uid-a"]);
   });
 
-  it("tells what went in a gap as DELETED when it has to begin anew", async () => {
+  it("delivers objects that were deleted in a gap as DELETED when it lists again", async () => {
     const { asked, told, wholes } = await play([
       [added("a", 1), added("b", 2), whole(3), expired("too old resource version")],
       [added("b", 2), whole(9)],
@@ -81,7 +81,7 @@ describe("following a kind", () => {
     expect(wholes).toBe(2);
   });
 
-  it("tells the deletion of an object whose name another one has taken in a gap", async () => {
+  it("delivers the deletion of an object that was replaced in a gap", async () => {
     const { told } = await play([
       [added("a", 1), whole(3), expired("too old resource version")],
       [added("a", 8, "other"), whole(9)],
@@ -89,7 +89,7 @@ describe("following a kind", () => {
     expect(told).toEqual(["ADDED a uid-a", "DELETED a uid-a", "ADDED a other"]);
   });
 
-  it("brings a change again when it could not be handled", async () => {
+  it("delivers a change again when its handler has failed", async () => {
     let failures = 2;
     const script: Step[] = [added("a", 1), whole(3), added("b", 5)];
     const { asked, told } = await play([script, [added("b", 5)], [added("b", 5), added("c", 6)]], ({ object }) => {
@@ -101,7 +101,7 @@ describe("following a kind", () => {
 });
 
 describe("an informer", () => {
-  it("tells differences only, also over a gap", async () => {
+  it("delivers differences only, also over a gap", async () => {
     const { asked, client } = scripted(
       [added("a", 1), added("b", 2), whole(3), expired("too old resource version")],
       [added("b", 2), added("c", 7), whole(9)],

@@ -2,7 +2,7 @@ import type { Kind, KubernetesObject } from "#api/meta";
 import { type Clock, isReason, type Log, messageOf, sleep } from "#base";
 import type { Client, WatchEvent, WatchRequest } from "./port.ts";
 
-/** A change as a follower hears it. */
+/** A change that a follower receives. */
 export type Followed<T> = Exclude<WatchEvent<T>, { type: "BOOKMARK" }>;
 
 export interface FollowOptions<T extends KubernetesObject> extends Omit<WatchRequest, "revision"> {
@@ -11,15 +11,15 @@ export interface FollowOptions<T extends KubernetesObject> extends Omit<WatchReq
   clock: Clock;
   log: Log;
   /**
-   * Called for one change after the other. A change counts as told when this has returned: when it throws, the same
-   * change comes again after a pause.
+   * Called for each change in order. A change is delivered when this has returned: when it throws, the same change is
+   * delivered again after a pause.
    */
   changed(event: Followed<T>): void | Promise<void>;
-  /** Called when everything that was there has been told: at the start, and after a gap. */
+  /** Called when all existing objects have been delivered: at the start, and after a gap. */
   whole?(): void;
   /**
-   * What to keep of an object, so that its deletion can be told when it happened in a gap (client-go's
-   * DeletedFinalStateUnknown). Absent: all of it, which costs nothing where the follower keeps it too.
+   * What to remember of an object, to report its deletion in a gap (client-go's DeletedFinalStateUnknown). Defaults to
+   * the whole object, which costs nothing where the follower holds it too.
    */
   remember?(object: T): T;
 }
@@ -29,8 +29,8 @@ const longestBackoff = 30_000;
 const keyOf = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
 
 /**
- * Follows a kind until the signal aborts, through every failure: goes on from the last change that was told, and
- * where that is too old begins anew, tells everything that is there as ADDED and what has gone meanwhile as DELETED.
+ * Follows a kind until the signal aborts, through every failure: continues after the last delivered change, and where
+ * that is too old lists again, and delivers all objects as ADDED and those that were deleted meanwhile as DELETED.
  */
 export async function followKind<T extends KubernetesObject>(options: FollowOptions<T>): Promise<void> {
   const { client, kind, clock, log, changed, whole, signal, namespace, labels, fields } = options;
@@ -48,7 +48,7 @@ export async function followKind<T extends KubernetesObject>(options: FollowOpti
     const key = keyOf(event.object);
     const before = known.get(key);
     if (before && before.metadata.uid !== event.object.metadata.uid) {
-      // Another object of the same name: that the first one went was told to nobody.
+      // Another object with the same name: the deletion of the first one was not delivered.
       await changed({ type: "DELETED", object: before });
       known.delete(key);
     }

@@ -12,7 +12,7 @@ afterEach(() => {
   closing = [];
 });
 
-/** A server that gives these answers in order. */
+/** A server that sends these answers in order. */
 async function serve(answers: Answer[], more: Partial<HttpClientOptions> = {}) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -49,7 +49,7 @@ const busy: Answer = {
   body: { kind: "Status", reason: "TooManyRequests", code: 429 },
 };
 
-test("a busy server is asked again, and not for ever", async () => {
+test("repeats a request to a busy server, a limited number of times", async () => {
   const { client, asked } = await serve([busy, busy, { status: 200, body: { metadata: { name: "a" } } }]);
   expect((await client.get(configMaps, name)).metadata.name).toBe("a");
   expect(asked).toHaveLength(3);
@@ -58,7 +58,7 @@ test("a busy server is asked again, and not for ever", async () => {
   expect(stubborn.asked).toHaveLength(10);
 });
 
-test("a refusal is an ApiError, whatever form it has", async () => {
+test("throws an ApiError for every error answer", async () => {
   const status = { kind: "Status", message: "gone", reason: "NotFound", code: 404 };
   const { client } = await serve([
     { status: 404, body: status },
@@ -68,7 +68,7 @@ test("a refusal is an ApiError, whatever form it has", async () => {
   await expect(client.get(configMaps, name)).rejects.toMatchObject({ code: 502, message: "bad gateway" });
 });
 
-test("a list is read to its end, chunk by chunk", async () => {
+test("reads a list in chunks to its end", async () => {
   const page = (names: string[], token?: string): Answer => ({
     status: 200,
     body: {
@@ -82,7 +82,7 @@ test("a list is read to its end, chunk by chunk", async () => {
   expect(asked).toEqual([`GET ${path}?limit=500`, `GET ${path}?limit=500&continue=next`]);
 });
 
-test("a watch tells events and ends with what the server says", async () => {
+test("delivers watch events, and throws the error of an ERROR event", async () => {
   const lines = [
     { type: "ADDED", object: { metadata: { name: "a", resourceVersion: "1" } } },
     {
@@ -102,7 +102,7 @@ test("a watch tells events and ends with what the server says", async () => {
   expect(seen).toEqual(["ADDED", "2 true"]);
 });
 
-test("a request is signed as it is sent, and a watch says how long it is to last", async () => {
+test("signs requests as they are sent, and sends a watch's timeout", async () => {
   const sign = async ({ method, url, body }: { method: string; url: URL; body: string }) => ({
     signature: `${method} ${url.search} ${body}`,
   });

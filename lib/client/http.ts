@@ -26,9 +26,9 @@ import type {
 } from "./port.ts";
 
 export interface HttpClientOptions {
-  /** Such as `https://127.0.0.1:6443`; a path before the API's own, such as a stage's, may follow. */
+  /** Such as `https://127.0.0.1:6443`, with an optional path prefix such as a stage's. */
   server: string;
-  /** The authority that the server's certificate must come from, in PEM. */
+  /** The certificate authority of the server, in PEM. */
   ca?: string;
   /** Client certificate and key, in PEM. */
   certificate?: { cert: string; key: string };

@@ -4,13 +4,13 @@ import type { ObjectName } from "./port.ts";
 
 export interface InformerOptions<T extends KubernetesObject>
   extends Omit<FollowOptions<T>, "signal" | "changed" | "whole" | "remember"> {
-  /** Called for every difference between what was known and what is; also after the connection was lost. */
+  /** Called for every change, also for those that were missed while the connection was lost. */
   changed?(change: { type: "ADDED" | "MODIFIED" | "DELETED"; object: T; previous?: T }): void;
 }
 
 /** A local view of the objects of a kind, kept by list and watch. */
 export interface Informer<T extends KubernetesObject> {
-  /** Resolves when the view has been whole once. */
+  /** Resolves after the first complete list. */
   ready: Promise<void>;
   get(name: ObjectName): T | undefined;
   all(): Iterable<T>;
@@ -19,7 +19,7 @@ export interface Informer<T extends KubernetesObject> {
 
 const keyOf = (namespace: string | undefined, name: string | undefined): string => `${namespace ?? ""}/${name ?? ""}`;
 
-/** Starts an informer. It watches again from where it was when a watch ends, and from scratch when that is too old. */
+/** Starts an informer. When a watch ends it continues after the last change, and lists again where that is too old. */
 export function startInformer<T extends KubernetesObject>(options: InformerOptions<T>): Informer<T> {
   const { changed, ...followed } = options;
   const stopped = new AbortController();

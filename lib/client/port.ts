@@ -1,7 +1,7 @@
 import type { FieldTerm, Kind, KubernetesObject, Selector } from "#api/meta";
 
 export interface ObjectName {
-  /** Absent for what has no namespace. */
+  /** Absent for cluster-scoped kinds. */
   namespace?: string | undefined;
   name: string;
 }
@@ -10,20 +10,20 @@ export interface ListRequest {
   namespace?: string | undefined;
   labels?: Selector;
   fields?: readonly FieldTerm[];
-  /** Only objects that this uid owns; "" for those that nobody owns. */
+  /** Only objects with this uid among their owners; "" for those without owners. */
   owner?: string;
 }
 
 export interface ListResult<T> {
   items: T[];
-  /** Where a watch goes on. */
+  /** The revision from which a watch continues. */
   revision: string;
 }
 
 export interface WriteRequest {
   /** Write to this subresource, such as `status`. */
   subresource?: string;
-  /** Checks everything and keeps nothing. */
+  /** Validates the request and stores nothing. */
   dryRun?: true;
 }
 
@@ -39,7 +39,7 @@ export interface RemoveRequest {
 }
 
 export interface WatchRequest extends Omit<ListRequest, "owner"> {
-  /** From where; absent: the objects that are there come first, as ADDED. */
+  /** The revision to start after. Absent: existing objects are delivered first, as ADDED. */
   revision?: string;
   signal: AbortSignal;
 }
@@ -48,33 +48,36 @@ export type WatchEvent<T> =
   | {
       type: "ADDED" | "MODIFIED" | "DELETED";
       object: T;
-      /** How the object stood before, where the server knows (in process). */
+      /** The object before the change, in process only. */
       readonly previous?: T;
     }
-  /** Nothing changed, but everything up to this revision has been told; `initial` ends the objects that were there. */
+  /** Everything up to this revision has been delivered; `initial` ends the existing objects. */
   | { type: "BOOKMARK"; revision: string; initial: boolean };
 
 /**
- * The API as the control plane and the agents use it. Objects that come back are shared and must not be changed:
- * clone before changing. Every method rejects with an ApiError: NotFound, Conflict, AlreadyExists, Invalid …
+ * The API as the control plane and the agents use it. Returned objects are shared and must not be changed: clone them
+ * first. Every method rejects with an ApiError: NotFound, Conflict, AlreadyExists, Invalid …
  */
 export interface Client {
   get<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName): Promise<T>;
   /** Everything acknowledged before the call is in the result. */
   list<T extends KubernetesObject>(kind: Kind<T>, request?: ListRequest): Promise<ListResult<T>>;
   create<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest): Promise<T>;
-  /** Replaces; an object with a resourceVersion must still be at it. */
+  /** Replaces an object. An object with a resourceVersion must still have it. */
   update<T extends KubernetesObject>(kind: Kind<T>, object: T, request?: WriteRequest): Promise<T>;
   patch<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, patch: unknown, request: PatchRequest): Promise<T>;
-  /** Deletes; undefined when the object is gone, the object when it stays for its grace or its finalizers. */
+  /**
+   * Deletes an object. Resolves with undefined when it is gone, and with the object while it waits for its grace period
+   * or finalizers.
+   */
   remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request?: RemoveRequest): Promise<T | undefined>;
-  /** Posts `body` to a subresource that acts on the object, such as `binding`, or answers, such as `token`. */
+  /** Posts `body` to a subresource that changes the object, such as `binding`, or answers a review, such as `token`. */
   act<T extends KubernetesObject>(
     kind: Kind<T>,
     name: ObjectName,
     subresource: string,
     body: KubernetesObject,
   ): Promise<KubernetesObject | undefined>;
-  /** Changes from a revision on; ends with an ApiError Expired when it is too old, silently when the signal aborts. */
+  /** Changes after a revision. Throws ApiError Expired when it is too old; ends when the signal aborts. */
   watch<T extends KubernetesObject>(kind: Kind<T>, request: WatchRequest): AsyncIterable<WatchEvent<T>>;
 }

@@ -13,7 +13,7 @@ const clock = systemClock;
 const numbered = (count: number, name = "n") => Array.from({ length: count }, (_, index) => create(`${name}/${index}`));
 
 describe("a cache", () => {
-  it("starts with what is there and follows what comes", async () => {
+  it("starts with the existing objects and follows changes", async () => {
     const store = memoryStore();
     await store.commit(type, [create("b/1"), create("a/1")]);
     const cache = await openCache({ store, type, clock });
@@ -30,7 +30,7 @@ describe("a cache", () => {
     cache.close();
   });
 
-  it("holds the same objects as its changes do, and tells all followers the same", async () => {
+  it("shares entries between its state and the changes of all followers", async () => {
     const store = memoryStore();
     const cache = await openCache({ store, type, clock });
     const [one, two] = [recorder(), recorder()];
@@ -48,7 +48,7 @@ describe("a cache", () => {
     cache.close();
   });
 
-  it("finds what an owner owns", async () => {
+  it("finds the dependents of an owner", async () => {
     const store = memoryStore();
     const of = (...owners: string[]) => ({ uid: "u", owners });
     await store.commit(type, [create("a/1", "", of("x")), create("a/2", "", of("x", "y")), create("a/3")]);
@@ -81,7 +81,7 @@ describe("a cache", () => {
 });
 
 describe("a cache in trouble", () => {
-  it("loads anew when the log was compacted under it, and tells those who miss changes", async () => {
+  it("loads the type again when the log was compacted under it, and fails followers that miss changes", async () => {
     const { store, broken } = breakable();
     await store.commit(type, [create("a/1"), create("a/2")]);
     const cache = await openCache({ store, type, clock });
@@ -107,7 +107,7 @@ describe("a cache in trouble", () => {
     cache.close();
   });
 
-  it("fails those who wait when the store fails, and tries again by itself", async () => {
+  it("rejects pending reads when the store fails, and retries", async () => {
     const { store, broken } = breakable();
     const manual = handClock();
     const cache = await openCache({ store, type, clock: manual });
@@ -129,7 +129,7 @@ describe("a cache in trouble", () => {
     cache.close();
   });
 
-  it("reads only when it is needed unless it is live", async () => {
+  it("reads the log only on demand unless it is live", async () => {
     const { store, broken } = breakable();
     const cache = await openCache({ store, type, clock, live: false });
     await store.commit(type, [create("a/1")]);

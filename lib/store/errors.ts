@@ -1,6 +1,6 @@
 import type { Entry } from "./port.ts";
 
-/** A create met an object that is there. */
+/** A create found an existing object. */
 export class Exists extends Error {
   readonly entry: Entry;
   constructor(entry: Entry) {
@@ -10,7 +10,7 @@ export class Exists extends Error {
   }
 }
 
-/** An update or delete expected another revision. `entry` is what is there now; undefined when nothing is. */
+/** An update or delete expected another revision. `entry` is the current object; undefined when none exists. */
 export class Conflict extends Error {
   readonly key: string;
   readonly entry: Entry | undefined;
@@ -22,7 +22,7 @@ export class Conflict extends Error {
   }
 }
 
-/** The asked revision is below the floor: its changes are gone. */
+/** The requested revision is below the floor: its changes are gone. */
 export class Compacted extends Error {
   readonly floor: number;
   constructor(revision: number, floor: number) {
@@ -32,7 +32,7 @@ export class Compacted extends Error {
   }
 }
 
-/** The asked revision has not been handed out yet. */
+/** The requested revision is above the head. */
 export class FutureRevision extends Error {
   readonly head: number;
   constructor(revision: number, head: number) {

@@ -11,7 +11,7 @@ const clock = systemClock;
 
 const numbered = (count: number, name = "n") => Array.from({ length: count }, (_, index) => create(`${name}/${index}`));
 
-/** A follower that has enough with each page until it takes it. */
+/** A follower that pauses after each page until it takes it. */
 const taker = () => {
   const seen: Change[] = [];
   const pages: number[] = [];
@@ -37,7 +37,7 @@ const largeOnes = (from: number, to: number) =>
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 describe("a follower", () => {
-  it("is told everything once and in order, wherever it starts", async () => {
+  it("receives every change once and in order, wherever it starts", async () => {
     const store = memoryStore();
     await store.commit(type, numbered(30, "before"));
     const cache = await openCache({ store, type, clock, window: 8 });
@@ -70,7 +70,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("hears no more once it has stopped, even while it is told", async () => {
+  it("receives nothing after it has stopped, also during a delivery", async () => {
     const store = memoryStore();
     const cache = await openCache({ store, type, clock });
     const { told, listener } = recorder();
@@ -112,7 +112,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("gets the next page when it has taken the last one, from the log and from the window, and then what comes", async () => {
+  it("receives the next page when it has taken the last one, from the log, from the window and at its end", async () => {
     const { store, broken } = breakable();
     await store.commit(type, largeOnes(0, 40));
     const cache = await openCache({ store, type, clock, window: 8 });
@@ -141,7 +141,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("shares a read of the log with those at the same place", async () => {
+  it("shares a read of the log with followers at the same position", async () => {
     const { store, broken } = breakable();
     await store.commit(type, largeOnes(0, 40));
     const cache = await openCache({ store, type, clock, window: 8 });
@@ -159,7 +159,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("that is at a page while the log is compacted is told Compacted, after what it has got", async () => {
+  it("fails with Compacted after its page when the log is compacted meanwhile", async () => {
     const store = memoryStore();
     await store.commit(type, largeOnes(0, 200));
     const cache = await openCache({ store, type, clock, window: 8 });
@@ -175,7 +175,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("that is at a page is told when the log turns out to be an earlier one", async () => {
+  it("fails when the log has gone backwards during a page", async () => {
     let store = memoryStore();
     await store.commit(type, largeOnes(0, 40));
     let look = () => {};
@@ -206,7 +206,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("is told Compacted when its place is gone", async () => {
+  it("fails with Compacted when its position is gone", async () => {
     const store = memoryStore();
     await store.commit(type, numbered(10));
     await store.compact(type, 6);
@@ -221,7 +221,7 @@ describe("a follower", () => {
     cache.close();
   });
 
-  it("is told when the cache is closed", async () => {
+  it("fails when the cache is closed", async () => {
     const cache = await openCache({ store: memoryStore(), type, clock });
     const { told, onLost, listener } = recorder();
     cache.follow(1, listener, onLost);

@@ -5,25 +5,26 @@ import type { Change, Store } from "./port.ts";
 import type { Recent } from "./recent.ts";
 
 /**
- * Gets a page of changes that follow what it got before, and how far the log has been told; it must only take note of
- * them. A listener that has enough for now returns a promise, which never rejects: the next page is read and passed on
- * once that resolves, and what happens meanwhile stays in the log.
+ * Receives a page of changes in order, and the revision up to which the log has been delivered; it must return at once.
+ * A listener that needs a pause returns a promise, which never rejects: the next page is read and delivered once it
+ * resolves, and later changes stay in the log meanwhile.
  */
 export type Listener = (changes: Change[], through: number) => Promise<void> | void;
 
 /**
- * Delivers every change above `after`, in order and once, for ever; nothing before the call returns. `after` may lie
- * ahead of the cache: then only what is above it is told. `onLost` is the last thing a follower hears: Compacted when
- * changes above its place are gone, or the error for which the cache was closed. Returns what ends it silently.
+ * Delivers every change above `after`, in order and once; none before the call returns. `after` may be ahead of the
+ * cache: then only changes above it are delivered. `onLost` is the last call: with Compacted when changes above the
+ * follower's position are gone, or with the error for which the cache was closed. Returns the function that ends it
+ * without a call.
  */
 export type Follow = (after: number, listener: Listener, onLost: (error: Error) => void) => () => void;
 
 interface Follower {
-  /** Told up to here. */
+  /** Delivered up to here. */
   at: number;
   listener: Listener;
   onLost: (error: Error) => void;
-  /** Before the next try to read the log, in milliseconds. */
+  /** The pause before the next read of the log, in milliseconds. */
   backoff: number;
 }
 
@@ -33,17 +34,17 @@ interface Source {
   clock: Clock;
   log: Log;
   recent(): Recent;
-  /** Wakes the reader of the log, which may rest while nobody follows. */
+  /** Wakes the reader of the log, which may be idle without followers. */
   poke(): void;
 }
 
 const firstBackoff = 100;
 const longestBackoff = 5000;
 
-/** Those who follow one cache. One read of the log serves them all. */
+/** The followers of one cache. One read of the log serves them all. */
 export class Followers {
   readonly #source: Source;
-  /** All that have not ended, and those among them that get changes as they come into the window. */
+  /** All active followers, and those among them that are at the end of the window. */
   readonly #all = new Set<Follower>();
   readonly #live = new Set<Follower>();
   readonly #pages: LogPages;
@@ -68,7 +69,7 @@ export class Followers {
     return () => this.#end(follower);
   };
 
-  /** Passes on what the reader has just put into the window. */
+  /** Delivers the changes that the reader has just added to the window. */
   deliver(changes: Change[], through: number): void {
     let next = 0;
     do {
@@ -77,7 +78,7 @@ export class Followers {
       for (const follower of this.#live) {
         const room = this.#tell(follower, page.changes, page.through);
         if (!room) continue;
-        // It goes on from the window, or from the log if that takes long.
+        // It continues from the window, or from the log after a long pause.
         this.#live.delete(follower);
         void this.#catchUp(follower, room);
       }
@@ -85,8 +86,8 @@ export class Followers {
   }
 
   /**
-   * The window starts again at `revision`: a follower that waits for what comes next, and is not so far, has lost what
-   * lies between. One that is catching up goes on from the log, unless that has gone backwards.
+   * Restarts the window at `revision`. A follower that waits at an earlier revision has lost the changes between. One
+   * that is catching up continues from the log, unless that has gone backwards.
    */
   restart(revision: number, backwards: boolean): void {
     this.#pages.clear();
@@ -99,7 +100,7 @@ export class Followers {
     for (const follower of [...this.#all]) this.#lose(follower, error);
   }
 
-  /** Brings a follower page by page to the end of the window, as fast as it takes them, and then keeps it there. */
+  /** Delivers pages to a follower, as fast as it accepts them, until it is at the end of the window. */
   async #catchUp(follower: Follower, room?: Promise<void>): Promise<void> {
     this.#behind++;
     try {
@@ -126,7 +127,7 @@ export class Followers {
     return room;
   }
 
-  /** Reads one page of the log; waits before the next try when that fails. */
+  /** Reads one page of the log; pauses before the next attempt when that fails. */
   async #fromLog(follower: Follower): Promise<void> {
     const { type, clock, log } = this.#source;
     let page: LogPage;
@@ -144,7 +145,7 @@ export class Followers {
     else await this.#tell(follower, page.changes, page.through);
   }
 
-  /** A promise: the follower takes no more before it resolves. */
+  /** The follower accepts no more before this promise resolves. */
   #tell(follower: Follower, changes: Change[], through: number): Promise<void> | undefined {
     if (through <= follower.at || !this.#all.has(follower)) return undefined;
     const { at } = follower;
@@ -172,7 +173,7 @@ export class Followers {
   #end(follower: Follower): boolean {
     this.#live.delete(follower);
     const isKnown = this.#all.delete(follower);
-    // Who reads only for followers must not go on for nobody.
+    // Without followers the reads stop.
     if (isKnown && this.#all.size === 0) this.#source.poke();
     return isKnown;
   }

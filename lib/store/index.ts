@@ -1,7 +1,7 @@
 /**
- * How objects are kept: one log per type, whose entries are the resource versions. Bytes, keys and revisions only;
- * the store knows no kind and never looks into a body. The drivers have doors of their own (`#store/memory` and its
- * like) and build on the second group of exports here, which is of no use to anybody else.
+ * The storage of objects: one log per type, whose entries are the resource versions. The store handles bytes, keys and
+ * revisions; it knows no kind and never reads a body. The drivers have doors of their own (such as `#store/memory`) and
+ * use the second group of exports here.
  */
 export { type Cache, type CacheOptions, openCache } from "./cache.ts";
 export { Compacted, Conflict, Exists, FutureRevision } from "./errors.ts";

@@ -16,7 +16,7 @@ export function compareKeys(a: string, b: string): number {
 
 const isSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff;
 
-/** The first key behind all that start with `prefix`; undefined when nothing lies behind them. */
+/** The first key after all that start with `prefix`; undefined when there is none. */
 export function afterPrefix(prefix: string): string | undefined {
   const points = Array.from(prefix, (point) => point.codePointAt(0)!);
   for (let last = points.pop(); last !== undefined; last = points.pop()) {

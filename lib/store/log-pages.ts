@@ -6,17 +6,17 @@ export interface LogPage {
   through: number;
 }
 
-/** About how many bytes of objects a page holds; always one change at least. */
+/** The approximate size of a page in bytes of objects; a page has one change at least. */
 export const pageBytes = 64 * 1024;
-/** How many changes a page has before the size of this log's objects is known, and at most. */
+/** The number of changes in a page before the size of this log's objects is known, and the most. */
 const [firstChanges, mostChanges] = [16, 512];
-/** Pages kept: about 1 MiB of a log. */
+/** The number of cached pages: about 1 MiB of a log. */
 const mostPages = 16;
 
-/** What a change holds, in bytes. */
+/** The size of a change, in bytes. */
 export const sizeOf = ({ entry, previous }: Change): number => entry.body.length + (previous?.body.length ?? 0);
 
-/** The page of a run of changes, which ends at `through`, that begins at an index. */
+/** The page that begins at an index of a run of changes, which ends at `through`. */
 export function pageAt(changes: readonly Change[], start: number, through: number): LogPage {
   let end = start;
   for (let bytes = 0; end < changes.length; end++) {
@@ -27,8 +27,8 @@ export function pageAt(changes: readonly Change[], start: number, through: numbe
 }
 
 /**
- * The log of one type as followers read it that are behind the cache's window: by small pages, which are kept for a
- * while, so that followers at the same place share one read and the same entries.
+ * The log of one type for followers that are behind the cache's window: small pages, which are cached for a while, so
+ * that followers at the same position share one read and the same entries.
  */
 export class LogPages {
   readonly #store: Store;
@@ -42,7 +42,7 @@ export class LogPages {
     this.#type = type;
   }
 
-  /** A page that holds what follows `after`, and perhaps changes before. Rejects as `Store.changes` does. */
+  /** A page with the changes that follow `after`, and perhaps earlier ones. Rejects as `Store.changes` does. */
   read(after: number): Promise<LogPage> {
     const kept = this.#pages.find((known) => known.after <= after && after < known.page.through);
     if (kept) return Promise.resolve(kept.page);
@@ -55,7 +55,7 @@ export class LogPages {
     return read;
   }
 
-  /** Gives up what is kept: the log is another one, or no follower reads it. */
+  /** Clears the cache: the log is another one, or has no followers. */
   clear(): void {
     this.#pages = [];
     this.#reads.clear();

@@ -1,6 +1,6 @@
 import type { Conflict, Exists } from "./errors.ts";
 
-/** The little that the store's users look at without opening the body. Given by the writer, kept as it is. */
+/** The data that users of the store read without parsing the body. The writer passes it, and it is stored unchanged. */
 export interface Index {
   uid: string;
   labels?: Record<string, string>;
@@ -12,17 +12,17 @@ export interface Index {
 
 /** An object at a revision. */
 export interface Entry {
-  /** `<namespace>/<name>`, or `/<name>` for what has no namespace. Keys sort by UTF-8 bytes. */
+  /** `<namespace>/<name>`, or `/<name>` for cluster-scoped objects. Keys sort by UTF-8 bytes. */
   key: string;
   revision: number;
-  /** The object's bytes as they are served. Never changed by anybody once handed over. */
+  /** The object's bytes as they are served. They never change. */
   body: Uint8Array;
-  /** Which schema wrote the body: readers whose own differs parse and convert. */
+  /** The schema that wrote the body: readers with another one parse and convert. */
   schema: string;
   index: Index;
 }
 
-/** One thing that happened to one key, at one revision of its type. */
+/** One change of one key, at one revision of its type. */
 export interface Change {
   revision: number;
   type: "create" | "update" | "delete";
@@ -31,12 +31,12 @@ export interface Change {
    * The object after the change; for a delete the last state, whose body was made for the delete's own revision.
    */
   entry: Entry;
-  /** Where the object stood before, unless the change created it. */
+  /** The object before the change, unless the change created it. */
   previous?: Entry;
 }
 
 interface Body {
-  /** The bytes at the revision that the write gets: may be called more than once, must be pure. */
+  /** The bytes for the revision of the write. It is pure, and may be called more than once. */
   body: (revision: number) => Uint8Array;
   schema: string;
   index: Index;
@@ -49,7 +49,7 @@ export type Write =
   /** `body` gives the last state as watchers see it, at the delete's own revision. */
   | ({ type: "delete"; key: string; expected: number } & Body);
 
-/** What became of one write: the entry that stands in the log (for a delete the last state), or why it does not. */
+/** The result of one write: its entry in the log (for a delete the last state), or why it was refused. */
 export type Commit = Entry | Exists | Conflict;
 
 export interface ListOptions {
@@ -57,9 +57,9 @@ export interface ListOptions {
   prefix?: string;
   /** Only keys after this one. */
   after?: string;
-  /** At most so many entries. */
+  /** The most entries. */
   limit?: number;
-  /** The snapshot at this revision instead of the newest: goes on where an earlier page's snapshot ended. */
+  /** The snapshot at this revision instead of the newest: continues an earlier page's snapshot. */
   at?: number;
 }
 
@@ -68,45 +68,45 @@ export interface Page {
   /** The snapshot's revision: a watch from here misses nothing and repeats nothing. */
   revision: number;
   entries: Entry[];
-  /** How many more keys of the prefix lie behind the last entry; undefined when the driver does not count them. */
+  /** How many more keys of the prefix follow the last entry; undefined when the driver does not count them. */
   remaining?: number;
-  /** Whether there are more. */
+  /** Whether more entries follow. */
   more: boolean;
 }
 
 /**
- * The store. A *type* is a storage name with a counter and a log of its own; the counter starts at 1, so that no
- * list reports 0. Every successful write makes exactly one change at a revision that no other write of the type
- * has; the order of revisions is the order in which changes become visible.
+ * The store. A *type* is a storage name with a counter and a log of its own; the counter starts at 1, so that no list
+ * reports 0. Every successful write is exactly one change at a revision that no other write of the type has; the order
+ * of revisions is the order in which changes become visible.
  */
 export interface Store {
-  /** The object as it is now, strongly consistent; undefined when there is none. */
+  /** The current object, strongly consistent; undefined when none exists. */
   get(type: string, key: string): Promise<Entry | undefined>;
-  /** The counter, read consistently: no revision above it has been handed out. */
+  /** The counter, read consistently: no write has a revision above it. */
   head(type: string): Promise<number>;
   /** One snapshot that holds everything acknowledged before the call. Compacted or FutureRevision for a bad `at`. */
   list(type: string, options?: ListOptions): Promise<Page>;
   /**
-   * Writes; each succeeds or fails by itself, in the order given. Resolves when what succeeded is durable.
-   * Two writes of one commit may not name the same key. An ApiError 429 when the store could not take them in time:
-   * its `results` (a Commit or undefined for each write) then say what was decided, and none of the others is in the
-   * log. 413 for a key or a body that the driver cannot hold; whatever a `body` throws. Any other error leaves open what became
-   * of the writes.
+   * Writes; each succeeds or fails by itself, in the order given. Resolves when what succeeded is durable. Two writes
+   * of one commit may not name the same key. Rejects with ApiError 429 when the store could not accept them in time:
+   * its `results` (a Commit or undefined for each write) hold those that were decided, and none of the others is in the
+   * log. Rejects with 413 for a key or a body that the driver cannot store, and with what a `body` throws. After any
+   * other error the outcome of the writes is unknown.
    */
   commit(type: string, writes: Write[]): Promise<Commit[]>;
   /**
    * Changes with revisions above `after`, ordered and without gaps up to `through` (which may lie beyond the last
    * change, where revisions were given up). At most about `limit`. Compacted when `after` is below the floor,
-   * FutureRevision when it is above the head. Asked again and again, it gets past revisions whose writers have died.
+   * FutureRevision when it is above the head. Repeated calls pass revisions whose writers have died.
    */
   changes(type: string, after: number, limit?: number): Promise<{ changes: Change[]; through: number }>;
   /** Resolves when there may be changes above `after`, or when the signal aborts; never rejects for an abort. */
   changed(type: string, after: number, signal: AbortSignal): Promise<void>;
   /**
-   * Raises the floor: changes at or below `before` may go. Never above the head, never down. What the changes above
-   * and the snapshots from the floor on need is kept.
+   * Raises the floor: changes at or below `before` may be deleted. The floor never exceeds the head and never falls.
+   * Everything that later changes and snapshots from the floor on need stays.
    */
   compact(type: string, before: number): Promise<void>;
-  /** Frees what the driver holds. */
+  /** Frees the driver's resources. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { type LogPage, pageAt, sizeOf } from "./log-pages.ts";
 import type { Change } from "./port.ts";
 
-/** Bodies held for late followers, in bytes; what is also the newest state or shared is counted all the same. */
+/** The most bytes of bodies for late followers, including those that are shared with the newest state. */
 const mostBytes = 32 * 1024 * 1024;
 
 /** The newest changes of a log, complete from `start` (exclusive) to `end`. */
@@ -18,7 +18,7 @@ export class Recent {
     this.#end = revision;
   }
 
-  /** Changes above this revision are here. */
+  /** The window holds the changes above this revision. */
   get start(): number {
     return this.#start;
   }
@@ -34,7 +34,7 @@ export class Recent {
       this.#bytes += sizeOf(change);
     }
     this.#end = through;
-    // A quarter over before anything goes, so that dropping costs little per change.
+    // A quarter more before changes are dropped, so that dropping costs little per change.
     if (this.#changes.length <= this.#most * 1.25 && this.#bytes <= mostBytes) return;
     let drop = 0;
     while (drop < this.#changes.length) {
@@ -45,17 +45,17 @@ export class Recent {
     this.#changes = this.#changes.slice(drop);
   }
 
-  /** The changes above `after`, which must not lie below `start`. */
+  /** The changes above `after`, which must not be below `start`. */
   after(after: number): Change[] {
     return this.#changes.slice(this.#rank(after));
   }
 
-  /** The first page of the changes above `after`, which must not lie below `start`. */
+  /** The first page of the changes above `after`, which must not be below `start`. */
   page(after: number): LogPage {
     return pageAt(this.#changes, this.#rank(after), this.#end);
   }
 
-  /** How many changes lie at or below a revision. */
+  /** The number of changes at or below a revision. */
   #rank(revision: number): number {
     let low = 0;
     let high = this.#changes.length;

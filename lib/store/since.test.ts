@@ -6,7 +6,7 @@ import { handClock } from "#test/make";
 import { openCache } from "./cache.ts";
 import { forwardTo } from "./forward.ts";
 
-test("what was looked at since a piece of work began is not looked at again, unless this process wrote", async () => {
+test("reads the head once for a piece of work, unless this process has written", async () => {
   const store = memoryStore();
   const clock = handClock(1000);
   let looks = 0;
@@ -42,7 +42,7 @@ test("what was looked at since a piece of work began is not looked at again, unl
   cache.close();
 });
 
-test("a write during a look makes the next one look again", async () => {
+test("reads the head again after a write during the read", async () => {
   const store = memoryStore();
   const clock = handClock(1000);
   let looks = 0;

@@ -9,7 +9,7 @@ interface Range {
   limit: number;
 }
 
-/** The key right behind `key`: no other lies between them. */
+/** The key right after `key`: there is none between them. */
 const successor = (key: string): string => `${key}\u0000`;
 
 export function rangeOf({ prefix = "", after, limit }: ListOptions): Range {
@@ -21,7 +21,7 @@ export function rangeOf({ prefix = "", after, limit }: ListOptions): Range {
   };
 }
 
-/** One page of entries that all stand at `revision`. */
+/** One page of entries at `revision`. */
 export function pageOf(entries: Sorted<Entry>, revision: number, options: ListOptions): Page {
   const { start, end, limit } = rangeOf(options);
   const from = entries.rank(start);
@@ -32,8 +32,8 @@ export function pageOf(entries: Sorted<Entry>, revision: number, options: ListOp
 }
 
 /**
- * The state before a run of changes, as differences from the state after it: each key that they touch with the
- * entry that stood there before the first of them, or undefined.
+ * The state before a run of changes, as differences from the state after it: each changed key with its entry before the
+ * first change, or undefined.
  */
 export function rewind(changes: Iterable<Change>): Map<string, Entry | undefined> {
   const before = new Map<string, Entry | undefined>();
@@ -41,7 +41,7 @@ export function rewind(changes: Iterable<Change>): Map<string, Entry | undefined
   return before;
 }
 
-/** As pageOf, of an earlier state that differs from `entries` by what `before` names. */
+/** As pageOf, of an earlier state that differs from `entries` by `before`. */
 export function earlierPage(
   entries: Sorted<Entry>,
   before: Map<string, Entry | undefined>,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { afterPrefix, compareKeys, Sorted } from "#store";
 
 describe("Sorted", () => {
-  it("behaves as a sorted array does, however often its chunks split", () => {
+  it("behaves as a sorted array, however often its chunks split", () => {
     let seed = 1;
     const dice = (sides: number) => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -33,7 +33,7 @@ describe("Sorted", () => {
     expect(sorted.slice(0, 5)).toEqual([]);
   });
 
-  it("takes over what is in order", () => {
+  it("accepts a sorted list", () => {
     const things = Array.from({ length: 2000 }, (_, index) => ({ key: String(index).padStart(5, "0") }));
     const sorted = Sorted.of(things);
     expect(sorted.slice(0, 5000)).toEqual(things);
@@ -54,7 +54,7 @@ describe("keys", () => {
     );
   });
 
-  it("behind a prefix lie exactly those that sort above and do not start with it", () => {
+  it("after a prefix are exactly the keys that sort above and do not start with it", () => {
     const text = fc.string({ unit: fc.constantFrom("a", "z", "/", "\ud7ff", "\ue000", "\u{10ffff}"), maxLength: 4 });
     fc.assert(
       fc.property(text, text, (prefix, key) => {

@@ -7,14 +7,14 @@ interface Keyed {
 const chunkLimit = 512;
 
 /**
- * Things by key, in key order: a list of sorted chunks, so that an insert among 100,000 moves at most a chunk and a
- * walk from anywhere touches neighbours only. A thing put in replaces the one with its key.
+ * Items by key, in key order: a list of sorted chunks, so that an insert among 100,000 moves at most one chunk and
+ * iteration from any key reads neighbours only. An item replaces the one with its key.
  */
 export class Sorted<T extends Keyed> {
   #chunks: T[][] = [[]];
   #size = 0;
 
-  /** Takes over things that are already in key order, each key once. */
+  /** A list of items that are in key order, each key once. */
   static of<T extends Keyed>(ordered: readonly T[]): Sorted<T> {
     const sorted = new Sorted<T>();
     // Chunks start three quarters full, so that the first inserts do not split them.
@@ -59,7 +59,7 @@ export class Sorted<T extends Keyed> {
     return true;
   }
 
-  /** How many keys lie before `key`. */
+  /** The number of keys before `key`. */
   rank(key: string): number {
     const at = this.#chunkOf(key);
     let before = lowerBound(this.#chunks[at]!, key);
@@ -67,7 +67,7 @@ export class Sorted<T extends Keyed> {
     return before;
   }
 
-  /** At most `limit` things from the rank `from` on. */
+  /** At most `limit` items from the rank `from` on. */
   slice(from: number, limit: number): T[] {
     const things: T[] = [];
     let skip = from;
@@ -97,7 +97,7 @@ export class Sorted<T extends Keyed> {
   }
 }
 
-/** The index of the first thing whose key is not before `key`. */
+/** The index of the first item whose key is not before `key`. */
 function lowerBound(things: readonly Keyed[], key: string): number {
   let low = 0;
   let high = things.length;

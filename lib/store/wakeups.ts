@@ -3,7 +3,7 @@ interface Sleeper {
   wake: () => void;
 }
 
-/** Who waits for changes of which type, inside one process. */
+/** The waits for changes of types, in one process. */
 export class Wakeups {
   readonly #sleepers = new Map<string, Set<Sleeper>>();
 
@@ -24,7 +24,7 @@ export class Wakeups {
     });
   }
 
-  /** Tells all who wait for the type that its log has reached `head`. */
+  /** Resolves all waits for the type below `head`. */
   announce(type: string, head: number): void {
     for (const sleeper of this.#sleepers.get(type) ?? []) if (head > sleeper.after) sleeper.wake();
   }

@@ -9,7 +9,7 @@ import {
   makeTables,
   startDynoxide,
   startWriter,
-  type Told as WriteResult,
+  type Acknowledged as WriteResult,
   type WriterOrder,
 } from "#store/dynamo/testing";
 

@@ -48,7 +48,7 @@ function changes({ store, newType }: Bench): void {
       expect((await readLog(store(), type, after)).map((change) => change.revision)).toEqual(expected);
     }
     let piece = await store().changes(type, 1, 7);
-    // A piece may hold nothing but revisions that were given up.
+    // A page may hold only revisions that were given up.
     while (piece.changes.length === 0) piece = await store().changes(type, piece.through, 7);
     expect(piece.changes.length).toBeLessThan(30);
     expect(piece.through).toBeGreaterThanOrEqual(piece.changes.at(-1)!.revision);
@@ -113,7 +113,7 @@ function followers({ store, newType }: Bench): void {
   });
 }
 
-/** What compaction keeps. */
+/** What compaction leaves. */
 function compaction({ store, newType }: Bench): void {
   it("drops changes below the floor and keeps the rest", async () => {
     const type = newType();

@@ -1,6 +1,6 @@
 /**
- * The port's contract as tests: every driver runs all of it in a test file beside itself. It needs vitest, so only
- * tests may import it. It knows what the port promises and nothing of any driver.
+ * The port's contract as tests, which every driver runs in a test file. It needs vitest, so only tests may import it.
+ * It knows the port and no driver.
  */
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Store } from "#store";
@@ -10,20 +10,20 @@ import { writing } from "./writing.ts";
 
 export { bodyOf, create, entryOf, readLog, remove, textOf, update } from "./make.ts";
 
-/** What a driver's test opens: a store, and how to leave nothing behind. */
+/** The store of a driver's test, and how to clean up. */
 export interface Opened {
   store: Store;
   /** Called after the store's own close. */
   cleanUp?: () => Promise<void> | void;
 }
 
-/** What a section's tests get: the one store, and a name for a type that no other test has. */
+/** What each test gets: the store, and a type name that no other test has. */
 export interface Bench {
   store(): Store;
   newType(): string;
 }
 
-/** Runs the contract. The store is opened once; each test takes types of its own, which drivers must keep apart. */
+/** Runs the contract. The store is opened once; each test has types of its own, which drivers must keep apart. */
 export function storeConformance(name: string, open: () => Promise<Opened>): void {
   describe(`${name} keeps the store's contract`, () => {
     let opened: Opened | undefined;

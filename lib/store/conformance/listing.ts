@@ -24,7 +24,7 @@ function newestState({ store, newType }: Bench): void {
     expect(page.revision).toBeGreaterThanOrEqual(gone.revision);
     const next = await write(store(), type, create("ns/c"));
     expect(next.revision).toBeGreaterThan(page.revision);
-    // One call may end before a revision that its writer has given up a moment ago.
+    // A call may end before a revision that its writer has just given up.
     expect((await readLog(store(), type, page.revision)).map((change) => change.key)).toEqual(["ns/c"]);
   });
 

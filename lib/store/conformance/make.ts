@@ -45,13 +45,13 @@ export function entryOf(commit: Commit | undefined): Entry {
   return commit;
 }
 
-/** Makes one write that must succeed. */
+/** Commits one write that must succeed. */
 export async function write(store: Store, type: string, one: Write): Promise<Entry> {
   const [result] = await store.commit(type, [one]);
   return entryOf(result);
 }
 
-/** Reads everything above `after` up to what the counter is now, as many calls as it takes. */
+/** Reads all changes above `after` up to the current counter. */
 export async function readLog(store: Store, type: string, after: number, limit?: number): Promise<Change[]> {
   const head = await store.head(type);
   const all: Change[] = [];
@@ -64,6 +64,6 @@ export async function readLog(store: Store, type: string, after: number, limit?:
   return all;
 }
 
-/** A change in one line: what happened to whom, at which text, from which text. */
+/** A change in one line: its type, key, text and previous text. */
 export const lineOf = (change: Change): string =>
   `${change.type} ${change.key} ${textOf(change.entry)}${change.previous ? ` from ${textOf(change.previous)}` : ""}`;

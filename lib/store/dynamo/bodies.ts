@@ -6,14 +6,16 @@ import { type Context, persist } from "./context.ts";
 
 /** Larger bodies are compressed where that makes them smaller. */
 const compressAbove = 1024;
-/** Larger ones go into parts. An item holds at most 400 KB, and a change may carry two bodies and two indexes. */
+/**
+ * Larger ones are split into parts. An item holds at most 400 KB, and a change may carry two bodies and two indexes.
+ */
 const inlineLimit = 150 * 1024;
 const partSize = 380 * 1024;
 const indexLimit = 40 * 1024;
-/** What upstream's store takes. */
+/** The limit of upstream's store. */
 const bodyLimit = 1.5 * 1024 * 1024;
 
-/** A body as it is stored: in the item, or in so many parts that are named by the revision. */
+/** A stored body: in the item, or in parts that are named by the revision. */
 export interface Packed {
   deflated: boolean;
   bytes: Uint8Array;
@@ -43,7 +45,7 @@ export function bodyAttributes({ deflated, bytes, parts }: Packed, prefix = ""):
   };
 }
 
-/** The parts of a body, as items of the objects table; `expires` in seconds where they are not needed for long. */
+/** The parts of a body, as items of the objects table; `expires` in seconds for parts that expire. */
 export function partsOf(type: string, revision: number, { bytes, parts }: Packed, expires?: number): Item[] {
   return Array.from({ length: parts }, (_, part) => ({
     ...partKey(type, revision, part),
@@ -87,7 +89,7 @@ async function readParts(context: Context, type: string, revision: number, parts
   return chunks.every((chunk) => chunk !== undefined) ? Buffer.concat(chunks) : undefined;
 }
 
-/** Plain memory of its own: what zlib returns may be a view into a shared pool. */
+/** A copy: zlib may return a view into a shared pool. */
 const inflate = (bytes: Uint8Array): Uint8Array => new Uint8Array(inflateRawSync(bytes));
 
 /** An index as an attribute: JSON, compressed where it is long. Throws 413 where it does not fit beside two bodies. */

@@ -21,7 +21,7 @@ import {
 
 export type Item = Record<string, AttributeValue>;
 
-/** The calls that the driver makes, each one request: nothing here tries anything twice. */
+/** The calls of the driver, each one request, without retries. */
 export interface Dynamo {
   get(input: GetItemInput): Promise<{ Item?: Item | undefined }>;
   batchGet(input: BatchGetItemInput): Promise<{
@@ -35,7 +35,7 @@ export interface Dynamo {
   transact(input: TransactWriteItemsInput): Promise<unknown>;
 }
 
-/** The SDK's client with its retries off: the protocol must know of every request. */
+/** The SDK's client without retries: the protocol must know of every request. */
 export function dynamoClient(config: DynamoDBClientConfig): Dynamo {
   const client = new DynamoDBClient({
     requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
@@ -54,9 +54,9 @@ export function dynamoClient(config: DynamoDBClientConfig): Dynamo {
 }
 
 /**
- * What an error says about its request. `condition`: it did nothing, since a condition failed. `cancelled`: the
- * transaction did nothing, for the reasons given. `again`: it did nothing and may be sent again as it is. `refused`:
- * it did nothing and never will. `unknown`: it may have been carried out, or may still be.
+ * What an error means for its request. `condition`: it did nothing, since a condition failed. `cancelled`: the
+ * transaction did nothing, for the reasons given. `again`: it did nothing and may be sent again as it is. `refused`: it
+ * did nothing and never will. `unknown`: it may have been carried out, or may still be.
  */
 export type Failure =
   | { kind: "condition"; item: Item | undefined }

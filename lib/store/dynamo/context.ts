@@ -4,7 +4,7 @@ import { type Dynamo, failureOf } from "./client.ts";
 import type { Rules } from "./rules.ts";
 import type { TableNames } from "./tables.ts";
 
-/** What every part of the driver works with. */
+/** The context of every part of the driver. */
 export interface Context {
   dynamo: Dynamo;
   tables: TableNames;
@@ -13,22 +13,22 @@ export interface Context {
   log: Log;
   rules: Rules;
   wakeups: Wakeups;
-  /** How many shards a type is born with. */
+  /** The number of shards of a new type. */
   shards: (type: string) => number;
-  /** How many hops led to what is written now. */
+  /** The number of writes that led to the current one. */
   hops: () => number;
 }
 
 const readTries = 8;
 const longestPause = 400;
 
-/** A pause before another try: from a few milliseconds to about half a second, never the same for two. */
+/** A random pause before a retry, from a few milliseconds to about half a second. */
 export const pause = ({ clock, random }: Context, attempt: number): Promise<void> =>
   sleep(clock, Math.min(longestPause, 10 * 2 ** attempt) * (0.5 + random.fraction()));
 
 /**
- * Sends something that may be carried out twice without harm until it succeeds. Conditions and refusals come out as
- * they are; 503 when the tables did not answer in time.
+ * Sends an idempotent request until it succeeds. Throws failed conditions and refusals unchanged, and ApiError 503 when
+ * the tables do not answer in time.
  */
 export async function persist<T>(context: Context, send: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
@@ -44,7 +44,7 @@ export async function persist<T>(context: Context, send: () => Promise<T>): Prom
   }
 }
 
-/** A short name that no other writer has. */
+/** A unique short name. */
 export function nonceOf({ random }: Context): string {
   return Array.from(random.bytes(12), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -16,7 +16,7 @@ const open = async (endpoint: string, shards: number) =>
 
 const engine = dynoxidePath();
 describe.runIf(engine === undefined)(`dynamoStore without @dynoxide/${process.platform}-${process.arch}`, () => {
-  it.skipIf(true)("is not tried over the embedded engine, which has no package for this platform", () => {});
+  it.skipIf(true)("is not run over the embedded engine, which has no package for this platform", () => {});
 });
 for (const shards of engine ? [1, 4] : [])
   storeConformance(`dynamoStore over dynoxide with ${shards} shards`, async () => {

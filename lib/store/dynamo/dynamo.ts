@@ -11,7 +11,7 @@ import {
 } from "#store";
 import type { Dynamo, Item } from "./client.ts";
 import { type Context, persist } from "./context.ts";
-import { type Head, objectPartition, raiseFloor, raiseMark, readCounter, readHead, setShards } from "./head.ts";
+import { type Head, objectPartition, raiseFloor, raiseSettled, readCounter, readHead, setShards } from "./head.ts";
 import { changeOf, entryOf, number, typeOfSlot } from "./items.ts";
 import { listObjects } from "./list.ts";
 import { changesOf, type Memory, readRun } from "./read.ts";
@@ -57,7 +57,7 @@ export interface Streamed {
 
 /** The store over DynamoDB, with the operations of its maintenance. */
 export interface DynamoStore extends Store {
-  /** Raises the floor above changes that are older than an hour and settles those below it. `tick` calls it for each type. */
+  /** Raises the floor above changes older than an hour and settles those below it. `tick` calls it for each type. */
   sweep(type: string): Promise<void>;
   /** Spreads the log of a type over this many shards from now on. */
   reshard(type: string, shards: number): Promise<void>;
@@ -102,7 +102,7 @@ class Driver implements DynamoStore {
   }
 
   async head(type: string): Promise<number> {
-    const seen = this.#memoryOf(type).marks.at(-1)?.revision;
+    const seen = this.#memoryOf(type).wholeThrough.at(-1)?.revision;
     return this.#context.rules.toHead || seen === undefined ? readCounter(this.#context, type) : seen;
   }
 
@@ -188,7 +188,7 @@ class Driver implements DynamoStore {
   }
 
   #memoryOf(type: string): Memory {
-    const memory = this.#memories.get(type) ?? { marks: [] };
+    const memory = this.#memories.get(type) ?? { wholeThrough: [] };
     this.#memories.set(type, memory);
     return memory;
   }
@@ -221,13 +221,15 @@ class Driver implements DynamoStore {
   /** Publishes the revision from which readers have to read the log. A failure does no harm: the next writer tries. */
   async #renewMark(type: string, head: Head): Promise<void> {
     const { clock, log } = this.#context;
-    if (clock.now() - head.markAt < times.mark) return;
+    if (clock.now() - head.settledAt < times.settledRenewal) return;
     try {
       const at = clock.now();
-      const run = await readRun(this.#context, type, this.#memoryOf(type), head.mark, { settledAreKnown: true });
-      if (run.through > head.mark) await raiseMark(this.#context, type, run.through, at);
+      const run = await readRun(this.#context, type, this.#memoryOf(type), head.settledThrough, {
+        settledAreKnown: true,
+      });
+      if (run.through > head.settledThrough) await raiseSettled(this.#context, type, run.through, at);
     } catch (error) {
-      log.warn("cannot renew the mark of a log", { type, error: messageOf(error) });
+      log.warn("cannot record how far a log is settled", { type, error: messageOf(error) });
     }
   }
 }

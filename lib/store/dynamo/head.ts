@@ -4,32 +4,32 @@ import { type Context, persist } from "./context.ts";
 import { number } from "./items.ts";
 import { times } from "./rules.ts";
 
-/** From which revision on the log of a type lies in how many shards. */
+/** The number of shards of a log from a revision on. */
 export interface Sharding {
   from: number;
   count: number;
 }
 
-/** Where a type stands. */
+/** The head of a type's log. */
 export interface Head {
-  /** The last revision that was handed out. */
+  /** The last revision that a writer has drawn. */
   counter: number;
-  /** When that was. */
+  /** When it was drawn. */
   drawnAt: number;
-  /** When the type's first ticket was drawn; 0 before. */
+  /** When the type's first revision was drawn; 0 before. */
   bornAt: number;
   floor: number;
   shards: Sharding[];
-  /** In how many partitions the objects lie; fixed at birth. */
+  /** The number of partitions of the objects, which never changes. */
   objectShards: number;
   /**
-   * Every revision up to the mark is settled: its slot was filled, or nobody can fill it any more. Known since
-   * `markAt`. Lists start their replay there, and a slot that is missing below it has expired.
+   * Every revision up to it is settled: its slot was filled, or no writer can fill it any more. Known since
+   * `settledAt`. Lists start their replay there, and a missing slot below it has expired.
    */
-  mark: number;
-  markAt: number;
-  /** The mark before this one, for who needs one that is a little older. */
-  olderMark: number;
+  settledThrough: number;
+  settledAt: number;
+  /** The value before, for lists, which need one that is a little older. */
+  previousSettledThrough: number;
 }
 
 const counterKey = (type: string): Item => ({ p: { S: `type#${type}` }, k: { S: "counter" } });
@@ -62,26 +62,26 @@ function headOf(context: Context, type: string, counter: Item | undefined, floor
       floor: floorAt,
       shards: [{ from: 1, count: born }],
       objectShards: born,
-      mark: 1,
-      markAt: 0,
-      olderMark: 1,
+      settledThrough: 1,
+      settledAt: 0,
+      previousSettledThrough: 1,
     };
   const shards = JSON.parse(counter["s"]!.S!) as Sharding[];
   return {
-    // The two items are not read at one instant: a floor that was raised in between says how far the counter is.
+    // The two items are not read at one instant: a floor that was raised in between is a lower bound of the counter.
     counter: Math.max(Number(counter["c"]!.N), floorAt),
     drawnAt: Number(counter["t"]!.N),
     bornAt: Number(counter["bt"]!.N),
     floor: floorAt,
     shards: context.rules.shardsHoldFrom ? shards : [{ from: 1, count: shards.at(-1)!.count }],
     objectShards: Number(counter["o"]!.N),
-    mark: Number(counter["m"]!.N),
-    markAt: Number(counter["mt"]!.N),
-    olderMark: Number(counter["om"]!.N),
+    settledThrough: Number(counter["m"]!.N),
+    settledAt: Number(counter["mt"]!.N),
+    previousSettledThrough: Number(counter["om"]!.N),
   };
 }
 
-/** Reads counter, shards, mark and floor, consistently. */
+/** Reads counter, shards, settled revision and floor, consistently. */
 export async function readHead(context: Context, type: string): Promise<Head> {
   const table = context.tables.objects;
   let keys: Item[] = [counterKey(type), floorKey(type)];
@@ -97,7 +97,7 @@ export async function readHead(context: Context, type: string): Promise<Head> {
   return headOf(context, type, item("counter"), item("floor"));
 }
 
-/** Reads the counter alone, consistently: half the price, for who only wants to know whether there is more. */
+/** Reads the counter alone, consistently, at half the price. */
 export async function readCounter(context: Context, type: string): Promise<number> {
   const { dynamo, tables } = context;
   const input = { TableName: tables.objects, Key: counterKey(type), ConsistentRead: true };
@@ -105,23 +105,23 @@ export async function readCounter(context: Context, type: string): Promise<numbe
   return Item ? number(Item, "c") : 1;
 }
 
-/** Revisions that nobody else gets: `first` and the `count - 1` that follow. */
+/** Revisions that belong to one writer: `first` and the `count - 1` that follow. */
 export interface Drawn {
   first: number;
   head: Head;
-  /** When they were asked for: their age counts from here. */
+  /** When they were requested: their age counts from here. */
   at: number;
 }
 
 /**
- * The time of a draw, rounded up so that writers whose clocks differ a little write the same. The counter's time
- * never falls: it says that no younger ticket can be on its way.
+ * The time of a draw, rounded up so that writers with slightly different clocks write the same. The counter's time
+ * never falls: no younger ticket can be in flight.
  */
 const drawTime = (at: number): number => Math.ceil(at / times.drawGrid) * times.drawGrid;
 
 /**
- * Takes tickets. Where the last one was drawn so long ago that no request with it can still be on its way, the mark
- * moves up to it in the same update.
+ * Draws tickets. Where the last one is so old that no request with it can be in flight, `settledThrough` is raised to
+ * it in the same update.
  */
 export async function drawTickets(context: Context, type: string, count: number): Promise<Drawn> {
   const { clock, tables, dynamo } = context;
@@ -182,8 +182,8 @@ function firstDraw(context: Context, type: string, count: number, at: number): P
 }
 
 /**
- * A draw over a counter that has rested, or whose time is ahead of this clock. What was drawn before the rest had
- * arrived or was lost long before its end.
+ * A draw after a pause of the counter, or with a counter whose time is ahead of this clock. Requests with tickets from
+ * before the pause have arrived or are lost.
  */
 function exactDraw(count: number, at: number, old: Item): Partial<UpdateItemInput> {
   const drawnAt = number(old, "t");
@@ -202,10 +202,10 @@ function exactDraw(count: number, at: number, old: Item): Partial<UpdateItemInpu
 }
 
 /**
- * Notes that everything up to `mark` was settled at `at`. Never lowers it, and leaves it as it is for a while, so that
- * one of the two marks is always old enough for a list.
+ * Records that everything up to `revision` was settled at `at`. Never lowers the value, and keeps it for a while, so
+ * that one of the last two is always old enough for a list.
  */
-export async function raiseMark(context: Context, type: string, mark: number, at: number): Promise<void> {
+export async function raiseSettled(context: Context, type: string, revision: number, at: number): Promise<void> {
   await unlessFailed(
     persist(context, () =>
       context.dynamo.update({
@@ -214,7 +214,7 @@ export async function raiseMark(context: Context, type: string, mark: number, at
         UpdateExpression: "SET om = m, m = :m, mt = :at",
         ConditionExpression: "attribute_exists(p) AND m <= :m AND mt < :old",
         ExpressionAttributeValues: {
-          ":m": { N: String(mark) },
+          ":m": { N: String(revision) },
           ":at": { N: String(at) },
           ":old": { N: String(at - 2 * times.overlap) },
         },
@@ -240,7 +240,7 @@ export async function raiseFloor(context: Context, type: string, floor: number):
 
 /**
  * Spreads the log over another number of shards from the next revision on. Tickets and shards come from one item, so
- * that no ticket can be written by the wrong count.
+ * that no ticket is written with the wrong number.
  */
 export async function setShards(context: Context, type: string, count: number): Promise<void> {
   for (;;) {
@@ -262,7 +262,7 @@ export async function setShards(context: Context, type: string, count: number): 
   }
 }
 
-/** Puts the counter behind everything that a restored table may have forgotten; the mark goes with it. */
+/** Raises the counter above every revision that a restored table may have lost, and `settledThrough` with it. */
 export async function setCounter(context: Context, type: string, from: number, to: number): Promise<void> {
   const now = String(context.clock.now());
   await persist(context, () =>

@@ -1,7 +1,7 @@
 /**
- * The store in two DynamoDB tables: tickets from a counter, one transaction per batch, a log whose holes are filled
- * by whoever meets them. Nothing here waits for a stream, trusts an expiry, or retries what it has not thought about.
- * `tables` is what the deployment must make; `dynamoClient` is the only way to a client that keeps to the rules.
+ * The store in two DynamoDB tables: tickets from a counter, one transaction per batch, a log whose holes are filled by
+ * the readers and writers that find them. It waits for no stream, relies on no expiry, and retries only idempotent
+ * requests. The deployment creates the tables of `tables`; `dynamoClient` is the only client that keeps to the rules.
  */
 import { type DynamoOptions, type DynamoStore, openDynamo } from "./dynamo.ts";
 import { allRules } from "./rules.ts";
@@ -11,5 +11,5 @@ export type { DynamoOptions, DynamoStore, Streamed } from "./dynamo.ts";
 export type { LogPosition, Restored } from "./restore.ts";
 export { type TableDefinition, type TableNames, tables } from "./tables.ts";
 
-/** A store over tables that are there. It holds no connection of its own besides the client's. */
+/** A store over existing tables. It holds no connection besides the client's. */
 export const dynamoStore = (options: DynamoOptions): DynamoStore => openDynamo(options, allRules);

@@ -4,7 +4,7 @@ import type { Item } from "./client.ts";
 import type { Context } from "./context.ts";
 import { times } from "./rules.ts";
 
-/** What a write found before it, as far as the new items need it. */
+/** The state before a write, as far as the new items need it. */
 export interface Before {
   item: Item;
   entry: Entry;
@@ -14,7 +14,7 @@ const verbs = { c: "create", u: "update", d: "delete" } as const;
 
 export const number = (item: Item, name: string): number => Number(item[name]?.N ?? 0);
 
-/** The type in whose log a slot stands. */
+/** The type of a slot's log. */
 export function typeOfSlot(slot: Item): string | undefined {
   const partition = slot["p"]?.S;
   const end = partition?.lastIndexOf("#") ?? -1;
@@ -27,7 +27,7 @@ export const isTombstone = (item: Item): boolean => item["d"] !== undefined;
 
 export const isVoid = (slot: Item): boolean => slot["v"]?.S === "x";
 
-/** The second from which an item may go that was written at `now` (milliseconds). */
+/** The second from which an item that was written at `now` (milliseconds) may expire. */
 export const expiry = (now: number): number => Math.ceil((now + times.life) / 1000);
 
 export interface Written {
@@ -41,7 +41,7 @@ export interface Written {
   packed: Packed;
 }
 
-/** The object as it stands in `objects`. */
+/** The item of an object in `objects`. */
 export const objectItem = ({ partition, key, revision, at, schema, index, packed }: Written): Item => ({
   p: { S: partition },
   k: { S: key },
@@ -52,7 +52,7 @@ export const objectItem = ({ partition, key, revision, at, schema, index, packed
   ...bodyAttributes(packed),
 });
 
-/** What a delete leaves: the revision, so that no late write gets in below it. It goes with its change. */
+/** The tombstone of a delete: its revision, which refuses late writes with lower ones. It expires with its change. */
 export const tombstone = ({ partition, key, revision, at }: Written): Item => ({
   p: { S: partition },
   k: { S: key },
@@ -62,7 +62,10 @@ export const tombstone = ({ partition, key, revision, at }: Written): Item => ({
   e: { N: String(expiry(at)) },
 });
 
-/** A slot of the log. `before` is what the change replaced; its body goes along when the log may lose it too early. */
+/**
+ * A slot of the log. `before` is the state that the change replaced; its body is part of the slot when the log may lose
+ * it too early.
+ */
 export function changeItem(
   { partition, key, revision, at, schema, index, packed }: Written,
   verb: Change["type"],
@@ -89,7 +92,7 @@ export function changeItem(
 function previousAttributes({ item, entry }: Before, carries: boolean): Item {
   const carried: Item = {};
   for (const name of ["b", "z", "n"]) {
-    // Parts are kept as long as this change is, so that naming them is enough.
+    // Parts live as long as this change, so naming them is enough.
     const isWanted = name === "n" || carries || item["n"] !== undefined;
     if (isWanted && item[name]) carried[`q${name}`] = item[name];
   }
@@ -104,7 +107,7 @@ export const voidItem = (partition: string, revision: number, at: number): Item 
   e: { N: String(expiry(at)) },
 });
 
-/** Whether the log keeps the state before for as long as the change that replaces it is read. */
+/** Whether the log holds the state before for as long as the change that replaces it is read. */
 export const keepsPrevious = (before: Item, at: number): boolean => at - number(before, "t") < times.carried;
 
 /** The live object in an item; undefined for a tombstone, or when its parts are gone. */
@@ -116,8 +119,8 @@ export async function entryOf(context: Context, type: string, item: Item): Promi
 }
 
 /**
- * The change in a slot that is no void. The state before comes from the slot itself or from `find`, which looks up
- * the slot of another revision; undefined when some part of it is gone.
+ * The change in a slot that is no void. The state before is in the slot or read by `find` from the slot of another
+ * revision. Undefined when a part of it is gone.
  */
 export async function changeOf(
   context: Context,

@@ -8,13 +8,12 @@ import { times } from "./rules.ts";
 import { readSlot } from "./slots.ts";
 import { bound } from "./sort-key.ts";
 
-/** A key that is longer than any: what follows a prefix ends here. */
+/** A key that is longer than any: the upper bound of a prefix. */
 const lastKey = "\u{10ffff}";
 
 /**
- * One exact snapshot: the objects as they are met, corrected by the log from some time before the first was read up
- * to a head that was read after the last. A query shows half of a transaction at times; the log tells which half is
- * missing.
+ * One exact snapshot: the objects as they are read, corrected by the log from some time before the first read up to a
+ * head that was read after the last. A query may show half of a transaction; the log has the other half.
  */
 export async function listObjects(context: Context, type: string, memory: Memory, options: ListOptions): Promise<Page> {
   const { clock, rules } = context;
@@ -27,7 +26,7 @@ export async function listObjects(context: Context, type: string, memory: Memory
   const from = at === undefined ? settled : Math.min(at, settled);
   const { limit, start, end } = rangeOf(options);
   const scan = scanner(context, type, head.objectShards, start, end);
-  // Some of what is read may be gone in the snapshot: read on until the page is full or nothing is left.
+  // Some of the objects may be deleted in the snapshot: read until the page is full or nothing is left.
   for (let wanted = limit + 1; ; wanted += limit) {
     const { items, horizon } = await scan(wanted);
     const seen = items.reduce((most, item) => Math.max(most, revisionOf(item)), from);
@@ -38,7 +37,7 @@ export async function listObjects(context: Context, type: string, memory: Memory
     const inside = (key: string) =>
       compareKeys(key, start) >= 0 && (horizon === undefined ? isBefore(key, end) : compareKeys(key, horizon) <= 0);
     const keys = [...state.keys()].filter(inside).sort(compareKeys);
-    // Stopped on the way for so long, a list can no longer tell what was there when it began.
+    // A list that was interrupted for so long no longer knows the state at its start.
     if (rules.slotsExpire && clock.now() - startedAt > times.latest) return listObjects(context, type, memory, options);
     if (horizon !== undefined && keys.length <= limit) continue;
     const wantedKeys = keys.slice(0, Math.min(limit, keys.length));
@@ -62,20 +61,20 @@ async function checkFloor(context: Context, type: string, at: number): Promise<v
   if (at < floor) throw new Compacted(at, floor);
 }
 
-/** A revision up to which every transaction had long been carried out when the list began. */
+/** A revision up to which every transaction had been settled when the list began. */
 function settledBefore(memory: Memory, head: Awaited<ReturnType<typeof readHead>>, startedAt: number): number {
   const before = startedAt - times.overlap;
-  // The last ticket is so old that no request with it can come any more.
+  // The last ticket is so old that no request with it can arrive any more.
   if (startedAt - head.drawnAt > times.latest) return head.counter;
-  let settled = head.markAt <= before ? head.mark : head.olderMark;
-  for (const { revision, at } of memory.marks) if (at <= before) settled = Math.max(settled, revision);
+  let settled = head.settledAt <= before ? head.settledThrough : head.previousSettledThrough;
+  for (const { revision, at } of memory.wholeThrough) if (at <= before) settled = Math.max(settled, revision);
   return settled;
 }
 
-/** Where to find the state of a key: an object's item, a slot, or what the slot says was there before. */
+/** Where the state of a key is: in an object's item, in a slot, or in the state before of a slot. */
 type Source = { item: Item } | { slot: Item } | { before: Item };
 
-/** Which keys are there at `revision`, and where their states are. */
+/** The keys that exist at `revision`, and where their states are. */
 function stateAt(items: Item[], slots: Item[], revision: number): Map<string, Source> {
   const state = new Map<string, Source>();
   for (const item of items) if (!isTombstone(item)) state.set(item["k"]!.S!, { item });
@@ -107,14 +106,14 @@ async function materialize(
   return change?.previous;
 }
 
-/** Reads a type's objects in key order over all partitions, on from where it stopped. */
+/** Reads a type's objects in key order over all partitions, continuing after the last one. */
 function scanner(context: Context, type: string, partitions: number, start: string, end: string | undefined) {
   const { dynamo, tables } = context;
   const shards = Array.from({ length: partitions }, (_, shard) => ({
     partition: `${type}#${shard}`,
     items: [] as Item[],
     next: undefined as Item | undefined,
-    // The page before may have ended behind the prefix.
+    // The earlier page may have ended after the prefix.
     isDone: !isBefore(start, end),
   }));
   const readMore = async (shard: (typeof shards)[number], wanted: number) => {
@@ -139,7 +138,10 @@ function scanner(context: Context, type: string, partitions: number, start: stri
       shard.isDone = shard.next === undefined;
     }
   };
-  /** Everything up to the horizon, with at least `wanted` objects unless all were read: then there is none. */
+  /**
+   * Everything up to the horizon, with at least `wanted` objects unless all were read, in which case there is no
+   * horizon.
+   */
   return async (wanted: number): Promise<{ items: Item[]; horizon: string | undefined }> => {
     await Promise.all(shards.map((shard) => readMore(shard, wanted)));
     const ends = shards.filter((shard) => !shard.isDone).map((shard) => shard.next!["k"]!.S!);

@@ -5,10 +5,10 @@ import { type Context, nonceOf } from "./context.ts";
 import { type Head, objectPartition, slotPartition } from "./head.ts";
 import { type Before, changeItem, expiry, keepsPrevious, objectItem, tombstone, type Written } from "./items.ts";
 
-/** A write on its way, with the ticket that it has now. */
+/** A pending write with its current ticket. */
 export interface Pending {
   write: Write;
-  /** Its place in the commit. */
+  /** Its index in the commit. */
   place: number;
   before: Before | undefined;
   ticket: number;
@@ -23,19 +23,19 @@ export interface Pending {
 export interface Committing {
   context: Context;
   type: string;
-  /** As of the last draw: it knows the shards of every ticket that this commit holds. */
+  /** The head of the last draw, with the shards of every ticket of this commit. */
   head: Head;
   results: (Commit | undefined)[];
-  /** What has been made, with the state before it. */
+  /** The stored change, with the state before it. */
   changes: Change[];
-  /** The highest revision that this commit has made: what is still to come must lie above it. */
+  /** The highest revision that this commit has stored: later writes must be above it. */
   top: number;
 }
 
-/** A write that seems possible, before it has a ticket. */
+/** A write whose condition seems to hold, before it has a ticket. */
 export type Wanted = Pick<Pending, "write" | "place" | "before" | "tickets">;
 
-/** Makes what a write puts into the tables under a ticket. */
+/** The items that a write puts into the tables with a ticket. */
 export function prepare({ context, type, head }: Committing, each: Wanted, ticket: number, drawnAt: number): Pending {
   const { write, before } = each;
   const at = context.clock.now();
@@ -88,7 +88,7 @@ function objectWrite({ tables, rules }: Context, write: Write, written: Written)
   return { Put: { ...base, ...condition, Item } };
 }
 
-/** New parts are put where nothing is; those of the state before go when this change does. */
+/** New parts are put under new keys; those of the state before expire with this change. */
 function partWrites(
   { tables }: Context,
   type: string,

@@ -10,11 +10,11 @@ const start = Date.parse("2026-01-01T00:00:00Z");
 const type = "things";
 const hour = 3_600_000;
 
-/** A writer who dies between his ticket and his transaction. */
+/** A writer that dies between its ticket and its transaction. */
 const dying = (dynamo: Dynamo): Dynamo => ({ ...dynamo, transact: () => new Promise(() => {}) });
 
 describe("a reader at a hole", () => {
-  it("stops there, waits for a second, fills it and goes on", async () => {
+  it("stops, waits for a second, fills the hole and continues", async () => {
     const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -28,7 +28,7 @@ describe("a reader at a hole", () => {
     expect((await store.list(type)).revision).toBe(4);
   });
 
-  it("fills one at the end as well, where nothing dates it", async () => {
+  it("fills a hole at the end, which no later slot dates", async () => {
     const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -40,7 +40,7 @@ describe("a reader at a hole", () => {
     expect((await store.changes(type, 1)).through).toBe(3);
   });
 
-  it("is delayed a little at a time when it lists", async () => {
+  it("is delayed briefly by a hole when it lists", async () => {
     const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -52,7 +52,7 @@ describe("a reader at a hole", () => {
     expect(await listing).toMatchObject({ revision: 3, entries: [{ key: "ns/a" }] });
   });
 
-  it("is told that its place is gone when something may have expired there", async () => {
+  it("fails with Compacted when a slot at its position may have expired", async () => {
     const clock = handClock(start);
     const { store, double, another } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -65,7 +65,7 @@ describe("a reader at a hole", () => {
     expect((await another().list(type)).entries.map((entry) => entry.revision)).toEqual([4, 3]);
   });
 
-  it("does not read what is older than half its life", async () => {
+  it("does not read slots older than half their lifetime", async () => {
     const clock = handClock(start);
     const { store } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -78,7 +78,7 @@ describe("a reader at a hole", () => {
 });
 
 describe("a list", () => {
-  it("trusts no place that somebody came from, only what was seen whole", async () => {
+  it("trusts no revision of a client, only those that were seen without holes", async () => {
     const clock = handClock(start);
     const { store, another, dynamo } = openStand({ clock });
     await store.commit(type, [create("ns/a")]);
@@ -94,7 +94,7 @@ describe("a list", () => {
     await clock.forward(0);
     await clock.forward(0);
     await store.commit(type, [create("ns/b")]);
-    // A client that has read ns/b goes on from there, while what was drawn before it is still on its way.
+    // A client that has read ns/b continues from there, while an earlier ticket is still in flight.
     const reader = another();
     expect(await reader.changes(type, 4)).toEqual({ changes: [], through: 4 });
     await clock.forward(11_000);
@@ -111,7 +111,7 @@ describe("a list", () => {
 });
 
 describe("the sweep", () => {
-  it("raises the floor over what is older than an hour, and nothing else", async () => {
+  it("raises the floor over changes that are older than an hour, and no others", async () => {
     const clock = handClock(start);
     const { store } = openStand({ clock });
     await store.commit(type, [create("ns/a"), create("ns/b")]);

@@ -7,35 +7,37 @@ import { changeOf, isVoid, number } from "./items.ts";
 import { times } from "./rules.ts";
 import { fillSlot, lookAfter, readSlot } from "./slots.ts";
 
-/** What one process remembers of a type between calls. All of it is hints: a wrong one costs a look, never a fault. */
+/**
+ * What one process remembers of a type between calls. These are hints: a wrong one costs a read and causes no error.
+ */
 export interface Memory {
   /** The last head that was read. */
   head?: Head;
-  /** The hole that stands at the end of what can be read, and since when it has been seen. */
+  /** The hole at the end of the readable log, and since when it has been seen. */
   hole?: { revision: number; since: number };
-  /** Revisions up to which the log was seen whole, and when; rising. */
-  marks: { revision: number; at: number }[];
+  /** Revisions up to which the log was seen without holes, and when; rising. */
+  wholeThrough: { revision: number; at: number }[];
 }
 
 export interface RunOptions {
   limit?: number;
-  /** Read on, waiting for holes and filling them, until this revision is reached. */
+  /** Read until this revision, waiting for holes and filling them. */
   until?: number;
-  /** Slots that nobody can fill any more are passed over: for who needs only what may still be moving. */
+  /** Slots that no writer can fill any more are skipped, for callers that need only changes in flight. */
   settledAreKnown?: boolean;
 }
 
 export interface Run {
-  /** The slots in order, voids among them. */
+  /** The slots in order, including voids. */
   slots: Item[];
   through: number;
   head: Head;
 }
 
 const waitForHole = 25;
-const mostMarks = 16;
+const mostRemembered = 16;
 
-/** Reads the log above `after` as far as it is whole. Throws Compacted and FutureRevision as the port does. */
+/** Reads the log above `after` up to its first hole. Throws Compacted and FutureRevision as the port does. */
 export async function readRun(
   context: Context,
   type: string,
@@ -61,21 +63,21 @@ export async function readRun(
       slots.push(slot);
       through++;
     }
-    // Slots first, then the floor: what was read may have been on its way out.
+    // Slots first, then the floor: slots may expire while they are read.
     const head = await readHead(context, type);
     known = head;
     memory.head = head;
     if (!settledAreKnown) checkPlace(context, after, head, rules.halfLife ? slots.slice(start) : [], lookedAt);
-    if (after <= settledBy(memory, head)) noteMark(memory, through, lookedAt);
+    if (after <= settledBy(memory, head)) noteWhole(memory, through, lookedAt);
     if (slots.length >= limit && through >= until) break;
     if (through >= look.horizon) continue;
     if (through >= head.counter) break;
-    // The type was spread over more shards since: the hole may be a slot where nobody has looked.
+    // The type has more shards since: the hole may be a slot in a shard that was not read.
     if (head.shards.length !== lookedBy.shards.length) continue;
-    // What has been settled since may have come between the look and the head.
-    if (lookedBy.mark <= through && head.mark > through) continue;
+    // Slots may have been settled between the read of the slots and that of the head.
+    if (lookedBy.settledThrough <= through && head.settledThrough > through) continue;
     const next = nextSlot(look.slots, through);
-    const verdict = await judge(context, type, memory, {
+    const verdict = await classifyHole(context, type, memory, {
       after,
       through,
       head,
@@ -84,7 +86,7 @@ export async function readRun(
       settledAreKnown,
       lookedAt,
     });
-    if (verdict === "gone") throw new Compacted(after, Math.max(head.floor, head.mark));
+    if (verdict === "gone") throw new Compacted(after, Math.max(head.floor, head.settledThrough));
     if (verdict === "settled") through++;
     else if (verdict === "old") await fillSlot(context, type, head.shards, through + 1, lookedAt + times.latest);
     else if (rules.stopAtHole) {
@@ -98,7 +100,7 @@ export async function readRun(
 function checkPlace({ rules, clock }: Context, after: number, head: Head, slots: Item[], lookedAt: number): void {
   if (rules.floorLast && after < head.floor) throw new Compacted(after, head.floor);
   if (after > head.counter) throw new FutureRevision(after, head.counter);
-  // Anything may be missing from here on, whatever is still there.
+  // From here on slots may be missing, whatever exists.
   const isOld = slots.some((slot) => Math.max(lookedAt, clock.now()) - number(slot, "t") > times.readable);
   if (isOld) throw new Compacted(after, head.floor);
 }
@@ -121,48 +123,49 @@ interface Hole {
 }
 
 /**
- * What a missing slot means. `young`: its writer may be at it. `old`: he has had his time, the slot may be filled.
- * `settled`: nothing can come any more, and nothing has, or what has is not needed. `gone`: it may have been there
- * and expired.
+ * What a missing slot means. `young`: its writer may still commit. `old`: the writer's ticket has expired; the slot may
+ * be filled. `settled`: no write can arrive any more, and there is none, or none that is needed. `gone`: the slot may
+ * have existed and expired.
  */
-async function judge(context: Context, type: string, memory: Memory, hole: Hole) {
+async function classifyHole(context: Context, type: string, memory: Memory, hole: Hole) {
   const { after, through, head, next, last, settledAreKnown, lookedAt } = hole;
   const { rules, clock } = context;
   const now = clock.now();
   const revision = through + 1;
-  // Tickets above the mark follow each other without a long rest, so the next sign of life dates the hole.
+  // Tickets above `settledThrough` follow each other without long pauses, so the next slot dates the hole.
   const sign = next ? number(next, "t") : head.drawnAt;
-  const isPast = revision <= head.mark || lookedAt - sign > times.latest;
+  const isPast = revision <= head.settledThrough || lookedAt - sign > times.latest;
   if (isPast && rules.oldHoles) {
     const isKnown = settledAreKnown || (await isFresh(context, type, head, after, last));
     return isKnown ? "settled" : "gone";
   }
-  if (next && now - number(next, "t") > times.patience) return "old";
+  if (next && now - number(next, "t") > times.fillAfter) return "old";
   if (memory.hole?.revision !== revision) memory.hole = { revision, since: now };
-  return now - memory.hole.since >= times.patience ? "old" : "young";
+  return now - memory.hole.since >= times.fillAfter ? "old" : "young";
 }
 
-/** Whether nothing above a reader's place can have expired yet. */
+/** Whether no slot above a reader's position can have expired yet. */
 async function isFresh({ clock, ...context }: Context, type: string, head: Head, after: number, last?: Item) {
   const limit = clock.now() - times.readable;
-  if (after >= head.mark && head.markAt > limit) return true;
-  // The revision before the first has no slot: it is as old as the type.
+  if (after >= head.settledThrough && head.settledAt > limit) return true;
+  // The revision before the first has no slot: its age is that of the type.
   if (!last && after <= 1) return head.bornAt > limit;
   const anchor = last ?? (await readSlot({ clock, ...context }, type, head.shards, after));
   return anchor !== undefined && number(anchor, "t") > limit;
 }
 
-/** A reader may start anywhere: what lies below his place is settled only as far as somebody has seen it. */
-const settledBy = (memory: Memory, head: Head): number => Math.max(head.mark, memory.marks.at(-1)?.revision ?? 1);
+/** A reader may start at any revision: those below it are settled only as far as a process has seen them settled. */
+const settledBy = (memory: Memory, head: Head): number =>
+  Math.max(head.settledThrough, memory.wholeThrough.at(-1)?.revision ?? 1);
 
-function noteMark(memory: Memory, revision: number, at: number): void {
-  const last = memory.marks.at(-1);
+function noteWhole(memory: Memory, revision: number, at: number): void {
+  const last = memory.wholeThrough.at(-1);
   if (last && (revision < last.revision || at - last.at < 1000)) return;
-  memory.marks.push({ revision, at });
-  if (memory.marks.length > mostMarks) memory.marks.splice(1, 1);
+  memory.wholeThrough.push({ revision, at });
+  if (memory.wholeThrough.length > mostRemembered) memory.wholeThrough.splice(1, 1);
 }
 
-/** The changes in a run, each with the state before it. Throws Compacted when some of that is gone. */
+/** The changes in a run, each with the state before it. Throws Compacted when a part of one is gone. */
 export async function changesOf(context: Context, type: string, after: number, run: Run): Promise<Change[]> {
   const here = new Map(run.slots.map((slot) => [number(slot, "r"), slot]));
   const find = async (revision: number) => here.get(revision) ?? readSlot(context, type, run.head.shards, revision);

@@ -6,7 +6,7 @@ import { openStand } from "./testing/stage.ts";
 const jump = 2 ** 20;
 
 describe("afterRestore", () => {
-  it("jumps, tells clients that their place is gone, and brings objects up to the log", async () => {
+  it("raises revisions, fails older ones with Compacted, and updates objects from the log", async () => {
     const { store, double, items, another } = openStand({ shards: 2 });
     const made = await store.commit(
       "a",
@@ -22,7 +22,7 @@ describe("afterRestore", () => {
     const slots = items("changes");
     await store.commit("a", [update("ns/3", revisions[2]!, "newest")]);
     await store.commit("b", [create("ns/b")]);
-    // The two tables come back as of instants that differ a little.
+    // The two tables are restored to slightly different instants.
     for (const key of ["ns/1", "ns/2"]) double.replace("objects", old.find((item) => item["k"]!.S === key)!);
     double.remove("objects", items("objects").find((item) => item["k"]!.S === "ns/5")!);
     for (const slot of items("changes"))
@@ -41,7 +41,7 @@ describe("afterRestore", () => {
     expect((await restored.changes("a", page.revision)).changes.map((change) => change.key)).toEqual(["ns/2", "ns/1"]);
   });
 
-  it("may be run again", async () => {
+  it("may run again", async () => {
     const { store } = openStand();
     await store.commit("a", [create("ns/1")]);
     await store.afterRestore();
@@ -50,7 +50,7 @@ describe("afterRestore", () => {
     expect((await store.list("a")).entries.map(textOf)).toEqual(["ns/1@2"]);
   });
 
-  it("says which states it could not find again", async () => {
+  it("returns the keys whose state is incomplete", async () => {
     const { store, double, items } = openStand();
     const big = crypto.getRandomValues(new Uint8Array(65_536));
     const body = () => Buffer.concat(Array.from({ length: 4 }, () => crypto.getRandomValues(big.slice())));

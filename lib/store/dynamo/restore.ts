@@ -5,32 +5,32 @@ import { type Head, objectPartition, raiseFloor, readHead, setCounter } from "./
 import { expiry, isVoid, number, revisionOf } from "./items.ts";
 import { lookAfter } from "./slots.ts";
 
-/** How far revisions jump: more than any cluster writes between a backup and its loss. */
+/** By how much revisions jump: more than any cluster writes between a backup and its loss. */
 const jump = 2 ** 20;
 const pageOfLog = 1000;
 
-/** What a restore found in one type. */
+/** The result of a restore for one type. */
 export interface Restored {
   type: string;
-  /** The revision from which the type goes on; who asks for an earlier one is told that it is gone. */
+  /** The revision from which the type continues; requests with an earlier one fail with Compacted. */
   revision: number;
   objects: number;
-  /** Keys whose object was behind the log and was brought up to it. */
+  /** Keys whose object was behind the log and was updated from it. */
   repaired: string[];
-  /** Keys whose newest state is in the log, but not whole: their objects stay as they were found. */
+  /** Keys whose newest state is incomplete in the log: their objects stay unchanged. */
   lost: string[];
 }
 
-/** Where the log of one type stands. */
+/** The position of a type's log. */
 export interface LogPosition {
   type: string;
-  /** The last revision that was handed out. */
+  /** The last revision that a writer has drawn. */
   revision: number;
-  /** When that was, in milliseconds since the epoch; rounded up, by up to ten seconds. */
+  /** When it was drawn, in milliseconds since the epoch, rounded up by up to ten seconds. */
   drawnAt: number;
 }
 
-/** Goes through all types. May be run again after it was interrupted: revisions then jump once more. */
+/** Restores all types. May run again after an interruption: revisions then jump once more. */
 export async function restoreTypes(context: Context): Promise<Restored[]> {
   const restored: Restored[] = [];
   for (const { type } of await positionsOf(context)) restored.push(await restoreType(context, type));
@@ -73,13 +73,13 @@ async function restoreType(context: Context, type: string): Promise<Restored> {
   }
   const last = Math.max(head.counter, head.floor, log.last, ...objects.values());
   const revision = last + jump;
-  // The floor comes last: until it stands, a second run finds everything as the first did.
+  // The floor comes last: until it is stored, a second run finds the same state as the first.
   await setCounter(context, type, head.counter, revision);
   await raiseFloor(context, type, revision);
   return { type, revision, objects: objects.size, repaired: repaired.sort(), lost: lost.sort() };
 }
 
-/** At which revision each key stands, tombstones among them. */
+/** The revision of each key, including tombstones. */
 async function revisionsOf(context: Context, type: string, head: Head): Promise<Map<string, number>> {
   const revisions = new Map<string, number>();
   for (let shard = 0; shard < head.objectShards; shard++)
@@ -99,7 +99,7 @@ async function revisionsOf(context: Context, type: string, head: Head): Promise<
   return revisions;
 }
 
-/** The newest change of each key that the log still has, and the highest revision in it. Holes are no matter here. */
+/** The newest change of each key in the log, and the highest revision in it. Holes do not matter here. */
 async function newestSlots(context: Context, type: string, head: Head) {
   const byKey = new Map<string, Item>();
   let last = 0;
@@ -115,7 +115,7 @@ async function newestSlots(context: Context, type: string, head: Head) {
   }
 }
 
-/** Makes the object what the change says. False when the change's body is not whole. */
+/** Updates the object to the state of the change. False when the change's body is incomplete. */
 async function repair(context: Context, type: string, head: Head, slot: Item): Promise<boolean> {
   const { dynamo, tables, clock } = context;
   const key = slot["k"]!.S!;
@@ -136,7 +136,7 @@ async function repair(context: Context, type: string, head: Head, slot: Item): P
       }),
     );
   } catch (error) {
-    // Sent twice, the first has done it.
+    // A repeated request: the first one has succeeded.
     if (failureOf(error).kind !== "condition") throw error;
   }
   return true;

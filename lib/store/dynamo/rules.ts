@@ -1,6 +1,6 @@
 /**
- * The protocol's rules, each of which can be left out. Only the model checker leaves one out, to show that it would
- * notice; the room's door always passes `allRules`.
+ * The rules of the protocol, each of which can be disabled. Only the model checker disables one, to show that it is
+ * noticed; `dynamoStore` always passes `allRules`.
  */
 export interface Rules {
   /** A delete leaves a tombstone with its revision, and a create needs a lower one or none. */
@@ -9,31 +9,31 @@ export interface Rules {
   belowTicket: boolean;
   /** Requests carry a client token: the same for the same request, a new one for another. */
   token: boolean;
-  /** A writer that was refused and finds its own write in its slot has succeeded. */
+  /** A refused writer that finds its own write in its slot has succeeded. */
   slotFirst: boolean;
-  /** A writer who gives a revision up fills its slot. */
+  /** A writer that gives up a revision fills its slot. */
   voidGivenUp: boolean;
   /** After an unknown outcome the slot decides. */
   slotDecides: boolean;
-  /** What an old slot says is not believed. */
+  /** An old slot is not used as evidence. */
   slotsExpire: boolean;
-  /** A conflict or a throttled request is no answer. */
+  /** A conflict or a throttled request is not a refusal. */
   conflictIsNoAnswer: boolean;
   /** A ticket older than ten seconds is dropped. */
   ticketLife: boolean;
   /** A reader stops at a hole. */
   stopAtHole: boolean;
-  /** Lists and caches end at the head, not at what they happen to see. */
+  /** Lists and caches end at the head, not at the last change that they see. */
   toHead: boolean;
   /** A list replays the log from some time before it began. */
   overlap: boolean;
   /** The floor is read after the slots. */
   floorLast: boolean;
-  /** A hole that lies in a part of the log which may have expired is no hole. */
+  /** A missing slot in a part of the log that may have expired is no hole. */
   oldHoles: boolean;
-  /** What is older than half its life is not read. */
+  /** Slots older than half their lifetime are not read. */
   halfLife: boolean;
-  /** A change carries the state before it where the log may not have it any more. */
+  /** A change carries the state before it where the log may lose that earlier. */
   carryPrevious: boolean;
   /** The floor never passes a revision that is not settled. */
   floorOverSettled: boolean;
@@ -68,9 +68,9 @@ const hour = 60 * minute;
 
 /** The protocol's times, in milliseconds. */
 export const times = {
-  /** A hole that is older than this is filled by whoever meets it. */
-  patience: second,
-  /** How long a ticket is tried again when other transactions are in its way. */
+  /** A hole that is older than this is filled by the reader or writer that finds it. */
+  fillAfter: second,
+  /** How long a ticket is retried when other transactions conflict with it. */
   ticketTries: 700,
   /** A ticket older than this is never sent. */
   ticketLife: 10 * second,
@@ -78,19 +78,19 @@ export const times = {
   drawGrid: 10 * second,
   /** What a list replays before its own start. */
   overlap: 10 * second,
-  /** No request arrives so late: a signature is refused long before. */
+  /** No request arrives this late: its signature is refused long before. */
   latest: 10 * minute,
   /** How long a change is kept at least. */
   life: 24 * hour,
-  /** From this age on a change is no longer read: it may go at any time after its life. */
+  /** From this age on a change is not read: it may expire at any time after its lifetime. */
   readable: 12 * hour,
   /** A state that was written longer before its change than this is carried by the change. */
   carried: 11 * hour,
-  /** What the floor passes is older than this. */
+  /** The floor passes only changes older than this. */
   kept: hour,
-  /** How old the mark may become before a writer renews it. */
-  mark: 2 * minute,
+  /** The age of `settledThrough` at which a writer renews it. */
+  settledRenewal: 2 * minute,
 } as const;
 
-/** How many tickets a write takes before it is refused. */
+/** How many tickets a write draws before it is refused. */
 export const mostTickets = 5;

@@ -7,9 +7,9 @@ import { revisionOf, voidItem } from "./items.ts";
 const voidTries = 12;
 
 /**
- * Settles a slot: fills it with a void unless something is there. Returns what was there, undefined when it is void
- * now by our hand. After `until` (milliseconds) a slot may have expired and says nothing any more. Throws then, and
- * when the table does not let itself be asked: nothing is known.
+ * Settles a slot: fills it with a void unless it is filled. Returns its former content; undefined when this call has
+ * filled it. Throws after `until` (milliseconds), when the slot may have expired, and when the table does not answer:
+ * nothing is known then.
  */
 export async function fillSlot(
   context: Context,
@@ -37,7 +37,7 @@ export async function fillSlot(
     } catch (error) {
       const failure = failureOf(error);
       if (isApiError(error)) throw error;
-      // After an unknown outcome this may be our own void: it says the same as if it were another's.
+      // After an unknown outcome this may be our own void, which means the same as another's.
       if (failure.kind === "condition" && failure.item) return failure.item;
       if (failure.kind === "refused" || failure.kind === "cancelled") throw error;
       if (attempt >= voidTries) throw internalError(`revision ${revision} of ${type} cannot be settled`, error);
@@ -46,10 +46,10 @@ export async function fillSlot(
   }
 }
 
-/** What one look at the log above a revision brought. */
+/** The result of one read of the log above a revision. */
 export interface Look {
   slots: Map<number, Item>;
-  /** Beyond this revision the look may have missed slots. */
+  /** Above this revision the read may have missed slots. */
   horizon: number;
 }
 
@@ -88,7 +88,7 @@ export async function lookAfter(
   return { slots, horizon };
 }
 
-/** One page of a query; pages that hold nothing are turned over. */
+/** One page of a query; empty pages are skipped. */
 async function queryAll(context: Context, input: Parameters<Dynamo["query"]>[0], dynamo: Dynamo) {
   let start: Item | undefined;
   for (;;) {

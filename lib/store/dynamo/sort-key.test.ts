@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bound } from "./sort-key.ts";
 
-test("a bound has at most what a sort key may have, and no part of a character", () => {
+test("cuts a bound to the length of a sort key, between characters", () => {
   expect(bound("ns/a")).toBe("ns/a");
   for (const text of ["x".repeat(1024), "é".repeat(512)]) expect(bound(text)).toBe(text);
   expect(bound("x".repeat(1025))).toBe("x".repeat(1024));

@@ -5,7 +5,7 @@ import { openStand } from "./testing/stage.ts";
 
 const type = "apps/things";
 
-test("what a commit has made is told before it resolves, and stands in the stream with its hops", async () => {
+test("passes the changes of a commit before it resolves, and stores their hop count in the stream", async () => {
   const stand = openStand({ shards: 3 });
   const told: [string, Change[]][] = [];
   const made = async (of: string, changes: Change[]) => void told.push([of, changes]);
@@ -27,7 +27,7 @@ test("what a commit has made is told before it resolves, and stands in the strea
   expect(seen.map((each) => [each.type, each.hops])).toEqual(Array(4).fill([type, 4]));
 });
 
-test("voids and records of other tables wake nobody", async () => {
+test("ignores voids and records of other tables", async () => {
   const { store } = openStand();
   expect(await store.streamed({ p: { S: "t#0" }, r: { N: "3" }, v: { S: "x" } })).toBeUndefined();
   expect(await store.streamed({ p: { S: "nothing" }, w: { N: "0" } })).toBeUndefined();

@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import { raiseFloor, raiseMark, readHead } from "./head.ts";
+import { raiseFloor, raiseSettled, readHead } from "./head.ts";
 import { number, revisionOf } from "./items.ts";
 import { type Memory, readRun } from "./read.ts";
 import { times } from "./rules.ts";
@@ -7,20 +7,20 @@ import { times } from "./rules.ts";
 const step = 1000;
 
 /**
- * How far the log is settled: above it some writer may still be at work. With `until`, whoever is at work below it is
- * waited for.
+ * The revision through which the log is settled: above it a writer may still commit. With `until`, waits for the
+ * writers below it.
  */
 export async function settledThrough(context: Context, type: string, memory: Memory, until = 0): Promise<number> {
   const { rules, clock } = context;
   const head = await readHead(context, type);
   if (!rules.floorOverSettled) return head.counter;
   const at = clock.now();
-  const { through } = await readRun(context, type, memory, head.mark, {
+  const { through } = await readRun(context, type, memory, head.settledThrough, {
     settledAreKnown: true,
     until: Math.min(until, head.counter),
   });
-  if (through > head.mark) await raiseMark(context, type, through, at);
-  return Math.max(through, head.mark);
+  if (through > head.settledThrough) await raiseSettled(context, type, through, at);
+  return Math.max(through, head.settledThrough);
 }
 
 /** Raises the floor over everything settled that is older than an hour, a thousand changes at a time. */
@@ -32,7 +32,7 @@ export async function sweepType(context: Context, type: string, memory: Memory):
     const limit = clock.now() - times.kept;
     const run = await readRun(context, type, memory, head.floor, { limit: step, settledAreKnown: true });
     const young = run.slots.find((slot) => number(slot, "t") > limit);
-    // Behind the last slot there may be tickets that nobody has used yet: they are as young as the newest of them.
+    // After the last slot there may be unused tickets: they are as young as the newest of them.
     const isAtEnd = run.through >= head.counter && head.drawnAt > limit;
     const last = isAtEnd ? (run.slots.at(-1) ?? undefined) : undefined;
     let floor = run.through;

@@ -10,7 +10,7 @@ const start = Date.parse("2026-01-01T00:00:00Z");
 const type = "things";
 const refusal = (name: string, details = {}) => Object.assign(new Error(name), { name, ...details });
 
-/** Counts what is sent, and lets a test answer transactions in the tables' place. */
+/** Counts requests, and lets a test answer transactions in place of the tables. */
 function tapped(dynamo: Dynamo, answer: (attempt: number) => Error | undefined = () => undefined) {
   const sent: Parameters<Dynamo["transact"]>[0][] = [];
   const transact: Dynamo["transact"] = async (input) => {
@@ -23,7 +23,7 @@ function tapped(dynamo: Dynamo, answer: (attempt: number) => Error | undefined =
 }
 
 describe("a write", () => {
-  it("is sent again as it was when it was throttled or collided", async () => {
+  it("is repeated unchanged after throttling or a conflict", async () => {
     const stand = openStand();
     const answers = [
       refusal("ThrottlingException"),
@@ -39,7 +39,7 @@ describe("a write", () => {
     for (const one of sent) expect(one).toEqual(sent[0]);
   });
 
-  it("takes another ticket after its outcome was unknown, and fills the slot that it leaves", async () => {
+  it("draws another ticket after an unknown outcome, and fills the slot of the first", async () => {
     const stand = openStand();
     const { client, sent } = tapped(stand.dynamo, (attempt) => (attempt === 1 ? refusal("TimeoutError") : undefined));
     const store = stand.another(client);
@@ -48,7 +48,7 @@ describe("a write", () => {
     expect(await store.changes(type, 1)).toMatchObject({ changes: [{ revision: 3 }], through: 3 });
   });
 
-  it("is refused with 429 after five tickets, and nothing of it is in the log", async () => {
+  it("is refused with 429 after five tickets, and is not in the log", async () => {
     const stand = openStand();
     const { client, sent } = tapped(stand.dynamo, () => refusal("TimeoutError"));
     const error = await stand
@@ -62,7 +62,7 @@ describe("a write", () => {
     expect((await stand.store.list(type)).entries).toEqual([]);
   });
 
-  it("says of a batch that was too much what became of the rest", async () => {
+  it("returns the results of the other writes of a batch that was refused in part", async () => {
     const stand = openStand();
     await stand.store.commit(type, [create("ns/a")]);
     const { client } = tapped(stand.dynamo, (attempt) => (attempt > 1 ? refusal("TimeoutError") : undefined));
@@ -74,7 +74,7 @@ describe("a write", () => {
     expect((await stand.store.list(type)).entries.map((entry) => entry.key)).toEqual(["ns/a"]);
   });
 
-  it("goes again with a new token when another write of its batch has failed", async () => {
+  it("is sent again with a new token when another write of its batch has failed", async () => {
     const stand = openStand();
     await stand.store.commit(type, [create("ns/b")]);
     const { client, sent } = tapped(stand.dynamo);
@@ -99,7 +99,7 @@ describe("a write", () => {
     expect(sent.map((one) => one.TransactItems!.length)).toEqual([100, 100, 40]);
   });
 
-  it("is refused with 413 when its key is longer than a sort key may be, and draws no ticket", async () => {
+  it("is refused with 413 when its key is longer than a sort key, and draws no ticket", async () => {
     const stand = openStand();
     const store = stand.another();
     await expect(store.commit(type, [create("ns/a"), create("n".repeat(1025))])).rejects.toMatchObject({ code: 413 });
@@ -118,7 +118,7 @@ describe("a write", () => {
 });
 
 describe("what stands in the tables", () => {
-  it("expires with its change, and a tombstone is one of them", async () => {
+  it("expires with its change, as a tombstone does", async () => {
     const clock = handClock(start);
     const { store, items, double } = openStand({ clock });
     const seconds = clock.now() / 1000;
@@ -134,7 +134,7 @@ describe("what stands in the tables", () => {
     await expect(store.changes(type, 1)).rejects.toThrow("older than");
   });
 
-  it("splits a body that fits no item, and lets the parts go with the change that replaced it", async () => {
+  it("splits a body that fits no item, and lets its parts expire with the change that replaced it", async () => {
     const { store, items } = openStand();
     const random = (length: number) => {
       const bytes = new Uint8Array(length);

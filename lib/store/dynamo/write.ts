@@ -5,18 +5,18 @@ import { failureOf, type Item } from "./client.ts";
 import { type Context, nonceOf, pause } from "./context.ts";
 import { drawTickets } from "./head.ts";
 import { entryOf, isTombstone, revisionOf } from "./items.ts";
-import { packs } from "./packs.ts";
 import { type Committing, type Pending, prepare, type Wanted } from "./prepare.ts";
 import { mostTickets, times } from "./rules.ts";
 import { fillSlot } from "./slots.ts";
 import { checkKey } from "./sort-key.ts";
+import { transactionBatches } from "./transaction-batches.ts";
 
 /** What the tables hold for the keys of a commit, read consistently. */
 export type ReadItems = (keys: string[]) => Promise<Map<string, Item>>;
 
 /**
- * Makes the writes of one commit. Throws 413 for a key that is too long, and 429 when some could not be made in time; the error's `results` then holds
- * what became of the others, and none of those without a result is in the log.
+ * Stores the writes of one commit. Throws 413 for a key that is too long, and 429 when some could not be stored in
+ * time; the error's `results` then holds the results of the others, and none of those without a result is in the log.
  */
 export async function commitWrites(context: Context, type: string, writes: Write[], read: ReadItems) {
   checkWrites(writes);
@@ -39,14 +39,14 @@ export async function commitWrites(context: Context, type: string, writes: Write
   try {
     pending = wanted.map((each, index) => prepare(job, each, tickets[index]!, drawn.at));
   } catch (error) {
-    // A body that cannot be made: the tickets are given back before anybody waits for them.
+    // A body threw: the slots of the tickets are filled, so that no reader waits for them.
     await Promise.all(
       tickets.map((ticket) => fillSlot(context, type, drawn.head.shards, ticket, drawn.at + times.readable)),
     );
     throw error;
   }
   const exhausted: Pending[] = [];
-  for (const pack of packs(pending)) exhausted.push(...(await settle(job, pack)));
+  for (const batch of transactionBatches(pending)) exhausted.push(...(await settle(job, batch)));
   if (exhausted.length > 0)
     throw Object.assign(tooManyRequests("the store is too busy, please try again later", 1), { results });
   return { results: results as Commit[], changes: job.changes, head: drawn.head };
@@ -58,10 +58,10 @@ type Sent =
   | { kind: "unknown" }
   | { kind: "cancelled"; reasons: CancellationReason[] };
 
-async function send({ dynamo, rules }: Context, pack: Pending[], token: string): Promise<Sent> {
+async function send({ dynamo, rules }: Context, batch: Pending[], token: string): Promise<Sent> {
   try {
     await dynamo.transact({
-      TransactItems: pack.flatMap((each) => each.items),
+      TransactItems: batch.flatMap((each) => each.items),
       ...(rules.token ? { ClientRequestToken: token } : {}),
     });
     return { kind: "made" };
@@ -72,13 +72,15 @@ async function send({ dynamo, rules }: Context, pack: Pending[], token: string):
   }
 }
 
-/** Sends a pack until each of its writes is decided. Returns those whose tickets have run out. */
+/** Sends a batch until each of its writes is decided. Returns those whose tickets have expired. */
 async function settle(job: Committing, all: Pending[]): Promise<Pending[]> {
   const { context } = job;
   const { clock, rules } = context;
   const exhausted: Pending[] = [];
   const age = (each: Pending) => clock.now() - each.drawnAt;
-  /** New tickets for those who need them and for those behind them, so that the writes of a commit keep their order. */
+  /**
+   * Draws new tickets for the given writes and for those after them, so that the writes of a commit keep their order.
+   */
   const renewed = async (kept: Pending[], without: Pending[]): Promise<Pending[]> => {
     if (without.length === 0) return kept;
     const first = Math.min(...without.map((each) => each.place));
@@ -89,40 +91,40 @@ async function settle(job: Committing, all: Pending[]): Promise<Pending[]> {
     return [...kept.filter((each) => each.place < first), ...fresh];
   };
   const isLow = (each: Pending) => each.ticket < job.top;
-  let pack = all.some(isLow) ? await renewed([], await givenUp(job, all, rules.slotFirst)) : all;
+  let batch = all.some(isLow) ? await renewed([], await givenUp(job, all, rules.slotFirst)) : all;
   let token = nonceOf(context);
-  for (let tries = 0; pack.length > 0; tries++) {
-    const late = rules.ticketLife ? pack.filter((each) => age(each) > times.ticketLife) : [];
+  for (let tries = 0; batch.length > 0; tries++) {
+    const late = rules.ticketLife ? batch.filter((each) => age(each) > times.ticketLife) : [];
     if (late.length > 0) {
-      const kept = pack.filter((each) => !late.includes(each));
-      pack = await renewed(kept, await givenUp(job, late, rules.slotFirst));
+      const kept = batch.filter((each) => !late.includes(each));
+      batch = await renewed(kept, await givenUp(job, late, rules.slotFirst));
       token = nonceOf(context);
       continue;
     }
-    const sent = await send(context, pack, token);
+    const sent = await send(context, batch, token);
     if (sent.kind === "made") {
-      for (const each of pack) made(job, each);
+      for (const each of batch) made(job, each);
       break;
     }
     if (sent.kind === "unknown") {
-      pack = await renewed([], rules.slotDecides ? await givenUp(job, pack, true) : pack);
+      batch = await renewed([], rules.slotDecides ? await givenUp(job, batch, true) : batch);
       token = nonceOf(context);
       continue;
     }
     const invalid = sent.kind === "cancelled" ? sent.reasons.find(({ Code }) => Code === "ValidationError") : undefined;
     if (invalid) {
-      await givenUp(job, pack, true);
+      await givenUp(job, batch, true);
       throw internalError(`the tables refuse an item: ${invalid.Message}`);
     }
     const { survivors, again } =
-      sent.kind === "again" ? { survivors: pack, again: [] } : await sift(job, pack, sent.reasons);
-    const isSame = survivors.length === pack.length && again.length === 0;
+      sent.kind === "again" ? { survivors: batch, again: [] } : await classifyCancellation(job, batch, sent.reasons);
+    const isSame = survivors.length === batch.length && again.length === 0;
     const isBlocked = isSame || sent.kind === "again" || sent.reasons.some(isNoAnswer);
     const spent = isBlocked ? survivors.filter((each) => age(each) > times.ticketTries) : [];
     const kept = survivors.filter((each) => !spent.includes(each));
-    pack = await renewed(kept, [...again, ...(await givenUp(job, spent, rules.slotFirst))]);
+    batch = await renewed(kept, [...again, ...(await givenUp(job, spent, rules.slotFirst))]);
     if (!isSame || spent.length > 0) token = nonceOf(context);
-    if (isBlocked && pack.length > 0) await pause(context, Math.min(tries, 3));
+    if (isBlocked && batch.length > 0) await pause(context, Math.min(tries, 3));
   }
   return exhausted;
 }
@@ -135,18 +137,21 @@ function made(job: Committing, each: Pending): void {
   job.top = Math.max(job.top, each.ticket);
 }
 
-const inOrder = (pack: Pending[]): Pending[] => pack.sort((a, b) => a.place - b.place);
+const inOrder = (batch: Pending[]): Pending[] => batch.sort((a, b) => a.place - b.place);
 
 const isNoAnswer = ({ Code }: CancellationReason): boolean =>
   Code !== undefined && Code !== "None" && Code !== "ConditionalCheckFailed";
 
-/** Goes through the reasons of a cancelled transaction: who is decided, who goes again, who needs another ticket. */
-async function sift(job: Committing, pack: Pending[], reasons: CancellationReason[]) {
+/**
+ * Classifies the writes of a cancelled transaction by its reasons: decided, to be sent again, or in need of another
+ * ticket.
+ */
+async function classifyCancellation(job: Committing, batch: Pending[], reasons: CancellationReason[]) {
   const { rules } = job.context;
   const survivors: Pending[] = [];
   const again: Pending[] = [];
   let from = 0;
-  for (const each of pack) {
+  for (const each of batch) {
     const [object, slot] = reasons.slice(from, from + 2);
     from += each.items.length;
     const hasFailed = (reason?: CancellationReason) => reason?.Code === "ConditionalCheckFailed";
@@ -161,7 +166,7 @@ async function sift(job: Committing, pack: Pending[], reasons: CancellationReaso
   return { survivors, again };
 }
 
-/** The object was not as expected: unless the slot says that this very write made it so, that is the answer. */
+/** The object was not as expected: that is the answer, unless the slot shows that this write has caused it. */
 async function answer(job: Committing, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
   const { context, type } = job;
   const { rules } = context;
@@ -171,7 +176,7 @@ async function answer(job: Committing, each: Pending, found: Item | undefined, a
   const isOvertaken = found !== undefined && revisionOf(found) >= each.ticket;
   const isFree = !found || isTombstone(found);
   if (write.type === "create" ? isFree : found && isOvertaken && revisionOf(found) === write.expected) {
-    // A higher revision was there already: the ticket is too low, the write itself may be right.
+    // The object has a higher revision: the ticket is too low, and the write may still be valid.
     again.push(each);
     return;
   }
@@ -180,8 +185,8 @@ async function answer(job: Committing, each: Pending, found: Item | undefined, a
 }
 
 /**
- * Settles the slots of writes whose outcome is open. Those that turn out to be made get their result, unless what the
- * slots say is not believed.
+ * Settles the slots of writes with an unknown outcome. Writes that turn out to be stored get their result, unless the
+ * slots are too old to be evidence.
  */
 async function givenUp(job: Committing, open: Pending[], believes: boolean): Promise<Pending[]> {
   const { context, type, head } = job;
@@ -194,7 +199,7 @@ async function givenUp(job: Committing, open: Pending[], believes: boolean): Pro
   return failed;
 }
 
-/** New tickets for writes whose old slots can no longer be theirs. */
+/** Draws new tickets for writes whose slots were filled. */
 async function renew(job: Committing, open: Pending[]): Promise<{ fresh: Pending[]; spent: Pending[] }> {
   const spent = open.filter((each) => each.tickets >= mostTickets);
   const going = open.filter((each) => each.tickets < mostTickets);

@@ -5,7 +5,7 @@ import { memoryStore } from "#store/memory";
 storeConformance("memoryStore", async () => ({ store: memoryStore() }));
 
 describe("memoryStore", () => {
-  it("starts its counters where it is told", async () => {
+  it("starts its counters at the configured revision", async () => {
     const store = memoryStore({ start: 2 ** 40 });
     expect((await store.list("things")).revision).toBe(2 ** 40);
     const [entry] = await store.commit("things", [create("ns/a")]);

@@ -18,7 +18,7 @@ import {
 } from "#store";
 
 export interface MemoryOptions {
-  /** Where every type's counter starts; 1 unless told. */
+  /** The first value of every type's counter. Defaults to 1. */
   start?: number;
 }
 

@@ -83,11 +83,11 @@ const broken: Record<string, (store: Store) => Partial<Store>> = {
 };
 
 describe("memoryStore under the model checker", () => {
-  it("keeps every promise in histories of writers, readers, caches and compactions", async () => {
+  it("keeps its contract in histories of writers, readers, caches and compactions", async () => {
     await fc.assert(play(memoryStore), { numRuns: 300, seed: 3 });
   });
 
-  it.each(Object.keys(broken))("would be noticed if it %s", async (name) => {
+  it.each(Object.keys(broken))("is found to be faulty if it %s", async (name) => {
     const make = () => {
       const store = memoryStore();
       return { ...forwardTo(store), ...broken[name]!(store) };

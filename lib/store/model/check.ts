@@ -1,15 +1,15 @@
 import type { Entry } from "#store";
 import { type History, textOf, type WriteAttempt } from "./play.ts";
 
-/** What truly happened, as somebody saw it who forgets nothing. */
+/** The true history. */
 export interface Truth {
   /** Every write in the log, in order of revisions. */
   log: TrueChange[];
   /** The objects at the end: key to revision. */
   objects: Map<string, number>;
-  /** Where each key stood since which step, in order: the revision, or 0 for nothing; undefined when nobody saw it. */
+  /** The revision of each key by step, in order, 0 for none; undefined where it was not recorded. */
   states: Map<string, { step: number; revision: number }[]> | undefined;
-  /** What the witness of the tables has to object to. */
+  /** The faults that the witness of the tables has found. */
   faults: string[];
 }
 
@@ -21,7 +21,7 @@ export interface TrueChange {
   previous: number;
 }
 
-/** Everything that is wrong with a history; empty when nothing is. */
+/** The faults of a history. */
 export function check(history: History, truth: Truth): string[] {
   const faults = [...history.faults, ...truth.faults];
   const byText = new Map<string, TrueChange[]>();
@@ -31,7 +31,7 @@ export function check(history: History, truth: Truth): string[] {
   return faults;
 }
 
-/** The log must be a legal history, and the objects what it ends in. */
+/** The log must be a legal history that ends in the objects. */
 function checkLog({ log, objects }: Truth): string[] {
   const faults: string[] = [];
   const state = new Map<string, number>();
@@ -48,7 +48,7 @@ function checkLog({ log, objects }: Truth): string[] {
   return faults;
 }
 
-/** What was acknowledged is there once, at its revision; what was refused is not, and for a reason that was true. */
+/** An acknowledged write exists once, at its revision; a refused one does not exist, and its reason was true. */
 function checkWrites({ writes }: History, truth: Truth, byText: Map<string, TrueChange[]>): string[] {
   const faults: string[] = [];
   for (const one of writes) {
@@ -69,7 +69,7 @@ function checkWrites({ writes }: History, truth: Truth, byText: Map<string, True
   return faults;
 }
 
-/** What a refused writer was shown must have stood there at some time between his call and its answer. */
+/** The object that a refusal shows must have existed at some time between the call and its answer. */
 function checkReason({ key, span, text }: WriteAttempt, entry: Entry | undefined, { states }: Truth): string[] {
   if (!states) return [];
   const all = states.get(key) ?? [];
@@ -116,7 +116,7 @@ function checkFollowed({ followed }: History, { log }: Truth): string[] {
   return faults;
 }
 
-/** A list is the log's prefix at its revision, and not behind what was acknowledged before. */
+/** A list is the log's prefix at its revision, which is not below an earlier acknowledged one. */
 function checkLists({ listed, caughtUp }: History, { log }: Truth): string[] {
   const faults: string[] = [];
   const stateAt = (revision: number) => {

@@ -1,6 +1,6 @@
 /**
- * The model checker: a world of processes that crash, freeze and wait, plans of what they do to a store, and the
- * checks of what came of it. It drives the shipped drivers through the port. Only tests use it.
+ * The model checker: a world of processes that crash, freeze and wait, plans of their operations on a store, and the
+ * checks of the results. It drives the real drivers through the port. Only tests use it.
  */
 export { check, type TrueChange, type Truth } from "./check.ts";
 export { type Local, playLocal } from "./local.ts";

@@ -4,23 +4,23 @@ import type { Plan } from "./plan.ts";
 import { play, textOf } from "./play.ts";
 import { World } from "./world.ts";
 
-/** A store that all processes share, since it lives in one: what crashes and freezes are those who use it. */
+/** A store that all processes share: only its users crash and freeze. */
 export interface Local {
   store: Store;
-  /** Whether a commit has taken effect when the call returns, so that refusals can be held against it. */
+  /** Whether a commit has taken effect when the call returns, so that refusals can be checked. */
   isImmediate: boolean;
 }
 
 const steps = 2500;
 
-/** Plays one history over a store of this process, and says what is wrong with it. */
+/** Plays one history over a store of this process, and returns its faults. */
 export async function playLocal(plan: Plan, { store, isImmediate }: Local): Promise<string[]> {
   const world = new World(plan.seed, plan.troubles);
   const archive: Change[] = [];
   const states: NonNullable<Truth["states"]> = new Map();
   const faults: string[] = [];
   const type = "things";
-  /** Keeps what compaction is about to take away. */
+  /** Records the changes that compaction is about to delete. */
   const keep = async () => {
     const after = archive.at(-1)?.revision ?? 1;
     const { changes } = await store.changes(type, after, Number.MAX_SAFE_INTEGER);
@@ -60,7 +60,7 @@ export async function playLocal(plan: Plan, { store, isImmediate }: Local): Prom
   return check(history, { log, objects, states: isImmediate ? states : undefined, faults });
 }
 
-/** The store as a process reaches it: every call may wait before it is made and before its answer is heard. */
+/** The store for one process: every call may wait before it is made and before its answer arrives. */
 function waiting(world: World, process: Parameters<World["post"]>[0], store: Store): Store {
   const turn = () => new Promise<void>((resolve) => void world.post(process, resolve));
   const later =

@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import type { Troubles } from "./world.ts";
 
-/** What a writer does to some keys at once. Which writes these are depends on what it finds. */
+/** A commit of a writer on some keys. Its writes depend on the objects that exist. */
 export interface Step {
   keys: number[];
-  /** Whether what is there is deleted rather than updated. */
+  /** Whether existing objects are deleted rather than updated. */
   isDelete: boolean;
-  /** Expects a revision that the object does not have, or creates what is there. */
+  /** Expects a revision that the object does not have, or creates an existing object. */
   isStale: boolean;
 }
 
-/** What happens in one history; whatever is not said here, the seed decides. */
+/** The plan of one history; the seed decides everything else. */
 export interface Plan {
   seed: number;
   keys: number;

@@ -1,7 +1,7 @@
 import type { Clock, Random } from "#base";
 import { Dice, turn } from "#test/make";
 
-/** How often the world does what to those who live in it; probabilities per step. */
+/** What the world does to its processes; probabilities per step. */
 export interface Troubles {
   crash: number;
   freeze: number;
@@ -12,7 +12,7 @@ export interface Troubles {
 
 export const noTroubles: Troubles = { crash: 0, freeze: 0, jump: 0, jumps: [] };
 
-/** One process: it stops for ever when it crashes and for a while when it freezes; nobody tells it. */
+/** One process. It stops for good when it crashes and for a while when it freezes, without notice. */
 export interface Process {
   name: string;
   isAlive: boolean;
@@ -22,7 +22,7 @@ export interface Process {
 }
 
 interface Task {
-  /** Who waits for it; without one it happens whatever becomes of the processes. */
+  /** The process that waits for it; without one it runs in any case. */
   owner: Process | undefined;
   /** Not before this time. */
   at: number;
@@ -44,7 +44,7 @@ export class World {
   readonly #restart = new Map<Process, () => void>();
   #tasks: Task[] = [];
   #running = 0;
-  /** Called when time jumps: what cannot stand still so long must end before. */
+  /** Called when time jumps: operations that cannot last so long must end before. */
   beforeJump: (milliseconds: number) => void = () => {};
   readonly events: string[] = [];
 
@@ -95,7 +95,7 @@ export class World {
     return task;
   }
 
-  /** Lets everything happen until all processes have ended, or so many steps are over. */
+  /** Runs until all processes have ended, or for this many steps. */
   async run(steps: number): Promise<void> {
     for (; this.step < steps; this.step++) {
       await turn();
@@ -110,7 +110,7 @@ export class World {
     await turn();
   }
 
-  /** After a run: lets what was on its way arrive or be lost, with nobody left to hear of it. */
+  /** After a run: lets requests in flight arrive or be lost, without receivers. */
   async drain(): Promise<void> {
     for (const process of this.processes) process.isAlive = false;
     for (let rounds = 0; this.#tasks.length > 0 && rounds < 10_000; rounds++) {

@@ -37,7 +37,7 @@ async function wholeLog(): Promise<Change[]> {
     log.push(...changes);
     at = through;
   }
-  // The objects must be what the log says.
+  // The objects must agree with the log.
   const state = new Map<string, number>();
   for (const { type, key, revision } of log) {
     if (type === "delete") state.delete(key);
@@ -50,7 +50,7 @@ async function wholeLog(): Promise<Change[]> {
 }
 
 describe("sqliteStore when its process dies", () => {
-  it("has everything that was acknowledged before each of twenty kills, in a log without gaps", async () => {
+  it("has every acknowledged write after each of twenty kills, in a log without gaps", async () => {
     const acknowledged = new Map<number, string>();
     for (let round = 0; round < rounds; round++) {
       const child = writer(`r${round}`);
@@ -58,7 +58,7 @@ describe("sqliteStore when its process dies", () => {
       let count = 0;
       for await (const line of createInterface({ input: child.stdout! })) {
         const [revision, what] = line.split(" ");
-        // A line that the kill cut short names no write.
+        // An incomplete line names no write.
         if (what?.endsWith(";")) acknowledged.set(Number(revision), what);
         if (++count === acknowledgementsPerRound + round * 7) child.kill("SIGKILL");
       }
@@ -73,7 +73,7 @@ describe("sqliteStore when its process dies", () => {
     expect(missing).toEqual([]);
   }, 120_000);
 
-  it("keeps nothing of a group that the disk refused, and everything before it", async () => {
+  it("stores nothing of a transaction that the disk refused, and everything before it", async () => {
     const limited = spawn(
       "sh",
       [

@@ -1,16 +1,16 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "#base";
 
-/** "Skif" in ASCII: what tells our files from anybody else's. */
+/** "Skif" in ASCII: the application id of our files. */
 const applicationId = 0x536b6966;
-/** Raised with every change of the tables; a file of an older version is migrated, one of a newer is refused. */
+/** The version of the tables. A file of an older version is migrated, one of a newer version is refused. */
 const schemaVersion = 1;
-/** How long a write waits for another process that writes, in milliseconds; the event loop stands still for it. */
+/** How long a write waits for another writing process, in milliseconds; it blocks the event loop. */
 const busyMilliseconds = 2000;
 
 /**
- * Opens the file, or makes it; `exclusive` keeps everybody else out for as long as it is open. Throws an Error that
- * names the file and says what is wrong with it.
+ * Opens or creates the file; `exclusive` locks out other processes while it is open. Throws an Error that names the
+ * file and the fault.
  */
 export function openFile(path: string, exclusive: boolean): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -38,7 +38,7 @@ function prepareFile(database: DatabaseSync): void {
   // The log is moved into the database in larger pieces than SQLite's 1,000 pages: each costs two waits for the disk.
   database.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8192");
   if (version === schemaVersion) return;
-  // Two processes may make the same file at once: the second finds everything there.
+  // Two processes may create the same file concurrently: the second finds the tables.
   database.exec(`
     BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS types (
@@ -53,7 +53,7 @@ function prepareFile(database: DatabaseSync): void {
   `);
 }
 
-/** Moves the write-ahead log into the database before it grows beyond this many bytes, where that is less than usual. */
+/** Checkpoints the write-ahead log before it exceeds this many bytes, where that is less than the default. */
 export function limitLog(database: DatabaseSync, bytes: number): void {
   const pages = Math.max(100, Math.min(4000, Math.floor(bytes / 4096)));
   database.exec(`PRAGMA wal_autocheckpoint = ${pages}`);

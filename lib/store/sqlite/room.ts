@@ -2,38 +2,41 @@ import type { DatabaseSync } from "node:sqlite";
 import { type ApiError, internalError } from "#base";
 import type { Entry, Write } from "#store";
 
-/** Bytes of the store's disk that are kept free of others for as long as nothing is amiss, as in a file of that size. */
+/** Disk space that is reserved until the disk is full, such as a file of that size. */
 export interface Reserve {
-  /** More than the write-ahead log ever takes, so that it can be moved into the database on a full disk. */
+  /** More than the largest write-ahead log, so that it can be checkpointed on a full disk. */
   bytes: number;
-  /** What the disk has left. */
+  /** The free bytes of the disk. */
   free(): number;
-  /** Gives the bytes back to the disk. */
+  /** Frees the reserved bytes. */
   release(): void;
-  /** Takes them again where there is room: on the disk, and `spare` bytes within the database. Says whether it did. */
+  /**
+   * Reserves the bytes again where the disk has room, besides `spare` bytes within the database. Returns whether it
+   * did.
+   */
   restore(spare: number): boolean;
 }
 
 export interface RoomOptions {
   path: string;
   reserve: Reserve;
-  /** Whether the disk is full at the start already. */
+  /** Whether the disk is full at the start. */
   full: boolean;
-  /** Hears when the disk has become full, and when there is room again. */
+  /** Called when the disk becomes full, and when there is room again. */
   changed(full: boolean): void;
 }
 
 /** SQLite's primary code for a full disk. */
 const sqliteFull = 13;
-/** How much larger an object may get on a full disk: a mark of its deletion, or the last status of what ends. */
+/** By how many bytes an object may grow on a full disk: for a deletion time, or a last status. */
 const slackBytes = 4096;
 
 export const isFullError = (error: unknown): boolean =>
   error instanceof Error && "errcode" in error && Number(error.errcode) % 256 === sqliteFull;
 
 /**
- * What is done about a full disk: the reserve is given up, and from then on only what makes room is written, deletions
- * and what leads to them, until there is room for the reserve again.
+ * The handling of a full disk: the reserve is freed, and from then on only deletions and writes that lead to them are
+ * accepted, until there is room for the reserve again.
  */
 export class Room {
   readonly #database: DatabaseSync;
@@ -50,7 +53,10 @@ export class Room {
     return this.#full;
   }
 
-  /** The disk has no room for a write. The write-ahead log moves into the database at once, before others take the bytes. */
+  /**
+   * The disk has no room for a write. The write-ahead log is checkpointed at once, before other processes use the freed
+   * bytes.
+   */
   fill(): void {
     this.#options.reserve.release();
     this.#checkpoint();
@@ -59,7 +65,7 @@ export class Room {
     this.#options.changed(true);
   }
 
-  /** After space was freed: takes the reserve again where that is possible. */
+  /** After space was freed: reserves it again where that is possible. */
   look(): void {
     if (!this.#full) return;
     this.#checkpoint();
@@ -69,7 +75,7 @@ export class Room {
     this.#options.changed(false);
   }
 
-  /** Where little of the file is in use any more, and the disk has room for a copy of that, the rest goes back to it. */
+  /** Shrinks a file with little content, where the disk has room for a copy of that. */
   #shrink(): boolean {
     const { live, spare } = this.#sizes();
     if (spare < live * 3 || this.#options.reserve.free() < live * 3) return false;
@@ -82,7 +88,7 @@ export class Room {
     }
   }
 
-  /** Why a write is refused on a full disk; undefined where it is not. */
+  /** The error of a write that is refused on a full disk; undefined for one that is accepted. */
   refusal(write: Write, previous: Entry | undefined): ApiError | undefined {
     if (!this.#full || write.type === "delete") return undefined;
     if (write.type === "update" && previous) {
@@ -103,7 +109,7 @@ export class Room {
     return { live: number("page_count") * size - spare, spare };
   }
 
-  /** The log keeps its length on the disk: later writes need no room of their own. */
+  /** The log file keeps its length: later writes need no more room. */
   #checkpoint(): void {
     try {
       this.#database.exec("PRAGMA wal_checkpoint(RESTART)");

@@ -27,7 +27,7 @@ storeConformance("sqliteStore", async () => {
 describe("sqliteStore", () => {
   afterEach(cleanUp);
 
-  it("has everything again when the file is opened again", async () => {
+  it("has its state when the file is opened again", async () => {
     const path = newPath();
     const store = sqliteStore({ path });
     const [a] = await store.commit("things", [create("ns/a", "1", { uid: "u", labels: { app: "x" } })]);
@@ -45,7 +45,7 @@ describe("sqliteStore", () => {
     await again.close();
   });
 
-  it("puts commits of one turn into one transaction and still keeps their order", async () => {
+  it("puts commits of one turn into one transaction in their order", async () => {
     const store = sqliteStore({ path: newPath() });
     const [made, refused, updated] = await Promise.all([
       store.commit("things", [create("ns/a", "1")]),
@@ -58,7 +58,7 @@ describe("sqliteStore", () => {
     await store.close();
   });
 
-  it("acknowledges only when those who wait for changes have read them", async () => {
+  it("acknowledges a commit when waiting readers have read its changes", async () => {
     const store = sqliteStore({ path: newPath() });
     const order: string[] = [];
     const follow = async () => {
@@ -74,7 +74,7 @@ describe("sqliteStore", () => {
     await store.close();
   });
 
-  it("has every cache up to date when a commit is acknowledged, whoever else commits meanwhile", async () => {
+  it("updates every cache before a commit is acknowledged, also beside other commits", async () => {
     const store = sqliteStore({ path: newPath() });
     const caches = await Promise.all([1, 2, 3].map(() => openCache({ store, type: "things", clock: systemClock })));
     const writer = async (name: number) => {
@@ -89,7 +89,7 @@ describe("sqliteStore", () => {
     await store.close();
   });
 
-  it("serves two openers of one file without mixing their revisions", async () => {
+  it("serves two openers of one file with one sequence of revisions", async () => {
     const path = newPath();
     const [one, two] = [sqliteStore({ path }), sqliteStore({ path })];
     for (let round = 0; round < 20; round++) {
@@ -106,7 +106,7 @@ describe("sqliteStore", () => {
     await two.close();
   });
 
-  it("reads far behind the changes that it keeps in memory", async () => {
+  it("reads changes that are older than those in memory", async () => {
     const store = sqliteStore({ path: newPath() });
     for (let batch = 0; batch < 30; batch++)
       await store.commit(
@@ -124,7 +124,7 @@ describe("sqliteStore", () => {
     await store.close();
   });
 
-  it("says in its own words what is wrong with a file", async () => {
+  it("names the fault of a file", async () => {
     const path = newPath();
     expect(() => sqliteStore({ path: join(path, "no", "folder.db") })).toThrow(/cannot open the store .*folder\.db/);
     writeFileSync(path, "this is no database, however long it may be. ".repeat(100));
@@ -142,7 +142,7 @@ describe("sqliteStore", () => {
     expect(() => sqliteStore({ path: newer })).toThrow("written by a newer version (schema 7; this one knows 1)");
   });
 
-  it("refuses commits after it was closed, and finishes those before", async () => {
+  it("refuses commits after it was closed, and completes those before", async () => {
     const path = newPath();
     const store = sqliteStore({ path });
     const pending = store.commit("things", [create("ns/a")]);

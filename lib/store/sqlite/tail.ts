@@ -3,19 +3,19 @@ import type { Change } from "#store";
 const mostChanges = 1024;
 const mostBytes = 16 * 1024 * 1024;
 
-/** The newest changes of a type as they were written, so that those who follow the log need not read the file. */
+/** The newest changes of a type as they were written, so that followers need not read the file. */
 export class Tail {
-  /** The revision behind which the tail is complete, and the one up to which it is. */
+  /** The revision after which the tail is complete, and the one up to which it is. */
   #start = 0;
   #end = -1;
   #changes: Change[] = [];
   #bytes = 0;
 
-  /** Adds what one transaction brought, whose first change follows `start`. */
+  /** Adds the changes of one transaction, whose first follows `start`. */
   append(start: number, changes: readonly Change[]): void {
     const last = changes.at(-1);
     if (!last) return;
-    // Another process has written in between, or this is the first.
+    // Another process has written in between, or this is the first call.
     if (start !== this.#end) this.#restart(start);
     for (const change of changes) {
       this.#changes.push(change);
@@ -34,7 +34,7 @@ export class Tail {
   /** Changes above `after`, at most `limit`; undefined when the tail does not hold them all up to `head`. */
   after(after: number, limit: number, head: number): Change[] | undefined {
     if (this.#end !== head || after < this.#start) return undefined;
-    // This driver gives no revision up, so that a place in the tail follows from the revision.
+    // This driver gives up no revision, so the index in the tail follows from the revision.
     const from = after - this.#start;
     return this.#changes.slice(from, from + limit);
   }

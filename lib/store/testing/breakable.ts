@@ -1,7 +1,7 @@
 import { forwardTo, type Store } from "#store";
 import { memoryStore } from "#store/memory";
 
-/** A memory store whose log can be cut off for a while. */
+/** A memory store whose log can become unavailable. */
 export function breakable() {
   const store = memoryStore();
   const broken = { changes: undefined as Error | undefined, changed: false, reads: 0 };

@@ -1,15 +1,15 @@
-/** Followers of a cache, as its tests look at them. */
+/** Followers of a cache, for tests. */
 import type { Change } from "#store";
 
-/** Lets what is due by now happen. */
+/** Runs the tasks that are due. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Fails where a follower is lost otherwise than by the end of its cache. */
+/** Fails where a follower is lost for another reason than the end of its cache. */
 export const lost = (error: Error): void => {
   if (error.message !== "the cache was closed") throw new Error(`the follower was lost: ${error.message}`);
 };
 
-/** A follower that keeps what it is told. */
+/** A follower that records the changes. */
 export const recorder = () => {
   const seen: Change[] = [];
   const told = { seen, through: 0, error: undefined as Error | undefined };

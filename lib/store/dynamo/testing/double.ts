@@ -4,7 +4,7 @@ import type { Dice } from "#test/make";
 import type { Dynamo, Item } from "../client.ts";
 import { compareValues, meets, updated } from "./expressions.ts";
 
-/** Where the double stands: whose time and chance it has, and who runs what it puts off. */
+/** The double's environment: its clock, its random source and its scheduler. */
 export interface Stage {
   now: number;
   step: number;
@@ -13,7 +13,7 @@ export interface Stage {
   post(owner: Process | undefined, run: () => void, options?: { delay?: number; isSlow?: boolean }): unknown;
 }
 
-/** How often a request fares how; probabilities per request. */
+/** The fates of requests; probabilities per request. */
 export interface Weather {
   throttle: number;
   conflict: number;
@@ -21,7 +21,7 @@ export interface Weather {
   lostReply: number;
   duplicate: number;
   slow: number;
-  /** The client gives up waiting, the request goes on. */
+  /** The client times out, the request continues. */
   timeout: number;
 }
 
@@ -35,21 +35,21 @@ export const fairWeather: Weather = {
   timeout: 0,
 };
 
-/** A signature is not taken after this time, in milliseconds. */
+/** A signature is refused after this time, in milliseconds. */
 const signatureLife = 5 * 60_000;
 /** How long a client token is remembered. */
 const tokenLife = 10 * 60_000;
-/** Half of a transaction or of a query is a matter of milliseconds: nothing stays half longer than this. */
+/** No transaction or query stays half done for longer than this, in milliseconds. */
 const longestHalf = 1500;
 
 type Table = Map<string, Map<string, Item>>;
 
-/** What happened to the tables, for the checks: it is never forgotten, whatever expires. */
+/** The history of the tables, for the checks. It keeps what expires. */
 export interface Witness {
-  /** An item was put, replaced or (undefined) taken away by a request; not by expiry. */
+  /** An item was put, replaced or (undefined) deleted by a request; not by expiry. */
   wrote(table: string, key: Item, item: Item | undefined, before: Item | undefined): void;
   queried(process: Process, table: string, step: number): void;
-  /** A process sends a transaction; what is delivered later, again or never is no matter here. */
+  /** A process sends a transaction; whether and when it is delivered does not matter here. */
   sent(token: string | undefined, writes: TransactWriteItem[]): void;
 }
 
@@ -60,7 +60,7 @@ interface Transaction {
   done: () => void;
 }
 
-/** Carries a request out and says when there is an answer, which may be to throw. */
+/** Carries out a request. Returns its answer or throws. */
 type Execute<T> = (reply: (answer: () => T) => void) => void;
 
 class Refusal extends Error {
@@ -72,8 +72,8 @@ class Refusal extends Error {
 }
 
 /**
- * DynamoDB as it behaves on a bad day: requests wait, get lost, arrive twice or too late, collide and are throttled;
- * transactions become visible item by item; a query reads its page in two halves; what has expired goes at any time.
+ * A double of DynamoDB under failures: requests wait, get lost, arrive twice or too late, conflict and are throttled;
+ * transactions become visible item by item; a query reads its page in two halves; expired items disappear at any time.
  * Conditions, updates and key conditions are evaluated as they are written.
  */
 export class Double {
@@ -97,7 +97,7 @@ export class Double {
     };
   }
 
-  /** The tables as one process reaches them. */
+  /** The tables for one process. */
   clientOf(process: Process): Dynamo {
     const request = <T>(execute: Execute<T>) => this.#request(process, execute);
     const atOnce =
@@ -150,7 +150,7 @@ export class Double {
     };
   }
 
-  /** Lets some of what has expired go. */
+  /** Deletes some expired items. */
   expire(probability: number): void {
     const now = this.#world.now / 1000;
     for (const [name, table] of this.#tables)
@@ -166,7 +166,7 @@ export class Double {
         }
   }
 
-  /** Makes whole what is half done: open transactions and queries. */
+  /** Completes open transactions and queries. */
   finishHalves(): void {
     for (const transaction of [...this.#open]) while (this.#open.has(transaction)) this.#applyOne(transaction);
     for (const half of [...this.#halves]) half();
@@ -268,7 +268,7 @@ export class Double {
         .filter((item) => !start || compareValues(item[sort]!, start) > 0)
         .sort((a, b) => compareValues(a[sort]!, b[sort]!));
     };
-    // A page is read item by item: what changes meanwhile is seen where the reading has not been yet.
+    // A page is read item by item: changes are visible in the items that have not been read yet.
     const first = read();
     const cut = first[this.#world.dice.below(first.length + 1)]?.[sort];
     let isOver = false;
@@ -284,7 +284,7 @@ export class Double {
       const isCut = last !== undefined && items.length >= limit;
       const { step } = this.#world;
       reply(() => {
-        // Only what the process hears of: another copy of the request may still be answered to nobody.
+        // Only answers that the process receives: another copy of the request may be answered too.
         this.#witness.queried(process, table, step);
         return { Items: page, ...(isCut ? { LastEvaluatedKey: { p: last["p"]!, [sort]: last[sort]! } } : {}) };
       });

@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { CreateTableCommand, DynamoDBClient, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
 import { type TableDefinition, type TableNames, tables } from "../tables.ts";
 
-/** Where the embedded engine is; undefined when there is no package of it for this platform. */
+/** The path of the embedded engine; undefined for platforms without a package. */
 export function dynoxidePath(): string | undefined {
   const name = `@dynoxide/${process.platform}-${process.arch}`;
   try {
@@ -78,7 +78,7 @@ const freePort = (): Promise<number> =>
     });
   });
 
-/** Credentials that an emulator takes, unless the environment has some. */
+/** Credentials for an emulator, unless the environment has some. */
 export const emulator = (endpoint: string) => ({
   endpoint,
   region: process.env["AWS_REGION"] ?? "us-east-1",
@@ -88,7 +88,7 @@ export const emulator = (endpoint: string) => ({
   },
 });
 
-/** Makes the store's two tables under names of their own. */
+/** Creates the store's two tables under unique names. */
 export async function makeTables(endpoint: string): Promise<TableNames> {
   const client = new DynamoDBClient(emulator(endpoint));
   const suffix = crypto.randomUUID().slice(0, 8);

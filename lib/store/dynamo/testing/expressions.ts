@@ -156,7 +156,7 @@ function holds(node: Node, item: Item, values: Values): boolean {
   if (node.text === "OR") return holds(node.left, item, values) || holds(node.right, item, values);
   const left = operandOf(node.left, item, values);
   const right = operandOf(node.right, item, values);
-  // As in DynamoDB, a comparison with an attribute that is not there is false.
+  // As in DynamoDB, a comparison with a missing attribute is false.
   if (!left || !right) return false;
   const order = compareValues(left, right);
   if (node.text === "=") return order === 0;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { allRules, type Rules } from "../rules.ts";
 import { games, playDynamo } from "./model.ts";
 
-/** More than any mutant needs; SKIFF_HISTORIES asks for more, of the driver as it is. */
+/** More than any mutant needs; SKIFF_HISTORIES sets more for the unchanged driver. */
 const histories = Number(process.env["SKIFF_HISTORIES"] ?? 1200);
 const mostHistories = 2000;
 const timeout = 120_000 + histories * 20;
@@ -21,7 +21,7 @@ describe("dynamoStore under the model checker", () => {
     timeout,
   );
 
-  it("does something in its histories", async () => {
+  it("plays histories with writes, refusals and unknown outcomes", async () => {
     const sums = { acknowledged: 0, lists: 0, reads: 0, compacted: 0 };
     for (const game of fc.sample(games(), { numRuns: 50, seed: 5 })) {
       const outcome = await playDynamo(game, allRules);

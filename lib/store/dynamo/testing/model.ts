@@ -13,7 +13,7 @@ export interface Game {
 
 const rarely = fc.constantFrom(0, 0.01, 0.05);
 
-/** Histories for fast-check: a plan and the weather over the tables. */
+/** Histories for fast-check: a plan, and the failures of the tables. */
 export const games = (steps = 4): fc.Arbitrary<Game> =>
   fc.record({
     plan: plans(steps),
@@ -46,7 +46,7 @@ export async function playDynamo({ plan, weather, shards }: Game, rules: Rules):
   const world = new World(plan.seed, plan.troubles);
   const witness = new TableWitness(world);
   const double = new Double(world, sortKeys, weather, witness);
-  // Time is what makes things expire; how soon afterwards they go is chance.
+  // Items expire by time; how soon afterwards they are deleted is random.
   const expire = setExpiry(world, double);
   const history = await play(
     plan,

@@ -10,7 +10,7 @@ import type { Witness } from "./double.ts";
 const verbs = { c: "create", u: "update", d: "delete" } as const;
 const decoder = new TextDecoder();
 
-/** Sees every write to the two tables, forgets nothing, and objects to what no rule allows. */
+/** Records every write to the two tables, and reports what no rule allows. */
 export class TableWitness implements Witness {
   readonly #world: World;
   readonly #slots = new Map<number, Item>();
@@ -19,7 +19,7 @@ export class TableWitness implements Witness {
   readonly #floors: { step: number; floor: number }[] = [{ step: 0, floor: 0 }];
   readonly #queries: { step: number; process: Process }[] = [];
   readonly #tokens = new Map<string, string>();
-  /** Which revisions each write was sent under, by its text, and when which slot was first filled. */
+  /** The revisions with which each write was sent, by its text, and when each slot was first filled. */
   readonly #tickets = new Map<string, Set<number>>();
   readonly #filledAt = new Map<number, number>();
   readonly #began: number;
@@ -76,7 +76,7 @@ export class TableWitness implements Witness {
     return faults;
   }
 
-  /** What a read of the log may and must say, which only who sees the tables can tell. */
+  /** Checks reads of the log against the tables. */
   checkReads({ reads }: History): string[] {
     const faults: string[] = [];
     for (const read of reads) {
@@ -98,12 +98,12 @@ export class TableWitness implements Witness {
     return faults;
   }
 
-  /** A place is lost only to the floor, to age, or where a hole may be something that has expired. */
+  /** A position is lost only to the floor, to age, or where a hole may be an expired slot. */
   #mayBeGone({ after, began, ended, endedAt }: LogRead): boolean {
     if (this.#floors.some(({ step, floor }) => step <= ended && floor > after)) return true;
     const isOld = (at: number) => endedAt - at > times.readable;
     for (const [revision, slot] of this.#slots) if (revision > after && isOld(number(slot, "t"))) return true;
-    // Who has a hole before him and no fresh slot at his place cannot tell.
+    // A reader before a hole, without a fresh slot at its position, cannot know.
     const own = this.#slots.get(after);
     const writtenAt = own ? number(own, "t") : after <= 1 ? this.#began : 0;
     if (!isOld(writtenAt)) return false;

@@ -1,4 +1,7 @@
-/** A writer as a process of its own: `writer.ts '<WriterOrder as JSON>'`. It says what was acknowledged, and how much. */
+/**
+ * A writer in a process of its own: `writer.ts '<WriterOrder as JSON>'`. It prints the acknowledged writes, or their
+ * number.
+ */
 import { writeSync } from "node:fs";
 import { systemClock, systemRandom } from "#base";
 import { Conflict, Exists, type Write } from "#store";
@@ -12,29 +15,29 @@ export interface WriterOrder {
   /** Log shards of the type. */
   shards: number;
   type: string;
-  /** Part of all that it writes. */
+  /** Part of all its bodies. */
   name: string;
   /**
-   * `contend`: creates, changes and removes objects that others want as well, and says a line of JSON (`Told`) for each
-   * write that was acknowledged, until it is ended. `commit`: creates objects of its own for `seconds`. `read`: gets
-   * the objects that those before it made. The last two say how much it was, in one line.
+   * `contend`: creates, updates and deletes objects that other writers use too, and prints a line of JSON
+   * (`Acknowledged`) for each acknowledged write, until it is killed. `commit`: creates objects of its own for
+   * `seconds`. `read`: gets the objects of earlier writers. The last two print their number in one line.
    */
   does: "contend" | "commit" | "read";
   seconds?: number;
-  /** How much it does at once. */
+  /** Its concurrency. */
   clients: number;
   /** Bytes of a body. */
   bytes: number;
 }
 
 /** A write that was acknowledged. */
-export interface Told {
+export interface Acknowledged {
   revision: number;
   type: Write["type"];
   key: string;
-  /** The revision that it came after. */
+  /** The previous revision. */
   expected?: number;
-  /** What the body begins with. */
+  /** The beginning of the body. */
   text: string;
 }
 
@@ -52,16 +55,16 @@ const contended = 12;
 
 const part = (key: string, text: string) => ({
   key,
-  // Says its revision, as served objects do.
+  // Names its revision, as served objects do.
   body: (revision: number) => encoder.encode(`${text}@${revision} ${filler}`),
   schema: "s",
   index: { uid: key },
 });
 
-/** Straight to the pipe: what a killed process has buffered is lost, and would count as acknowledged. */
+/** Written to the pipe at once: a killed process loses its buffers, and those lines would count as acknowledged. */
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`);
 
-/** One write on one of the objects that all want. */
+/** One write of a shared object. */
 async function contend(text: string): Promise<void> {
   const key = `shared/${Math.floor(systemRandom.fraction() * contended)}`;
   const there = await store.get(order.type, key);
@@ -72,7 +75,7 @@ async function contend(text: string): Promise<void> {
   const [made] = await store.commit(order.type, [write]);
   if (made instanceof Conflict || made instanceof Exists) return;
   const expected = there ? { expected: there.revision } : {};
-  say({ revision: made!.revision, type: write.type, key, text, ...expected } satisfies Told);
+  say({ revision: made!.revision, type: write.type, key, text, ...expected } satisfies Acknowledged);
 }
 
 async function run(): Promise<void> {
@@ -89,7 +92,7 @@ async function run(): Promise<void> {
   };
   const work = async (): Promise<void> => {
     while (Date.now() < end) {
-      // Too much at once is answered with 429: what was not acknowledged is not counted.
+      // Under overload the answer is 429: unacknowledged writes are not counted.
       await steps[order.does]().then(
         () => count++,
         () => refused++,

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Told, WriterOrder } from "./writer.ts";
+import type { Acknowledged, WriterOrder } from "./writer.ts";
 
-export type { Told, WriterOrder };
+export type { Acknowledged, WriterOrder };
 
 export interface Writer {
   process: ChildProcess;
-  /** What it has said so far, line by line; the last may have been cut short by a kill, and is left out then. */
+  /** Its output so far, by lines, without an incomplete last one. */
   said: Record<string, unknown>[];
-  /** Resolves when it has ended and everything that it said is there. */
+  /** Resolves when it has ended and its output is complete. */
   ended: Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** Run by crash.test.ts: `crash-writer.ts <file> <name> [until-refused]` writes as fast as it can and says what was acknowledged. */
+/**
+ * Run by crash.test.ts: `crash-writer.ts <file> <name> [until-refused]` writes as fast as it can and prints the
+ * acknowledged writes.
+ */
 import { writeSync } from "node:fs";
 import { isApiError } from "#base";
 import type { Write } from "#store";
@@ -15,15 +18,15 @@ const made = (type: "create", key: string): Write => ({
   index: { uid: key },
 });
 
-/** Straight to the pipe: what a killed process has buffered is lost, and would count as acknowledged. */
+/** Written to the pipe at once: a killed process loses its buffers, and those lines would count as acknowledged. */
 const say = (line: string) => void writeSync(1, `${line}\n`);
 
-// A signal that nobody handles would end the process where the write should fail.
+// An unhandled signal would end the process where the write should fail.
 process.on("SIGXFSZ", () => {});
 
 const tell = (type: string, key: string, revision: number) => say(`${revision} ${type}:${key};`);
 
-/** Writes that each stand alone, so that a group holds whole and half-finished stories. */
+/** Separate writes, so that a transaction holds complete and incomplete sequences. */
 async function work(worker: number): Promise<void> {
   for (let index = 0; ; index++) {
     const key = `${name}/${worker}-${index}`;

@@ -2,15 +2,15 @@ import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 
 const mostWrites = 50;
 const mostItems = 100;
-/** A transaction takes 4 MB, names and numbers included. */
+/** A transaction holds at most 4 MB, names and numbers included. */
 const mostBytes = 3.5 * 1024 * 1024;
 
-interface Packable {
+interface Batchable {
   items: TransactWriteItem[];
 }
 
-/** Splits writes, in order, into what fits one transaction each. */
-export function packs<T extends Packable>(writes: T[]): T[][] {
+/** Splits writes, in order, into batches that fit one transaction each. */
+export function transactionBatches<T extends Batchable>(writes: T[]): T[][] {
   const all: T[][] = [];
   let items = 0;
   let bytes = 0;
@@ -31,7 +31,7 @@ export function packs<T extends Packable>(writes: T[]): T[][] {
   return all;
 }
 
-/** About how much of a transaction a write takes: bodies and indexes, and something for the rest. */
+/** The approximate size of a write in a transaction: bodies, indexes and an allowance for the rest. */
 function sizeOf({ Put }: TransactWriteItem): number {
   let size = 400;
   for (const value of Object.values(Put?.Item ?? {})) size += value.B?.length ?? value.S?.length ?? 8;
