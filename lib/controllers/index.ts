@@ -15,7 +15,7 @@ import { garbageCollectorController } from "./garbage-collector/index.ts";
 import { jobController } from "./job/index.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { nodeIpamController } from "./node-ipam/index.ts";
-import { type NodeSigns, nodeLifecycleController } from "./node-lifecycle/index.ts";
+import { type NodeHeartbeats, nodeLifecycleController } from "./node-lifecycle/index.ts";
 import { nodeRouteController } from "./node-route/index.ts";
 import { replicaSetController } from "./replicaset/index.ts";
 import { rootCaCertificatePublisher } from "./root-ca-certificate-publisher/index.ts";
@@ -30,7 +30,7 @@ export interface ControllerOptions {
   /** The certificate authority in PEM, for kube-root-ca.crt. */
   ca: string;
   /** How heartbeats of nodes are known where they do not renew a Lease through the API. */
-  nodes?: NodeSigns;
+  nodes?: NodeHeartbeats;
   /** The CIDR from which each node gets a block. Absent where nodes report their own. */
   podCidr?: string;
   /**
@@ -40,7 +40,7 @@ export interface ControllerOptions {
   cloud?: Cloud;
 }
 
-export type { NodeSigns } from "./node-lifecycle/index.ts";
+export type { NodeHeartbeats } from "./node-lifecycle/index.ts";
 
 /** All controllers; their order does not matter. */
 export const controllers = (options: ControllerOptions): AnyController[] => [

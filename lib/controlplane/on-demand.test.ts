@@ -19,7 +19,7 @@ function open(
     serviceCidr: "10.96.0.0/16",
     ca: "ca",
     caching: "on-demand",
-    nodes: { heard, grace: 100_000 },
+    nodes: { lastHeartbeat: heard, grace: 100_000 },
   });
   return { plane, store };
 }

@@ -50,17 +50,22 @@ function run<T>(where: string, call: () => T): T {
   }
 }
 
+/** What a scheduling cycle works with. */
+export interface Cycle {
+  plugins: readonly Plugin[];
+  pod: PodInfo;
+  nodes: readonly NodeInfo[];
+  /** Updated by the cycle. */
+  rotation: Rotation;
+  random: Random;
+}
+
 /**
  * One scheduling cycle: filters the nodes, scores those that remain, and picks one of the best at random. Throws
  * PluginFailure if a plugin throws.
  */
-export function schedule(
-  plugins: readonly Plugin[],
-  pod: PodInfo,
-  nodes: readonly NodeInfo[],
-  rotation: Rotation,
-  random: Random,
-): Outcome {
+export function schedule(cycle: Cycle): Outcome {
+  const { plugins, pod, nodes } = cycle;
   if (nodes.length === 0) return failed("no nodes available to schedule pods", everything(plugins));
   const state: CycleState = new Map();
   const rejections = new Map<string, number>();
@@ -78,10 +83,10 @@ export function schedule(
     }
     if (answer?.only) only = only ? new Set([...only].filter((name) => answer.only!.has(name))) : answer.only;
   }
-  const feasible = filter(plugins, pod, nodes, only, rotation, state, reject);
+  const feasible = filter(cycle, only, state, reject);
   if (feasible.length === 0) return failed(explain(nodes.length, rejections), rejectedBy);
   if (feasible.length === 1) return { node: feasible[0]! };
-  return { node: best(plugins, pod, feasible, state, random) };
+  return { node: best(cycle, feasible, state) };
 }
 
 const failed = (message: string, rejectedBy: ReadonlySet<string>): Failure => ({
@@ -94,12 +99,10 @@ const failed = (message: string, rejectedBy: ReadonlySet<string>): Failure => ({
 /** Without any node, a new node may fit: the hints of all plugins count. */
 const everything = (plugins: readonly Plugin[]): ReadonlySet<string> => new Set(plugins.map(({ name }) => name));
 
+/** The nodes that all plugins accept, as many as are needed. `only` restricts them to these names. */
 function filter(
-  plugins: readonly Plugin[],
-  pod: PodInfo,
-  nodes: readonly NodeInfo[],
+  { plugins, pod, nodes, rotation }: Cycle,
   only: ReadonlySet<string> | undefined,
-  rotation: Rotation,
   state: CycleState,
   reject: (plugin: Plugin, rejection: Rejection) => void,
 ): NodeInfo[] {
@@ -138,13 +141,8 @@ function firstRefusal(
   return undefined;
 }
 
-function best(
-  plugins: readonly Plugin[],
-  pod: PodInfo,
-  nodes: readonly NodeInfo[],
-  state: CycleState,
-  random: Random,
-): NodeInfo {
+/** One of the nodes with the highest total score. */
+function best({ plugins, pod, random }: Cycle, nodes: readonly NodeInfo[], state: CycleState): NodeInfo {
   const totals = nodes.map(() => 0);
   for (const plugin of plugins) {
     if (!plugin.score) continue;

@@ -22,7 +22,7 @@ const place = (wanted: Pod, nodes: Node[], standing: Record<string, Pod[]> = {})
     for (const other of standing[info.name] ?? []) addPod(info, podInfo(other));
     return info;
   });
-  const outcome = schedule(plugins, podInfo(wanted), infos, { next: 0 }, random);
+  const outcome = schedule({ plugins, pod: podInfo(wanted), nodes: infos, rotation: { next: 0 }, random });
   return outcome.node ? outcome.node.name : outcome.message;
 };
 

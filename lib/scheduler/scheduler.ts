@@ -139,8 +139,15 @@ class RunningScheduler implements Scheduler {
   /** As upstream, a plugin that fails costs the pod this attempt; it is tried again after a backoff. */
   #schedule(queued: Queued): Outcome {
     const { random, log } = this.#options;
+    const { nodes: candidates } = this.#snapshot;
     try {
-      return schedule(this.#plugins, queued.info, this.#snapshot.nodes, this.#rotation, random);
+      return schedule({
+        plugins: this.#plugins,
+        pod: queued.info,
+        nodes: candidates,
+        rotation: this.#rotation,
+        random,
+      });
     } catch (error) {
       const { namespace, name } = queued.info.pod.metadata;
       log.error("a pod could not be scheduled", { pod: `${namespace}/${name}`, error: messageOf(error) });

@@ -1,7 +1,10 @@
 import { afterEach, expect, test } from "vitest";
-import { events, ipAddresses, nodePortAllocations } from "#api";
+import { events, ipAddresses, namespaces, nodePortAllocations, serviceCidrs, services } from "#api";
+import { silentLog, systemRandom } from "#base";
+import type { Client } from "#client";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock, make, type Part } from "#test/make";
+import { allocatorRepairController } from "./index.ts";
 
 let cluster: TestCluster;
 afterEach(() => cluster.close());
@@ -188,4 +191,36 @@ test("warns of an address and a port that belong to another service, under the n
     `ipallocator-repair-controller: Cluster IP [IPv4]:${clusterIP} was assigned to multiple services; please recreate service`,
     `portallocator-repair-controller: Port ${nodePort} was assigned to multiple services; please recreate service`,
   ]);
+});
+
+test("allocates nothing for a service that is deleted while it is reconciled", async () => {
+  cluster = await openCluster({ asleep: true });
+  const { client } = cluster;
+  await client.create(namespaces, { metadata: { name: "default" } });
+  await client.create(serviceCidrs, { metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/16"] } });
+  let deletions = 0;
+  const racing: Client = {
+    ...client,
+    // The allocations are read before the service exists, and the service is deleted after it was read.
+    list: async (kind, request) => {
+      const found = await client.list(kind, request);
+      if (kind.kind === nodePortAllocations.kind)
+        expect((await create({ spec: { type: "NodePort" } })).status).toBe(201);
+      return found;
+    },
+    get: async (kind, name) => {
+      const found = await client.get(kind, name);
+      if (kind.kind === services.kind && deletions++ === 0) await cluster.ask("DELETE", `${path}/web`);
+      return found;
+    },
+  };
+  const { clock, plane } = cluster;
+  const signal = new AbortController().signal;
+  const common = { served: plane.resources.registry, random: systemRandom, log: silentLog, record: () => {} };
+  await allocatorRepairController.reconcile(
+    { client: racing, clock, signal, ...common },
+    { namespace: "default", name: "web" },
+  );
+  expect(deletions).toBeGreaterThan(0);
+  expect([await takenAddresses(), await takenPorts()]).toEqual([[], []]);
 });

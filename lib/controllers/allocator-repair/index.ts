@@ -48,13 +48,10 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   );
   // The service is read after its allocations: whatever it shows now was allocated before.
   const service = await ignoreNotFound(client.get(services, key));
-  if (service?.spec && service.spec.type !== "ExternalName")
-    await allocateMissing(context, service, takenAddresses, takenPorts);
-  const used = new Set([
-    ...(service?.spec?.clusterIPs ?? []),
-    String(service?.spec?.healthCheckNodePort ?? ""),
-    ...(service?.spec?.ports ?? []).map(({ nodePort }) => String(nodePort ?? "")),
-  ]);
+  const needed = service ? neededBy(service) : [];
+  const taken = new Set([...takenAddresses, ...takenPorts].map(({ metadata }) => metadata.name));
+  for (const each of needed) if (!taken.has(each.object.metadata.name)) await allocateMissing(context, service!, each);
+  const used = new Set(needed.map(({ object }) => object.metadata.name));
   const waits = [
     ...(await releaseUnused(context, ipAddresses as Kind, takenAddresses, used)),
     ...(await releaseUnused(context, nodePortAllocations as Kind, takenPorts, used)),
@@ -62,38 +59,58 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   return waits.length > 0 ? { requeueAfter: Math.min(...waits) } : undefined;
 }
 
+/** An address or port that a service uses: the allocation, and the event for one that another service holds. */
+interface Needed {
+  kind: Kind;
+  object: KubernetesObject;
+  holdersOf(allocation: KubernetesObject): Key[];
+  reason: string;
+  message: string;
+  component?: string;
+}
+
+function neededBy({ metadata, spec }: Service): Needed[] {
+  if (!spec || spec.type === "ExternalName") return [];
+  const { namespace = "", name = "" } = metadata;
+  const { clusterIPs = [], ports = [], healthCheckNodePort } = spec;
+  const parentRef = { group: "", resource: services.plural, namespace, name };
+  const addresses = clusterIPs
+    .filter((ip) => ip !== "None")
+    .map((ip) => ({
+      kind: ipAddresses as Kind,
+      object: { metadata: { name: ip }, spec: { parentRef } },
+      holdersOf: holderOf,
+      reason: "ClusterIPAlreadyAllocated",
+      message: `Cluster IP [${ip.includes(":") ? "IPv6" : "IPv4"}]:${ip} was assigned to multiple services; please recreate service`,
+    }));
+  const numbers = [healthCheckNodePort, ...ports.map(({ nodePort }) => nodePort)].filter((number) => !!number);
+  const nodePorts = [...new Set(numbers)].map((port) => ({
+    kind: nodePortAllocations as Kind,
+    object: { metadata: { name: String(port) }, spec: { namespace, name } },
+    holdersOf: owner,
+    reason: "PortAlreadyAllocated",
+    message: `Port ${port} was assigned to multiple services; please recreate service`,
+    component: "portallocator-repair-controller",
+  }));
+  return [...addresses, ...nodePorts];
+}
+
 /** Allocates what a service uses and no allocation holds, since it could otherwise be given to another service. */
-async function allocateMissing(
-  context: ControllerContext,
-  service: Service,
-  takenAddresses: readonly IPAddress[],
-  takenPorts: readonly NodePortAllocation[],
-): Promise<void> {
-  const { client } = context;
-  const { namespace = "", name = "" } = service.metadata;
-  const { clusterIPs = [], ports: list = [], healthCheckNodePort } = service.spec ?? {};
-  const about = { kind: services as Kind, object: service };
-  const isTaken = (taken: readonly KubernetesObject[], what: string) =>
-    taken.some(({ metadata }) => metadata.name === what);
-  for (const ip of clusterIPs) {
-    if (ip === "None" || isTaken(takenAddresses, ip)) continue;
-    const spec = { parentRef: { group: "", resource: services.plural, namespace, name } };
-    const made = await ignoreReasons(["AlreadyExists"], client.create(ipAddresses, { metadata: { name: ip }, spec }));
-    const there = made ?? (await ignoreNotFound(client.get(ipAddresses, { name: ip })));
-    if (!there || holderOf(there).some((at) => isKey(at, { namespace, name }))) continue;
-    const message = `Cluster IP [${ip.includes(":") ? "IPv6" : "IPv4"}]:${ip} was assigned to multiple services; please recreate service`;
-    context.record(about, "Warning", "ClusterIPAlreadyAllocated", message);
+async function allocateMissing(context: ControllerContext, service: Service, needed: Needed): Promise<void> {
+  const { client, record } = context;
+  const { kind, object, holdersOf, reason, message, component } = needed;
+  const { namespace, name = "", resourceVersion } = service.metadata;
+  const allocation = { name: object.metadata.name ?? "" };
+  let found = await ignoreNotFound(client.get(kind, allocation));
+  if (!found) {
+    // A service that was deleted meanwhile has released its allocations; any other change triggers this key again.
+    const current = await ignoreNotFound(client.get(services, { namespace, name }));
+    if (current?.metadata.resourceVersion !== resourceVersion) return;
+    const created = await ignoreReasons(["AlreadyExists"], client.create(kind, object));
+    found = created ?? (await ignoreNotFound(client.get(kind, allocation)));
   }
-  const numbers = [healthCheckNodePort, ...list.map(({ nodePort }) => nodePort)];
-  for (const port of new Set(numbers.filter((number): number is number => !!number))) {
-    if (isTaken(takenPorts, String(port))) continue;
-    const made = { metadata: { name: String(port) }, spec: { namespace, name } };
-    const taken = await ignoreReasons(["AlreadyExists"], client.create(nodePortAllocations, made));
-    const there = taken ?? (await ignoreNotFound(client.get(nodePortAllocations, { name: String(port) })));
-    if (!there || owner(there).some((at) => isKey(at, { namespace, name }))) continue;
-    const message = `Port ${port} was assigned to multiple services; please recreate service`;
-    context.record(about, "Warning", "PortAlreadyAllocated", message, "portallocator-repair-controller");
-  }
+  if (!found || holdersOf(found).some((at) => isKey(at, { namespace, name }))) return;
+  record({ kind: services as Kind, object: service }, "Warning", reason, message, component);
 }
 
 const isKey = (a: Key, b: Key): boolean => a.name === b.name && a.namespace === b.namespace;
@@ -105,7 +122,7 @@ async function releaseUnused(
   { client, clock }: ControllerContext,
   kind: Kind,
   taken: readonly KubernetesObject[],
-  used: ReadonlySet<string>,
+  used: ReadonlySet<string | undefined>,
 ): Promise<number[]> {
   const waits: number[] = [];
   for (const { metadata } of taken) {

@@ -23,8 +23,8 @@ export async function scaleSet(
 ): Promise<ReplicaSet> {
   const before = set.spec?.replicas ?? 0;
   const wanted = replicasAnnotations(deployment);
-  const told = Object.entries(wanted).every(([key, value]) => set.metadata.annotations?.[key] === value);
-  if (before === replicas && told) return set;
+  const isCurrent = Object.entries(wanted).every(([key, value]) => set.metadata.annotations?.[key] === value);
+  if (before === replicas && isCurrent) return set;
   const next = clone(set);
   next.spec!.replicas = replicas;
   next.metadata.annotations = { ...next.metadata.annotations, ...wanted };

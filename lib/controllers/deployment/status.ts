@@ -1,5 +1,6 @@
 import { type Deployment, type DeploymentCondition, deployments, findCondition, type ReplicaSet } from "#api";
 import { deepEqual, formatTime, ignoreReasons, parseTime } from "#base";
+import { nonZero } from "#controllers/workload";
 import type { Result } from "#reconcile";
 import { type ConditionUpdate, condition, hasDeadline } from "./conditions.ts";
 import { maxUnavailable } from "./limits.ts";
@@ -36,7 +37,7 @@ export function isComplete({ spec, metadata, status }: Deployment, { set, old }:
 interface Writing {
   found: Found;
   /** `counts`: nothing is rolled out, so the Progressing condition stays (upstream's syncDeploymentStatus). */
-  only?: "counts";
+  only?: "counts" | undefined;
 }
 
 /** Writes the status computed from the sets, if it differs. Returns when the progress deadline must be checked. */
@@ -62,7 +63,7 @@ export async function writeStatus(
     ...terminating(seen),
     ...(rest.collisionCount === undefined ? {} : { collisionCount: rest.collisionCount }),
   };
-  status.conditions = conditions(deployment, found, status, now, only);
+  status.conditions = conditions({ deployment, found, status, now, only });
   if (!deepEqual(status, deployment.status)) {
     await ignoreReasons(
       ["NotFound", "Conflict"],
@@ -84,20 +85,22 @@ function nextLook(deployment: Deployment, status: Status, now: number): Result |
 const deadlineOf = ({ spec }: Deployment, { lastUpdateTime }: DeploymentCondition, now: number): number =>
   (lastUpdateTime === undefined ? now : parseTime(lastUpdateTime)) + (spec?.progressDeadlineSeconds ?? 0) * 1000;
 
-const nonZero = <K extends string>(name: K, value: number) =>
-  value === 0 ? {} : ({ [name]: value } as Record<K, number>);
-
 const finished = "NewReplicaSetAvailable";
 const timedOut = "ProgressDeadlineExceeded";
 const paused = "DeploymentPaused";
 
-function conditions(
-  deployment: Deployment,
-  found: Found,
-  status: Status,
-  time: number,
-  only: Writing["only"],
-): DeploymentCondition[] {
+/** What the conditions are computed from. */
+interface Observation extends Writing {
+  /** With the stored status. */
+  deployment: Deployment;
+  /** The computed counts. */
+  status: Status;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+function conditions(observation: Observation): DeploymentCondition[] {
+  const { deployment, found, status, now, only } = observation;
   const before = deployment.status?.conditions ?? [];
   const of = (type: string) => findCondition(before, type);
   const enough = (status.availableReplicas ?? 0) >= (deployment.spec?.replicas ?? 1) - maxUnavailable(deployment);
@@ -108,10 +111,10 @@ function conditions(
         reason: "MinimumReplicasUnavailable",
         message: "Deployment does not have minimum availability.",
       };
-  const progress = progressing(deployment, found, status, time, only);
-  const failed = only ? of("ReplicaFailure") : failure(found, of("ReplicaFailure"), time);
+  const progress = progressing(observation);
+  const failed = only ? of("ReplicaFailure") : failure(found, of("ReplicaFailure"), now);
   return [
-    condition("Available", available, of("Available"), time),
+    condition("Available", available, of("Available"), now),
     ...(progress ? [progress] : []),
     ...(failed ? [failed] : []),
   ];
@@ -137,20 +140,14 @@ const isDone = ({ spec }: Deployment, status: Status): boolean => {
 };
 
 /** The Progressing condition, in upstream's steps. */
-function progressing(
-  deployment: Deployment,
-  found: Found,
-  status: Status,
-  time: number,
-  only: Writing["only"],
-): DeploymentCondition | undefined {
+function progressing({ deployment, found, status, now, only }: Observation): DeploymentCondition | undefined {
   if (!hasDeadline(deployment)) return undefined;
   const stored = findCondition(deployment.status?.conditions, "Progressing");
   const update = (reason: string, message: string, value = "True"): DeploymentCondition =>
-    condition("Progressing", { status: value, reason, message }, stored, time);
+    condition("Progressing", { status: value, reason, message }, stored, now);
   if (deployment.spec?.paused && stored?.reason !== timedOut) return update(paused, "Deployment is paused", "Unknown");
   if (stored?.reason === paused) return update("DeploymentResumed", "Deployment is resumed", "Unknown");
-  const before = found.event ? condition("Progressing", found.event as ConditionUpdate, stored, time) : stored;
+  const before = found.event ? condition("Progressing", found.event as ConditionUpdate, stored, now) : stored;
   // A complete rollout stays complete while its pods are replaced.
   const settled = (status.replicas ?? 0) === (status.updatedReplicas ?? 0) && before?.reason === finished;
   if (only || settled) return before;
@@ -159,9 +156,9 @@ function progressing(
   if (isDone(deployment, status)) return update(finished, `${subject} has successfully progressed.`);
   if (hasMoved(deployment.status ?? {}, status)) {
     const next = update("ReplicaSetUpdated", `${subject} is progressing.`);
-    return { ...next, message: `${subject} is progressing.`, lastUpdateTime: formatTime(time) };
+    return { ...next, message: `${subject} is progressing.`, lastUpdateTime: formatTime(now) };
   }
-  const late = before && before.reason !== finished && deadlineOf(deployment, before, time) < time;
+  const late = before && before.reason !== finished && deadlineOf(deployment, before, now) < now;
   if (late) return update(timedOut, `${subject} has timed out progressing.`, "False");
   return before;
 }

@@ -42,11 +42,11 @@ export async function sync(context: ControllerContext, shared: Job): Promise<Res
   const endRest = ending ? () => end(work) : async () => counts;
   if (!ending) {
     // A job that is being deleted creates no pods.
-    const goes = job.metadata.deletionTimestamp !== undefined;
-    if (!goes) counts = await manage(work);
+    const isDeleting = job.metadata.deletionTimestamp !== undefined;
+    if (!isDeleting) counts = await manage(work);
     if (isComplete(job, succeeded, counts.active)) {
       ending = success("CompletionsReached", "Reached expected number of succeeded pods");
-    } else if (!goes) updateSuspension(context, job, status);
+    } else if (!isDeleting) updateSuspension(context, job, status);
   }
   // A suspended job may end too, but every job that ends has a start time; only a job with 0 completions has none.
   if (ending && status.startTime === undefined && job.spec?.completions !== 0) {
@@ -77,7 +77,7 @@ function countEnds(job: Job, pods: readonly Pod[]): { succeeded: number; failed:
   };
 }
 
-/** The end of the job by its policy, limits and deadline; undefined while it goes on. */
+/** The end of the job by its policy, limits and deadline; undefined while it isDeleting on. */
 function endingOf(job: Job, pods: readonly Pod[], failed: number, now: number): Ending | undefined {
   const byPolicy = failureByPolicy(job, pods);
   if (byPolicy !== undefined) return failure("PodFailurePolicy", byPolicy);

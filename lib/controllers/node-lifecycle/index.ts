@@ -38,9 +38,9 @@ const pressures: Record<string, string> = {
 const ownTaints = new Set([...Object.values(taintKeys), ...Object.values(pressures)]);
 
 /** Heartbeats that are recorded even while no controller runs. */
-export interface NodeSigns {
+export interface NodeHeartbeats {
   /** When the last heartbeat of the node arrived, in milliseconds since the epoch. */
-  heard(node: string): Promise<number | undefined>;
+  lastHeartbeat(node: string): Promise<number | undefined>;
   /** Milliseconds without a heartbeat after which a node is considered unreachable. */
   grace: number;
 }
@@ -49,7 +49,7 @@ export interface NodeSigns {
  * While no controller ran, no heartbeat could arrive, so after a start all nodes have their grace period again: the
  * first reconcile of this process counts as a heartbeat, unless heartbeats are recorded elsewhere.
  */
-export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
+export function nodeLifecycleController(signs?: NodeHeartbeats): Controller<Node> {
   let startedAt: number | undefined;
   return defineController<Node>({
     name: "node-lifecycle",
@@ -67,7 +67,7 @@ export function nodeLifecycleController(signs?: NodeSigns): Controller<Node> {
     ...(signs ? { everyMinute: true } : {}),
     async reconcile(context, key) {
       if (signs) {
-        await syncNode(context, key, (await signs.heard(key.name)) ?? 0, signs.grace);
+        await syncNode(context, key, (await signs.lastHeartbeat(key.name)) ?? 0, signs.grace);
         return undefined;
       }
       startedAt ??= context.clock.now();
@@ -86,13 +86,13 @@ async function syncNode(
   const node = await ignoreNotFound(client.get(nodes, key));
   if (!node || node.metadata.deletionTimestamp) return undefined;
   const lease = await ignoreNotFound(client.get(leases, { namespace: leaseNamespace, name: key.name }));
-  const heard = Math.max(known, ...heartbeats(node, lease));
-  const silent = clock.now() - heard >= grace;
+  const lastHeartbeat = Math.max(known, ...heartbeats(node, lease));
+  const silent = clock.now() - lastHeartbeat >= grace;
   const seen = silent ? await markUnknown(context, node) : node;
   await setTaints(context, seen);
   const ready = findCondition(seen.status?.conditions, "Ready")?.status;
   if (ready !== undefined && ready !== "True") await markPods(context, key.name);
-  return silent ? undefined : { requeueAfter: heard + grace - clock.now() };
+  return silent ? undefined : { requeueAfter: lastHeartbeat + grace - clock.now() };
 }
 
 /** Times at which the node is known to have run. */

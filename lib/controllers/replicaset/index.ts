@@ -20,6 +20,7 @@ import {
   isActive,
   isReady,
   isTerminating,
+  nonZero,
   slowStart,
 } from "#controllers/workload";
 import { type ControllerContext, defineController, type Key, type Result, watching } from "#reconcile";
@@ -46,7 +47,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   let current = active;
   if (!set.metadata.deletionTimestamp) ({ pods: current, failure } = await manage(context, set, active));
   const terminating = claimed.filter(isTerminating).length;
-  const again = await writeStatus(context, set, current, terminating, failure);
+  const again = await writeStatus(context, set, { active: current, terminating, failure });
   if (failure !== undefined) throw failure;
   return again === undefined ? undefined : { requeueAfter: again };
 }
@@ -90,6 +91,14 @@ async function relatedPods({ client }: ControllerContext, set: ReplicaSet, activ
   return lists.flatMap(({ items }) => items).filter(isActive);
 }
 
+/** What the status is computed from. */
+interface Observed {
+  active: readonly Pod[];
+  terminating: number;
+  /** The first failure to create or delete a pod. */
+  failure: unknown;
+}
+
 /**
  * Writes the status if it differs. Returns the milliseconds until the next pod becomes available without a further
  * change, if any.
@@ -97,9 +106,7 @@ async function relatedPods({ client }: ControllerContext, set: ReplicaSet, activ
 async function writeStatus(
   { client, clock }: ControllerContext,
   set: ReplicaSet,
-  active: Pod[],
-  terminating: number,
-  failure: unknown,
+  { active, terminating, failure }: Observed,
 ): Promise<number | undefined> {
   const now = clock.now();
   const minReady = set.spec?.minReadySeconds ?? 0;
@@ -127,9 +134,6 @@ async function writeStatus(
 
 const labelled = (template: ReturnType<typeof requirementsOf>, { metadata }: Pod): boolean =>
   template.every(({ key, values }) => metadata.labels?.[key] === values[0]);
-
-const nonZero = <K extends string>(name: K, value: number) =>
-  value === 0 ? {} : ({ [name]: value } as Record<K, number>);
 
 /** As upstream, the first failure stays until none is left: a condition that changes would wake this set past its backoff. */
 function conditionsOf(set: ReplicaSet, failure: unknown, active: number, now: number) {

@@ -136,10 +136,10 @@ async function publish(
   service: Service,
   ingress: readonly { hostname?: string; ip?: string }[],
 ): Promise<boolean> {
-  const told = (service.status?.loadBalancer?.ingress ?? []).map(({ hostname, ip }) => ({ hostname, ip }));
+  const published = (service.status?.loadBalancer?.ingress ?? []).map(({ hostname, ip }) => ({ hostname, ip }));
   if (
     deepEqual(
-      told,
+      published,
       ingress.map(({ hostname, ip }) => ({ hostname, ip })),
     )
   )

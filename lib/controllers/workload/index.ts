@@ -8,6 +8,6 @@ export { rolloutLimits } from "./limits.ts";
 export { adoptersOf } from "./orphans.ts";
 export { inOnePass, passEnd } from "./passes.ts";
 export { createPod, deletePod, slowStart } from "./pod-control.ts";
-export { availableIn, isActive, isReady, isTerminating, readyCondition } from "./pods.ts";
+export { availableIn, isActive, isReady, isTerminating, nonZero, readyCondition } from "./pods.ts";
 export { beyondHistory, nextRevision, parseRevision } from "./revisions.ts";
 export { templateHash } from "./template-hash.ts";

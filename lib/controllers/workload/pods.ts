@@ -21,3 +21,7 @@ export function availableIn(pod: Pod, minReadySeconds: number, now: number): num
   const since = condition.lastTransitionTime === undefined ? now : parseTime(condition.lastTransitionTime);
   return Math.max(0, since + minReadySeconds * 1000 - now);
 }
+
+/** A count of a status, which upstream leaves out when it is zero. */
+export const nonZero = <K extends string>(name: K, count: number): Partial<Record<K, number>> =>
+  count === 0 ? {} : ({ [name]: count } as Record<K, number>);

@@ -88,7 +88,10 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     // Reads outside of any work always read the log's head.
     since: () => work.getStore()?.since ?? Number.POSITIVE_INFINITY,
     // The Fargate node is not a machine: it is alive as long as the cluster exists.
-    nodes: { heard: async (node) => (isFargateNode(node) ? clock.now() : connections().heard(node)), grace: nodeGrace },
+    nodes: {
+      lastHeartbeat: async (node) => (isFargateNode(node) ? clock.now() : connections().heard(node)),
+      grace: nodeGrace,
+    },
     ...differing?.(),
   });
   return plane;
