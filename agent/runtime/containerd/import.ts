@@ -1,5 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { RuntimeError } from "#agent/runtime";
 import type { Blob, BuiltImage } from "#agent/runtime/oci";
+import { criClient } from "./cri-client.ts";
+import { criImages } from "./images.ts";
 import { native } from "./native.ts";
 import { Channel, isAlreadyExists } from "./wire/channel.ts";
 import { compileServices } from "./wire/codec.ts";
@@ -10,7 +14,13 @@ const chunkBytes = 1024 * 1024;
 /** What an interrupted import leaves is removed after this time. */
 const leaseHours = 1;
 
-/** Imports an image into containerd under a full name such as `docker.io/library/busybox:latest`. Idempotent. */
+/** The time in which CRI has to learn of an imported image, and how often it is polled. */
+const syncMilliseconds = { longest: 30_000, poll: 20 };
+
+/**
+ * Imports an image into containerd under a full name such as `docker.io/library/busybox:latest`. Idempotent. Resolves
+ * when pods can use the image.
+ */
 export async function importImage(socket: string, name: string, image: BuiltImage): Promise<void> {
   const method = compileServices(native);
   const channel = new Channel(socket);
@@ -47,8 +57,20 @@ export async function importImage(socket: string, name: string, image: BuiltImag
       await channel.call(method("images.v1.Images", "Update"), record, { metadata });
     }
     await channel.call(method("leases.v1.Leases", "Delete"), { id }, { metadata });
+    await waitForCri(channel, name, image.config.digest);
   } finally {
     channel.close();
+  }
+}
+
+/** containerd's CRI plugin updates its own list of images by events, which may be behind the answer of the creation. */
+async function waitForCri(channel: Channel, name: string, id: string): Promise<void> {
+  const images = criImages(criClient(channel, ""));
+  const deadline = Date.now() + syncMilliseconds.longest;
+  while ((await images.find(name))?.id !== id) {
+    if (Date.now() > deadline)
+      throw new RuntimeError("timeout", `image ${name} was imported, but CRI does not list it`);
+    await setTimeout(syncMilliseconds.poll);
   }
 }
 
