@@ -28,15 +28,15 @@ export function cloud(app: App, { config, bundles, version }: CloudOptions): voi
       description: `Skiff ${config.cluster}: ${what}`,
       env: { region: config.region, ...(config.account === undefined ? {} : { account: config.account }) },
     });
-  storageStack(stack("storage", "what is kept"), config, parts);
-  const api = apiStack(stack("api", "where requests come in"), {
+  storageStack(stack("storage", "data and queues"), config, parts);
+  const api = apiStack(stack("api", "the API"), {
     config,
     bundles,
     parts,
     version: `${version}-${fingerprint({ config, code: bundles.hash })}`,
   });
-  const nodes = nodesStack(stack("nodes", "where pods run"), { config, bundles, parts, api });
-  const controllers = controllersStack(stack("controllers", "what makes things so"), { config, bundles, parts });
+  const nodes = nodesStack(stack("nodes", "nodes"), { config, bundles, parts, api });
+  const controllers = controllersStack(stack("controllers", "controllers"), { config, bundles, parts });
   if (config.gateway) gatewayStack(stack("gateway", "the API server as a service"), { config, bundles, parts, nodes });
   if (config.alarms.enabled)
     alarmsStack(stack("alarms", "alarms and notifications"), { config, parts, api, controllers });

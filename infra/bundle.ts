@@ -109,20 +109,20 @@ export async function bundle({ source, agent, gateway, output: folder }: BundleO
   if (unknown.length > 0) throw new Error(`${source}: ${unknown.join(", ")} is not in the table of functions`);
   rmSync(output, { recursive: true, force: true });
   const built = (name: string) => join(output, name);
-  const made = async (folder: string, entry: { in: string; out: string }, how: BuildOptions) => {
+  const buildPart = async (folder: string, entry: { in: string; out: string }, options: BuildOptions) => {
     const where = { entryPoints: [entry], outdir: built(folder), outExtension: { ".js": ".mjs" } };
-    return write((await build({ ...shared, ...where, ...how, write: false })).outputFiles, output);
+    return write((await build({ ...shared, ...where, ...options, write: false })).outputFiles, output);
   };
   const inLambda = { splitting: true, chunkNames: "[name]-[hash]" };
   const plugins = [oneLanguage, credentialsOfLambda, builtinsByRequire];
   const parts = await Promise.all(
     functionNames.map((name) =>
-      made(name, { in: join(source, name, "index.ts"), out: "index" }, { ...inLambda, plugins }),
+      buildPart(name, { in: join(source, name, "index.ts"), out: "index" }, { ...inLambda, plugins }),
     ),
   );
   const code = new Map(parts.flatMap((part) => [...part]));
-  await made("agent", { in: agent, out: "agent" }, { plugins: [oneLanguage] });
-  await made("images/gateway", { in: gateway, out: "gateway" }, { plugins: [oneLanguage] });
+  await buildPart("agent", { in: agent, out: "agent" }, { plugins: [oneLanguage] });
+  await buildPart("images/gateway", { in: gateway, out: "gateway" }, { plugins: [oneLanguage] });
   const images = { agent: built("images/agent"), gateway: built("images/gateway") };
   mkdirSync(images.agent, { recursive: true });
   copyFileSync(join(built("agent"), "agent.mjs"), join(images.agent, "agent.mjs"));

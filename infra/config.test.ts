@@ -26,8 +26,8 @@ const wrong: [string, object, string][] = [
   ],
   ["a cluster's name", { cluster: "Demo" }, "test: cluster: must be lower case letters"],
   ["a long name", { cluster: "c".repeat(longestCluster + 1) }, "test: cluster: must have at most 40 characters"],
-  ["an unknown field", { nodes: 3 }, "test: nodes: there is no such field"],
-  ["an unknown inner field", { vpc: { nat: true } }, "test: vpc.nat: there is no such field"],
+  ["an unknown field", { nodes: 3 }, "test: nodes: unknown field"],
+  ["an unknown inner field", { vpc: { nat: true } }, "test: vpc.nat: unknown field"],
   [
     "a group",
     { nodeGroups: [{ name: "a" }, { name: "b", minimum: 9 }] },

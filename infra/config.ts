@@ -71,7 +71,7 @@ const Vpc = z
   })
   .refine(({ id, subnets }) => id === undefined || subnets !== undefined, {
     path: ["subnets"],
-    message: "must name the subnets of the VPC that is adopted",
+    message: "must name the subnets of the adopted VPC",
   })
   .refine(({ id, subnets }) => id !== undefined || subnets === undefined, {
     path: ["id"],
@@ -79,7 +79,7 @@ const Vpc = z
   })
   .refine(({ id, routeTables }) => id !== undefined || routeTables === undefined, {
     path: ["routeTables"],
-    message: "are those of a VPC that is adopted",
+    message: "belong to an adopted VPC",
   });
 
 const Config = z
@@ -118,7 +118,7 @@ const Config = z
         /** `internal`: for a VPC that clients reach by a private route; its subnets need no route to the internet. */
         scheme: z.enum(["internet-facing", "internal"]).default("internet-facing"),
         /** The blocks of allowed clients; every client also needs a token. */
-        allow: z.array(cidr).min(1, "must name who may call, such as 0.0.0.0/0"),
+        allow: z.array(cidr).min(1, "must name the allowed clients, such as 0.0.0.0/0"),
       })
       .optional(),
     domain: z
@@ -220,7 +220,7 @@ export function parseConfig(value: unknown, origin: string): Config {
   const [issue] = parsed.error.issues;
   if (!issue) throw new Error(`${origin}: not understood`);
   if (issue.code === "unrecognized_keys") {
-    throw new Error(`${origin}: ${[...issue.path, issue.keys[0]].join(".")}: there is no such field`);
+    throw new Error(`${origin}: ${[...issue.path, issue.keys[0]].join(".")}: unknown field`);
   }
   const field = issue.path.join(".") || "configuration";
   const isMissing = issue.code === "invalid_type" && at(value, issue.path) === undefined;

@@ -129,7 +129,7 @@ const rows = {
     may: ["store", "send", "push"],
   },
   bootstrap: {
-    does: "makes what a cluster is born with, and publishes its issuer",
+    does: "creates the objects of every cluster, and publishes its issuer",
     stack: "api",
     timeout: 300,
     memory: 512,
@@ -186,7 +186,7 @@ const rows = {
     loops: true,
   },
   tick: {
-    does: "does what is due, each minute",
+    does: "runs due work, each minute",
     stack: "controllers",
     timeout: 55,
     memory: 512,

@@ -114,7 +114,9 @@ describe("the gateway", () => {
       scheme,
     );
     expect(() => parseConfig({ ...least, gateway: {} }, "test")).toThrow(`${allow}: is missing`);
-    expect(() => parseConfig({ ...least, gateway: { allow: [] } }, "test")).toThrow(`${allow}: must name who may call`);
+    expect(() => parseConfig({ ...least, gateway: { allow: [] } }, "test")).toThrow(
+      `${allow}: must name the allowed clients`,
+    );
   });
 });
 

@@ -40,6 +40,6 @@ export const noParts = (): Parts => ({ environment: {}, arns: {}, queues: {} });
 /** Throws an Error when the stacks are created in an order in which this does not exist yet. */
 export function partOf<Name extends string, Value>(from: Partial<Record<Name, Value>>, name: Name): Value {
   const value = from[name];
-  if (value === undefined) throw new Error(`${name} is asked for before it is made`);
+  if (value === undefined) throw new Error(`${name} is used before it is created`);
   return value;
 }

@@ -36,7 +36,7 @@ const arnOf = (parts: Parts, name: Parameters<typeof partOf<keyof Parts["arns"],
   partOf(parts.arns, name);
 
 const tagged = "tags say which are the cluster's, and the condition asks for them; ids are AWS's";
-const noResource = "AWS knows no resource for what only looks";
+const noResource = "these read actions have no resource-level permissions";
 
 /** Resources of this cluster's load balancers, existing or being created: the stacks' resources lack the second tag. */
 const balancing = ({ environment }: Parts, tags: "ResourceTag" | "RequestTag") => ({

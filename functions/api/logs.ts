@@ -10,4 +10,8 @@ export function notHere(request: NodeRequest): ApiError {
 
 /** No agent connects for a Fargate node. */
 export const notOnFargate = (request: NodeRequest): ApiError =>
-  new ApiError(501, "NotImplemented", `${nodeRequestText(request)} is not possible on Fargate: no agent is there`);
+  new ApiError(
+    501,
+    "NotImplemented",
+    `${nodeRequestText(request)} is not possible on Fargate: its tasks have no agent`,
+  );

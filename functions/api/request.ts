@@ -77,6 +77,7 @@ function limitWatch(query: URLSearchParams): void {
   if (!isWatch(query)) return;
   const isNamed = /(^|,)metadata\.name=/.test(query.get("fieldSelector") ?? "");
   const longest = isNamed ? watchSeconds.named : watchSeconds.longest;
-  const asked = Number(query.get("timeoutSeconds") ?? longest);
-  if (Number.isFinite(asked)) query.set("timeoutSeconds", String(asked > 0 ? Math.min(asked, longest) : longest));
+  const requested = Number(query.get("timeoutSeconds") ?? longest);
+  if (Number.isFinite(requested))
+    query.set("timeoutSeconds", String(requested > 0 ? Math.min(requested, longest) : longest));
 }

@@ -67,7 +67,7 @@ function rearm(plane: ControlPlane, count: number): Promise<void> {
     const controller = controllers.find(({ name }) => name === message.controller);
     if (!controller) return false;
     const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
-    await tellOf(plane, controller.for, message, words);
+    await recordFailure(plane, controller.for, message, words);
     await reconcileQueue().send([sent(count)]);
     return true;
   });
@@ -76,8 +76,8 @@ function rearm(plane: ControlPlane, count: number): Promise<void> {
 function rearmFargate(plane: ControlPlane, count: number): Promise<void> {
   return eachDead("FARGATE", async (message, sent) => {
     if (!isForFargate(message)) return false;
-    const words = "What is done for it on Fargate failed too often in a row and is tried again.";
-    if (message.controller === work.pod) await tellOf(plane, pods, message, words);
+    const words = "Its Fargate task failed too often in a row and is tried again.";
+    if (message.controller === work.pod) await recordFailure(plane, pods, message, words);
     await fargateQueue().send([sent(count)]);
     return true;
   });
@@ -105,7 +105,12 @@ async function eachDead(
 }
 
 /** Records an Event about the object of a key, if the key names one. */
-async function tellOf(plane: ControlPlane, kind: Kind | undefined, { key }: Message, words: string): Promise<void> {
+async function recordFailure(
+  plane: ControlPlane,
+  kind: Kind | undefined,
+  { key }: Message,
+  words: string,
+): Promise<void> {
   if (!kind) return;
   const { context } = plane.onDemand();
   const object = await context.client.get(kind, key).catch((error: unknown) => {

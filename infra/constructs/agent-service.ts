@@ -56,7 +56,7 @@ export function agentService(
   });
   const execution = role(stack, "AgentExecutionRole", {
     by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-    description: `Skiff ${name}: how ECS starts an agent`,
+    description: `Skiff ${name}: ECS's role to start an agent`,
     may: [...image.pull, writeLogs(logGroup.logGroupArn)],
   });
   const folder = { name: "programs", path: "/opt/skiff" };

@@ -12,10 +12,10 @@ export function onEvents(scope: Construct, { name, lambda, dead }: HouseFunction
     if (trigger.on !== "event") continue;
     const { source, "detail-type": detailType, detail } = trigger.pattern;
     const narrowed = trigger.narrow ? { clusterArn: [partOf(parts.arns, "ecsCluster")] } : {};
-    const wanted = { ...detail, ...narrowed };
+    const filter = { ...detail, ...narrowed };
     new events.Rule(scope, trigger.name, {
       description: `Wakes ${name}`,
-      eventPattern: { source, detailType, ...(Object.keys(wanted).length > 0 ? { detail: wanted } : {}) },
+      eventPattern: { source, detailType, ...(Object.keys(filter).length > 0 ? { detail: filter } : {}) },
       targets: [new targets.LambdaFunction(lambda, { ...retried, ...(dead ? { deadLetterQueue: dead } : {}) })],
     });
   }

@@ -63,7 +63,7 @@ export function houseFunction(scope: Construct, name: FunctionName, options: Fun
     description: `Skiff ${config.cluster}: ${row.does}`,
     may,
   });
-  const made = new lambda.Function(scope, id, {
+  const created = new lambda.Function(scope, id, {
     functionName,
     description: `Skiff ${config.cluster}: ${row.does}`,
     code: lambda.Code.fromAsset(bundles.functions[name]),
@@ -80,7 +80,7 @@ export function houseFunction(scope: Construct, name: FunctionName, options: Fun
     ...(row.loops ? { recursiveLoop: lambda.RecursiveLoop.ALLOW } : {}),
     ...(dead ? { deadLetterQueue: dead, retryAttempts: 1, maxEventAge: Duration.hours(1) } : {}),
   });
-  return { name, lambda: made, ...(dead ? { dead } : {}) };
+  return { name, lambda: created, ...(dead ? { dead } : {}) };
 }
 
 /** The permissions with which Lambda polls for a function. */
@@ -89,7 +89,7 @@ function readsOf(trigger: Trigger, { parts, failures }: FunctionOptions): Permis
     return [{ actions: consumeActions, resources: [partOf(parts.queues, trigger.queue).arn] }];
   }
   if (trigger.on !== "stream") return [];
-  if (!failures) throw new Error("a stream needs a queue for what fails");
+  if (!failures) throw new Error("a stream needs a queue for failures");
   return [
     {
       actions: ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],

@@ -19,7 +19,7 @@ export interface Network {
 /** The VPC of nodes and tasks: adopted, or created without a NAT gateway, which would cost more than the rest. */
 export function network(stack: Stack, config: Config): Network {
   const { vpc, subnets, routeTables, wayOut } =
-    config.vpc.id === undefined ? made(stack, config) : adopted(stack, config);
+    config.vpc.id === undefined ? createVpc(stack, config) : adoptVpc(stack, config);
   const securityGroup = new ec2.SecurityGroup(stack, "Nodes", {
     vpc,
     description: `Skiff ${config.cluster}: nodes and pods`,
@@ -39,24 +39,24 @@ export function network(stack: Stack, config: Config): Network {
   return { vpc, subnets, securityGroup, balancers, routeTables, wayOut };
 }
 
-type Place = Pick<Network, "vpc" | "subnets" | "routeTables" | "wayOut">;
+type VpcParts = Pick<Network, "vpc" | "subnets" | "routeTables" | "wayOut">;
 
-function adopted(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables = [] } }: Config): Place {
+function adoptVpc(stack: Stack, { vpc: { id = "", subnets: ids = [], routeTables = [] } }: Config): VpcParts {
   const availabilityZones = ids.map((_, index) => Fn.select(index, Fn.getAzs()));
   const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", { vpcId: id, availabilityZones });
   const subnets = ids.map((subnet, index) => {
-    const made = ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet);
-    Validations.of(made).acknowledge({
+    const imported = ec2.Subnet.fromSubnetId(stack, `Subnet${index}`, subnet);
+    Validations.of(imported).acknowledge({
       id: "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
       reason: "the routes of an adopted VPC are not changed",
     });
-    return made;
+    return imported;
   });
   return { vpc, subnets, routeTables, wayOut: [] };
 }
 
 /** Public subnets: with a route to the internet, and inbound traffic only as security groups allow it. */
-function made(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): Place {
+function createVpc(stack: Stack, { cluster, vpc: { cidr, zones } }: Config): VpcParts {
   const name = `skiff-${cluster}`;
   const vpc = new ec2.CfnVPC(stack, "Vpc", { cidrBlock: cidr, enableDnsHostnames: true, enableDnsSupport: true });
   acknowledge(vpc, { VPC7: "flow logs cost more than the nodes that they watch; adopt a VPC to have them" });

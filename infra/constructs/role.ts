@@ -22,25 +22,25 @@ export function role(
   id: string,
   { by, may, description }: { by: iam.IPrincipal; may: readonly Permission[]; description: string },
 ): iam.Role {
-  const made = new iam.Role(scope, id, {
+  const created = new iam.Role(scope, id, {
     assumedBy: by,
     description,
     ...(may.length === 0
       ? {}
       : { inlinePolicies: { may: new iam.PolicyDocument({ statements: may.map(statementOf) }) } }),
   });
-  remember(made, may);
-  return made;
+  rememberReasons(created, may);
+  return created;
 }
 
 /** Adds permissions of this stack to a role of another stack. */
 export function policy(scope: Construct, id: string, to: iam.IRole, may: readonly Permission[]): iam.Policy {
-  const made = new iam.Policy(scope, id, { roles: [to], statements: may.map(statementOf) });
-  remember(made, may);
-  return made;
+  const created = new iam.Policy(scope, id, { roles: [to], statements: may.map(statementOf) });
+  rememberReasons(created, may);
+  return created;
 }
 
-function remember(on: IConstruct, may: readonly Permission[]): void {
+function rememberReasons(on: IConstruct, may: readonly Permission[]): void {
   for (const { actions, resources, because } of may) {
     if (because === undefined && resources.some((resource) => resource.includes("*"))) {
       throw new Error(`${on.node.path}: ${actions.join(", ")} has a wildcard and no reason`);

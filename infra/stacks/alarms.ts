@@ -115,7 +115,7 @@ function workAlarms(
     period: five,
     label: "dead letters",
   });
-  const one = (name: string) => all.find((made) => made.name === name)!.lambda;
+  const one = (name: string) => all.find((each) => each.name === name)!.lambda;
   const age = one("stream").metric("IteratorAge", { period: minute, statistic: "Maximum" });
   return [
     changesLost,

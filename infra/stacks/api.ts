@@ -48,7 +48,7 @@ export function apiStack(stack: Stack, options: ApiOptions): Api {
   // Only EC2 may assume it, so the session name is the instance's id, which is the node's name.
   const nodeRole = new iam.Role(stack, "NodeRole", {
     assumedBy: new iam.ServicePrincipal("ec2.amazonaws.com"),
-    description: `Skiff ${config.cluster}: what a node is`,
+    description: `Skiff ${config.cluster}: the role of nodes`,
   });
   parts.environment.SKIFF_NODE_ROLES = nodeRole.roleArn;
   const rest = restApi(stack, config);
@@ -95,8 +95,8 @@ export function apiStack(stack: Stack, options: ApiOptions): Api {
 
 function outputs(stack: Stack, { cluster, region }: Config, to: { endpoint: string; dial: string; id: string }): void {
   new CfnOutput(stack, "Endpoint", { value: to.endpoint, description: "The Kubernetes API" });
-  new CfnOutput(stack, "ClusterId", { value: to.id, description: "What tokens are made for" });
-  new CfnOutput(stack, "Dial", { value: to.dial, description: "Where agents dial in" });
+  new CfnOutput(stack, "ClusterId", { value: to.id, description: "The audience of tokens" });
+  new CfnOutput(stack, "Dial", { value: to.dial, description: "The agents' WebSocket API" });
   new CfnOutput(stack, "Kubeconfig", {
     value: kubeconfigCommand({ cluster, region, server: to.endpoint, clusterId: to.id }),
     description: "Run this to use kubectl",
@@ -144,10 +144,10 @@ function restApi(stack: Stack, config: Config): apigateway.RestApi {
   acknowledge(rest, {
     "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]":
       "the account's role for API Gateway's logs is the one that AWS describes",
-    APIG2: "the API server validates what it gets, and answers as Kubernetes does",
+    APIG2: "the API server validates requests, and answers as Kubernetes does",
     APIG3: "a web ACL sees no streamed body and costs more than the cluster; the throttle is the limit",
     APIG4: "clients of Kubernetes send bearer tokens, which the API server verifies; /iam has AWS_IAM",
-    APIG6: "access logs say what was asked; execution logs would hold bodies",
+    APIG6: "access logs record requests; execution logs would contain bodies",
     COG4: "identities are IAM's, not Cognito's",
   });
   for (const [id, type, status, reason] of failures) {

@@ -40,20 +40,20 @@ export interface ControllersOptions {
 export function controllersStack(stack: Stack, options: ControllersOptions): Controllers {
   const { config, parts } = options;
   const failures = deadLetters(stack, "StreamFailures");
-  acknowledge(failures, { SQS3: "it is where given up changes end" });
+  acknowledge(failures, { SQS3: "it is the queue of discarded changes" });
   const wait = waiting(stack, config, parts);
   parts.arns.wait = wait.stateMachineArn;
   parts.environment.SKIFF_WAIT_ARN = wait.stateMachineArn;
 
   const mine = functionNames.filter((name) => functions[name].stack === "controllers");
-  const made = mine.map((name) => houseFunction(stack, name, { ...options, failures }));
-  for (const one of made) {
+  const created = mine.map((name) => houseFunction(stack, name, { ...options, failures }));
+  for (const one of created) {
     for (const trigger of functions[one.name].triggers) connect(stack, one, trigger, { config, parts, failures });
     onEvents(stack, one, parts);
   }
-  const tick = made.find(({ name }) => name === "tick");
+  const tick = created.find(({ name }) => name === "tick");
   if (!tick) throw new Error("the clock's function is not among the controllers'");
-  return { functions: made, changesLost: resyncWhenChangesAreLost(stack, config, tick, failures) };
+  return { functions: created, changesLost: resyncWhenChangesAreLost(stack, config, tick, failures) };
 }
 
 interface Connections {
@@ -99,7 +99,7 @@ function everyMinute(
   { lambda: target, dead }: HouseFunction,
   { retries, age }: Extract<Trigger, { on: "minute" }>,
 ): void {
-  if (!dead) throw new Error("the clock's function has no queue for what it cannot do");
+  if (!dead) throw new Error("the clock's function has no queue for failures");
   const own = role(scope, "MinuteRole", {
     by: serviceInThisAccount(scope, "scheduler.amazonaws.com"),
     description: `Skiff ${cluster}: the clock`,
@@ -131,7 +131,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
   });
   const own = role(scope, "WaitRole", {
     by: serviceInThisAccount(scope, "states.amazonaws.com"),
-    description: `Skiff ${config.cluster}: puts keys back when their time has come`,
+    description: `Skiff ${config.cluster}: enqueues keys when they are due`,
     may: [
       { actions: ["sqs:SendMessage"], resources: queueNames.map((name) => partOf(queues, name).arn) },
       {
@@ -171,7 +171,7 @@ function resyncWhenChangesAreLost(
 ): cloudwatch.Alarm {
   const alarm = new cloudwatch.Alarm(scope, "ChangesLost", {
     alarmName: `skiff-${cluster}-changes-lost`,
-    alarmDescription: "Changes were given up by the stream's function; the tick looks for what they would have woken.",
+    alarmDescription: "The stream's function discarded changes; the tick enqueues every key.",
     metric: failures.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1), statistic: "Maximum" }),
     threshold: 1,
     evaluationPeriods: 1,

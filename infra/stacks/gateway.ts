@@ -40,6 +40,7 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
   const server = image(stack, "Image", { given, folder: bundles.images.gateway, architecture: "arm64" });
   const front = new ec2.SecurityGroup(stack, "Access", {
     vpc,
+    // Unchanged for deployed clusters: another description replaces the security group.
     description: `Skiff ${config.cluster}: who may call the gateway`,
     allowAllOutbound: true,
   });
@@ -77,7 +78,7 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
   new CfnOutput(stack, "GatewayEndpoint", { value: `https://${dnsName}:${port}`, description: "The gateway" });
   new CfnOutput(stack, "GatewayKubeconfig", {
     value: gatewayCommand({ cluster: config.cluster, server: `https://${dnsName}:${port}` }),
-    description: "Run this, with a kubectl that reaches the cluster, to go through the gateway",
+    description: "Run this, with a kubectl that reaches the cluster, to use the gateway",
   });
 }
 
@@ -129,12 +130,12 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
   });
   const execution = role(stack, "GatewayExecutionRole", {
     by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-    description: `Skiff ${config.cluster}: how ECS starts the gateway`,
+    description: `Skiff ${config.cluster}: ECS's role to start the gateway`,
     may: [...server.pull, writeLogs(logGroup.logGroupArn)],
   });
   const own = role(stack, "GatewayRole", {
     by: serviceInThisAccount(stack, "ecs-tasks.amazonaws.com"),
-    description: `Skiff ${config.cluster}: what the gateway may do`,
+    description: `Skiff ${config.cluster}: the gateway's role`,
     may: permissionsOf(may, parts),
   });
   const environment = {
@@ -177,6 +178,6 @@ function taskDefinition(stack: Stack, config: Config, parts: Parts, { image: ser
       },
     ],
   });
-  acknowledge(task, { ECS2: "names and addresses, as the functions get them; there is no secret among them" });
+  acknowledge(task, { ECS2: "names and addresses, as in the functions' environment; none is secret" });
   return task;
 }

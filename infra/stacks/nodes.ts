@@ -144,7 +144,7 @@ function ecsCluster(stack: Stack, config: Config, parts: Parts, { subnets, secur
   acknowledge(cluster, { ECS4: "Container Insights costs more than the tasks; pods tell their own status" });
   const execution = role(stack, "TaskExecutionRole", {
     by: new iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-    description: `Skiff ${config.cluster}: how ECS starts a pod's task`,
+    description: `Skiff ${config.cluster}: ECS's role to start a pod's task`,
     may: [...pullImages(repositoriesOf(stack)), writeLogs(`${partOf(parts.arns, "podLogs")}:*`)],
   });
   Object.assign(parts.environment, {
@@ -200,14 +200,14 @@ interface Instances {
 
 function instances(
   { stack, config, net, before, role: nodeRole }: Shared,
-  wanted: Instances,
+  group: Instances,
 ): autoscaling.AutoScalingGroup {
-  const id = `Group${wanted.name}`;
+  const id = `Group${group.name}`;
   const userData = ec2.UserData.forLinux();
-  userData.addCommands(...wanted.script);
+  userData.addCommands(...group.script);
   const launchTemplate = new ec2.LaunchTemplate(stack, `${id}Template`, {
-    machineImage: wanted.machineImage,
-    instanceType: new ec2.InstanceType(wanted.types[0]!),
+    machineImage: group.machineImage,
+    instanceType: new ec2.InstanceType(group.types[0]!),
     userData,
     securityGroup: net.securityGroup,
     role: nodeRole,
@@ -217,36 +217,36 @@ function instances(
     blockDevices: [
       {
         deviceName: "/dev/xvda",
-        volume: ec2.BlockDeviceVolume.ebs(wanted.disk, { encrypted: true, volumeType: ec2.EbsDeviceVolumeType.GP3 }),
+        volume: ec2.BlockDeviceVolume.ebs(group.disk, { encrypted: true, volumeType: ec2.EbsDeviceVolumeType.GP3 }),
       },
     ],
   });
-  const made = new autoscaling.AutoScalingGroup(stack, id, {
+  const scaling = new autoscaling.AutoScalingGroup(stack, id, {
     vpc: net.vpc,
     vpcSubnets: { subnets: net.subnets },
-    minCapacity: wanted.minimum,
-    maxCapacity: wanted.maximum,
+    minCapacity: group.minimum,
+    maxCapacity: group.maximum,
     mixedInstancesPolicy: {
       launchTemplate,
-      launchTemplateOverrides: wanted.types.map((type) => ({ instanceType: new ec2.InstanceType(type) })),
+      launchTemplateOverrides: group.types.map((type) => ({ instanceType: new ec2.InstanceType(type) })),
       instancesDistribution: {
         onDemandBaseCapacity: 0,
-        onDemandPercentageAboveBaseCapacity: wanted.spot ? 0 : 100,
+        onDemandPercentageAboveBaseCapacity: group.spot ? 0 : 100,
         spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
       },
     },
-    capacityRebalance: wanted.spot,
+    capacityRebalance: group.spot,
     healthChecks: autoscaling.HealthChecks.ec2({ gracePeriod: Duration.minutes(3) }),
     updatePolicy: autoscaling.UpdatePolicy.rollingUpdate({ minInstancesInService: 0 }),
   });
-  made.node.addDependency(...before);
-  acknowledge(made, {
+  scaling.node.addDependency(...before);
+  acknowledge(scaling, {
     EC26: "the launch template encrypts the disk; the rule cannot read it behind a mixed policy",
     AS3: "the cluster itself tells when nodes come and go; EventBridge tells it of instances",
     EC28: "nodes report their own load; detailed monitoring costs two dollars for each instance",
   });
-  Tags.of(made).add("Name", `skiff-${config.cluster}-${wanted.name}`);
-  return made;
+  Tags.of(scaling).add("Name", `skiff-${config.cluster}-${group.name}`);
+  return scaling;
 }
 
 const architectureOf = (type: string): "arm64" | "x86_64" =>

@@ -25,10 +25,12 @@ export function storageStack(stack: Stack, config: Config, parts: Parts): void {
   const removalPolicy = keeps ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
   // CloudFormation may ignore a change of the deletion policy alone; with this, another property changes too.
   Tags.of(stack).add("skiff:data", config.data);
-  const { objects, changes, stream } = config.restored ? adopted(stack, config.restored) : made(stack, keeps);
+  const { objects, changes, stream } = config.restored
+    ? adoptTables(stack, config.restored)
+    : createTables(stack, keeps);
 
   const secret = new secrets.Secret(stack, "SigningSecret", {
-    description: `Skiff ${config.cluster}: what signs service account tokens`,
+    description: `Skiff ${config.cluster}: the signing keys of service account tokens`,
     removalPolicy,
   });
   acknowledge(secret, {
@@ -90,7 +92,7 @@ interface Tables {
   stream: string;
 }
 
-function made(stack: Stack, keeps: boolean): Tables {
+function createTables(stack: Stack, keeps: boolean): Tables {
   const objects = table(stack, "Objects", tables.objects, keeps);
   const changes = table(stack, "Changes", tables.changes, keeps);
   return {
@@ -101,7 +103,7 @@ function made(stack: Stack, keeps: boolean): Tables {
 }
 
 /** Restored tables: their stream, expiry, backups and protection are enabled by the operator. */
-function adopted(stack: Stack, { objects, changes, stream }: NonNullable<Config["restored"]>): Tables {
+function adoptTables(stack: Stack, { objects, changes, stream }: NonNullable<Config["restored"]>): Tables {
   const named = (name: string) => ({
     name,
     arn: stack.formatArn({ service: "dynamodb", resource: "table", resourceName: name }),

@@ -29,8 +29,8 @@ export interface Statement {
 export const list = <T>(value: T | T[]): T[] => (Array.isArray(value) ? value : [value]);
 
 /** The statements of all principals: roles and policies, without resource policies. */
-export const statements = (made: Synthesized): (Statement & { of: string })[] =>
-  resources(made, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").flatMap(({ id, Properties }) =>
+export const statements = (app: Synthesized): (Statement & { of: string })[] =>
+  resources(app, "AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy").flatMap(({ id, Properties }) =>
     [...(Properties["Policies"] ?? []), ...(Properties["PolicyDocument"] ? [Properties] : [])].flatMap((policy) =>
       policy.PolicyDocument.Statement.map((statement: Statement) => ({ ...statement, of: id })),
     ),

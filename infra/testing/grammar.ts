@@ -42,6 +42,6 @@ function leafFaults(leaf: unknown, { lambda }: { lambda: boolean }, path: string
     case "wildcard":
       return lambda ? [`${path}: Lambda knows no ${name}`] : only(typeof value === "string");
     default:
-      return [`${path}: there is no matcher ${name}`];
+      return [`${path}: unknown matcher ${name}`];
   }
 }

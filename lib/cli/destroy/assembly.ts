@@ -3,18 +3,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Runs CDK's command with these arguments. Rejects when it fails. */
-export type Cdk = (words: readonly string[]) => Promise<void>;
+export type Cdk = (args: readonly string[]) => Promise<void>;
 
 const root = join(import.meta.dirname, "../..");
 
 /** The command that the project brings, in its folder, with its output on the terminal. */
-export const ownCdk: Cdk = (words) =>
+export const ownCdk: Cdk = (args) =>
   new Promise((resolve, reject) => {
-    const child = spawn(join(root, "node_modules/.bin/cdk"), [...words], { cwd: root, stdio: "inherit" });
+    const child = spawn(join(root, "node_modules/.bin/cdk"), [...args], { cwd: root, stdio: "inherit" });
     child.once("error", reject);
     child.once("exit", (code, signal) => {
       if (code === 0) resolve();
-      else reject(new Error(`cdk ${words[0]} ended with ${signal ?? code}`));
+      else reject(new Error(`cdk ${args[0]} ended with ${signal ?? code}`));
     });
   });
 

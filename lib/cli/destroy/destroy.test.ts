@@ -74,10 +74,10 @@ beforeEach(async () => {
 afterEach(() => aws.stop());
 
 /** CDK's command: synthesis writes an assembly, every other call is recorded. */
-const cdk = async (words: readonly string[]): Promise<void> => {
-  const assembly = words[words.indexOf("--output") + 1]!;
-  if (words[0] !== "synth") return void events.push(words.filter((word) => !word.includes("/")).join(" "));
-  events.push(words.filter((word) => word.startsWith("data=") || word.startsWith("config=")).join(" "));
+const cdk = async (args: readonly string[]): Promise<void> => {
+  const assembly = args[args.indexOf("--output") + 1]!;
+  if (args[0] !== "synth") return void events.push(args.filter((word) => !word.includes("/")).join(" "));
+  events.push(args.filter((word) => word.startsWith("data=") || word.startsWith("config=")).join(" "));
   mkdirSync(assembly);
   const one = {
     type: "aws:cloudformation:stack",
@@ -164,7 +164,7 @@ test("does nothing without a stack", async () => {
 
 test("continues after a failure", () => {
   const left = planOf("delete", { cluster: "demo", stacks: ["skiff-demo-storage"], policy: "delete" }, "a");
-  expect(left).toMatchObject([{ kind: "cdk", words: ["destroy", "--all", "--force", "--app", "a"] }]);
+  expect(left).toMatchObject([{ kind: "cdk", args: ["destroy", "--all", "--force", "--app", "a"] }]);
   const nodes = planOf(
     "delete",
     { cluster: "demo", stacks: stacks.slice(0, 3), policy: "mixed", ecsCluster: "c" },

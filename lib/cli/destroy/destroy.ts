@@ -51,7 +51,7 @@ export async function destroy(options: DestroyOptions, out: Out, settings: Destr
     }
     const plan = planOf(policy, deployed, assembly);
     if (!yes) {
-      for (const step of plan) out.write(`${wordsOf(step, assembly)}    # ${step.why}\n`);
+      for (const step of plan) out.write(`${commandOf(step, assembly)}    # ${step.why}\n`);
       out.write(policy === "keep" ? keptAfter(data) : deletedWith(data));
       out.write("Nothing was changed: --yes removes the cluster.\n");
       return 0;
@@ -74,17 +74,17 @@ async function readable<T>(read: Promise<T>): Promise<T> {
 
 async function run(step: Step, { aws, cdk, out }: { aws: ClientSettings; cdk: Cdk; out: Out }): Promise<void> {
   out.write(`${step.why}\n`);
-  if (step.kind === "cdk") await cdk(step.words);
+  if (step.kind === "cdk") await cdk(step.args);
   else if (step.kind === "stop-tasks") await stopTasks(aws, step.cluster, systemClock);
   else await empty(aws, step.bucket);
 }
 
-function wordsOf(step: Step, assembly: string): string {
+function commandOf(step: Step, assembly: string): string {
   if (step.kind === "stop-tasks") return `stop the tasks of the ECS cluster ${step.cluster}`;
   if (step.kind === "empty") return `empty the bucket ${step.bucket}`;
   // The assembly is synthesized in each run.
-  const words = step.words.map((word) => (word === assembly ? "<assembly>" : word));
-  return `cdk ${words.join(" ")}`;
+  const args = step.args.map((arg) => (arg === assembly ? "<assembly>" : arg));
+  return `cdk ${args.join(" ")}`;
 }
 
 const listed = (data: Data): string[] => [

@@ -103,8 +103,8 @@ export async function balancersOf(aws: ClientSettings, cluster: string): Promise
   const arns = [...names.keys()];
   const found: string[] = [];
   while (arns.length > 0) {
-    const asked = new DescribeTagsCommand({ ResourceArns: arns.splice(0, tagsAtOnce) });
-    for (const { ResourceArn = "", Tags = [] } of (await client.send(asked)).TagDescriptions ?? []) {
+    const command = new DescribeTagsCommand({ ResourceArns: arns.splice(0, tagsAtOnce) });
+    for (const { ResourceArn = "", Tags = [] } of (await client.send(command)).TagDescriptions ?? []) {
       const tags = new Map(Tags.map(({ Key, Value }) => [Key, Value]));
       if (tags.get("skiff:cluster") === cluster && tags.has("skiff:balancer")) found.push(names.get(ResourceArn) ?? "");
     }
@@ -123,8 +123,10 @@ export async function stopTasks(aws: ClientSettings, cluster: string, clock: Clo
   for (const task of tasks) await client.send(new StopTaskCommand({ cluster, task, reason: "the cluster goes" }));
   while (tasks.length > 0) {
     const some = tasks.slice(0, tasksAtOnce);
-    const { tasks: told = [] } = await client.send(new DescribeTasksCommand({ cluster, tasks: some }));
-    const running = new Set(told.filter(({ lastStatus }) => lastStatus !== "STOPPED").map(({ taskArn }) => taskArn));
+    const { tasks: described = [] } = await client.send(new DescribeTasksCommand({ cluster, tasks: some }));
+    const running = new Set(
+      described.filter(({ lastStatus }) => lastStatus !== "STOPPED").map(({ taskArn }) => taskArn),
+    );
     tasks.splice(0, some.length, ...some.filter((task) => running.has(task)));
     if (running.size > 0) await sleep(clock, lookAgain);
   }

@@ -37,7 +37,7 @@ export interface Deployed {
 
 /** A step of the plan, with its reason. */
 export type Step =
-  | { kind: "cdk"; words: readonly string[]; why: string }
+  | { kind: "cdk"; args: readonly string[]; why: string }
   | { kind: "stop-tasks"; cluster: string; why: string }
   | { kind: "empty"; bucket: string; why: string };
 
@@ -54,19 +54,19 @@ export function planOf(requested: "keep" | "delete", deployed: Deployed, assembl
   const app = ["--app", assembly];
   if (policy !== undefined && policy !== requested) {
     // The API stack's custom resource reads from its properties what happens to the issuer's documents.
-    const words = ["deploy", ...deployedOf("storage", "api"), "--exclusively", "--require-approval", "never", ...app];
-    steps.push({ kind: "cdk", words, why: `the deployed stacks would ${effectOf[policy]}` });
+    const args = ["deploy", ...deployedOf("storage", "api"), "--exclusively", "--require-approval", "never", ...app];
+    steps.push({ kind: "cdk", args, why: `the deployed stacks would ${effectOf[policy]}` });
   }
   const workers = deployedOf("alarms", "gateway", "controllers");
   if (workers.length > 0) {
-    const words = ["destroy", ...workers, "--force", ...app];
-    steps.push({ kind: "cdk", words, why: "first the functions, which would start stopped tasks again" });
+    const args = ["destroy", ...workers, "--force", ...app];
+    steps.push({ kind: "cdk", args, why: "first the functions, which would start stopped tasks again" });
   }
   if (ecsCluster !== undefined)
     steps.push({ kind: "stop-tasks", cluster: ecsCluster, why: "pods on Fargate would hold the ECS cluster" });
   if (requested === "delete" && bucket !== undefined)
     steps.push({ kind: "empty", bucket, why: "a bucket that is not empty cannot be deleted" });
-  steps.push({ kind: "cdk", words: ["destroy", "--all", "--force", ...app], why: "everything else" });
+  steps.push({ kind: "cdk", args: ["destroy", "--all", "--force", ...app], why: "everything else" });
   return steps;
 }
 

@@ -126,7 +126,7 @@ test("an account that passes every check", async () => {
       account: "ok: 123456789012 in eu-west-1",
       "CDK bootstrap": "ok: version 21, 6 needed",
       names: "ok: none is taken",
-      "Lambda concurrency": "ok: 1000 unreserved, 24 wanted",
+      "Lambda concurrency": "ok: 1000 unreserved, 24 needed",
       "API Gateway's logging role": "ok: the deployment brings it",
       "response streaming": "ok: API Gateway streams in eu-west-1",
       "EC2 vCPU": "ok: 64 standard vCPU in the account, 12 when all groups are at their maximum",
@@ -177,7 +177,7 @@ const differing: [string, Answers, string, RegExp, number][] = [
     "a quota of a new account",
     { GetAccountSettings: () => ({ AccountLimit: { UnreservedConcurrentExecutions: 10 } }) },
     "Lambda concurrency",
-    /^warning: 10 unreserved, 24 wanted -> ask Service Quotas/,
+    /^warning: 10 unreserved, 24 needed -> ask Service Quotas/,
     0,
   ],
   [
@@ -255,7 +255,7 @@ const differing: [string, Answers, string, RegExp, number][] = [
     "a stack of another owner",
     { DescribeStacks: ({ StackName = "" }) => (StackName === "CDKToolkit" ? toolkit(21) : stack(StackName)) },
     "names",
-    /^failed: the stack skiff-demo-api is there and is not this cluster's/,
+    /^failed: the stack skiff-demo-api exists and is not this cluster's/,
     1,
   ],
   [
@@ -265,21 +265,21 @@ const differing: [string, Answers, string, RegExp, number][] = [
         FunctionName.endsWith("tick") ? { FunctionName } : none("function"),
     },
     "names",
-    /^failed: the function skiff-demo-tick is there and belongs to no stack/,
+    /^failed: the function skiff-demo-tick exists and belongs to no stack/,
     1,
   ],
   [
     "a log group without a stack",
     { DescribeLogGroups: ({ logGroupNamePrefix }) => ({ logGroups: [{ logGroupName: logGroupNamePrefix }] }) },
     "names",
-    /^failed: the log group \/aws\/vendedlogs\/states\/skiff-demo-wait is there/,
+    /^failed: the log group \/aws\/vendedlogs\/states\/skiff-demo-wait exists/,
     1,
   ],
   [
     "an ECS cluster without a stack",
     { DescribeClusters: () => ({ clusters: [{ clusterName: "skiff-demo", status: "ACTIVE" }] }) },
     "names",
-    /^failed: the ECS cluster skiff-demo is there/,
+    /^failed: the ECS cluster skiff-demo exists/,
     1,
   ],
 ];
@@ -307,7 +307,7 @@ describe("the deployment", () => {
     expect(found).toMatchObject({
       "EC2 vCPU": "ok: there are no groups of nodes",
       "Fargate vCPU": "ok: nothing runs on Fargate",
-      "permissions boundary": "ok: none is asked for",
+      "permissions boundary": "ok: none is configured",
     });
     expect(found["API Gateway's logging role"]).toMatch(/^failed: the account has none/);
     expect(code).toBe(1);

@@ -72,7 +72,7 @@ async function look(check: Check, context: CheckContext): Promise<Result[]> {
   const { name, asks } = check;
   const found = await check.run(context).catch((error: unknown): Finding[] => {
     if (isDenied(error)) return [unknown(`not allowed to ask (${actionOf(error, asks)})`)];
-    return [unknown(`could not be asked: ${hopeless(error) ?? messageOf(error).split("\n")[0]}`)];
+    return [unknown(`could not be checked: ${hopeless(error) ?? messageOf(error).split("\n")[0]}`)];
   });
   return found.map((finding) => ({ check: name, ...finding }));
 }

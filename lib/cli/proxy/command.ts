@@ -6,18 +6,24 @@ import { startProxy } from "./serve.ts";
 import { type ProxyOptions, settingsOf } from "./settings.ts";
 
 /** Runs until SIGINT or SIGTERM. Resolves with the exit code; throws an Error with one line on failure. */
-export async function proxy(words: ProxyOptions): Promise<number> {
-  const { server, link, region, clusterId } = settingsOf(words);
-  if (words.kubeconfig !== undefined) mustBeOurs(words.kubeconfig);
-  const ca = words.ca === undefined ? {} : { ca: authorityIn(words.ca) };
+export async function proxy(options: ProxyOptions): Promise<number> {
+  const { server, link, region, clusterId } = settingsOf(options);
+  if (options.kubeconfig !== undefined) mustBeOurs(options.kubeconfig);
+  const ca = options.ca === undefined ? undefined : authorityIn(options.ca);
   const sign = requestSigner({ region });
   const running = await startProxy({
-    ...{ server, link, sign, port: words.port, ...ca, clock: systemClock, log: lineLog(words.verbose) },
+    server,
+    link,
+    sign,
+    port: options.port,
+    ca,
+    clock: systemClock,
+    log: lineLog(options.verbose),
   });
   const text = proxyKubeconfig({ ...running, clusterId });
-  if (words.kubeconfig === undefined) process.stdout.write(text);
-  else writeKubeconfig(words.kubeconfig, text);
-  const use = words.kubeconfig === undefined ? "" : `; use it with\n  export KUBECONFIG=${words.kubeconfig}`;
+  if (options.kubeconfig === undefined) process.stdout.write(text);
+  else writeKubeconfig(options.kubeconfig, text);
+  const use = options.kubeconfig === undefined ? "" : `; use it with\n  export KUBECONFIG=${options.kubeconfig}`;
   process.stderr.write(`${running.url} passes requests on to ${server}${use}\n`);
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());

@@ -7,7 +7,7 @@ export interface UpstreamOptions {
   /** The API's URL, without the part for signed requests. */
   server: string;
   sign: Signer;
-  ca?: string;
+  ca?: string | undefined;
 }
 
 /** Sends requests to the surface on which API Gateway checks signatures. */

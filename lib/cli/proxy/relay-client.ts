@@ -10,7 +10,7 @@ export interface DialOptions {
   link: string;
   sign: Signer;
   /** The CA of its certificate, in PEM, if the machine does not trust it. */
-  ca?: string;
+  ca?: string | undefined;
   clock: Clock;
 }
 

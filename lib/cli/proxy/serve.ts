@@ -27,7 +27,7 @@ export interface ProxyServerOptions {
   link: string;
   sign: Signer;
   /** The CA of both certificates, in PEM, if the machine does not trust it. */
-  ca?: string;
+  ca?: string | undefined;
   /** On 127.0.0.1; 0: any free port. */
   port: number;
   clock: Clock;
@@ -60,8 +60,8 @@ export async function startProxy(options: ProxyServerOptions): Promise<Proxy> {
   const tls = await issue({ authority, subject, names: ["127.0.0.1", "localhost"], days: 365, now: clock.now() });
   const onward = upstream(options);
   const isLetIn = ({ headers }: IncomingMessage): boolean => {
-    const [wanted, given] = [Buffer.from(`Bearer ${token}`), Buffer.from(headers.authorization ?? "")];
-    return wanted.length === given.length && timingSafeEqual(wanted, given);
+    const [expected, given] = [Buffer.from(`Bearer ${token}`), Buffer.from(headers.authorization ?? "")];
+    return expected.length === given.length && timingSafeEqual(expected, given);
   };
   const server = createServer({ ...tls, ALPNProtocols: ["http/1.1"], keepAliveTimeout: 90_000 });
   const sockets = new Set<Socket>();

@@ -140,7 +140,7 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     expect(inUse).toMatchObject({ code: 1, out: expect.stringContaining("the tables are in use") });
     expect(await store.head("a")).toBe(2);
     const swapped = await command({ objects: tables.changes, changes: tables.objects }, "--yes");
-    expect(swapped).toMatchObject({ code: 1, err: expect.stringContaining("is no table of") });
+    expect(swapped).toMatchObject({ code: 1, err: expect.stringContaining("is not a table of") });
     const missing = await command({ ...tables, changes: "nowhere" }, "--yes");
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining("nowhere") });
   });

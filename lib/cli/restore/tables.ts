@@ -16,8 +16,8 @@ export async function findTables(client: DynamoDBClient, { objects, changes }: R
     find(client, objects, tables.objects, "objects"),
     find(client, changes, tables.changes, "changes"),
   ]);
-  const made = [first, second].map(({ CreationDateTime: at }) => at?.getTime() ?? 0);
-  return { id: first.TableId ?? first.TableArn ?? objects, madeAt: Math.max(...made) };
+  const created = [first, second].map(({ CreationDateTime: at }) => at?.getTime() ?? 0);
+  return { id: first.TableId ?? first.TableArn ?? objects, madeAt: Math.max(...created) };
 }
 
 async function find(
@@ -31,9 +31,9 @@ async function find(
     const type = table.AttributeDefinitions?.find(({ AttributeName }) => AttributeName === key)?.AttributeType;
     return `${key} (${type})`;
   });
-  const wanted = [partitionKey, sortKey].map((key) => `${key.name} (${key.type})`);
-  if (keys.join() !== wanted.join())
-    throw new Error(`${name} is no table of ${role}: its keys are ${keys.join(", ")} and not ${wanted.join(", ")}`);
+  const expected = [partitionKey, sortKey].map((key) => `${key.name} (${key.type})`);
+  if (keys.join() !== expected.join())
+    throw new Error(`${name} is not a table of ${role}: its keys are ${keys.join(", ")}, not ${expected.join(", ")}`);
   if (table.TableStatus !== "ACTIVE") throw new Error(`${name} is not ready yet: ${table.TableStatus}`);
   return table;
 }

@@ -79,8 +79,8 @@ function refuse(name: string, value: string, why: string): never {
 }
 
 /** The settings that a service requests. Throws Refused with the annotation or the field that is not supported. */
-export function settingsOf(wanted: LoadBalancer): Settings {
-  const { ports, healthPort, affinity, sourceRanges, annotations, address } = wanted;
+export function settingsOf(desired: LoadBalancer): Settings {
+  const { ports, healthPort, affinity, sourceRanges, annotations, address } = desired;
   if (address)
     throw new Refused(`loadBalancerIP ${address} is not supported: AWS assigns the addresses of load balancers`);
   const read = readAll(annotations);

@@ -14,13 +14,13 @@ export function balancing({ open }: Bench): void {
     const current = async () => inOrder(await world.balancers());
 
     test("creates a load balancer, which becomes active later and is then unchanged", async () => {
-      const wanted = web(nodes);
-      const first = await world.cloud.ensureLoadBalancer(wanted);
+      const desired = web(nodes);
+      const first = await world.cloud.ensureLoadBalancer(desired);
       expect(first).toMatchObject({ state: "provisioning", changed: "balancer" });
-      const made = await balance(world, wanted);
-      expect(made.ingress).toHaveLength(1);
-      expect(await current()).toEqual([seen(wanted)]);
-      expect(await world.cloud.ensureLoadBalancer(wanted)).toEqual({ ...made, changed: "nothing" });
+      const created = await balance(world, desired);
+      expect(created.ingress).toHaveLength(1);
+      expect(await current()).toEqual([seen(desired)]);
+      expect(await world.cloud.ensureLoadBalancer(desired)).toEqual({ ...created, changed: "nothing" });
     });
 
     test("follows changes of ports, nodes and source ranges", async () => {

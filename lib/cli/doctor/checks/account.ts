@@ -10,11 +10,11 @@ export const account: Check = {
   name: "account",
   asks: [],
   async run({ deployment, account: found }) {
-    const { account: wanted, region } = deployment;
-    if (wanted === undefined) return [ok(`${found} in ${region}; the configuration names none`)];
-    if (wanted === found) return [ok(`${found} in ${region}`)];
+    const { account: configured, region } = deployment;
+    if (configured === undefined) return [ok(`${found} in ${region}; the configuration names none`)];
+    if (configured === found) return [ok(`${found} in ${region}`)];
     return [
-      failed(`the credentials are for ${found}, and the configuration is for ${wanted}`, "use the other profile"),
+      failed(`the credentials are for ${found}, and the configuration is for ${configured}`, "use the other profile"),
     ];
   },
 };
@@ -41,13 +41,13 @@ export const concurrency: Check = {
   asks: ["lambda:GetAccountSettings"],
   async run({ deployment, aws }) {
     const { AccountLimit } = await new LambdaClient(aws).send(new GetAccountSettingsCommand());
-    const there = AccountLimit?.UnreservedConcurrentExecutions ?? 0;
+    const available = AccountLimit?.UnreservedConcurrentExecutions ?? 0;
     const needed = deployment.consumers + deployment.functions.length + requests;
-    const says = `${there} unreserved, ${needed} wanted`;
+    const result = `${available} unreserved, ${needed} needed`;
     const todo = "ask Service Quotas for more concurrent executions (L-B99A9384)";
-    if (there >= needed) return [ok(says)];
-    if (there <= deployment.functions.length) return [failed(says, todo)];
-    return [warning(says, `${todo}, or lower \`concurrency\` in the configuration; each open watch takes one, too`)];
+    if (available >= needed) return [ok(result)];
+    if (available <= deployment.functions.length) return [failed(result, todo)];
+    return [warning(result, `${todo}, or lower \`concurrency\` in the configuration; each open watch takes one, too`)];
   },
 };
 
@@ -99,13 +99,13 @@ export const boundary: Check = {
   asks: ["iam:GetPolicy"],
   async run({ deployment, aws }) {
     const arn = deployment.boundary;
-    if (arn === undefined) return [ok("none is asked for")];
+    if (arn === undefined) return [ok("none is configured")];
     try {
       const { Policy } = await new IAMClient(aws).send(new GetPolicyCommand({ PolicyArn: arn }));
       return [ok(Policy?.Arn ?? arn)];
     } catch (error) {
       if (!(error instanceof Error) || !/^NoSuchEntity/.test(error.name)) throw error;
-      return [failed(`there is no policy ${arn}`, "make it, or take `permissionsBoundary` out of the configuration")];
+      return [failed(`there is no policy ${arn}`, "create it, or remove `permissionsBoundary` from the configuration")];
     }
   },
 };

@@ -12,13 +12,13 @@ export const names: Check = {
   name: "names",
   asks: ["cloudformation:DescribeStacks", "lambda:GetFunction", "logs:DescribeLogGroups", "ecs:DescribeClusters"],
   async run(context) {
-    const { cluster, stacks: wanted } = context.deployment;
-    const found = await Promise.all(wanted.map((name) => stackNamed(context, name)));
+    const { cluster, stacks: names } = context.deployment;
+    const found = await Promise.all(names.map((name) => stackNamed(context, name)));
     const stacks = found.filter((stack) => stack !== undefined);
     const findings: Finding[] = [];
     for (const { StackName = "", Tags = [], StackStatus = "" } of stacks) {
       if (!Tags.some(({ Key, Value }) => Key === "skiff:cluster" && Value === cluster))
-        findings.push(failed(`the stack ${StackName} is there and is not this cluster's`, another));
+        findings.push(failed(`the stack ${StackName} exists and is not this cluster's`, another));
       else if (stuck.has(StackStatus))
         findings.push(failed(`the stack ${StackName} is ${StackStatus}`, "remove it, and then deploy"));
     }
@@ -26,11 +26,11 @@ export const names: Check = {
     if (stacks.length > 0) return [ok(`${cluster} is deployed already, and would be updated`)];
     const taken = (await Promise.all([functionsOf(context), logGroupsOf(context), ecsClustersOf(context)])).flat();
     if (taken.length === 0) return [ok("none is taken")];
-    return taken.map((what) => failed(`${what} is there and belongs to no stack of this cluster`, another));
+    return taken.map((what) => failed(`${what} exists and belongs to no stack of this cluster`, another));
   },
 };
 
-const another = "choose another `cluster`, or remove what is there";
+const another = "choose another `cluster`, or remove the existing resource";
 
 async function stackNamed({ aws }: CheckContext, name: string): Promise<Stack | undefined> {
   try {
@@ -66,8 +66,8 @@ async function logGroupsOf({ deployment, aws }: CheckContext): Promise<string[]>
 
 async function ecsClustersOf({ deployment, aws }: CheckContext): Promise<string[]> {
   if (deployment.ecsClusters.length === 0) return [];
-  const asked = new DescribeClustersCommand({ clusters: deployment.ecsClusters });
-  const { clusters = [] } = await new ECSClient(aws).send(asked);
+  const command = new DescribeClustersCommand({ clusters: deployment.ecsClusters });
+  const { clusters = [] } = await new ECSClient(aws).send(command);
   return clusters
     .filter(({ status }) => status === "ACTIVE")
     .map(({ clusterName = "" }) => `the ECS cluster ${clusterName}`);

@@ -26,10 +26,10 @@ const families: { named: RegExp; what: string; onDemand: string; spot: string }[
 /** A quota's value: the account's, or AWS's default if it was never changed. */
 async function limitOf(aws: ClientSettings, { service, code }: Quota): Promise<number> {
   const client = new ServiceQuotasClient(aws);
-  const asked = { ServiceCode: service, QuotaCode: code };
-  const answer = await client.send(new GetServiceQuotaCommand(asked)).catch((error: unknown) => {
+  const input = { ServiceCode: service, QuotaCode: code };
+  const answer = await client.send(new GetServiceQuotaCommand(input)).catch((error: unknown) => {
     if (!(error instanceof Error) || error.name !== "NoSuchResourceException") throw error;
-    return client.send(new GetAWSDefaultServiceQuotaCommand(asked));
+    return client.send(new GetAWSDefaultServiceQuotaCommand(input));
   });
   return answer.Quota?.Value ?? 0;
 }
@@ -42,7 +42,7 @@ export const instances: Check = {
   async run({ deployment: { groups }, aws }) {
     if (groups.length === 0) return [ok("there are no groups of nodes")];
     const sizes = await sizesOf(aws, groups);
-    const wanted = new Map<string, { quota: Quota; vcpu: number }>();
+    const needed = new Map<string, { quota: Quota; vcpu: number }>();
     const findings: Finding[] = [];
     for (const { name, types, maximum, spot } of groups) {
       const missing = types.filter((type) => !sizes.has(type));
@@ -56,14 +56,14 @@ export const instances: Check = {
         if (largest === 0) continue;
         const code = spot ? ofSpot : onDemand;
         const quota: Quota = { service: "ec2", code, what: `${what} vCPU${spot ? " on Spot" : ""}` };
-        wanted.set(code, { quota, vcpu: (wanted.get(code)?.vcpu ?? 0) + largest * maximum });
+        needed.set(code, { quota, vcpu: (needed.get(code)?.vcpu ?? 0) + largest * maximum });
       }
       const strange = types.filter((type) => !families.some(({ named }) => named.test(type)));
       if (strange.length > 0) {
         findings.push(unknown(`${name}: which quota ${strange.join(", ")} counts against is not known here`));
       }
     }
-    for (const { quota, vcpu } of wanted.values()) {
+    for (const { quota, vcpu } of needed.values()) {
       const value = await limitOf(aws, quota);
       const says = `${value} ${quota.what} in the account, ${vcpu} when all groups are at their maximum`;
       findings.push(value >= vcpu ? ok(says) : warning(says, `${more(quota)}, or lower the groups' maximum`));

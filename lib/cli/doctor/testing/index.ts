@@ -47,20 +47,20 @@ export async function startAws(answers: Answers): Promise<Aws> {
   };
 }
 
-interface Asked {
+interface ReceivedCall {
   action: string;
   input: Record<string, string>;
   protocol: "xml" | "json" | "s3";
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, answers: Answers): Promise<void> {
-  const asked = await read(request);
-  const { action, input, protocol } = asked;
+  const call = await read(request);
+  const { action, input, protocol } = call;
   const give = (status: number, type: string, body: string, headers: Record<string, string> = {}): void =>
     void response.writeHead(status, { "content-type": type, ...headers }).end(body);
   try {
     const answer = answers[action];
-    if (!answer) throw new AwsError("UnknownOperation", `nothing is said of ${action}`);
+    if (!answer) throw new AwsError("UnknownOperation", `no response is set for ${action}`);
     const result = answer(input);
     if (protocol === "json") return give(200, "application/x-amz-json-1.1", JSON.stringify(result));
     if (protocol === "s3") return give(200, "application/xml", String(result));
@@ -73,16 +73,16 @@ async function serve(request: IncomingMessage, response: ServerResponse, answers
       return give(status, "application/x-amz-json-1.1", JSON.stringify({ __type: name, message }), {
         "x-amzn-errortype": name,
       });
-    const told = `<Code>${name}</Code><Message>${message}</Message>`;
+    const detail = `<Code>${name}</Code><Message>${message}</Message>`;
     const body =
       action === "DescribeInstanceTypes"
-        ? `<Response><Errors><Error>${told}</Error></Errors></Response>`
-        : `<ErrorResponse><Error><Type>Sender</Type>${told}</Error></ErrorResponse>`;
+        ? `<Response><Errors><Error>${detail}</Error></Errors></Response>`
+        : `<ErrorResponse><Error><Type>Sender</Type>${detail}</Error></ErrorResponse>`;
     return give(status, "text/xml", body);
   }
 }
 
-async function read(request: IncomingMessage): Promise<Asked> {
+async function read(request: IncomingMessage): Promise<ReceivedCall> {
   const body = await text(request);
   const path = (request.url ?? "/").split("?")[0]!;
   const target = request.headers["x-amz-target"];
