@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type LinkOptions, type LinkServer, MovingLink, startLink, type Upgrades, upgradeServer } from "#agent/link";
+import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import { kubeletMetrics } from "#agent/metrics";
 import { type HostFacts, hostFacts, type NodeOptions, startNode } from "#agent/node";
 import { collectImages, type NodeFacts, noVolumes, type PodsContext, podTokens, podVolumes } from "#agent/pods";
@@ -115,14 +115,15 @@ function node(options: KubeletOptions, facts: HostFacts): Component {
   return { name: "node", start };
 }
 
-const serverLink = (options: LinkOptions): Component => ({ name: "link", start: () => startLink(options) });
+const serverLink = (options: LinkOptions): Component => ({ name: "link", start: () => new Link(options) });
 
 /** A link to the gateway, wherever it is. */
 const gatewayLink = ({ follow, headers }: GatewayOptions, linked: Omit<LinkOptions, "server">): Component => ({
   name: "gateway link",
   start: () => {
-    const link = new MovingLink(({ server, ca }) =>
-      startLink({ ...linked, server, tls: { ca }, headers, longestBackoffMilliseconds: gatewayBackoffMilliseconds }),
+    const link = new MovingLink(
+      ({ server, ca }) =>
+        new Link({ ...linked, server, tls: { ca }, headers, longestBackoffMilliseconds: gatewayBackoffMilliseconds }),
     );
     const following = follow((server) => link.move(server));
     return {

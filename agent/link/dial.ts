@@ -20,14 +20,6 @@ export interface LinkOptions extends LinkedPods {
   metrics?: (() => Promise<string>) | undefined;
 }
 
-export interface Link {
-  /** Whether the link is up. */
-  readonly connected: boolean;
-  /** Stops dialling and resolves when the link that is up has ended; requests that run over it go on until then. */
-  retire(): Promise<void>;
-  stop(): Promise<void>;
-}
-
 const firstBackoffMilliseconds = 200;
 const defaultBackoffMilliseconds = 10_000;
 /** After a link that was up for so long, the backoff starts again. */
@@ -37,53 +29,63 @@ const handshakeMilliseconds = 10_000;
 const pingMilliseconds = 15_000;
 
 /** Dials the server and serves its requests; dials again when the link breaks, until `retire` or `stop`. */
-export function startLink(options: LinkOptions): Link {
-  const { clock, log, longestBackoffMilliseconds = defaultBackoffMilliseconds } = options;
-  const stopping = new AbortController();
+export class Link {
+  readonly #options: LinkOptions;
+  /** Ends the link that is up. */
+  readonly #stopping = new AbortController();
   /** Aborts when no further dial is wanted. */
-  const retiring = new AbortController();
-  const upgrades = upgradeServer(options);
-  let connected = false;
-  let backoff = firstBackoffMilliseconds;
-  const run = async (): Promise<void> => {
-    while (!retiring.signal.aborted) {
-      let up = Number.POSITIVE_INFINITY;
+  readonly #retiring = new AbortController();
+  readonly #upgrades: Upgrades;
+  readonly #running: Promise<void>;
+  #connected = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#upgrades = upgradeServer(options);
+    this.#running = this.#run();
+  }
+
+  /** Whether the link is up. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Stops dialling and resolves when the link that is up has ended; requests that run over it go on until then. */
+  retire(): Promise<void> {
+    this.#retiring.abort();
+    if (!this.#connected) this.#stopping.abort();
+    return this.#running;
+  }
+
+  stop(): Promise<void> {
+    this.#retiring.abort();
+    this.#stopping.abort();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { node, server, clock, log, longestBackoffMilliseconds = defaultBackoffMilliseconds } = this.#options;
+    const { signal } = this.#retiring;
+    let backoff = firstBackoffMilliseconds;
+    while (!signal.aborted) {
+      let upSince = Number.POSITIVE_INFINITY;
+      const up = (): void => {
+        this.#connected = true;
+        upSince = clock.now();
+        log.info("the link to the server is up", { node, server });
+      };
       try {
-        await dialOnce(options, {
-          upgrades,
-          signal: stopping.signal,
-          up: () => {
-            connected = true;
-            up = clock.now();
-            log.info("the link to the server is up", { node: options.node, server: options.server });
-          },
-        });
+        await dialOnce(this.#options, { upgrades: this.#upgrades, signal: this.#stopping.signal, up });
       } catch (error) {
-        log.debug("the link to the server failed", { node: options.node, error: messageOf(error) });
+        log.debug("the link to the server failed", { node, error: messageOf(error) });
       }
-      connected = false;
-      if (clock.now() - up >= stableMilliseconds) backoff = firstBackoffMilliseconds;
-      await sleep(clock, backoff, retiring.signal);
+      this.#connected = false;
+      if (clock.now() - upSince >= stableMilliseconds) backoff = firstBackoffMilliseconds;
+      await sleep(clock, backoff, signal);
       backoff = Math.min(backoff * 2, longestBackoffMilliseconds);
     }
-    upgrades.close();
-  };
-  const running = run();
-  return {
-    get connected() {
-      return connected;
-    },
-    retire() {
-      retiring.abort();
-      if (!connected) stopping.abort();
-      return running;
-    },
-    stop() {
-      retiring.abort();
-      stopping.abort();
-      return running;
-    },
-  };
+    this.#upgrades.close();
+  }
 }
 
 interface Dial {

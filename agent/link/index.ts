@@ -3,7 +3,7 @@
  * plain requests; exec, attach and port-forward arrive as the client's own connection, in each protocol of Kubernetes
  * clients. It opens no port; the server authorizes the requests.
  */
-export { type Link, type LinkOptions, startLink } from "./dial.ts";
+export { Link, type LinkOptions } from "./dial.ts";
 export { type LinkServer, MovingLink } from "./moving-link.ts";
 export type { LinkedPods } from "./pods.ts";
 export { type UpgradeOptions, type Upgrades, upgradeServer } from "./upgrades.ts";

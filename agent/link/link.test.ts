@@ -11,7 +11,7 @@ import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
 import { createLinks, type Links } from "#hosts/https";
 import { decodeNodeRequest } from "#node-link";
-import { type Link, startLink } from "./index.ts";
+import { Link } from "./index.ts";
 
 let server: Server;
 let links: Links;
@@ -79,7 +79,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  link = startLink({
+  link = new Link({
     server: url,
     node: "node-1",
     runtime,

@@ -9,7 +9,7 @@ import { createAuthority, issue } from "#auth/certificates";
 import { type Clock, silentLog, systemClock } from "#base";
 import { createLinks } from "#hosts/https";
 import { handClock } from "#test/make";
-import { type LinkOptions, MovingLink, startLink } from "./index.ts";
+import { Link, type LinkOptions, MovingLink } from "./index.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -54,8 +54,9 @@ function agent(clock: Clock, more: Partial<LinkOptions> = {}) {
   const runtime = fakeRuntime({ clock: systemClock });
   let dials = 0;
   const headers = async () => ({ authorization: `Bearer ${++dials}` });
-  const link = new MovingLink(({ server }) =>
-    startLink({ node: "node-1", runtime, find: () => undefined, log: silentLog, headers, server, clock, ...more }),
+  const link = new MovingLink(
+    ({ server }) =>
+      new Link({ node: "node-1", runtime, find: () => undefined, log: silentLog, headers, server, clock, ...more }),
   );
   closing.push(() => link.stop());
   return link;
@@ -167,7 +168,7 @@ test("sends no credentials to a server with a certificate of another CA", async 
   const runtime = fakeRuntime({ clock: systemClock });
   const headers = async () => ({ authorization: "Bearer secret" });
   const linked = { node: "node-1", runtime, find: () => undefined, log: failures, headers, clock };
-  const link = new MovingLink(({ server, ca }) => startLink({ ...linked, server, tls: { ca } }));
+  const link = new MovingLink(({ server, ca }) => new Link({ ...linked, server, tls: { ca } }));
   closing.push(() => link.stop());
   for (const [authority, name] of [
     [theirs, "127.0.0.1"],

@@ -1,4 +1,4 @@
-import { type CheckResult, type CheckTarget, check, type ProbeType, type RunningProbe, runProbe } from "#agent/probes";
+import { type CheckResult, type CheckTarget, check, type ProbeType, RunningProbe } from "#agent/probes";
 import type { Container as RuntimeContainer } from "#agent/runtime";
 import type { Container, Pod, Probe } from "#api";
 import { messageOf } from "#base";
@@ -111,7 +111,7 @@ export class Prober {
     for (const type of ["Startup", "Liveness", "Readiness"] as const) {
       const probe = probeOf(spec, type);
       if (!probe) continue;
-      probes[type] = runProbe({
+      probes[type] = new RunningProbe({
         type,
         probe,
         startedAt: running.startedAt ?? clock.now(),

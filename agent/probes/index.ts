@@ -4,4 +4,4 @@
  */
 export { type CheckTarget, check, type Handler } from "./check.ts";
 export type { CheckResult } from "./result.ts";
-export { type ProbeOptions, type ProbeType, type RunningProbe, runProbe } from "./schedule.ts";
+export { type ProbeOptions, type ProbeType, RunningProbe } from "./running-probe.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
 import type { Probe } from "#api";
 import { handClock } from "#test/make";
-import { type CheckTarget, check, type ProbeType, runProbe } from "./index.ts";
+import { type CheckTarget, check, type ProbeType, RunningProbe } from "./index.ts";
 
 let server: Server;
 let port = 0;
@@ -178,7 +178,7 @@ function probing(type: ProbeType, probe: Probe, initial?: boolean) {
     crashes: [] as unknown[],
     fault: undefined as Error | undefined,
   };
-  const running = runProbe({
+  const running = new RunningProbe({
     type,
     probe,
     startedAt: 0,

@@ -150,12 +150,12 @@ async function* drain(
 }
 
 async function* followFile(file: LogFile, from: number): AsyncGenerator<LogEntry[]> {
-  const changes = watchDirectory(dirname(file.path));
+  const changes = new DirectoryChanges(dirname(file.path));
   let handle = await open(file.path).catch(() => undefined);
   let cursor: Cursor = { offset: from, split: lineSplitter() };
   try {
     while (!file.signal?.aborted) {
-      const before = changes.count();
+      const before = changes.count;
       // Checked before the last read, so that this read includes everything that was written before the end.
       const ended = await file.ended();
       const rotated = await isRotated(file.path, handle);
@@ -185,40 +185,45 @@ async function isRotated(path: string, handle: FileHandle | undefined): Promise<
   return (await handle.stat()).ino !== now.ino;
 }
 
-interface Changes {
-  count(): number;
-  /** Resolves once there were changes after `before`, or after the poll interval, or on abort. */
-  next(before: number, signal?: AbortSignal): Promise<void>;
-  close(): void;
-}
+/** Counts the changes in a directory. Without notifications by the system only the poll interval works. */
+class DirectoryChanges {
+  #count = 0;
+  #wake = () => {};
+  #watcher: FSWatcher | undefined;
 
-function watchDirectory(path: string): Changes {
-  let count = 0;
-  let wake = () => {};
-  let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(path, { persistent: false }, () => {
-      count++;
-      wake();
-    });
-    watcher.on("error", () => watcher?.close());
-  } catch {
-    // Too many watches, or no directory yet: polling is enough.
+  constructor(path: string) {
+    try {
+      const watcher = watch(path, { persistent: false }, () => {
+        this.#count++;
+        this.#wake();
+      });
+      watcher.on("error", () => watcher.close());
+      this.#watcher = watcher;
+    } catch {
+      // Too many watches, or no directory yet: polling is enough.
+    }
   }
-  return {
-    count: () => count,
-    next: (before, signal) =>
-      new Promise((resolve) => {
-        if (count !== before || signal?.aborted) return resolve();
-        const done = () => {
-          clearTimeout(timer);
-          signal?.removeEventListener("abort", done);
-          resolve();
-        };
-        wake = done;
-        const timer = setTimeout(done, pollMilliseconds);
-        signal?.addEventListener("abort", done, { once: true });
-      }),
-    close: () => watcher?.close(),
-  };
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Resolves once there were changes after the count `before`, after the poll interval, or on abort. */
+  next(before: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#count !== before || signal?.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#wake = done;
+      const timer = setTimeout(done, pollMilliseconds);
+      signal?.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  close(): void {
+    this.#watcher?.close();
+  }
 }
