@@ -2,7 +2,7 @@ import type { ResourceSpec } from "#agent/runtime";
 import {
   type Container,
   type Pod,
-  qualityOf,
+  qosClassOf,
   quantityMilliValue,
   quantityValue,
   type ResourceRequirements,
@@ -14,7 +14,7 @@ const nodeCriticalPriority = 2_000_001_000;
 /** The kernel's OOM score adjustment: the more memory a container requests, the later it is killed. */
 export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">, memoryCapacity: number): number {
   if ((pod.spec?.priority ?? 0) >= nodeCriticalPriority) return -997;
-  const qos = qualityOf(pod.spec ?? { containers: [] });
+  const qos = qosClassOf(pod.spec ?? { containers: [] });
   if (qos === "Guaranteed") return -997;
   if (qos === "BestEffort") return 1000;
   const request = Number(quantityValue(container.resources?.requests?.["memory"] ?? "0"));
@@ -27,7 +27,7 @@ export function oomScoreAdjust(pod: Pod, container: Pick<Container, "resources">
 export function cgroupParentOf(pod: Pod, driver: "cgroupfs" | "systemd" | "none", root: string): string | undefined {
   if (driver === "none") return undefined;
   const uid = pod.metadata.uid ?? "";
-  const qos = qualityOf(pod.spec ?? { containers: [] }).toLowerCase();
+  const qos = qosClassOf(pod.spec ?? { containers: [] }).toLowerCase();
   if (driver === "cgroupfs") return `${root}${qos === "guaranteed" ? "" : `/${qos}`}/pod${uid}`;
   // systemd writes the path as one name: dashes separate levels, so those of the uid become underscores.
   const slice = root.replace(/^\//, "").replaceAll("/", "-");

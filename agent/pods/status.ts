@@ -6,7 +6,7 @@ import {
   isSidecar,
   type Pod,
   type PodStatus,
-  qualityOf,
+  qosClassOf,
   type VolumeMountStatus,
 } from "#api";
 import { formatTime } from "#base";
@@ -70,7 +70,7 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
     hostIPs: node.ips.map((ip) => ({ ip })),
     ...(known.length > 0 ? { podIP: known[0], podIPs: known.map((ip) => ({ ip })) } : {}),
     startTime: formatTime(progress.startTime),
-    qosClass: qualityOf(pod.spec ?? { containers: [] }),
+    qosClass: qosClassOf(pod.spec ?? { containers: [] }),
     ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
     containerStatuses: statuses,
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
@@ -89,7 +89,7 @@ export const rejectedStatus = (
     reason,
     message,
     startTime: formatTime(startTime),
-    qosClass: qualityOf(pod.spec ?? { containers: [] }),
+    qosClass: qosClassOf(pod.spec ?? { containers: [] }),
   }) as PodStatus;
 
 const runsIn = (view: View): boolean =>

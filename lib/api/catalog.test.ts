@@ -39,7 +39,7 @@ test.each([...messages.values()])("$name", (message) => {
   }
 });
 
-test("what two names share is told", () => {
+test("warns of names that collide", () => {
   const names = new Map<string, Kind[]>();
   for (const kind of catalog) names.set(storageOf(kind), [...(names.get(storageOf(kind)) ?? []), kind]);
   for (const kinds of names.values()) expect(kinds.filter(({ stored }) => !stored)).toHaveLength(1);

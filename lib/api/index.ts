@@ -1,6 +1,6 @@
 /**
- * What objects are: the schemas, types and definitions of every kind, and the catalog that lists them. Nothing here
- * stores, sends or reconciles anything; the other rooms read the definitions and never ask which kind it is.
+ * The API's types: the schemas, types and definitions of every kind, and the catalog that lists them. Nothing here
+ * stores, sends or reconciles objects; generic rooms read the definitions and name no kind.
  */
 
 import { deployments, replicaSets } from "./apps/index.ts";

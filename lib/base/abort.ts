@@ -11,8 +11,8 @@ export function deferred<T>(): Deferred<T> {
 }
 
 /**
- * Settles with `promise`, or rejects with the signal's reason as soon as it aborts. The promise itself goes on;
- * only the waiting ends.
+ * Settles with `promise`, or rejects with the signal's reason as soon as it aborts. The promise itself continues; only
+ * the wait ends.
  */
 export async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;

@@ -6,7 +6,7 @@ afterEach(() => void vi.useRealTimers());
 
 const day = 86_400_000;
 
-test("a timer may be longer than the 25 days that setTimeout keeps", () => {
+test("supports timers that are longer than setTimeout's 25 days", () => {
   const run = vi.fn();
   systemClock.timer(60 * day, run);
   vi.advanceTimersByTime(60 * day - 1);

@@ -11,7 +11,7 @@ export interface Clock {
   timer(milliseconds: number, run: () => void): Timer;
 }
 
-/** The longest time that setTimeout keeps, some 25 days: what is longer it takes for 1 ms. */
+/** The longest time of setTimeout, some 25 days: it treats a longer one as 1 ms. */
 const longestTimeout = 2 ** 31 - 1;
 
 /**

@@ -100,7 +100,7 @@ export const conflict = (resource: ResourceName, name: string, why: string): Api
 
 /** 422 with one cause per field; `kind` is the kind's name, as upstream puts it there. */
 export function invalid(kind: { group: string; kind: string }, name: string, causes: StatusCause[]): ApiError {
-  // Upstream prints what two causes say alike once.
+  // Upstream prints equal causes once.
   const all = causes.map((cause) => (cause.field ? `${cause.field}: ${cause.message}` : (cause.message ?? "")));
   const lines = [...new Set(all)];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;

@@ -31,7 +31,7 @@ export const systemRandom: Random = {
 /** Upstream's alphabet for generated names: no vowels and no look-alikes, so that no words arise. */
 const alphabet = "bcdfghjklmnpqrstvwxz2456789";
 
-/** A random name suffix such as `generateName` appends, five characters unless told. */
+/** A random name suffix as for `generateName`. The length defaults to five characters. */
 export function nameSuffix(random: Random, length = 5): string {
   let suffix = "";
   while (suffix.length < length) {

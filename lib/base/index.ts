@@ -1,6 +1,6 @@
 /**
- * What every room stands on: clock, chance, ids, JSON, log, abort, and the one error that the API speaks.
- * It imports nothing and knows neither kinds nor stores nor sockets.
+ * The foundation of every room: clock, random source, ids, JSON, log, abort, and the API's one error. It imports
+ * nothing and knows neither kinds nor stores nor sockets.
  */
 export { abortable, aborted, type Deferred, deferred } from "./abort.ts";
 export { type Clock, sleep, systemClock, type Timer } from "./clock.ts";

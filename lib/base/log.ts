@@ -1,6 +1,6 @@
 export type LogFields = Record<string, unknown>;
 
-/** Where a room says what happened. Messages are constant sentences; what varies goes into the fields. Never a secret. */
+/** The log. Messages are constant sentences; variable data goes into the fields. It never holds a secret. */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

@@ -1,4 +1,4 @@
-/** What a person sees while something long goes on: a line per step, on the terminal in place. */
+/** The progress of a long operation: a line per step, in place on a terminal. */
 export interface Progress {
   step(what: string): void;
   /** The step that was under way is done. */

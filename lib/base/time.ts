@@ -12,5 +12,5 @@ let last = { second: Number.NaN, text: "" };
 export const formatMicroTime = (milliseconds: number): string =>
   `${new Date(milliseconds).toISOString().slice(0, 23)}000Z`;
 
-/** Milliseconds since 1970 of an RFC 3339 time; NaN when it is none. */
+/** Milliseconds since 1970 of an RFC 3339 time; NaN for other text. */
 export const parseTime = (text: string): number => Date.parse(text);

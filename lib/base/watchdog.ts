@@ -4,13 +4,13 @@ export interface WatchdogOptions {
   clock: Clock;
   /** Milliseconds between two questions, and the longest that an answer may take. */
   every: number;
-  /** Asks the other end, and says when it has answered. */
+  /** Sends a ping, and resolves when it is answered. */
   ask(answered: () => void): void;
-  /** Called once, when a question was not answered in time; nothing is asked after it. */
+  /** Called once, when a ping was not answered in time; no ping follows. */
   broken(): void;
 }
 
-/** Asks the other end of a connection now and then whether it is still there. Returns what ends it. */
+/** Pings the other end of a connection periodically. Returns the function that stops it. */
 export function watchdog({ clock, every, ask, broken }: WatchdogOptions): () => void {
   let isAnswered = true;
   let timer: Timer;

@@ -3,7 +3,7 @@ import { memoryStore } from "#store/memory";
 import { handClock } from "#test/make";
 import { MetricRegistry, meteredStore, queueMetrics } from "./index.ts";
 
-/** The lines of a metric, without what says what it is. */
+/** The lines of a metric, without help and type. */
 const linesOf = (registry: MetricRegistry, name: string): string[] =>
   registry
     .text()
@@ -33,7 +33,7 @@ c_read{l="v"} +Inf
   expect(() => registry.gauge({ name: "a_now", help: "" })).toThrow(/is there already/);
 });
 
-test("a histogram's buckets hold all that lies below their ends", () => {
+test("counts every value below the bound of a histogram's bucket", () => {
   const registry = new MetricRegistry();
   const histogram = registry.histogram({ name: "h", help: "H.", labels: ["l"], bounds: [0.1, 1] });
   for (const value of [0.05, 0.1, 0.5, 1, 7]) histogram.observe(["v"], value);

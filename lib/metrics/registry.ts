@@ -1,4 +1,4 @@
-/** What a metric is called, what it tells, and by which labels. */
+/** The name, help and labels of a metric. */
 export interface MetricOptions {
   name: string;
   help: string;
@@ -64,7 +64,7 @@ export class MetricRegistry {
     };
   }
 
-  /** A metric whose values are read when they are asked for. */
+  /** A metric whose values are read at each scrape. */
   read(options: MetricOptions & { type?: "counter" | "gauge" }, values: () => Iterable<[Values, number]>): void {
     this.#register(options, options.type ?? "gauge", {
       *lines() {

@@ -3,7 +3,7 @@ import type { MetricRegistry } from "./registry.ts";
 /** What becomes of an attempt to place a pod: `error` where the attempt itself failed. */
 export type AttemptResult = "scheduled" | "unschedulable" | "error";
 
-/** What a scheduler tells of itself. */
+/** The metrics of a scheduler. */
 export interface SchedulingMetrics {
   attempted(result: AttemptResult): void;
   /** A hint failed, or an object could not be taken in: it was passed over. */

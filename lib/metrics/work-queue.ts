@@ -1,7 +1,7 @@
 import type { Clock } from "#base";
 import { buckets, type MetricRegistry } from "./registry.ts";
 
-/** What a queue of keys tells of itself, under its name. */
+/** The metrics of a queue of keys, under its name. */
 export interface QueueMetrics {
   added(queue: string, key: string): void;
   /** A failed key waits for another try. */
@@ -77,7 +77,7 @@ function keysOf(times: Times, queue: string): Map<string, number> {
   return known;
 }
 
-/** What is read when it is asked for: how many keys wait, and how long those that are worked on have been. */
+/** Read at each scrape: the number of waiting keys, and the age of those in progress. */
 function readAges(
   registry: MetricRegistry,
   clock: Clock,

@@ -1,6 +1,6 @@
 /**
  * The patch types of the API, each a pure function from (object, patch) to a new object: JSON Patch, JSON merge patch
- * and strategic merge patch. Server-side apply is refused by name until it comes; its place is `apply.ts` beside these.
+ * and strategic merge patch. Server-side apply is refused by name.
  */
 export { conversionError } from "./convert.ts";
 export { jsonPatch, placeInObject, unknownInJsonPatch } from "./json-patch.ts";

@@ -7,9 +7,9 @@ import { jsonPatch, unknownInJsonPatch } from "./index.ts";
 interface Row {
   patch: Json;
   result?: Json;
-  /** What upstream's library says of a patch that it cannot decode: 400. */
+  /** The error of upstream's library for a patch that it cannot decode: 400. */
   malformed?: string;
-  /** What it says of one that does not apply: 422. */
+  /** Its error for one that does not apply: 422. */
   refused?: string;
 }
 
@@ -37,7 +37,7 @@ test("JSON patches do what upstream's library does", () => {
   }
 });
 
-test("what a patch says beyond an error code is not told", () => {
+test("shows only the error code of a patch that does not apply", () => {
   expect(() => jsonPatch({}, [{ op: "remove", path: "/a" }])).toThrow(
     "the server rejected our request due to an error in our request",
   );
@@ -62,7 +62,7 @@ test("copies cannot make an object grow by more than 3 MiB", () => {
   expect(() => jsonPatch({ a: ["0123456789"] }, doubling)).toThrow(/error in our request/);
 });
 
-test("a name that the language gives a meaning is a name like another", () => {
+test("treats names such as `__proto__` as names", () => {
   const patched = jsonPatch({}, [
     { op: "add", path: "/__proto__", value: { polluted: "yes" } },
     { op: "copy", from: "/constructor", path: "/copied" },

@@ -11,8 +11,8 @@ type Container = JsonObject | Json[];
 /**
  * Applies a JSON patch to a copy as upstream's library does (gopkg.in/evanphx/json-patch.v4), which is laxer than RFC
  * 6902: `replace` may set an absent member, `test` and `copy` read an absent member as null, `add` without a value adds
- * null, negative indexes count from the end, and what stands before the first slash of a path is ignored. One thing is
- * not followed: upstream's `test` compares text that Go has escaped, so that a string with <, > or & never passes.
+ * null, negative indexes count from the end, and what is before the first slash of a path is ignored. One thing is not
+ * followed: upstream's `test` compares text that Go has escaped, so that a string with <, > or & never passes.
  *
  * A patch of null changes nothing. Throws ApiError 400 for a patch that is no list of objects, 413 for too many
  * operations, and 422 where an operation does not fit the object or a test fails.
@@ -196,8 +196,8 @@ export function placeInObject(patch: Json, place: readonly (string | number)[]):
 const members = new Set(["op", "path", "from", "value"]);
 
 /**
- * What a strict decoder says of a patch: paths of unknown members such as `[0].extra`. Throws ApiError 400 in Go's
- * words where a member has the wrong type, which only the strict decoder looks at.
+ * What a strict decoder finds in a patch: paths of unknown members such as `[0].extra`. Throws ApiError 400 in Go's
+ * words where a member has the wrong type, which only the strict decoder checks.
  */
 export function unknownInJsonPatch(patch: Json): string[] {
   if (patch === null) return [];
@@ -222,6 +222,6 @@ const isObject = (json: Json | undefined): json is JsonObject =>
 
 const isContainer = (json: Json): json is Container => typeof json === "object" && json !== null;
 
-/** Upstream tells no more than this; the reason stays with the error for the log. */
+/** Upstream returns no more than this; the cause of the error is for the log. */
 const refused = (why: string): ApiError =>
   new ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}, { cause: why });

@@ -13,7 +13,7 @@ export interface Ordering {
 
 /**
  * Upstream's `normalizeElementOrder`: elements that the patch names come in its order, and the others in the object's.
- * An other element stands before the first named one that the object had behind it; a named one that the object did not
+ * Another element is put before the first named one that followed it in the object; a named one that the object did not
  * have comes first.
  */
 export function inOrder({ key, merged, order, before }: Ordering): Json[] {
@@ -46,21 +46,23 @@ interface Element {
   id: Json;
 }
 
-/** Sorts by place. Elements without one stand behind those with one; upstream's sort turns them round, to the front. */
+/** Sorts by position. Elements without one follow those with one; upstream's sort moves them to the front. */
 function sorted(elements: readonly Element[], places: ReadonlyMap<Json, number>): Element[] {
   const known = elements.filter(({ id }) => places.has(id)).sort((a, b) => places.get(a.id)! - places.get(b.id)!);
   const unknown = elements.filter(({ id }) => !places.has(id)).reverse();
   return [...unknown, ...known];
 }
 
-/** Where each id comes first. */
+/** The first position of each id. */
 function placesOf(ids: readonly Json[]): Map<Json, number> {
   const places = new Map<Json, number>();
   for (const [index, id] of ids.entries()) if (!places.has(id)) places.set(id, index);
   return places;
 }
 
-/** What tells elements apart: the value of the merge key, or a scalar itself. Throws ApiError 400 where that is missing. */
+/**
+ * The identity of an element: the value of the merge key, or a scalar itself. Throws ApiError 400 where it is missing.
+ */
 export function idsOf(key: string | undefined, items: readonly Json[]): Json[] {
   return items.map((item) => {
     const id = key === undefined ? item : memberOf(item, key);

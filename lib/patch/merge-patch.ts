@@ -4,8 +4,8 @@ const isObject = (json: Json | undefined): json is JsonObject =>
   typeof json === "object" && json !== null && !Array.isArray(json);
 
 /**
- * RFC 7396: members of the patch replace those of the target, null removes, anything but an object replaces whole. What
- * the patch touches comes out sorted by its keys, as Go's maps are printed.
+ * RFC 7396: members of the patch replace those of the target, null removes, anything but an object replaces whole.
+ * Changed objects are sorted by their keys, as Go prints maps.
  */
 export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;

@@ -100,8 +100,8 @@ const define = (object: JsonObject, key: string, value: Json): void => {
 };
 
 /**
- * A value of the patch that meets nothing to merge with: without nulls, and without maps that carry `$patch`, whatever
- * it says; undefined where the value itself is one.
+ * A value of the patch without a counterpart in the object: without nulls and without maps with `$patch`; undefined
+ * where the value itself is such a map.
  */
 function adopted(value: Json): Json | undefined {
   if (Array.isArray(value)) return value.map(adopted).filter((item) => item !== undefined);
@@ -190,7 +190,7 @@ function mergeElements(rule: Rule & { key: string }, original: JsonObject[], pat
 
 const keyOf = (element: JsonObject, key: string): Json => idsOf(key, [element])[0]!;
 
-/** Lists that carry $setElementOrder: merged, then put into the order asked for. Returns the members that are done. */
+/** Merges lists with $setElementOrder and puts them into that order. Returns the names of the merged members. */
 function mergeOrdered(shape: Shape | undefined, result: JsonObject, patch: JsonObject): Set<string> {
   const done = new Set<string>();
   for (const [directive, order] of Object.entries(patch)) {

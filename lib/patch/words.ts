@@ -1,6 +1,9 @@
 import type { Json } from "#base";
 
-/** How Go's JSON decoder says that a value does not fit; `where` is `value of type T` or `struct field S.f of type T`. */
+/**
+ * The error of Go's JSON decoder for a value of the wrong type; `where` is `value of type T` or `struct field S.f of
+ * type T`.
+ */
 export const cannotUnmarshal = (json: Json, where: string): string =>
   `json: cannot unmarshal ${goKind(json)} into Go ${where}`;
 

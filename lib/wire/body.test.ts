@@ -80,7 +80,7 @@ test("a number that a later member hides is looked for in vain", async () => {
   }
 });
 
-test("a quantity keeps the form of its number", async () => {
+test("keeps the format of a quantity's number", async () => {
   const cpu = '{"spec":{"template":{"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":1e3,"x":1.0}}}]}}}}';
   expect((await sent(deployments, cpu)).object).toMatchObject({
     spec: { template: { spec: { containers: [{ resources: { limits: { cpu: "1e3", x: "1" } } }] } } },
@@ -143,8 +143,8 @@ test("text that costs much to read is refused soon", async () => {
   }
 });
 
-// As v1.37.2 answers: what a strict decoder finds comes as the text has it.
-test("unknown and hidden members are told in the order of the text", async () => {
+// As v1.37.2 answers: the findings of a strict decoder are in the order of the text.
+test("reports unknown and shadowed members in the order of the text", async () => {
   const text = '{"metadata":{"name":"a"},"spec":{"x":1,"paused":true,"paused":false,"y":2,"paused":true}}';
   const { warnings } = await readObject(deployments, bytes(text), "application/json", "Warn");
   expect(warnings).toEqual(['unknown field "spec.x"', 'duplicate field "spec.paused"', 'unknown field "spec.y"']);

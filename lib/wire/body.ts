@@ -20,7 +20,7 @@ import {
 } from "./scan.ts";
 import { utf8Text, validUtf8Text } from "./utf8.ts";
 
-/** What a client says about members that the server does not know (`fieldValidation`). */
+/** How unknown members are handled (`fieldValidation`). */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
 export const bodyTypes = {
@@ -30,8 +30,8 @@ export const bodyTypes = {
 } as const;
 
 /**
- * The media type without its parameters, in lower case; JSON when the client says nothing. "" where the parameters are
- * none, which Go's mime.ParseMediaType takes for no media type at all.
+ * The media type without its parameters, in lower case; JSON by default. "" for malformed parameters, which Go's
+ * mime.ParseMediaType refuses.
  */
 export function mediaTypeOf(contentType: string | undefined): string {
   if (contentType === undefined || contentType === "") return bodyTypes.json;
@@ -49,9 +49,9 @@ export interface RawBody {
   json: Json;
   apiVersion: string;
   kind: string;
-  /** What a strict decoder says of the text, such as `duplicate field "data.a"`; found only when asked for. */
+  /** The findings of a strict decoder in the text, such as `duplicate field "data.a"`; computed on demand. */
   strict: string[];
-  /** The text of JSON in which duplicates were found: what is said of it comes in its order. */
+  /** The JSON text with duplicates: findings are in its order. */
   text?: string;
   /** Numbers with a fraction or an exponent, which fit no integer. YAML has none: it reads their values. */
   fractions?: Iterable<FractionalNumber>;
@@ -115,8 +115,8 @@ const metaType =
   'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
 
 /**
- * What an object says of its own type; "" where it says nothing. Throws the error that `refuse` makes, 400 by default,
- * where it is no object or these members are no text.
+ * The apiVersion and kind of an object; "" where they are absent. Throws the error of `refuse`, 400 by default, where
+ * it is no object or these members are no strings.
  */
 export function typeMeta(
   json: Json,
@@ -141,15 +141,15 @@ function jsonType(json: Json): string {
   return typeof json === "bigint" ? "number" : typeof json;
 }
 
-/** An object as it was sent, and what to tell the client about it. */
+/** An object as it was sent, and warnings for the client. */
 export interface Received {
   object: JsonObject;
   warnings: string[];
 }
 
 /**
- * Makes a kind's object of parsed JSON and treats what does not fit as `validation` says. `refuse` makes the error of
- * the reason; 400 by default.
+ * Converts parsed JSON to a kind's object, and handles unknown members by `validation`. `refuse` makes the error of a
+ * reason, 400 by default.
  */
 export function receive(
   kind: Kind,
@@ -174,7 +174,7 @@ export function receive(
 
 const unknownField = (path: string): string => `unknown field "${path}"`;
 
-/** What a strict decoder finds: in JSON as the text has it, in YAML what its parser says first. */
+/** The findings of a strict decoder: for JSON in the order of the text, for YAML those of the parser first. */
 function strictErrors({ strict, text }: Pick<RawBody, "strict" | "text">, unknown: readonly string[]): string[] {
   if (text === undefined || unknown.length === 0) {
     return [...strict, ...unknown.slice(0, mostFaults).map(unknownField)];
@@ -183,7 +183,7 @@ function strictErrors({ strict, text }: Pick<RawBody, "strict" | "text">, unknow
   return met.map(({ path, isDuplicate }) => (isDuplicate ? duplicateField(path) : unknownField(path)));
 }
 
-/** Refuses a number that its field cannot hold; a quantity keeps the form in which it was sent. */
+/** Refuses a number that its field cannot hold; a quantity keeps its format. */
 function settleFraction(
   kind: Kind,
   json: Json,
@@ -256,7 +256,7 @@ export async function readObject(
   return receive(kind, raw, validation);
 }
 
-/** A body that says nothing of its kind since it cannot be read: with its beginning, in hex where it is no JSON object. */
+/** The error for a body whose kind cannot be read: with its beginning, in hex where it is no JSON object. */
 function unrecognized(kind: Kind, why: string, body: Uint8Array): ApiError {
   return badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${summary(body)})`);
 }

@@ -1,6 +1,6 @@
 /**
- * How objects travel: JSON, YAML and protobuf in and out, tables and partial metadata, content negotiation, and the
- * strictness that clients ask for. It knows shapes and columns, never what a kind means, and never a socket.
+ * The encodings of objects: JSON, YAML and protobuf in and out, tables and partial metadata, content negotiation, and
+ * strict decoding. It knows shapes and columns, and neither kinds nor sockets.
  */
 export {
   bodyTypes,
@@ -21,7 +21,7 @@ export { type Format, type NegotiationOptions, negotiate, parseAccept } from "./
 export { type OpenapiV2, openapiV2Types } from "./openapi-v2.ts";
 export { duplicateKeys, type FractionalNumber, fractionalNumbers, maximumDepth } from "./scan.ts";
 export { columnDefinitions, type IncludeObject, partialMetadata, table, tableRow } from "./table.ts";
-/** Protobuf in both directions, loaded when it is asked for. */
+/** Protobuf in both directions, loaded on first use. */
 export const protobuf = (): Promise<typeof import("./protobuf.ts")> => import("./protobuf.ts");
-/** YAML in both directions, loaded when it is asked for. */
+/** YAML in both directions, loaded on first use. */
 export const yaml = (): Promise<typeof import("./yaml.ts")> => import("./yaml.ts");

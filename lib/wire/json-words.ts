@@ -1,6 +1,6 @@
 /**
- * Says what is wrong with text that is no JSON, in the words of Go's encoding/json. Call it only for such text. Characters
- * beyond ASCII are named by their first byte, as there.
+ * The error of Go's encoding/json for text that is no JSON. Call it only for such text. Characters beyond ASCII are
+ * named by their first byte, as in Go.
  */
 export function jsonSyntaxError(text: string): string {
   try {
@@ -29,7 +29,7 @@ class Scanner {
     const open: ("object" | "array")[] = [];
     for (;;) {
       if (this.#value(open)) continue;
-      // A value has ended: so may have what it stands in.
+      // A value has ended: the collection around it may end too.
       for (;;) {
         const inside = open.at(-1);
         const next = this.#peek();

@@ -6,11 +6,11 @@ export interface Format {
   encoding: "json" | "yaml" | "protobuf";
   /** What to make of the object or list: a table, or only its metadata. */
   as?: "Table" | "PartialObjectMetadata";
-  /** The metadata is wanted of a list and of no single object. */
+  /** The metadata of a list, not of a single object. */
   ofList?: true;
   /** Version of meta.k8s.io for `as`. */
   version?: "v1" | "v1beta1";
-  /** Spread JSON over lines, for people with curl. */
+  /** Indented JSON, for curl. */
   pretty?: boolean;
 }
 
@@ -56,16 +56,16 @@ export interface NegotiationOptions {
   path?: "collection" | "watch";
   /** Whether the place makes tables, which it does by default. */
   tables?: boolean;
-  /** Whether objects alone are wanted, in no other form of theirs: what refuses a request has none. */
+  /** Whether only the object itself is accepted: an error has no other form. */
   plain?: boolean;
 }
 
 const streams = [`${bodyTypes.json};stream=watch`, `${bodyTypes.protobuf};stream=watch`];
 
 /**
- * Chooses the form of an answer by the Accept header: the first that fits. JSON and YAML go before protobuf wherever
- * the client takes both: objects are kept as JSON, which goes out as it is. Throws ApiError 406 when nothing fits, in
- * the words of upstream's router where no type is known, else in those of its negotiation.
+ * Chooses the format of an answer by the Accept header: the first that is supported. JSON and YAML have precedence over
+ * protobuf where the client accepts both: objects are stored as JSON, which is sent unparsed. Throws ApiError 406 when
+ * none is supported, in the words of upstream's router where no type is known, else in those of its negotiation.
  */
 export function negotiate(accept: string | undefined, options: NegotiationOptions = {}): Format {
   if (accept === undefined || accept === "") return { encoding: "json" };

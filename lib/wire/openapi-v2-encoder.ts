@@ -3,8 +3,8 @@ import { type Json, type JsonObject, stringifyJson } from "#base";
 import type { OpenapiV2 } from "./openapi-v2.ts";
 
 /*
- * OpenAPI v2 in the protobuf form that Kubernetes' clients ask for (gnostic's openapiv2.Document). The numbers are the
- * fields' numbers there. Written are the definitions; the paths stay empty, as nothing that is read there needs them.
+ * OpenAPI v2 in the protobuf form of Kubernetes' clients (gnostic's openapiv2.Document), with its field numbers. It has
+ * the definitions; the paths are empty, since no client reads them.
  */
 
 const bytes = (field: number): number => (field << 3) | 2;

@@ -2,7 +2,7 @@ import type { JsonObject } from "#base";
 
 export const openapiV2Types = {
   json: "application/json",
-  /** What clients accept, and what they are answered with: `@` may not stand in a media type. */
+  /** The media type in Accept and the one of the answer: `@` is not allowed in a media type. */
   asked: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
   answered: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
 } as const;

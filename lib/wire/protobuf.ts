@@ -18,7 +18,7 @@ export interface Envelope {
   decode(shape: MessageShape): JsonObject;
 }
 
-/** Opens the envelope; throws ApiError 400 when it is none. */
+/** Decodes the envelope; throws ApiError 400 for other bytes. */
 export function decodeEnvelope(body: Uint8Array): Envelope {
   if (!isEnvelope(body))
     throw badRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
@@ -60,7 +60,7 @@ function guarded<T>(what: string, run: () => T): T {
   }
 }
 
-/** Reads fields up to `end`; `take` says whether it consumed the field. */
+/** Reads fields up to `end`; `take` returns whether it consumed the field. */
 function eachField(reader: protobuf.Reader, end: number, take: (n: number, wire: number) => boolean): void {
   if (end > reader.len) throw new RangeError("a length runs past the end");
   while (reader.pos < end) {
@@ -193,7 +193,7 @@ function readValue(shape: Shape, reader: protobuf.Reader, depth: number): Json {
   throw new Error("a map cannot stand here");
 }
 
-/** An object in its envelope, as a client that asks for protobuf gets it. */
+/** An object in its envelope. */
 export function encodeEnvelope(
   type: { apiVersion: string; kind: string },
   shape: MessageShape,
@@ -216,10 +216,7 @@ export function encodeEnvelope(
   return bytes;
 }
 
-/**
- * An event of a watch as one frame: its length in four bytes, then a WatchEvent, in which the object lies in an
- * envelope of its own.
- */
+/** A watch event as one frame: its length in four bytes, then a WatchEvent, whose object has an envelope of its own. */
 export function encodeWatchEvent(
   event: string,
   type: { apiVersion: string; kind: string },

@@ -3,7 +3,7 @@ import type { Scalar } from "#api/meta";
 import { canonicalMicroTime, canonicalQuantity, canonicalTime } from "#api/meta";
 import { formatTime, type Json, parseJson, parseTime, stringifyJson } from "#base";
 
-/** How a scalar lies on the wire. */
+/** The wire type of a scalar. */
 export type Wire = "varint" | "fixed64" | "bytes";
 
 export const wireOf = (scalar: Scalar): Wire => {
@@ -19,7 +19,7 @@ function int64(value: unknown): number | bigint {
   return exact >= BigInt(Number.MIN_SAFE_INTEGER) && exact <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(exact) : exact;
 }
 
-/** Reads one scalar; messages that stand for scalars (Time, Quantity, IntOrString …) become their JSON form. */
+/** Reads one scalar; messages of scalar types (Time, Quantity, IntOrString …) become their JSON form. */
 export function readScalar(scalar: Scalar, reader: protobuf.Reader, fields: Fields): Json | undefined {
   switch (scalar) {
     case "string":

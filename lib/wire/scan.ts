@@ -1,11 +1,11 @@
 import { badRequest } from "#base";
 
-/** How deep a body may nest. No object of the API comes near; recursion anywhere behind this is safe. */
+/** The deepest nesting of a body. No object of the API comes near; recursion after this check is safe. */
 export const maximumDepth = 500;
 
-/** As many faults as upstream's strict decoder keeps (`saveStrictError` of sigs.k8s.io/json). */
+/** The most findings, as in upstream's strict decoder (`saveStrictError` of sigs.k8s.io/json). */
 export const mostFaults = 100;
-/** Characters of all paths that are made for one text: a key may be megabytes long and stand in the path of each fault. */
+/** The most characters of all paths for one text: a key may be megabytes long and occur in the path of each finding. */
 const mostPathText = 1024 * 1024;
 
 /**
@@ -25,8 +25,8 @@ export function duplicateKeys(text: string): string[] {
 }
 
 /**
- * Sorts what is said of members by where the text has them, as a decoder meets them: an unknown member where it first
- * stands, a duplicate where it stands again. Beyond `mostPathText` they come as they are given.
+ * Sorts findings by their position in the text, as a decoder meets them: an unknown member at its first position, a
+ * duplicate at its second. Beyond `mostPathText` the order is kept.
  */
 export function inTextOrder(
   text: string,
@@ -120,8 +120,8 @@ const mayBeFractional = /[:[,]\s*-?\d+[.eE]/;
 const numberHere = /-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
 
 /**
- * Finds the numbers that Go reads into no integer, whatever their value. The text must be valid JSON. They are found
- * one at a time, each time that they are asked for: a body may hold a million, each with hundreds of steps to it.
+ * The numbers that Go does not read into an integer, whatever their value. The text must be valid JSON. They are found
+ * one at a time at each iteration: a body may hold a million, each with a path of hundreds of steps.
  */
 export function fractionalNumbers(text: string): Iterable<FractionalNumber> {
   return mayBeFractional.test(text) ? { [Symbol.iterator]: () => fractionsOf(text) } : [];
@@ -162,7 +162,7 @@ const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
 const [minus, zero, nine] = [0x2d, 0x30, 0x39];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** Where the quote stands that ends the string which begins at `start`; the text's end where there is none. */
+/** The position of the closing quote of the string at `start`; the text's end where there is none. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let before = end - 1;
@@ -173,7 +173,7 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** What the string between two quotes says. */
+/** The value of the string between two quotes. */
 function stringAt(text: string, start: number, end: number): string {
   const inside = text.slice(start + 1, end);
   return inside.includes("\\") ? (JSON.parse(text.slice(start, end + 1)) as string) : inside;

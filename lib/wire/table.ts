@@ -42,12 +42,12 @@ export const columnDefinitions = (kind: Kind): ColumnDefinition[] =>
     priority: priority ?? 0,
   }));
 
-/** What a cell shows whose column failed on the object, as upstream's printers show what they do not know. */
+/** The cell of a column that failed on the object, as upstream's printers show unknown values. */
 const unknownCell = "<unknown>";
 
 /**
- * One row: the cells, and as much of the object as was asked for. A column that throws costs its cell, not the table;
- * `failed` reports it.
+ * One row: the cells, and the object as `include` has it. A column that throws affects its cell only; `failed` reports
+ * it.
  */
 export function tableRow(
   kind: Kind,
@@ -93,7 +93,7 @@ export const partialMetadata = (object: KubernetesObject, version: string): obje
   metadata: object.metadata,
 });
 
-/** A table of rows; column definitions are left out where they were already told (all but a watch's first event). */
+/** A table of rows; column definitions are left out after a watch's first event. */
 export const table = (
   rows: object[],
   metadata: object,

@@ -43,7 +43,7 @@ function lengthAt(bytes: Uint8Array, at: number): number {
   if (first < 0x80) return 1;
   if (first < 0xc2 || first > 0xf4) return 0;
   const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  // Overlong forms, surrogates and what lies beyond Unicode show in the second byte.
+  // Overlong forms, surrogates and values beyond Unicode show in the second byte.
   const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   for (let index = 1; index < length; index++) {

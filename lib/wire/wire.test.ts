@@ -39,7 +39,7 @@ test("every kind's empty object survives protobuf", () => {
   }
 });
 
-test("protobuf that is cut off or is none is refused", () => {
+test("refuses truncated and malformed protobuf", () => {
   const shape = config.shape;
   const whole = encodeEnvelope({ apiVersion: "v1", kind: "ConfigMap" }, shape, {
     metadata: { name: "x" },
@@ -92,7 +92,7 @@ test("the Accept header decides", () => {
   const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
   expect(negotiate(`${table},application/json`, { tables: false })).toEqual({ encoding: "json" });
   expect(() => negotiate(table, { tables: false })).toThrow(/only the following media types are accepted/);
-  // Both as v1.37.2 says it: its router knows no such type, its negotiation no such form.
+  // Both as v1.37.2 answers: its router knows no such type, its negotiation no such form.
   const types = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
   const streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
   const unknown = "406: Not Acceptable\n\nAvailable representations: ";

@@ -51,7 +51,7 @@ function scalar(value: unknown, indent: string, column: number): string {
   return literal(value, indent) ?? folded(inline(value), indent, column);
 }
 
-/** Beyond this column text goes on in the next line, as libyaml's emitter has it. */
+/** Text beyond this column continues in the next line, as in libyaml's emitter. */
 const bestWidth = 80;
 
 /** Text of one line, plain or in quotes, that begins at a column: broken at the first single blanks beyond the width. */

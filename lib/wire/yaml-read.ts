@@ -22,7 +22,7 @@ import { indentFlow } from "./yaml-relax.ts";
 import { goSyntax, jsonOf, keyTextOf, type Resolved, resolvePlain, resolveTagged } from "./yaml-scalars.ts";
 import { syntaxWords } from "./yaml-words.ts";
 
-/** What was read, and what a strict reader says of it: nothing, or one text of a line for each member set twice. */
+/** The value, and the findings of a strict reader: one line for each duplicate member. */
 export interface ParsedYaml {
   json: Json;
   strict: string[];
@@ -93,8 +93,8 @@ function firstDocument(text: string): Composed {
 }
 
 /**
- * Reads tokens until the first error, since errors are dear and a text may be nothing else. Throws ApiError 400 as soon
- * as more than `maximumDepth` collections are open: what comes behind builds nodes recursively.
+ * Reads tokens until the first error, since errors are expensive and a text may consist of them. Throws ApiError 400 as
+ * soon as more than `maximumDepth` collections are open: the parser is recursive.
  */
 function* tokensOf(text: string, lines: LineCounter): Generator<CST.Token> {
   const parser = new Parser(lines.addNewLine);
@@ -104,7 +104,7 @@ function* tokensOf(text: string, lines: LineCounter): Generator<CST.Token> {
       yield token;
       if (token.type === "error") return;
     }
-    // A collection and what stands in it may take two places.
+    // A collection and what is in it may take two places.
     if (parser.stack.length > 2 * maximumDepth) throw tooDeep();
   }
   yield* parser.end();
@@ -113,7 +113,7 @@ function* tokensOf(text: string, lines: LineCounter): Generator<CST.Token> {
 /** Below so many steps any share of them may come from aliases (go-yaml's `allowedAliasRatio`). */
 const [fewSteps, manySteps] = [400_000, 4_000_000];
 
-/** Characters that may come from aliases: as JSON a long text is written out wherever an alias stands for it. */
+/** The most characters from aliases: JSON repeats the text of an alias at each use. */
 const mostAliasText = 3 * 1024 * 1024;
 
 const excessiveAliasing = (): ApiError => badRequest("yaml: document contains excessive aliasing");

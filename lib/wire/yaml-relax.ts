@@ -1,6 +1,6 @@
 /**
- * Indents the lines that begin inside brackets, braces or quotes. libyaml lets them stand anywhere, also behind tabs;
- * the library here wants them deeper than the block around them. Other lines, and all line numbers, stay as they are.
+ * Indents the lines that begin inside brackets, braces or quotes. libyaml accepts them at any column, also after tabs;
+ * the library here requires them deeper than the block around them. Other lines, and all line numbers, are unchanged.
  */
 export function indentFlow(text: string): string {
   const scan: Scan = { depth: 0, quote: "", block: -1 };
@@ -22,7 +22,7 @@ interface Scan {
   depth: number;
   /** The quote that is open, or "". */
   quote: string;
-  /** The indentation of the line that began a block scalar, which its text goes beyond; -1 outside of one. */
+  /** The indentation of the line with a block scalar's header, which its text exceeds; -1 outside of one. */
   block: number;
 }
 

@@ -93,8 +93,8 @@ const longPrefix = "tag:yaml.org,2002:";
 const resolvable = new Set(["str", "bool", "int", "float", "null", "timestamp"]);
 
 /**
- * A scalar with a tag. Tags that YAML does not define leave it text. Throws ApiError 400 in go-yaml's words where the
- * text is not what the tag says.
+ * A scalar with a tag. Undefined tags leave it text. Throws ApiError 400 in go-yaml's words where the text does not
+ * match the tag.
  */
 export function resolveTagged(tag: string, text: string): Resolved {
   const name = tag.startsWith(longPrefix) ? tag.slice(longPrefix.length) : tag;

@@ -29,7 +29,7 @@ function isNeverEmpty(shape: MessageShape, name: string): boolean {
   const isKind = catalog.some((kind) => kind.shape === shape);
   if (isKind && name === "metadata") return true;
   if (facts.default !== undefined || facts.gated || name === "targetPort") return true;
-  return required && (inner.type === "list" || facts.keepsZero === true || name === "priority");
+  return required && (inner.type === "list" || facts.isPointer === true || name === "priority");
 }
 
 test.each(Object.keys(zeros))("%s is printed as upstream prints it when it is empty", (name) => {

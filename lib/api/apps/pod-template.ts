@@ -1,4 +1,4 @@
-/** What Deployments and ReplicaSets ask of a selector and a pod template. */
+/** The rules of Deployments and ReplicaSets for a selector and a pod template. */
 import type { PodTemplateSpec } from "../core/index.ts";
 import { podWarnings, validatePodTemplate } from "../core/pod/index.ts";
 import {
@@ -23,7 +23,7 @@ export function validateSelector(selector: LabelSelector | undefined): FieldErro
   return errors;
 }
 
-/** The template must be one that its owner's selector finds, and whose pods run for ever. */
+/** The template must match its owner's selector, and its pods must restart always. */
 export function validateTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
@@ -72,7 +72,7 @@ function hostnameWarnings(name: string | undefined): string[] {
   return [`metadata.name: ${why}; a DNS label is recommended: [${wrong.join(" ")}]`];
 }
 
-/** Counts that may not be above another count; `[field, other, what it says]`. */
+/** Counts that may not exceed another count; `[field, other, message]`. */
 export function checkCounts(
   status: Readonly<Record<string, unknown>>,
   limits: readonly (readonly [field: string, most: string, why: string])[],

@@ -1,6 +1,4 @@
-/**
- * authentication.k8s.io/v1: who somebody is. Questions that are answered and never kept.
- */
+/** authentication.k8s.io/v1: reviews of identities. They are answered and never stored. */
 export * from "./self-subject-review.ts";
 export * from "./token-request.ts";
 export * from "./token-review.ts";

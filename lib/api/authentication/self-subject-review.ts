@@ -14,7 +14,7 @@ export const SelfSubjectReview = message("io.k8s.api.authentication.v1.SelfSubje
 }));
 export type SelfSubjectReview = z.infer<typeof SelfSubjectReview>;
 
-/** "Who am I?", as the server sees it: after impersonation. */
+/** The user of the request, after impersonation. */
 export const selfSubjectReviews = defineKind<SelfSubjectReview>({
   group: "authentication.k8s.io",
   version: "v1",

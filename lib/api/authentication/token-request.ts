@@ -28,11 +28,11 @@ export const TokenRequestSpec = message("io.k8s.api.authentication.v1.TokenReque
   audiences: required(1, list(string), "Who the token is for; the API server when empty.", { list: "atomic" }),
   boundObjectRef: optional(3, BoundObjectReference, "The object with which the token ends.", {
     printed: true,
-    keepsZero: true,
+    isPointer: true,
   }),
   expirationSeconds: optional(4, int64, "How long the token is to hold; it may be less.", {
     default: 3600,
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type TokenRequestSpec = z.infer<typeof TokenRequestSpec>;
@@ -63,7 +63,7 @@ export function validateTokenRequest({ spec }: TokenRequest): FieldError[] {
   return [];
 }
 
-/** What is posted to serviceaccounts/token and comes back with the token in it; it is never kept. */
+/** The body of serviceaccounts/token, which is answered with the token and never stored. */
 export const tokenRequests = defineKind<TokenRequest>({
   group: "authentication.k8s.io",
   version: "v1",

@@ -10,9 +10,9 @@ export const TokenReviewSpec = message("io.k8s.api.authentication.v1.TokenReview
 export type TokenReviewSpec = z.infer<typeof TokenReviewSpec>;
 
 export const TokenReviewStatus = message("io.k8s.api.authentication.v1.TokenReviewStatus", () => ({
-  authenticated: optional(1, boolean, "Whether the token is somebody's."),
+  authenticated: optional(1, boolean, "Whether the token is valid."),
   user: optional(2, UserInfo, "Whose it is.", { printed: true }),
-  error: optional(3, string, "Why it could not be checked, or is nobody's."),
+  error: optional(3, string, "Why it is invalid or could not be checked."),
   audiences: optional(4, list(string), "Those asked for whom it is for.", { list: "atomic" }),
 }));
 export type TokenReviewStatus = z.infer<typeof TokenReviewStatus>;
@@ -24,7 +24,7 @@ export const TokenReview = message("io.k8s.api.authentication.v1.TokenReview", (
 }));
 export type TokenReview = z.infer<typeof TokenReview>;
 
-/** "Whose token is this?" */
+/** A review of a token. */
 export const tokenReviews = defineKind<TokenReview>({
   group: "authentication.k8s.io",
   version: "v1",

@@ -112,7 +112,7 @@ function validateSelector(
   }
   for (const [index, { key = "", operator = "", values = [] }] of requirements.entries()) {
     const at = `${path}.requirements[${index}]`;
-    // An operator that a newer client knows is no reason to refuse: leaving a term out only asks for more.
+    // An operator of a newer client is no reason to refuse: leaving out a term only requires more rights.
     if ((operator === "In" || operator === "NotIn") && values.length === 0) {
       errors.push(requiredValue(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
     }

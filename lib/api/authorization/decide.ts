@@ -17,7 +17,7 @@ export const SubjectAccessReviewStatus = message("io.k8s.api.authorization.v1.Su
   allowed: required(1, boolean, "Whether it may be done."),
   reason: optional(2, string, "Why, in words."),
   evaluationError: optional(3, string, "What went wrong in finding out; the answer may stand all the same."),
-  denied: optional(4, boolean, "Whether somebody forbids it, whatever others say."),
+  denied: optional(4, boolean, "Whether an authorizer forbids it, whatever others decide."),
 }));
 export type SubjectAccessReviewStatus = z.infer<typeof SubjectAccessReviewStatus>;
 

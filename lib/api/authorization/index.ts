@@ -1,7 +1,4 @@
-/**
- * authorization.k8s.io/v1: who may do what. Questions that are answered and never kept; the answers come from whoever
- * authorizes requests, never from here.
- */
+/** authorization.k8s.io/v1: reviews of rights. They are answered by the authorizers and never stored. */
 export * from "./attributes.ts";
 export * from "./local-subject-access-review.ts";
 export * from "./self-subject-access-review.ts";

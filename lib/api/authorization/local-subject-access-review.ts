@@ -23,7 +23,7 @@ export const LocalSubjectAccessReview = message("io.k8s.api.authorization.v1.Loc
 }));
 export type LocalSubjectAccessReview = z.infer<typeof LocalSubjectAccessReview>;
 
-/** "May this user do that in this namespace?", so that the right to ask can be given for one namespace. */
+/** As SubjectAccessReview, in one namespace, so that the right to create it can be granted there. */
 export const localSubjectAccessReviews = defineKind<LocalSubjectAccessReview>({
   group: "authorization.k8s.io",
   version: "v1",

@@ -30,7 +30,7 @@ export const Scale = message("io.k8s.api.autoscaling.v1.Scale", () => ({
 }));
 export type Scale = z.infer<typeof Scale>;
 
-/** How many of something are wanted and there; what the scale subresources speak. It is never kept. */
+/** Desired and current replicas, for scale subresources. It is never stored. */
 export const scales = defineKind<Scale>({
   group: "autoscaling",
   version: "v1",

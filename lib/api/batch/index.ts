@@ -1,3 +1,3 @@
-/** batch/v1: work that ends, and work that comes again. */
+/** batch/v1: jobs and cron jobs. */
 export * from "./cron-job/index.ts";
 export * from "./job/index.ts";

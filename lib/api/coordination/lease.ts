@@ -14,15 +14,15 @@ import {
 } from "../meta/index.ts";
 
 export const LeaseSpec = message("io.k8s.api.coordination.v1.LeaseSpec", () => ({
-  holderIdentity: optional(1, string, "Who holds the lease; empty when nobody does.", { keepsZero: true }),
+  holderIdentity: optional(1, string, "The holder of the lease; empty when it has none.", { isPointer: true }),
   leaseDurationSeconds: optional(2, int32, "How long others wait after renewTime before they may take the lease.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   acquireTime: optional(3, microTime, "When the present holder took the lease."),
   renewTime: optional(4, microTime, "When the present holder last renewed it."),
-  leaseTransitions: optional(5, int32, "How often the lease has changed hands.", { keepsZero: true }),
-  strategy: optional(6, string, "How the holder is chosen in a coordinated election.", { keepsZero: true }),
-  preferredHolder: optional(7, string, "Who should take the lease next.", { keepsZero: true }),
+  leaseTransitions: optional(5, int32, "How often the lease has changed hands.", { isPointer: true }),
+  strategy: optional(6, string, "How the holder is chosen in a coordinated election.", { isPointer: true }),
+  preferredHolder: optional(7, string, "Who should take the lease next.", { isPointer: true }),
 }));
 export type LeaseSpec = z.infer<typeof LeaseSpec>;
 

@@ -8,7 +8,7 @@ export const Binding = message("io.k8s.api.core.v1.Binding", () => ({
 }));
 export type Binding = z.infer<typeof Binding>;
 
-/** What is posted to bind a pod to a node; it is never kept. */
+/** Binds a pod to a node; it is never stored. */
 export const bindings = defineKind<Binding>({
   group: "",
   version: "v1",

@@ -1,6 +1,6 @@
 /**
- * The core group, v1. One file or folder per kind: its schema, its type and its definition; what several kinds share
- * (references, taints, names of resources) stands beside them.
+ * The core group, v1. One file or folder per kind, with its schema, type and definition; types that several kinds share
+ * (references, taints, names of resources) have files of their own.
  */
 export * from "./binding.ts";
 export * from "./config-map.ts";

@@ -122,7 +122,7 @@ export const namespaces = defineKind<Namespace>({
   ],
 });
 
-/** Selectors find a namespace by its name through this label, so nobody may change it. */
+/** Selectors match a namespace by its name through this label, so it cannot be changed. */
 function setNameLabel({ metadata }: Namespace): void {
   metadata.labels = { ...metadata.labels, [nameLabel]: metadata.name ?? "" };
 }

@@ -30,7 +30,7 @@ export const TypedLocalObjectReference = message(
   () => ({
     apiGroup: optional(1, string, "Group of the object; absent for the core group.", {
       printed: true,
-      keepsZero: true,
+      isPointer: true,
     }),
     kind: required(2, string, "Kind of the object."),
     name: required(3, string, "Name of the object, in the same namespace."),
@@ -40,11 +40,11 @@ export const TypedLocalObjectReference = message(
 export type TypedLocalObjectReference = z.infer<typeof TypedLocalObjectReference>;
 
 export const TypedObjectReference = message("io.k8s.api.core.v1.TypedObjectReference", () => ({
-  apiGroup: optional(1, string, "Group of the object; absent for the core group.", { printed: true, keepsZero: true }),
+  apiGroup: optional(1, string, "Group of the object; absent for the core group.", { printed: true, isPointer: true }),
   kind: required(2, string, "Kind of the object."),
   name: required(3, string, "Name of the object."),
   namespace: optional(4, string, "Namespace of the object; the referring object's own when absent.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type TypedObjectReference = z.infer<typeof TypedObjectReference>;

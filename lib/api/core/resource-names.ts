@@ -1,4 +1,4 @@
-/** Names of resources such as cpu, and what may be said of their quantities. */
+/** Names of resources such as cpu, and the rules of their quantities. */
 import { type FieldError, invalidValue, labelKeyErrors, parseQuantity, quantityMilliValue } from "../meta/index.ts";
 
 const hugePages = "hugepages-";
@@ -32,7 +32,7 @@ const standardNames = new Set([
 export const isHugePages = (name: string): boolean => name.startsWith(hugePages);
 /** Kubernetes' own resources: without a domain, or under kubernetes.io. */
 export const isNativeResource = (name: string): boolean => !name.includes("/") || name.includes(ownNamespace);
-/** A resource of somebody else, such as `example.com/gpu`. */
+/** An extended resource, such as `example.com/gpu`. */
 export const isExtendedResource = (name: string): boolean =>
   !isNativeResource(name) && !name.startsWith("requests.") && labelKeyErrors(`requests.${name}`).length === 0;
 export const isIntegerResource = (name: string): boolean => integerNames.has(name) || isExtendedResource(name);

@@ -25,7 +25,7 @@ export const Secret = message("io.k8s.api.core.v1.Secret", () => ({
   data: optional(2, map(bytes), "Bytes by key, in base64."),
   type: optional(3, string, "What kind of secret this is; it decides which keys must be there.", { default: "Opaque" }),
   stringData: optional(4, map(string), "Text by key, written into `data` and never shown."),
-  immutable: optional(5, boolean, "Once true, the data can no longer change.", { keepsZero: true }),
+  immutable: optional(5, boolean, "Once true, the data can no longer change.", { isPointer: true }),
 }));
 export type Secret = z.infer<typeof Secret>;
 
@@ -96,7 +96,7 @@ const dockerKeys: Readonly<Record<string, string>> = {
   "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 };
 
-/** The keys that the secret's type asks for. */
+/** The keys that the secret's type requires. */
 function validateKeys(type: string | undefined, data: Readonly<Record<string, string>>): FieldError[] {
   const missing = (...keys: string[]): FieldError[] => keys.map((key) => requiredValue(`data[${key}]`));
   const dockerKey = dockerKeys[type ?? ""];
@@ -123,7 +123,7 @@ function validateJson(data: Readonly<Record<string, string>>, key: string): Fiel
 
 const pemLine = /^-----(BEGIN|END) ([^-\r\n]+)-----\r?$/;
 
-/** The types of the PEM blocks in a text, each of which goes from its first line to the next end of its type. */
+/** The types of the PEM blocks in a text, each from its first line to the next end of its type. */
 function blocksOf(text: string): string[] {
   const types: string[] = [];
   const lines = text.split("\n").map((line) => pemLine.exec(line));
@@ -142,8 +142,7 @@ function blocksOf(text: string): string[] {
 }
 
 /**
- * What crypto/tls says of a certificate and a key that cannot be used for their form. Whether they parse and belong
- * together is not looked at here.
+ * The error of crypto/tls for a malformed certificate or key. Whether they parse and belong together is not checked.
  */
 function tlsWarnings(data: Readonly<Record<string, string>> = {}): string[] {
   const certificates = blocksOf(fromBase64(data["tls.crt"] ?? ""));

@@ -20,7 +20,7 @@ export const ServiceAccount = message("io.k8s.api.core.v1.ServiceAccount", () =>
     4,
     boolean,
     "Whether pods get this account's token mounted; a pod can overrule it.",
-    { keepsZero: true },
+    { isPointer: true },
   ),
 }));
 export type ServiceAccount = z.infer<typeof ServiceAccount>;

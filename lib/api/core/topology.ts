@@ -64,7 +64,7 @@ export const Toleration = message("io.k8s.api.core.v1.Toleration", () => ({
     values: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
   }),
   tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated; absent means for ever.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type Toleration = z.infer<typeof Toleration>;

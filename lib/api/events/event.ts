@@ -43,7 +43,7 @@ export const EventsEvent = message("io.k8s.api.events.v1.Event", () => ({
 }));
 export type EventsEvent = z.infer<typeof EventsEvent>;
 
-/** The newer form of events. They are kept in the core group's form, so both groups show the same events. */
+/** The newer form of events. They are stored in the core group's form, so both groups show the same events. */
 export const eventsEvents = defineKind<EventsEvent>({
   group: "events.k8s.io",
   version: "v1",

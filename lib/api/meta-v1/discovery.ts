@@ -44,7 +44,7 @@ export const APIResource = message(`${meta}.APIResource`, () => ({
   name: required(1, string, "Plural name, with the subresource after a slash."),
   namespaced: required(2, boolean, "Whether its objects live in namespaces."),
   kind: required(3, string, "Kind of its objects."),
-  // Protobuf wraps the verbs in a message of their own, whose field 1 they are.
+  // Protobuf wraps the verbs in a message, as its field 1.
   verbs: required(1, list(string), "What can be done with it.", {
     proto: { field: "verbs", n: 4, message: `${meta}.Verbs` },
   }),

@@ -1,6 +1,6 @@
 /**
- * meta.k8s.io and the like: what travels as a body without being kept: options, answers, tables, events of a watch,
- * discovery. The metadata that objects carry is in ../meta.
+ * meta.k8s.io and the like: bodies that are never stored: options, answers, tables, watch events, discovery. The
+ * metadata of objects is in ../meta.
  */
 export * from "./aggregated-discovery.ts";
 export * from "./discovery.ts";

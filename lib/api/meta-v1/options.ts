@@ -7,24 +7,24 @@ const managerDoc = "Who writes; for the fields' management.";
 const validationDoc = "What to do about unknown and duplicate fields: Ignore, Warn or Strict.";
 
 export const Preconditions = message(`${meta}.Preconditions`, () => ({
-  uid: optional(1, string, "The uid that the object must have.", { keepsZero: true }),
-  resourceVersion: optional(2, string, "The revision that the object must be at.", { keepsZero: true }),
+  uid: optional(1, string, "The uid that the object must have.", { isPointer: true }),
+  resourceVersion: optional(2, string, "The revision that the object must be at.", { isPointer: true }),
 }));
 export type Preconditions = z.infer<typeof Preconditions>;
 
-/** What a client may say with a delete, in the body or in the query. */
+/** The options of a delete, in the body or in the query. */
 export const DeleteOptions = message(`${meta}.DeleteOptions`, () => ({
   gracePeriodSeconds: optional(1, int64, "How long the object has to end itself, in seconds; 0 deletes at once.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   preconditions: optional(2, Preconditions, "What must hold for the delete to happen."),
-  orphanDependents: optional(3, boolean, "Older form of propagationPolicy.", { keepsZero: true }),
+  orphanDependents: optional(3, boolean, "Older form of propagationPolicy.", { isPointer: true }),
   propagationPolicy: optional(4, string, "What becomes of dependents: Orphan, Background or Foreground.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   dryRun: optional(5, list(string), dryRunDoc, { list: "atomic" }),
   ignoreStoreReadErrorWithClusterBreakingPotential: optional(6, boolean, "Deletes an object that cannot be read.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type DeleteOptions = z.infer<typeof DeleteOptions>;
@@ -45,7 +45,7 @@ export type UpdateOptions = z.infer<typeof UpdateOptions>;
 
 export const PatchOptions = message(`${meta}.PatchOptions`, () => ({
   dryRun: optional(1, list(string), dryRunDoc, { list: "atomic" }),
-  force: optional(2, boolean, "An apply takes fields that others manage.", { keepsZero: true }),
+  force: optional(2, boolean, "An apply takes fields that others manage.", { isPointer: true }),
   fieldManager: optional(3, string, managerDoc),
   fieldValidation: optional(4, string, validationDoc),
 }));
@@ -61,7 +61,7 @@ export const ListOptions = message(`${meta}.ListOptions`, () => ({
   fieldSelector: optional(2, string, "Only objects with fields that match."),
   watch: optional(3, boolean, "Changes from here on, as a stream."),
   resourceVersion: optional(4, string, "The revision that is asked for; resourceVersionMatch says how."),
-  timeoutSeconds: optional(5, int64, "How long a list may take or a watch may last.", { keepsZero: true }),
+  timeoutSeconds: optional(5, int64, "How long a list may take or a watch may last.", { isPointer: true }),
   limit: optional(7, int64, "How many items at most; `continue` asks for the next ones."),
   continue: optional(8, string, "From the answer before, for the next items of the same snapshot."),
   allowWatchBookmarks: optional(9, boolean, "A watch may carry bookmarks."),
@@ -70,7 +70,7 @@ export const ListOptions = message(`${meta}.ListOptions`, () => ({
     11,
     boolean,
     "A watch begins with all objects that are there, and a bookmark after them.",
-    { keepsZero: true },
+    { isPointer: true },
   ),
   shardSelector: optional(15, string, "Only a part of the objects, by a hash."),
 }));

@@ -28,7 +28,7 @@ export const TableRow = message(`${meta}.TableRow`, () => ({
 }));
 export type TableRow = z.infer<typeof TableRow>;
 
-/** A list in the form that people read. */
+/** A list as a table. */
 export const Table = message(`${meta}.Table`, () => ({
   metadata: optional(0, ListMeta, "Metadata of the list."),
   columnDefinitions: required(0, list(TableColumnDefinition), "The columns."),

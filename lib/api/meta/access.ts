@@ -21,10 +21,10 @@ export interface AccessAttributes {
   fieldSelector?: string | undefined;
 }
 
-/** `undefined`: no opinion. A reason to refuse is told to the client where nobody allows. */
+/** `undefined`: no opinion. The reasons of refusals are returned to the client where no authorizer allows. */
 export type AccessDecision = { allowed: true; reason?: string } | { allowed: false; reason: string } | undefined;
 
-/** What somebody may do: to resources by group, name and verb, or to paths by verb; `*` stands for all. */
+/** Rights on resources by group, name and verb, or on paths by verb; `*` matches all. */
 export interface AccessRule {
   verbs: string[];
   apiGroups?: string[] | undefined;
@@ -33,7 +33,7 @@ export interface AccessRule {
   nonResourceURLs?: string[] | undefined;
 }
 
-/** All that is known to be allowed to somebody. */
+/** The known rights of a user. */
 export interface AccessRules {
   rules: readonly AccessRule[];
   /** There may be more that cannot be listed. */
@@ -42,7 +42,7 @@ export interface AccessRules {
   error: string;
 }
 
-/** What a token is wanted for. */
+/** The options of a new token. */
 export interface TokenOptions {
   /** Empty: the API server. */
   audiences: readonly string[];
@@ -51,14 +51,14 @@ export interface TokenOptions {
   bound?: Partial<Record<"apiVersion" | "kind" | "name" | "uid", string | undefined>> | undefined;
 }
 
-/** A token, and what of the wish was granted. */
+/** A token, with its granted options. */
 export interface IssuedToken {
   token: string;
   audiences: readonly string[];
   expirationSeconds: number;
 }
 
-/** What came of looking at a token: whose it is, and who of those asked it is for; or why it is nobody's. */
+/** The result of a token review: the user and the matching audiences, or the error. */
 export type TokenReviewResult = { user: User; audiences: readonly string[] } | { error: string };
 
 /** Issues tokens that end with a secret and not by time: upstream's legacy tokens. */
@@ -69,7 +69,7 @@ export interface LegacyTokens {
 /** Rights and tokens, as hooks of kinds and admission plugins may use them. */
 export interface Access {
   authorize(attributes: AccessAttributes): Promise<AccessDecision>;
-  /** The rules in favour of somebody that hold in a namespace, "" for those that hold everywhere. */
+  /** The rules of a user in a namespace, "" for the cluster-wide ones. */
   rulesFor(user: User, namespace: string): Promise<AccessRules>;
   /** The rules of a role that a binding in this namespace names. Throws ApiError 404 when it is not there. */
   rulesOf(role: { kind: string; name: string }, namespace: string): Promise<readonly AccessRule[]>;

@@ -14,7 +14,7 @@ export interface Decoded {
 
 /**
  * Makes an object of a type out of parsed JSON: members the type does not have are left out and reported, nulls and
- * empty optional lists and maps count as absent, and so do zero values where no pointer is (see `keepsZero`);
+ * empty optional lists and maps count as absent, and so do zero values where no pointer is (see `isPointer`);
  * quantities, times and base64 get their canonical text. The result shares nothing with the input but raw values.
  * `apiVersion` and `kind` are passed over at the top.
  *
@@ -152,7 +152,7 @@ const paddedBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{
 
 function canonicalBase64(text: string): string {
   const packed = text.replace(/[\r\n]/g, "");
-  // Bits beyond the last byte may be set in the last letters; they mean nothing and are not kept.
+  // Bits after the last byte may be set in the last letters; they are ignored.
   if (base64.test(packed)) return packed.endsWith("=") ? packed.slice(0, -4) + btoa(atob(packed.slice(-4))) : packed;
   const padded = paddedBase64.exec(packed);
   if (padded) throw badRequest(`illegal base64 data at input byte ${padded[0].length}`);
@@ -209,7 +209,7 @@ function mismatch(json: Json, at: Place, shape: Shape): Error {
 
 const withDefaults = new WeakMap<Shape, boolean>();
 
-/** Whether a static default lies anywhere below; a cycle counts as none on its way back. */
+/** Whether a static default exists anywhere below; a cycle counts as none. */
 function hasDefaults(shape: Shape): boolean {
   if (shape.type === "scalar") return false;
   if (shape.type === "list") return hasDefaults(shape.item);

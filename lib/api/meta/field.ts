@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 /** What a field is beyond its JSON type. Everything derived (protobuf, OpenAPI, patches, explain) reads this. */
-export interface FieldFacts {
+export interface FieldMetadata {
   /** Protobuf field number; absent where the field has none of its own (members that JSON inlines). */
   n?: number;
   /** One sentence for `kubectl explain`, in our words. */
@@ -23,10 +23,10 @@ export interface FieldFacts {
    * A pointer upstream: an optional field in which "", 0 or false is not the same as none, where they are left out
    * elsewhere; a required message that stays absent where others are made empty by the decoder.
    */
-  keepsZero?: true;
+  isPointer?: true;
   /**
    * Printed also where it is empty, though a client may leave it out: a struct upstream, or a field without `omitempty`.
-   * Messages, texts and numbers get their zero value with the defaults; times, lists, maps and what `keepsZero` are
+   * Messages, texts and numbers get their zero value with the defaults; times, lists, maps and what `isPointer` are
    * absent in memory and null in JSON.
    */
   printed?: true;
@@ -38,7 +38,7 @@ export interface FieldFacts {
   proto?: ProtoPlace;
 }
 
-/** A field that protobuf keeps in a nested message: the nested message's name and field in the outer one. */
+/** A field that protobuf nests in another message: the nested message's name and its field in the outer one. */
 export interface ProtoPlace {
   /** Name of the outer message's protobuf field, such as `volumeSource`. */
   field: string;
@@ -48,12 +48,12 @@ export interface ProtoPlace {
   message: string;
 }
 
-const facts = z.registry<FieldFacts>();
+const facts = z.registry<FieldMetadata>();
 const messages = z.registry<{ name: string; atomic?: true }>();
 
-type Options = Omit<FieldFacts, "n" | "doc">;
+type Options = Omit<FieldMetadata, "n" | "doc">;
 
-const factsFrom = (n: number, doc: string | undefined, options: Options): FieldFacts => ({
+const factsFrom = (n: number, doc: string | undefined, options: Options): FieldMetadata => ({
   ...(n > 0 ? { n } : {}),
   ...(doc === undefined ? {} : { doc }),
   ...options,
@@ -100,10 +100,10 @@ export function message<S extends z.ZodRawShape>(
   return own;
 }
 
-export const factsOf = (schema: z.ZodType): FieldFacts => facts.get(schema) ?? {};
+export const factsOf = (schema: z.ZodType): FieldMetadata => facts.get(schema) ?? {};
 export const messageFactsOf = (schema: z.ZodType): { name: string; atomic?: true } | undefined => messages.get(schema);
 
-/** Scalars that Kubernetes names, beyond what JSON tells apart. */
+/** Kubernetes' scalar types, which JSON does not distinguish. */
 export type Scalar =
   | "string"
   | "boolean"
@@ -144,7 +144,7 @@ export const intOrString = scalar(z.union([z.number(), z.string()]), "intOrStrin
 /** A Go duration, such as `1h0m0s`. */
 export const duration = scalar(z.string(), "duration");
 export const fieldsV1 = scalar(z.record(z.string(), z.unknown()), "fieldsV1");
-/** Any JSON, kept as it is (RawExtension). */
+/** Any JSON, unchanged (RawExtension). */
 export const raw = scalar(z.unknown(), "raw");
 
 /** A list of something. */

@@ -66,7 +66,7 @@ function read(text = ""): Read | undefined {
   return { version: 6, ...found, mapped: false };
 }
 
-/** Parses an address; zeros in front are ignored, as Go's parser once did. Undefined where it is none. */
+/** Parses an address; leading zeros are ignored, as in Go's former parser. Undefined for other text. */
 export function parseIp(text: string): Ip | undefined {
   const found = read(text);
   return found && { version: found.version, value: found.value };

@@ -67,7 +67,7 @@ export interface ScaleSubresource<T> {
 /** A subresource that takes the object itself and lets it change only one part, such as namespaces/finalize. */
 export interface PartialUpdateSubresource<T> {
   type: "partialUpdate";
-  /** The verbs; `update` alone unless told. */
+  /** The verbs. Defaults to `update`. */
   verbs?: readonly ("get" | "update" | "patch")[];
   /** Makes `next` of what was sent: everything but the part as it is stored. */
   prepare(next: T, previous: T): void;
@@ -86,11 +86,11 @@ export interface CommandSubresource<T> {
 export interface ConnectSubresource<T> {
   type: "connect";
   verbs: ("get" | "post")[];
-  /** What discovery says that it takes. */
+  /** The kind that discovery lists for it. */
   accepts: GroupVersionKind;
   /**
-   * The node to ask and what to ask it; throws an ApiError where the object is not there yet. `rest` is what follows
-   * `proxy` in the path, with its slash; "" for other subresources.
+   * The node and the request for it; throws an ApiError where the object has no node yet. `rest` is the path after
+   * `proxy`, with its slash; "" for other subresources.
    */
   target(object: T, query: URLSearchParams, rest: string): { node: string; request: NodeRequest };
 }
@@ -101,7 +101,7 @@ export interface ReviewSubresource<T> {
   accepts: GroupVersionKind;
   /** Checks where the question belongs before its own kind checks it. Throws an ApiError to refuse. */
   place(question: KubernetesObject, object: { namespace: string; name: string }): void;
-  /** Nothing is changed or kept. `warnings` are told to the client. */
+  /** Answers the review. Nothing is stored. `warnings` are sent to the client. */
   answer(
     object: T,
     question: KubernetesObject,
@@ -119,7 +119,7 @@ export type Subresource<T> =
 
 export type NameRule = "dns-subdomain" | "dns-label" | "dns-label-1035" | "path-segment" | "ip";
 
-/** What a delete found and what it asks for. */
+/** The options of a delete. */
 export interface DeleteRequest {
   /** Seconds; undefined when the client left it to the object. */
   gracePeriodSeconds: number | undefined;
@@ -128,10 +128,7 @@ export interface DeleteRequest {
 /** Reads a selectable field. Written as a method so that a definition of one kind is a definition of any kind. */
 export type FieldValue<T> = { read(object: T): string }["read"];
 
-/**
- * A kind: everything in which it differs from the standard behaviour, and nothing else. Generic rooms read these
- * properties and never ask which kind it is.
- */
+/** A kind: its differences from the standard behaviour. Generic rooms read these properties and name no kind. */
 export interface Kind<T extends KubernetesObject = KubernetesObject> extends GroupVersionKind {
   plural: string;
   singular: string;
@@ -140,21 +137,25 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   scope: "Namespaced" | "Cluster";
   /** The fields of its objects, from which decoding, protobuf, OpenAPI, defaults and patches are derived. */
   shape: MessageShape;
-  /** Where it is kept; `<group>/<plural>` unless told, with `core` for the core group. Kinds may share a storage. */
+  /**
+   * The storage type. Defaults to `<group>/<plural>`, with `core` for the core group. Kinds may share a storage type.
+   */
   storage?: string;
-  /** How this kind's objects are kept, where the storage belongs to another kind: both ways, pure, without loss. */
+  /**
+   * How this kind's objects are stored, where another kind owns the storage type: both conversions, pure and lossless.
+   */
   stored?: { as: GroupVersionKind; to(object: T): KubernetesObject; from(object: KubernetesObject): T };
-  /** Not in discovery and not reachable over HTTP: for the control plane's own bookkeeping. */
+  /** Not in discovery and not served over HTTP: for the control plane's own records. */
   internal?: true;
-  /** The verbs; all eight unless told. */
+  /** The verbs. Defaults to all eight. */
   verbs?: readonly Verb[];
-  /** The rule for names; `dns-subdomain` unless told. */
+  /** The rule for names. Defaults to `dns-subdomain`. */
   name?: NameRule;
   /** Fills absent fields. Static defaults are facts of the fields (`default`) and are applied before this runs. */
   defaults?(object: T): void;
   /** Warnings for the client, without a prefix. `previous` is absent for a new object. */
   warnings?(object: T, previous: T | undefined): string[];
-  /** A warning for all that is asked of the kind, as it is deprecated. */
+  /** A warning for every request for the kind, where it is deprecated. */
   deprecation?: string;
   validate?(object: T): FieldError[];
   /** What only a new object must fulfil; `validate` has already run. */
@@ -170,9 +171,9 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
    * validation; throws an ApiError to refuse. `previous` is absent for a new object.
    */
   guard?(object: T, previous: T | undefined, context: AccessContext): Promise<void>;
-  /** For a question that is posted, answered and never kept: makes the answer. The verbs are then `create` alone. */
+  /** For reviews, which are posted, answered and never stored: returns the answer. Their only verb is `create`. */
   answer?(object: T, context: AccessContext): Promise<T> | T;
-  /** The part whose change raises metadata.generation; without it the kind has no generation. */
+  /** The part whose change raises metadata.generation. Absent: the kind has no generation. */
   generation?(object: T): unknown;
   /** A new object may come with its status; without it the status of a new object is cleared. */
   keepsStatusOnCreate?: true;
@@ -190,15 +191,15 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   isRemovable?(object: T): boolean;
   /** A delete answers with the object, where others answer with a Status. */
   deleteReturnsObject?: true;
-  /** What garbage collection does with dependents when the client does not say; `background` unless told. */
+  /** The propagation policy of deletes without one. Defaults to `background`. */
   defaultPropagation?: "background" | "orphan";
-  /** Told to a client that deletes without saying what is to become of dependents. */
+  /** A warning for deletes without a propagation policy. */
   deleteWarning?: string;
   subresources?: Readonly<Record<string, Subresource<T>>>;
   columns?: readonly Column<T>[];
-  /** What a row of the table says of the object as a whole, such as that it is done; clients leave such rows out. */
+  /** Conditions of the object's row in tables, such as Completed; clients may hide such rows. */
   rowConditions?(object: T): RowCondition[];
-  /** Selectable fields beyond metadata.name and metadata.namespace. Kept in the store's index. */
+  /** Selectable fields besides metadata.name and metadata.namespace. They are stored in the index. */
   fields?: Readonly<Record<string, FieldValue<T>>>;
   /** Selectable names that mean another, such as `spec.host` for `spec.nodeName`; with `stored`, all that there are. */
   fieldAliases?: Readonly<Record<string, string>>;

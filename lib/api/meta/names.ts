@@ -195,7 +195,7 @@ export function portNameErrors(value: string): string[] {
   return errors;
 }
 
-/** What may stand in a path between two slashes. `prefix`: more is to follow. */
+/** The rule for path segments. `prefix`: the name is a prefix of a generated one. */
 export function pathSegmentErrors(value: string, prefix = false): string[] {
   if (!prefix && (value === "." || value === "..")) return [`may not be '${value}'`];
   return ["/", "%"].filter((part) => value.includes(part)).map((part) => `may not contain '${part}'`);

@@ -4,7 +4,7 @@ export interface PodPlace {
   name: string;
 }
 
-/** What is wanted of a container's log, in the terms of PodLogOptions; an absent member is no limit. */
+/** The options of a container's log, as in PodLogOptions; an absent member is no limit. */
 export interface LogOptions {
   follow: boolean;
   previous: boolean;
@@ -16,7 +16,7 @@ export interface LogOptions {
   limitBytes?: number;
 }
 
-/** The streams of a command that a client wants to be connected to. */
+/** The streams of a command that a client attaches to. */
 export interface SessionStreams {
   stdin: boolean;
   stdout: boolean;
@@ -24,7 +24,7 @@ export interface SessionStreams {
   tty: boolean;
 }
 
-/** A request that the node answers on which a pod runs: what the API server asks of a kubelet. */
+/** A request of the API server to a kubelet. */
 export type NodeRequest =
   | { type: "logs"; pod: PodPlace; container: string; options: LogOptions }
   | { type: "exec"; pod: PodPlace; container: string; streams: SessionStreams; command: string[] }

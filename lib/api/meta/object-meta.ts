@@ -10,9 +10,9 @@ export const OwnerReference = message(
     kind: required(1, string, "Kind of the owner."),
     name: required(3, string, "Name of the owner."),
     uid: required(4, string, "Uid of the owner; this decides, not the name."),
-    controller: optional(6, boolean, "Whether the owner is the managing controller.", { keepsZero: true }),
+    controller: optional(6, boolean, "Whether the owner is the managing controller.", { isPointer: true }),
     blockOwnerDeletion: optional(7, boolean, "Whether a foreground deletion of the owner waits for this object.", {
-      keepsZero: true,
+      isPointer: true,
     }),
   }),
   { atomic: true },
@@ -45,7 +45,7 @@ export const ObjectMeta = message(`${meta}.ObjectMeta`, () => ({
     "When the object is to be gone; set by the server when it is deleted gracefully.",
   ),
   deletionGracePeriodSeconds: optional(10, int64, "How long the object has to end itself, in seconds.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   labels: optional(11, map(string), "Key and value pairs that selectors match."),
   annotations: optional(12, map(string), "Key and value pairs that are only kept."),
@@ -63,7 +63,7 @@ export const ListMeta = message(`${meta}.ListMeta`, () => ({
   selfLink: optional(1, string, "No longer set."),
   resourceVersion: optional(2, string, "The revision of the snapshot."),
   continue: optional(3, string, "Asks for the next chunk of the same snapshot."),
-  remainingItemCount: optional(4, int64, "How many items come after this chunk.", { keepsZero: true }),
+  remainingItemCount: optional(4, int64, "How many items come after this chunk.", { isPointer: true }),
 }));
 export type ListMeta = z.infer<typeof ListMeta>;
 

@@ -29,13 +29,13 @@ const decimalSuffixes = new Map(Object.entries(decimals).map(([suffix, exponent]
 const binarySuffixes = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 const maximumBinary = (1n << 63n) - 1n;
-/** Far beyond any resource; it keeps `1e999999999` from filling the memory. */
+/** Far beyond any resource; it keeps `1e999999999` from exhausting the memory. */
 const maximumExponent = 1000;
 
 const syntax = /^([+-]?)(0*)(\d*)(?:\.(\d*))?([eEinumkKMGTP]*[-+]?\d*)$/;
 
 interface Parsed extends Quantity {
-  /** The text is canonical as it stands. */
+  /** The text is already canonical. */
   canonical: boolean;
 }
 
@@ -81,7 +81,7 @@ function interpret(suffix: string): { base: 2 | 10; exponent: number; format: Fo
   return { base: 10, exponent, format: "decimalExponent" };
 }
 
-/** Upstream computes these with big numbers, and then never keeps the text that it was given. */
+/** Upstream computes these with big numbers, and then formats them again. */
 function isSlow(base: 2 | 10, exponent: number, digits: string, fraction: string): boolean {
   if (base === 10) return digits.length + fraction.length > 18 || exponent - fraction.length < -9;
   return fraction !== "" || 14 - digits.length - Math.floor((exponent * 3) / 10) < 0;
@@ -177,7 +177,7 @@ export function canonicalQuantity(text: string): string {
   if (seen !== undefined) return seen;
   const parsed = parse(text.trim());
   const canonical = parsed.canonical ? text.trim() : formatQuantity(parsed);
-  // The same few quantities come in every pod; a full memory starts anew.
+  // Pods share a few quantities; a full cache is cleared.
   if (known.size >= 2000) known.clear();
   if (text.length <= 32) known.set(text, canonical);
   return canonical;
@@ -221,7 +221,7 @@ function scaled(value: Operand, scale: number): bigint {
 export const quantityValue = (value: Operand): bigint => scaled(value, 0);
 /** Thousandths, such as millicores; a finer fraction is rounded up. */
 export const quantityMilliValue = (value: Operand): bigint => scaled(value, -3);
-/** A quantity of whole units, `decimal` unless told. */
+/** A quantity of whole units. The format defaults to `decimal`. */
 export const quantityOf = (units: bigint | number, format: Format = "decimal"): string =>
   formatQuantity({ mantissa: BigInt(units), exponent: 0, format });
 /** A quantity of thousandths. */

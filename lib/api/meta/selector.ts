@@ -96,7 +96,7 @@ export interface RequirementError {
   message: string;
 }
 
-/** What keeps a requirement from being used (upstream's labels.NewRequirement); empty where nothing does. */
+/** The errors of a requirement (upstream's labels.NewRequirement). */
 export function requirementErrors({ key, operator, values }: Requirement): RequirementError[] {
   const errors: RequirementError[] = [];
   const [keyError] = labelKeyErrors(key);

@@ -53,9 +53,9 @@ test("zero values are left out where upstream has no pointer", () => {
       port: optional(4, intOrString),
       labels: optional(5, map(string)),
       must: required(6, int32),
-      replicas: optional(7, int32, undefined, { keepsZero: true }),
-      immutable: optional(8, boolean, undefined, { keepsZero: true }),
-      group: optional(9, string, undefined, { keepsZero: true }),
+      replicas: optional(7, int32, undefined, { isPointer: true }),
+      immutable: optional(8, boolean, undefined, { isPointer: true }),
+      group: optional(9, string, undefined, { isPointer: true }),
     })),
   );
   const kept = { port: 0, labels: { a: "" }, must: 0, replicas: 0, immutable: false, group: "" };

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type FieldFacts, factsOf, messageFactsOf, type Scalar, scalarOf } from "./field.ts";
+import { type FieldMetadata, factsOf, messageFactsOf, type Scalar, scalarOf } from "./field.ts";
 
 /** A schema compiled to what readers need at run time: one walk over zod, then plain data. */
 export type Shape =
@@ -20,7 +20,7 @@ export interface MessageShape {
 export interface FieldShape {
   shape: Shape;
   required: boolean;
-  facts: FieldFacts;
+  facts: FieldMetadata;
 }
 
 /**
@@ -29,7 +29,7 @@ export interface FieldShape {
  */
 export function isLeftOut({ shape, required, facts }: FieldShape, value: unknown): boolean {
   if (facts.gated) return true;
-  if (required || facts.keepsZero || shape.type !== "scalar") return false;
+  if (required || facts.isPointer || shape.type !== "scalar") return false;
   if (value === "") return shape.scalar !== "intOrString";
   if (value === false) return true;
   return (value === 0 || value === 0n) && ["int32", "int64", "double"].includes(shape.scalar);
@@ -57,7 +57,7 @@ function compile(schema: z.ZodType): Shape {
   const scalar = scalarInside(schema);
   if (scalar) return { type: "scalar", scalar };
   if (schema instanceof z.ZodOptional) return shapeOf(schema.unwrap() as z.ZodType);
-  // A clone (see `required`) shares its parent's fields: the parent's shape is the one that everybody shares.
+  // A clone (see `required`) shares its parent's fields, and its shape.
   const parent = schema._zod.parent as z.ZodType | undefined;
   if (parent) return shapeOf(parent);
   if (schema instanceof z.ZodLazy) return shapeOf(schema.unwrap() as z.ZodType);

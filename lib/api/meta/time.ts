@@ -115,6 +115,6 @@ export function humanDuration(milliseconds: number): string {
   return `${Math.trunc(days / 365)}y`;
 }
 
-/** How long ago a time was, for a column; `<unknown>` where there is none. */
+/** The age of a time, for a column; `<unknown>` where there is none. */
 export const ageOf = (time: string | undefined, now: number): string =>
   time === undefined ? "<unknown>" : humanDuration(now - parseTime(time));

@@ -75,7 +75,9 @@ export function validateObjectMetaUpdate(
   return [...errors, ...validateQualified(kind, next.finalizers, `${path}.finalizers`)];
 }
 
-/** Groups whose kinds take only finalizers with a domain, or Kubernetes' own; leases and custom resources take any. */
+/**
+ * Groups whose kinds accept only finalizers with a domain, or Kubernetes' own; leases and custom resources accept any.
+ */
 const strictGroups = new Set([
   "",
   "admissionregistration.k8s.io",

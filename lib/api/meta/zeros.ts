@@ -2,9 +2,9 @@ import type { Json, JsonObject } from "#base";
 import type { FieldShape, MessageShape, Shape } from "./shape.ts";
 
 /*
- * What a field is while nothing was said of it. Go's structs have a zero value for every member, and Go prints it where
- * the member is a struct or not marked `omitempty`. Objects in memory have the zero values that a reader can use; the
- * others, which JSON shows as null, stand in the text alone.
+ * The values of absent fields. Go's structs have a zero value for every member, and Go prints it where the member is a
+ * struct or not marked `omitempty`. Objects in memory have the zero values that a reader can use; the others, which
+ * JSON shows as null, stand in the text alone.
  */
 
 /** Undefined: JSON has no zero value for it. */
@@ -24,7 +24,7 @@ const isCollection = (shape: Shape): boolean => shape.type === "list" || shape.t
 /** Whether JSON shows the empty field as null: a time, a list or map that may be left out, and a pointer. */
 function printsNull({ shape, required, facts }: FieldShape): boolean {
   if (isTime(shape)) return required || facts.printed === true;
-  return facts.printed === true && (facts.keepsZero === true || isCollection(shape));
+  return facts.printed === true && (facts.isPointer === true || isCollection(shape));
 }
 
 /** What walks below a message need of it, made once. */
@@ -45,7 +45,7 @@ function zerosOf(shape: MessageShape): Zeros {
   const fields = [...shape.fields];
   const isFilled = (field: FieldShape) =>
     !field.facts.gated &&
-    ((field.required && !field.facts.keepsZero) || (field.facts.printed === true && !printsNull(field)));
+    ((field.required && !field.facts.isPointer) || (field.facts.printed === true && !printsNull(field)));
   const zeros: Zeros = {
     filled: fields.filter(([, field]) => isFilled(field)),
     nulls: fields.filter(([, field]) => printsNull(field)),
@@ -73,7 +73,7 @@ function hasNulls(shape: Shape): boolean {
 /**
  * Gives absent fields of a message their zero values, as Go's structs have them: whatever reads a decoded object may
  * rely on its required lists, maps, texts, numbers and messages. Times have no zero value in JSON, and what is a
- * pointer upstream (`keepsZero`) stays absent.
+ * pointer upstream (`isPointer`) stays absent.
  */
 export function fillMessage(shape: MessageShape, object: JsonObject): void {
   for (const [name, field] of zerosOf(shape).filled) {

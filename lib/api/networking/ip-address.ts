@@ -26,7 +26,7 @@ export const ParentReference = message("io.k8s.api.networking.v1.ParentReference
 export type ParentReference = z.infer<typeof ParentReference>;
 
 export const IPAddressSpec = message("io.k8s.api.networking.v1.IPAddressSpec", () => ({
-  parentRef: required(1, ParentReference, "Who has the address.", { keepsZero: true }),
+  parentRef: required(1, ParentReference, "Who has the address.", { isPointer: true }),
 }));
 export type IPAddressSpec = z.infer<typeof IPAddressSpec>;
 

@@ -18,7 +18,7 @@ export const ClusterRoleBinding = message("io.k8s.api.rbac.v1.ClusterRoleBinding
 }));
 export type ClusterRoleBinding = z.infer<typeof ClusterRoleBinding>;
 
-/** Gives people a cluster role everywhere. */
+/** Grants a cluster role in all namespaces. */
 export const clusterRoleBindings = defineKind<ClusterRoleBinding>({
   group: rbacGroup,
   version: "v1",

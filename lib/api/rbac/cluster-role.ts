@@ -29,7 +29,7 @@ export const ClusterRole = message("io.k8s.api.rbac.v1.ClusterRole", () => ({
 }));
 export type ClusterRole = z.infer<typeof ClusterRole>;
 
-/** What may be done in all namespaces or outside of them, or in one when a RoleBinding gives it. */
+/** Rights in all namespaces or outside of them, or in one namespace by a RoleBinding. */
 export const clusterRoles = defineKind<ClusterRole>({
   group: rbacGroup,
   version: "v1",

@@ -5,12 +5,12 @@ import type { AccessRule } from "../meta/index.ts";
  * verb on one thing, and each of these must be covered by one rule of the other side as a whole.
  */
 
-/** The rules of one verb on one resource, name or path that `held` does not cover, of those that `wanted` says. */
+/** The rules of one verb on one resource, name or path in `wanted` that `held` does not cover. */
 export function missingRules(held: readonly AccessRule[], wanted: readonly AccessRule[]): AccessRule[] {
   return wanted.flatMap(takenApart).filter((part) => !held.some((rule) => coversPart(rule, part)));
 }
 
-/** Whether whoever holds `held` may do all that `wanted` says. */
+/** Whether the rules `held` cover all of `wanted`. */
 export const covers = (held: readonly AccessRule[], wanted: readonly AccessRule[]): boolean =>
   missingRules(held, wanted).length === 0;
 
@@ -59,7 +59,7 @@ function coversPath(paths: readonly string[], wanted: string | undefined): boole
   return paths.some((path) => path === wanted || (path.endsWith("*") && wanted.startsWith(path.replace(/\*+$/, ""))));
 }
 
-/** Puts rules that differ only in their verbs together again, for people to read (upstream's CompactRules). */
+/** Merges rules that differ only in their verbs, for messages (upstream's CompactRules). */
 export function compactRules(rules: readonly AccessRule[]): AccessRule[] {
   const compact = new Map<string, AccessRule>();
   for (const { verbs, ...what } of rules.filter(({ nonResourceURLs }) => !nonResourceURLs)) {

@@ -4,8 +4,8 @@ import { compactRules, describeRule, missingRules, quoted } from "./covers.ts";
 import { type AnyBinding, rbacGroup } from "./subject.ts";
 
 /*
- * Nobody hands out what they do not hold (upstream's registry/rbac/*\/policybased): who writes a role must have all its
- * rules or the verb `escalate`, who writes a binding must have all rules of the role or the verb `bind` on it.
+ * Prevents privilege escalation (upstream's registry/rbac/*\/policybased): the writer of a role must have all its rules
+ * or the verb `escalate`, the writer of a binding all rules of the role or the verb `bind` on it.
  */
 
 const everything: readonly AccessRule[] = [
@@ -18,7 +18,7 @@ interface AnyRole extends KubernetesObject {
   aggregationRule?: { clusterRoleSelectors?: unknown[] | undefined } | undefined;
 }
 
-/** Members of this group may do anything, whatever the roles say; the control plane itself is one. */
+/** Members of this group have every right, whatever the roles are; the control plane is one. */
 const isMaster = ({ user }: AccessContext): boolean => user.groups.includes("system:masters");
 
 /** Whether an update changes nothing but what garbage collection needs to let the object go. */

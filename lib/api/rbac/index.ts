@@ -1,6 +1,6 @@
 /**
- * rbac.authorization.k8s.io/v1: roles, what binds them to people, and how rules compare: what a rule covers, and that
- * nobody hands out what they do not hold. Who may do what is decided elsewhere, from these objects.
+ * rbac.authorization.k8s.io/v1: roles, their bindings to subjects, and the comparison of rules that prevents privilege
+ * escalation. lib/auth decides requests by these objects.
  */
 export * from "./cluster-role.ts";
 export * from "./cluster-role-binding.ts";

@@ -18,7 +18,7 @@ export const RoleBinding = message("io.k8s.api.rbac.v1.RoleBinding", () => ({
 }));
 export type RoleBinding = z.infer<typeof RoleBinding>;
 
-/** Gives people a role in one namespace. */
+/** Grants a role in one namespace. */
 export const roleBindings = defineKind<RoleBinding>({
   group: rbacGroup,
   version: "v1",

@@ -37,8 +37,8 @@ const lasting = /^arn:([\w-]+):iam::(\d{12}):(role|user)\/(?:[!-~]+\/)?([\w+=,.@
 const root = /^arn:([\w-]+):iam::(\d{12}):root$/;
 
 /**
- * One name for a principal, however its ARN is written: a session becomes its role, the path of a role goes. Undefined
- * for what is no role, user or root, such as a federated session.
+ * The canonical name of a principal: a session becomes its role, without the role's path. Undefined for other
+ * principals, such as a federated session.
  */
 export function canonicalArn(arn: string): string | undefined {
   const session = assumed.exec(arn);
@@ -48,11 +48,11 @@ export function canonicalArn(arn: string): string | undefined {
   return own || root.test(arn) ? arn : undefined;
 }
 
-/** The user name that an entry gives its principal. */
+/** The user name of an entry's principal. */
 const usernameOf = ({ principalArn, username }: AccessEntrySpec): string =>
   username || canonicalArn(principalArn) || principalArn;
 
-/** Lets a principal of AWS IAM in as a user with groups; what it may do, role bindings say. */
+/** Maps a principal of AWS IAM to a user with groups; role bindings grant its rights. */
 export const accessEntries = defineKind<AccessEntry>({
   group: "skiff.dev",
   version: "v1",
@@ -100,7 +100,7 @@ const masters = "system:masters";
 
 const groupsOf = (spec: AccessEntrySpec | undefined): string => spec?.groups?.join(",") || "<none>";
 
-/** Names that the cluster gives to its own parts, which no principal may take. */
+/** Names of the cluster's own components, which no principal may have. */
 function validateSpec(spec: AccessEntrySpec | undefined): FieldError[] {
   if (!spec) return [requiredValue("spec")];
   const errors: FieldError[] = [];

@@ -5,7 +5,7 @@ import {
   isSidecar,
   type Pod,
   type PodStatus,
-  qualityOf,
+  qosClassOf,
 } from "#api";
 import { formatTime, parseTime } from "#base";
 import { isStopped } from "#fargate";
@@ -52,7 +52,7 @@ export function statusOf(shown: Shown): PodStatus {
     // A task's host is not shared: it is the pod's own.
     ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }], hostIP: ip, hostIPs: [{ ip }] }),
     startTime: pod.status?.startTime ?? formatTime(now),
-    qosClass: qualityOf(pod.spec ?? { containers: [] }),
+    qosClass: qosClassOf(pod.spec ?? { containers: [] }),
     ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
     containerStatuses: mains,
   } as PodStatus;

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { MetricRegistry } from "#metrics";
 
-/** Adds `process_*` and `nodejs_*`. Where /proc is not there, what it tells is left out. */
+/** Adds `process_*` and `nodejs_*`. Without /proc its values are left out. */
 export function processMetrics(registry: MetricRegistry): void {
   const started = Date.now() / 1000 - process.uptime();
   const gauge = (name: string, help: string, value: () => number | undefined) => {

@@ -28,7 +28,7 @@ export const deployments = defineKind<Deployment>({
   scope: "Namespaced",
   schema: Deployment,
   defaults: applyDefaults,
-  // Annotations count too: the rollout's reason is kept in one.
+  // Annotations count too: one of them holds the rollout's reason.
   generation: ({ spec, metadata }) => [spec, metadata.annotations],
   prepareForCreate(object) {
     object.status = {};

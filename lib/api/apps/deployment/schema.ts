@@ -32,19 +32,19 @@ export const DeploymentStrategy = message("io.k8s.api.apps.v1.DeploymentStrategy
 export type DeploymentStrategy = z.infer<typeof DeploymentStrategy>;
 
 export const DeploymentSpec = message("io.k8s.api.apps.v1.DeploymentSpec", () => ({
-  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
-  selector: required(2, LabelSelector, "Which pods belong to the deployment; for good.", { keepsZero: true }),
+  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, isPointer: true }),
+  selector: required(2, LabelSelector, "Which pods belong to the deployment; for good.", { isPointer: true }),
   template: required(3, PodTemplateSpec, "What the pods are made from."),
   strategy: optional(4, DeploymentStrategy, "How old pods are replaced.", { printed: true, retainKeys: true }),
   minReadySeconds: optional(5, int32, "How long a pod must be ready to count as available."),
   revisionHistoryLimit: optional(6, int32, "How many old ReplicaSets are kept for a rollback.", {
     default: 10,
-    keepsZero: true,
+    isPointer: true,
   }),
   paused: optional(7, boolean, "Whether changes of the template wait."),
   progressDeadlineSeconds: optional(9, int32, "After how long without progress a rollout counts as failed.", {
     default: 600,
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type DeploymentSpec = z.infer<typeof DeploymentSpec>;
@@ -71,8 +71,8 @@ export const DeploymentStatus = message("io.k8s.api.apps.v1.DeploymentStatus", (
     mergeKey: "type",
   }),
   readyReplicas: optional(7, int32, "Pods that are ready."),
-  collisionCount: optional(8, int32, "Counts clashes of the template's hash.", { keepsZero: true }),
-  terminatingReplicas: optional(9, int32, "Pods that are ending.", { keepsZero: true }),
+  collisionCount: optional(8, int32, "Counts clashes of the template's hash.", { isPointer: true }),
+  terminatingReplicas: optional(9, int32, "Pods that are ending.", { isPointer: true }),
 }));
 export type DeploymentStatus = z.infer<typeof DeploymentStatus>;
 

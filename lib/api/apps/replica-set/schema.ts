@@ -14,8 +14,8 @@ import {
 } from "../../meta/index.ts";
 
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
-  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, keepsZero: true }),
-  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good.", { keepsZero: true }),
+  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, isPointer: true }),
+  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good.", { isPointer: true }),
   template: optional(3, PodTemplateSpec, "What the pods are made from.", { printed: true }),
   minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
 }));
@@ -41,7 +41,7 @@ export const ReplicaSetStatus = message("io.k8s.api.apps.v1.ReplicaSetStatus", (
     keys: ["type"],
     mergeKey: "type",
   }),
-  terminatingReplicas: optional(7, int32, "Pods that are ending.", { keepsZero: true }),
+  terminatingReplicas: optional(7, int32, "Pods that are ending.", { isPointer: true }),
 }));
 export type ReplicaSetStatus = z.infer<typeof ReplicaSetStatus>;
 

@@ -22,8 +22,8 @@ import { validateTimeZone } from "./time-zone.ts";
 /** A job's name is this one's with a dash and ten digits, and may have 63 characters. */
 const longestName = 52;
 /**
- * Since when the schedule is as it is, where it has been changed: what it would have started before does not count as
- * missed. Kept by the server; a client can neither set nor drop it.
+ * When the schedule was last changed: earlier times of the new schedule do not count as missed. The server sets it;
+ * clients can neither set nor remove it.
  */
 export const scheduleChangedAnnotation = "skiff.dev/schedule-changed";
 

@@ -1,6 +1,6 @@
 /**
- * Schedules as cron writes them: five fields, or a descriptor such as `@hourly` or `@every 90m`. Follows what upstream's
- * parser accepts and says; when a schedule is next due is the controller's business.
+ * Schedules in cron's format: five fields, or a descriptor such as `@hourly` or `@every 90m`. Follows upstream's parser
+ * and its errors; the controller computes when a schedule is due.
  */
 import { isTimeZone } from "./time-zone.ts";
 

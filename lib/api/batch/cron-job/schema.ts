@@ -23,20 +23,20 @@ export type JobTemplateSpec = z.infer<typeof JobTemplateSpec>;
 
 export const CronJobSpec = message("io.k8s.api.batch.v1.CronJobSpec", () => ({
   schedule: required(1, string, "When jobs are started, as cron writes it."),
-  startingDeadlineSeconds: optional(2, int64, "How late a job may still be started, in seconds.", { keepsZero: true }),
+  startingDeadlineSeconds: optional(2, int64, "How late a job may still be started, in seconds.", { isPointer: true }),
   concurrencyPolicy: optional(3, string, "What a job does that would run beside an earlier one.", {
     default: "Allow",
     values: ["Allow", "Forbid", "Replace"],
   }),
-  suspend: optional(4, boolean, "Whether no jobs are started for now.", { default: false, keepsZero: true }),
+  suspend: optional(4, boolean, "Whether no jobs are started for now.", { default: false, isPointer: true }),
   jobTemplate: required(5, JobTemplateSpec, "What the jobs are made from."),
   successfulJobsHistoryLimit: optional(6, int32, "How many successful jobs are kept.", {
     default: 3,
-    keepsZero: true,
+    isPointer: true,
   }),
-  failedJobsHistoryLimit: optional(7, int32, "How many failed jobs are kept.", { default: 1, keepsZero: true }),
-  timeZone: optional(8, string, "The time zone of the schedule, by name; that of the server unless told.", {
-    keepsZero: true,
+  failedJobsHistoryLimit: optional(7, int32, "How many failed jobs are kept.", { default: 1, isPointer: true }),
+  timeZone: optional(8, string, "The time zone of the schedule, by name. Defaults to that of the server.", {
+    isPointer: true,
   }),
 }));
 export type CronJobSpec = z.infer<typeof CronJobSpec>;

@@ -6,5 +6,5 @@ export const oldUidLabel = "controller-uid";
 export const oldNameLabel = "job-name";
 /** Annotation and label of a pod that works on one index. */
 export const completionIndexKey = "batch.kubernetes.io/job-completion-index";
-/** Keeps a pod until its end has been counted. */
+/** The finalizer of pods whose end has not been counted yet. */
 export const trackingFinalizer = "batch.kubernetes.io/job-tracking";

@@ -1,6 +1,6 @@
 import type { JobCondition, JobStatus } from "./schema.ts";
 
-/** The condition that says how a job has ended, Complete or Failed; undefined while it has not. */
+/** The condition of a finished job, Complete or Failed; undefined while it runs. */
 export const finishedCondition = ({ status }: { status?: JobStatus | undefined }): JobCondition | undefined =>
   status?.conditions?.find(({ type, status: value }) => (type === "Complete" || type === "Failed") && value === "True");
 

@@ -9,7 +9,7 @@ const group = "io.k8s.api.scheduling.v1alpha3";
 
 const Basic = message(`${group}.WorkloadPodGroupBasicSchedulingPolicy`, () => ({}));
 const Gang = message(`${group}.WorkloadPodGroupGangSchedulingPolicy`, () => ({
-  minCount: optional(1, int32, "How many pods must find a place at once.", { keepsZero: true }),
+  minCount: optional(1, int32, "How many pods must find a place at once.", { isPointer: true }),
 }));
 const SchedulingPolicy = message(`${group}.WorkloadPodGroupSchedulingPolicy`, () => ({
   basic: optional(1, Basic, "Each pod finds its place alone."),
@@ -32,8 +32,8 @@ const DisruptionMode = message(`${group}.WorkloadPodGroupDisruptionMode`, () => 
 
 const ResourceClaim = message(`${group}.WorkloadPodGroupResourceClaim`, () => ({
   name: required(1, string, "The claim's name in the job."),
-  resourceClaimName: optional(2, string, "A ResourceClaim that is there.", { keepsZero: true }),
-  resourceClaimTemplateName: optional(3, string, "A template that a claim is made from.", { keepsZero: true }),
+  resourceClaimName: optional(2, string, "A ResourceClaim that is there.", { isPointer: true }),
+  resourceClaimTemplateName: optional(3, string, "A template that a claim is made from.", { isPointer: true }),
 }));
 
 export const JobSchedulingConfiguration = message("io.k8s.api.batch.v1.JobSchedulingConfiguration", () => ({

@@ -18,7 +18,7 @@ import { JobSchedulingConfiguration } from "./scheduling.ts";
 export const PodFailurePolicyOnExitCodesRequirement = message(
   "io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement",
   () => ({
-    containerName: optional(1, string, "Only this container counts; all of them unless told.", { keepsZero: true }),
+    containerName: optional(1, string, "Only this container counts. Defaults to all of them.", { isPointer: true }),
     operator: required(2, string, "In or NotIn.", { values: ["In", "NotIn"] }),
     values: required(3, list(int32), "Exit codes, in rising order.", { list: "set" }),
   }),
@@ -53,9 +53,9 @@ export const PodFailurePolicy = message("io.k8s.api.batch.v1.PodFailurePolicy", 
 export type PodFailurePolicy = z.infer<typeof PodFailurePolicy>;
 
 export const SuccessPolicyRule = message("io.k8s.api.batch.v1.SuccessPolicyRule", () => ({
-  succeededIndexes: optional(1, string, "Indexes of which enough must succeed, such as `0,2-4`.", { keepsZero: true }),
-  succeededCount: optional(2, int32, "How many indexes must succeed; all of those named unless told.", {
-    keepsZero: true,
+  succeededIndexes: optional(1, string, "Indexes of which enough must succeed, such as `0,2-4`.", { isPointer: true }),
+  succeededCount: optional(2, int32, "How many indexes must succeed. Defaults to all of those named.", {
+    isPointer: true,
   }),
 }));
 export type SuccessPolicyRule = z.infer<typeof SuccessPolicyRule>;
@@ -68,29 +68,29 @@ export const SuccessPolicy = message("io.k8s.api.batch.v1.SuccessPolicy", () => 
 export type SuccessPolicy = z.infer<typeof SuccessPolicy>;
 
 export const JobSpec = message("io.k8s.api.batch.v1.JobSpec", () => ({
-  parallelism: optional(1, int32, "How many pods may run at once.", { keepsZero: true }),
+  parallelism: optional(1, int32, "How many pods may run at once.", { isPointer: true }),
   completions: optional(2, int32, "How many pods must succeed; without it one success ends the job.", {
-    keepsZero: true,
+    isPointer: true,
   }),
-  activeDeadlineSeconds: optional(3, int64, "How long the job may run, in seconds.", { keepsZero: true }),
+  activeDeadlineSeconds: optional(3, int64, "How long the job may run, in seconds.", { isPointer: true }),
   selector: optional(4, LabelSelector, "Which pods belong to the job; made by the server."),
-  manualSelector: optional(5, boolean, "Whether the selector is the client's own.", { keepsZero: true }),
+  manualSelector: optional(5, boolean, "Whether the selector is the client's own.", { isPointer: true }),
   template: required(6, PodTemplateSpec, "What the pods are made from."),
-  backoffLimit: optional(7, int32, "How many failures the job bears.", { keepsZero: true }),
-  ttlSecondsAfterFinished: optional(8, int32, "How long the job stays after its end, in seconds.", { keepsZero: true }),
+  backoffLimit: optional(7, int32, "How many failures the job bears.", { isPointer: true }),
+  ttlSecondsAfterFinished: optional(8, int32, "How long the job stays after its end, in seconds.", { isPointer: true }),
   completionMode: optional(9, string, "NonIndexed, or Indexed: each pod works on an index of its own.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Indexed", "NonIndexed"],
   }),
-  suspend: optional(10, boolean, "Whether the job rests: it has no pods then.", { keepsZero: true }),
+  suspend: optional(10, boolean, "Whether the job rests: it has no pods then.", { isPointer: true }),
   podFailurePolicy: optional(11, PodFailurePolicy, "What follows from which failures."),
-  backoffLimitPerIndex: optional(12, int32, "How many failures each index bears.", { keepsZero: true }),
-  maxFailedIndexes: optional(13, int32, "How many indexes may fail before the job does.", { keepsZero: true }),
+  backoffLimitPerIndex: optional(12, int32, "How many failures each index bears.", { isPointer: true }),
+  maxFailedIndexes: optional(13, int32, "How many indexes may fail before the job does.", { isPointer: true }),
   podReplacementPolicy: optional(14, string, "When a pod is replaced: TerminatingOrFailed, or Failed.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Failed", "TerminatingOrFailed"],
   }),
-  managedBy: optional(15, string, "Who looks after the job; for good.", { keepsZero: true }),
+  managedBy: optional(15, string, "Who looks after the job; for good.", { isPointer: true }),
   successPolicy: optional(16, SuccessPolicy, "When the job has succeeded before all of it has."),
   scheduling: optional(17, JobSchedulingConfiguration, "How the pods are scheduled together.", { gated: true }),
 }));
@@ -121,9 +121,9 @@ export const JobStatus = message("io.k8s.api.batch.v1.JobStatus", () => ({
   failed: optional(6, int32, "Pods that failed."),
   completedIndexes: optional(7, string, "Indexes that have succeeded, such as `1,3-5,7`."),
   uncountedTerminatedPods: optional(8, UncountedTerminatedPods, "Pods that have ended and still hold their finalizer."),
-  ready: optional(9, int32, "Pods that are ready and not being deleted.", { keepsZero: true }),
-  failedIndexes: optional(10, string, "Indexes that have failed for good, such as `1,3-5,7`.", { keepsZero: true }),
-  terminating: optional(11, int32, "Pods that are being deleted.", { keepsZero: true }),
+  ready: optional(9, int32, "Pods that are ready and not being deleted.", { isPointer: true }),
+  failedIndexes: optional(10, string, "Indexes that have failed for good, such as `1,3-5,7`.", { isPointer: true }),
+  terminating: optional(11, int32, "Pods that are being deleted.", { isPointer: true }),
 }));
 export type JobStatus = z.infer<typeof JobStatus>;
 

@@ -32,7 +32,7 @@ function requireKnown(field: string, value: string | undefined, known: readonly 
   return known.includes(value) ? [] : [notSupported(field, value, known)];
 }
 
-/** Says what is wrong without showing the value. */
+/** An error that does not show the value. */
 export const invalidAsWhole = (field: string, detail: string): FieldError => ({
   reason: "FieldValueInvalid",
   field,

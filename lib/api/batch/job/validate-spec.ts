@@ -48,7 +48,7 @@ function validateSelector({ selector, template }: JobSpec): FieldError[] {
   return [...errors, invalidValue("spec.template.metadata.labels", labels, why)];
 }
 
-/** A selector that the server made must find the labels that the server made, and nothing of anybody else's. */
+/** A generated selector must match the generated labels, and no other pods. */
 function validateGeneratedSelector({ metadata, spec }: Job & { spec: JobSpec }): FieldError[] {
   if (spec.manualSelector || !spec.selector) return [];
   const { uid = "", name = "" } = metadata;

@@ -1,6 +1,6 @@
 /**
- * What a Job's status may say. Most rules look only at what a write changes: a status that a change of the spec has
- * put in the wrong must still be writable, so that the controller can put it right.
+ * The rules of a Job's status. Most check only what a write changes: a status that a change of the spec has made
+ * invalid must still be writable, so that the controller can correct it.
  */
 import { deepEqual } from "#base";
 import { checkNonNegative, checkUnique, type FieldError, invalidValue, requiredValue } from "../../meta/index.ts";

@@ -47,7 +47,7 @@ function validateTemplate(spec: JobSpec, before: JobSpec, atRest: boolean): Fiel
     : [invalidValue(`${path}.spec`, template.spec, "field is immutable")];
 }
 
-/** The old template with what says where the pods run taken from the new one. */
+/** The old template with the scheduling fields of the new one. */
 function withDirectives(before: PodTemplateSpec, next: PodTemplateSpec): PodTemplateSpec {
   const old = clone(before);
   const spec = next.spec ?? { containers: [] };

@@ -8,7 +8,7 @@ export const EndpointAddress = message(
     ip: required(1, string, "The address."),
     targetRef: optional(2, ObjectReference, "The object behind the address, mostly a pod."),
     hostname: optional(3, string, "The host name of the endpoint, for its DNS record."),
-    nodeName: optional(4, string, "The node that the endpoint is on.", { keepsZero: true }),
+    nodeName: optional(4, string, "The node that the endpoint is on.", { isPointer: true }),
   }),
   { atomic: true },
 );
@@ -20,7 +20,7 @@ export const EndpointPort = message(
     name: optional(1, string, "Name of the port, as the service has it."),
     port: required(2, int32, "Number of the port."),
     protocol: optional(3, string, "TCP, UDP or SCTP.", { default: "TCP", values: ["SCTP", "TCP", "UDP"] }),
-    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
+    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { isPointer: true }),
   }),
   { atomic: true },
 );

@@ -56,7 +56,7 @@ export const nodes = defineKind<Node>({
       },
       validate: validateNodeStatus,
     },
-    // Only what tells of the node: all else that a kubelet does goes through pods, where rights are asked for it.
+    // Only information about the node: everything else of a kubelet is reached through pods, with their own rights.
     proxy: {
       type: "connect",
       verbs: ["get"],

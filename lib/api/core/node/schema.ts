@@ -80,7 +80,7 @@ export const NodeDaemonEndpoints = message("io.k8s.api.core.v1.NodeDaemonEndpoin
 export type NodeDaemonEndpoints = z.infer<typeof NodeDaemonEndpoints>;
 
 export const NodeSwapStatus = message("io.k8s.api.core.v1.NodeSwapStatus", () => ({
-  capacity: optional(1, int64, "Swap space in bytes.", { keepsZero: true }),
+  capacity: optional(1, int64, "Swap space in bytes.", { isPointer: true }),
 }));
 export type NodeSwapStatus = z.infer<typeof NodeSwapStatus>;
 
@@ -97,7 +97,7 @@ export const NodeSystemInfo = message("io.k8s.api.core.v1.NodeSystemInfo", () =>
   architecture: required(10, string, "The processor: amd64, arm64 and so on."),
   swap: optional(11, NodeSwapStatus, "Swap space of the node."),
   runningInUserNamespace: optional(12, boolean, "Whether the kubelet runs in a user namespace.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type NodeSystemInfo = z.infer<typeof NodeSystemInfo>;
@@ -124,9 +124,9 @@ export type NodeConfigStatus = z.infer<typeof NodeConfigStatus>;
 
 export const NodeRuntimeHandlerFeatures = message("io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", () => ({
   recursiveReadOnlyMounts: optional(1, boolean, "Whether mounts can be made read-only with everything below.", {
-    keepsZero: true,
+    isPointer: true,
   }),
-  userNamespaces: optional(2, boolean, "Whether pods can have user namespaces of their own.", { keepsZero: true }),
+  userNamespaces: optional(2, boolean, "Whether pods can have user namespaces of their own.", { isPointer: true }),
 }));
 export type NodeRuntimeHandlerFeatures = z.infer<typeof NodeRuntimeHandlerFeatures>;
 
@@ -141,7 +141,7 @@ export const NodeFeatures = message("io.k8s.api.core.v1.NodeFeatures", () => ({
     1,
     boolean,
     "Whether the runtime knows supplementalGroupsPolicy and users of containers.",
-    { keepsZero: true },
+    { isPointer: true },
   ),
 }));
 export type NodeFeatures = z.infer<typeof NodeFeatures>;

@@ -85,13 +85,13 @@ export const TopologySpreadConstraint = message("io.k8s.api.core.v1.TopologySpre
     values: ["DoNotSchedule", "ScheduleAnyway"],
   }),
   labelSelector: optional(4, LabelSelector, "The pods that are counted."),
-  minDomains: optional(5, int32, "How many places there should be at least.", { keepsZero: true }),
+  minDomains: optional(5, int32, "How many places there should be at least.", { isPointer: true }),
   nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Honor", "Ignore"],
   }),
   nodeTaintsPolicy: optional(7, string, "Whether nodes with taints count: Honor or Ignore.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Honor", "Ignore"],
   }),
   matchLabelKeys: optional(8, list(string), "Labels that counted pods share with this one.", { list: "atomic" }),

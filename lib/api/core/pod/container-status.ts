@@ -58,7 +58,7 @@ export const VolumeMountStatus = message("io.k8s.api.core.v1.VolumeMountStatus",
   name: required(1, string, "The volume."),
   mountPath: required(2, string, "Where it is mounted."),
   readOnly: optional(3, boolean, "Whether it can only be read."),
-  recursiveReadOnly: optional(4, string, "Whether mounts below are read-only too.", { keepsZero: true }),
+  recursiveReadOnly: optional(4, string, "Whether mounts below are read-only too.", { isPointer: true }),
   volumeStatus: optional(5, VolumeStatus, "State of the volume."),
 }));
 export type VolumeMountStatus = z.infer<typeof VolumeMountStatus>;
@@ -78,7 +78,7 @@ export type ContainerUser = z.infer<typeof ContainerUser>;
 export const ResourceHealth = message("io.k8s.api.core.v1.ResourceHealth", () => ({
   resourceID: required(1, string, "Id of the device."),
   health: optional(2, string, "Healthy, Unhealthy or Unknown."),
-  message: optional(6, string, "Why, as a sentence for people.", { keepsZero: true }),
+  message: optional(6, string, "Why, as a sentence for people.", { isPointer: true }),
 }));
 export type ResourceHealth = z.infer<typeof ResourceHealth>;
 
@@ -97,7 +97,7 @@ export const ContainerStatus = message("io.k8s.api.core.v1.ContainerStatus", () 
   image: required(6, string, "The image that it runs."),
   imageID: required(7, string, "The image's id."),
   containerID: optional(8, string, "The runtime's id: `<type>://<id>`."),
-  started: optional(9, boolean, "Whether it has come up.", { keepsZero: true }),
+  started: optional(9, boolean, "Whether it has come up.", { isPointer: true }),
   allocatedResources: optional(10, map(quantity), "What the node has set aside for it."),
   resources: optional(11, ResourceRequirements, "What it has at present."),
   volumeMounts: optional(12, list(VolumeMountStatus), "State of its mounts.", {
@@ -111,6 +111,6 @@ export const ContainerStatus = message("io.k8s.api.core.v1.ContainerStatus", () 
     keys: ["name"],
     mergeKey: "name",
   }),
-  stopSignal: optional(15, string, "The signal that tells it to end.", { keepsZero: true, values: signals }),
+  stopSignal: optional(15, string, "The signal that tells it to end.", { isPointer: true, values: signals }),
 }));
 export type ContainerStatus = z.infer<typeof ContainerStatus>;

@@ -23,11 +23,11 @@ export const VolumeMount = message("io.k8s.api.core.v1.VolumeMount", () => ({
     5,
     string,
     "How mounts pass between node and container: None, HostToContainer or Bidirectional.",
-    { keepsZero: true, values: ["Bidirectional", "HostToContainer", "None"] },
+    { isPointer: true, values: ["Bidirectional", "HostToContainer", "None"] },
   ),
   subPathExpr: optional(6, string, "As subPath, with variables of the container."),
   recursiveReadOnly: optional(7, string, "Whether mounts below are read-only too: Disabled, IfPossible or Enabled.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   bindMountOptions: optional(8, list(string), "Options of the bind mount.", { list: "set", gated: true }),
 }));
@@ -98,7 +98,7 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
     24,
     string,
     "Always makes an init container run beside the others; for others it overrules the pod's.",
-    { keepsZero: true },
+    { isPointer: true },
   ),
   restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
     list: "atomic",

@@ -79,7 +79,7 @@ export function applyPodDefaults(pod: Pod): void {
   }
 }
 
-/** What the pod asks for as a whole follows from its containers where it is told only in part. */
+/** Pod-level requests that are set in part are completed from the containers. */
 function applyPodResources(spec: PodSpec): void {
   const { resources } = spec;
   if (!resources || (isEmpty(resources.limits) && isEmpty(resources.requests))) return;

@@ -15,14 +15,14 @@ export const AzureDiskVolumeSource = message("io.k8s.api.core.v1.AzureDiskVolume
   diskURI: required(2, string, "URI of the disk."),
   cachingMode: optional(3, string, "None, ReadOnly or ReadWrite.", {
     default: "ReadWrite",
-    keepsZero: true,
+    isPointer: true,
     values: ["None", "ReadOnly", "ReadWrite"],
   }),
-  fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4", keepsZero: true }),
-  readOnly: optional(5, boolean, "Whether it can only be read.", { default: false, keepsZero: true }),
+  fsType: optional(4, string, "Type of the file system, such as ext4.", { default: "ext4", isPointer: true }),
+  readOnly: optional(5, boolean, "Whether it can only be read.", { default: false, isPointer: true }),
   kind: optional(6, string, "Shared, Dedicated or Managed.", {
     default: "Shared",
-    keepsZero: true,
+    isPointer: true,
     values: ["Dedicated", "Managed", "Shared"],
   }),
 }));
@@ -55,7 +55,7 @@ export type CinderVolumeSource = z.infer<typeof CinderVolumeSource>;
 
 export const FCVolumeSource = message("io.k8s.api.core.v1.FCVolumeSource", () => ({
   targetWWNs: optional(1, list(string), "World-wide names of the targets.", { list: "atomic" }),
-  lun: optional(2, int32, "Number of the unit.", { keepsZero: true }),
+  lun: optional(2, int32, "Number of the unit.", { isPointer: true }),
   fsType: optional(3, string, "Type of the file system, such as ext4."),
   readOnly: optional(4, boolean, "Whether it can only be read."),
   wwids: optional(5, list(string), "World-wide ids of the volume.", { list: "atomic" }),
@@ -110,7 +110,7 @@ export const ISCSIVolumeSource = message("io.k8s.api.core.v1.ISCSIVolumeSource",
   chapAuthDiscovery: optional(8, boolean, "Whether discovery logs in."),
   secretRef: optional(10, LocalObjectReference, "The secret with what the driver needs to log in."),
   chapAuthSession: optional(11, boolean, "Whether sessions log in."),
-  initiatorName: optional(12, string, "Name of the node towards the target.", { keepsZero: true }),
+  initiatorName: optional(12, string, "Name of the node towards the target.", { isPointer: true }),
 }));
 export type ISCSIVolumeSource = z.infer<typeof ISCSIVolumeSource>;
 
@@ -152,7 +152,7 @@ export type RBDVolumeSource = z.infer<typeof RBDVolumeSource>;
 export const ScaleIOVolumeSource = message("io.k8s.api.core.v1.ScaleIOVolumeSource", () => ({
   gateway: required(1, string, "Address of the gateway."),
   system: required(2, string, "Name of the system."),
-  secretRef: required(3, LocalObjectReference, "The secret with what the driver needs to log in.", { keepsZero: true }),
+  secretRef: required(3, LocalObjectReference, "The secret with what the driver needs to log in.", { isPointer: true }),
   sslEnabled: optional(4, boolean, "Whether to speak TLS with the gateway."),
   protectionDomain: optional(5, string, "Name of the protection domain."),
   storagePool: optional(6, string, "Name of the pool."),

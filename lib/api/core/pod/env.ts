@@ -29,7 +29,7 @@ export const ConfigMapKeySelector = message(
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
     key: required(2, string, "The key whose value is taken."),
-    optional: optional(3, boolean, "Whether it may be missing.", { keepsZero: true }),
+    optional: optional(3, boolean, "Whether it may be missing.", { isPointer: true }),
   }),
   { atomic: true },
 );
@@ -42,7 +42,7 @@ export const SecretKeySelector = message(
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
     key: required(2, string, "The key whose value is taken."),
-    optional: optional(3, boolean, "Whether it may be missing.", { keepsZero: true }),
+    optional: optional(3, boolean, "Whether it may be missing.", { isPointer: true }),
   }),
   { atomic: true },
 );
@@ -54,7 +54,7 @@ export const FileKeySelector = message(
     volumeName: required(1, string, "The emptyDir volume that holds the file."),
     path: required(2, string, "Path of the file inside the volume."),
     key: required(3, string, "The variable's name in the file."),
-    optional: optional(4, boolean, "Whether it may be missing.", { default: false, keepsZero: true }),
+    optional: optional(4, boolean, "Whether it may be missing.", { default: false, isPointer: true }),
   }),
   { atomic: true },
 );
@@ -80,7 +80,7 @@ export const ConfigMapEnvSource = message("io.k8s.api.core.v1.ConfigMapEnvSource
   name: optional(1, string, "Name of the ConfigMap.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean, "Whether it may be missing.", { keepsZero: true }),
+  optional: optional(2, boolean, "Whether it may be missing.", { isPointer: true }),
 }));
 export type ConfigMapEnvSource = z.infer<typeof ConfigMapEnvSource>;
 
@@ -88,7 +88,7 @@ export const SecretEnvSource = message("io.k8s.api.core.v1.SecretEnvSource", () 
   name: optional(1, string, "Name of the Secret.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean, "Whether it may be missing.", { keepsZero: true }),
+  optional: optional(2, boolean, "Whether it may be missing.", { isPointer: true }),
 }));
 export type SecretEnvSource = z.infer<typeof SecretEnvSource>;
 

@@ -94,7 +94,7 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
     24,
     string,
     "Always makes an init container run beside the others; for others it overrules the pod's.",
-    { proto: ephemeralContainerPlace, keepsZero: true },
+    { proto: ephemeralContainerPlace, isPointer: true },
   ),
   restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
     list: "atomic",

@@ -29,6 +29,6 @@ export function imageTag(image: string): string | undefined {
   return tag ?? (digest === undefined ? "latest" : "");
 }
 
-/** When to pull an image unless told: what is tagged `latest` may change behind its name. */
+/** The default pull policy of an image: the tag `latest` may move. */
 export const defaultPullPolicy = (image: string | undefined): string =>
   imageTag(image ?? "") === "latest" ? "Always" : "IfNotPresent";

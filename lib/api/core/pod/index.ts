@@ -15,7 +15,7 @@ export * from "./pod.ts";
 export { dropDisabled } from "./prepare.ts";
 export * from "./probe.ts";
 export * from "./projected-volume.ts";
-export { qualityOf } from "./quality.ts";
+export { qosClassOf } from "./qos.ts";
 export * from "./resources.ts";
 export * from "./security.ts";
 export * from "./spec.ts";

@@ -33,7 +33,7 @@ export const pods = defineKind<Pod>({
   validateUpdate: validatePodUpdate,
   prepareForCreate,
   prepareForUpdate,
-  // The scheduler's choice of a node is no change of what is wanted.
+  // The scheduler's choice of a node does not raise the generation.
   generation: ({ spec }) => ({ ...spec, nodeName: undefined }),
   gracePeriod({ spec, status: state }, { gracePeriodSeconds }) {
     if (!spec?.nodeName || hasEnded({ status: state })) return 0;

@@ -3,7 +3,7 @@ import { deepEqual } from "#base";
 import { applyDefaults, type HookContext, type LabelSelector, messageShapeOf, setCondition } from "../../meta/index.ts";
 import type { Container } from "./container.ts";
 import { applyPodDefaults } from "./defaults.ts";
-import { qualityOf } from "./quality.ts";
+import { qosClassOf } from "./qos.ts";
 import { Pod, type PodSpec } from "./spec.ts";
 import { validateAppArmor } from "./validate-security.ts";
 import { containersOf } from "./visit.ts";
@@ -28,7 +28,7 @@ export function prepareForCreate(pod: Pod, { now, warn = () => {} }: HookContext
   applyDefaults(messageShapeOf(Pod), pod);
   applyPodDefaults(pod);
   const spec = pod.spec ?? { containers: [] };
-  pod.status = { phase: "Pending", qosClass: qualityOf(spec) };
+  pod.status = { phase: "Pending", qosClass: qosClassOf(spec) };
   dropDisabled(spec);
   if (spec.schedulingGates?.length) {
     const gated = {
@@ -75,7 +75,7 @@ function mergeLabelKeys({ metadata, spec }: Pod): void {
   }
 }
 
-/** AppArmor was once asked for by annotation; kubelets read the field alone. Follows applyAppArmorVersionSkew. */
+/** AppArmor profiles were once set by annotation; kubelets read the field only. Follows applyAppArmorVersionSkew. */
 function takeAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: string) => void): void {
   if (!spec || spec.os?.name === "windows") return;
   for (const [container] of containersOf(spec)) {
@@ -90,7 +90,7 @@ function takeAppArmorAnnotations({ metadata, spec }: Pod, warn: (text: string) =
   }
 }
 
-/** The profile that an annotation stands for; undefined where it is none. */
+/** The profile in an annotation; undefined for other text. */
 export function appArmorOf(text: string) {
   if (text === "unconfined") return { type: "Unconfined" };
   if (text === "runtime/default") return { type: "RuntimeDefault" };

@@ -19,7 +19,7 @@ export const HTTPGetAction = message("io.k8s.api.core.v1.HTTPGetAction", () => (
   host: optional(3, string, "The host; the pod's address when absent."),
   scheme: optional(4, string, "HTTP or HTTPS.", { default: "HTTP", values: ["HTTP", "HTTPS"] }),
   httpHeaders: optional(5, list(HTTPHeader), "Headers to send.", { list: "atomic" }),
-  protocol: optional(6, string, "The version of HTTP.", { keepsZero: true, gated: true, values: ["HTTP1", "HTTP2"] }),
+  protocol: optional(6, string, "The version of HTTP.", { isPointer: true, gated: true, values: ["HTTP1", "HTTP2"] }),
 }));
 export type HTTPGetAction = z.infer<typeof HTTPGetAction>;
 
@@ -31,9 +31,9 @@ export type TCPSocketAction = z.infer<typeof TCPSocketAction>;
 
 export const GRPCAction = message("io.k8s.api.core.v1.GRPCAction", () => ({
   port: required(1, int32, "Number of the port."),
-  service: optional(2, string, "The service whose health is asked for.", { default: "", keepsZero: true }),
+  service: optional(2, string, "The service whose health is asked for.", { default: "", isPointer: true }),
   mode: optional(3, string, "Whether the connection is encrypted.", {
-    keepsZero: true,
+    isPointer: true,
     gated: true,
     values: ["Plaintext", "TLS"],
   }),
@@ -56,7 +56,7 @@ export type LifecycleHandler = z.infer<typeof LifecycleHandler>;
 export const Lifecycle = message("io.k8s.api.core.v1.Lifecycle", () => ({
   postStart: optional(1, LifecycleHandler, "Done right after the container has started."),
   preStop: optional(2, LifecycleHandler, "Done before the container is told to end."),
-  stopSignal: optional(3, string, "The signal that tells the container to end.", { keepsZero: true, values: signals }),
+  stopSignal: optional(3, string, "The signal that tells the container to end.", { isPointer: true, values: signals }),
 }));
 export type Lifecycle = z.infer<typeof Lifecycle>;
 
@@ -69,7 +69,7 @@ export const Probe = message("io.k8s.api.core.v1.Probe", () => ({
   successThreshold: optional(5, int32, "How many successes in a row count after a failure."),
   failureThreshold: optional(6, int32, "How many failures in a row count."),
   terminationGracePeriodSeconds: optional(7, int64, "How long the pod has to end when this probe fails.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   exec: optional(1, ExecAction, "Runs a program; success is exit code 0.", { proto: probePlace }),
   httpGet: optional(2, HTTPGetAction, "Sends an HTTP request; success is a status from 200 to 399.", {

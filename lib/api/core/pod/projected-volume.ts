@@ -18,7 +18,7 @@ export const SecretProjection = message("io.k8s.api.core.v1.SecretProjection", (
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
+  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
 }));
 export type SecretProjection = z.infer<typeof SecretProjection>;
 
@@ -27,7 +27,7 @@ export const ConfigMapProjection = message("io.k8s.api.core.v1.ConfigMapProjecti
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
+  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
 }));
 export type ConfigMapProjection = z.infer<typeof ConfigMapProjection>;
 
@@ -40,32 +40,32 @@ export const ServiceAccountTokenProjection = message("io.k8s.api.core.v1.Service
   audience: optional(1, string, "Who the token is for; the API server when absent."),
   expirationSeconds: optional(2, int64, "How long the token holds; it is renewed in time.", {
     default: 3600,
-    keepsZero: true,
+    isPointer: true,
   }),
   path: required(3, string, "Path of the file, relative to the volume."),
-  user: optional(4, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  user: optional(4, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ServiceAccountTokenProjection = z.infer<typeof ServiceAccountTokenProjection>;
 
 export const ClusterTrustBundleProjection = message("io.k8s.api.core.v1.ClusterTrustBundleProjection", () => ({
-  name: optional(1, string, "Name of the bundle.", { keepsZero: true }),
-  signerName: optional(2, string, "All bundles of this signer.", { keepsZero: true }),
+  name: optional(1, string, "Name of the bundle.", { isPointer: true }),
+  signerName: optional(2, string, "All bundles of this signer.", { isPointer: true }),
   labelSelector: optional(3, LabelSelector, "The signer's bundles that are meant."),
   path: required(4, string, "Path of the file, relative to the volume."),
-  optional: optional(5, boolean, "Whether it may be missing.", { keepsZero: true }),
-  user: optional(6, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  optional: optional(5, boolean, "Whether it may be missing.", { isPointer: true }),
+  user: optional(6, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ClusterTrustBundleProjection = z.infer<typeof ClusterTrustBundleProjection>;
 
 export const PodCertificateProjection = message("io.k8s.api.core.v1.PodCertificateProjection", () => ({
   signerName: required(1, string, "Who signs the certificate."),
   keyType: required(2, string, "Type of the key."),
-  maxExpirationSeconds: optional(3, int32, "How long the certificate may hold.", { keepsZero: true }),
+  maxExpirationSeconds: optional(3, int32, "How long the certificate may hold.", { isPointer: true }),
   credentialBundlePath: optional(4, string, "Path of a file with key and certificates."),
   keyPath: optional(5, string, "Path of a file with the key."),
   certificateChainPath: optional(6, string, "Path of a file with the certificates."),
   userAnnotations: optional(7, map(string), "Notes for the signer."),
-  user: optional(8, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  user: optional(8, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type PodCertificateProjection = z.infer<typeof PodCertificateProjection>;
 
@@ -81,10 +81,10 @@ export type VolumeProjection = z.infer<typeof VolumeProjection>;
 
 export const ProjectedVolumeSource = message("io.k8s.api.core.v1.ProjectedVolumeSource", () => ({
   sources: optional(1, list(VolumeProjection), "What the folder is made from.", { printed: true, list: "atomic" }),
-  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", {
+  defaultMode: optional(2, int32, "Permissions of files without their own. Defaults to 0644.", {
     default: 420,
-    keepsZero: true,
+    isPointer: true,
   }),
-  defaultUser: optional(3, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  defaultUser: optional(3, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ProjectedVolumeSource = z.infer<typeof ProjectedVolumeSource>;

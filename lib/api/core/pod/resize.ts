@@ -2,7 +2,7 @@
 import { clone, deepEqual } from "#base";
 import { type FieldError, forbiddenValue, invalidValue, type PartialUpdateSubresource } from "../../meta/index.ts";
 import type { Container } from "./container.ts";
-import { qualityOf } from "./quality.ts";
+import { qosClassOf } from "./qos.ts";
 import type { ResourceRequirements } from "./resources.ts";
 import type { Pod, PodSpec } from "./spec.ts";
 import { isSidecar } from "./totals.ts";
@@ -18,7 +18,7 @@ export const resize: PartialUpdateSubresource<Pod> = {
     if (previous.status) next.status = previous.status;
     else delete next.status;
     if (!sent || !previous.spec) return;
-    // Containers that cannot be told apart are left as they were sent: the rules say what is wrong.
+    // Containers with the same name are left as they were sent: validation refuses them.
     if (validateOrder(sent, previous.spec).length === 0) next.spec = takeResources(sent, previous.spec);
     if (deepEqual(next.spec, previous.spec)) return;
     next.metadata.generation = Number(previous.metadata.generation ?? 0) + 1;
@@ -66,8 +66,8 @@ function validateResize(next: Pod, previous: Pod): FieldError[] {
   const refused = whyNever(previous, before);
   if (refused) return [forbiddenValue("[]", refused)];
   const errors = validatePod(next);
-  const quality = previous.status?.qosClass ?? qualityOf(before);
-  if (quality !== qualityOf(after)) {
+  const quality = previous.status?.qosClass ?? qosClassOf(before);
+  if (quality !== qosClassOf(after)) {
     const why = "Pod QOS Class may not change as a result of resizing";
     errors.push(invalidValue("spec", next.status?.qosClass ?? "", why));
   }
@@ -99,7 +99,7 @@ function validatePodLevel(
   return [...errors, forbiddenValue("spec", "only cpu and memory resources are mutable at pod-level")];
 }
 
-/** What was asked for may change, not vanish. */
+/** Requests and limits may change, and not be removed. */
 function validateKept(
   after: ResourceRequirements | undefined,
   before: ResourceRequirements | undefined,

@@ -25,9 +25,9 @@ export type ContainerResizePolicy = z.infer<typeof ContainerResizePolicy>;
 
 export const PodResourceClaim = message("io.k8s.api.core.v1.PodResourceClaim", () => ({
   name: required(1, string, "How containers call the claim."),
-  resourceClaimName: optional(3, string, "Name of a ResourceClaim in the same namespace.", { keepsZero: true }),
+  resourceClaimName: optional(3, string, "Name of a ResourceClaim in the same namespace.", { isPointer: true }),
   resourceClaimTemplateName: optional(4, string, "Name of a template that a claim of the pod's own is made from.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type PodResourceClaim = z.infer<typeof PodResourceClaim>;

@@ -25,7 +25,7 @@ import { Volume } from "./volume.ts";
 
 export const PodDNSConfigOption = message("io.k8s.api.core.v1.PodDNSConfigOption", () => ({
   name: optional(1, string, "Name of the option."),
-  value: optional(2, string, "Its value.", { keepsZero: true }),
+  value: optional(2, string, "Its value.", { isPointer: true }),
 }));
 export type PodDNSConfigOption = z.infer<typeof PodDNSConfigOption>;
 
@@ -58,7 +58,7 @@ export const PodSchedulingGate = message("io.k8s.api.core.v1.PodSchedulingGate",
 export type PodSchedulingGate = z.infer<typeof PodSchedulingGate>;
 
 export const PodSchedulingGroup = message("io.k8s.api.core.v1.PodSchedulingGroup", () => ({
-  podGroupName: optional(1, string, "Pods that are scheduled together.", { keepsZero: true }),
+  podGroupName: optional(1, string, "Pods that are scheduled together.", { isPointer: true }),
 }));
 export type PodSchedulingGroup = z.infer<typeof PodSchedulingGroup>;
 
@@ -86,10 +86,10 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   }),
   terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", {
     default: 30,
-    keepsZero: true,
+    isPointer: true,
   }),
   activeDeadlineSeconds: optional(5, int64, "How long the pod may run before it counts as failed.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   dnsPolicy: optional(6, string, "ClusterFirst, ClusterFirstWithHostNet, Default or None.", {
     default: "ClusterFirst",
@@ -119,7 +119,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     { list: "map", keys: ["name"], mergeKey: "name" },
   ),
   automountServiceAccountToken: optional(21, boolean, "Whether the service account's token is mounted.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   tolerations: optional(22, list(Toleration), "Taints that the pod tolerates.", { list: "atomic" }),
   hostAliases: optional(23, list(HostAlias), "Lines of the pod's hosts file.", {
@@ -128,16 +128,16 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     mergeKey: "ip",
   }),
   priorityClassName: optional(24, string, "The pod's priority, by name."),
-  priority: optional(25, int32, "The pod's priority; set from its class.", { keepsZero: true }),
+  priority: optional(25, int32, "The pod's priority; set from its class.", { isPointer: true }),
   dnsConfig: optional(26, PodDNSConfig, "Name resolution beyond dnsPolicy."),
-  shareProcessNamespace: optional(27, boolean, "Whether containers see each other's processes.", { keepsZero: true }),
+  shareProcessNamespace: optional(27, boolean, "Whether containers see each other's processes.", { isPointer: true }),
   readinessGates: optional(28, list(PodReadinessGate), "Conditions that must also hold for the pod to be ready.", {
     list: "atomic",
   }),
-  runtimeClassName: optional(29, string, "How the containers are run.", { keepsZero: true }),
-  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables.", { keepsZero: true }),
+  runtimeClassName: optional(29, string, "How the containers are run.", { isPointer: true }),
+  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables.", { isPointer: true }),
   preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Never", "PreemptLowerPriority"],
   }),
   overhead: optional(32, map(quantity), "What running the pod costs beside its containers."),
@@ -151,10 +151,10 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     keys: ["name"],
     mergeKey: "name",
   }),
-  setHostnameAsFQDN: optional(35, boolean, "Whether the host name is the full name.", { keepsZero: true }),
+  setHostnameAsFQDN: optional(35, boolean, "Whether the host name is the full name.", { isPointer: true }),
   os: optional(36, PodOS, "The operating system that the pod needs."),
   hostUsers: optional(37, boolean, "Whether the pod shares the node's users; false gives it users of its own.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   schedulingGates: optional(38, list(PodSchedulingGate), "While there are any, the pod is not scheduled.", {
     list: "map",
@@ -168,7 +168,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     retainKeys: true,
   }),
   resources: optional(40, ResourceRequirements, "What the pod as a whole asks for and may use."),
-  hostnameOverride: optional(41, string, "Host name of the pod, as it stands.", { keepsZero: true }),
+  hostnameOverride: optional(41, string, "Host name of the pod, as it stands.", { isPointer: true }),
   schedulingGroup: optional(43, PodSchedulingGroup, "Pods that are scheduled together with this one."),
   evictionResponders: optional(44, list(EvictionResponder), "Who answers requests to evict the pod.", {
     list: "map",

@@ -26,7 +26,7 @@ export type PodIP = z.infer<typeof PodIP>;
 
 export const PodResourceClaimStatus = message("io.k8s.api.core.v1.PodResourceClaimStatus", () => ({
   name: required(1, string, "One of the pod's resource claims."),
-  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it.", { keepsZero: true }),
+  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it.", { isPointer: true }),
 }));
 export type PodResourceClaimStatus = z.infer<typeof PodResourceClaimStatus>;
 
@@ -50,7 +50,7 @@ export type PodExtendedResourceClaimStatus = z.infer<typeof PodExtendedResourceC
 
 export const NodeAllocatableMappedResources = message("io.k8s.api.core.v1.NodeAllocatableMappedResources", () => ({
   name: required(1, string, "Name of the resource."),
-  quantity: required(2, quantity, "How much of it.", { keepsZero: true }),
+  quantity: required(2, quantity, "How much of it.", { isPointer: true }),
 }));
 export type NodeAllocatableMappedResources = z.infer<typeof NodeAllocatableMappedResources>;
 

@@ -93,7 +93,7 @@ test("logs, exec, attach and port-forward go to the pod's node ", () => {
   }
 });
 
-test("a container must be told where there are several", () => {
+test("requires a container name where there are several containers", () => {
   const init = { ...two, initContainers: [{ name: "i", image: "i" }] };
   expect(refusal(() => target("log", make(init), ""))).toEqual({
     code: 400,
@@ -144,7 +144,7 @@ test.each([
   expect(pods.gracePeriod?.(object, { gracePeriodSeconds })).toBe(expected);
 });
 
-test("a status keeps what its writer does not know", () => {
+test("keeps fields of a status that its writer does not know", () => {
   const previous = make(
     {},
     {

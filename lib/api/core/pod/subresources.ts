@@ -101,7 +101,7 @@ export const binding: CommandSubresource<Pod> = {
 
 const bindingKind = { group: "", kind: "Binding" };
 
-/** Upstream's ValidatePodBinding, whose errors it answers with 500 and without a reason. */
+/** Upstream's ValidatePodBinding, whose errors upstream answers with 500 and without a reason. */
 function validateBinding({ kind, name }: Binding["target"]): FieldError[] {
   if (kind && kind !== "Node") return [notSupported("target.kind", kind, ["Node", "<empty>"])];
   return name ? invalidAll("target.name", name, dnsSubdomainErrors(name)) : [requiredValue("target.name")];

@@ -20,7 +20,7 @@ function raise(to: Amounts, from: Readonly<Amounts>): void {
   }
 }
 
-/** Whether an init container keeps running beside the others. */
+/** Whether an init container is a sidecar: it runs beside the containers. */
 export const isSidecar = (container: Pick<Container, "restartPolicy">): boolean => container.restartPolicy === "Always";
 
 /**

@@ -1,4 +1,4 @@
-/** Rules for annotations that say something about a pod's security or its place. */
+/** Rules for annotations about a pod's security or scheduling. */
 import { deepEqual } from "#base";
 import { type FieldError, forbiddenValue, invalidValue, type ObjectMeta } from "../../meta/index.ts";
 import { checkDescendingPath } from "./paths.ts";
@@ -55,7 +55,7 @@ function validateSeccompText(profile: string, path: string): FieldError[] {
   return [invalidValue(path, profile, "must be a valid seccomp profile")];
 }
 
-/** Profiles that are told both in an annotation and in a field must be the same. */
+/** Profiles in an annotation and in a field must be equal. */
 export function validateProfilesMatch({ annotations = {} }: ObjectMeta, spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const { securityContext } = spec;

@@ -34,7 +34,7 @@ export function validateClaimTemplate(
   return [...errors, ...validateClaimSpec(spec ?? {}, `${path}.spec`)];
 }
 
-/** The wanted state of a claim. */
+/** The spec of a claim. */
 export function validateClaimSpec(spec: PersistentVolumeClaimSpec, path: string): FieldError[] {
   const { accessModes: modes = [], selector, resources, storageClassName, volumeMode } = spec;
   const errors: FieldError[] = [];

@@ -1,4 +1,4 @@
-/** Rules for what kubelets say of containers, their users and their devices. */
+/** Rules for the status of containers, their users and their devices. */
 import {
   dnsLabelErrors,
   dnsSubdomainErrors,
@@ -35,7 +35,7 @@ export function validateContainerStatuses(status: PodStatus, spec: PodSpec): Fie
   return errors;
 }
 
-/** What a user of Linux may be: runtimes know users that no spec may ask for. */
+/** The range of Linux users in a status: runtimes report users that no spec may request. */
 const highestUser = 2 ** 32 - 1;
 
 function validateUser({ user }: ContainerStatus, at: string, os: string): FieldError[] {
@@ -90,7 +90,7 @@ function validateResourceName(name: string, field: string, container: Container,
   return [invalidValue(field, name, noClaim)];
 }
 
-/** Whether a claim was made by the scheduler in place of extended resources that the container asks for. */
+/** Whether the scheduler created a claim for extended resources of the container. */
 function standsForExtended(
   name: string,
   { name: containerName, resources }: Container,

@@ -132,7 +132,7 @@ function validateRestartRule({ action = "", exitCodes }: ContainerRestartRule, a
   return errors;
 }
 
-/** No two containers may want the same port of the node. */
+/** No two containers may use the same port of the node. */
 function validateHostPorts(containers: readonly Container[], path: string): FieldError[] {
   const errors: FieldError[] = [];
   const taken = new Set<string>();

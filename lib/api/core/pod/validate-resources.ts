@@ -1,4 +1,4 @@
-/** Rules for what containers and pods ask for. */
+/** Rules for the resources of containers and pods. */
 import {
   compareQuantities,
   dnsLabelErrors,
@@ -47,7 +47,7 @@ function validateContainerName(name: string, field: string): FieldError[] {
   return errors;
 }
 
-/** What can be asked for by the pod as a whole. */
+/** The resources that a pod can have at pod level. */
 export const isPodResource = (name: string): boolean => name === "cpu" || name === "memory" || isHugePages(name);
 
 function validatePodName(name: string, field: string): FieldError[] {
@@ -175,7 +175,7 @@ export function validatePodClaims(claims: readonly PodResourceClaim[], isMirror:
   return errors;
 }
 
-/** What the pod asks for as a whole, and whether its containers fit into it. */
+/** Pod-level resources, and whether those of the containers fit into them. */
 export function validatePodResources(spec: PodSpec, claims: ReadonlySet<string>, path: string): FieldError[] {
   const { resources, os } = spec;
   if (!resources) return [];

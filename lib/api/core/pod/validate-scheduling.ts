@@ -131,7 +131,7 @@ interface LabelKeys {
   mismatchLabelKeys?: string[] | undefined;
 }
 
-/** Keys whose values come from the pod's own labels: they need a selector, and may not be in it as well. */
+/** Keys whose values come from the pod's own labels: they need a selector, and may not occur in it. */
 function validateLabelKeys(term: LabelKeys, path: string): FieldError[] {
   const { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] } = term;
   const errors: FieldError[] = [];

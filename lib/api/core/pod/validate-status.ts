@@ -78,7 +78,7 @@ function validateTransitions(
   const restartsAll = all.some(({ restartPolicyRules: rules = [] }) =>
     rules.some(({ action }) => action === "RestartAllContainers"),
   );
-  // Ephemeral containers never start again, whatever the others' rules say.
+  // Ephemeral containers never restart.
   if (restartsAll && path !== "status.ephemeralContainerStatuses") return [];
   return before.flatMap(({ name, state }, index) => {
     if (!state?.terminated) return [];

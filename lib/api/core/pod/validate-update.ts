@@ -115,7 +115,7 @@ function putBack<K extends keyof PodSpec>(masked: PodSpec, before: PodSpec, fiel
 
 const requiredTerms = "requiredDuringSchedulingIgnoredDuringExecution";
 
-/** Until its gates are open a pod may still be told more narrowly where to run. */
+/** While a pod has scheduling gates its placement may be narrowed. */
 function maskPlacement(masked: PodSpec, before: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (!deepEqual(masked.nodeSelector, before.nodeSelector)) {

@@ -34,14 +34,14 @@ function claimWarnings({ ephemeral }: Volume, path: string): string[] {
 
 interface File {
   path: string;
-  /** Where it comes from; "" where that is plain. */
+  /** The source of the field; "" where it is clear. */
   source: string;
 }
 
 const shown = ({ path, source }: File): string =>
   source === "" ? JSON.stringify(path) : `${JSON.stringify(path)} (${source})`;
 
-/** Files of one volume of which one hides the other, or lies in it. */
+/** Files of one volume of which one has the path of the other, or is below it. */
 export function overlapWarnings(volumes: readonly Volume[]): string[] {
   return volumes.flatMap(({ name, configMap, secret, downwardAPI, projected }) => {
     const warn = (what: string, files: readonly File[]): string[] =>
@@ -81,7 +81,7 @@ function filesOfSource(from: VolumeProjection): File[] {
   return made.flatMap(([path, source]) => (path ? [{ path, source }] : []));
 }
 
-/** How many files of a volume are compared with each other, and how much is said of them: more would not be sent. */
+/** How many files of a volume are compared, and how many warnings that gives: more would not be sent. */
 const [mostFiles, mostOverlaps] = [1000, 100];
 
 function overlaps(files: readonly File[]): string[] {

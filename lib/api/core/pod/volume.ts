@@ -42,7 +42,7 @@ export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSo
   path: required(1, string, "Path on the node."),
   type: optional(2, string, "What must be there: Directory, File, Socket and so on; empty asks nothing.", {
     default: "",
-    keepsZero: true,
+    isPointer: true,
     values: ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"],
   }),
 }));
@@ -51,19 +51,19 @@ export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
 export const EmptyDirVolumeSource = message("io.k8s.api.core.v1.EmptyDirVolumeSource", () => ({
   medium: optional(1, string, "Where it lies: empty for the disk, Memory, or HugePages."),
   sizeLimit: optional(2, quantity, "The most that it may hold."),
-  mode: optional(3, int32, "Permissions of the directory.", { keepsZero: true, gated: true }),
+  mode: optional(3, int32, "Permissions of the directory.", { isPointer: true, gated: true }),
 }));
 export type EmptyDirVolumeSource = z.infer<typeof EmptyDirVolumeSource>;
 
 export const SecretVolumeSource = message("io.k8s.api.core.v1.SecretVolumeSource", () => ({
   secretName: optional(1, string, "Name of the Secret."),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", {
+  defaultMode: optional(3, int32, "Permissions of files without their own. Defaults to 0644.", {
     default: 420,
-    keepsZero: true,
+    isPointer: true,
   }),
-  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
-  defaultUser: optional(5, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  defaultUser: optional(5, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type SecretVolumeSource = z.infer<typeof SecretVolumeSource>;
 
@@ -72,22 +72,22 @@ export const ConfigMapVolumeSource = message("io.k8s.api.core.v1.ConfigMapVolume
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  defaultMode: optional(3, int32, "Permissions of the files that name none, 0644 unless told.", {
+  defaultMode: optional(3, int32, "Permissions of files without their own. Defaults to 0644.", {
     default: 420,
-    keepsZero: true,
+    isPointer: true,
   }),
-  optional: optional(4, boolean, "Whether it may be missing.", { keepsZero: true }),
-  defaultUser: optional(5, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  defaultUser: optional(5, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ConfigMapVolumeSource = z.infer<typeof ConfigMapVolumeSource>;
 
 export const DownwardAPIVolumeSource = message("io.k8s.api.core.v1.DownwardAPIVolumeSource", () => ({
   items: optional(1, list(DownwardAPIVolumeFile), "The files.", { list: "atomic" }),
-  defaultMode: optional(2, int32, "Permissions of the files that name none, 0644 unless told.", {
+  defaultMode: optional(2, int32, "Permissions of files without their own. Defaults to 0644.", {
     default: 420,
-    keepsZero: true,
+    isPointer: true,
   }),
-  defaultUser: optional(3, int64, "The user that owns the files.", { keepsZero: true, gated: true }),
+  defaultUser: optional(3, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type DownwardAPIVolumeSource = z.infer<typeof DownwardAPIVolumeSource>;
 
@@ -109,8 +109,8 @@ export type PersistentVolumeClaimVolumeSource = z.infer<typeof PersistentVolumeC
 
 export const CSIVolumeSource = message("io.k8s.api.core.v1.CSIVolumeSource", () => ({
   driver: required(1, string, "Name of the driver."),
-  readOnly: optional(2, boolean, "Whether it can only be read.", { keepsZero: true }),
-  fsType: optional(3, string, "Type of the file system, such as ext4.", { keepsZero: true }),
+  readOnly: optional(2, boolean, "Whether it can only be read.", { isPointer: true }),
+  fsType: optional(3, string, "Type of the file system, such as ext4.", { isPointer: true }),
   volumeAttributes: optional(4, map(string), "Settings for the driver."),
   nodePublishSecretRef: optional(5, LocalObjectReference, "A secret for the driver."),
 }));
@@ -139,17 +139,17 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
   volumeName: optional(3, string, "The volume that it is bound to."),
   selector: optional(4, LabelSelector, "Volumes that come into question."),
   storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   volumeMode: optional(6, string, "Filesystem or Block.", {
     default: "Filesystem",
-    keepsZero: true,
+    isPointer: true,
     values: ["Block", "Filesystem"],
   }),
   dataSource: optional(7, TypedLocalObjectReference, "What the volume is filled from."),
   dataSourceRef: optional(8, TypedObjectReference, "What the volume is filled from, of any kind."),
   volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later.", {
-    keepsZero: true,
+    isPointer: true,
   }),
 }));
 export type PersistentVolumeClaimSpec = z.infer<typeof PersistentVolumeClaimSpec>;

@@ -15,7 +15,7 @@ interface Template {
   spec?: PodSpec | undefined;
 }
 
-/** `path` is where a template lies, such as `spec.template`; "" for a pod itself. */
+/** `path` is that of a template, such as `spec.template`; "" for a pod itself. */
 export function podWarnings({ metadata, spec }: Template, path = ""): string[] {
   if (!spec) return [];
   const at = (below: string): string => (path === "" ? below : `${path}.${below}`);
@@ -63,7 +63,7 @@ const deprecation = (label: string): string | undefined =>
 
 const nullSelector = "a null labelSelector results in matching no pod";
 
-/** Old labels of nodes wherever a pod asks for a place, and selectors that match nothing. */
+/** Deprecated node labels in the scheduling fields of a pod, and selectors that match nothing. */
 function placementWarnings(spec: PodSpec, root: string): string[] {
   const warnings: string[] = [];
   for (const label of Object.keys(spec.nodeSelector ?? {}).sort()) {
@@ -168,7 +168,7 @@ function containerWarnings({ resources, env = [] }: Container, path: string): st
   const seen = new Set<string>();
   for (const [index, { name, value = "", valueFrom }] of env.entries()) {
     const reference = `$(${name})`;
-    // A value that goes on from the one before needs it.
+    // A value that refers to the one before needs it.
     const extends_ = !valueFrom && value !== reference && value.includes(reference);
     if (seen.has(name) && !extends_) {
       const why = `hides previous definition of "${name}", which may be dropped when using apply`;
@@ -183,7 +183,7 @@ function containerWarnings({ resources, env = [] }: Container, path: string): st
 const shown = ({ name = "", hostPort = 0, containerPort, protocol = "", hostIP = "" }: ContainerPort): string =>
   `{Name:${name} HostPort:${hostPort} ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIP}}`;
 
-/** How many ports of one number are compared with each other, and how much is said of them: more would not be sent. */
+/** How many ports of one number are compared, and how many warnings that gives: more would not be sent. */
 const [mostPorts, mostLikenesses] = [1000, 100];
 
 function portWarnings(spec: PodSpec, root: string): string[] {

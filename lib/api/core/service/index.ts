@@ -1,4 +1,4 @@
-/** Service: a name and an address for pods. rules.ts holds what allocators also ask. */
+/** Service: a name and an address for pods. rules.ts has the rules that allocators use too. */
 export * from "./rules.ts";
 export * from "./schema.ts";
 export * from "./service.ts";

@@ -33,12 +33,12 @@ export function applyDefaults(service: Service): void {
   setIpModes(status);
 }
 
-/** Packets reach the service with the balancer's address unless its maker says otherwise. */
+/** Packets reach the service with the balancer's address by default. */
 export function setIpModes(status: Service["status"]): void {
   for (const ingress of status?.loadBalancer?.ingress ?? []) if (ingress.ip) ingress.ipMode ??= "VIP";
 }
 
-/** clusterIP and clusterIPs say the same; whichever the client left out follows the other. */
+/** clusterIP and clusterIPs are kept equal; the one that the client left out follows the other. */
 export function prepareForCreate(service: Service): void {
   const { spec } = service;
   service.status = { loadBalancer: {} };
@@ -56,7 +56,7 @@ function clear<K extends keyof ServiceSpec>(next: ServiceSpec, previous: Service
   if (fields.every((field) => deepEqual(next[field], previous[field]))) for (const field of fields) delete next[field];
 }
 
-/** What the old type had and the new one has not goes, where the client left it as it was. */
+/** Fields that the new type does not have are removed, where the client left them unchanged. */
 function dropByType(next: Service, previous: Service): void {
   const after = next.spec!;
   const before = previous.spec!;
@@ -82,7 +82,7 @@ function dropByType(next: Service, previous: Service): void {
 const nodePortsOf = ({ ports = [] }: ServiceSpec): Set<number> =>
   new Set(ports.flatMap(({ nodePort }) => (nodePort ? [nodePort] : [])));
 
-/** A PUT that leaves out what was given out keeps it, so that writing a manifest again changes nothing. */
+/** A PUT without allocated values keeps them, so that applying a manifest again changes nothing. */
 function keepAllocated(next: Service, previous: Service): void {
   const after = next.spec!;
   const before = previous.spec!;

@@ -9,10 +9,10 @@ export const trafficPolicies = ["Cluster", "Local"];
 
 export const needsClusterIp = ({ spec }: Service): boolean => spec?.type !== "ExternalName";
 
-/** Whether the type has node ports; a load balancer may go without (allocateLoadBalancerNodePorts). */
+/** Whether the type has node ports; a load balancer may have none (allocateLoadBalancerNodePorts). */
 export const needsNodePort = ({ spec }: Service): boolean => spec?.type === "NodePort" || spec?.type === "LoadBalancer";
 
-/** Whether nodes must tell a load balancer if they have local endpoints. */
+/** Whether nodes serve a health check of local endpoints to a load balancer. */
 export const needsHealthCheckPort = ({ spec }: Service): boolean =>
   spec?.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local";
 

@@ -19,12 +19,12 @@ export const ServicePort = message("io.k8s.api.core.v1.ServicePort", () => ({
   port: required(3, int32, "The port at which the service answers."),
   targetPort: optional(4, intOrString, "The pods' port, by number or by name; `port` when absent."),
   nodePort: optional(5, int32, "The port on every node, for types NodePort and LoadBalancer."),
-  appProtocol: optional(6, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
+  appProtocol: optional(6, string, "The application protocol, such as `kubernetes.io/h2c`.", { isPointer: true }),
 }));
 export type ServicePort = z.infer<typeof ServicePort>;
 
 export const ClientIPConfig = message("io.k8s.api.core.v1.ClientIPConfig", () => ({
-  timeoutSeconds: optional(1, int32, "How long a client stays with its pod, in seconds.", { keepsZero: true }),
+  timeoutSeconds: optional(1, int32, "How long a client stays with its pod, in seconds.", { isPointer: true }),
 }));
 export type ClientIPConfig = z.infer<typeof ClientIPConfig>;
 
@@ -42,7 +42,7 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   selector: optional(
     2,
     map(string),
-    "Labels of the pods that the service leads to; without it somebody else writes the endpoints.",
+    "Labels of the service's pods; without it another component writes the endpoints.",
     { atomic: true },
   ),
   clusterIP: optional(3, string, "The service's address; None for a headless service."),
@@ -76,7 +76,7 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   publishNotReadyAddresses: optional(13, boolean, "Whether pods that are not ready count as ready."),
   sessionAffinityConfig: optional(14, SessionAffinityConfig, "Settings for session affinity."),
   ipFamilyPolicy: optional(17, string, "SingleStack, PreferDualStack or RequireDualStack.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["PreferDualStack", "RequireDualStack", "SingleStack"],
   }),
   clusterIPs: optional(18, list(string), "The service's addresses, at most one for each IP version.", {
@@ -87,20 +87,20 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
     values: ["", "IPv4", "IPv6"],
   }),
   allocateLoadBalancerNodePorts: optional(20, boolean, "Whether a LoadBalancer also gets node ports.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   loadBalancerClass: optional(21, string, "Which load balancer implementation is meant; for good.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   internalTrafficPolicy: optional(22, string, "Cluster, or Local to stay on the node that traffic came from.", {
-    keepsZero: true,
+    isPointer: true,
     values: ["Cluster", "Local"],
   }),
   trafficDistribution: optional(
     23,
     string,
     "Which endpoints to prefer: PreferSameZone, PreferSameNode or PreferClose.",
-    { keepsZero: true },
+    { isPointer: true },
   ),
 }));
 export type ServiceSpec = z.infer<typeof ServiceSpec>;
@@ -108,7 +108,7 @@ export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export const PortStatus = message("io.k8s.api.core.v1.PortStatus", () => ({
   port: required(1, int32, "The port."),
   protocol: required(2, string, "TCP, UDP or SCTP.", { values: ["SCTP", "TCP", "UDP"] }),
-  error: optional(3, string, "Why the port could not be had.", { keepsZero: true }),
+  error: optional(3, string, "Why the port could not be had.", { isPointer: true }),
 }));
 export type PortStatus = z.infer<typeof PortStatus>;
 
@@ -116,7 +116,7 @@ export const LoadBalancerIngress = message("io.k8s.api.core.v1.LoadBalancerIngre
   ip: optional(1, string, "Address of the load balancer."),
   hostname: optional(2, string, "Name of the load balancer."),
   ipMode: optional(3, string, "VIP: packets arrive with the balancer's address; Proxy: with the node's.", {
-    keepsZero: true,
+    isPointer: true,
   }),
   ports: optional(4, list(PortStatus), "State of the ports.", { list: "atomic" }),
 }));

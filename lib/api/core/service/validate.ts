@@ -188,7 +188,7 @@ function validateTraffic(service: Service): FieldError[] {
   }
   const health = "spec.healthCheckNodePort";
   if (needsHealthCheckPort(service)) {
-    // Absent it is given out after validation here; upstream gives it out before.
+    // An absent value is allocated after validation here, and before it in upstream.
     if (healthCheckNodePort !== 0)
       errors.push(...invalidAll(health, healthCheckNodePort, portErrors(healthCheckNodePort)));
   } else if (healthCheckNodePort !== 0) {

@@ -1,3 +1,3 @@
-/** EndpointSlice: where a service's traffic goes. */
+/** EndpointSlice: the endpoints of a service. */
 export * from "./endpoint-slice.ts";
 export * from "./schema.ts";

@@ -4,10 +4,10 @@ import { boolean, int32, list, map, message, metadataField, optional, required, 
 
 export const EndpointConditions = message("io.k8s.api.discovery.v1.EndpointConditions", () => ({
   ready: optional(1, boolean, "Whether the endpoint takes new connections; absent counts as true.", {
-    keepsZero: true,
+    isPointer: true,
   }),
-  serving: optional(2, boolean, "Whether it serves, even while it ends.", { keepsZero: true }),
-  terminating: optional(3, boolean, "Whether it is ending.", { keepsZero: true }),
+  serving: optional(2, boolean, "Whether it serves, even while it ends.", { isPointer: true }),
+  terminating: optional(3, boolean, "Whether it is ending.", { isPointer: true }),
 }));
 export type EndpointConditions = z.infer<typeof EndpointConditions>;
 
@@ -30,11 +30,11 @@ export type EndpointHints = z.infer<typeof EndpointHints>;
 export const Endpoint = message("io.k8s.api.discovery.v1.Endpoint", () => ({
   addresses: required(1, list(string), "Addresses of the endpoint; clients use the first.", { list: "set" }),
   conditions: optional(2, EndpointConditions, "State of the endpoint.", { printed: true }),
-  hostname: optional(3, string, "The host name of the endpoint, for its DNS record.", { keepsZero: true }),
+  hostname: optional(3, string, "The host name of the endpoint, for its DNS record.", { isPointer: true }),
   targetRef: optional(4, ObjectReference, "The object behind the endpoint, mostly a pod."),
   deprecatedTopology: optional(5, map(string), "No longer written."),
-  nodeName: optional(6, string, "The node that the endpoint is on.", { keepsZero: true }),
-  zone: optional(7, string, "The zone that the endpoint is in.", { keepsZero: true }),
+  nodeName: optional(6, string, "The node that the endpoint is on.", { isPointer: true }),
+  zone: optional(7, string, "The zone that the endpoint is in.", { isPointer: true }),
   hints: optional(8, EndpointHints, "Who should use the endpoint."),
 }));
 export type Endpoint = z.infer<typeof Endpoint>;
@@ -42,14 +42,14 @@ export type Endpoint = z.infer<typeof Endpoint>;
 export const EndpointSlicePort = message(
   "io.k8s.api.discovery.v1.EndpointPort",
   () => ({
-    name: optional(1, string, "Name of the port, as the service has it.", { keepsZero: true }),
+    name: optional(1, string, "Name of the port, as the service has it.", { isPointer: true }),
     protocol: optional(2, string, "TCP, UDP or SCTP.", {
       default: "TCP",
-      keepsZero: true,
+      isPointer: true,
       values: ["SCTP", "TCP", "UDP"],
     }),
-    port: optional(3, int32, "Number of the port.", { keepsZero: true }),
-    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { keepsZero: true }),
+    port: optional(3, int32, "Number of the port.", { isPointer: true }),
+    appProtocol: optional(4, string, "The application protocol, such as `kubernetes.io/h2c`.", { isPointer: true }),
   }),
   { atomic: true },
 );

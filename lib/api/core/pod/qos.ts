@@ -13,10 +13,10 @@ function collect(to: Amounts, from: Readonly<Amounts> | undefined): void {
 }
 
 /**
- * The pod's quality of service. Guaranteed: every container has limits for cpu and memory and asks for exactly these;
- * BestEffort: nobody asks for anything. What the pod asks for as a whole stands for its containers.
+ * The QoS class of a pod. Guaranteed: every container has limits for cpu and memory and equal requests; BestEffort: no
+ * requests and no limits. Pod-level resources replace those of the containers.
  */
-export function qualityOf(spec: PodSpec): "Guaranteed" | "Burstable" | "BestEffort" {
+export function qosClassOf(spec: PodSpec): "Guaranteed" | "Burstable" | "BestEffort" {
   const whole = spec.resources;
   const isWhole = Object.keys(whole?.limits ?? {}).length + Object.keys(whole?.requests ?? {}).length > 0;
   const parts: (ResourceRequirements | undefined)[] = isWhole
