@@ -19,7 +19,7 @@ import { openStage, type Stage } from "./stage.ts";
 const instances = ["i-0aaaaaaaaaaaaaaa1", "i-0aaaaaaaaaaaaaaa2", "i-0aaaaaaaaaaaaaaa3"].map(instance);
 const [first, second, third] = instances as [Instance, Instance, Instance];
 const namespace = "default";
-const patience = { timeout: 60_000, interval: 250 };
+const polling = { timeout: 60_000, interval: 250 };
 
 let stage: Stage;
 let client: HttpClient;
@@ -79,7 +79,7 @@ const place = async (name: string, script: string, more: object = {}): Promise<v
 
 describe("agents", () => {
   test("register by signed requests, get their own pod addresses, and stay ready by heartbeats", async () => {
-    for (const { id } of instances) await expect.poll(() => readyOf(id), { ...patience, message: said() }).toBe("True");
+    for (const { id } of instances) await expect.poll(() => readyOf(id), { ...polling, message: said() }).toBe("True");
     const blocks = await Promise.all(instances.map(async ({ id }) => (await nodeNamed(id))?.spec?.podCIDR));
     expect(new Set(blocks).size).toBe(3);
     for (const block of blocks) expect(block).toMatch(/^10\.244\.\d+\.0\/24$/);
@@ -113,7 +113,7 @@ describe("agents", () => {
       restartPolicy: "Never",
     });
     const read = async (flags: string) => (await run(`logs counter ${flags}`)).out;
-    await expect.poll(() => read(""), { ...patience, message: said() }).toContain("begun");
+    await expect.poll(() => read(""), { ...polling, message: said() }).toContain("begun");
     const following = run("logs counter -f --tail=2", 60_000);
     const all = await read("");
     expect(all.split("\n").slice(0, 3)).toEqual(["line 1", "line 2", "line 3"]);
@@ -133,9 +133,9 @@ describe("agents", () => {
     await place("crashing", "echo this is $(date +%s); sleep 1; exit 1");
     const restarts = async () =>
       (await client.get(pods, { namespace, name: "crashing" })).status?.containerStatuses?.[0]?.restartCount ?? 0;
-    await expect.poll(restarts, { ...patience, message: said() }).toBeGreaterThan(0);
-    await expect.poll(async () => (await run("logs crashing")).out, patience).toMatch(/^this is .*\n$/);
-    await expect.poll(async () => (await run("logs crashing --previous")).out, patience).toMatch(/^this is .*\n$/);
+    await expect.poll(restarts, { ...polling, message: said() }).toBeGreaterThan(0);
+    await expect.poll(async () => (await run("logs crashing")).out, polling).toMatch(/^this is .*\n$/);
+    await expect.poll(async () => (await run("logs crashing --previous")).out, polling).toMatch(/^this is .*\n$/);
     expect(await run("logs counter --previous")).toMatchObject({
       code: 1,
       err: expect.stringContaining('previous terminated container "main" in pod "counter" not found'),

@@ -16,7 +16,7 @@ let stage: Stage;
 let client: HttpClient;
 const lines: string[] = [];
 const namespace = "default";
-const patience = { timeout: 90_000, interval: 250 };
+const polling = { timeout: 90_000, interval: 250 };
 
 beforeAll(async () => {
   built = builtOnce();
@@ -74,7 +74,7 @@ describe("routes", () => {
         const { status } = await client.get(nodes, { name });
         return status?.conditions?.find(({ type }) => type === "NetworkUnavailable");
       };
-      await expect.poll(condition, patience).toMatchObject({ status: "False", reason: "RouteCreated" });
+      await expect.poll(condition, polling).toMatchObject({ status: "False", reason: "RouteCreated" });
       const { spec } = await client.get(nodes, { name });
       expect([...state().routes.values()].map((table) => table.get(spec?.podCIDR ?? ""))).toEqual([name]);
       expect(state().instances.get(name)?.check).toBe(false);
@@ -84,10 +84,10 @@ describe("routes", () => {
   test("deleting a node deletes its route", async () => {
     const name = await addNode();
     const leads = () => [...state().routes.values()].some((table) => [...table.values()].includes(name));
-    await expect.poll(leads, patience).toBe(true);
+    await expect.poll(leads, polling).toBe(true);
     stage.network.removeInstance(name);
     await client.remove(nodes, { name });
-    await expect.poll(leads, patience).toBe(false);
+    await expect.poll(leads, polling).toBe(false);
     expect([...state().routes.values()].map(({ size }) => size)).toEqual([2]);
   });
 });
@@ -95,10 +95,10 @@ describe("routes", () => {
 describe("a service of type LoadBalancer", () => {
   test("gets a network load balancer, with the instances as targets, and its host name", async () => {
     const service = await web("web", { loadBalancerSourceRanges: ["192.0.2.0/24"] });
-    await expect.poll(() => state().listeners.length, patience).toBe(1);
+    await expect.poll(() => state().listeners.length, polling).toBe(1);
     expect(await hostname("web")).toBeUndefined();
     const name = `${state().balancers[0]?.input.Name}-`;
-    await expect.poll(() => settling(() => hostname("web")), patience).toMatch(new RegExp(`^${name}.*amazonaws.com$`));
+    await expect.poll(() => settling(() => hostname("web")), polling).toMatch(new RegExp(`^${name}.*amazonaws.com$`));
     const [group] = state().groups;
     expect(group?.input.Port).toBe(String(service.spec?.ports?.[0]?.nodePort));
     expect([...group!.targets.keys()].sort()).toEqual(
@@ -106,16 +106,16 @@ describe("a service of type LoadBalancer", () => {
     );
     expect([...state().securityGroups[1]!.rules]).toEqual(["tcp/80-80/192.0.2.0/24"]);
     await expect
-      .poll(() => reasonsOf("web"), patience)
+      .poll(() => reasonsOf("web"), polling)
       .toEqual(expect.arrayContaining(["EnsuringLoadBalancer", "EnsuredLoadBalancer"]));
   });
 
   test("a new node receives traffic; changes are applied", async () => {
     const name = await addNode();
-    await expect.poll(() => state().groups[0]?.targets.get(name), patience).toBe("initial");
+    await expect.poll(() => state().groups[0]?.targets.get(name), polling).toBe("initial");
     const ports = [{ port: 443, name: "tls" }];
     await client.patch(services, { namespace, name: "web" }, { spec: { ports } }, { type: "merge" });
-    await expect.poll(() => state().listeners.map(({ input }) => input.Port), patience).toEqual(["443"]);
+    await expect.poll(() => state().listeners.map(({ input }) => input.Port), polling).toEqual(["443"]);
   });
 
   test("an unknown annotation is refused by name", async () => {
@@ -125,15 +125,15 @@ describe("a service of type LoadBalancer", () => {
       (await client.list(events, { namespace })).items.find(({ reason }) => reason === "SyncLoadBalancerFailed")
         ?.message;
     await expect
-      .poll(current, patience)
+      .poll(current, polling)
       .toBe(`Error syncing load balancer: failed to ensure load balancer: annotation ${annotation} is not supported`);
     await client.remove(services, { namespace, name: "tls" });
-    await expect.poll(() => read("tls"), patience).toBeUndefined();
+    await expect.poll(() => read("tls"), polling).toBeUndefined();
   });
 
   test("is deleted with all parts of its load balancer", async () => {
     await client.remove(services, { namespace, name: "web" });
-    await expect.poll(() => settling(() => read("web")), patience).toBeUndefined();
+    await expect.poll(() => settling(() => read("web")), polling).toBeUndefined();
     const { balancers, groups, listeners, securityGroups } = state();
     expect([balancers, groups, listeners].map(({ length }) => length)).toEqual([0, 0, 0]);
     expect(securityGroups.map(({ tags }) => Object.keys(tags).length)).toEqual([0]);

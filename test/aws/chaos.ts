@@ -99,14 +99,14 @@ export async function live(built: Built, seed: number, faultRates = defaultFault
 }
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
-const patience = 90_000;
+const maxWait = 90_000;
 
 /** Repeats a request until it is answered: a client of a server that is being killed. */
 async function insist<T>(
   what: () => Promise<T>,
   isDone: (error: unknown) => boolean = () => false,
 ): Promise<T | undefined> {
-  const end = Date.now() + patience;
+  const end = Date.now() + maxWait;
   for (;;) {
     try {
       return await what();
@@ -210,12 +210,12 @@ async function play(stage: Stage, client: HttpClient): Promise<void> {
 }
 
 async function until(what: string, holds: () => Promise<unknown>): Promise<void> {
-  const end = Date.now() + patience;
+  const end = Date.now() + maxWait;
   let last: unknown;
   for (;;) {
     last = await holds().catch((error: unknown) => String(error));
     if (last === true) return;
-    if (Date.now() > end) throw new Error(`not so within ${patience / 1000} s: ${what}: ${JSON.stringify(last)}`);
+    if (Date.now() > end) throw new Error(`not so within ${maxWait / 1000} s: ${what}: ${JSON.stringify(last)}`);
     await pause(200);
   }
 }

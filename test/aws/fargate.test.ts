@@ -15,7 +15,7 @@ let stage: Stage;
 let client: HttpClient;
 const lines: string[] = [];
 const namespace = "default";
-const patience = { timeout: 60_000, interval: 250 };
+const polling = { timeout: 60_000, interval: 250 };
 const ecsCalls = (action: string): number =>
   stage.cloud.counts.get(`AmazonEC2ContainerServiceV20141113.${action}`) ?? 0;
 
@@ -91,7 +91,7 @@ describe("a Deployment that tolerates Fargate", () => {
       },
     } as Deployment);
     await expect
-      .poll(() => client.get(deployments, { namespace, name: "web" }).then(({ status }) => status), patience)
+      .poll(() => client.get(deployments, { namespace, name: "web" }).then(({ status }) => status), polling)
       .toMatchObject({ readyReplicas: 2 });
     // Two concurrent pods may each have registered it.
     const families = new Set(stage.ecs.definitions.map(({ family }) => family));
@@ -123,15 +123,15 @@ describe("a Deployment that tolerates Fargate", () => {
     const [pod] = await podsOf("web");
     stage.ecs.stopTask(taskOf(pod!)["taskArn"], "SpotInterruption", "Your Spot Task was interrupted.");
     await expect
-      .poll(() => podNamed(pod!.metadata.name!).then((each) => each?.status), patience)
+      .poll(() => podNamed(pod!.metadata.name!).then((each) => each?.status), polling)
       .toMatchObject({ phase: "Failed", reason: "Terminated", message: "Your Spot Task was interrupted." });
-    await expect.poll(async () => (await podsOf("web")).filter(isReady).length, patience).toBe(2);
+    await expect.poll(async () => (await podsOf("web")).filter(isReady).length, polling).toBe(2);
     expect(stage.ecs.tasks.length).toBe(3);
   });
 
   test("is deleted with its tasks", async () => {
     await client.remove(deployments, { namespace, name: "web" });
-    await expect.poll(async () => (await podsOf("web")).length, patience).toBe(0);
+    await expect.poll(async () => (await podsOf("web")).length, polling).toBe(0);
     expect(stage.ecs.tasks.map(({ lastStatus }) => lastStatus)).toEqual(["STOPPED", "STOPPED", "STOPPED"]);
   });
 });
@@ -144,8 +144,8 @@ test("a definition that no pod uses is deregistered", async () => {
     return stage.functions.get("tick")!.call({ time, resync: true });
   };
   await resync(0);
-  await expect.poll(() => ecsCalls("ListTaskDefinitionFamilies"), patience).toBeGreaterThan(0);
-  await expect.poll(() => ecsCalls("DescribeTaskDefinition"), patience).toBeGreaterThan(1);
+  await expect.poll(() => ecsCalls("ListTaskDefinitionFamilies"), polling).toBeGreaterThan(0);
+  await expect.poll(() => ecsCalls("DescribeTaskDefinition"), polling).toBeGreaterThan(1);
   expect(new Set(statuses())).toEqual(new Set(["ACTIVE"]));
   for (const definition of stage.ecs.definitions) definition["registeredAt"] -= 2 * 24 * 3600;
   // A read returns the newest of a family, and there may be two.
@@ -154,28 +154,28 @@ test("a definition that no pod uses is deregistered", async () => {
     await resync(++looks);
     return new Set(statuses());
   };
-  await expect.poll(look, { ...patience, interval: 1000 }).toEqual(new Set(["INACTIVE"]));
+  await expect.poll(look, { ...polling, interval: 1000 }).toEqual(new Set(["INACTIVE"]));
 });
 
 describe("a pod", () => {
   test("that is deleted by force stops its task", async () => {
     const pod = await client.create(pods, bare("forced"));
-    await expect.poll(() => podNamed("forced").then((each) => each && isReady(each)), patience).toBe(true);
+    await expect.poll(() => podNamed("forced").then((each) => each && isReady(each)), polling).toBe(true);
     await client.remove(pods, { namespace, name: "forced" }, { gracePeriodSeconds: 0 });
-    await expect.poll(() => taskOf(pod)["lastStatus"], patience).toBe("STOPPED");
+    await expect.poll(() => taskOf(pod)["lastStatus"], polling).toBe("STOPPED");
   });
 
   test("that Fargate cannot run fails, with the reason", async () => {
     await client.create(pods, bare("host", { volumes: [{ name: "all", hostPath: { path: "/" } }] }));
     await expect
-      .poll(() => podNamed("host").then((each) => each?.status), patience)
+      .poll(() => podNamed("host").then((each) => each?.status), polling)
       .toMatchObject({
         phase: "Failed",
         reason: "UnsupportedOnFargate",
         message: expect.stringContaining("spec.volumes{all}.hostPath"),
       });
     await expect
-      .poll(async () => (await client.list(events, { namespace })).items, patience)
+      .poll(async () => (await client.list(events, { namespace })).items, polling)
       .toContainEqual(expect.objectContaining({ type: "Warning", reason: "UnsupportedOnFargate" }));
   });
 
@@ -185,14 +185,14 @@ describe("a pod", () => {
     const crashing = await client.create(pods, bare("crash"));
     const waits = (name: string) =>
       podNamed(name).then((each) => each?.status?.containerStatuses?.[0]?.state?.waiting?.reason);
-    await expect.poll(() => podNamed("crash").then((each) => each && isReady(each)), patience).toBe(true);
+    await expect.poll(() => podNamed("crash").then((each) => each && isReady(each)), polling).toBe(true);
     stage.ecs.exit(taskOf(crashing)["taskArn"], "main", 3);
-    await expect.poll(() => waits("pull"), patience).toBe("ErrImagePull");
-    await expect.poll(() => waits("crash"), patience).toBe("CrashLoopBackOff");
+    await expect.poll(() => waits("pull"), polling).toBe("ErrImagePull");
+    await expect.poll(() => waits("crash"), polling).toBe("CrashLoopBackOff");
     expect((await podNamed("pull"))?.status?.phase).toBe("Pending");
     stage.ecs.failPulls("absent", undefined);
-    await expect.poll(() => podNamed("pull").then((each) => each && isReady(each)), patience).toBe(true);
-    await expect.poll(() => podNamed("crash").then((each) => each && isReady(each)), patience).toBe(true);
+    await expect.poll(() => podNamed("pull").then((each) => each && isReady(each)), polling).toBe(true);
+    await expect.poll(() => podNamed("crash").then((each) => each && isReady(each)), polling).toBe(true);
     expect((await podNamed("crash"))?.status?.containerStatuses?.[0]).toMatchObject({
       restartCount: 1,
       lastState: { terminated: { exitCode: 3, reason: "Error" } },

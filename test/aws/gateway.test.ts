@@ -38,7 +38,7 @@ let agent: Agent;
 const lines: string[] = [];
 const calls: string[] = [];
 const namespace = "default";
-const patience = { timeout: 30_000, interval: 100 };
+const polling = { timeout: 30_000, interval: 100 };
 
 const start = (): Agent =>
   startAgent({
@@ -50,7 +50,7 @@ const said = () => lines.slice(-20).join("\n");
 async function until(what: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 60_000; !(await what().catch(() => false)); ) {
     if (Date.now() > end) throw new Error(`it did not come: ${said()}`);
-    await new Promise((done) => setTimeout(done, patience.interval));
+    await new Promise((done) => setTimeout(done, polling.interval));
   }
 }
 
@@ -129,16 +129,16 @@ describe("the gateway", () => {
     await client.create(configMaps, { metadata: { namespace, name }, data: { step: "born" } });
     const { seen, state, stop } = watchNamed(name);
     const began = Date.now();
-    await expect.poll(() => seen, patience).toEqual(["born"]);
+    await expect.poll(() => seen, polling).toEqual(["born"]);
     await functions.patch(configMaps, { namespace, name }, { data: { step: "by a function" } }, { type: "merge" });
-    await expect.poll(() => seen, patience).toEqual(["born", "by a function"]);
+    await expect.poll(() => seen, polling).toEqual(["born", "by a function"]);
     await client.patch(configMaps, { namespace, name }, { data: { step: "by the gateway" } }, { type: "merge" });
-    await expect.poll(() => seen.at(-1), patience).toBe("by the gateway");
+    await expect.poll(() => seen.at(-1), polling).toBe("by the gateway");
     // A function ends such a watch after a minute.
     await new Promise((done) => setTimeout(done, Math.max(0, began + 65_000 - Date.now())));
     expect(state.ended).toBe(false);
     await functions.patch(configMaps, { namespace, name }, { data: { step: "late" } }, { type: "merge" });
-    await expect.poll(() => seen.at(-1), patience).toBe("late");
+    await expect.poll(() => seen.at(-1), polling).toBe("late");
     stop();
   });
 
@@ -148,7 +148,7 @@ describe("the gateway", () => {
     expect(await run("create deployment web --image=nginx --replicas=2")).toMatchObject({ code: 0 });
     expect(calls.filter((target) => target.startsWith("AmazonSQS."))).not.toEqual([]);
     const sets = async () => (await run("get pods -l app=web -o name")).out.trim().split("\n");
-    await expect.poll(sets, patience).toHaveLength(2);
+    await expect.poll(sets, polling).toHaveLength(2);
     expect((await watching).out).toContain("replicaset.apps/web-");
     expect(await run("delete deployment web --wait=true")).toMatchObject({ code: 0 });
   });
@@ -223,7 +223,7 @@ describe("an agent that was running before", () => {
   test("finds it and runs commands, with input and exit codes", async () => {
     await place(shell, "echo begun; nc -l -p 8080");
     const hello = () => run(`exec ${shell} -- echo hello`);
-    await expect.poll(hello, { ...patience, message: said() }).toMatchObject({ code: 0, out: "hello\n" });
+    await expect.poll(hello, { ...polling, message: said() }).toMatchObject({ code: 0, out: "hello\n" });
     const through = { stdin: "through and back\n" };
     expect(await run(`exec -i ${shell} -- cat`, undefined, through)).toMatchObject({ code: 0, out: through.stdin });
     expect(await run(`exec ${shell} -- sh -c 'echo no >&2; exit 3'`)).toMatchObject({
@@ -246,7 +246,7 @@ describe("an agent that was running before", () => {
     let out = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (out += chunk));
     const port = () => Number(/Forwarding from 127\.0\.0\.1:(\d+)/.exec(out)?.[1] ?? 0);
-    await expect.poll(port, patience).toBeGreaterThan(0);
+    await expect.poll(port, polling).toBeGreaterThan(0);
     const socket = connect(port(), "127.0.0.1");
     socket.write("ping");
     const [answer] = await once(socket, "data");
@@ -264,7 +264,7 @@ describe("an agent that was running before", () => {
     expect((await run("logs talker --timestamps --tail=1")).out).toMatch(/^\d{4}-\d\d-\d\dT[\d:]+\.\d+Z line 5\n$/);
     expect((await following).out).toMatch(/^line 1\n.*over\n$/s);
     const previous = async () => (await run("logs talker --previous --tail=1")).out;
-    await expect.poll(previous, patience).toBe("over\n");
+    await expect.poll(previous, polling).toBe("over\n");
     expect(calls.filter((target) => target.startsWith("Logs_"))).toEqual([]);
     // Logs that it never had are not in the service either.
     expect(await run(`logs ${shell} --previous`)).toMatchObject({
@@ -276,12 +276,12 @@ describe("an agent that was running before", () => {
   test("is reported as missing when it has gone, and found when it is back; meanwhile its logs are in CloudWatch", async () => {
     await agent.kill();
     const refused = async () => (await run(`exec ${shell} -- true`)).err;
-    await expect.poll(refused, patience).toContain("the node's agent is not connected");
+    await expect.poll(refused, polling).toContain("the node's agent is not connected");
     calls.length = 0;
     expect((await run(`logs ${shell}`)).out).toBe("begun\n");
     expect(calls).toContain("Logs_20140328.GetLogEvents");
     agent = start();
-    await expect.poll(refused, { ...patience, message: said() }).not.toContain("is not connected");
+    await expect.poll(refused, { ...polling, message: said() }).not.toContain("is not connected");
   });
 
   test("is authenticated: only the node itself connects under its name", async () => {
@@ -339,7 +339,7 @@ test("another gateway has the same CA, stops on SIGTERM, and ends its watches", 
     ...{ folder: join(folder, "second"), server: second.url, ca, clusterId: stage.clusterId, person: ann },
   });
   const bySecond = () => run("exec shell -- echo second", undefined, { by });
-  await expect.poll(bySecond, { ...patience, message: said() }).toMatchObject({ code: 0, out: "second\n" });
+  await expect.poll(bySecond, { ...polling, message: said() }).toMatchObject({ code: 0, out: "second\n" });
   expect(await run("exec -i shell -- cat", undefined, { stdin: "still first\n" })).toMatchObject({
     out: "still first\n",
   });

@@ -24,7 +24,7 @@ import { type Built, openStage, type Stage } from "./stage.ts";
 
 const own = instance("i-0bbbbbbbbbbbbbbb1");
 const namespace = "default";
-const patience = { timeout: 60_000, interval: 250 };
+const polling = { timeout: 60_000, interval: 250 };
 const isFrame = /"frame":/;
 
 let built: Built;
@@ -52,9 +52,9 @@ const storm = (text: string): number[] => {
 
 /** Waits until a condition is true; also outside of tests. */
 async function until(what: () => unknown): Promise<void> {
-  for (const end = Date.now() + patience.timeout; !(await what()); ) {
+  for (const end = Date.now() + polling.timeout; !(await what()); ) {
     if (Date.now() > end) throw new Error(`it did not come: ${lines.slice(-40).join("\n")}`);
-    await new Promise((done) => setTimeout(done, patience.interval));
+    await new Promise((done) => setTimeout(done, polling.interval));
   }
 }
 
@@ -221,7 +221,7 @@ describe.each([
         out += chunk;
       });
     const port = () => Number(/Forwarding from 127\.0\.0\.1:(\d+)/.exec(out)?.[1] ?? 0);
-    await expect.poll(port, { ...patience, message: `${out}\n${said()}` }).toBeGreaterThan(0);
+    await expect.poll(port, { ...polling, message: `${out}\n${said()}` }).toBeGreaterThan(0);
     const echo = async (bytes: Buffer): Promise<Buffer> => {
       const socket = connectTcp(port(), "127.0.0.1");
       const got: Buffer[] = [];

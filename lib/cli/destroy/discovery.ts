@@ -72,10 +72,11 @@ export async function discover(
   return {
     data,
     deployed: {
-      ...{ cluster, stacks },
-      ...(policy === undefined ? {} : { policy }),
-      ...(ecsCluster?.PhysicalResourceId === undefined ? {} : { ecsCluster: ecsCluster.PhysicalResourceId }),
-      ...(bucket === undefined ? {} : { bucket }),
+      cluster,
+      stacks,
+      policy,
+      ecsCluster: ecsCluster?.PhysicalResourceId,
+      bucket,
     },
   };
 }

@@ -28,11 +28,11 @@ export interface Deployed {
   /** Names of the deployed stacks. */
   stacks: readonly string[];
   /** Undefined without a storage stack. */
-  policy?: DataPolicy;
+  policy?: DataPolicy | undefined;
   /** The ECS cluster of pods on Fargate. */
-  ecsCluster?: string;
+  ecsCluster?: string | undefined;
   /** The bucket of the issuer's documents. */
-  bucket?: string;
+  bucket?: string | undefined;
 }
 
 /** A step of the plan, with its reason. */

@@ -24,20 +24,20 @@ export interface ContainerDefinition extends Share {
   name: string;
   image: string;
   essential: boolean;
-  entryPoint?: string[];
-  command?: string[];
-  workingDirectory?: string;
+  entryPoint?: string[] | undefined;
+  command?: string[] | undefined;
+  workingDirectory?: string | undefined;
   environment: Variable[];
   mountPoints: { sourceVolume: string; containerPath: string; readOnly: boolean }[];
-  dependsOn?: { containerName: string; condition: "START" | "SUCCESS" | "HEALTHY" }[];
-  restartPolicy?: { enabled: true; restartAttemptPeriod: number; ignoredExitCodes?: number[] };
-  healthCheck?: HealthCheck;
+  dependsOn?: { containerName: string; condition: "START" | "SUCCESS" | "HEALTHY" }[] | undefined;
+  restartPolicy?: { enabled: true; restartAttemptPeriod: number; ignoredExitCodes?: number[] | undefined } | undefined;
+  healthCheck?: HealthCheck | undefined;
   stopTimeout: number;
-  user?: string;
-  readonlyRootFilesystem?: true;
-  linuxParameters?: { capabilities: { add?: string[]; drop?: string[] } };
-  interactive?: true;
-  pseudoTerminal?: true;
+  user?: string | undefined;
+  readonlyRootFilesystem?: boolean | undefined;
+  linuxParameters?: { capabilities: { add?: string[] | undefined; drop?: string[] | undefined } } | undefined;
+  interactive?: boolean | undefined;
+  pseudoTerminal?: boolean | undefined;
   logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
 }
 
@@ -50,16 +50,16 @@ export interface Definition {
   memory: string;
   executionRoleArn: string;
   runtimePlatform: { cpuArchitecture: "X86_64"; operatingSystemFamily: "LINUX" };
-  pidMode?: "task";
-  ephemeralStorage?: { sizeInGiB: number };
+  pidMode?: "task" | undefined;
+  ephemeralStorage?: { sizeInGiB: number } | undefined;
   volumes: { name: string }[];
   containerDefinitions: ContainerDefinition[];
 }
 
 export interface Override {
   name: string;
-  command?: string[];
-  environment?: Variable[];
+  command?: string[] | undefined;
+  environment?: Variable[] | undefined;
 }
 
 export interface Plan {
@@ -81,28 +81,29 @@ const stopTimes = { least: 2, most: 120 };
 export function planOf(pod: Pod, maps: Setting["maps"], settings: TaskSettings): Plan {
   const size = sizeOf(pod.spec ?? { containers: [] });
   if (!size) throw new Error("a pod that no task can hold must have been refused");
-  const split = build(pod, { pod, maps, size }, settings, false);
+  const split = build({ pod, maps, size }, settings, false);
   if (JSON.stringify({ containerOverrides: split.overrides }).length <= longestOverrides) return split;
-  return build(pod, { pod, maps, size }, settings, true);
+  return build({ pod, maps, size }, settings, true);
 }
 
-function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolean): Plan {
+/** `isWhole`: the definition contains everything, and nothing is overridden. */
+function build(setting: Setting, settings: TaskSettings, isWhole: boolean): Plan {
+  const { pod, size } = setting;
   const spec = pod.spec ?? { containers: [] };
-  const { size } = setting;
   const { initContainers = [], containers } = spec;
   const shares = sharesOf(spec, size);
   const overrides: Override[] = [];
-  const made = [...initContainers, ...containers].map((container, index): ContainerDefinition => {
+  const definitions = [...initContainers, ...containers].map((container, index): ContainerDefinition => {
     const isInit = index < initContainers.length;
     const environment = environmentOf(container, setting);
-    const own: Environment = whole ? { shared: { ...environment.shared, ...environment.own }, own: {} } : environment;
+    const own: Environment = isWhole ? { shared: { ...environment.shared, ...environment.own }, own: {} } : environment;
     const { entryPoint, command, mine } = commandOf(container, own);
     const differs = Object.keys(own.own).length > 0;
     if (differs || mine) {
       overrides.push({
         name: container.name,
-        ...(mine ? { command: mine } : {}),
-        ...(differs ? { environment: variables(own.own) } : {}),
+        command: mine,
+        environment: differs ? variables(own.own) : undefined,
       });
     }
     const before = isInit ? initContainers[index - 1] : initContainers.at(-1);
@@ -111,17 +112,17 @@ function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolea
       image: container.image ?? "",
       // The task ends with any of these; it does not end with init containers and sidecars.
       essential: !isInit,
-      ...(entryPoint ? { entryPoint } : {}),
-      ...(command ? { command } : {}),
-      ...(container.workingDir ? { workingDirectory: container.workingDir } : {}),
+      entryPoint,
+      command,
+      workingDirectory: container.workingDir || undefined,
       environment: variables(own.shared),
       mountPoints: mountsOf(spec, container),
-      ...(before ? { dependsOn: [{ containerName: before.name, condition: conditionOf(before) }] } : {}),
-      ...restartPolicyOf(spec, container, isInit),
-      ...healthOf(container),
+      dependsOn: before && [{ containerName: before.name, condition: conditionOf(before) }],
+      restartPolicy: restartPolicyOf(spec, container, isInit),
+      healthCheck: healthCheckOf(container),
       ...rightsOf(spec, container),
-      ...(container.stdin ? { interactive: true as const } : {}),
-      ...(container.tty ? { pseudoTerminal: true as const } : {}),
+      interactive: container.stdin || undefined,
+      pseudoTerminal: container.tty || undefined,
       ...shares.get(container.name),
       stopTimeout: stopTimeOf(spec),
       logConfiguration: {
@@ -135,10 +136,17 @@ function build(pod: Pod, setting: Setting, settings: TaskSettings, whole: boolea
       },
     };
   });
-  return { definition: named(spec, size, settings, made), overrides };
+  return { definition: named(spec, { size, settings, definitions }), overrides };
 }
 
-function named(spec: PodSpec, size: Size, settings: TaskSettings, made: ContainerDefinition[]): Definition {
+interface TaskContent {
+  size: Size;
+  settings: TaskSettings;
+  definitions: ContainerDefinition[];
+}
+
+/** The definition, with the family that its content determines. */
+function named(spec: PodSpec, { size, settings, definitions }: TaskContent): Definition {
   const disk = diskOf(spec);
   const content = {
     requiresCompatibilities: ["FARGATE"] as ["FARGATE"],
@@ -147,10 +155,10 @@ function named(spec: PodSpec, size: Size, settings: TaskSettings, made: Containe
     memory: String(size.memory),
     executionRoleArn: settings.executionRole,
     runtimePlatform: { cpuArchitecture: "X86_64" as const, operatingSystemFamily: "LINUX" as const },
-    ...(spec.shareProcessNamespace ? { pidMode: "task" as const } : {}),
-    ...(disk === undefined ? {} : { ephemeralStorage: { sizeInGiB: disk } }),
+    pidMode: spec.shareProcessNamespace ? ("task" as const) : undefined,
+    ephemeralStorage: disk === undefined ? undefined : { sizeInGiB: disk },
     volumes: (spec.volumes ?? []).filter((volume) => !isTokenVolume(spec, volume)).map(({ name }) => ({ name })),
-    containerDefinitions: made,
+    containerDefinitions: definitions,
   };
   const hash = createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 40);
   return { family: familyOf(settings, hash), ...content };
@@ -168,10 +176,10 @@ const variables = (env: Record<string, string>): Variable[] =>
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 interface Commands {
-  entryPoint?: string[];
-  command?: string[];
+  entryPoint?: string[] | undefined;
+  command?: string[] | undefined;
   /** The command, if it depends on the pod. */
-  mine?: string[];
+  mine?: string[] | undefined;
 }
 
 /**
@@ -185,12 +193,10 @@ function commandOf({ command = [], args = [] }: Container, { shared, own }: Envi
   const words = [...rest, ...args];
   const expanded = words.map((word) => expand(word, env));
   return {
-    ...(program === undefined ? {} : { entryPoint: [expand(program, env)] }),
+    entryPoint: program === undefined ? undefined : [expand(program, env)],
     ...(words.some((word) => mentions(word, names))
       ? { mine: expanded }
-      : expanded.length > 0
-        ? { command: expanded }
-        : {}),
+      : { command: expanded.length > 0 ? expanded : undefined }),
   };
 }
 
@@ -217,14 +223,9 @@ const mountsOf = (spec: PodSpec, { volumeMounts = [] }: Container): ContainerDef
  */
 function restartPolicyOf({ restartPolicy = "Always" }: PodSpec, container: Container, isInit: boolean) {
   const policy = isInit ? (isSidecar(container) ? "Always" : "Never") : restartPolicy;
-  if (policy === "Never") return {};
-  const ignored = policy === "OnFailure" ? { ignoredExitCodes: [0] } : {};
-  return { restartPolicy: { enabled: true as const, restartAttemptPeriod: restartPeriod, ...ignored } };
-}
-
-function healthOf(container: Container) {
-  const healthCheck = healthCheckOf(container);
-  return healthCheck ? { healthCheck } : {};
+  if (policy === "Never") return undefined;
+  const ignoredExitCodes = policy === "OnFailure" ? [0] : undefined;
+  return { enabled: true as const, restartAttemptPeriod: restartPeriod, ignoredExitCodes };
 }
 
 function rightsOf(spec: PodSpec, { securityContext: own = {} }: Container) {
@@ -233,13 +234,13 @@ function rightsOf(spec: PodSpec, { securityContext: own = {} }: Container) {
   const plain = (names: string[]) => names.map((name) => name.replace(/^CAP_/, ""));
   const group = runAsGroup === undefined ? "" : `:${runAsGroup}`;
   const capabilities = {
-    ...(add.length > 0 ? { add: plain(add) } : {}),
-    ...(drop.length > 0 ? { drop: plain(drop) } : {}),
+    add: add.length > 0 ? plain(add) : undefined,
+    drop: drop.length > 0 ? plain(drop) : undefined,
   };
   return {
-    ...(runAsUser === undefined ? {} : { user: `${runAsUser}${group}` }),
-    ...(own.readOnlyRootFilesystem ? { readonlyRootFilesystem: true as const } : {}),
-    ...(add.length + drop.length > 0 ? { linuxParameters: { capabilities } } : {}),
+    user: runAsUser === undefined ? undefined : `${runAsUser}${group}`,
+    readonlyRootFilesystem: own.readOnlyRootFilesystem || undefined,
+    linuxParameters: add.length + drop.length > 0 ? { capabilities } : undefined,
   };
 }
 

@@ -24,7 +24,7 @@ export function healthCheckOf(container: Container): HealthCheck | undefined {
   if (!probe?.exec?.command) return undefined;
   const { startupProbe } = container;
   const { initialDelaySeconds = 0, periodSeconds = 10, timeoutSeconds = 1, failureThreshold = 3 } = probe;
-  const patience = startupProbe
+  const startSeconds = startupProbe
     ? (startupProbe.initialDelaySeconds ?? 0) +
       (startupProbe.failureThreshold ?? 3) * (startupProbe.periodSeconds ?? 10)
     : initialDelaySeconds;
@@ -33,7 +33,7 @@ export function healthCheckOf(container: Container): HealthCheck | undefined {
     interval: between(5, 300, periodSeconds),
     timeout: between(2, 60, timeoutSeconds),
     retries: between(1, 10, failureThreshold),
-    startPeriod: between(0, 300, patience),
+    startPeriod: between(0, 300, startSeconds),
   };
 }
 

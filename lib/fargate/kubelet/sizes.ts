@@ -56,9 +56,9 @@ export function diskOf(spec: PodSpec): number | undefined {
 }
 
 export interface Share {
-  cpu?: number;
-  memory?: number;
-  memoryReservation?: number;
+  cpu?: number | undefined;
+  memory?: number | undefined;
+  memoryReservation?: number | undefined;
 }
 
 /**
@@ -77,14 +77,7 @@ export function sharesOf(spec: PodSpec, { memory: whole }: Size): Map<string, Sh
       const limit = limits[index]!;
       const hard = fits && limit >= leastMemory ? limit : undefined;
       const soft = reserved >= leastMemory && (hard === undefined || reserved < hard) ? reserved : undefined;
-      return [
-        name,
-        {
-          ...(cpu > 0 ? { cpu } : {}),
-          ...(hard === undefined ? {} : { memory: hard }),
-          ...(soft === undefined ? {} : { memoryReservation: soft }),
-        },
-      ];
+      return [name, { cpu: cpu > 0 ? cpu : undefined, memory: hard, memoryReservation: soft }];
     }),
   );
 }

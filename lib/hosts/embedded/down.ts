@@ -7,7 +7,8 @@ import { type DataFolder, dataFolder, isAlive, lockFolder, Refusal, readRunning 
 import { readNetwork } from "./network.ts";
 import type { DownOptions } from "./options.ts";
 
-const patience = 20_000;
+/** Milliseconds for which down() waits until the cluster's process has exited. */
+const exitTimeout = 20_000;
 
 /** `skiff down`: ends the cluster of a data folder and removes its containers. Its objects stay for the next start. */
 export async function down({ dataDir }: DownOptions, progress: Progress): Promise<number> {
@@ -17,7 +18,7 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
   if (running && isAlive(running.pid)) {
     progress.step(`stopping the cluster (process ${running.pid})`);
     process.kill(running.pid, "SIGTERM");
-    const end = systemClock.now() + patience;
+    const end = systemClock.now() + exitTimeout;
     while (isAlive(running.pid) && systemClock.now() < end) await sleep(systemClock, 100);
     if (isAlive(running.pid)) throw new Refusal(`process ${running.pid} does not end; its log is in ${folder.logs}`);
     progress.done();

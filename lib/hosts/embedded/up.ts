@@ -27,7 +27,7 @@ import { signingKeys } from "./signing-keys.ts";
 const issuer = "https://kubernetes.default.svc.cluster.local";
 
 /** Milliseconds after which up() reports that the nodes are not ready; it goes on waiting. */
-const patience = 60_000;
+const readyTimeout = 60_000;
 
 /** `skiff up`: runs a cluster until a signal ends it, with this program as the agent. Resolves with the exit code. */
 export async function up(options: UpOptions, program: string, progress: Progress): Promise<number> {
@@ -285,7 +285,7 @@ async function nodesReady(
     if (waiting.size === 0) return;
     if (agent.failed !== undefined)
       throw new Refusal(`the agent does not start: ${agent.failed} (see ${join(folder.logs, "agent.log")})`);
-    if (!said && systemClock.now() - started > patience) {
+    if (!said && systemClock.now() - started > readyTimeout) {
       said = true;
       progress.note(`  ${[...waiting].slice(0, 3).join(", ")} not ready yet; see ${join(folder.logs, "agent.log")}`);
     }

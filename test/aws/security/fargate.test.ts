@@ -31,7 +31,7 @@ let client: HttpClient;
 const namespace = "default";
 const queue = queueOf("SKIFF_FARGATE_QUEUE_URL");
 const work = (...messages: Parameters<typeof batchOf>[1][]) => ground.target.call(batchOf(queue, ...messages));
-const patience = { timeout: 20_000, interval: 50 };
+const polling = { timeout: 20_000, interval: 50 };
 
 beforeAll(async () => {
   ground = await openGround("fargate");
@@ -54,7 +54,7 @@ const readyOf = async (name: string) =>
 async function running(name: string): Promise<{ pod: Pod; task: Task }> {
   const made = await bind(name, "fargate");
   expect(await work(keyFor("fargate", { namespace, name }))).toEqual(done);
-  await expect.poll(() => readyOf(name), patience).toBe("True");
+  await expect.poll(() => readyOf(name), polling).toBe("True");
   return { pod: await podNamed(name), task: structuredClone(tasksOf(made)[0]) };
 }
 const tell = (task: Task, more: object = {}) => ground.target.call({ ...ground.stage.ecs.eventOf(task), ...more });
@@ -226,7 +226,7 @@ describe("repeated and late events", () => {
     const key = keyFor("fargate", { namespace, name: "died" });
     // Two at once, under two groups: neither sees the other's writes.
     await work(key, { ...key, group: "other" });
-    await expect.poll(() => readyOf("died"), patience).toBe("True");
+    await expect.poll(() => readyOf("died"), polling).toBe("True");
     expect(tasksOf(await podNamed("died"))).toHaveLength(1);
   });
 
@@ -240,7 +240,7 @@ describe("repeated and late events", () => {
     ground.stage.ecs.exit(task.taskArn, "main", 3);
     const restarts = async () =>
       (await podNamed("repeated")).status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode;
-    await expect.poll(restarts, patience).toBe(3);
+    await expect.poll(restarts, polling).toBe(3);
     const end = structuredClone(tasksOf(await podNamed("repeated"))[0]);
     await unmoved("repeated", async () => {
       for (const late of [end, task, { ...task, version: end.version + 1 }]) await tell(late);
@@ -257,7 +257,7 @@ describe("repeated and late events", () => {
         ({ metadata }) => metadata.uid,
         (error) => error.reason,
       );
-    await expect.poll(left, patience).toBe("NotFound");
+    await expect.poll(left, polling).toBe("NotFound");
     const runs = calls("RunTask");
     for (const message of [key, keyFor("fargate-stop", { name: task.taskArn })])
       expect(await work(message)).toEqual(done);
