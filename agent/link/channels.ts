@@ -11,9 +11,28 @@ type Size = { width: number; height: number };
 function sizeOf(text: string): Size | undefined {
   try {
     const { Width: width, Height: height } = JSON.parse(text) as { Width: number; Height: number };
-    return { width, height };
+    return Number.isInteger(width) && Number.isInteger(height) ? { width, height } : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The size of a client's terminal. The last one is stored until the session is opened and listens. */
+class TerminalSize {
+  #last: Size | undefined;
+  #listener: (size: Size) => void = () => {};
+
+  /** Sets the size from the client's JSON; ignores text of any other form. */
+  set(text: string): void {
+    const size = sizeOf(text);
+    if (!size) return;
+    this.#last = size;
+    this.#listener(size);
+  }
+
+  onResize(listener: (size: Size) => void): void {
+    this.#listener = listener;
+    if (this.#last) listener(this.#last);
   }
 }
 
@@ -40,8 +59,7 @@ function finalMessage(protocol: string, status: SessionStatus): string {
 export function webSocketChannels(socket: WebSocket, protocol: string, requested: RequestedStreams): Channels {
   const codec = codecOf(protocol);
   const stdin = new Readable({ read: () => socket.resume() });
-  let onSize: (size: Size) => void = () => {};
-  let lastSize: Size | undefined;
+  const size = new TerminalSize();
   const end = (): void => {
     if (!stdin.readableEnded && !stdin.destroyed) stdin.push(null);
   };
@@ -49,10 +67,7 @@ export function webSocketChannels(socket: WebSocket, protocol: string, requested
   socket.on("message", (data) => {
     const { channel: number = -1, bytes = Buffer.alloc(0) } = codec.read(data) ?? {};
     if (number === channel.stdin && !ended && bytes.length > 0 && !stdin.push(bytes)) socket.pause();
-    if (number === channel.resize) {
-      lastSize = sizeOf(bytes.toString()) ?? lastSize;
-      if (lastSize) onSize(lastSize);
-    }
+    if (number === channel.resize) size.set(bytes.toString());
     if (protocol.startsWith("v5") && number === channel.close && bytes[0] === channel.stdin && !ended) {
       ended = true;
       end();
@@ -70,10 +85,7 @@ export function webSocketChannels(socket: WebSocket, protocol: string, requested
     stdin: requested.stdin ? stdin : undefined,
     stdout: requested.stdout ? outlet(socket, codec, channel.stdout) : undefined,
     stderr: requested.stderr ? outlet(socket, codec, channel.stderr) : undefined,
-    onResize: (listener) => {
-      onSize = listener;
-      if (lastSize) listener(lastSize);
-    },
+    onResize: (listener) => size.onResize(listener),
     onClose: (listener) => void socket.on("close", listener),
     finish: (status) =>
       new Promise((resolve) => {
@@ -129,22 +141,19 @@ function over(
   const [stdin, stdout, stderr] = ["stdin", "stdout", "stderr"].map((name) => streams.get(name));
   for (const name of ["error", "stdout", "stderr"]) streams.get(name)?.resume();
   const resize = streams.get("resize");
-  let onSize: (size: Size) => void = () => {};
+  const size = new TerminalSize();
   let rest = "";
   resize?.on("data", (chunk: Buffer) => {
     // JSON objects, with or without newlines between them.
     const parts = (rest + chunk.toString()).split(/(?<=\})/);
     rest = parts.at(-1)?.endsWith("}") ? "" : (parts.pop() ?? "");
-    const size = sizeOf(parts.at(-1) ?? "");
-    if (size) onSize(size);
+    size.set(parts.at(-1) ?? "");
   });
   return {
     stdin,
     stdout,
     stderr,
-    onResize: (listener) => {
-      onSize = listener;
-    },
+    onResize: (listener) => size.onResize(listener),
     onClose: (listener) => void socket.on("close", listener),
     finish: async (status) => {
       const error = streams.get("error")!;

@@ -313,6 +313,37 @@ test("exec works over SPDY", async () => {
   connection.close();
 });
 
+// remotecommand's terminal sizes are a queue (kubectl sends the first at once): none is lost before the session opens.
+test("passes the terminal's first size to the session over SPDY and over WebSocket", async () => {
+  const sizes: object[] = [];
+  const { streams } = runtime;
+  const open = streams.exec.bind(streams);
+  streams.exec = async (request) => ({ ...(await open(request)), resize: (size) => sizes.push(size) });
+  try {
+    const connection = await spdyClient(exec("input=1&output=1&tty=1", "cat"), "v4.channel.k8s.io");
+    const names = ["error", "stdin", "stdout", "resize"];
+    const [, stdin, stdout, resize] = names.map((streamtype) => connection.open({ streamtype }));
+    resize!.write('{"Width":120,"Height":40}\n');
+    await until(() => sizes.length === 1);
+    stdin!.end();
+    await text(stdout!);
+    connection.close();
+    const socket = new WebSocket(
+      url.replace("http", "ws") + exec("input=1&output=1&tty=1", "cat"),
+      "v5.channel.k8s.io",
+    );
+    socket.on("open", () => socket.send(Buffer.concat([Buffer.of(4), Buffer.from('{"Width":90,"Height":30}')])));
+    await until(() => sizes.length === 2);
+    socket.terminate();
+  } finally {
+    streams.exec = open;
+  }
+  expect(sizes).toEqual([
+    { width: 120, height: 40 },
+    { width: 90, height: 30 },
+  ]);
+});
+
 async function throughSpdy(connection: SpdyConnection, port: string): Promise<{ data: string; error: string }> {
   const headers = { port, requestid: "0" };
   const error = connection.open({ streamtype: "error", ...headers });
