@@ -35,6 +35,7 @@ export {
   unsupported,
   unsupportedMediaType,
 } from "./errors.ts";
+export { fnv1a } from "./hash.ts";
 export { nameSuffix, type Random, systemRandom, uuid } from "./ids.ts";
 export { clone, deepEqual, type Json, type JsonObject, parseJson, stringifyJson } from "./json.ts";
 export { type JsonLogOptions, jsonLog, type LogLevel } from "./json-log.ts";

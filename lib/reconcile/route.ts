@@ -89,9 +89,9 @@ export async function keysOf(
     if (isApiError(error)) throw error;
     const { namespace, name } = seen.object.metadata;
     const fields = { controller: controller.name, kind: kind.kind, namespace, name, error: messageOf(error) };
-    log.error("a controller could not take an object in", fields);
+    log.error("a controller failed to process a change", fields);
     panicked?.(controller.name);
-    const message = `the controller ${controller.name} could not take this object in: ${messageOf(error)}`;
+    const message = `the controller ${controller.name} failed to process this object: ${messageOf(error)}`;
     record({ kind, object: seen.object }, "Warning", "ControllerError", message);
     return [];
   }

@@ -170,10 +170,10 @@ function settleFailure(
   const fields = { controller: controller.name, key, error: messageOf(error) };
   if (error instanceof Terminal) {
     queue.forget(key);
-    log.error("a controller gave a key up", fields);
+    log.error("a key is given up after a terminal error", fields);
     return;
   }
   // Conflicts are normal: the next reconcile reads the newer object.
-  log[isReason(error, "Conflict") ? "debug" : "warn"]("a controller tries a key again", fields);
+  log[isReason(error, "Conflict") ? "debug" : "warn"]("a key is retried", fields);
   queue.addFailed(key);
 }

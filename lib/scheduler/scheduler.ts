@@ -207,7 +207,7 @@ class RunningScheduler implements Scheduler {
   #followNodes(whole: () => void): Promise<void> {
     const { client, clock, log } = this.#options;
     const changed = (event: ObjectEvent<Node>): void =>
-      this.#contain(nodes, event.object, "a node could not be taken in", () => this.#nodeChanged(event));
+      this.#contain(nodes, event.object, "a node could not be processed", () => this.#nodeChanged(event));
     return followKind<Node>({ client, clock, log, signal: this.#stopped.signal, kind: nodes, changed, whole }).finally(
       whole,
     );
@@ -216,7 +216,7 @@ class RunningScheduler implements Scheduler {
   #followPods(whole: () => void): Promise<void> {
     const { client, clock, log } = this.#options;
     const changed = (event: ObjectEvent<Pod>): void =>
-      this.#contain(pods, event.object, "a pod could not be taken in", () => this.#podChanged(event));
+      this.#contain(pods, event.object, "a pod could not be processed", () => this.#podChanged(event));
     return followKind<Pod>({ client, clock, log, signal: this.#stopped.signal, kind: pods, changed, whole });
   }
 

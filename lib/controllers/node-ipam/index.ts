@@ -4,7 +4,7 @@
  */
 
 import { type Cidr, formatCidr, type Node, nodes, type PodCidrAllocation, parseCidr, podCidrAllocations } from "#api";
-import { ignoreNotFound, ignoreReasons } from "#base";
+import { fnv1a, ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
 
 /** Each node gets addresses for 254 pods; a smaller cluster CIDR goes to one node as a whole. */
@@ -85,7 +85,7 @@ async function allocate(
   const count = 2 ** (prefix - cluster.prefix);
   const size = 2n ** BigInt(32 - prefix);
   const names = new Set(taken.map(({ metadata }) => metadata.name));
-  const first = hash(node) % count;
+  const first = fnv1a(node) % count;
   for (let step = 0; step < count; step++) {
     const value = cluster.value + BigInt((first + step) % count) * size;
     const name = nameOf(formatCidr({ version: 4, value, prefix }));
@@ -122,11 +122,4 @@ function reportExhausted({ record, log }: ControllerContext, node: Node): void {
   const { name } = node.metadata;
   log.warn("no pod addresses are left for a node", { node: name });
   record({ kind: nodes, object: node }, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);
-}
-
-/** FNV-1a, 32 bits. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const character of text) value = Math.imul(value ^ character.charCodeAt(0), 0x01000193) >>> 0;
-  return value;
 }

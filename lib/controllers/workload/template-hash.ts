@@ -1,4 +1,5 @@
 import type { PodTemplateSpec } from "#api";
+import { fnv1a } from "#base";
 
 const alphabet = "bcdfghjklmnpqrstvwxz2456789";
 
@@ -18,9 +19,6 @@ function stable(value: unknown): string {
  * words. Upstream hashes another text in the same way, so the values differ from upstream's.
  */
 export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(`${stable(template)}${collisionCount ?? ""}`)) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
+  const hash = fnv1a(`${stable(template)}${collisionCount ?? ""}`);
   return Array.from(String(hash), (digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
 }

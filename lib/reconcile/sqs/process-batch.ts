@@ -48,7 +48,7 @@ async function workOn(group: QueueRecord[], options: WorkerOptions): Promise<str
   const messages = group.flatMap(({ body }) => decodeMessage(body) ?? []);
   const [message] = messages;
   if (!message) {
-    context.log.error("a message cannot be read", { body: group[0]!.body.slice(0, 200) });
+    context.log.error("a malformed message is dropped", { body: group[0]!.body.slice(0, 200) });
     return [];
   }
   const controller = controllers.find(({ name }) => name === message.controller);
@@ -84,7 +84,7 @@ async function settleFailure(
   const { log } = context;
   const fields = { ...about(message), error: messageOf(error) };
   if (error instanceof Terminal) {
-    log.error("a controller gave a key up", fields);
+    log.error("a key is given up after a terminal error", fields);
     return [];
   }
   if (error instanceof RetryAfter) {
@@ -95,7 +95,7 @@ async function settleFailure(
     );
     if (isSet) return [];
   }
-  log.warn("a controller tries a key again", { ...fields, seconds: backoff(group[0]!.receives) });
+  log.warn("a key is retried", { ...fields, seconds: backoff(group[0]!.receives) });
   return handBack(group, queue, log);
 }
 
