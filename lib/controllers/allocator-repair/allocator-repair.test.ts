@@ -59,7 +59,8 @@ test("releases the addresses and ports of a deleted service at once, so that the
     expect(made.status).toBe(201);
     expect((await cluster.ask("DELETE", `${path}/web`)).status).toBe(200);
   }
-  await create({ spec: { type: "NodePort", clusterIP: "10.96.0.79", ports: [{ port: 80, nodePort: 30_079 }] } });
+  const spec = { type: "NodePort", clusterIP: "10.96.0.79", ports: [{ port: 80, nodePort: 30_079 }] };
+  expect((await create({ spec })).status).toBe(201);
   await cluster.quiet();
   expect([await takenAddresses(), await takenPorts()]).toEqual([["10.96.0.79"], [30_079]]);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { nodes } from "#api";
+import { events, nodes } from "#api";
 import { type FakeCloud, fakeCloud } from "#cloud/fake";
 import { RetryAfter } from "#reconcile";
 import { memoryStore } from "#store/memory";
@@ -110,8 +110,9 @@ describe("failures", () => {
     await add("one");
     await soon(async () => (await network("one"))?.status === "True");
     expect(await network("one")).toMatchObject({ reason: "NoRouteCreated" });
-    const { json } = await cluster.ask("GET", "/api/v1/events");
-    const event = json.items.find(({ reason }: { reason: string }) => reason === "FailedToCreateRoute");
+    const event = await cluster.until(async () =>
+      (await cluster.client.list(events)).items.find(({ reason }) => reason === "FailedToCreateRoute"),
+    );
     expect(event.message).toMatch(/^Could not create route \S+ 10\.244\.\d+\.0\/24 for node one: RouteLimitExceeded$/);
     fail = undefined;
     await soon(isReached("one"));
