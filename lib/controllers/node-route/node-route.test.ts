@@ -125,6 +125,7 @@ describe("failures", () => {
     };
     await add("one");
     await soon(isReached("one"));
+    await cluster.quiet();
     const { json } = await cluster.ask("GET", "/api/v1/events");
     expect(json.items.filter(({ reason }: { reason: string }) => reason === "FailedToCreateRoute")).toEqual([]);
   });

@@ -189,6 +189,7 @@ describe("failures", () => {
     };
     await create();
     expect(await soon(hostname)).toBeDefined();
+    await cluster.quiet();
     expect(await reasons()).toContain("SyncLoadBalancerFailed");
     expect(cloud.balancers.size).toBe(1);
   });
