@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type Log, type LogFields, messageOf, plainFields, sleep, systemClock } from "#base";
+import { jsonLog, messageOf, sleep, systemClock } from "#base";
 import { runAgent } from "./agent.ts";
 import { readConfig } from "./config.ts";
 
@@ -10,18 +10,6 @@ import { readConfig } from "./config.ts";
 
 // The output may be a file on a full disk: lines that cannot be written are lost, and the agent goes on.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
-
-/** One line of JSON for each message, on the standard output. */
-function lineLog(verbose: boolean): Log {
-  const write =
-    (level: string) =>
-    (message: string, fields: LogFields = {}): void => {
-      const time = new Date(systemClock.now()).toISOString();
-      process.stdout.write(`${JSON.stringify({ time, level, message, ...plainFields(fields) })}\n`);
-    };
-  const quiet = (): void => {};
-  return { debug: verbose ? write("debug") : quiet, info: write("info"), warn: write("warn"), error: write("error") };
-}
 
 /** How often the parent process is checked. */
 const parentMilliseconds = 1000;
@@ -43,7 +31,11 @@ const config = await readConfig(values.config).catch((error: unknown) => {
   process.stderr.write(`skiff: ${messageOf(error)}\n`);
   process.exit(2);
 });
-const log = lineLog(config.verbose === true);
+const log = jsonLog({
+  write: (line) => process.stdout.write(line),
+  clock: systemClock,
+  verbose: config.verbose,
+});
 // A rejection that no code handles does not end the agent.
 process.on("unhandledRejection", (error) => {
   const stack = error instanceof Error ? error.stack : "";
