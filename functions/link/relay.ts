@@ -30,8 +30,8 @@ export async function passOn(parts: RelayParts, id: string, message: RelayMessag
   }
   try {
     return message.relay === undefined
-      ? await toAgent(parts, id, frame, message.open === true)
-      : await toClient(parts, id, message.relay, frame);
+      ? await toAgent(parts, id, { frame, isOpening: message.open === true })
+      : await toClient(parts, id, { frame, relay: message.relay });
   } catch (error) {
     // The sender repeats the frame in any case, so it receives no error.
     log.warn("a frame was lost", { error });
@@ -39,10 +39,16 @@ export async function passOn(parts: RelayParts, id: string, message: RelayMessag
   }
 }
 
-async function toAgent(parts: RelayParts, id: string, frame: WireFrame, isOpening: boolean): Promise<Answer> {
+interface ClientFrame {
+  frame: WireFrame;
+  /** The client has not received a frame of the agent yet. */
+  isOpening: boolean;
+}
+
+async function toAgent(parts: RelayParts, id: string, { frame, isOpening }: ClientFrame): Promise<Answer> {
   const { relays, connections, push } = parts;
   const what = await relays.find(id);
-  if (!what) return refuse("it is no relay's client");
+  if (!what) return refuse("the connection is not a client of a relay");
   const path = isOpening && what.path !== undefined ? { path: what.path } : {};
   if ((await push(what.agent, { relay: id, frame, ...path })) !== "gone") return taken;
   const now = await connections.of(what.node);
@@ -53,10 +59,16 @@ async function toAgent(parts: RelayParts, id: string, frame: WireFrame, isOpenin
   return taken;
 }
 
-async function toClient(parts: RelayParts, id: string, relay: string, frame: WireFrame): Promise<Answer> {
+interface AgentFrame {
+  frame: WireFrame;
+  /** The client's connection. */
+  relay: string;
+}
+
+async function toClient(parts: RelayParts, id: string, { frame, relay }: AgentFrame): Promise<Answer> {
   const { relays, connections, push } = parts;
   const node = await connections.nodeOf(id);
-  if (node === undefined) return refuse("it is no agent");
+  if (node === undefined) return refuse("the connection is not an agent's");
   const what = await relays.find(relay);
   if (what && what.node !== node) return refuse("the relay is another node's");
   if (what && (await push(relay, { frame })) !== "gone") return taken;

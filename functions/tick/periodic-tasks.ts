@@ -66,8 +66,8 @@ function rearm(plane: ControlPlane, count: number): Promise<void> {
   return eachDead("RECONCILE", async (message, sent) => {
     const controller = controllers.find(({ name }) => name === message.controller);
     if (!controller) return false;
-    const words = `The ${controller.name} controller failed too often in a row and is tried again.`;
-    await recordFailure(plane, controller.for, message, words);
+    const text = `The ${controller.name} controller failed too often in a row and is tried again.`;
+    await recordFailure(plane, { kind: controller.for, message, text });
     await reconcileQueue().send([sent(count)]);
     return true;
   });
@@ -76,8 +76,8 @@ function rearm(plane: ControlPlane, count: number): Promise<void> {
 function rearmFargate(plane: ControlPlane, count: number): Promise<void> {
   return eachDead("FARGATE", async (message, sent) => {
     if (!isForFargate(message)) return false;
-    const words = "Its Fargate task failed too often in a row and is tried again.";
-    if (message.controller === work.pod) await recordFailure(plane, pods, message, words);
+    const text = "Its Fargate task failed too often in a row and is tried again.";
+    if (message.controller === work.pod) await recordFailure(plane, { kind: pods, message, text });
     await fargateQueue().send([sent(count)]);
     return true;
   });
@@ -104,20 +104,22 @@ async function eachDead(
   }
 }
 
+interface Failure {
+  kind: Kind | undefined;
+  message: Message;
+  text: string;
+}
+
 /** Records an Event about the object of a key, if the key names one. */
-async function recordFailure(
-  plane: ControlPlane,
-  kind: Kind | undefined,
-  { key }: Message,
-  words: string,
-): Promise<void> {
+async function recordFailure(plane: ControlPlane, { kind, message, text }: Failure): Promise<void> {
   if (!kind) return;
+  const { key } = message;
   const { context } = plane.onDemand();
   const object = await context.client.get(kind, key).catch((error: unknown) => {
     if (!isReason(error, "NotFound")) throw error;
     return undefined;
   });
-  if (object) context.record({ kind, object }, "Warning", "ReconcileFailed", words);
+  if (object) context.record({ kind, object }, "Warning", "ReconcileFailed", text);
 }
 
 /** Types take turns, so that the work of a minute does not grow with their number. */

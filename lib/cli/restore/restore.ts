@@ -50,9 +50,9 @@ export async function restore(options: RestoreOptions, out: Out): Promise<number
     const refused = refusal(options, { found, note, types: positions });
     if (refused !== undefined) return print(out, options, { ...report, refused });
     const begun = systemClock.now();
-    await writeNote(dynamo, objects, found.id, { begun });
+    await writeNote(dynamo, { table: objects, id: found.id }, { begun });
     const restored = await store.afterRestore();
-    await writeNote(dynamo, objects, found.id, { begun, done: systemClock.now() });
+    await writeNote(dynamo, { table: objects, id: found.id }, { begun, done: systemClock.now() });
     return print(out, options, { ...report, restored });
   } catch (error) {
     throw new Error(`${objects}, ${changes}: ${messageOf(error)}`, { cause: error });

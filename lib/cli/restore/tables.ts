@@ -54,7 +54,12 @@ export async function readNote(dynamo: Dynamo, table: string, id: string): Promi
   return { begun: Number(Item["begun"]?.N), ...(done === undefined ? {} : { done: Number(done) }) };
 }
 
-export async function writeNote(dynamo: Dynamo, table: string, id: string, { begun, done }: Note): Promise<void> {
+/** Records a restore in the table with this name and id. */
+export async function writeNote(
+  dynamo: Dynamo,
+  { table, id }: { table: string; id: string },
+  { begun, done }: Note,
+): Promise<void> {
   const times = { begun: { N: String(begun) }, ...(done === undefined ? {} : { done: { N: String(done) } }) };
   await dynamo.put({ TableName: table, Item: { ...keyOf(id), ...times } });
 }

@@ -61,7 +61,7 @@ async function* eventsOf(source: LogSource, query: LogQuery, signal: AbortSignal
   const end = clock.now() + longestFollow;
   let token: string | undefined;
   if (query.tailLines !== undefined) {
-    const tail = await tailOf(source, query.tailLines, start, signal);
+    const tail = await tailOf(source, { lines: query.tailLines, start }, signal);
     token = tail?.forward;
     if (tail) yield tail.events;
   }
@@ -90,8 +90,7 @@ async function* eventsOf(source: LogSource, query: LogQuery, signal: AbortSignal
 /** The page that contains the first of the last lines, from that line on. Later pages are read forward from it. */
 async function tailOf(
   source: LogSource,
-  lines: number,
-  start: number | undefined,
+  { lines, start }: { lines: number; start: number | undefined },
   signal: AbortSignal,
 ): Promise<Page | undefined> {
   let missing = lines;

@@ -104,18 +104,14 @@ export class PodController {
     if (!(error instanceof Missing)) throw error;
     record("Warning", "Failed", `Error: ${error.message}`);
     const now = this.#clock.now();
-    await writeStatus(
-      this.#client,
-      pod,
-      waiting(pod, { container: error.container, message: error.message, now }),
-      now,
-    );
+    const status = waiting(pod, { container: error.container, message: error.message, now });
+    await writeStatus(this.#client, pod, { status, now });
     return { requeueAfter: slowRetry };
   }
 
   async #reject(pod: Pod, refusal: Refusal): Promise<undefined> {
     const now = this.#clock.now();
-    await writeStatus(this.#client, pod, rejected(pod, refusal, now), now);
+    await writeStatus(this.#client, pod, { status: rejected(pod, refusal, now), now });
     this.#events(pod)("Warning", refusal.reason, refusal.message);
   }
 

@@ -55,7 +55,11 @@ export async function configMapsFor(client: Client, pod: Pod): Promise<Map<strin
  * Writes a pod's status unless it is unchanged. Resolves with the resulting pod; rejects with Conflict when the pod has
  * changed since it was read, and with NotFound when it no longer exists.
  */
-export async function writeStatus(client: Client, pod: Pod, status: PodStatus, now: number): Promise<Pod> {
+export async function writeStatus(
+  client: Client,
+  pod: Pod,
+  { status, now }: { status: PodStatus; now: number },
+): Promise<Pod> {
   const next = mergeStatus(pod.status, status, now);
   if (deepEqual(next, pod.status)) return pod;
   return client.update(pods, { ...pod, status: next }, { subresource: "status" });

@@ -77,7 +77,7 @@ export class StatusSync {
     }
     const status = statusOf({ pod, task, outcome, backoff: backoffOf(next.failures), now });
     const conditions = [...(status.conditions ?? []), conditionOf(next, task.lastStatus)];
-    const written = await writeStatus(this.#client, pod, { ...status, conditions }, now);
+    const written = await writeStatus(this.#client, pod, { status: { ...status, conditions }, now });
     if (written !== pod) this.#recordEvents(pod, written, { task, outcome });
     return written;
   }

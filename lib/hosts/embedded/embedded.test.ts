@@ -50,12 +50,12 @@ const lines = (text: string) =>
 describe("invalid command lines end with one clear line and a non-zero code", () => {
   test.each([
     ["an unknown runtime", ["up", "--runtime", "podman"], /'podman' is invalid.*auto, containerd, fake/],
-    ["a port that is none", ["up", "--port", "99999"], /'99999' is invalid.*0 to 65535/],
-    ["a block that is none", ["up", "--pod-cidr", "10.0.0.0"], /'10\.0\.0\.0' is invalid.*IPv4 block/],
-    ["a mirror that is none", ["up", "--registry-mirror", "x"], /'x' is invalid.*REGISTRY=URL/],
+    ["a malformed port", ["up", "--port", "99999"], /'99999' is invalid.*0 to 65535/],
+    ["a malformed block", ["up", "--pod-cidr", "10.0.0.0"], /'10\.0\.0\.0' is invalid.*IPv4 block/],
+    ["a malformed mirror", ["up", "--registry-mirror", "x"], /'x' is invalid.*REGISTRY=URL/],
     ["no data folder", ["up", "--data-dir", ""], /'' is invalid.*path of a folder/],
     ["no data folder for down", ["down", "--data-dir", " "], /path of a folder/],
-    ["a node's name that is none", ["up", "--node-name", "A_B"], /'A_B' is invalid.*a node's name/],
+    ["a malformed node name", ["up", "--node-name", "A_B"], /'A_B' is invalid.*a node's name/],
     ["an unknown option", ["up", "--fast"], /unknown option '--fast'/],
     ["an unknown command", ["upp"], /unknown command 'upp'/],
   ])("%s", async (_name, words, expected) => {

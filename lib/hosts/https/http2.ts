@@ -60,10 +60,12 @@ export class Http2Connections {
       stream.once("aborted", () => stream.destroy());
       // A stream may have been reset before it is seen here.
       if (stream.destroyed) return;
-      void this.#serve(stream, sentRequest(stream, socket, headers, rawHeaders)).catch((error: unknown) => {
-        this.#options.log.debug("an answer could not be sent", { path: headers[":path"], error: messageOf(error) });
-        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-      });
+      void this.#serve(stream, sentRequest(stream, { socket, received: headers, rawHeaders })).catch(
+        (error: unknown) => {
+          this.#options.log.debug("an answer could not be sent", { path: headers[":path"], error: messageOf(error) });
+          stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+        },
+      );
     });
     if (this.#options.departures.isStopping) session.close();
   }
@@ -89,12 +91,13 @@ export class Http2Connections {
 
 type ReceivedHeaders = Record<string, string | string[] | undefined>;
 
-function sentRequest(
-  stream: ServerHttp2Stream,
-  socket: TLSSocket,
-  received: ReceivedHeaders,
-  rawHeaders: readonly string[],
-): SentRequest {
+interface Received {
+  socket: TLSSocket;
+  received: ReceivedHeaders;
+  rawHeaders: readonly string[];
+}
+
+function sentRequest(stream: ServerHttp2Stream, { socket, received, rawHeaders }: Received): SentRequest {
   const headers: Record<string, string | string[] | undefined> = {};
   for (const name in received) if (!name.startsWith(":")) headers[name] = received[name];
   if (headers["host"] === undefined) headers["host"] = received[":authority"];
