@@ -4,15 +4,15 @@ import type { Cloud, Instance } from "#cloud";
 import type { ControllerContext } from "#reconcile";
 
 /** The longest time, in milliseconds, until a new instance appears in all of the cloud's responses. */
-const showing = 5 * 60_000;
-const lookAgain = 30_000;
+const visibilityDelay = 5 * 60_000;
+const recheckInterval = 30_000;
 
 /** Nodes of a cluster in a cloud. */
 export interface CloudNodes {
   /** Nodes that are instances, by name, with their instances. */
   found: Map<string, { node: Node; instance: Instance }>;
   /** Milliseconds until the next read; set while a new node may be an instance that the cloud does not return yet. */
-  again?: number;
+  recheckAfter?: number;
 }
 
 /** The status of the Ready condition. It changes when an instance stops or starts. */
@@ -32,7 +32,7 @@ export async function instancesOf(
     const { name = "", creationTimestamp = "" } = node.metadata;
     const instance = byName.get(name);
     if (instance) found.set(name, { node, instance });
-    else isYoung ||= parseTime(creationTimestamp) + showing > clock.now();
+    else isYoung ||= parseTime(creationTimestamp) + visibilityDelay > clock.now();
   }
-  return isYoung ? { found, again: lookAgain } : { found };
+  return isYoung ? { found, recheckAfter: recheckInterval } : { found };
 }

@@ -6,7 +6,7 @@ import { type ControllerContext, type Key, type Result, RetryAfter } from "#reco
 const foreground = "foregroundDeletion";
 const orphan = "orphan";
 /** Milliseconds until an owner whose dependents still exist is reconciled again. */
-const again = 2000;
+const recheckAfter = 2000;
 
 type State = "solid" | "dangling" | "waiting";
 
@@ -165,8 +165,8 @@ async function awaitDependents(
     // A dependent that has changed meanwhile is processed again, since its owner waits or will be gone.
     await ignoreReasons(["Conflict"], collect(context, kinds, dependentKind, dependent));
   });
-  if (!isComplete) return { requeueAfter: again };
-  if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: again };
+  if (!isComplete) return { requeueAfter: recheckAfter };
+  if (blocked && (await stillBlocked(context, kinds, owner))) return { requeueAfter: recheckAfter };
   await dropFinalizer(context, kind, owner, foreground);
   return undefined;
 }
@@ -203,7 +203,8 @@ async function orphanDependents(
       client.patch(dependentKind, nameOf(dependent), patch, { type: "strategic" }),
     );
   });
-  if (await hasDependents(context, kinds, owner)) throw new RetryAfter(again, "some dependents still name their owner");
+  if (await hasDependents(context, kinds, owner))
+    throw new RetryAfter(recheckAfter, "some dependents still name their owner");
   await dropFinalizer(context, kind, owner, orphan);
   return undefined;
 }

@@ -15,7 +15,7 @@ import { type ControllerContext, defineController, type Key, type Result } from 
 
 const finalizer = "kubernetes";
 /** Milliseconds until the remaining objects are checked again: the longer the deletion takes, the less often. */
-const again = (since: number): number => Math.min(60_000, Math.max(1000, Math.round(since / 10)));
+const recheckAfter = (since: number): number => Math.min(60_000, Math.max(1000, Math.round(since / 10)));
 /**
  * Writes that were admitted before the namespace's deletion timestamp have been committed after this many milliseconds:
  * until then an object may still be added to a namespace that was found empty. One second of it is for the timestamp,
@@ -65,10 +65,10 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   }
   if (left.length > 0 || failures.length > 0) {
     await writeConditions(context, namespace, left, failures);
-    return { requeueAfter: again(left.some(({ isCut }) => isCut) ? 0 : since) };
+    return { requeueAfter: recheckAfter(left.some(({ isCut }) => isCut) ? 0 : since) };
   }
   if (since < admitted) return { requeueAfter: admitted - since };
-  if (await anythingLeft(context, key.name)) return { requeueAfter: again(since) };
+  if (await anythingLeft(context, key.name)) return { requeueAfter: recheckAfter(since) };
   const next = clone(namespace);
   next.spec = { ...next.spec, finalizers: next.spec!.finalizers!.filter((name) => name !== finalizer) };
   await ignoreReasons(["NotFound", "Conflict"], client.update(namespaces, next, { subresource: "finalize" }));

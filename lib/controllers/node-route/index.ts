@@ -52,12 +52,12 @@ async function reconcile(context: ControllerContext, cloud: Cloud, cluster: Cidr
   if (!routes) return undefined;
   // Nodes are read after the routes: a route without a node had one, which has been deleted.
   const { items } = await context.client.list(nodes);
-  const { found, again } = await instancesOf(
+  const { found, recheckAfter } = await instancesOf(
     context,
     cloud,
     items.filter(({ spec }) => spec?.podCIDR),
   );
-  const waits = again === undefined ? [] : [again];
+  const waits = recheckAfter === undefined ? [] : [recheckAfter];
   let changes = 0;
   const owners = new Map(items.flatMap(({ metadata, spec }) => (spec?.podCIDR ? [[spec.podCIDR, metadata.name]] : [])));
   for (const route of routes) {

@@ -47,9 +47,9 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
   let current = active;
   if (!set.metadata.deletionTimestamp) ({ pods: current, failure } = await manage(context, set, active));
   const terminating = claimed.filter(isTerminating).length;
-  const again = await writeStatus(context, set, { active: current, terminating, failure });
+  const requeueAfter = await writeStatus(context, set, { active: current, terminating, failure });
   if (failure !== undefined) throw failure;
-  return again === undefined ? undefined : { requeueAfter: again };
+  return requeueAfter === undefined ? undefined : { requeueAfter };
 }
 
 async function manage(

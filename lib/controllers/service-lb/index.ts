@@ -22,8 +22,8 @@ import { balancerOf, isEligible } from "./balancer.ts";
 /** Upstream's finalizer, known from other clusters. */
 const finalizer = "service.kubernetes.io/load-balancer-cleanup";
 /** Milliseconds between checks: load balancers take minutes to be created and deleted. */
-const whileComing = 15_000;
-const whileGoing = 15_000;
+const provisioningInterval = 15_000;
+const deletionInterval = 15_000;
 
 export function serviceLbController(cloud?: Cloud): Controller<Service> {
   return defineController<Service>({
@@ -107,7 +107,7 @@ async function hold({ client }: ControllerContext, service: Service): Promise<Se
 async function balance(context: ControllerContext, service: Service, cloud: Cloud): Promise<Result | undefined> {
   const { client, record } = context;
   const eligible = (await client.list(nodes)).items.filter(isEligible);
-  const { found, again } = await instancesOf(context, cloud, eligible);
+  const { found, recheckAfter } = await instancesOf(context, cloud, eligible);
   const names = [...found.keys()].sort();
   if (names.length === 0) {
     const message = "There are no available nodes for LoadBalancer";
@@ -116,7 +116,7 @@ async function balance(context: ControllerContext, service: Service, cloud: Clou
   const { state, ingress, changed } = await cloud.ensureLoadBalancer(balancerOf(service, names));
   if (state === "provisioning") {
     await publish(context, service, []);
-    return { requeueAfter: whileComing };
+    return { requeueAfter: provisioningInterval };
   }
   const isNews = await publish(context, service, ingress);
   if (isNews || changed === "balancer") {
@@ -124,7 +124,7 @@ async function balance(context: ControllerContext, service: Service, cloud: Clou
   } else if (changed === "nodes" && names.length > 0) {
     record(aboutOf(service), "Normal", "UpdatedLoadBalancer", "Updated load balancer with new hosts");
   }
-  return again === undefined ? undefined : { requeueAfter: again };
+  return recheckAfter === undefined ? undefined : { requeueAfter: recheckAfter };
 }
 
 /**
@@ -162,7 +162,7 @@ async function remove(context: ControllerContext, service: Service, cloud: Cloud
   if (state === "going") {
     record(aboutOf(service), "Normal", "DeletingLoadBalancer", "Deleting load balancer");
     await ignoreNotFound(publish(context, service, []));
-    return { requeueAfter: whileGoing };
+    return { requeueAfter: deletionInterval };
   }
   const changed = await ignoreNotFound(publish(context, service, []));
   const kept = finalizers.filter((name) => name !== finalizer);
@@ -181,5 +181,5 @@ async function removeOthers(key: Key, uid: string | undefined, cloud: Cloud): Pr
     if (one.namespace !== key.namespace || one.name !== key.name || one.uid === uid) continue;
     going = (await cloud.removeLoadBalancer(one.uid)) === "going" || going;
   }
-  return going ? { requeueAfter: whileGoing } : undefined;
+  return going ? { requeueAfter: deletionInterval } : undefined;
 }
