@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { rooms } from "./rooms.ts";
 import { survey } from "./survey.ts";
 
 const doors = {
@@ -59,4 +60,67 @@ const innocent: [string, string, string][] = [
 
 test.each(innocent)("the checker lets %s be", (_name, file, text) => {
   expect(judge(file, text)).toEqual([]);
+});
+
+const everyDoor = { "#agent": "./agent/index.ts", "#infra": "./infra/index.ts", "#hosts/*": "./lib/hosts/*/index.ts" };
+const doorOf: Readonly<Record<string, string>> = {
+  agent: "#agent",
+  infra: "#infra",
+  "lib/hosts/gateway": "#hosts/gateway",
+};
+const walled = Object.entries(rooms).filter(([, { sees }]) => !sees.includes("*"));
+
+test.each(walled)("the checker sees what %s may not import", (room, { sees }) => {
+  const [other] = Object.keys(doorOf).filter((name) => name !== room && !sees.includes(name));
+  const text = `import x from "no-such-package";\nimport y from "${doorOf[other!]}";`;
+  const { violations } = survey({ sources: [{ file: `${room}/x.ts`, text }], doors: everyDoor, kinds: [] });
+  expect(violations.join("\n")).toMatch(/may not use package no-such-package/);
+  expect(violations.join("\n")).toContain(`may not see ${other}`);
+});
+
+const seams: [string, string, string, RegExp][] = [
+  [
+    "HTTP in the resource service",
+    "lib/resources/x.ts",
+    `import { y } from "#apiserver";`,
+    /may not see lib\/apiserver/,
+  ],
+  [
+    "authentication in the resource service",
+    "lib/resources/x.ts",
+    `import { y } from "#auth";`,
+    /may not see lib\/auth/,
+  ],
+  ["a socket in the resource service", "lib/resources/x.ts", `import "node:http";`, /package node:http/],
+  [
+    "admission in the API server",
+    "lib/apiserver/x.ts",
+    `import { y } from "#admission";`,
+    /may not see lib\/admission/,
+  ],
+  ["the API server in a controller", "lib/controllers/x.ts", `import { y } from "#resources";`, /see lib\/resources/],
+  ["a file in the kubelet's rules", "lib/kubelet/x.ts", `import "node:fs";`, /package node:fs/],
+  ["a client in the kubelet's rules", "lib/kubelet/x.ts", `import { y } from "#client";`, /may not see lib\/client/],
+  ["ECS in the API's bundle", "functions/api/x.ts", `import "@aws-sdk/client-ecs";`, /package @aws-sdk\/client-ecs/],
+  ["a cloud in the tick's bundle", "functions/tick/x.ts", `import { y } from "#cloud/aws";`, /see lib\/cloud\/aws/],
+  [
+    "signing keys in the reconciler's bundle",
+    "functions/reconcile/x.ts",
+    `import "#auth/x";`,
+    /may not see lib\/auth\/x/,
+  ],
+];
+const seamDoors = {
+  "#apiserver": "./lib/apiserver/index.ts",
+  "#resources": "./lib/resources/index.ts",
+  "#admission": "./lib/admission/index.ts",
+  "#auth": "./lib/auth/index.ts",
+  "#auth/*": "./lib/auth/*/index.ts",
+  "#client": "./lib/client/index.ts",
+  "#cloud/*": "./lib/cloud/*/index.ts",
+};
+
+test.each(seams)("the checker sees %s", (_name, file, text, expected) => {
+  const { violations } = survey({ sources: [{ file, text }], doors: seamDoors, kinds: [] });
+  expect(violations.join("\n")).toMatch(expected);
 });
