@@ -106,8 +106,8 @@ const seams: [string, string, string, RegExp][] = [
   [
     "signing keys in the reconciler's bundle",
     "functions/reconcile/x.ts",
-    `import "#auth/x";`,
-    /may not see lib\/auth\/x/,
+    `import "#auth/service-account";`,
+    /may not see lib\/auth\/service-account/,
   ],
 ];
 const seamDoors = {
