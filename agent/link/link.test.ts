@@ -4,9 +4,9 @@ import type { Duplex, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
-import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { SpdyConnection } from "#agent/runtime/spdy";
+import { plainContainer, plainSandbox } from "#agent/runtime/testing";
 import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
 import { createLinks, type Links } from "#hosts/https";
@@ -26,29 +26,10 @@ const until = async (condition: () => boolean | Promise<boolean>): Promise<void>
 
 async function start(name: string, command: string[], more = {}): Promise<void> {
   const uid = `uid-${name}`;
-  const sandbox: SandboxSpec = {
-    name,
-    namespace: "default",
-    uid,
-    attempt: 0,
-    hostname: name,
-    host: { network: false, pid: false, ipc: false, users: true },
-    shareProcesses: false,
-    ports: [],
-    logDirectory: "",
-    sysctls: {},
-    security: defaultSecurity(),
-    labels: {},
-    annotations: {},
-    handler: "",
-  };
+  const sandbox = plainSandbox({ name, namespace: "default", uid, logDirectory: "" });
   const { id: imageId } = await runtime.images.pull("busybox");
   const { id: sandboxId } = await runtime.pods.runSandbox(sandbox);
-  const container = {
-    ...{ name: "main", attempt: 0, image: "busybox", imageId, command, workingDirectory: "", env: [], mounts: [] },
-    ...{ devices: [], resources: {}, security: defaultSecurity(), tty: false, stdin: false, stdinOnce: false },
-    ...{ logPath: "", labels: {}, annotations: {}, ...more },
-  };
+  const container = plainContainer({ image: "busybox", imageId, command, ...more });
   const id = await runtime.pods.startContainer({ sandboxId, sandbox, container });
   const status = { containerStatuses: [{ name: "main", state: { running: {} }, containerID: `fake://${id}` }] };
   const metadata = { name, namespace: "default", uid };
@@ -174,7 +155,7 @@ test("returns statistics of pods and containers", async () => {
   expect(pods[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
 });
 
-interface Heard {
+interface SessionResult {
   out: string;
   err: string;
   status: { status?: string; message?: string; details?: { causes: { message: string }[] } };
@@ -182,9 +163,9 @@ interface Heard {
 }
 
 /** A client of the channel protocols. */
-function channels(path: string, protocol: string, input?: string): Promise<Heard> {
+function channels(path: string, protocol: string, input?: string): Promise<SessionResult> {
   const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol);
-  const heard: Heard = { out: "", err: "", status: {}, code: 0 };
+  const result: SessionResult = { out: "", err: "", status: {}, code: 0 };
   socket.on("open", () => {
     if (input === undefined) return;
     socket.send(Buffer.concat([Buffer.from([0]), Buffer.from(input)]));
@@ -192,13 +173,13 @@ function channels(path: string, protocol: string, input?: string): Promise<Heard
   });
   socket.on("message", (data: Buffer) => {
     const rest = data.subarray(1).toString();
-    if (data[0] === 1) heard.out += rest;
-    if (data[0] === 2) heard.err += rest;
-    if (data[0] === 3) heard.status = JSON.parse(rest);
+    if (data[0] === 1) result.out += rest;
+    if (data[0] === 2) result.err += rest;
+    if (data[0] === 3) result.status = JSON.parse(rest);
   });
   return new Promise((resolve, reject) => {
     socket.on("error", reject);
-    socket.on("close", (code) => resolve({ ...heard, code }));
+    socket.on("close", (code) => resolve({ ...result, code }));
   });
 }
 
@@ -240,7 +221,7 @@ test("refuses an impossible exec before the upgrade, or reports it on the error 
 function olderClient(path: string, protocol: string | undefined, input = ""): Promise<Record<number, string>> {
   const encoded = protocol?.includes("base64") ?? false;
   const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol);
-  const heard: Record<number, string> = {};
+  const result: Record<number, string> = {};
   socket.on("open", () => {
     expect(socket.protocol).toBe(protocol ?? "");
     if (input === "") return;
@@ -250,13 +231,13 @@ function olderClient(path: string, protocol: string | undefined, input = ""): Pr
     expect(isBinary).toBe(!encoded);
     const channel = data[0]! - (encoded ? 48 : 0);
     const rest = data.subarray(1).toString();
-    heard[channel] = (heard[channel] ?? "") + (encoded ? Buffer.from(rest, "base64").toString() : rest);
+    result[channel] = (result[channel] ?? "") + (encoded ? Buffer.from(rest, "base64").toString() : rest);
     // Standard input cannot be ended: the client disconnects instead.
-    if (input !== "" && heard[1] === input) socket.close();
+    if (input !== "" && result[1] === input) socket.close();
   });
   return new Promise((resolve, reject) => {
     socket.on("error", reject);
-    socket.on("close", () => resolve(heard));
+    socket.on("close", () => resolve(result));
   });
 }
 
@@ -283,8 +264,8 @@ test("exec works over the older WebSocket protocols, in base64, and without a pr
 });
 
 test("attach connects to the first process", async () => {
-  const heard = await channels("/attach/default/cat/main?input=1&output=1&error=1", "v5.channel.k8s.io", "hello");
-  expect(heard).toMatchObject({ out: "hello", status: { status: "Success" }, code: 1000 });
+  const result = await channels("/attach/default/cat/main?input=1&output=1&error=1", "v5.channel.k8s.io", "hello");
+  expect(result).toMatchObject({ out: "hello", status: { status: "Success" }, code: 1000 });
 });
 
 /** An upgrade to SPDY, as kubectl falls back to. */
@@ -397,28 +378,28 @@ test("exec works over SPDY before v4", async () => {
 test("port-forward works over WebSocket in base64", async () => {
   const path = `${url.replace("http", "ws")}/portForward/default/echo?port=80`;
   const socket = new WebSocket(path, "v4.base64.channel.k8s.io");
-  const heard: string[] = [];
-  socket.on("message", (data: Buffer) => heard.push(data.toString()));
+  const result: string[] = [];
+  socket.on("message", (data: Buffer) => result.push(data.toString()));
   await new Promise((resolve) => socket.once("open", resolve));
   socket.send(`0${Buffer.from("ping").toString("base64")}`);
-  await until(() => heard.length >= 3);
+  await until(() => result.length >= 3);
   const port = Buffer.from([80, 0]).toString("base64");
-  expect(heard).toEqual([`0${port}`, `1${port}`, `0${Buffer.from("ping").toString("base64")}`]);
+  expect(result).toEqual([`0${port}`, `1${port}`, `0${Buffer.from("ping").toString("base64")}`]);
   socket.close();
 });
 
 test("port-forward works over WebSocket channels", async () => {
   const socket = new WebSocket(`${url.replace("http", "ws")}/portForward/default/echo?port=80`, "v4.channel.k8s.io");
-  const heard: Buffer[] = [];
-  socket.on("message", (data: Buffer) => heard.push(data));
+  const result: Buffer[] = [];
+  socket.on("message", (data: Buffer) => result.push(data));
   await new Promise((resolve) => socket.once("open", resolve));
   socket.send(Buffer.concat([Buffer.from([0]), Buffer.from("ping")]));
-  await until(() => heard.length >= 3);
-  expect(heard.slice(0, 2).map((data) => [...data])).toEqual([
+  await until(() => result.length >= 3);
+  expect(result.slice(0, 2).map((data) => [...data])).toEqual([
     [0, 80, 0],
     [1, 80, 0],
   ]);
-  expect(heard[2]!.toString("latin1")).toBe("\0ping");
+  expect(result[2]!.toString("latin1")).toBe("\0ping");
   socket.close();
 });
 
