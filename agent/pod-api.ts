@@ -19,7 +19,7 @@ export function podApi(client: Client, services: (namespace: string) => Service[
     get: (namespace, name) => client.get(pods, { namespace, name }),
     remove: async ({ metadata }) => {
       const { namespace, name = "", uid } = metadata;
-      await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
+      await client.delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
     },
     configMap: (namespace, name) => ignoreNotFound(client.get(configMaps, { namespace, name })),
     secret: (namespace, name) => ignoreNotFound<Secret>(client.get(secrets, { namespace, name })),
@@ -48,7 +48,7 @@ export async function requestToken(
     },
   };
   const account = { namespace, name: spec?.serviceAccountName ?? "default" };
-  const { status } = (await client.act(serviceAccounts, account, "token", request)) as TokenRequest;
+  const { status } = (await client.createSubresource(serviceAccounts, account, "token", request)) as TokenRequest;
   if (!status) throw new Error("the server returned no token");
   return { token: status.token, expires: parseTime(status.expirationTimestamp) };
 }

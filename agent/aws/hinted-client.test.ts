@@ -190,7 +190,7 @@ test("an informer over a cluster converges although hints are lost", async () =>
   for (let count = 0; count < 12; count++) {
     const spec = { containers: [{ name: "main", image: "busybox" }], nodeName: count % 3 === 2 ? "two" : "one" };
     await cluster.client.create(pods, { metadata: { namespace: "default", name: `pod-${count}` }, spec } as Pod);
-    if (count % 4 === 3) await cluster.client.remove(pods, { namespace: "default", name: "pod-0" }).catch(() => {});
+    if (count % 4 === 3) await cluster.client.delete(pods, { namespace: "default", name: "pod-0" }).catch(() => {});
     if (count % 2 === 0) await hint();
   }
   await hint();

@@ -29,7 +29,7 @@ export async function instanceChanged(
   if (!node) return;
   log.info("an instance that is a node changes", { name, state: state ?? "interruption" });
   if (state === undefined) await cordon(client, node);
-  else if (gone.has(state)) await client.remove(nodes, { name }, { uid: node.metadata.uid }).catch(unlessGone);
+  else if (gone.has(state)) await client.delete(nodes, { name }, { uid: node.metadata.uid }).catch(unlessGone);
   else if (event.time !== undefined && ((await heard(name)) ?? 0) > Date.parse(event.time)) {
     log.info("a stop was reported after the node was heard again", { name, time: event.time });
   } else await silence(client, node);

@@ -16,10 +16,10 @@ import { patchTypes } from "#patch";
 import { jsonLines } from "./lines.ts";
 import type {
   Client,
+  DeleteRequest,
   ListRequest,
   ListResult,
   ObjectName,
-  RemoveRequest,
   WatchEvent,
   WatchRequest,
   WriteRequest,
@@ -158,8 +158,8 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       const sent = { method: "PATCH", path, query: writeQuery(request), body: patch, type };
       return read(kind, await connection.request(sent));
     },
-    remove: (kind, name, request = {}) => remove(connection, kind, { name, request }),
-    act: async (kind, name, subresource, body) => {
+    delete: (kind, name, request = {}) => remove(connection, kind, { name, request }),
+    createSubresource: async (kind, name, subresource, body) => {
       const answer = await connection.request({ method: "POST", path: objectPath(kind, name, subresource), body });
       return (answer as JsonObject)["kind"] === "Status" ? undefined : (answer as unknown as KubernetesObject);
     },
@@ -198,7 +198,7 @@ async function list<T extends KubernetesObject>(
 async function remove<T extends KubernetesObject>(
   connection: Connection,
   kind: Kind<T>,
-  { name, request }: { name: ObjectName; request: RemoveRequest },
+  { name, request }: { name: ObjectName; request: DeleteRequest },
 ): Promise<T | undefined> {
   const { uid, revision, gracePeriodSeconds, propagation } = request;
   const preconditions = { ...(uid ? { uid } : {}), ...(revision ? { resourceVersion: revision } : {}) };

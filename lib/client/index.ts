@@ -8,11 +8,11 @@ export { type Informer, type InformerOptions, startInformer } from "./informer.t
 export { type KubeconfigOptions, kubeconfigText } from "./kubeconfig.ts";
 export type {
   Client,
+  DeleteRequest,
   ListRequest,
   ListResult,
   ObjectName,
   PatchRequest,
-  RemoveRequest,
   WatchEvent,
   WatchRequest,
   WriteRequest,

@@ -31,7 +31,7 @@ export interface PatchRequest extends WriteRequest {
   type: "merge" | "json" | "strategic";
 }
 
-export interface RemoveRequest {
+export interface DeleteRequest {
   uid?: string | undefined;
   revision?: string | undefined;
   gracePeriodSeconds?: number;
@@ -70,9 +70,9 @@ export interface Client {
    * Deletes an object. Resolves with undefined when it is gone, and with the object while it waits for its grace period
    * or finalizers.
    */
-  remove<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request?: RemoveRequest): Promise<T | undefined>;
+  delete<T extends KubernetesObject>(kind: Kind<T>, name: ObjectName, request?: DeleteRequest): Promise<T | undefined>;
   /** Posts `body` to a subresource that changes the object, such as `binding`, or answers a review, such as `token`. */
-  act<T extends KubernetesObject>(
+  createSubresource<T extends KubernetesObject>(
     kind: Kind<T>,
     name: ObjectName,
     subresource: string,

@@ -142,7 +142,7 @@ test("the garbage collector follows an added kind, as owner and as dependent", a
   const below = of(widget, "example.com/v1", "Widget");
   await cluster.client.create(configMaps, { metadata: { ...own, name: "below", ownerReferences: below } });
   await cluster.quiet();
-  await cluster.client.remove(configMaps, { ...own, name: "owner" });
+  await cluster.client.delete(configMaps, { ...own, name: "owner" });
   await missing(widgets as Kind, "owned");
   await missing(configMaps as Kind, "below");
 });
@@ -152,7 +152,7 @@ test("a namespace's deletion removes the objects of an added kind", async () => 
   await cluster.client.create(namespaces, { metadata: { name: "busy" } });
   const made = { namespace: "busy", name: "one" };
   await cluster.client.create(widgets, { metadata: { ...made, finalizers: ["example.com/wait"] } });
-  await cluster.client.remove(namespaces, { name: "busy" });
+  await cluster.client.delete(namespaces, { name: "busy" });
   const marked = await cluster.until(async () => {
     const widget = await cluster.client.get(widgets, made);
     return widget.metadata.deletionTimestamp ? widget : undefined;

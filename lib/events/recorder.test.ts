@@ -56,7 +56,7 @@ test("increases the count of a repeated event, and keeps those of other componen
 test("creates a repeated event again when it was deleted meanwhile", async () => {
   record(about, "Warning", "Failed", "no");
   for (const { metadata } of await written())
-    await cluster.client.remove(events, { namespace: "default", name: metadata.name ?? "" });
+    await cluster.client.delete(events, { namespace: "default", name: metadata.name ?? "" });
   record(about, "Warning", "Failed", "no");
   expect((await written()).map(({ count }) => count)).toEqual([1]);
 });

@@ -2,10 +2,10 @@ import type { Access, Kind, KubernetesObject, User } from "#api/meta";
 import { clone, internalError, isApiError, type Json, messageOf, notFound } from "#base";
 import type {
   Client,
+  DeleteRequest,
   ListRequest,
   ObjectName,
   PatchRequest,
-  RemoveRequest,
   WatchEvent,
   WatchRequest,
   WriteRequest,
@@ -45,8 +45,9 @@ function withApiErrors(client: Client): Client {
     create: (kind, object, request) => client.create(kind, object, request).catch(failed),
     update: (kind, object, request) => client.update(kind, object, request).catch(failed),
     patch: (kind, name, patch, request) => client.patch(kind, name, patch, request).catch(failed),
-    remove: (kind, name, request) => client.remove(kind, name, request).catch(failed),
-    act: (kind, name, subresource, body) => client.act(kind, name, subresource, body).catch(failed),
+    delete: (kind, name, request) => client.delete(kind, name, request).catch(failed),
+    createSubresource: (kind, name, subresource, body) =>
+      client.createSubresource(kind, name, subresource, body).catch(failed),
     watch: (kind, request) => client.watch(kind, request),
   };
 }
@@ -123,10 +124,10 @@ class LocalClient implements Client {
     return (await updateObject(call, { next, isPatch: true })).object as T;
   }
 
-  async remove<T extends KubernetesObject>(
+  async delete<T extends KubernetesObject>(
     kind: Kind<T>,
     name: ObjectName,
-    { uid, revision, gracePeriodSeconds, propagation }: RemoveRequest = {},
+    { uid, revision, gracePeriodSeconds, propagation }: DeleteRequest = {},
   ): Promise<T | undefined> {
     const preconditions = { uid, resourceVersion: revision };
     const options = { ...defaultOptions, preconditions, deletion: { gracePeriodSeconds, propagation } };
@@ -134,7 +135,7 @@ class LocalClient implements Client {
     return removed.gone ? undefined : (removed.object as T);
   }
 
-  async act<T extends KubernetesObject>(
+  async createSubresource<T extends KubernetesObject>(
     kind: Kind<T>,
     name: ObjectName,
     subresource: string,

@@ -8,7 +8,7 @@ import {
   withNulls,
   withoutNulls,
 } from "#api/meta";
-import { parseJson, stringifyJson } from "#base";
+import { fnv1a, parseJson, stringifyJson } from "#base";
 import type { Entry, Index } from "#store";
 import type { Resource } from "./registry.ts";
 import type { Resources } from "./resources.ts";
@@ -139,11 +139,11 @@ export function schemaOf(kind: Kind): string {
   return schema;
 }
 
-/** FNV-1a over every field, default and zero value below a shape: equal schemas have equal fingerprints. */
+/** A hash over every field, default and zero value below a shape: equal schemas have equal fingerprints. */
 function fingerprint(shape: Shape): string {
-  let hash = 0x811c9dc5;
-  const add = (text: string) => {
-    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  let text = "";
+  const add = (part: string) => {
+    text += part;
   };
   const seen = new Set<Shape>();
   const walk = (at: Shape): void => {
@@ -162,5 +162,5 @@ function fingerprint(shape: Shape): string {
     }
   };
   walk(shape);
-  return hash.toString(16).padStart(8, "0");
+  return fnv1a(text).toString(16).padStart(8, "0");
 }

@@ -165,7 +165,7 @@ class RunningScheduler implements Scheduler {
     };
     try {
       await permitted;
-      await client.act(pods, { namespace, name }, "binding", binding);
+      await client.createSubresource(pods, { namespace, name }, "binding", binding);
       this.#queue.drop(uid);
       const message = `Successfully assigned ${namespace}/${name} to ${node}`;
       record({ kind: pods, object: pod }, "Normal", "Scheduled", message);

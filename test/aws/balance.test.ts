@@ -86,7 +86,7 @@ describe("routes", () => {
     const leads = () => [...state().routes.values()].some((table) => [...table.values()].includes(name));
     await expect.poll(leads, polling).toBe(true);
     stage.network.removeInstance(name);
-    await client.remove(nodes, { name });
+    await client.delete(nodes, { name });
     await expect.poll(leads, polling).toBe(false);
     expect([...state().routes.values()].map(({ size }) => size)).toEqual([2]);
   });
@@ -127,12 +127,12 @@ describe("a service of type LoadBalancer", () => {
     await expect
       .poll(current, polling)
       .toBe(`Error syncing load balancer: failed to ensure load balancer: annotation ${annotation} is not supported`);
-    await client.remove(services, { namespace, name: "tls" });
+    await client.delete(services, { namespace, name: "tls" });
     await expect.poll(() => read("tls"), polling).toBeUndefined();
   });
 
   test("is deleted with all parts of its load balancer", async () => {
-    await client.remove(services, { namespace, name: "web" });
+    await client.delete(services, { namespace, name: "web" });
     await expect.poll(() => settling(() => read("web")), polling).toBeUndefined();
     const { balancers, groups, listeners, securityGroups } = state();
     expect([balancers, groups, listeners].map(({ length }) => length)).toEqual([0, 0, 0]);

@@ -199,7 +199,7 @@ async function play(stage: Stage, client: HttpClient): Promise<void> {
     await insist(() => client.patch(deployments, name, { spec }, { type: "strategic" }));
     await until("the second image runs", () => runs(client, "web:2"));
     await until("the job is complete", () => isComplete(client));
-    await insist(() => client.remove(deployments, name, { propagation: "Foreground" }), is("NotFound"));
+    await insist(() => client.delete(deployments, name, { propagation: "Foreground" }), is("NotFound"));
     await until("nothing of the deployment is left", () => isGone(client));
   } finally {
     isOver = true;

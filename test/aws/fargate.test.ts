@@ -130,7 +130,7 @@ describe("a Deployment that tolerates Fargate", () => {
   });
 
   test("is deleted with its tasks", async () => {
-    await client.remove(deployments, { namespace, name: "web" });
+    await client.delete(deployments, { namespace, name: "web" });
     await expect.poll(async () => (await podsOf("web")).length, polling).toBe(0);
     expect(stage.ecs.tasks.map(({ lastStatus }) => lastStatus)).toEqual(["STOPPED", "STOPPED", "STOPPED"]);
   });
@@ -161,7 +161,7 @@ describe("a pod", () => {
   test("that is deleted by force stops its task", async () => {
     const pod = await client.create(pods, bare("forced"));
     await expect.poll(() => podNamed("forced").then((each) => each && isReady(each)), polling).toBe(true);
-    await client.remove(pods, { namespace, name: "forced" }, { gracePeriodSeconds: 0 });
+    await client.delete(pods, { namespace, name: "forced" }, { gracePeriodSeconds: 0 });
     await expect.poll(() => taskOf(pod)["lastStatus"], polling).toBe("STOPPED");
   });
 

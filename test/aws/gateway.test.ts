@@ -195,7 +195,12 @@ describe("authentication", () => {
       [functions, gateway.url],
       [client, stage.url],
     ] as const) {
-      const { status: made } = (await by.act(serviceAccounts, account, "token", question as never)) as TokenRequest;
+      const { status: made } = (await by.createSubresource(
+        serviceAccounts,
+        account,
+        "token",
+        question as never,
+      )) as TokenRequest;
       const robot = httpClient({ server: at, ca: at === stage.url ? stage.ca : ca, token: made!.token });
       await expect(robot.list(serviceAccounts, { namespace })).rejects.toMatchObject({
         message: expect.stringContaining('User "system:serviceaccount:default:robot" cannot list'),

@@ -28,7 +28,8 @@ afterAll(async () => {
 
 const issue = async (spec: object = {}): Promise<NonNullable<TokenRequest["status"]>> => {
   const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec };
-  return ((await client.act(serviceAccounts, account, "token", question as never)) as TokenRequest).status!;
+  return ((await client.createSubresource(serviceAccounts, account, "token", question as never)) as TokenRequest)
+    .status!;
 };
 const keys = () => (JSON.parse(stage.published()["openid/v1/jwks"]!) as { keys: { kid: string }[] }).keys;
 

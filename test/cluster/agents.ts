@@ -29,7 +29,7 @@ export async function playAgents(client: Client, clock: Clock): Promise<void> {
     const { namespace, name = "", uid } = pod.metadata;
     try {
       if (pod.metadata.deletionTimestamp)
-        await client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
+        await client.delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
       else if (pod.status?.phase === "Pending")
         await client.update(pods, running(pod, clock), { subresource: "status" });
     } catch (error) {

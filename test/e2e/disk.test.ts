@@ -93,7 +93,7 @@ const make = (name: string, bytes = 100_000) =>
     metadata: { name, namespace: "default" },
     data: { text: "x".repeat(bytes) },
   } as ConfigMap);
-const remove = (name: string) => client.remove(configMaps, { namespace: "default", name });
+const remove = (name: string) => client.delete(configMaps, { namespace: "default", name });
 /** Creates objects until the disk is full. Returns the refusal. */
 async function makeUntilFull(prefix: string): Promise<string> {
   for (let index = 0; index < 2000; index++) {

@@ -89,7 +89,7 @@ test("issues an agent tokens for pods on its node, and for the audiences that th
   const there = await create("there", { nodeName: "two", serviceAccountName: "robot" });
   const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
   const ask = (bound: object | undefined, audiences: string[] = []) =>
-    agent.act(serviceAccounts, { namespace: "default", name: "robot" }, "token", {
+    agent.createSubresource(serviceAccounts, { namespace: "default", name: "robot" }, "token", {
       metadata: {},
       spec: { audiences, ...(bound ? { boundObjectRef: bound } : {}) },
     } as TokenRequest);

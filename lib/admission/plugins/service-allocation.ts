@@ -94,12 +94,12 @@ async function lettingGo(request: AdmissionRequest, { client }: AdmissionContext
   for (const ip of had.addresses.difference(has.addresses)) {
     const there = await present(client.get(ipAddresses, { name: ip }));
     if (!there || !isMine(there.spec?.parentRef)) continue;
-    back.push(() => give(client.remove(ipAddresses, { name: ip }, { uid: there.metadata.uid })));
+    back.push(() => give(client.delete(ipAddresses, { name: ip }, { uid: there.metadata.uid })));
   }
   for (const port of had.ports.difference(has.ports)) {
     const there = await present(client.get(nodePortAllocations, { name: String(port) }));
     if (!there || !isMine(there.spec)) continue;
-    back.push(() => give(client.remove(nodePortAllocations, { name: String(port) }, { uid: there.metadata.uid })));
+    back.push(() => give(client.delete(nodePortAllocations, { name: String(port) }, { uid: there.metadata.uid })));
   }
   return back;
 }
@@ -280,7 +280,7 @@ async function takeOne<T extends KubernetesObject>(
     if (isReason(error, "AlreadyExists")) return false;
     throw error;
   }
-  if (!take.dryRun) take.undo.push(() => give(client.remove(kind, { name }, { uid })));
+  if (!take.dryRun) take.undo.push(() => give(client.delete(kind, { name }, { uid })));
   return true;
 }
 

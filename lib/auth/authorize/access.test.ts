@@ -87,7 +87,7 @@ test("grants and revokes rights at once", async () => {
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
   await give("late", "view");
   expect((await late("GET", `${base}/pods`)).status).toBe(200);
-  await cluster.client.remove(roleBindings, { namespace: "default", name: "late-view" });
+  await cluster.client.delete(roleBindings, { namespace: "default", name: "late-view" });
   expect((await late("GET", `${base}/pods`)).status).toBe(403);
 });
 

@@ -182,12 +182,12 @@ test("names the pod and its node in a pod's token, which is invalid after the po
     [`${extra}/node-uid`]: [expect.any(String)],
   });
   // While the pod is being deleted the token is valid until a minute after its grace period.
-  await cluster.client.remove(pods, { namespace: "default", name: "bound" }, { gracePeriodSeconds: 30 });
+  await cluster.client.delete(pods, { namespace: "default", name: "bound" }, { gracePeriodSeconds: 30 });
   clock.move(89_000);
   expect((await whoami(token)).status).toBe(201);
   clock.move(2000);
   await refusedBecause(token, "service account token has been invalidated");
-  await cluster.client.remove(pods, { namespace: "default", name: "bound" }, { gracePeriodSeconds: 0 });
+  await cluster.client.delete(pods, { namespace: "default", name: "bound" }, { gracePeriodSeconds: 0 });
   await refusedBecause(token, "service account token has been invalidated");
   await newPod("bound");
   await refusedBecause(token, /pod UID \(.+\) does not match service account pod ref claim/);
@@ -219,7 +219,7 @@ test("invalidates tokens with the secret or node that they are bound to", async 
   await cluster.client.create(secrets, make.secret({ metadata: { name: "keys" } }));
   const token = await tokenOf(bindTo("Secret", "keys"));
   expect((await whoami(token)).status).toBe(201);
-  await cluster.client.remove(secrets, { namespace: "default", name: "keys" });
+  await cluster.client.delete(secrets, { namespace: "default", name: "keys" });
   await refusedBecause(token, "service account token has been invalidated");
   await cluster.addNode("two");
   const nodes = await tokenOf(bindTo("Node", "two"));
@@ -236,7 +236,7 @@ test("invalidates tokens with the secret or node that they are bound to", async 
 
 test("invalidates a token with its account, also where another account has its name", async () => {
   const token = await tokenOf();
-  await cluster.client.remove(serviceAccounts, { namespace: "default", name: "robot" });
+  await cluster.client.delete(serviceAccounts, { namespace: "default", name: "robot" });
   await refusedBecause(token, 'serviceaccounts "robot" not found');
   await cluster.client.create(serviceAccounts, make.serviceAccount({ metadata: { name: "robot" } }));
   await refusedBecause(token, /service account UID \(.+\) does not match claim/);

@@ -160,8 +160,8 @@ test("allocates again what a service uses when its allocation is deleted", async
   const { json } = await create({ spec: { type: "NodePort" } });
   const { clusterIP } = json.spec;
   const { nodePort } = json.spec.ports[0];
-  await cluster.client.remove(ipAddresses, { name: clusterIP });
-  await cluster.client.remove(nodePortAllocations, { name: String(nodePort) });
+  await cluster.client.delete(ipAddresses, { name: clusterIP });
+  await cluster.client.delete(nodePortAllocations, { name: String(nodePort) });
   await cluster.until(async () => (await takenAddresses()).length === 1 && (await takenPorts()).length === 1);
   expect([await takenAddresses(), await takenPorts()]).toEqual([[clusterIP], [nodePort]]);
 });
@@ -176,7 +176,7 @@ test("warns of an address and a port that belong to another service, under the n
   await cluster.quiet();
   const parentRef = { group: "", resource: "services", namespace: "default", name: "other" };
   for (const kind of [ipAddresses, nodePortAllocations] as const)
-    await client.remove(kind as never, { name: kind === ipAddresses ? clusterIP : String(nodePort) });
+    await client.delete(kind as never, { name: kind === ipAddresses ? clusterIP : String(nodePort) });
   await client.create(ipAddresses, { metadata: { name: clusterIP }, spec: { parentRef } });
   const spec = { namespace: "default", name: "other" };
   await client.create(nodePortAllocations, { metadata: { name: String(nodePort) }, spec });

@@ -130,7 +130,7 @@ async function releaseUnused(
     if (used.has(name)) continue;
     const left = parseTime(creationTimestamp) + inFlight - clock.now();
     if (left > 0) waits.push(left);
-    else await ignoreReasons(["NotFound", "Conflict"], client.remove(kind, { name }, { uid }));
+    else await ignoreReasons(["NotFound", "Conflict"], client.delete(kind, { name }, { uid }));
   }
   return waits;
 }

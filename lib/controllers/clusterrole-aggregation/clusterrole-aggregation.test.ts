@@ -34,7 +34,7 @@ test("aggregates rules by selector, sorted by name within a selector, each once,
   moved.metadata.labels = {};
   await cluster.client.update(clusterRoles, moved);
   await becomes("all", ["d", "a", "shared", "b"]);
-  await cluster.client.remove(clusterRoles, { name: "a" });
+  await cluster.client.delete(clusterRoles, { name: "a" });
   await becomes("all", ["d", "b", "shared"]);
   const edited = clone(await cluster.client.get(clusterRoles, { name: "all" })) as ClusterRole;
   edited.rules = [rule("sneaked in")];

@@ -306,7 +306,7 @@ test("reports a deleted job as missing (MissingJob)", async () => {
   await stage.make(cronObject());
   stage.clock.move(10 * minute);
   await sync();
-  await stage.client.remove(jobs, { namespace: "default", name: nameAt("12:10") }, { propagation: "Background" });
+  await stage.client.delete(jobs, { namespace: "default", name: nameAt("12:10") }, { propagation: "Background" });
   await sync();
   expect((await cron()).status?.active).toBeUndefined();
   expect(stage.events.at(-1)).toBe(`Normal MissingJob Active job went missing: ${nameAt("12:10")}`);
@@ -316,7 +316,7 @@ test("reports a deleted job as missing (MissingJob)", async () => {
 test("creates nothing for a cron job that is being deleted", async () => {
   await stage.make(cronObject());
   await stage.client.patch(cronJobs, key, { metadata: { finalizers: ["example.com/wait"] } }, { type: "merge" });
-  await stage.client.remove(cronJobs, key);
+  await stage.client.delete(cronJobs, key);
   stage.clock.move(10 * minute);
   expect(await sync()).toBeUndefined();
   expect(await names()).toEqual([]);

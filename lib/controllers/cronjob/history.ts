@@ -20,7 +20,7 @@ export async function deleteJob(
 ): Promise<boolean> {
   const about = { kind: cronJobs, object: cronJob };
   try {
-    await client.remove(jobs, nameOf(job), { uid: job.metadata.uid, propagation: "Background" });
+    await client.delete(jobs, nameOf(job), { uid: job.metadata.uid, propagation: "Background" });
   } catch (error) {
     if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) {
       record(about, "Warning", "FailedDelete", `Deleted job: ${messageOf(error)}`);

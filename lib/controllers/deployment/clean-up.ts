@@ -14,6 +14,6 @@ export async function cleanUp({ context, deployment }: Rollout, { old }: Found):
     const observed = Number(status?.observedGeneration ?? 0) >= Number(metadata.generation ?? 0);
     if ((status?.replicas ?? 0) !== 0 || (spec?.replicas ?? 0) !== 0 || !observed) continue;
     const { namespace, name = "", uid } = metadata;
-    await ignoreReasons(["NotFound", "Conflict"], context.client.remove(replicaSets, { namespace, name }, { uid }));
+    await ignoreReasons(["NotFound", "Conflict"], context.client.delete(replicaSets, { namespace, name }, { uid }));
   }
 }

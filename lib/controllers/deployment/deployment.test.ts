@@ -216,7 +216,7 @@ test("a history limit of 0 deletes old sets when the rollout is complete", async
 test("adopts an orphaned set and continues its revision", async () => {
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
-  await cluster.client.remove(deployments, at, { propagation: "Orphan" });
+  await cluster.client.delete(deployments, at, { propagation: "Orphan" });
   await cluster.until(async () => (await cluster.client.list(deployments)).items.length === 0);
   const before = (await sets())[0]!;
   await cluster.client.patch(
@@ -299,7 +299,7 @@ test("keeps a complete rollout complete while its pods are replaced", async () =
   await open({ spec: { replicas: 2 } });
   await settled("web:1", 2);
   const [pod] = await all();
-  await cluster.client.remove(
+  await cluster.client.delete(
     pods,
     { namespace: "default", name: pod!.metadata.name ?? "" },
     { gracePeriodSeconds: 0 },
@@ -321,11 +321,11 @@ test("writes the deployment's revision after a crash between creating the set an
 test("uses another hash when the name belongs to another template", async () => {
   await open({ spec: { replicas: 1, paused: true } });
   await cluster.quiet();
-  await cluster.client.remove(deployments, at);
+  await cluster.client.delete(deployments, at);
   await open({ spec: { replicas: 1 } });
   await settled("web:1", 1);
   const { name = "" } = (await setOf("web:1"))!.metadata;
-  await cluster.client.remove(deployments, at);
+  await cluster.client.delete(deployments, at);
   await cluster.until(async () => {
     await cluster.playAgents();
     return (await sets()).length === 0 && (await all()).length === 0;

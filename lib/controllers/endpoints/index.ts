@@ -43,7 +43,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<void> {
   if (!service) {
     const left = await ignoreNotFound(client.get(endpointsKind, key));
     const ours = left?.metadata.labels?.[managerLabel] === manager;
-    if (ours) await ignoreNotFound(client.remove(endpointsKind, key, { uid: left.metadata.uid }));
+    if (ours) await ignoreNotFound(client.delete(endpointsKind, key, { uid: left.metadata.uid }));
     return;
   }
   if (service.metadata.deletionTimestamp || Object.keys(service.spec?.selector ?? {}).length === 0) return;

@@ -78,7 +78,7 @@ test("marks a terminating pod as not ready, and removes one that has ended", asy
   await run("a", "10.0.0.1");
   await run("b", "10.0.0.2");
   await cluster.until(async () => (await endpoints()).length === 2);
-  await cluster.client.remove(pods, { namespace: "default", name: "a" });
+  await cluster.client.delete(pods, { namespace: "default", name: "a" });
   await cluster.until(async () => (await endpoints()).some(({ conditions }) => conditions?.terminating));
   const going = (await endpoints()).find(({ addresses }) => addresses?.[0] === "10.0.0.1");
   expect(going?.conditions).toEqual({ ready: false, serving: true, terminating: true });
@@ -120,7 +120,7 @@ test("splits more than a hundred endpoints into slices, and changes only one of 
     before.some((slice) => slice.metadata.resourceVersion === metadata.resourceVersion),
   );
   expect(same).toHaveLength(1);
-  await cluster.client.remove(pods, { namespace: "default", name: "p5" }, { gracePeriodSeconds: 0 });
+  await cluster.client.delete(pods, { namespace: "default", name: "p5" }, { gracePeriodSeconds: 0 });
   await cluster.until(async () => (await endpoints()).length === 130);
 });
 
@@ -136,7 +136,7 @@ test("keeps the slices of a service that loses its selector, and replaces those 
   );
   // A reconcile that still used the selector would remove the pod.
   await cluster.quiet();
-  await cluster.client.remove(pods, { namespace: "default", name: "a" }, { gracePeriodSeconds: 0 });
+  await cluster.client.delete(pods, { namespace: "default", name: "a" }, { gracePeriodSeconds: 0 });
   await cluster.quiet();
   expect(await endpoints()).toHaveLength(1);
   await cluster.ask("DELETE", `${services}/web`);
@@ -164,7 +164,7 @@ test("skips a pod without an existing node and records an event", async () => {
     /^Failed to create endpoint for service default\/web: Endpoints "web" is invalid: subsets\[0\].addresses\[0\].nodeName: Invalid value: "": a lowercase RFC 1123 subdomain must/,
   );
   expect(await endpoints()).toEqual([]);
-  await cluster.client.act(pods, { namespace: "default", name: "a" }, "binding", {
+  await cluster.client.createSubresource(pods, { namespace: "default", name: "a" }, "binding", {
     metadata: { name: "a" },
     target: { kind: "Node", name: "one" },
   } as never);

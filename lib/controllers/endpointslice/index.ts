@@ -172,7 +172,7 @@ async function agree(
     const { name = "" } = metadata;
     await ignoreReasons(
       ["NotFound", "Conflict"],
-      client.remove(endpointSlices, { namespace, name }, { uid: metadata.uid }),
+      client.delete(endpointSlices, { namespace, name }, { uid: metadata.uid }),
     );
   }
 }

@@ -23,6 +23,6 @@ async function reconcile({ client, clock }: ControllerContext, key: Key): Promis
   if (left > 0) return { requeueAfter: left };
   // If it was written meanwhile, it stays, and that write triggers this key again.
   const revision = object.metadata.resourceVersion;
-  await ignoreReasons(["NotFound", "Conflict"], client.remove(events, key, { uid: object.metadata.uid, revision }));
+  await ignoreReasons(["NotFound", "Conflict"], client.delete(events, key, { uid: object.metadata.uid, revision }));
   return undefined;
 }

@@ -90,7 +90,7 @@ test("deletes an object without a remaining owner; otherwise removes references 
     return found.metadata.ownerReferences?.length === 1 && found;
   });
   expect(half.metadata.ownerReferences?.[0]?.uid).toBe(alive.metadata.uid);
-  await cluster.client.remove(configMaps, { namespace, name: "alive" });
+  await cluster.client.delete(configMaps, { namespace, name: "alive" });
   await cluster.until(() => gone(cluster.client.get(configMaps, { namespace, name: "half" })));
 });
 
@@ -123,7 +123,7 @@ test("owners in a cycle do not block each other's deletion", async () => {
     const patch = { metadata: { ownerReferences: [owner] } };
     await cluster.client.patch(configMaps, { namespace, name }, patch, { type: "merge" });
   }
-  await cluster.client.remove(configMaps, { namespace, name: "a" }, { propagation: "Foreground" });
+  await cluster.client.delete(configMaps, { namespace, name: "a" }, { propagation: "Foreground" });
   await cluster.pass(10_000);
   const { items } = await cluster.client.list(configMaps, { namespace });
   expect(items.map(({ metadata }) => metadata.name)).toEqual(["kube-root-ca.crt"]);
@@ -138,7 +138,7 @@ test("completes an orphaning deletion after a restart", async () => {
   const { name = "", uid = "" } = owner.metadata;
   const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name, uid }];
   await client.create(configMaps, { metadata: { namespace, name: "child", ownerReferences } });
-  await client.remove(configMaps, { namespace, name }, { propagation: "Orphan" });
+  await client.delete(configMaps, { namespace, name }, { propagation: "Orphan" });
   await close();
   const next = await openCluster({ store });
   try {

@@ -61,7 +61,7 @@ async function collect(
   if (of("waiting").length > 0 && (await hasDependents(context, kinds, object))) {
     const freed = await breakCircle(context, kinds, kind, object);
     const seen = freed?.metadata.resourceVersion ?? revision;
-    await ignoreNotFound(client.remove(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }));
+    await ignoreNotFound(client.delete(kind, nameOf(object), { uid, revision: seen, propagation: "Foreground" }));
     return undefined;
   }
   // The object's own finalizers decide about its dependents.
@@ -71,7 +71,7 @@ async function collect(
     : finalizers?.includes(foreground)
       ? "Foreground"
       : "Background";
-  await ignoreNotFound(client.remove(kind, nameOf(object), { uid, revision, propagation }));
+  await ignoreNotFound(client.delete(kind, nameOf(object), { uid, revision, propagation }));
   return undefined;
 }
 

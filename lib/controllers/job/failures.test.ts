@@ -66,7 +66,7 @@ test("the backoff continues when the failed pod is deleted", async () => {
   await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
-  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  await stage.client.delete(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
   await sync();
   await stage.removeDeleted();
   expect(await stage.pods()).toEqual([]);

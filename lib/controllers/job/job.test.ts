@@ -126,7 +126,7 @@ test("counts a terminating pod as failed and replaces it after the backoff (Term
   await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
-  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  await stage.client.delete(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
   expect(await sync()).toEqual({ requeueAfter: 10 * second });
   expect(await statusOf()).toMatchObject({ failed: 1, terminating: 1 });
   stage.clock.move(10 * second);
@@ -141,7 +141,7 @@ test("with podReplacementPolicy Failed, replaces a pod only when it has ended", 
   await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
-  await stage.client.remove(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
+  await stage.client.delete(pods, { namespace: "default", name: pod?.metadata.name ?? "" });
   expect(await sync()).toEqual({});
   expect(await statusOf()).toMatchObject({ terminating: 1 });
   expect((await statusOf()).failed).toBeUndefined();
@@ -254,8 +254,8 @@ test("removes the finalizer of pods of a deleted job and of released pods (syncO
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   const [one, two] = await stage.active();
-  await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Background" });
-  await stage.client.remove(pods, { namespace: "default", name: one?.metadata.name ?? "" });
+  await stage.client.delete(jobs, { namespace: "default", name: "pi" }, { propagation: "Background" });
+  await stage.client.delete(pods, { namespace: "default", name: one?.metadata.name ?? "" });
   expect(await gone(one?.metadata.name)).toBe(false);
   await sync();
   expect(await gone(one?.metadata.name)).toBe(true);
@@ -270,7 +270,7 @@ test("creates no pods for a job that is being deleted, and removes its pods' fin
   await stage.make(jobObject({ completions: 2, parallelism: 2 }));
   await sync();
   await stage.run((await stage.active())[0]!);
-  await stage.client.remove(jobs, { namespace: "default", name: "pi" }, { propagation: "Foreground" });
+  await stage.client.delete(jobs, { namespace: "default", name: "pi" }, { propagation: "Foreground" });
   await stage.change({ spec: { parallelism: 5 } });
   await sync();
   const all = await stage.pods();
@@ -279,7 +279,7 @@ test("creates no pods for a job that is being deleted, and removes its pods' fin
 });
 
 test("records pods that cannot be created and retries (slow start)", async () => {
-  await stage.client.remove(serviceAccounts, { namespace: "default", name: "default" });
+  await stage.client.delete(serviceAccounts, { namespace: "default", name: "default" });
   await stage.make(jobObject({ completions: 8, parallelism: 8 }));
   await expect(stage.reconcile(jobController, "pi")).rejects.toThrow("serviceaccount");
   expect(stage.events).toHaveLength(1);

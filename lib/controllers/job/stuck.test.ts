@@ -38,7 +38,7 @@ test("a suspended job may complete when a terminating pod succeeds", async () =>
   await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
-  await stage.client.remove(pods, nameOf(pod!));
+  await stage.client.delete(pods, nameOf(pod!));
   await stage.change({ spec: { suspend: true } });
   await sync();
   stage.clock.move(5 * second);
@@ -54,7 +54,7 @@ test("a succeeded index does not fail as well (validation: failedIndexes and com
   await sync();
   const first = await of(0);
   await stage.run(first);
-  await stage.client.remove(pods, nameOf(first));
+  await stage.client.delete(pods, nameOf(first));
   await sync();
   stage.clock.move(10 * second);
   // One reconcile creates the replacement, the next would remove the first pod's finalizer.
@@ -79,7 +79,7 @@ test("a failed index does not succeed as well, although its pod lost its finaliz
   await sync();
   const pod = await of(0);
   await stage.run(pod);
-  await stage.client.remove(pods, nameOf(pod));
+  await stage.client.delete(pods, nameOf(pod));
   await stage.reconcile(jobController, "pi");
   expect(await statusOf()).toMatchObject({ failedIndexes: "0" });
   await stage.finish(pod);
@@ -101,7 +101,7 @@ test("a pod that was recorded as failed does not complete the job", async () => 
   await sync();
   const [pod] = await stage.active();
   await stage.run(pod!);
-  await stage.client.remove(pods, nameOf(pod!));
+  await stage.client.delete(pods, nameOf(pod!));
   await stage.reconcile(jobController, "pi");
   expect(await statusOf()).toMatchObject({ uncountedTerminatedPods: { failed: [pod!.metadata.uid] } });
   await stage.finish(pod!);

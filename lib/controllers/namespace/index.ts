@@ -94,7 +94,7 @@ async function empty(
       ? await ignoreNotFound(client.get(kind, { namespace, name }))
       : await ignoreReasons(
           ["NotFound", "Conflict"],
-          client.remove(kind, { namespace, name }, { uid, propagation: "Background" }),
+          client.delete(kind, { namespace, name }, { uid, propagation: "Background" }),
         );
     if (!stays) count--;
     for (const each of stays?.metadata.finalizers ?? []) finalizers.set(each, (finalizers.get(each) ?? 0) + 1);

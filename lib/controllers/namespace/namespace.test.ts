@@ -87,11 +87,11 @@ test("continues in the next pass what one pass has no time for, and reports it",
   const removals: number[] = [];
   const slow: typeof context.client = {
     ...context.client,
-    remove(...words) {
+    delete(...words) {
       // Each deletion takes a second.
       clock.move(1000);
       removals.push(removals.pop()! + 1);
-      return context.client.remove(...words);
+      return context.client.delete(...words);
     },
   };
   const left = async () => {

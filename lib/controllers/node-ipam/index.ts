@@ -66,7 +66,7 @@ async function syncNode(context: ControllerContext, { name }: Key, cluster: Cidr
   for (const { metadata } of held) {
     if (shown && metadata.name === nameOf(shown)) continue;
     const { name: block = "", uid } = metadata;
-    await ignoreReasons(["NotFound", "Conflict"], client.remove(podCidrAllocations, { name: block }, { uid }));
+    await ignoreReasons(["NotFound", "Conflict"], client.delete(podCidrAllocations, { name: block }, { uid }));
   }
   return undefined;
 }

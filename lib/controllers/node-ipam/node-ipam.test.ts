@@ -28,7 +28,7 @@ test("allocates a block to each node and reuses released ones", async () => {
     (await events()).find(({ reason }: { reason: string }) => reason === "CIDRNotAvailable"),
   );
   expect(why.message).toBe("Node e status is now: CIDRNotAvailable");
-  await cluster.client.remove(nodes, { name: "b" });
+  await cluster.client.delete(nodes, { name: "b" });
   expect(await given("e")).toBe(blocks[1]);
   await cluster.quiet();
   expect(Object.keys(await taken()).sort()).toEqual(["a", "c", "d", "e"]);
@@ -73,7 +73,7 @@ test("a node that is created again keeps its block or gets another free one", as
     await Promise.all(["a", "b", "c"].map(add));
     const blocks = await Promise.all(["a", "b", "c"].map(given));
     expect(new Set(blocks).size).toBe(3);
-    await Promise.all(["a", "b", "c"].map((name) => cluster.client.remove(nodes, { name })));
+    await Promise.all(["a", "b", "c"].map((name) => cluster.client.delete(nodes, { name })));
   }
   await cluster.until(async () => Object.keys(await taken()).length === 0);
 });

@@ -119,7 +119,7 @@ test("a NoExecute taint evicts pods that do not tolerate it, at once or after th
 test("deletes the pods of a deleted node", async () => {
   await cluster.addNode("one");
   await runPod();
-  await cluster.client.remove(nodes, { name: "one" });
+  await cluster.client.delete(nodes, { name: "one" });
   await cluster.quiet();
   await pass(35);
   expect((await getPod()).status?.phase).toBe("Running");
@@ -132,7 +132,7 @@ test("remembers across restarts how long a node has been missing, until it is ba
   const first = await openCluster({ clock, store });
   await first.addNode("one");
   await first.client.create(pods, make.pod({ spec: { nodeName: "one" } }) as Pod);
-  await first.client.remove(nodes, { name: "one" });
+  await first.client.delete(nodes, { name: "one" });
   await first.quiet();
   await first.close();
   clock.move(41_000);
@@ -141,7 +141,7 @@ test("remembers across restarts how long a node has been missing, until it is ba
     await second.until(async () => (await second.client.list(pods)).items.length === 0);
     await second.addNode("one");
     await second.client.create(pods, make.pod({ spec: { nodeName: "one" } }) as Pod);
-    await second.client.remove(nodes, { name: "one" });
+    await second.client.delete(nodes, { name: "one" });
     await second.quiet();
     const noted = async () =>
       Object.keys((await second.client.get(pods, { namespace: "default", name: "web" })).metadata.annotations ?? {});

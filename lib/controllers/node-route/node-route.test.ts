@@ -51,7 +51,7 @@ describe("routes to pods", () => {
     await add("one");
     await add("two");
     await soon(isReached("two"));
-    await cluster.client.remove(nodes, { name: "one" });
+    await cluster.client.delete(nodes, { name: "one" });
     await soon(async () => Object.values(await routes()).join() === "two");
     await cluster.pass(30_000);
     expect(Object.values(await routes())).toEqual(["two"]);

@@ -105,7 +105,7 @@ describe("a service of type LoadBalancer", () => {
     await cluster.quiet();
     expect(only()?.nodes).toEqual(["one"]);
     await cluster.until(async () => (await reasons()).includes("UpdatedLoadBalancer"));
-    await cluster.client.remove(nodes, { name: "one" });
+    await cluster.client.delete(nodes, { name: "one" });
     await cluster.until(async () => only()?.nodes.length === 0);
     await cluster.until(async () => (await reasons()).includes("UnAvailableLoadBalancer"));
   });
@@ -123,7 +123,7 @@ describe("a service of type LoadBalancer", () => {
   test("is deleted after its load balancer, not before", async () => {
     await create();
     await soon(hostname);
-    await cluster.client.remove(services, key);
+    await cluster.client.delete(services, key);
     await cluster.until(async () => only()?.state === "going");
     await cluster.quiet();
     expect((await read())?.metadata.deletionTimestamp).toBeDefined();
@@ -149,7 +149,7 @@ describe("services of others, and failures that are final", () => {
     await create({ loadBalancerClass: "example.com/other" });
     await cluster.quiet();
     expect([cloud.balancers.size, (await read())?.metadata.finalizers]).toEqual([0, undefined]);
-    await cluster.client.remove(services, key);
+    await cluster.client.delete(services, key);
     expect(await read()).toBeUndefined();
   });
 
@@ -160,7 +160,7 @@ describe("services of others, and failures that are final", () => {
     await cluster.quiet();
     const service = await read();
     expect([service?.status?.loadBalancer, service?.metadata.finalizers]).toEqual([{}, undefined]);
-    await cluster.client.remove(services, key);
+    await cluster.client.delete(services, key);
     expect(await read()).toBeUndefined();
   });
 
@@ -214,7 +214,7 @@ describe("failures", () => {
     await create();
     if (method === "removeLoadBalancer") {
       await cluster.until(async () => cloud.balancers.size === 1);
-      await cluster.client.remove(services, key);
+      await cluster.client.delete(services, key);
     }
     await cluster.until(isDead);
     await cluster.close();
@@ -229,7 +229,7 @@ describe("failures", () => {
     const { metadata } = await create();
     await soon(hostname);
     await cluster.client.patch(services, key, { metadata: { finalizers: [] } }, { type: "merge" });
-    await cluster.client.remove(services, key);
+    await cluster.client.delete(services, key);
     await soon(async () => cloud.balancers.size === 0);
     expect(metadata.uid).toBeDefined();
   });

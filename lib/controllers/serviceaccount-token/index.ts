@@ -43,7 +43,7 @@ async function reconcile({ client }: ControllerContext, key: Key): Promise<void>
   const account = await ignoreNotFound(client.get(serviceAccounts, at));
   const wanted = annotations[accountUidAnnotation];
   if (!account || (wanted !== undefined && wanted !== account.metadata.uid)) {
-    await ignoreReasons(["NotFound", "Conflict"], client.remove(secrets, key, { uid, revision }));
+    await ignoreReasons(["NotFound", "Conflict"], client.delete(secrets, key, { uid, revision }));
     return;
   }
   if (!secret.data?.["token"]) await ignoreReasons(["NotFound", "Conflict"], client.update(secrets, secret));

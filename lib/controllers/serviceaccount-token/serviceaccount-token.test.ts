@@ -67,7 +67,7 @@ test("accepts the token only while the secret contains it", async () => {
   const renewed = await cluster.client.get(secrets, { namespace, name });
   expect(renewed.data?.["token"]).toBeDefined();
   if (text(renewed.data!["token"]!) !== token) expect((await whoAmI(token)).authenticated).toBeUndefined();
-  await cluster.client.remove(secrets, { namespace, name });
+  await cluster.client.delete(secrets, { namespace, name });
   expect((await whoAmI(token)).error).toContain("Token has been invalidated");
 });
 
@@ -85,7 +85,7 @@ test("deletes secrets of a service account that does not exist or was replaced",
   await make("builder", { "kubernetes.io/service-account.uid": "of-an-earlier-one" });
   await cluster.until(isGone);
   const token = text((await make()).json.data.token);
-  await cluster.client.remove(serviceAccounts, { namespace, name: "builder" });
+  await cluster.client.delete(serviceAccounts, { namespace, name: "builder" });
   await cluster.until(isGone);
   expect((await whoAmI(token)).authenticated).toBeUndefined();
 });

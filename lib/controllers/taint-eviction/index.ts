@@ -102,7 +102,7 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   const message = "Taint manager: deleting due to NoExecute taint";
   await setDisruptionTarget(context, pod, { reason: "DeletionByTaintManager", message });
-  await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, { uid }));
+  await ignoreReasons(["NotFound", "Conflict"], context.client.delete(pods, { namespace, name }, { uid }));
   const about = { kind: pods, object: pod };
   context.record(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${namespace}/${name}`);
 }
@@ -113,7 +113,7 @@ async function removeOrphan(context: ControllerContext, pod: Pod): Promise<void>
   const why = { reason: "DeletionByPodGC", message: "PodGC: node no longer exists" };
   if (!hasEnded(pod)) await setDisruptionTarget(context, pod, why, { phase: "Failed" });
   const how = { uid, gracePeriodSeconds: 0 };
-  await ignoreReasons(["NotFound", "Conflict"], context.client.remove(pods, { namespace, name }, how));
+  await ignoreReasons(["NotFound", "Conflict"], context.client.delete(pods, { namespace, name }, how));
 }
 
 /**

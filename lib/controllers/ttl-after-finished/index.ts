@@ -27,6 +27,6 @@ async function reconcile({ client, clock }: ControllerContext, key: Key): Promis
   if (left > 0) return { requeueAfter: Math.min(left, longestWait) };
   const { uid, resourceVersion: revision } = job.metadata;
   // If its time has been extended meanwhile, that change triggers the key again.
-  await ignoreReasons(["NotFound", "Conflict"], client.remove(jobs, key, { uid, revision, propagation: "Foreground" }));
+  await ignoreReasons(["NotFound", "Conflict"], client.delete(jobs, key, { uid, revision, propagation: "Foreground" }));
   return undefined;
 }

@@ -26,12 +26,12 @@ test("sets a TTL that grows with the number of nodes, with overlap at the bounda
   await become("0");
   await add(100, 101);
   await become("15");
-  for (let at = 91; at < 101; at++) await cluster.client.remove(nodes, { name: `n${at}` });
+  for (let at = 91; at < 101; at++) await cluster.client.delete(nodes, { name: `n${at}` });
   await cluster.quiet();
   expect(await values()).toEqual(["15"]);
   await add(91, 92);
   await become("15");
-  for (const name of ["n0", "n1", "n2"]) await cluster.client.remove(nodes, { name });
+  for (const name of ["n0", "n1", "n2"]) await cluster.client.delete(nodes, { name });
   await become("0");
 });
 

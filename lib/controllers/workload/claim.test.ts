@@ -71,10 +71,10 @@ test("releases a controlled pod that no longer matches, with the finalizer", asy
 
 test("adopts nothing for an owner that was replaced, and nothing that is being deleted", async () => {
   await podOf("going", "web", undefined, { finalizers: ["example.com/hold"] });
-  await client.remove(pods, { namespace: "default", name: "going" });
+  await client.delete(pods, { namespace: "default", name: "going" });
   expect(await claimed()).toEqual([]);
   await podOf("orphan", "web");
-  await client.remove(replicaSets, { namespace: "default", name: "web" });
+  await client.delete(replicaSets, { namespace: "default", name: "web" });
   await setOf("web", "web");
   expect(await claimed()).toEqual([]);
   expect(await controllerNow("orphan")).toBeUndefined();
@@ -84,7 +84,7 @@ test("neither adopts nor releases for an owner that is being deleted", async () 
   await podOf("drifted", "db", owner);
   await podOf("orphan", "web");
   const name = { namespace: "default", name: "web" };
-  await client.remove(replicaSets, name, { propagation: "Foreground" });
+  await client.delete(replicaSets, name, { propagation: "Foreground" });
   owner = await client.get(replicaSets, name);
   expect(await claimed()).toEqual([]);
   expect(await controllerNow("drifted")).toBe(owner.metadata.uid);
@@ -96,7 +96,7 @@ test("leaves out an orphan that goes before it is adopted", async () => {
   const losing: Client = {
     ...client,
     patch: async (kind, ...rest) => {
-      await client.remove(pods, { namespace: "default", name: "orphan" });
+      await client.delete(pods, { namespace: "default", name: "orphan" });
       return client.patch(kind, ...rest);
     },
   };

@@ -62,7 +62,7 @@ export async function createPod(by: PodOwner, template: PodTemplateSpec, name?: 
 export async function deletePod({ context, kind, owner }: PodOwner, pod: Pod): Promise<void> {
   const { namespace, name = "", uid } = pod.metadata;
   try {
-    await context.client.remove(pods, { namespace, name }, { uid });
+    await context.client.delete(pods, { namespace, name }, { uid });
     context.record({ kind, object: owner }, "Normal", "SuccessfulDelete", `Deleted pod: ${name}`);
   } catch (error) {
     if (isReason(error, "NotFound") || isReason(error, "Conflict")) return;

@@ -166,7 +166,7 @@ describe("a pod is started", () => {
     await make({ hostNetwork: true });
     await wake();
     expect((await now())?.status).toMatchObject({ phase: "Failed", reason: "UnsupportedOnFargate" });
-    await test1.client.remove(pods, { namespace, name: "web" });
+    await test1.client.delete(pods, { namespace, name: "web" });
     await make();
     ecs.trouble.define = new Refused("Invalid image name");
     await wake();
@@ -311,7 +311,7 @@ test("a task of a deleted pod is stopped", async () => {
 });
 
 describe("a pod that is deleted", () => {
-  const remove = (more = {}) => test1.client.remove(pods, { namespace, name: "web" }, more);
+  const remove = (more = {}) => test1.client.delete(pods, { namespace, name: "web" }, more);
 
   test("is deleted when its task has stopped", async () => {
     const task = await started();
@@ -365,7 +365,7 @@ test("records Events", async () => {
   const projected = { sources: [{ serviceAccountToken: { path: "token" } }] };
   await make({ volumes: [{ name: "kube-api-access-a", projected }] });
   await wake();
-  await test1.client.remove(pods, { namespace, name: "web" }, { gracePeriodSeconds: 0 });
+  await test1.client.delete(pods, { namespace, name: "web" }, { gracePeriodSeconds: 0 });
   await make({ hostNetwork: true });
   await wake();
   await test1.plane.onDemand().settled();

@@ -103,7 +103,7 @@ export function waiting(
 /** Deletes a pod at once; no effect when its name belongs to another pod by now. */
 export async function removePod(client: Client, pod: Pod): Promise<void> {
   const { uid } = pod.metadata;
-  await client.remove(pods, keyOf(pod), { uid, gracePeriodSeconds: 0 }).catch((error: unknown) => {
+  await client.delete(pods, keyOf(pod), { uid, gracePeriodSeconds: 0 }).catch((error: unknown) => {
     if (!isReason(error, "NotFound") && !isReason(error, "Conflict")) throw error;
   });
 }

@@ -76,11 +76,11 @@ test("publishes the old task's address again after a rollback, once the new task
 
 test("publishes again what was deleted, until it is stopped", async () => {
   const only = await task("10.0.1.5", new Set());
-  await cluster.client.remove(secrets, link);
+  await cluster.client.delete(secrets, link);
   await only.pass(1);
   expect(await published()).toBe(at("10.0.1.5").server);
   only.stop();
-  await cluster.client.remove(secrets, link);
+  await cluster.client.delete(secrets, link);
   await only.pass(5);
   expect(await published()).toBeUndefined();
 });

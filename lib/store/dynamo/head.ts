@@ -44,7 +44,7 @@ export const shardAt = (shards: Sharding[], revision: number): number => {
 export const slotPartition = (type: string, shards: Sharding[], revision: number): string =>
   `${type}#${shardAt(shards, revision)}`;
 
-/** The partition of an object: FNV-1a of its key, which must never change. */
+/** The partition of an object: FNV-1a over the UTF-16 units of its key. It must never change. */
 export function objectPartition(type: string, objectShards: number, key: string): string {
   let hash = 0x811c9dc5;
   for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193) >>> 0;

@@ -53,7 +53,12 @@ const administrator = {
 
 const issue = async (name: string, spec: object = {}): Promise<string> => {
   const question = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {}, spec };
-  const asked = await ground.client.act(serviceAccounts, { namespace: "default", name }, "token", question as never);
+  const asked = await ground.client.createSubresource(
+    serviceAccounts,
+    { namespace: "default", name },
+    "token",
+    question as never,
+  );
   return (asked as TokenRequest).status!.token;
 };
 
@@ -231,7 +236,7 @@ describe("expired and repeated requests", () => {
     await ground.client.create(serviceAccounts, { metadata: key });
     const token = await issue("leaver");
     expect(await statusOf(token)).toBe(403);
-    await ground.client.remove(serviceAccounts, key);
+    await ground.client.delete(serviceAccounts, key);
     expect(await statusOf(token)).toBe(401);
     await ground.client.create(serviceAccounts, { metadata: key });
     expect(await statusOf(token)).toBe(401);

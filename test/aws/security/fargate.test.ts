@@ -249,7 +249,7 @@ describe("repeated and late events", () => {
 
   test("the stop of a stopped task, and the end of a deleted pod", async () => {
     const { pod, task } = await running("gone");
-    await client.remove(pods, { namespace, name: "gone" }, { gracePeriodSeconds: 1 } as never);
+    await client.delete(pods, { namespace, name: "gone" }, { gracePeriodSeconds: 1 } as never);
     const key = keyFor("fargate", { namespace, name: "gone" });
     expect(await work(key)).toEqual(done);
     const left = () =>

@@ -60,8 +60,8 @@ class WriteCounter {
       create: (...args) => this.#write(() => client.create(...args)),
       update: (...args) => this.#write(() => client.update(...args)),
       patch: (...args) => this.#write(() => client.patch(...args)),
-      remove: (...args) => this.#write(() => client.remove(...args)),
-      act: (...args) => this.#write(() => client.act(...args)),
+      delete: (...args) => this.#write(() => client.delete(...args)),
+      createSubresource: (...args) => this.#write(() => client.createSubresource(...args)),
     };
   }
 }
@@ -200,7 +200,7 @@ export class Stage {
       const { name = "", uid, deletionTimestamp } = pod.metadata;
       if (!deletionTimestamp) continue;
       if (phase && !hasEnded(pod)) await this.#setStatus(pod, { phase });
-      await ignoreNotFound(this.client.remove(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }));
+      await ignoreNotFound(this.client.delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 }));
     }
   }
 
@@ -213,7 +213,7 @@ export class Stage {
     const pod = await this.client.get(pods, { namespace, name });
     if (pod.spec?.nodeName) return;
     const binding = { metadata: { name }, target: { kind: nodes.kind, name: nodeName } } as KubernetesObject;
-    await this.client.act(pods, { namespace, name }, "binding", binding);
+    await this.client.createSubresource(pods, { namespace, name }, "binding", binding);
   }
 
   async #setStatus({ metadata }: Pod, status: object): Promise<void> {

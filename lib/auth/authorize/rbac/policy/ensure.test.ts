@@ -69,7 +69,7 @@ test("restores what is missing and keeps additions", async () => {
   const binding = clone(await client.get(clusterRoleBindings, { name: "system:discovery" })) as ClusterRoleBinding;
   binding.subjects = [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: "jane" }];
   await client.update(clusterRoleBindings, binding);
-  await client.remove(clusterRoles, { name: "edit" });
+  await client.delete(clusterRoles, { name: "edit" });
   await ensurePolicy(client);
   const after = await client.get(clusterRoles, { name: "system:aggregate-to-view" });
   expect(after.rules).toContainEqual(own);
@@ -103,7 +103,7 @@ test("recreates a binding to another role", async () => {
   const { client } = cluster;
   const name = "system:kube-dns";
   const there = await client.get(clusterRoleBindings, { name });
-  await client.remove(clusterRoleBindings, { name });
+  await client.delete(clusterRoleBindings, { name });
   const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" };
   await client.create(clusterRoleBindings, { metadata: { name }, roleRef });
   await ensurePolicy(client);
@@ -113,7 +113,7 @@ test("recreates a binding to another role", async () => {
 test("allows several concurrent passes", async () => {
   const { client } = cluster;
   for (const { metadata } of (await client.list(clusterRoles)).items) {
-    await client.remove(clusterRoles, { name: metadata.name! });
+    await client.delete(clusterRoles, { name: metadata.name! });
   }
   await Promise.all([ensurePolicy(client), ensurePolicy(client), ensurePolicy(client)]);
   expect((await client.list(clusterRoles)).items).toHaveLength(bootstrapPolicy().clusterRoles.length);

@@ -92,7 +92,7 @@ async function ensureOnce<T extends KubernetesObject>(
   const next = merge(clone(there) as T, wanted);
   if (next === "recreate") {
     const { namespace, name = "", uid } = there.metadata;
-    await client.remove(kind, { namespace, name }, { uid });
+    await client.delete(kind, { namespace, name }, { uid });
     await client.create(kind, clone(wanted) as T);
     return;
   }
