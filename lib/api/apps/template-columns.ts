@@ -29,7 +29,7 @@ export const templateColumns: readonly Column<Owner>[] = [
         .map(({ image }) => image)
         .join(","),
   },
-  { name: "Selector", type: "string", priority: 1, doc: "Which pods belong to it.", value: selectorText },
+  { name: "Selector", type: "string", priority: 1, doc: "Label selector of its pods.", value: selectorText },
 ];
 
 function selectorText({ spec }: Owner): string {

@@ -4,13 +4,13 @@ import { defineKind, message, metadataField, optional } from "../meta/index.ts";
 import { UserInfo, userInfo } from "./user-info.ts";
 
 export const SelfSubjectReviewStatus = message("io.k8s.api.authentication.v1.SelfSubjectReviewStatus", () => ({
-  userInfo: optional(1, UserInfo, "Who sent the request.", { printed: true }),
+  userInfo: optional(1, UserInfo, "The user that sent the request.", { printed: true }),
 }));
 export type SelfSubjectReviewStatus = z.infer<typeof SelfSubjectReviewStatus>;
 
 export const SelfSubjectReview = message("io.k8s.api.authentication.v1.SelfSubjectReview", () => ({
   metadata: metadataField(),
-  status: optional(2, SelfSubjectReviewStatus, "The answer.", { printed: true }),
+  status: optional(2, SelfSubjectReviewStatus, "The result, set by the server.", { printed: true }),
 }));
 export type SelfSubjectReview = z.infer<typeof SelfSubjectReview>;
 

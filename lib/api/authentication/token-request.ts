@@ -20,17 +20,17 @@ export const BoundObjectReference = message("io.k8s.api.authentication.v1.BoundO
   kind: optional(1, string, "Pod, Secret or Node."),
   apiVersion: optional(2, string, "Group and version of the object."),
   name: optional(3, string, "Name of the object."),
-  uid: optional(4, string, "Uid of the object, when it must be this very one."),
+  uid: optional(4, string, "Uid of the object, as a precondition."),
 }));
 export type BoundObjectReference = z.infer<typeof BoundObjectReference>;
 
 export const TokenRequestSpec = message("io.k8s.api.authentication.v1.TokenRequestSpec", () => ({
-  audiences: required(1, list(string), "Who the token is for; the API server when empty.", { list: "atomic" }),
+  audiences: required(1, list(string), "Audiences of the token. Defaults to the API server.", { list: "atomic" }),
   boundObjectRef: optional(3, BoundObjectReference, "The object with which the token ends.", {
     printed: true,
     isPointer: true,
   }),
-  expirationSeconds: optional(4, int64, "How long the token is to hold; it may be less.", {
+  expirationSeconds: optional(4, int64, "Requested lifetime of the token; the server may shorten it.", {
     default: 3600,
     isPointer: true,
   }),
@@ -45,7 +45,7 @@ export type TokenRequestStatus = z.infer<typeof TokenRequestStatus>;
 
 export const TokenRequest = message("io.k8s.api.authentication.v1.TokenRequest", () => ({
   metadata: metadataField(),
-  spec: required(2, TokenRequestSpec, "What is wanted."),
+  spec: required(2, TokenRequestSpec, "The requested token."),
   status: optional(3, TokenRequestStatus, "The token.", { printed: true }),
 }));
 export type TokenRequest = z.infer<typeof TokenRequest>;

@@ -3,9 +3,9 @@ import { list, map, message, optional, string, type User } from "../meta/index.t
 
 export const UserInfo = message("io.k8s.api.authentication.v1.UserInfo", () => ({
   username: optional(1, string, "The name that identifies the user."),
-  uid: optional(2, string, "Tells users apart that had the same name at different times."),
+  uid: optional(2, string, "Distinguishes users that had the same name at different times."),
   groups: optional(3, list(string), "The groups that the user is in.", { list: "atomic" }),
-  extra: optional(4, map(list(string)), "What else the authenticator told of the user."),
+  extra: optional(4, map(list(string)), "Additional information from the authenticator."),
 }));
 export type UserInfo = z.infer<typeof UserInfo>;
 

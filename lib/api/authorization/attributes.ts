@@ -22,7 +22,7 @@ export const FieldSelectorRequirement = message(
   () => ({
     key: required(1, string, "The field."),
     operator: required(2, string, "In, NotIn, Exists or DoesNotExist."),
-    values: optional(3, list(string), "What In and NotIn compare with.", { list: "atomic" }),
+    values: optional(3, list(string), "Values for In and NotIn.", { list: "atomic" }),
   }),
 );
 export type FieldSelectorRequirement = z.infer<typeof FieldSelectorRequirement>;
@@ -41,7 +41,7 @@ export type LabelSelectorAttributes = z.infer<typeof LabelSelectorAttributes>;
 
 export const ResourceAttributes = message(`${group}.ResourceAttributes`, () => ({
   namespace: optional(1, string, "Namespace of the action; empty for all, or for what has none."),
-  verb: optional(2, string, "What is to be done, such as get, list or create; `*` for everything."),
+  verb: optional(2, string, "The verb, such as get, list or create; `*` for all."),
   group: optional(3, string, "Group of the resource; `*` for all."),
   version: optional(4, string, "Version of the resource; `*` for all."),
   resource: optional(5, string, "The resource, such as pods; `*` for all."),

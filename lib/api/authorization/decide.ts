@@ -14,10 +14,10 @@ import {
 import type { Asked, FieldSelectorAttributes, LabelSelectorAttributes } from "./attributes.ts";
 
 export const SubjectAccessReviewStatus = message("io.k8s.api.authorization.v1.SubjectAccessReviewStatus", () => ({
-  allowed: required(1, boolean, "Whether it may be done."),
-  reason: optional(2, string, "Why, in words."),
-  evaluationError: optional(3, string, "What went wrong in finding out; the answer may stand all the same."),
-  denied: optional(4, boolean, "Whether an authorizer forbids it, whatever others decide."),
+  allowed: required(1, boolean, "Whether the request is allowed."),
+  reason: optional(2, string, "Human-readable message."),
+  evaluationError: optional(3, string, "An error of the evaluation; the result may be valid nevertheless."),
+  denied: optional(4, boolean, "Whether an authorizer denies the request, whatever others decide."),
 }));
 export type SubjectAccessReviewStatus = z.infer<typeof SubjectAccessReviewStatus>;
 

@@ -18,8 +18,8 @@ import {
 
 export const LocalSubjectAccessReview = message("io.k8s.api.authorization.v1.LocalSubjectAccessReview", () => ({
   metadata: metadataField(),
-  spec: required(2, SubjectAccessReviewSpec, "The question; its namespace is that of the request."),
-  status: optional(3, SubjectAccessReviewStatus, "The answer.", { printed: true }),
+  spec: required(2, SubjectAccessReviewSpec, "The request to evaluate; its namespace must be that of the review."),
+  status: optional(3, SubjectAccessReviewStatus, "The result, set by the server.", { printed: true }),
 }));
 export type LocalSubjectAccessReview = z.infer<typeof LocalSubjectAccessReview>;
 

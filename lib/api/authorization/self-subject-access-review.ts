@@ -12,8 +12,8 @@ export type SelfSubjectAccessReviewSpec = z.infer<typeof SelfSubjectAccessReview
 
 export const SelfSubjectAccessReview = message("io.k8s.api.authorization.v1.SelfSubjectAccessReview", () => ({
   metadata: metadataField(),
-  spec: required(2, SelfSubjectAccessReviewSpec, "The question."),
-  status: optional(3, SubjectAccessReviewStatus, "The answer.", { printed: true }),
+  spec: required(2, SelfSubjectAccessReviewSpec, "The request to evaluate."),
+  status: optional(3, SubjectAccessReviewStatus, "The result, set by the server.", { printed: true }),
 }));
 export type SelfSubjectAccessReview = z.infer<typeof SelfSubjectAccessReview>;
 

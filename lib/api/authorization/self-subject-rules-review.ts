@@ -16,36 +16,36 @@ const group = "io.k8s.api.authorization.v1";
 const atomic = { list: "atomic" } as const;
 
 export const ResourceRule = message(`${group}.ResourceRule`, () => ({
-  verbs: required(1, list(string), "What may be done; `*` for everything.", atomic),
+  verbs: required(1, list(string), "Verbs; `*` for all.", atomic),
   apiGroups: optional(2, list(string), "The groups of the resources; `*` for all.", atomic),
   resources: optional(3, list(string), "Resources and `resource/part`; `*` for all.", atomic),
-  resourceNames: optional(4, list(string), "The only names that the rule is for; all when absent.", atomic),
+  resourceNames: optional(4, list(string), "Names that the rule is limited to. Defaults to all.", atomic),
 }));
 export type ResourceRule = z.infer<typeof ResourceRule>;
 
 export const NonResourceRule = message(`${group}.NonResourceRule`, () => ({
-  verbs: required(1, list(string), "What may be done; `*` for everything.", atomic),
-  nonResourceURLs: optional(2, list(string), "Paths; a `*` at the end stands for the rest.", atomic),
+  verbs: required(1, list(string), "Verbs; `*` for all.", atomic),
+  nonResourceURLs: optional(2, list(string), "Paths; a `*` at the end matches any suffix.", atomic),
 }));
 export type NonResourceRule = z.infer<typeof NonResourceRule>;
 
 export const SubjectRulesReviewStatus = message(`${group}.SubjectRulesReviewStatus`, () => ({
-  resourceRules: required(1, list(ResourceRule), "What may be done to resources, in no order.", atomic),
-  nonResourceRules: required(2, list(NonResourceRule), "What may be done to paths, in no order.", atomic),
-  incomplete: required(3, boolean, "Whether there may be more that cannot be listed."),
-  evaluationError: optional(4, string, "What went wrong in finding out."),
+  resourceRules: required(1, list(ResourceRule), "Rules for resources, in no order.", atomic),
+  nonResourceRules: required(2, list(NonResourceRule), "Rules for paths, in no order.", atomic),
+  incomplete: required(3, boolean, "Whether the lists may be incomplete."),
+  evaluationError: optional(4, string, "An error of the evaluation."),
 }));
 export type SubjectRulesReviewStatus = z.infer<typeof SubjectRulesReviewStatus>;
 
 export const SelfSubjectRulesReviewSpec = message(`${group}.SelfSubjectRulesReviewSpec`, () => ({
-  namespace: optional(1, string, "The namespace to look at."),
+  namespace: optional(1, string, "The namespace to evaluate."),
 }));
 export type SelfSubjectRulesReviewSpec = z.infer<typeof SelfSubjectRulesReviewSpec>;
 
 export const SelfSubjectRulesReview = message(`${group}.SelfSubjectRulesReview`, () => ({
   metadata: metadataField(),
-  spec: required(2, SelfSubjectRulesReviewSpec, "The question."),
-  status: optional(3, SubjectRulesReviewStatus, "The answer.", { printed: true }),
+  spec: required(2, SelfSubjectRulesReviewSpec, "The request to evaluate."),
+  status: optional(3, SubjectRulesReviewStatus, "The result, set by the server.", { printed: true }),
 }));
 export type SelfSubjectRulesReview = z.infer<typeof SelfSubjectRulesReview>;
 

@@ -21,15 +21,15 @@ export const SubjectAccessReviewSpec = message("io.k8s.api.authorization.v1.Subj
   nonResourceAttributes: optional(2, NonResourceAttributes, "A request for a path that is no resource."),
   user: optional(3, string, "The user who would send the request."),
   groups: optional(4, list(string), "The groups that the user is in.", { list: "atomic" }),
-  extra: optional(5, map(list(string)), "What else an authenticator would tell of the user."),
+  extra: optional(5, map(list(string)), "Additional information of the user's authenticator."),
   uid: optional(6, string, "The user's uid."),
 }));
 export type SubjectAccessReviewSpec = z.infer<typeof SubjectAccessReviewSpec>;
 
 export const SubjectAccessReview = message("io.k8s.api.authorization.v1.SubjectAccessReview", () => ({
   metadata: metadataField(),
-  spec: required(2, SubjectAccessReviewSpec, "The question."),
-  status: optional(3, SubjectAccessReviewStatus, "The answer.", { printed: true }),
+  spec: required(2, SubjectAccessReviewSpec, "The request to evaluate."),
+  status: optional(3, SubjectAccessReviewStatus, "The result, set by the server.", { printed: true }),
 }));
 export type SubjectAccessReview = z.infer<typeof SubjectAccessReview>;
 

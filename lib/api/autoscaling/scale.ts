@@ -13,7 +13,7 @@ import {
 } from "../meta/index.ts";
 
 export const ScaleSpec = message("io.k8s.api.autoscaling.v1.ScaleSpec", () => ({
-  replicas: optional(1, int32, "How many are wanted."),
+  replicas: optional(1, int32, "Desired number."),
 }));
 export type ScaleSpec = z.infer<typeof ScaleSpec>;
 
@@ -25,8 +25,8 @@ export type ScaleStatus = z.infer<typeof ScaleStatus>;
 
 export const Scale = message("io.k8s.api.autoscaling.v1.Scale", () => ({
   metadata: metadataField(),
-  spec: optional(2, ScaleSpec, "The wanted number.", { printed: true }),
-  status: optional(3, ScaleStatus, "The observed number.", { printed: true }),
+  spec: optional(2, ScaleSpec, "Desired number of replicas.", { printed: true }),
+  status: optional(3, ScaleStatus, "Observed number of replicas.", { printed: true }),
 }));
 export type Scale = z.infer<typeof Scale>;
 
@@ -43,7 +43,7 @@ export const scales = defineKind<Scale>({
   validate: ({ spec }) => checkNonNegative("spec.replicas", spec?.replicas),
   columns: [
     nameColumn,
-    { name: "Desired", type: "integer", doc: "How many are wanted.", value: ({ spec }) => spec?.replicas ?? 0 },
+    { name: "Desired", type: "integer", doc: "Desired number.", value: ({ spec }) => spec?.replicas ?? 0 },
     { name: "Available", type: "integer", doc: "How many there are.", value: ({ status }) => status?.replicas ?? 0 },
     ageColumn,
   ],

@@ -18,17 +18,17 @@ export const LeaseSpec = message("io.k8s.api.coordination.v1.LeaseSpec", () => (
   leaseDurationSeconds: optional(2, int32, "How long others wait after renewTime before they may take the lease.", {
     isPointer: true,
   }),
-  acquireTime: optional(3, microTime, "When the present holder took the lease."),
-  renewTime: optional(4, microTime, "When the present holder last renewed it."),
-  leaseTransitions: optional(5, int32, "How often the lease has changed hands.", { isPointer: true }),
-  strategy: optional(6, string, "How the holder is chosen in a coordinated election.", { isPointer: true }),
-  preferredHolder: optional(7, string, "Who should take the lease next.", { isPointer: true }),
+  acquireTime: optional(3, microTime, "When the current holder acquired the lease."),
+  renewTime: optional(4, microTime, "When the current holder last renewed it."),
+  leaseTransitions: optional(5, int32, "Number of changes of the holder.", { isPointer: true }),
+  strategy: optional(6, string, "Strategy of a coordinated election.", { isPointer: true }),
+  preferredHolder: optional(7, string, "The preferred next holder of the lease.", { isPointer: true }),
 }));
 export type LeaseSpec = z.infer<typeof LeaseSpec>;
 
 export const Lease = message("io.k8s.api.coordination.v1.Lease", () => ({
   metadata: metadataField(),
-  spec: optional(2, LeaseSpec, "The wanted state of the lease.", { printed: true }),
+  spec: optional(2, LeaseSpec, "Desired state of the lease.", { printed: true }),
 }));
 export type Lease = z.infer<typeof Lease>;
 
@@ -62,7 +62,12 @@ export const leases = defineKind<Lease>({
   },
   columns: [
     nameColumn,
-    { name: "Holder", type: "string", doc: "Who holds the lease.", value: ({ spec }) => spec?.holderIdentity ?? "" },
+    {
+      name: "Holder",
+      type: "string",
+      doc: "The holder of the lease.",
+      value: ({ spec }) => spec?.holderIdentity ?? "",
+    },
     ageColumn,
   ],
 });

@@ -21,7 +21,7 @@ export const ConfigMap = message("io.k8s.api.core.v1.ConfigMap", () => ({
   metadata: metadataField(),
   data: optional(2, map(string), "Text by key."),
   binaryData: optional(3, map(bytes), "Bytes by key, in base64; keys may not also be in `data`."),
-  immutable: optional(4, boolean, "Once true, the data can no longer change.", { isPointer: true }),
+  immutable: optional(4, boolean, "Whether the data is immutable; this cannot be undone.", { isPointer: true }),
 }));
 export type ConfigMap = z.infer<typeof ConfigMap>;
 

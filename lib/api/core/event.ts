@@ -33,9 +33,9 @@ export type EventSeries = z.infer<typeof EventSeries>;
 export const Event = message("io.k8s.api.core.v1.Event", () => ({
   metadata: metadataField(),
   involvedObject: required(2, ObjectReference, "The object that the event is about."),
-  reason: optional(3, string, "Why, as one word for programs."),
-  message: optional(4, string, "What happened, as a sentence for people."),
-  source: optional(5, EventSource, "Who reported it.", { printed: true }),
+  reason: optional(3, string, "Machine-readable reason, in CamelCase."),
+  message: optional(4, string, "Human-readable message."),
+  source: optional(5, EventSource, "The component that reported it.", { printed: true }),
   firstTimestamp: optional(6, time, "When it first happened.", { printed: true }),
   lastTimestamp: optional(7, time, "When it last happened.", { printed: true }),
   count: optional(8, int32, "How often it has happened."),
@@ -85,7 +85,7 @@ export const events = defineKind<Event>({
   columns: [
     { name: "Last Seen", type: "string", doc: "How long ago it last happened.", value: lastSeen },
     { name: "Type", type: "string", doc: "Normal or Warning.", value: ({ type }) => type ?? "" },
-    { name: "Reason", type: "string", doc: "Why, as one word.", value: ({ reason }) => reason ?? "" },
+    { name: "Reason", type: "string", doc: "Machine-readable reason.", value: ({ reason }) => reason ?? "" },
     {
       name: "Object",
       type: "string",
@@ -98,10 +98,10 @@ export const events = defineKind<Event>({
       name: "Subobject",
       type: "string",
       priority: 1,
-      doc: "The part of the object that is meant.",
+      doc: "Field path within the object.",
       value: ({ involvedObject }) => involvedObject.fieldPath ?? "",
     },
-    { name: "Source", type: "string", priority: 1, doc: "Who reported it.", value: sourceText },
+    { name: "Source", type: "string", priority: 1, doc: "The component that reported it.", value: sourceText },
     { name: "Message", type: "string", doc: "What happened.", value: ({ message }) => (message ?? "").trim() },
     { name: "First Seen", type: "string", priority: 1, doc: "How long ago it first happened.", value: firstSeen },
     {

@@ -16,7 +16,7 @@ import {
 } from "../meta/index.ts";
 
 export const NamespaceSpec = message("io.k8s.api.core.v1.NamespaceSpec", () => ({
-  finalizers: optional(1, list(string), "Who must agree before the namespace goes once it is empty.", {
+  finalizers: optional(1, list(string), "Components that must finish before the empty namespace is deleted.", {
     list: "atomic",
   }),
 }));
@@ -26,14 +26,14 @@ export const NamespaceCondition = message("io.k8s.api.core.v1.NamespaceCondition
   type: required(1, string, "What the condition is about."),
   status: required(2, string, "True, False or Unknown."),
   lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
-  reason: optional(5, string, "Why, as one word for programs."),
-  message: optional(6, string, "Why, as a sentence for people."),
+  reason: optional(5, string, "Machine-readable reason, in CamelCase."),
+  message: optional(6, string, "Human-readable message."),
 }));
 export type NamespaceCondition = z.infer<typeof NamespaceCondition>;
 
 export const NamespaceStatus = message("io.k8s.api.core.v1.NamespaceStatus", () => ({
   phase: optional(1, string, "Active or Terminating.", { default: "Active", values: ["Active", "Terminating"] }),
-  conditions: optional(2, list(NamespaceCondition), "What is known of the namespace's deletion.", {
+  conditions: optional(2, list(NamespaceCondition), "Conditions of the namespace's deletion.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
@@ -43,8 +43,8 @@ export type NamespaceStatus = z.infer<typeof NamespaceStatus>;
 
 export const Namespace = message("io.k8s.api.core.v1.Namespace", () => ({
   metadata: metadataField(),
-  spec: optional(2, NamespaceSpec, "The wanted state of the namespace.", { printed: true }),
-  status: optional(3, NamespaceStatus, "The observed state of the namespace.", { printed: true }),
+  spec: optional(2, NamespaceSpec, "Desired state of the namespace.", { printed: true }),
+  status: optional(3, NamespaceStatus, "Observed state of the namespace.", { printed: true }),
 }));
 export type Namespace = z.infer<typeof Namespace>;
 

@@ -9,7 +9,7 @@ export const ObjectReference = message(
     name: optional(3, string, "Name of the object."),
     uid: optional(4, string, "Uid of the object."),
     apiVersion: optional(5, string, "Group and version of the object."),
-    resourceVersion: optional(6, string, "The revision of the object that is meant."),
+    resourceVersion: optional(6, string, "Resource version of the object."),
     fieldPath: optional(7, string, "The part of the object that is meant, such as `spec.containers{web}`."),
   }),
   { atomic: true },

@@ -23,9 +23,9 @@ import { base64Length, maximumData, validateFrozen } from "./data.ts";
 export const Secret = message("io.k8s.api.core.v1.Secret", () => ({
   metadata: metadataField(),
   data: optional(2, map(bytes), "Bytes by key, in base64."),
-  type: optional(3, string, "What kind of secret this is; it decides which keys must be there.", { default: "Opaque" }),
+  type: optional(3, string, "Type of the secret, which determines the required keys.", { default: "Opaque" }),
   stringData: optional(4, map(string), "Text by key, written into `data` and never shown."),
-  immutable: optional(5, boolean, "Once true, the data can no longer change.", { isPointer: true }),
+  immutable: optional(5, boolean, "Whether the data is immutable; this cannot be undone.", { isPointer: true }),
 }));
 export type Secret = z.infer<typeof Secret>;
 
@@ -53,7 +53,7 @@ export const secrets = defineKind<Secret>({
   fields: { type: ({ type }) => type ?? "" },
   columns: [
     nameColumn,
-    { name: "Type", type: "string", doc: "What kind of secret this is.", value: ({ type }) => type ?? "" },
+    { name: "Type", type: "string", doc: "Type of the secret.", value: ({ type }) => type ?? "" },
     { name: "Data", type: "string", doc: "Number of keys.", value: ({ data }) => Object.keys(data ?? {}).length },
     ageColumn,
   ],

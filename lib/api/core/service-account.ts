@@ -19,7 +19,7 @@ export const ServiceAccount = message("io.k8s.api.core.v1.ServiceAccount", () =>
   automountServiceAccountToken: optional(
     4,
     boolean,
-    "Whether pods get this account's token mounted; a pod can overrule it.",
+    "Whether the token of this account is mounted into pods; a pod can override it.",
     { isPointer: true },
   ),
 }));

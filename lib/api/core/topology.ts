@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { int64, list, message, optional, required, string, time } from "../meta/index.ts";
 
 export const NodeSelectorRequirement = message("io.k8s.api.core.v1.NodeSelectorRequirement", () => ({
-  key: required(1, string, "The node label that is looked at."),
+  key: required(1, string, "Key of the node label."),
   operator: required(2, string, "In, NotIn, Exists, DoesNotExist, Gt or Lt.", {
     values: ["DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn"],
   }),
@@ -44,7 +44,7 @@ export type NodeSelector = z.infer<typeof NodeSelector>;
 export const Taint = message("io.k8s.api.core.v1.Taint", () => ({
   key: required(1, string, "The taint's key, a qualified name."),
   value: optional(2, string, "The taint's value."),
-  effect: required(3, string, "What befalls pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute.", {
+  effect: required(3, string, "Effect on pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute.", {
     values: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
   }),
   timeAdded: optional(4, time, "When a NoExecute taint was put on the node."),
@@ -63,7 +63,7 @@ export const Toleration = message("io.k8s.api.core.v1.Toleration", () => ({
   effect: optional(4, string, "The effect that is tolerated; empty tolerates every effect.", {
     values: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
   }),
-  tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated; absent means for ever.", {
+  tolerationSeconds: optional(5, int64, "How long a NoExecute taint is tolerated. Defaults to forever.", {
     isPointer: true,
   }),
 }));

@@ -13,8 +13,8 @@ export type GroupVersionKindForm = z.infer<typeof GroupVersionKindForm>;
 export const APISubresourceDiscovery = message(`${discovery}.APISubresourceDiscovery`, () => ({
   subresource: required(1, string, "Name of the subresource."),
   responseKind: optional(2, GroupVersionKindForm, "Kind of the answer."),
-  acceptedTypes: optional(3, list(GroupVersionKindForm), "Kinds that it takes.", { list: "atomic" }),
-  verbs: required(4, list(string), "What can be done with it.", { list: "set" }),
+  acceptedTypes: optional(3, list(GroupVersionKindForm), "Kinds that it accepts.", { list: "atomic" }),
+  verbs: required(4, list(string), "Verbs that it supports.", { list: "set" }),
 }));
 export type APISubresourceDiscovery = z.infer<typeof APISubresourceDiscovery>;
 
@@ -23,7 +23,7 @@ export const APIResourceDiscovery = message(`${discovery}.APIResourceDiscovery`,
   responseKind: optional(2, GroupVersionKindForm, "Kind of its objects."),
   scope: required(3, string, "Namespaced or Cluster."),
   singularResource: required(4, string, "Singular name."),
-  verbs: required(5, list(string), "What can be done with it.", { list: "set" }),
+  verbs: required(5, list(string), "Verbs that it supports.", { list: "set" }),
   shortNames: optional(6, list(string), "Short forms of the name.", { list: "set" }),
   categories: optional(7, list(string), "Sets of resources that it belongs to, such as `all`.", { list: "set" }),
   subresources: optional(8, list(APISubresourceDiscovery), "Its subresources.", { list: "map", keys: ["subresource"] }),
@@ -33,7 +33,7 @@ export type APIResourceDiscovery = z.infer<typeof APIResourceDiscovery>;
 export const APIVersionDiscovery = message(`${discovery}.APIVersionDiscovery`, () => ({
   version: required(1, string, "Name of the version."),
   resources: optional(2, list(APIResourceDiscovery), "Its resources.", { list: "map", keys: ["resource"] }),
-  freshness: optional(3, string, "Current, or Stale where a server behind this one could not be asked."),
+  freshness: optional(3, string, "Current, or Stale if an aggregated server did not answer."),
 }));
 export type APIVersionDiscovery = z.infer<typeof APIVersionDiscovery>;
 

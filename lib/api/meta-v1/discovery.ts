@@ -42,10 +42,10 @@ export type APIVersions = z.infer<typeof APIVersions>;
 /** A resource or subresource of a version. */
 export const APIResource = message(`${meta}.APIResource`, () => ({
   name: required(1, string, "Plural name, with the subresource after a slash."),
-  namespaced: required(2, boolean, "Whether its objects live in namespaces."),
+  namespaced: required(2, boolean, "Whether its objects are namespaced."),
   kind: required(3, string, "Kind of its objects."),
   // Protobuf wraps the verbs in a message, as its field 1.
-  verbs: required(1, list(string), "What can be done with it.", {
+  verbs: required(1, list(string), "Verbs that it supports.", {
     proto: { field: "verbs", n: 4, message: `${meta}.Verbs` },
   }),
   shortNames: optional(5, list(string), "Short forms of the name.", { list: "atomic" }),
@@ -53,7 +53,7 @@ export const APIResource = message(`${meta}.APIResource`, () => ({
   categories: optional(7, list(string), "Sets of resources that it belongs to, such as `all`.", { list: "atomic" }),
   group: optional(8, string, "Group of its objects, where it differs from the list's."),
   version: optional(9, string, "Version of its objects, where it differs from the list's."),
-  storageVersionHash: optional(10, string, "Changes when the form changes that objects are kept in."),
+  storageVersionHash: optional(10, string, "Hash of the version in which objects are stored."),
 }));
 export type APIResource = z.infer<typeof APIResource>;
 

@@ -4,9 +4,9 @@ import { int32, ListMeta, list, message, optional, string } from "../meta/index.
 const meta = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 export const StatusCause = message(`${meta}.StatusCause`, () => ({
-  reason: optional(1, string, "Why, as one word for programs."),
-  message: optional(2, string, "Why, as a sentence for people."),
-  field: optional(3, string, "The field that is meant, such as `spec.containers[0].name`."),
+  reason: optional(1, string, "Machine-readable reason, in CamelCase."),
+  message: optional(2, string, "Human-readable message."),
+  field: optional(3, string, "The field, such as `spec.containers[0].name`."),
 }));
 export type StatusCause = z.infer<typeof StatusCause>;
 
@@ -24,8 +24,8 @@ export type StatusDetails = z.infer<typeof StatusDetails>;
 export const StatusAnswer = message(`${meta}.Status`, () => ({
   metadata: optional(1, ListMeta, "Metadata of a list."),
   status: optional(2, string, "Success or Failure."),
-  message: optional(3, string, "What happened, as a sentence for people."),
-  reason: optional(4, string, "What happened, as one word for programs."),
+  message: optional(3, string, "Human-readable message."),
+  reason: optional(4, string, "Machine-readable reason, in CamelCase."),
   details: optional(5, StatusDetails, "More on what happened."),
   code: optional(6, int32, "The HTTP status code."),
 }));

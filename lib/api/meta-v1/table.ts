@@ -5,7 +5,7 @@ const meta = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 // Tables travel as JSON alone: their fields have no protobuf numbers.
 export const TableColumnDefinition = message(`${meta}.TableColumnDefinition`, () => ({
-  name: required(0, string, "What stands above the column."),
+  name: required(0, string, "Header of the column."),
   type: required(0, string, "Type of the cells."),
   format: required(0, string, "Format of the cells; `name` marks the column that identifies the object."),
   description: required(0, string, "What the column shows."),
@@ -16,8 +16,8 @@ export type TableColumnDefinition = z.infer<typeof TableColumnDefinition>;
 export const TableRowCondition = message(`${meta}.TableRowCondition`, () => ({
   type: required(0, string, "What the condition is about: Completed."),
   status: required(0, string, "True, False or Unknown."),
-  reason: optional(0, string, "Why, as one word for programs."),
-  message: optional(0, string, "Why, as a sentence for people."),
+  reason: optional(0, string, "Machine-readable reason, in CamelCase."),
+  message: optional(0, string, "Human-readable message."),
 }));
 export type TableRowCondition = z.infer<typeof TableRowCondition>;
 

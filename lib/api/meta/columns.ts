@@ -15,6 +15,6 @@ export const nameColumn: Column<KubernetesObject> = {
 export const ageColumn: Column<KubernetesObject> = {
   name: "Age",
   type: "string",
-  doc: "How long ago the object was made.",
+  doc: "Time since the object was created.",
   value: ({ metadata }, now) => ageOf(metadata.creationTimestamp, now),
 };

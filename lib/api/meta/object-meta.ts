@@ -20,64 +20,63 @@ export const OwnerReference = message(
 export type OwnerReference = z.infer<typeof OwnerReference>;
 
 export const ManagedFieldsEntry = message(`${meta}.ManagedFieldsEntry`, () => ({
-  manager: optional(1, string, "Who manages these fields."),
-  operation: optional(2, string, "How the manager came to them: Apply or Update."),
-  apiVersion: optional(3, string, "The version of the object that the fields are spelled in."),
+  manager: optional(1, string, "The manager of these fields."),
+  operation: optional(2, string, "Operation that set the fields: Apply or Update."),
+  apiVersion: optional(3, string, "API version of the fields."),
   time: optional(4, time, "When the manager last changed its set of fields."),
   fieldsType: optional(6, string, "The format of the field set: FieldsV1."),
-  fieldsV1: optional(7, fieldsV1, "The field set."),
+  fieldsV1: optional(7, fieldsV1, "The set of fields."),
   subresource: optional(8, string, "The subresource through which the fields were written."),
 }));
 export type ManagedFieldsEntry = z.infer<typeof ManagedFieldsEntry>;
 
 export const ObjectMeta = message(`${meta}.ObjectMeta`, () => ({
   name: optional(1, string, "Name, unique among the objects of the kind in the namespace."),
-  generateName: optional(2, string, "Prefix of a name that the server makes when none is given."),
-  namespace: optional(3, string, "Namespace that the object lives in."),
+  generateName: optional(2, string, "Prefix of the name that the server generates if `name` is empty."),
+  namespace: optional(3, string, "Namespace of the object."),
   selfLink: optional(4, string, "No longer set."),
   uid: optional(5, string, "Unique in time and space; set by the server."),
   resourceVersion: optional(6, string, "Changes with each write; comparable as a number within a resource type."),
-  generation: optional(7, int64, "Counts the changes of the wanted state."),
-  creationTimestamp: optional(8, time, "When the server made the object."),
-  deletionTimestamp: optional(
-    9,
-    time,
-    "When the object is to be gone; set by the server when it is deleted gracefully.",
-  ),
-  deletionGracePeriodSeconds: optional(10, int64, "How long the object has to end itself, in seconds.", {
+  generation: optional(7, int64, "Sequence number of the desired state."),
+  creationTimestamp: optional(8, time, "When the server created the object."),
+  deletionTimestamp: optional(9, time, "When the object is to be deleted; set by the server at a graceful deletion."),
+  deletionGracePeriodSeconds: optional(10, int64, "Grace period in seconds.", {
     isPointer: true,
   }),
   labels: optional(11, map(string), "Key and value pairs that selectors match."),
-  annotations: optional(12, map(string), "Key and value pairs that are only kept."),
+  annotations: optional(12, map(string), "Key and value pairs that are stored for tools and not used by selectors."),
   ownerReferences: optional(13, list(OwnerReference), "The objects that this one depends on.", {
     list: "map",
     keys: ["uid"],
     mergeKey: "uid",
   }),
-  finalizers: optional(14, list(string), "Who must agree before the object goes.", { list: "set", merge: true }),
-  managedFields: optional(17, list(ManagedFieldsEntry), "Who manages which fields.", { list: "atomic" }),
+  finalizers: optional(14, list(string), "Components that must finish before the object is deleted.", {
+    list: "set",
+    merge: true,
+  }),
+  managedFields: optional(17, list(ManagedFieldsEntry), "The fields that each manager has set.", { list: "atomic" }),
 }));
 export type ObjectMeta = z.infer<typeof ObjectMeta>;
 
 export const ListMeta = message(`${meta}.ListMeta`, () => ({
   selfLink: optional(1, string, "No longer set."),
   resourceVersion: optional(2, string, "The revision of the snapshot."),
-  continue: optional(3, string, "Asks for the next chunk of the same snapshot."),
-  remainingItemCount: optional(4, int64, "How many items come after this chunk.", { isPointer: true }),
+  continue: optional(3, string, "Token that requests the next items of the same snapshot."),
+  remainingItemCount: optional(4, int64, "Number of items after these.", { isPointer: true }),
 }));
 export type ListMeta = z.infer<typeof ListMeta>;
 
 export const LabelSelectorRequirement = message(`${meta}.LabelSelectorRequirement`, () => ({
   key: required(1, string, "The label's key."),
   operator: required(2, string, "In, NotIn, Exists or DoesNotExist."),
-  values: optional(3, list(string), "What In and NotIn compare with.", { list: "atomic" }),
+  values: optional(3, list(string), "Values for In and NotIn.", { list: "atomic" }),
 }));
 export type LabelSelectorRequirement = z.infer<typeof LabelSelectorRequirement>;
 
 export const LabelSelector = message(
   `${meta}.LabelSelector`,
   () => ({
-    matchLabels: optional(1, map(string), "Labels that must all be there with these values."),
+    matchLabels: optional(1, map(string), "Labels that an object must have with these values."),
     matchExpressions: optional(2, list(LabelSelectorRequirement), "Requirements that must all hold.", {
       list: "atomic",
     }),
@@ -91,8 +90,8 @@ export const Condition = message(`${meta}.Condition`, () => ({
   status: required(2, string, "True, False or Unknown."),
   observedGeneration: optional(3, int64, "The generation that the condition was set for."),
   lastTransitionTime: required(4, time, "When the status last changed."),
-  reason: required(5, string, "Why, as one word for programs."),
-  message: required(6, string, "Why, as a sentence for people."),
+  reason: required(5, string, "Machine-readable reason, in CamelCase."),
+  message: required(6, string, "Human-readable message."),
 }));
 export type Condition = z.infer<typeof Condition>;
 

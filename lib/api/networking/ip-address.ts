@@ -26,13 +26,13 @@ export const ParentReference = message("io.k8s.api.networking.v1.ParentReference
 export type ParentReference = z.infer<typeof ParentReference>;
 
 export const IPAddressSpec = message("io.k8s.api.networking.v1.IPAddressSpec", () => ({
-  parentRef: required(1, ParentReference, "Who has the address.", { isPointer: true }),
+  parentRef: required(1, ParentReference, "The object that uses the address.", { isPointer: true }),
 }));
 export type IPAddressSpec = z.infer<typeof IPAddressSpec>;
 
 export const IPAddress = message("io.k8s.api.networking.v1.IPAddress", () => ({
   metadata: metadataField(),
-  spec: required(2, IPAddressSpec, "The wanted state of the address."),
+  spec: required(2, IPAddressSpec, "Desired state of the address."),
 }));
 export type IPAddress = z.infer<typeof IPAddress>;
 
@@ -52,7 +52,7 @@ export const ipAddresses = defineKind<IPAddress>({
     validateImmutable(next.spec?.parentRef, previous.spec?.parentRef, "spec.parentRef"),
   columns: [
     nameColumn,
-    { name: "ParentRef", type: "string", doc: "Who has the address.", value: parentText },
+    { name: "ParentRef", type: "string", doc: "The object that uses the address.", value: parentText },
     ageColumn,
   ],
 });

@@ -24,7 +24,7 @@ export const ServiceCIDRSpec = message("io.k8s.api.networking.v1.ServiceCIDRSpec
 export type ServiceCIDRSpec = z.infer<typeof ServiceCIDRSpec>;
 
 export const ServiceCIDRStatus = message("io.k8s.api.networking.v1.ServiceCIDRStatus", () => ({
-  conditions: optional(1, list(Condition), "What is known of the blocks.", {
+  conditions: optional(1, list(Condition), "Conditions of the blocks.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
@@ -34,8 +34,8 @@ export type ServiceCIDRStatus = z.infer<typeof ServiceCIDRStatus>;
 
 export const ServiceCIDR = message("io.k8s.api.networking.v1.ServiceCIDR", () => ({
   metadata: metadataField(),
-  spec: optional(2, ServiceCIDRSpec, "The wanted state of the blocks.", { printed: true }),
-  status: optional(3, ServiceCIDRStatus, "The observed state of the blocks.", { printed: true }),
+  spec: optional(2, ServiceCIDRSpec, "Desired state of the blocks.", { printed: true }),
+  status: optional(3, ServiceCIDRStatus, "Observed state of the blocks.", { printed: true }),
 }));
 export type ServiceCIDR = z.infer<typeof ServiceCIDR>;
 

@@ -16,9 +16,14 @@ import { PolicyRule, validateRules } from "./policy-rule.ts";
 import { rbacGroup } from "./subject.ts";
 
 export const AggregationRule = message("io.k8s.api.rbac.v1.AggregationRule", () => ({
-  clusterRoleSelectors: optional(1, list(LabelSelector), "Which cluster roles' rules are gathered: any that matches.", {
-    list: "atomic",
-  }),
+  clusterRoleSelectors: optional(
+    1,
+    list(LabelSelector),
+    "Label selectors; the rules of every cluster role that matches one are combined.",
+    {
+      list: "atomic",
+    },
+  ),
 }));
 export type AggregationRule = z.infer<typeof AggregationRule>;
 

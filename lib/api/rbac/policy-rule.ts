@@ -13,7 +13,7 @@ import {
 const atomic = { list: "atomic" } as const;
 
 export const PolicyRule = message("io.k8s.api.rbac.v1.PolicyRule", () => ({
-  verbs: required(1, list(string), "What may be done; `*` for everything.", atomic),
+  verbs: required(1, list(string), "Verbs; `*` for all.", atomic),
   apiGroups: optional(2, list(string), "The groups of the resources; `*` for all.", atomic),
   resources: optional(
     3,
@@ -21,11 +21,11 @@ export const PolicyRule = message("io.k8s.api.rbac.v1.PolicyRule", () => ({
     "Resources and `resource/part`; `*` for all, `*/part` for a part of any.",
     atomic,
   ),
-  resourceNames: optional(4, list(string), "The only names that the rule is for; all when absent.", atomic),
+  resourceNames: optional(4, list(string), "Names that the rule is limited to. Defaults to all.", atomic),
   nonResourceURLs: optional(
     5,
     list(string),
-    "Paths that are no resources; a `*` at the end stands for the rest.",
+    "Paths that are not resources; a `*` at the end matches any suffix.",
     atomic,
   ),
 }));

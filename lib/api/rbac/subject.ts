@@ -43,8 +43,9 @@ export const RoleRef = message(
 );
 export type RoleRef = z.infer<typeof RoleRef>;
 
-export const subjectsField = () => optional(2, list(Subject), "Whom the role is given to.", { list: "atomic" });
-export const roleRefField = () => required(3, RoleRef, "The role that is given; it never changes.");
+export const subjectsField = () =>
+  optional(2, list(Subject), "The subjects that the role is granted to.", { list: "atomic" });
+export const roleRefField = () => required(3, RoleRef, "The granted role. Immutable.");
 
 /** What both kinds of binding have. */
 export interface AnyBinding extends KubernetesObject {
@@ -115,7 +116,7 @@ export const bindingColumns: readonly Column<AnyBinding>[] = [
   {
     name: "Role",
     type: "string",
-    doc: "The role that is given.",
+    doc: "The granted role.",
     value: ({ roleRef }) => `${roleRef?.kind ?? ""}/${roleRef?.name ?? ""}`,
   },
   ageColumn,

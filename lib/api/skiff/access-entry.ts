@@ -19,14 +19,18 @@ import {
 
 export const AccessEntrySpec = message("dev.skiff.v1.AccessEntrySpec", () => ({
   principalArn: required(1, string, "The ARN of an IAM role or user. A role's path does not count."),
-  username: optional(2, string, "Who the principal is in the cluster; the ARN without the role's path unless given."),
+  username: optional(
+    2,
+    string,
+    "User name of the principal in the cluster. Defaults to the ARN without the role's path.",
+  ),
   groups: optional(3, list(string), "The groups that the principal is in, for role bindings."),
 }));
 export type AccessEntrySpec = z.infer<typeof AccessEntrySpec>;
 
 export const AccessEntry = message("dev.skiff.v1.AccessEntry", () => ({
   metadata: metadataField(),
-  spec: required(2, AccessEntrySpec, "Which principal may come in, and as whom."),
+  spec: required(2, AccessEntrySpec, "An IAM principal, and its user and groups in the cluster."),
 }));
 export type AccessEntry = z.infer<typeof AccessEntry>;
 
@@ -67,9 +71,14 @@ export const accessEntries = defineKind<AccessEntry>({
     validateImmutable(next.spec?.principalArn, previous.spec?.principalArn, "spec.principalArn"),
   columns: [
     nameColumn,
-    { name: "Principal", type: "string", doc: "Who comes in.", value: ({ spec }) => spec?.principalArn ?? "" },
-    { name: "Username", type: "string", doc: "As whom.", value: ({ spec }) => spec?.username || "<none>" },
-    { name: "Groups", type: "string", doc: "With which groups.", value: ({ spec }) => groupsOf(spec) },
+    { name: "Principal", type: "string", doc: "The IAM principal.", value: ({ spec }) => spec?.principalArn ?? "" },
+    {
+      name: "Username",
+      type: "string",
+      doc: "The user name in the cluster.",
+      value: ({ spec }) => spec?.username || "<none>",
+    },
+    { name: "Groups", type: "string", doc: "The groups in the cluster.", value: ({ spec }) => groupsOf(spec) },
     ageColumn,
   ],
 });

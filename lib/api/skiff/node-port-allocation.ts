@@ -9,7 +9,7 @@ export type NodePortAllocationSpec = z.infer<typeof NodePortAllocationSpec>;
 
 export const NodePortAllocation = message("dev.skiff.v1.NodePortAllocation", () => ({
   metadata: metadataField(),
-  spec: optional(2, NodePortAllocationSpec, "Who has the port."),
+  spec: optional(2, NodePortAllocationSpec, "The service that uses the port."),
 }));
 export type NodePortAllocation = z.infer<typeof NodePortAllocation>;
 

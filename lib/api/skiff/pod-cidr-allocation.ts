@@ -8,7 +8,7 @@ export type PodCidrAllocationSpec = z.infer<typeof PodCidrAllocationSpec>;
 
 export const PodCidrAllocation = message("dev.skiff.v1.PodCidrAllocation", () => ({
   metadata: metadataField(),
-  spec: optional(2, PodCidrAllocationSpec, "Who has the block."),
+  spec: optional(2, PodCidrAllocationSpec, "The node that uses the block."),
 }));
 export type PodCidrAllocation = z.infer<typeof PodCidrAllocation>;
 

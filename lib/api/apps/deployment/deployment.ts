@@ -64,13 +64,13 @@ export const deployments = defineKind<Deployment>({
     {
       name: "Ready",
       type: "string",
-      doc: "Pods that are ready, of those wanted.",
+      doc: "Ready pods of the desired number.",
       value: ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`,
     },
     {
       name: "Up-to-date",
       type: "string",
-      doc: "Pods of the present template.",
+      doc: "Pods of the current template.",
       value: ({ status }) => status?.updatedReplicas ?? 0,
     },
     {

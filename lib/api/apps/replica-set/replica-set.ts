@@ -55,8 +55,8 @@ export const replicaSets = defineKind<ReplicaSet>({
   },
   columns: [
     nameColumn,
-    { name: "Desired", type: "integer", doc: "Pods that are wanted.", value: ({ spec }) => spec?.replicas ?? 0 },
-    { name: "Current", type: "integer", doc: "Pods that are there.", value: ({ status }) => status?.replicas ?? 0 },
+    { name: "Desired", type: "integer", doc: "Desired number of pods.", value: ({ spec }) => spec?.replicas ?? 0 },
+    { name: "Current", type: "integer", doc: "Pods that exist.", value: ({ status }) => status?.replicas ?? 0 },
     { name: "Ready", type: "integer", doc: "Pods that are ready.", value: ({ status }) => status?.readyReplicas ?? 0 },
     ageColumn,
     ...templateColumns,

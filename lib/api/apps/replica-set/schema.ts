@@ -14,9 +14,9 @@ import {
 } from "../../meta/index.ts";
 
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", () => ({
-  replicas: optional(1, int32, "How many pods are wanted.", { default: 1, isPointer: true }),
-  selector: required(2, LabelSelector, "Which pods belong to the ReplicaSet; for good.", { isPointer: true }),
-  template: optional(3, PodTemplateSpec, "What the pods are made from.", { printed: true }),
+  replicas: optional(1, int32, "Desired number of pods.", { default: 1, isPointer: true }),
+  selector: required(2, LabelSelector, "Label selector of the ReplicaSet's pods. Immutable.", { isPointer: true }),
+  template: optional(3, PodTemplateSpec, "Template of the pods.", { printed: true }),
   minReadySeconds: optional(4, int32, "How long a pod must be ready to count as available."),
 }));
 export type ReplicaSetSpec = z.infer<typeof ReplicaSetSpec>;
@@ -25,29 +25,29 @@ export const ReplicaSetCondition = message("io.k8s.api.apps.v1.ReplicaSetConditi
   type: required(1, string, "What the condition is about: ReplicaFailure."),
   status: required(2, string, "True, False or Unknown."),
   lastTransitionTime: optional(3, time, "When the status last changed.", { printed: true }),
-  reason: optional(4, string, "Why, as one word for programs."),
-  message: optional(5, string, "Why, as a sentence for people."),
+  reason: optional(4, string, "Machine-readable reason, in CamelCase."),
+  message: optional(5, string, "Human-readable message."),
 }));
 export type ReplicaSetCondition = z.infer<typeof ReplicaSetCondition>;
 
 export const ReplicaSetStatus = message("io.k8s.api.apps.v1.ReplicaSetStatus", () => ({
-  replicas: required(1, int32, "Pods that are there."),
+  replicas: required(1, int32, "Pods that exist."),
   fullyLabeledReplicas: optional(2, int32, "Pods that have all labels of the template."),
   observedGeneration: optional(3, int64, "The generation that the controller has seen."),
   readyReplicas: optional(4, int32, "Pods that are ready."),
   availableReplicas: optional(5, int32, "Pods that are available."),
-  conditions: optional(6, list(ReplicaSetCondition), "What is known of the ReplicaSet.", {
+  conditions: optional(6, list(ReplicaSetCondition), "Conditions of the ReplicaSet.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
   }),
-  terminatingReplicas: optional(7, int32, "Pods that are ending.", { isPointer: true }),
+  terminatingReplicas: optional(7, int32, "Pods that are terminating.", { isPointer: true }),
 }));
 export type ReplicaSetStatus = z.infer<typeof ReplicaSetStatus>;
 
 export const ReplicaSet = message("io.k8s.api.apps.v1.ReplicaSet", () => ({
   metadata: metadataField(),
-  spec: optional(2, ReplicaSetSpec, "The wanted state of the ReplicaSet.", { printed: true }),
-  status: optional(3, ReplicaSetStatus, "The observed state of the ReplicaSet.", { printed: true }),
+  spec: optional(2, ReplicaSetSpec, "Desired state of the ReplicaSet.", { printed: true }),
+  status: optional(3, ReplicaSetStatus, "Observed state of the ReplicaSet.", { printed: true }),
 }));
 export type ReplicaSet = z.infer<typeof ReplicaSet>;

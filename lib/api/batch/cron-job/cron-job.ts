@@ -89,7 +89,7 @@ export const cronJobs = defineKind<CronJob>({
     {
       name: "Suspend",
       type: "boolean",
-      doc: "Whether no jobs are started for now.",
+      doc: "Whether the schedule is suspended.",
       value: ({ spec }) => (spec?.suspend === undefined ? "<unset>" : spec.suspend ? "True" : "False"),
     },
     {

@@ -17,19 +17,19 @@ import { JobSpec } from "../job/schema.ts";
 
 export const JobTemplateSpec = message("io.k8s.api.batch.v1.JobTemplateSpec", () => ({
   metadata: optional(1, ObjectMeta, "Metadata of the jobs.", { printed: true }),
-  spec: optional(2, JobSpec, "The wanted state of the jobs.", { printed: true }),
+  spec: optional(2, JobSpec, "Desired state of the jobs.", { printed: true }),
 }));
 export type JobTemplateSpec = z.infer<typeof JobTemplateSpec>;
 
 export const CronJobSpec = message("io.k8s.api.batch.v1.CronJobSpec", () => ({
   schedule: required(1, string, "When jobs are started, as cron writes it."),
   startingDeadlineSeconds: optional(2, int64, "How late a job may still be started, in seconds.", { isPointer: true }),
-  concurrencyPolicy: optional(3, string, "What a job does that would run beside an earlier one.", {
+  concurrencyPolicy: optional(3, string, "How concurrent jobs are handled: Allow, Forbid or Replace.", {
     default: "Allow",
     values: ["Allow", "Forbid", "Replace"],
   }),
-  suspend: optional(4, boolean, "Whether no jobs are started for now.", { default: false, isPointer: true }),
-  jobTemplate: required(5, JobTemplateSpec, "What the jobs are made from."),
+  suspend: optional(4, boolean, "Whether the schedule is suspended.", { default: false, isPointer: true }),
+  jobTemplate: required(5, JobTemplateSpec, "Template of the jobs."),
   successfulJobsHistoryLimit: optional(6, int32, "How many successful jobs are kept.", {
     default: 3,
     isPointer: true,
@@ -50,7 +50,7 @@ export type CronJobStatus = z.infer<typeof CronJobStatus>;
 
 export const CronJob = message("io.k8s.api.batch.v1.CronJob", () => ({
   metadata: metadataField(),
-  spec: optional(2, CronJobSpec, "The wanted state of the cron job.", { printed: true }),
-  status: optional(3, CronJobStatus, "The observed state of the cron job.", { printed: true }),
+  spec: optional(2, CronJobSpec, "Desired state of the cron job.", { printed: true }),
+  status: optional(3, CronJobStatus, "Observed state of the cron job.", { printed: true }),
 }));
 export type CronJob = z.infer<typeof CronJob>;

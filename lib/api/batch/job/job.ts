@@ -59,8 +59,8 @@ export const jobs = defineKind<Job>({
   fields: { "status.successful": ({ status }) => String(status?.succeeded ?? 0) },
   columns: [
     nameColumn,
-    { name: "Status", type: "string", doc: "How the job stands.", value: statusText },
-    { name: "Completions", type: "string", doc: "Pods that succeeded, of those wanted.", value: completionsText },
+    { name: "Status", type: "string", doc: "Status of the job.", value: statusText },
+    { name: "Completions", type: "string", doc: "Succeeded pods of the desired number.", value: completionsText },
     { name: "Duration", type: "string", doc: "How long the job has taken.", value: durationText },
     ageColumn,
     ...jobColumns<Job>(({ spec }) => spec),
@@ -169,7 +169,7 @@ export function jobColumns<T extends KubernetesObject>(madeFrom: (object: T) => 
       name: "Selector",
       type: "string",
       priority: 1,
-      doc: "Which pods belong to it.",
+      doc: "Label selector of its pods.",
       value(object) {
         const selector = madeFrom(object)?.selector;
         return selector ? labelSelectorText(selector) : "<none>";

@@ -30,7 +30,7 @@ export const NodeConfigSource = message("io.k8s.api.core.v1.NodeConfigSource", (
 export type NodeConfigSource = z.infer<typeof NodeConfigSource>;
 
 export const NodePodPreemptionPolicy = message("io.k8s.api.core.v1.NodePodPreemptionPolicy", () => ({
-  disableResizePreemption: optional(1, list(string), "Resources for which a resize displaces no pod.", { list: "set" }),
+  disableResizePreemption: optional(1, list(string), "Resources for which a resize preempts no pod.", { list: "set" }),
 }));
 export type NodePodPreemptionPolicy = z.infer<typeof NodePodPreemptionPolicy>;
 
@@ -47,9 +47,14 @@ export const NodeSpec = message("io.k8s.api.core.v1.NodeSpec", () => ({
     "The blocks that the node's pods get addresses from, at most one for each IP version.",
     { list: "set", merge: true },
   ),
-  podPreemptionPolicy: optional(8, NodePodPreemptionPolicy, "What pods on the node may displace others for.", {
-    gated: true,
-  }),
+  podPreemptionPolicy: optional(
+    8,
+    NodePodPreemptionPolicy,
+    "Resources for which a resize of pods on the node may preempt others.",
+    {
+      gated: true,
+    },
+  ),
 }));
 export type NodeSpec = z.infer<typeof NodeSpec>;
 
@@ -58,8 +63,8 @@ export const NodeCondition = message("io.k8s.api.core.v1.NodeCondition", () => (
   status: required(2, string, "True, False or Unknown."),
   lastHeartbeatTime: optional(3, time, "When the condition was last reported.", { printed: true }),
   lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
-  reason: optional(5, string, "Why, as one word for programs."),
-  message: optional(6, string, "Why, as a sentence for people."),
+  reason: optional(5, string, "Machine-readable reason, in CamelCase."),
+  message: optional(6, string, "Human-readable message."),
 }));
 export type NodeCondition = z.infer<typeof NodeCondition>;
 
@@ -75,7 +80,7 @@ export const DaemonEndpoint = message("io.k8s.api.core.v1.DaemonEndpoint", () =>
 export type DaemonEndpoint = z.infer<typeof DaemonEndpoint>;
 
 export const NodeDaemonEndpoints = message("io.k8s.api.core.v1.NodeDaemonEndpoints", () => ({
-  kubeletEndpoint: optional(1, DaemonEndpoint, "Where the kubelet answers.", { printed: true }),
+  kubeletEndpoint: optional(1, DaemonEndpoint, "Port of the kubelet.", { printed: true }),
 }));
 export type NodeDaemonEndpoints = z.infer<typeof NodeDaemonEndpoints>;
 
@@ -103,21 +108,21 @@ export const NodeSystemInfo = message("io.k8s.api.core.v1.NodeSystemInfo", () =>
 export type NodeSystemInfo = z.infer<typeof NodeSystemInfo>;
 
 export const ContainerImage = message("io.k8s.api.core.v1.ContainerImage", () => ({
-  names: optional(1, list(string), "Names under which the image is known.", { printed: true, list: "atomic" }),
+  names: optional(1, list(string), "Names of the image.", { printed: true, list: "atomic" }),
   sizeBytes: optional(2, int64, "Size of the image in bytes."),
 }));
 export type ContainerImage = z.infer<typeof ContainerImage>;
 
 export const AttachedVolume = message("io.k8s.api.core.v1.AttachedVolume", () => ({
   name: required(1, string, "Name of the volume."),
-  devicePath: required(2, string, "Where the volume shows up on the node."),
+  devicePath: required(2, string, "Path of the volume's device on the node."),
 }));
 export type AttachedVolume = z.infer<typeof AttachedVolume>;
 
 export const NodeConfigStatus = message("io.k8s.api.core.v1.NodeConfigStatus", () => ({
-  assigned: optional(1, NodeConfigSource, "What the node was told to use."),
-  active: optional(2, NodeConfigSource, "What the node uses."),
-  lastKnownGood: optional(3, NodeConfigSource, "What the node falls back to."),
+  assigned: optional(1, NodeConfigSource, "The configuration that was assigned to the node."),
+  active: optional(2, NodeConfigSource, "The configuration that the node uses."),
+  lastKnownGood: optional(3, NodeConfigSource, "The last configuration that worked."),
   error: optional(4, string, "What is wrong with the assigned configuration."),
 }));
 export type NodeConfigStatus = z.infer<typeof NodeConfigStatus>;
@@ -155,7 +160,7 @@ export const NodeStatus = message("io.k8s.api.core.v1.NodeStatus", () => ({
     keys: ["type"],
     mergeKey: "type",
   }),
-  addresses: optional(5, list(NodeAddress), "Where the node is reached.", {
+  addresses: optional(5, list(NodeAddress), "Addresses of the node.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
@@ -168,13 +173,13 @@ export const NodeStatus = message("io.k8s.api.core.v1.NodeStatus", () => ({
   config: optional(11, NodeConfigStatus, "No longer used."),
   runtimeHandlers: optional(12, list(NodeRuntimeHandler), "The runtime's handlers.", { list: "atomic" }),
   features: optional(13, NodeFeatures, "What the runtime can do."),
-  declaredFeatures: optional(14, list(string), "Features of the node that scheduling looks at.", { list: "atomic" }),
+  declaredFeatures: optional(14, list(string), "Features of the node that the scheduler reads.", { list: "atomic" }),
 }));
 export type NodeStatus = z.infer<typeof NodeStatus>;
 
 export const Node = message("io.k8s.api.core.v1.Node", () => ({
   metadata: metadataField(),
-  spec: optional(2, NodeSpec, "The wanted state of the node.", { printed: true }),
-  status: optional(3, NodeStatus, "The observed state of the node.", { printed: true }),
+  spec: optional(2, NodeSpec, "Desired state of the node.", { printed: true }),
+  status: optional(3, NodeStatus, "Observed state of the node.", { printed: true }),
 }));
 export type Node = z.infer<typeof Node>;

@@ -4,7 +4,7 @@ import { NodeSelector, NodeSelectorTerm } from "../topology.ts";
 
 export const PreferredSchedulingTerm = message("io.k8s.api.core.v1.PreferredSchedulingTerm", () => ({
   weight: required(1, int32, "How much it counts, 1 to 100."),
-  preference: required(2, NodeSelectorTerm, "The nodes that are liked."),
+  preference: required(2, NodeSelectorTerm, "The preferred nodes."),
 }));
 export type PreferredSchedulingTerm = z.infer<typeof PreferredSchedulingTerm>;
 
@@ -13,18 +13,18 @@ export const NodeAffinity = message("io.k8s.api.core.v1.NodeAffinity", () => ({
   preferredDuringSchedulingIgnoredDuringExecution: optional(
     2,
     list(PreferredSchedulingTerm),
-    "Nodes that the pod would rather run on.",
+    "Nodes that the pod should run on.",
     { list: "atomic" },
   ),
 }));
 export type NodeAffinity = z.infer<typeof NodeAffinity>;
 
 export const PodAffinityTerm = message("io.k8s.api.core.v1.PodAffinityTerm", () => ({
-  labelSelector: optional(1, LabelSelector, "The other pods that are meant."),
-  namespaces: optional(2, list(string), "Their namespaces; the pod's own when neither these nor a selector is told.", {
+  labelSelector: optional(1, LabelSelector, "Label selector of the other pods."),
+  namespaces: optional(2, list(string), "Their namespaces. Without these and a selector, the pod's own.", {
     list: "atomic",
   }),
-  topologyKey: required(3, string, "The node label that makes nodes one place."),
+  topologyKey: required(3, string, "The node label whose value defines the topology domain."),
   namespaceSelector: optional(4, LabelSelector, "Their namespaces, by labels."),
   matchLabelKeys: optional(5, list(string), "Labels that the other pods must share with this one.", { list: "atomic" }),
   mismatchLabelKeys: optional(6, list(string), "Labels that the other pods must not share with this one.", {
@@ -35,7 +35,7 @@ export type PodAffinityTerm = z.infer<typeof PodAffinityTerm>;
 
 export const WeightedPodAffinityTerm = message("io.k8s.api.core.v1.WeightedPodAffinityTerm", () => ({
   weight: required(1, int32, "How much it counts, 1 to 100."),
-  podAffinityTerm: required(2, PodAffinityTerm, "The other pods and the place."),
+  podAffinityTerm: required(2, PodAffinityTerm, "The pod affinity term."),
 }));
 export type WeightedPodAffinityTerm = z.infer<typeof WeightedPodAffinityTerm>;
 
@@ -49,7 +49,7 @@ export const PodAffinity = message("io.k8s.api.core.v1.PodAffinity", () => ({
   preferredDuringSchedulingIgnoredDuringExecution: optional(
     2,
     list(WeightedPodAffinityTerm),
-    "Pods that this one would rather be near.",
+    "Pods that this one should be near.",
     { list: "atomic" },
   ),
 }));
@@ -65,27 +65,27 @@ export const PodAntiAffinity = message("io.k8s.api.core.v1.PodAntiAffinity", () 
   preferredDuringSchedulingIgnoredDuringExecution: optional(
     2,
     list(WeightedPodAffinityTerm),
-    "Pods that this one would rather not be near.",
+    "Pods that this one should not be near.",
     { list: "atomic" },
   ),
 }));
 export type PodAntiAffinity = z.infer<typeof PodAntiAffinity>;
 
 export const Affinity = message("io.k8s.api.core.v1.Affinity", () => ({
-  nodeAffinity: optional(1, NodeAffinity, "Rules on nodes."),
-  podAffinity: optional(2, PodAffinity, "Rules on pods to be near."),
-  podAntiAffinity: optional(3, PodAntiAffinity, "Rules on pods to stay away from."),
+  nodeAffinity: optional(1, NodeAffinity, "Node affinity."),
+  podAffinity: optional(2, PodAffinity, "Pod affinity."),
+  podAntiAffinity: optional(3, PodAntiAffinity, "Pod anti-affinity."),
 }));
 export type Affinity = z.infer<typeof Affinity>;
 
 export const TopologySpreadConstraint = message("io.k8s.api.core.v1.TopologySpreadConstraint", () => ({
-  maxSkew: required(1, int32, "How uneven the pods may be spread."),
-  topologyKey: required(2, string, "The node label that makes nodes one place."),
+  maxSkew: required(1, int32, "Maximum difference of pods between topology domains."),
+  topologyKey: required(2, string, "The node label whose value defines the topology domain."),
   whenUnsatisfiable: required(3, string, "DoNotSchedule or ScheduleAnyway.", {
     values: ["DoNotSchedule", "ScheduleAnyway"],
   }),
   labelSelector: optional(4, LabelSelector, "The pods that are counted."),
-  minDomains: optional(5, int32, "How many places there should be at least.", { isPointer: true }),
+  minDomains: optional(5, int32, "Minimum number of topology domains.", { isPointer: true }),
   nodeAffinityPolicy: optional(6, string, "Whether nodes out of the pod's reach count: Honor or Ignore.", {
     isPointer: true,
     values: ["Honor", "Ignore"],

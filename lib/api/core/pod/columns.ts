@@ -132,8 +132,8 @@ export const podColumns: readonly Column<Pod>[] = [
       return `${ready}/${total}`;
     },
   },
-  { name: "Status", type: "string", doc: "What the pod is doing.", value: (pod) => summarize(pod).status },
-  { name: "Restarts", type: "string", doc: "How often containers were started again.", value: restartsText },
+  { name: "Status", type: "string", doc: "Summary of the pod's state.", value: (pod) => summarize(pod).status },
+  { name: "Restarts", type: "string", doc: "Number of restarts of the containers.", value: restartsText },
   ageColumn,
   {
     name: "IP",
@@ -147,7 +147,7 @@ export const podColumns: readonly Column<Pod>[] = [
     name: "Nominated Node",
     type: "string",
     priority: 1,
-    doc: "The node that room is being made on.",
+    doc: "The node on which lower-priority pods are being preempted.",
     value: ({ status }) => status?.nominatedNodeName || none,
   },
   {

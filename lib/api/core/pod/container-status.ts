@@ -16,8 +16,8 @@ import { ResourceRequirements } from "./resources.ts";
 import { signals } from "./signals.ts";
 
 export const ContainerStateWaiting = message("io.k8s.api.core.v1.ContainerStateWaiting", () => ({
-  reason: optional(1, string, "Why, as one word for programs."),
-  message: optional(2, string, "Why, as a sentence for people."),
+  reason: optional(1, string, "Machine-readable reason, in CamelCase."),
+  message: optional(2, string, "Human-readable message."),
 }));
 export type ContainerStateWaiting = z.infer<typeof ContainerStateWaiting>;
 
@@ -29,8 +29,8 @@ export type ContainerStateRunning = z.infer<typeof ContainerStateRunning>;
 export const ContainerStateTerminated = message("io.k8s.api.core.v1.ContainerStateTerminated", () => ({
   exitCode: required(1, int32, "Exit code of the program."),
   signal: optional(2, int32, "The signal that ended it."),
-  reason: optional(3, string, "Why, as one word for programs."),
-  message: optional(4, string, "Why, as a sentence for people."),
+  reason: optional(3, string, "Machine-readable reason, in CamelCase."),
+  message: optional(4, string, "Human-readable message."),
   startedAt: optional(5, time, "When it was started.", { printed: true }),
   finishedAt: optional(6, time, "When it ended.", { printed: true }),
   containerID: optional(7, string, "The runtime's id of the container."),
@@ -57,7 +57,7 @@ export type VolumeStatus = z.infer<typeof VolumeStatus>;
 export const VolumeMountStatus = message("io.k8s.api.core.v1.VolumeMountStatus", () => ({
   name: required(1, string, "The volume."),
   mountPath: required(2, string, "Where it is mounted."),
-  readOnly: optional(3, boolean, "Whether it can only be read."),
+  readOnly: optional(3, boolean, "Whether it is read-only."),
   recursiveReadOnly: optional(4, string, "Whether mounts below are read-only too.", { isPointer: true }),
   volumeStatus: optional(5, VolumeStatus, "State of the volume."),
 }));
@@ -78,7 +78,7 @@ export type ContainerUser = z.infer<typeof ContainerUser>;
 export const ResourceHealth = message("io.k8s.api.core.v1.ResourceHealth", () => ({
   resourceID: required(1, string, "Id of the device."),
   health: optional(2, string, "Healthy, Unhealthy or Unknown."),
-  message: optional(6, string, "Why, as a sentence for people.", { isPointer: true }),
+  message: optional(6, string, "Human-readable message.", { isPointer: true }),
 }));
 export type ResourceHealth = z.infer<typeof ResourceHealth>;
 
@@ -90,27 +90,27 @@ export type ResourceStatus = z.infer<typeof ResourceStatus>;
 
 export const ContainerStatus = message("io.k8s.api.core.v1.ContainerStatus", () => ({
   name: required(1, string, "Name of the container."),
-  state: optional(2, ContainerState, "What the container is doing.", { printed: true }),
-  lastState: optional(3, ContainerState, "How it ended before.", { printed: true }),
+  state: optional(2, ContainerState, "Current state of the container.", { printed: true }),
+  lastState: optional(3, ContainerState, "State of its previous run.", { printed: true }),
   ready: required(4, boolean, "Whether it is ready."),
-  restartCount: required(5, int32, "How often it was started again."),
+  restartCount: required(5, int32, "Number of restarts."),
   image: required(6, string, "The image that it runs."),
   imageID: required(7, string, "The image's id."),
   containerID: optional(8, string, "The runtime's id: `<type>://<id>`."),
-  started: optional(9, boolean, "Whether it has come up.", { isPointer: true }),
-  allocatedResources: optional(10, map(quantity), "What the node has set aside for it."),
-  resources: optional(11, ResourceRequirements, "What it has at present."),
+  started: optional(9, boolean, "Whether its startup probe has succeeded.", { isPointer: true }),
+  allocatedResources: optional(10, map(quantity), "Resources that the node has allocated to it."),
+  resources: optional(11, ResourceRequirements, "Resources that are in effect."),
   volumeMounts: optional(12, list(VolumeMountStatus), "State of its mounts.", {
     list: "map",
     keys: ["mountPath"],
     mergeKey: "mountPath",
   }),
-  user: optional(13, ContainerUser, "Who its first process runs as."),
+  user: optional(13, ContainerUser, "The user of its first process."),
   allocatedResourcesStatus: optional(14, list(ResourceStatus), "State of its devices.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
   }),
-  stopSignal: optional(15, string, "The signal that tells it to end.", { isPointer: true, values: signals }),
+  stopSignal: optional(15, string, "The stop signal.", { isPointer: true, values: signals }),
 }));
 export type ContainerStatus = z.infer<typeof ContainerStatus>;

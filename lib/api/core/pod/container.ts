@@ -16,8 +16,8 @@ export type ContainerPort = z.infer<typeof ContainerPort>;
 
 export const VolumeMount = message("io.k8s.api.core.v1.VolumeMount", () => ({
   name: required(1, string, "The volume."),
-  readOnly: optional(2, boolean, "Whether it can only be read."),
-  mountPath: required(3, string, "Where it shows up in the container."),
+  readOnly: optional(2, boolean, "Whether it is read-only."),
+  mountPath: required(3, string, "Path in the container."),
   subPath: optional(4, string, "The part of the volume that is mounted."),
   mountPropagation: optional(
     5,
@@ -35,7 +35,7 @@ export type VolumeMount = z.infer<typeof VolumeMount>;
 
 export const VolumeDevice = message("io.k8s.api.core.v1.VolumeDevice", () => ({
   name: required(1, string, "The volume, a claim."),
-  devicePath: required(2, string, "Where the device shows up in the container."),
+  devicePath: required(2, string, "Path of the device in the container."),
 }));
 export type VolumeDevice = z.infer<typeof VolumeDevice>;
 
@@ -63,15 +63,15 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
     mergeKey: "containerPort",
   }),
   env: optional(7, list(EnvVar), "Environment variables.", { list: "map", keys: ["name"], mergeKey: "name" }),
-  resources: optional(8, ResourceRequirements, "What the container asks for and may use.", { printed: true }),
+  resources: optional(8, ResourceRequirements, "Resource requests and limits.", { printed: true }),
   volumeMounts: optional(9, list(VolumeMount), "Volumes in the container's file system.", {
     list: "map",
     keys: ["mountPath"],
     mergeKey: "mountPath",
   }),
-  livenessProbe: optional(10, Probe, "When it fails, the container is started again."),
-  readinessProbe: optional(11, Probe, "While it fails, the pod gets no traffic."),
-  lifecycle: optional(12, Lifecycle, "What is done at the start and before the end."),
+  livenessProbe: optional(10, Probe, "When it fails, the container is restarted."),
+  readinessProbe: optional(11, Probe, "While it fails, the pod receives no service traffic."),
+  lifecycle: optional(12, Lifecycle, "Handlers for the start and the termination of the container."),
   terminationMessagePath: optional(13, string, "The file whose text is shown when the container has ended.", {
     default: "/dev/termination-log",
   }),
@@ -97,10 +97,10 @@ export const Container = message("io.k8s.api.core.v1.Container", () => ({
   restartPolicy: optional(
     24,
     string,
-    "Always makes an init container run beside the others; for others it overrules the pod's.",
+    "Always makes an init container a sidecar; in other containers it overrides the pod's restart policy.",
     { isPointer: true },
   ),
-  restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
+  restartPolicyRules: optional(25, list(ContainerRestartRule), "Restart rules by exit code.", {
     list: "atomic",
   }),
 }));

@@ -4,7 +4,7 @@ import { boolean, message, optional, quantity, required, string } from "../../me
 export const ObjectFieldSelector = message(
   "io.k8s.api.core.v1.ObjectFieldSelector",
   () => ({
-    apiVersion: optional(1, string, "The version that fieldPath is written in.", { default: "v1" }),
+    apiVersion: optional(1, string, "API version of fieldPath.", { default: "v1" }),
     fieldPath: required(2, string, "The field of the pod, such as `status.podIP` or `metadata.labels['app']`."),
   }),
   { atomic: true },
@@ -14,7 +14,7 @@ export type ObjectFieldSelector = z.infer<typeof ObjectFieldSelector>;
 export const ResourceFieldSelector = message(
   "io.k8s.api.core.v1.ResourceFieldSelector",
   () => ({
-    containerName: optional(1, string, "The container that is meant; needed in volumes."),
+    containerName: optional(1, string, "The container; required in volumes."),
     resource: required(2, string, "What is shown, such as `limits.cpu`."),
     divisor: optional(3, quantity, "The unit that it is shown in, rounded up.", { default: "0" }),
   }),
@@ -28,8 +28,8 @@ export const ConfigMapKeySelector = message(
     name: optional(1, string, "Name of the ConfigMap.", {
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
-    key: required(2, string, "The key whose value is taken."),
-    optional: optional(3, boolean, "Whether it may be missing.", { isPointer: true }),
+    key: required(2, string, "The key to select."),
+    optional: optional(3, boolean, "Whether it is optional.", { isPointer: true }),
   }),
   { atomic: true },
 );
@@ -41,8 +41,8 @@ export const SecretKeySelector = message(
     name: optional(1, string, "Name of the Secret.", {
       proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
     }),
-    key: required(2, string, "The key whose value is taken."),
-    optional: optional(3, boolean, "Whether it may be missing.", { isPointer: true }),
+    key: required(2, string, "The key to select."),
+    optional: optional(3, boolean, "Whether it is optional.", { isPointer: true }),
   }),
   { atomic: true },
 );
@@ -54,7 +54,7 @@ export const FileKeySelector = message(
     volumeName: required(1, string, "The emptyDir volume that holds the file."),
     path: required(2, string, "Path of the file inside the volume."),
     key: required(3, string, "The variable's name in the file."),
-    optional: optional(4, boolean, "Whether it may be missing.", { default: false, isPointer: true }),
+    optional: optional(4, boolean, "Whether it is optional.", { default: false, isPointer: true }),
   }),
   { atomic: true },
 );
@@ -71,8 +71,8 @@ export type EnvVarSource = z.infer<typeof EnvVarSource>;
 
 export const EnvVar = message("io.k8s.api.core.v1.EnvVar", () => ({
   name: required(1, string, "Name of the variable."),
-  value: optional(2, string, "Its value; `$(NAME)` stands for an earlier variable."),
-  valueFrom: optional(3, EnvVarSource, "Where the value comes from, when it is not told."),
+  value: optional(2, string, "Its value; `$(NAME)` is replaced by an earlier variable."),
+  valueFrom: optional(3, EnvVarSource, "Source of the value, if `value` is empty."),
 }));
 export type EnvVar = z.infer<typeof EnvVar>;
 
@@ -80,7 +80,7 @@ export const ConfigMapEnvSource = message("io.k8s.api.core.v1.ConfigMapEnvSource
   name: optional(1, string, "Name of the ConfigMap.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(2, boolean, "Whether it is optional.", { isPointer: true }),
 }));
 export type ConfigMapEnvSource = z.infer<typeof ConfigMapEnvSource>;
 
@@ -88,7 +88,7 @@ export const SecretEnvSource = message("io.k8s.api.core.v1.SecretEnvSource", () 
   name: optional(1, string, "Name of the Secret.", {
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
-  optional: optional(2, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(2, boolean, "Whether it is optional.", { isPointer: true }),
 }));
 export type SecretEnvSource = z.infer<typeof SecretEnvSource>;
 

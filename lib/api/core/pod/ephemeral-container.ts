@@ -39,7 +39,7 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
     mergeKey: "name",
     proto: ephemeralContainerPlace,
   }),
-  resources: optional(8, ResourceRequirements, "What the container asks for and may use.", {
+  resources: optional(8, ResourceRequirements, "Resource requests and limits.", {
     printed: true,
     proto: ephemeralContainerPlace,
   }),
@@ -49,11 +49,13 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
     mergeKey: "mountPath",
     proto: ephemeralContainerPlace,
   }),
-  livenessProbe: optional(10, Probe, "When it fails, the container is started again.", {
+  livenessProbe: optional(10, Probe, "When it fails, the container is restarted.", {
     proto: ephemeralContainerPlace,
   }),
-  readinessProbe: optional(11, Probe, "While it fails, the pod gets no traffic.", { proto: ephemeralContainerPlace }),
-  lifecycle: optional(12, Lifecycle, "What is done at the start and before the end.", {
+  readinessProbe: optional(11, Probe, "While it fails, the pod receives no service traffic.", {
+    proto: ephemeralContainerPlace,
+  }),
+  lifecycle: optional(12, Lifecycle, "Handlers for the start and the termination of the container.", {
     proto: ephemeralContainerPlace,
   }),
   terminationMessagePath: optional(13, string, "The file whose text is shown when the container has ended.", {
@@ -93,10 +95,10 @@ export const EphemeralContainer = message("io.k8s.api.core.v1.EphemeralContainer
   restartPolicy: optional(
     24,
     string,
-    "Always makes an init container run beside the others; for others it overrules the pod's.",
+    "Always makes an init container a sidecar; in other containers it overrides the pod's restart policy.",
     { proto: ephemeralContainerPlace, isPointer: true },
   ),
-  restartPolicyRules: optional(25, list(ContainerRestartRule), "When to start again, by exit code.", {
+  restartPolicyRules: optional(25, list(ContainerRestartRule), "Restart rules by exit code.", {
     list: "atomic",
     proto: ephemeralContainerPlace,
   }),

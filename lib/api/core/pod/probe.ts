@@ -14,7 +14,7 @@ export const HTTPHeader = message("io.k8s.api.core.v1.HTTPHeader", () => ({
 export type HTTPHeader = z.infer<typeof HTTPHeader>;
 
 export const HTTPGetAction = message("io.k8s.api.core.v1.HTTPGetAction", () => ({
-  path: optional(1, string, "The path that is asked for.", { default: "/" }),
+  path: optional(1, string, "Path of the request.", { default: "/" }),
   port: required(2, intOrString, "The port, by number or by name."),
   host: optional(3, string, "The host; the pod's address when absent."),
   scheme: optional(4, string, "HTTP or HTTPS.", { default: "HTTP", values: ["HTTP", "HTTPS"] }),
@@ -31,7 +31,7 @@ export type TCPSocketAction = z.infer<typeof TCPSocketAction>;
 
 export const GRPCAction = message("io.k8s.api.core.v1.GRPCAction", () => ({
   port: required(1, int32, "Number of the port."),
-  service: optional(2, string, "The service whose health is asked for.", { default: "", isPointer: true }),
+  service: optional(2, string, "Name of the service in the health request.", { default: "", isPointer: true }),
   mode: optional(3, string, "Whether the connection is encrypted.", {
     isPointer: true,
     gated: true,
@@ -54,21 +54,21 @@ export const LifecycleHandler = message("io.k8s.api.core.v1.LifecycleHandler", (
 export type LifecycleHandler = z.infer<typeof LifecycleHandler>;
 
 export const Lifecycle = message("io.k8s.api.core.v1.Lifecycle", () => ({
-  postStart: optional(1, LifecycleHandler, "Done right after the container has started."),
-  preStop: optional(2, LifecycleHandler, "Done before the container is told to end."),
-  stopSignal: optional(3, string, "The signal that tells the container to end.", { isPointer: true, values: signals }),
+  postStart: optional(1, LifecycleHandler, "Runs right after the container has started."),
+  preStop: optional(2, LifecycleHandler, "Runs before the container receives its stop signal."),
+  stopSignal: optional(3, string, "The stop signal of the container.", { isPointer: true, values: signals }),
 }));
 export type Lifecycle = z.infer<typeof Lifecycle>;
 
 const probePlace = { field: "handler", n: 1, message: "io.k8s.api.core.v1.ProbeHandler" };
 
 export const Probe = message("io.k8s.api.core.v1.Probe", () => ({
-  initialDelaySeconds: optional(2, int32, "How long after the start the first probe comes."),
-  timeoutSeconds: optional(3, int32, "How long an answer may take."),
+  initialDelaySeconds: optional(2, int32, "Delay of the first probe after the start of the container."),
+  timeoutSeconds: optional(3, int32, "Timeout of a probe."),
   periodSeconds: optional(4, int32, "How often to probe."),
-  successThreshold: optional(5, int32, "How many successes in a row count after a failure."),
-  failureThreshold: optional(6, int32, "How many failures in a row count."),
-  terminationGracePeriodSeconds: optional(7, int64, "How long the pod has to end when this probe fails.", {
+  successThreshold: optional(5, int32, "Consecutive successes after which a failed probe succeeds."),
+  failureThreshold: optional(6, int32, "Consecutive failures after which the probe fails."),
+  terminationGracePeriodSeconds: optional(7, int64, "Grace period of the pod when this probe fails.", {
     isPointer: true,
   }),
   exec: optional(1, ExecAction, "Runs a program; success is exit code 0.", { proto: probePlace }),
@@ -76,6 +76,6 @@ export const Probe = message("io.k8s.api.core.v1.Probe", () => ({
     proto: probePlace,
   }),
   tcpSocket: optional(3, TCPSocketAction, "Opens a connection.", { proto: probePlace }),
-  grpc: optional(4, GRPCAction, "Asks the gRPC health service.", { proto: probePlace }),
+  grpc: optional(4, GRPCAction, "Queries the gRPC health service.", { proto: probePlace }),
 }));
 export type Probe = z.infer<typeof Probe>;

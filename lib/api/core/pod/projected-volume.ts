@@ -18,7 +18,7 @@ export const SecretProjection = message("io.k8s.api.core.v1.SecretProjection", (
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(4, boolean, "Whether it is optional.", { isPointer: true }),
 }));
 export type SecretProjection = z.infer<typeof SecretProjection>;
 
@@ -27,7 +27,7 @@ export const ConfigMapProjection = message("io.k8s.api.core.v1.ConfigMapProjecti
     proto: { field: "localObjectReference", n: 1, message: "io.k8s.api.core.v1.LocalObjectReference" },
   }),
   items: optional(2, list(KeyToPath), "The keys that become files; all when absent.", { list: "atomic" }),
-  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(4, boolean, "Whether it is optional.", { isPointer: true }),
 }));
 export type ConfigMapProjection = z.infer<typeof ConfigMapProjection>;
 
@@ -37,8 +37,8 @@ export const DownwardAPIProjection = message("io.k8s.api.core.v1.DownwardAPIProj
 export type DownwardAPIProjection = z.infer<typeof DownwardAPIProjection>;
 
 export const ServiceAccountTokenProjection = message("io.k8s.api.core.v1.ServiceAccountTokenProjection", () => ({
-  audience: optional(1, string, "Who the token is for; the API server when absent."),
-  expirationSeconds: optional(2, int64, "How long the token holds; it is renewed in time.", {
+  audience: optional(1, string, "Audience of the token. Defaults to the API server."),
+  expirationSeconds: optional(2, int64, "Lifetime of the token, which is renewed before it expires.", {
     default: 3600,
     isPointer: true,
   }),
@@ -50,17 +50,17 @@ export type ServiceAccountTokenProjection = z.infer<typeof ServiceAccountTokenPr
 export const ClusterTrustBundleProjection = message("io.k8s.api.core.v1.ClusterTrustBundleProjection", () => ({
   name: optional(1, string, "Name of the bundle.", { isPointer: true }),
   signerName: optional(2, string, "All bundles of this signer.", { isPointer: true }),
-  labelSelector: optional(3, LabelSelector, "The signer's bundles that are meant."),
+  labelSelector: optional(3, LabelSelector, "Label selector of the signer's bundles."),
   path: required(4, string, "Path of the file, relative to the volume."),
-  optional: optional(5, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(5, boolean, "Whether it is optional.", { isPointer: true }),
   user: optional(6, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ClusterTrustBundleProjection = z.infer<typeof ClusterTrustBundleProjection>;
 
 export const PodCertificateProjection = message("io.k8s.api.core.v1.PodCertificateProjection", () => ({
-  signerName: required(1, string, "Who signs the certificate."),
+  signerName: required(1, string, "The signer of the certificate."),
   keyType: required(2, string, "Type of the key."),
-  maxExpirationSeconds: optional(3, int32, "How long the certificate may hold.", { isPointer: true }),
+  maxExpirationSeconds: optional(3, int32, "Maximum lifetime of the certificate.", { isPointer: true }),
   credentialBundlePath: optional(4, string, "Path of a file with key and certificates."),
   keyPath: optional(5, string, "Path of a file with the key."),
   certificateChainPath: optional(6, string, "Path of a file with the certificates."),
@@ -70,9 +70,9 @@ export const PodCertificateProjection = message("io.k8s.api.core.v1.PodCertifica
 export type PodCertificateProjection = z.infer<typeof PodCertificateProjection>;
 
 export const VolumeProjection = message("io.k8s.api.core.v1.VolumeProjection", () => ({
-  secret: optional(1, SecretProjection, "Files made from a Secret."),
-  downwardAPI: optional(2, DownwardAPIProjection, "Files with facts about the pod."),
-  configMap: optional(3, ConfigMapProjection, "Files made from a ConfigMap."),
+  secret: optional(1, SecretProjection, "Files with the keys of a Secret."),
+  downwardAPI: optional(2, DownwardAPIProjection, "Files with fields of the pod."),
+  configMap: optional(3, ConfigMapProjection, "Files with the keys of a ConfigMap."),
   serviceAccountToken: optional(4, ServiceAccountTokenProjection, "A token of the pod's service account."),
   clusterTrustBundle: optional(5, ClusterTrustBundleProjection, "Certificates of signers."),
   podCertificate: optional(6, PodCertificateProjection, "A certificate of the pod."),
@@ -80,7 +80,7 @@ export const VolumeProjection = message("io.k8s.api.core.v1.VolumeProjection", (
 export type VolumeProjection = z.infer<typeof VolumeProjection>;
 
 export const ProjectedVolumeSource = message("io.k8s.api.core.v1.ProjectedVolumeSource", () => ({
-  sources: optional(1, list(VolumeProjection), "What the folder is made from.", { printed: true, list: "atomic" }),
+  sources: optional(1, list(VolumeProjection), "Sources of the directory.", { printed: true, list: "atomic" }),
   defaultMode: optional(2, int32, "Permissions of files without their own. Defaults to 0644.", {
     default: 420,
     isPointer: true,

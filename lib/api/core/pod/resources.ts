@@ -8,8 +8,8 @@ export const ResourceClaim = message("io.k8s.api.core.v1.ResourceClaim", () => (
 export type ResourceClaim = z.infer<typeof ResourceClaim>;
 
 export const ResourceRequirements = message("io.k8s.api.core.v1.ResourceRequirements", () => ({
-  limits: optional(1, map(quantity), "The most that may be used, by resource."),
-  requests: optional(2, map(quantity), "What is set aside, by resource; the limits where absent."),
+  limits: optional(1, map(quantity), "Maximum resources, by name."),
+  requests: optional(2, map(quantity), "Minimum resources, by name. Defaults to the limits."),
   claims: optional(3, list(ResourceClaim), "The pod's resource claims that the container uses.", {
     list: "map",
     keys: ["name"],
@@ -24,9 +24,9 @@ export const ContainerResizePolicy = message("io.k8s.api.core.v1.ContainerResize
 export type ContainerResizePolicy = z.infer<typeof ContainerResizePolicy>;
 
 export const PodResourceClaim = message("io.k8s.api.core.v1.PodResourceClaim", () => ({
-  name: required(1, string, "How containers call the claim."),
+  name: required(1, string, "Name of the claim within the pod."),
   resourceClaimName: optional(3, string, "Name of a ResourceClaim in the same namespace.", { isPointer: true }),
-  resourceClaimTemplateName: optional(4, string, "Name of a template that a claim of the pod's own is made from.", {
+  resourceClaimTemplateName: optional(4, string, "Name of the template for a claim of the pod.", {
     isPointer: true,
   }),
 }));

@@ -3,7 +3,7 @@ import { boolean, int64, list, message, optional, required, string } from "../..
 
 export const Capabilities = message("io.k8s.api.core.v1.Capabilities", () => ({
   add: optional(1, list(string), "Capabilities to add.", { list: "atomic" }),
-  drop: optional(2, list(string), "Capabilities to take away.", { list: "atomic" }),
+  drop: optional(2, list(string), "Capabilities to drop.", { list: "atomic" }),
 }));
 export type Capabilities = z.infer<typeof Capabilities>;
 
@@ -44,17 +44,17 @@ export const SecurityContext = message("io.k8s.api.core.v1.SecurityContext", () 
   privileged: optional(2, boolean, "Whether the container may do what root on the node may.", { isPointer: true }),
   seLinuxOptions: optional(3, SELinuxOptions, "SELinux label of the container."),
   runAsUser: optional(4, int64, "User id of the program.", { isPointer: true }),
-  runAsNonRoot: optional(5, boolean, "Whether to refuse to run as root.", { isPointer: true }),
+  runAsNonRoot: optional(5, boolean, "Whether the container must not run as root.", { isPointer: true }),
   readOnlyRootFilesystem: optional(6, boolean, "Whether the root file system can only be read.", { isPointer: true }),
   allowPrivilegeEscalation: optional(7, boolean, "Whether a process may gain more rights than its parent.", {
     isPointer: true,
   }),
   runAsGroup: optional(8, int64, "Group id of the program.", { isPointer: true }),
-  procMount: optional(9, string, "How much of /proc is seen: Default or Unmasked.", {
+  procMount: optional(9, string, "Masking of /proc: Default or Unmasked.", {
     isPointer: true,
     values: ["Default", "Unmasked"],
   }),
-  windowsOptions: optional(10, WindowsSecurityContextOptions, "What only Windows knows."),
+  windowsOptions: optional(10, WindowsSecurityContextOptions, "Settings for Windows."),
   seccompProfile: optional(11, SeccompProfile, "Which system calls are allowed."),
   appArmorProfile: optional(12, AppArmorProfile, "AppArmor profile of the container."),
 }));
@@ -69,12 +69,12 @@ export type Sysctl = z.infer<typeof Sysctl>;
 export const PodSecurityContext = message("io.k8s.api.core.v1.PodSecurityContext", () => ({
   seLinuxOptions: optional(1, SELinuxOptions, "SELinux label of all containers."),
   runAsUser: optional(2, int64, "User id of all containers.", { isPointer: true }),
-  runAsNonRoot: optional(3, boolean, "Whether to refuse to run as root.", { isPointer: true }),
+  runAsNonRoot: optional(3, boolean, "Whether the container must not run as root.", { isPointer: true }),
   supplementalGroups: optional(4, list(int64), "Further groups of the first process.", { list: "atomic" }),
   fsGroup: optional(5, int64, "Group that owns the volumes.", { isPointer: true }),
   runAsGroup: optional(6, int64, "Group id of all containers.", { isPointer: true }),
   sysctls: optional(7, list(Sysctl), "Kernel settings of the pod.", { list: "atomic" }),
-  windowsOptions: optional(8, WindowsSecurityContextOptions, "What only Windows knows."),
+  windowsOptions: optional(8, WindowsSecurityContextOptions, "Settings for Windows."),
   fsGroupChangePolicy: optional(9, string, "When volumes change their owner: Always or OnRootMismatch.", {
     isPointer: true,
     values: ["Always", "OnRootMismatch"],

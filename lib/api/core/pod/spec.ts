@@ -38,7 +38,7 @@ export type PodDNSConfig = z.infer<typeof PodDNSConfig>;
 
 export const HostAlias = message("io.k8s.api.core.v1.HostAlias", () => ({
   ip: required(1, string, "The address."),
-  hostnames: optional(2, list(string), "Names that stand for it.", { list: "atomic" }),
+  hostnames: optional(2, list(string), "Host names of the address.", { list: "atomic" }),
 }));
 export type HostAlias = z.infer<typeof HostAlias>;
 
@@ -80,11 +80,11 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     keys: ["name"],
     mergeKey: "name",
   }),
-  restartPolicy: optional(3, string, "When containers are started again: Always, OnFailure or Never.", {
+  restartPolicy: optional(3, string, "When containers are restarted: Always, OnFailure or Never.", {
     default: "Always",
     values: ["Always", "Never", "OnFailure"],
   }),
-  terminationGracePeriodSeconds: optional(4, int64, "How long the pod has to end itself.", {
+  terminationGracePeriodSeconds: optional(4, int64, "Grace period for the termination of the pod.", {
     default: 30,
     isPointer: true,
   }),
@@ -110,8 +110,8 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   }),
   hostname: optional(16, string, "Host name of the pod; its name when absent."),
   subdomain: optional(17, string, "With it, the host name is `<hostname>.<subdomain>.<namespace>.svc.<zone>`."),
-  affinity: optional(18, Affinity, "Rules on where to run."),
-  schedulerName: optional(19, string, "The scheduler that is in charge.", { default: "default-scheduler" }),
+  affinity: optional(18, Affinity, "Affinity rules."),
+  schedulerName: optional(19, string, "Name of the scheduler.", { default: "default-scheduler" }),
   initContainers: optional(
     20,
     list(Container),
@@ -135,18 +135,20 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     list: "atomic",
   }),
   runtimeClassName: optional(29, string, "How the containers are run.", { isPointer: true }),
-  enableServiceLinks: optional(30, boolean, "Whether services show up as environment variables.", { isPointer: true }),
-  preemptionPolicy: optional(31, string, "Whether the pod may displace others: PreemptLowerPriority or Never.", {
+  enableServiceLinks: optional(30, boolean, "Whether services are added as environment variables.", {
+    isPointer: true,
+  }),
+  preemptionPolicy: optional(31, string, "Whether the pod may preempt others: PreemptLowerPriority or Never.", {
     isPointer: true,
     values: ["Never", "PreemptLowerPriority"],
   }),
-  overhead: optional(32, map(quantity), "What running the pod costs beside its containers."),
-  topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), "How to spread pods over places.", {
+  overhead: optional(32, map(quantity), "Resources that the runtime needs in addition to the containers."),
+  topologySpreadConstraints: optional(33, list(TopologySpreadConstraint), "How to spread pods over topology domains.", {
     list: "map",
     keys: ["topologyKey", "whenUnsatisfiable"],
     mergeKey: "topologyKey",
   }),
-  ephemeralContainers: optional(34, list(EphemeralContainer), "Containers that were added for a look inside.", {
+  ephemeralContainers: optional(34, list(EphemeralContainer), "Ephemeral containers for debugging.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
@@ -156,7 +158,7 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
   hostUsers: optional(37, boolean, "Whether the pod shares the node's users; false gives it users of its own.", {
     isPointer: true,
   }),
-  schedulingGates: optional(38, list(PodSchedulingGate), "While there are any, the pod is not scheduled.", {
+  schedulingGates: optional(38, list(PodSchedulingGate), "Gates that must be removed before the pod is scheduled.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
@@ -167,10 +169,10 @@ export const PodSpec = message("io.k8s.api.core.v1.PodSpec", () => ({
     mergeKey: "name",
     retainKeys: true,
   }),
-  resources: optional(40, ResourceRequirements, "What the pod as a whole asks for and may use."),
-  hostnameOverride: optional(41, string, "Host name of the pod, as it stands.", { isPointer: true }),
+  resources: optional(40, ResourceRequirements, "Resource requests and limits of the pod as a whole."),
+  hostnameOverride: optional(41, string, "Host name of the pod, used without change.", { isPointer: true }),
   schedulingGroup: optional(43, PodSchedulingGroup, "Pods that are scheduled together with this one."),
-  evictionResponders: optional(44, list(EvictionResponder), "Who answers requests to evict the pod.", {
+  evictionResponders: optional(44, list(EvictionResponder), "Components that respond to requests to evict the pod.", {
     list: "map",
     keys: ["name"],
     mergeKey: "name",
@@ -181,13 +183,13 @@ export type PodSpec = z.infer<typeof PodSpec>;
 
 export const PodTemplateSpec = message("io.k8s.api.core.v1.PodTemplateSpec", () => ({
   metadata: optional(1, ObjectMeta, "Metadata of the pods.", { printed: true }),
-  spec: optional(2, PodSpec, "The wanted state of the pods.", { printed: true }),
+  spec: optional(2, PodSpec, "Desired state of the pods.", { printed: true }),
 }));
 export type PodTemplateSpec = z.infer<typeof PodTemplateSpec>;
 
 export const Pod = message("io.k8s.api.core.v1.Pod", () => ({
   metadata: metadataField(),
-  spec: optional(2, PodSpec, "The wanted state of the pod.", { printed: true }),
-  status: optional(3, PodStatus, "The observed state of the pod.", { printed: true }),
+  spec: optional(2, PodSpec, "Desired state of the pod.", { printed: true }),
+  status: optional(3, PodStatus, "Observed state of the pod.", { printed: true }),
 }));
 export type Pod = z.infer<typeof Pod>;

@@ -6,10 +6,10 @@ import { ResourceRequirements } from "./resources.ts";
 export const PodCondition = message("io.k8s.api.core.v1.PodCondition", () => ({
   type: required(1, string, "What the condition is about, such as PodScheduled, Initialized or Ready."),
   status: required(2, string, "True, False or Unknown."),
-  lastProbeTime: optional(3, time, "When it was last looked at.", { printed: true }),
+  lastProbeTime: optional(3, time, "When it was last checked.", { printed: true }),
   lastTransitionTime: optional(4, time, "When the status last changed.", { printed: true }),
-  reason: optional(5, string, "Why, as one word for programs."),
-  message: optional(6, string, "Why, as a sentence for people."),
+  reason: optional(5, string, "Machine-readable reason, in CamelCase."),
+  message: optional(6, string, "Human-readable message."),
   observedGeneration: optional(7, int64, "The generation that the condition was set for."),
 }));
 export type PodCondition = z.infer<typeof PodCondition>;
@@ -26,14 +26,14 @@ export type PodIP = z.infer<typeof PodIP>;
 
 export const PodResourceClaimStatus = message("io.k8s.api.core.v1.PodResourceClaimStatus", () => ({
   name: required(1, string, "One of the pod's resource claims."),
-  resourceClaimName: optional(2, string, "The ResourceClaim that was made for it.", { isPointer: true }),
+  resourceClaimName: optional(2, string, "The ResourceClaim that was created for it.", { isPointer: true }),
 }));
 export type PodResourceClaimStatus = z.infer<typeof PodResourceClaimStatus>;
 
 export const ContainerExtendedResourceRequest = message("io.k8s.api.core.v1.ContainerExtendedResourceRequest", () => ({
   containerName: required(1, string, "Name of the container."),
-  resourceName: required(2, string, "The extended resource that it asks for."),
-  requestName: required(3, string, "The request of the claim that stands for it."),
+  resourceName: required(2, string, "The requested extended resource."),
+  requestName: required(3, string, "The request of the claim for it."),
 }));
 export type ContainerExtendedResourceRequest = z.infer<typeof ContainerExtendedResourceRequest>;
 
@@ -41,10 +41,10 @@ export const PodExtendedResourceClaimStatus = message("io.k8s.api.core.v1.PodExt
   requestMappings: required(
     1,
     list(ContainerExtendedResourceRequest),
-    "Which request stands for which resource of which container.",
+    "The request of the claim for each container's resource.",
     { list: "atomic" },
   ),
-  resourceClaimName: required(2, string, "The ResourceClaim that was made for the pod."),
+  resourceClaimName: required(2, string, "The ResourceClaim that was created for the pod."),
 }));
 export type PodExtendedResourceClaimStatus = z.infer<typeof PodExtendedResourceClaimStatus>;
 
@@ -63,8 +63,8 @@ export type NodeAllocatableOverheadResources = z.infer<typeof NodeAllocatableOve
 
 export const VolumeHealthCondition = message("io.k8s.api.core.v1.VolumeHealthCondition", () => ({
   status: required(1, string, "What is wrong.", { values: ["DataLoss", "Degraded", "Inaccessible"] }),
-  reason: required(2, string, "Why, as one word for programs."),
-  message: optional(3, string, "Why, as a sentence for people."),
+  reason: required(2, string, "Machine-readable reason, in CamelCase."),
+  message: optional(3, string, "Human-readable message."),
 }));
 export type VolumeHealthCondition = z.infer<typeof VolumeHealthCondition>;
 
@@ -84,12 +84,12 @@ export const NodeAllocatableResourceClaimStatus = message(
   () => ({
     resourceClaimName: required(1, string, "The ResourceClaim."),
     containers: optional(2, list(string), "Containers that use it.", { list: "set" }),
-    mapping: optional(4, list(NodeAllocatableMappedResources), "What its devices take of the node.", {
+    mapping: optional(4, list(NodeAllocatableMappedResources), "Node resources that its devices use.", {
       list: "map",
       keys: ["name"],
       mergeKey: "name",
     }),
-    overhead: optional(5, list(NodeAllocatableOverheadResources), "What its devices cost besides.", {
+    overhead: optional(5, list(NodeAllocatableOverheadResources), "Additional node resources that its devices use.", {
       list: "map",
       keys: ["name"],
       mergeKey: "name",
@@ -102,22 +102,22 @@ export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
   phase: optional(1, string, "Pending, Running, Succeeded, Failed or Unknown.", {
     values: ["Failed", "Pending", "Running", "Succeeded", "Unknown"],
   }),
-  conditions: optional(2, list(PodCondition), "What is known of the pod.", {
+  conditions: optional(2, list(PodCondition), "Conditions of the pod.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
   }),
-  message: optional(3, string, "Why, as a sentence for people."),
-  reason: optional(4, string, "Why, as one word for programs."),
+  message: optional(3, string, "Human-readable message."),
+  reason: optional(4, string, "Machine-readable reason, in CamelCase."),
   hostIP: optional(5, string, "Address of the node."),
   podIP: optional(6, string, "Address of the pod; the first of podIPs."),
-  startTime: optional(7, time, "When the kubelet took the pod."),
+  startTime: optional(7, time, "When the kubelet accepted the pod."),
   containerStatuses: optional(8, list(ContainerStatus), "State of the containers.", { list: "atomic" }),
   qosClass: optional(9, string, "Guaranteed, Burstable or BestEffort.", {
     values: ["BestEffort", "Burstable", "Guaranteed"],
   }),
   initContainerStatuses: optional(10, list(ContainerStatus), "State of the init containers.", { list: "atomic" }),
-  nominatedNodeName: optional(11, string, "The node that room is being made on."),
+  nominatedNodeName: optional(11, string, "The node on which lower-priority pods are being preempted."),
   podIPs: optional(12, list(PodIP), "Addresses of the pod, at most one for each IP version.", {
     list: "map",
     keys: ["ip"],
@@ -135,17 +135,13 @@ export const PodStatus = message("io.k8s.api.core.v1.PodStatus", () => ({
   }),
   hostIPs: optional(16, list(HostIP), "Addresses of the node.", { list: "atomic", mergeKey: "ip" }),
   observedGeneration: optional(17, int64, "The generation that the kubelet has seen."),
-  extendedResourceClaimStatus: optional(
-    18,
-    PodExtendedResourceClaimStatus,
-    "The claim that stands for extended resources.",
-  ),
-  allocatedResources: optional(19, map(quantity), "What the node has set aside for the pod."),
-  resources: optional(20, ResourceRequirements, "What the pod has at present."),
+  extendedResourceClaimStatus: optional(18, PodExtendedResourceClaimStatus, "The claim for extended resources."),
+  allocatedResources: optional(19, map(quantity), "Resources that the node has allocated to the pod."),
+  resources: optional(20, ResourceRequirements, "Resources that are in effect for the pod."),
   nodeAllocatableResourceClaimStatuses: optional(
     21,
     list(NodeAllocatableResourceClaimStatus),
-    "What claims take of the node.",
+    "Node resources that claims use.",
     { list: "map", keys: ["resourceClaimName"], mergeKey: "resourceClaimName", gated: true },
   ),
   volumeHealth: optional(22, list(PodVolumeHealth), "The health of the volumes.", {

@@ -40,7 +40,7 @@ import { DownwardAPIVolumeFile, KeyToPath } from "./volume-file.ts";
 
 export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSource", () => ({
   path: required(1, string, "Path on the node."),
-  type: optional(2, string, "What must be there: Directory, File, Socket and so on; empty asks nothing.", {
+  type: optional(2, string, "The type that must exist: Directory, File, Socket and so on; empty checks nothing.", {
     default: "",
     isPointer: true,
     values: ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"],
@@ -49,8 +49,8 @@ export const HostPathVolumeSource = message("io.k8s.api.core.v1.HostPathVolumeSo
 export type HostPathVolumeSource = z.infer<typeof HostPathVolumeSource>;
 
 export const EmptyDirVolumeSource = message("io.k8s.api.core.v1.EmptyDirVolumeSource", () => ({
-  medium: optional(1, string, "Where it lies: empty for the disk, Memory, or HugePages."),
-  sizeLimit: optional(2, quantity, "The most that it may hold."),
+  medium: optional(1, string, "Medium: empty for the disk, Memory, or HugePages."),
+  sizeLimit: optional(2, quantity, "Maximum size."),
   mode: optional(3, int32, "Permissions of the directory.", { isPointer: true, gated: true }),
 }));
 export type EmptyDirVolumeSource = z.infer<typeof EmptyDirVolumeSource>;
@@ -62,7 +62,7 @@ export const SecretVolumeSource = message("io.k8s.api.core.v1.SecretVolumeSource
     default: 420,
     isPointer: true,
   }),
-  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(4, boolean, "Whether it is optional.", { isPointer: true }),
   defaultUser: optional(5, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type SecretVolumeSource = z.infer<typeof SecretVolumeSource>;
@@ -76,7 +76,7 @@ export const ConfigMapVolumeSource = message("io.k8s.api.core.v1.ConfigMapVolume
     default: 420,
     isPointer: true,
   }),
-  optional: optional(4, boolean, "Whether it may be missing.", { isPointer: true }),
+  optional: optional(4, boolean, "Whether it is optional.", { isPointer: true }),
   defaultUser: optional(5, int64, "The user that owns the files.", { isPointer: true, gated: true }),
 }));
 export type ConfigMapVolumeSource = z.infer<typeof ConfigMapVolumeSource>;
@@ -94,7 +94,7 @@ export type DownwardAPIVolumeSource = z.infer<typeof DownwardAPIVolumeSource>;
 export const NFSVolumeSource = message("io.k8s.api.core.v1.NFSVolumeSource", () => ({
   server: required(1, string, "Name or address of the server."),
   path: required(2, string, "The path that the server exports."),
-  readOnly: optional(3, boolean, "Whether it can only be read."),
+  readOnly: optional(3, boolean, "Whether it is read-only."),
 }));
 export type NFSVolumeSource = z.infer<typeof NFSVolumeSource>;
 
@@ -102,14 +102,14 @@ export const PersistentVolumeClaimVolumeSource = message(
   "io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource",
   () => ({
     claimName: required(1, string, "Name of the claim."),
-    readOnly: optional(2, boolean, "Whether it can only be read."),
+    readOnly: optional(2, boolean, "Whether it is read-only."),
   }),
 );
 export type PersistentVolumeClaimVolumeSource = z.infer<typeof PersistentVolumeClaimVolumeSource>;
 
 export const CSIVolumeSource = message("io.k8s.api.core.v1.CSIVolumeSource", () => ({
   driver: required(1, string, "Name of the driver."),
-  readOnly: optional(2, boolean, "Whether it can only be read.", { isPointer: true }),
+  readOnly: optional(2, boolean, "Whether it is read-only.", { isPointer: true }),
   fsType: optional(3, string, "Type of the file system, such as ext4.", { isPointer: true }),
   volumeAttributes: optional(4, map(string), "Settings for the driver."),
   nodePublishSecretRef: optional(5, LocalObjectReference, "A secret for the driver."),
@@ -123,8 +123,8 @@ export const ImageVolumeSource = message("io.k8s.api.core.v1.ImageVolumeSource",
 export type ImageVolumeSource = z.infer<typeof ImageVolumeSource>;
 
 export const VolumeResourceRequirements = message("io.k8s.api.core.v1.VolumeResourceRequirements", () => ({
-  limits: optional(1, map(quantity), "The most that is taken."),
-  requests: optional(2, map(quantity), "What is needed at least."),
+  limits: optional(1, map(quantity), "The maximum."),
+  requests: optional(2, map(quantity), "The minimum that is required."),
 }));
 export type VolumeResourceRequirements = z.infer<typeof VolumeResourceRequirements>;
 
@@ -137,7 +137,7 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
   ),
   resources: optional(2, VolumeResourceRequirements, "How large it must be.", { printed: true }),
   volumeName: optional(3, string, "The volume that it is bound to."),
-  selector: optional(4, LabelSelector, "Volumes that come into question."),
+  selector: optional(4, LabelSelector, "Volumes that may match."),
   storageClassName: optional(5, string, "The storage class; empty for none, absent for the default one.", {
     isPointer: true,
   }),
@@ -146,8 +146,8 @@ export const PersistentVolumeClaimSpec = message("io.k8s.api.core.v1.PersistentV
     isPointer: true,
     values: ["Block", "Filesystem"],
   }),
-  dataSource: optional(7, TypedLocalObjectReference, "What the volume is filled from."),
-  dataSourceRef: optional(8, TypedObjectReference, "What the volume is filled from, of any kind."),
+  dataSource: optional(7, TypedLocalObjectReference, "Source of the volume's data."),
+  dataSourceRef: optional(8, TypedObjectReference, "Source of the volume's data, an object of any kind."),
   volumeAttributesClassName: optional(9, string, "The class of attributes that can be changed later.", {
     isPointer: true,
   }),
@@ -156,12 +156,12 @@ export type PersistentVolumeClaimSpec = z.infer<typeof PersistentVolumeClaimSpec
 
 export const PersistentVolumeClaimTemplate = message("io.k8s.api.core.v1.PersistentVolumeClaimTemplate", () => ({
   metadata: optional(1, ObjectMeta, "Labels and annotations of the claim.", { printed: true }),
-  spec: required(2, PersistentVolumeClaimSpec, "The wanted state of the claim."),
+  spec: required(2, PersistentVolumeClaimSpec, "Desired state of the claim."),
 }));
 export type PersistentVolumeClaimTemplate = z.infer<typeof PersistentVolumeClaimTemplate>;
 
 export const EphemeralVolumeSource = message("io.k8s.api.core.v1.EphemeralVolumeSource", () => ({
-  volumeClaimTemplate: optional(1, PersistentVolumeClaimTemplate, "What the claim is made from."),
+  volumeClaimTemplate: optional(1, PersistentVolumeClaimTemplate, "Template of the claim."),
 }));
 export type EphemeralVolumeSource = z.infer<typeof EphemeralVolumeSource>;
 
@@ -170,7 +170,7 @@ const volumePlace = { field: "volumeSource", n: 2, message: "io.k8s.api.core.v1.
 export const Volume = message("io.k8s.api.core.v1.Volume", () => ({
   name: required(1, string, "Name of the volume, unique in the pod."),
   hostPath: optional(1, HostPathVolumeSource, "A file or folder of the node.", { proto: volumePlace }),
-  emptyDir: optional(2, EmptyDirVolumeSource, "A folder that lives as long as the pod.", { proto: volumePlace }),
+  emptyDir: optional(2, EmptyDirVolumeSource, "A directory with the lifetime of the pod.", { proto: volumePlace }),
   gcePersistentDisk: optional(3, GCEPersistentDiskVolumeSource, "A disk of Google Compute Engine.", {
     proto: volumePlace,
   }),
@@ -178,7 +178,7 @@ export const Volume = message("io.k8s.api.core.v1.Volume", () => ({
     proto: volumePlace,
   }),
   gitRepo: optional(5, GitRepoVolumeSource, "Files of a Git repository.", { proto: volumePlace }),
-  secret: optional(6, SecretVolumeSource, "Files made from a Secret.", { proto: volumePlace }),
+  secret: optional(6, SecretVolumeSource, "Files with the keys of a Secret.", { proto: volumePlace }),
   nfs: optional(7, NFSVolumeSource, "A folder of an NFS server.", { proto: volumePlace }),
   iscsi: optional(8, ISCSIVolumeSource, "A disk of an iSCSI target.", { proto: volumePlace }),
   glusterfs: optional(9, GlusterfsVolumeSource, "A Gluster volume.", { proto: volumePlace }),
@@ -190,10 +190,10 @@ export const Volume = message("io.k8s.api.core.v1.Volume", () => ({
   cinder: optional(13, CinderVolumeSource, "A volume of OpenStack Cinder.", { proto: volumePlace }),
   cephfs: optional(14, CephFSVolumeSource, "A file system of Ceph.", { proto: volumePlace }),
   flocker: optional(15, FlockerVolumeSource, "A Flocker dataset.", { proto: volumePlace }),
-  downwardAPI: optional(16, DownwardAPIVolumeSource, "Files with facts about the pod.", { proto: volumePlace }),
+  downwardAPI: optional(16, DownwardAPIVolumeSource, "Files with fields of the pod.", { proto: volumePlace }),
   fc: optional(17, FCVolumeSource, "A disk behind Fibre Channel.", { proto: volumePlace }),
   azureFile: optional(18, AzureFileVolumeSource, "An Azure file share.", { proto: volumePlace }),
-  configMap: optional(19, ConfigMapVolumeSource, "Files made from a ConfigMap.", { proto: volumePlace }),
+  configMap: optional(19, ConfigMapVolumeSource, "Files with the keys of a ConfigMap.", { proto: volumePlace }),
   vsphereVolume: optional(20, VsphereVirtualDiskVolumeSource, "A vSphere disk.", { proto: volumePlace }),
   quobyte: optional(21, QuobyteVolumeSource, "A Quobyte volume.", { proto: volumePlace }),
   azureDisk: optional(22, AzureDiskVolumeSource, "An Azure disk.", { proto: volumePlace }),
@@ -202,8 +202,8 @@ export const Volume = message("io.k8s.api.core.v1.Volume", () => ({
   scaleIO: optional(25, ScaleIOVolumeSource, "A ScaleIO volume.", { proto: volumePlace }),
   projected: optional(26, ProjectedVolumeSource, "Files from several sources in one folder.", { proto: volumePlace }),
   storageos: optional(27, StorageOSVolumeSource, "A StorageOS volume.", { proto: volumePlace }),
-  csi: optional(28, CSIVolumeSource, "A volume of a CSI driver that lives as long as the pod.", { proto: volumePlace }),
-  ephemeral: optional(29, EphemeralVolumeSource, "A claim that lives as long as the pod.", { proto: volumePlace }),
+  csi: optional(28, CSIVolumeSource, "A volume of a CSI driver with the lifetime of the pod.", { proto: volumePlace }),
+  ephemeral: optional(29, EphemeralVolumeSource, "A claim with the lifetime of the pod.", { proto: volumePlace }),
   image: optional(30, ImageVolumeSource, "Files of an image.", { proto: volumePlace }),
 }));
 export type Volume = z.infer<typeof Volume>;

@@ -14,7 +14,7 @@ import {
 } from "../../meta/index.ts";
 
 export const ServicePort = message("io.k8s.api.core.v1.ServicePort", () => ({
-  name: optional(1, string, "Name of the port; needed when there are several."),
+  name: optional(1, string, "Name of the port; required if there is more than one."),
   protocol: optional(2, string, "TCP, UDP or SCTP.", { default: "TCP", values: ["SCTP", "TCP", "UDP"] }),
   port: required(3, int32, "The port at which the service answers."),
   targetPort: optional(4, intOrString, "The pods' port, by number or by name; `port` when absent."),
@@ -24,7 +24,7 @@ export const ServicePort = message("io.k8s.api.core.v1.ServicePort", () => ({
 export type ServicePort = z.infer<typeof ServicePort>;
 
 export const ClientIPConfig = message("io.k8s.api.core.v1.ClientIPConfig", () => ({
-  timeoutSeconds: optional(1, int32, "How long a client stays with its pod, in seconds.", { isPointer: true }),
+  timeoutSeconds: optional(1, int32, "Duration of the affinity, in seconds.", { isPointer: true }),
 }));
 export type ClientIPConfig = z.infer<typeof ClientIPConfig>;
 
@@ -50,28 +50,28 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
     default: "ClusterIP",
     values: ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
   }),
-  externalIPs: optional(5, list(string), "Further addresses at which nodes take traffic for the service.", {
+  externalIPs: optional(5, list(string), "Further addresses at which nodes accept traffic for the service.", {
     list: "atomic",
   }),
-  sessionAffinity: optional(7, string, "None, or ClientIP to keep a client at its pod.", {
+  sessionAffinity: optional(7, string, "None, or ClientIP to send a client to the same pod each time.", {
     default: "None",
     values: ["ClientIP", "None"],
   }),
-  loadBalancerIP: optional(8, string, "The address that the load balancer should have; not every cloud heeds it."),
+  loadBalancerIP: optional(8, string, "The requested address of the load balancer; not every cloud supports it."),
   loadBalancerSourceRanges: optional(9, list(string), "Blocks of addresses that may reach the load balancer.", {
     list: "atomic",
   }),
-  externalName: optional(10, string, "The name that DNS answers with for type ExternalName."),
+  externalName: optional(10, string, "The DNS name that the service refers to, for type ExternalName."),
   externalTrafficPolicy: optional(
     11,
     string,
-    "Cluster, or Local to stay on the node that traffic came to from outside.",
+    "Cluster, or Local to use only endpoints of the node that received the external traffic.",
     { values: ["Cluster", "Local"] },
   ),
   healthCheckNodePort: optional(
     12,
     int32,
-    "The port on which nodes tell load balancers whether they have local endpoints.",
+    "The port on which nodes report to load balancers whether they have local endpoints.",
   ),
   publishNotReadyAddresses: optional(13, boolean, "Whether pods that are not ready count as ready."),
   sessionAffinityConfig: optional(14, SessionAffinityConfig, "Settings for session affinity."),
@@ -89,13 +89,18 @@ export const ServiceSpec = message("io.k8s.api.core.v1.ServiceSpec", () => ({
   allocateLoadBalancerNodePorts: optional(20, boolean, "Whether a LoadBalancer also gets node ports.", {
     isPointer: true,
   }),
-  loadBalancerClass: optional(21, string, "Which load balancer implementation is meant; for good.", {
+  loadBalancerClass: optional(21, string, "Class of the load balancer implementation. Immutable.", {
     isPointer: true,
   }),
-  internalTrafficPolicy: optional(22, string, "Cluster, or Local to stay on the node that traffic came from.", {
-    isPointer: true,
-    values: ["Cluster", "Local"],
-  }),
+  internalTrafficPolicy: optional(
+    22,
+    string,
+    "Cluster, or Local to use only endpoints of the node that sent the traffic.",
+    {
+      isPointer: true,
+      values: ["Cluster", "Local"],
+    },
+  ),
   trafficDistribution: optional(
     23,
     string,
@@ -108,7 +113,7 @@ export type ServiceSpec = z.infer<typeof ServiceSpec>;
 export const PortStatus = message("io.k8s.api.core.v1.PortStatus", () => ({
   port: required(1, int32, "The port."),
   protocol: required(2, string, "TCP, UDP or SCTP.", { values: ["SCTP", "TCP", "UDP"] }),
-  error: optional(3, string, "Why the port could not be had.", { isPointer: true }),
+  error: optional(3, string, "The reason for which the port is not available.", { isPointer: true }),
 }));
 export type PortStatus = z.infer<typeof PortStatus>;
 
@@ -123,13 +128,13 @@ export const LoadBalancerIngress = message("io.k8s.api.core.v1.LoadBalancerIngre
 export type LoadBalancerIngress = z.infer<typeof LoadBalancerIngress>;
 
 export const LoadBalancerStatus = message("io.k8s.api.core.v1.LoadBalancerStatus", () => ({
-  ingress: optional(1, list(LoadBalancerIngress), "Where the load balancer is reached.", { list: "atomic" }),
+  ingress: optional(1, list(LoadBalancerIngress), "Addresses of the load balancer.", { list: "atomic" }),
 }));
 export type LoadBalancerStatus = z.infer<typeof LoadBalancerStatus>;
 
 export const ServiceStatus = message("io.k8s.api.core.v1.ServiceStatus", () => ({
   loadBalancer: optional(1, LoadBalancerStatus, "State of the load balancer.", { printed: true }),
-  conditions: optional(2, list(Condition), "What is known of the service.", {
+  conditions: optional(2, list(Condition), "Conditions of the service.", {
     list: "map",
     keys: ["type"],
     mergeKey: "type",
@@ -139,7 +144,7 @@ export type ServiceStatus = z.infer<typeof ServiceStatus>;
 
 export const Service = message("io.k8s.api.core.v1.Service", () => ({
   metadata: metadataField(),
-  spec: optional(2, ServiceSpec, "The wanted state of the service.", { printed: true }),
-  status: optional(3, ServiceStatus, "The observed state of the service.", { printed: true }),
+  spec: optional(2, ServiceSpec, "Desired state of the service.", { printed: true }),
+  status: optional(3, ServiceStatus, "Observed state of the service.", { printed: true }),
 }));
 export type Service = z.infer<typeof Service>;

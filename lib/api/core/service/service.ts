@@ -38,7 +38,7 @@ export const services = defineKind<Service>({
       doc: "The service's address.",
       value: ({ spec }) => spec?.clusterIPs?.[0] ?? none,
     },
-    { name: "External-IP", type: "string", doc: "Where it is reached from outside.", value: externalText },
+    { name: "External-IP", type: "string", doc: "External addresses.", value: externalText },
     {
       name: "Port(s)",
       type: "string",

@@ -3,11 +3,11 @@ import { ObjectReference } from "../../core/reference.ts";
 import { boolean, int32, list, map, message, metadataField, optional, required, string } from "../../meta/index.ts";
 
 export const EndpointConditions = message("io.k8s.api.discovery.v1.EndpointConditions", () => ({
-  ready: optional(1, boolean, "Whether the endpoint takes new connections; absent counts as true.", {
+  ready: optional(1, boolean, "Whether the endpoint accepts new connections. Defaults to true.", {
     isPointer: true,
   }),
-  serving: optional(2, boolean, "Whether it serves, even while it ends.", { isPointer: true }),
-  terminating: optional(3, boolean, "Whether it is ending.", { isPointer: true }),
+  serving: optional(2, boolean, "Whether it can serve, even while it is terminating.", { isPointer: true }),
+  terminating: optional(3, boolean, "Whether it is terminating.", { isPointer: true }),
 }));
 export type EndpointConditions = z.infer<typeof EndpointConditions>;
 
@@ -35,7 +35,7 @@ export const Endpoint = message("io.k8s.api.discovery.v1.Endpoint", () => ({
   deprecatedTopology: optional(5, map(string), "No longer written."),
   nodeName: optional(6, string, "The node that the endpoint is on.", { isPointer: true }),
   zone: optional(7, string, "The zone that the endpoint is in.", { isPointer: true }),
-  hints: optional(8, EndpointHints, "Who should use the endpoint."),
+  hints: optional(8, EndpointHints, "The consumers that should use the endpoint."),
 }));
 export type Endpoint = z.infer<typeof Endpoint>;
 
@@ -62,6 +62,6 @@ export const EndpointSlice = message("io.k8s.api.discovery.v1.EndpointSlice", ()
     printed: true,
     list: "atomic",
   }),
-  addressType: required(4, string, "IPv4, IPv6 or FQDN; for good.", { values: ["FQDN", "IPv4", "IPv6"] }),
+  addressType: required(4, string, "IPv4, IPv6 or FQDN. Immutable.", { values: ["FQDN", "IPv4", "IPv6"] }),
 }));
 export type EndpointSlice = z.infer<typeof EndpointSlice>;
