@@ -215,6 +215,18 @@ function addAccountCommands({ program, commands, exitWith }: Registration): void
 const registrations = [addUp, addLocalCommands, addRestore, addProxy, addCost, addAccountCommands];
 
 /**
+ * Without `--` before them, npm removes options from the command line of a script and passes them as `npm_config_…`: the
+ * command would use its defaults, for example another cluster's data folder.
+ */
+function refuseSwallowed(program: Command, [name]: readonly string[]): void {
+  const command = program.commands.find((each) => each.name() === name);
+  for (const { long, envVar } of command?.options ?? []) {
+    const swallowed = envVar && process.env[envVar.toLowerCase().replace(/^skiff_/, "npm_config_")] !== undefined;
+    if (swallowed) program.error(`error: npm has not passed on ${long}: write -- before the options`, { exitCode: 2 });
+  }
+}
+
+/**
  * Parses the command line and runs the command. Resolves with the exit code: the command's own, or 2 for a command line
  * that cannot be parsed. `home` is the folder that holds `.skiff`.
  */
@@ -230,6 +242,7 @@ export async function parseCommand(words: readonly string[], commands: Commands,
   };
   for (const add of registrations) add({ program, commands, home, exitWith });
   try {
+    refuseSwallowed(program, words);
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
     const { exitCode, code: kind } = error as { exitCode?: number; code?: string };

@@ -70,6 +70,13 @@ describe("invalid command lines end with one clear line and a non-zero code", ()
     expect(err).toMatch(/podman.*SKIFF_RUNTIME/);
   });
 
+  // Seen with npm 11: `npm run skiff down --data-dir=/x` runs `skiff down` with this variable.
+  test("an option that npm has removed", async () => {
+    const { code, err } = await skiff(["status"], { npm_config_data_dir: folder() });
+    expect(code).toBe(2);
+    expect(lines(err)).toEqual(["error: npm has not passed on --data-dir: write -- before the options"]);
+  });
+
   test("several nodes on a real runtime", async () => {
     const { code, err } = await skiff(["up", "--nodes", "3", "--runtime", "containerd", "--data-dir", folder()]);
     expect(code).toBe(1);

@@ -26,7 +26,7 @@ import { signingKeys } from "./signing-keys.ts";
 /** The issuer of service accounts' tokens: the API as pods know it. */
 const issuer = "https://kubernetes.default.svc.cluster.local";
 
-/** Milliseconds after which up() reports that the nodes are not ready; it goes on waiting. */
+/** Milliseconds after which up() reports that the nodes are not ready; it continues to wait. */
 const readyTimeout = 60_000;
 
 /** `skiff up`: runs a cluster until a signal ends it, with this program as the agent. Resolves with the exit code. */
@@ -134,10 +134,10 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     progress.done();
     sayReady(progress, folder, server, names);
     await aborted(signal);
-    progress.step("stopping");
+    progress.step("stopping the cluster");
   } finally {
     for (const close of opened.reverse()) await close();
-    if (signal.aborted) progress.done("containers go on running; skiff down removes them");
+    if (signal.aborted) progress.done("(containers keep running; skiff down removes them)");
   }
 }
 
