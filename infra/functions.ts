@@ -41,7 +41,7 @@ export type Trigger =
   | { on: "webSocket" }
   /** The stream of `changes`. Ages are in seconds. */
   | { on: "stream"; batch: number; retries: number; age: number; filter: Record<string, unknown> }
-  /** A queue; failures are reported one by one. Without a concurrency the configuration's holds. */
+  /** A queue; failures are reported one by one. `concurrency` defaults to that of the configuration. */
   | { on: "queue"; queue: QueueName; batch: number; concurrency?: number }
   /** The clock. */
   | { on: "minute"; retries: number; age: number }
@@ -84,7 +84,7 @@ const rows = {
     does: "answers the Kubernetes API",
     stack: "api",
     timeout: 900,
-    // A cold one answers within 600 ms with it, on a slow day too (`npm run bench -- functions`).
+    // The least with which a cold start answers within 600 ms, on a busy machine too (`npm run bench -- functions`).
     memory: 1024,
     budget: 2 * megabyte,
     triggers: [{ on: "rest" }],
@@ -102,7 +102,7 @@ const rows = {
     may: ["store", "send", "push", "sign", "readPodLogs"],
   },
   link: {
-    does: "keeps the agents' connections, passes frames between them and clients, hears of instances that end",
+    does: "holds the agents' connections, passes frames between agents and clients, processes instances that end",
     stack: "api",
     timeout: 29,
     memory: 512,
@@ -146,7 +146,7 @@ const rows = {
     may: ["store", "send", "makeSigningKey", "publishIssuer"],
   },
   stream: {
-    does: "makes keys of changes, and tells agents",
+    does: "enqueues the keys that changes concern, and notifies agents",
     stack: "controllers",
     timeout: 60,
     memory: 512,
@@ -239,7 +239,7 @@ export const functions: Readonly<Record<FunctionName, FunctionRow>> = rows as un
 >;
 export const functionNames = Object.keys(rows) as FunctionName[];
 
-/** Called asynchronously: failed calls go to a queue of its own. */
+/** Whether the function is called asynchronously: its failed calls then go to a queue of its own. */
 export const isAsynchronous = (name: FunctionName): boolean =>
   functions[name].triggers.some(({ on }) => on === "minute" || on === "event" || on === "deployment");
 

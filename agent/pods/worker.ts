@@ -30,7 +30,7 @@ export interface PodWorkerOptions {
   images: Images;
   writer: StatusWriter;
   pod: Pod;
-  /** Called when nothing is left of the pod. */
+  /** Called when everything of the pod has been removed. */
   gone: () => void;
 }
 
@@ -49,10 +49,10 @@ export class PodWorker {
   readonly #gone: () => void;
   #pod: Pod;
   #adopted = false;
-  /** The API no longer has the pod: it ends without a status. */
+  /** The pod no longer exists in the API: it ends without a status. */
   #removed = false;
   #failure: { reason: string; message: string } | undefined;
-  /** It was rejected before it was started: it has no containers to report. */
+  /** The pod was rejected before its start: it has no containers to report. */
   #rejected = false;
   #termination: ContainerTermination | undefined;
   #grace = Number.POSITIVE_INFINITY;
@@ -121,7 +121,7 @@ export class PodWorker {
     if (!this.#running && !this.#stopped) void this.#loop().finally(() => this.#rest());
   }
 
-  /** Stops the worker. Containers run on. */
+  /** Stops the worker. Containers keep running. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -162,7 +162,7 @@ export class PodWorker {
     return viewOf(await this.#context.runtime.pods.list({ uid: this.uid }));
   }
 
-  /** One step. Resolves with when the next one is due at the latest, in milliseconds since the epoch. */
+  /** One step. Resolves with the latest time of the next one, in milliseconds since the epoch. */
   async #sync(): Promise<number | undefined> {
     const pod = this.#pod;
     this.#abort = new AbortController();
@@ -217,7 +217,7 @@ export class PodWorker {
     this.#rejected = true;
   }
 
-  /** Containers that run before this worker has started any are those of an earlier process: their hooks have ended. */
+  /** Adopts containers that run before the worker has started any: an earlier agent has started them. */
   #adopt(view: View): void {
     if (this.#adopted) return;
     this.#adopted = true;
@@ -279,7 +279,7 @@ export class PodWorker {
       const id = await this.#starter.start(container, { pod: this.#pod, view, sandbox, volumes, signal });
       if (id !== undefined) this.#prober.begin(id);
       if (index === containers.length - 1) continue;
-      // The pull of the next container may take minutes: the running ones are probed and reported before.
+      // The pull for the next container may take minutes: those that run are probed and reported first.
       const now = await this.#view();
       this.#follow(now);
       await this.#reportStatus(now, false);
@@ -348,7 +348,7 @@ export class PodWorker {
       return;
     }
     this.#prober.stop();
-    // An inconsistent pod can be deleted too.
+    // A pod whose status cannot be computed must still be deleted.
     await this.#reportStatus(await this.#view(), true).catch((error) => reportFault(this.#context, this.#pod, error));
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);

@@ -18,7 +18,7 @@ import { patch } from "./verbs/patch.ts";
 import { update } from "./verbs/update.ts";
 import { watch } from "./verbs/watch.ts";
 
-/** A verb: how it answers, and the options that are read before it runs. */
+/** A verb: its handler, and the options that are read before the handler runs. */
 export interface VerbHandler {
   /** Absent for verbs that only read. */
   options?: OptionsKind;
@@ -119,18 +119,18 @@ function checkPathName(name: string): void {
 
 const byName: readonly Verb[] = ["get", "update", "patch", "delete"];
 
-/** Only list and watch work across all namespaces: a missing namespace must not delete the objects of every one. */
+/** Only list and watch work across all namespaces: a path without a namespace must not delete objects of all of them. */
 function acrossNamespaces(request: ApiRequest, info: RequestInfo): void {
   if (info.verb === "list" || info.verb === "watch") return;
   if (/\/namespaces\/\//.test(request.path)) throw badRequest("Namespace parameter required.");
   throw info.name === "" ? methodNotAllowed() : resourceNotFound();
 }
 
-/** A watch of one object by its path is a watch of the collection with its name selected. */
+/** A watch of one object by its path is a watch of the collection that selects its name. */
 function onlyName(request: ApiRequest, name: string): string {
-  const asked = request.query.get("fieldSelector");
+  const selector = request.query.get("fieldSelector");
   const own = `metadata.name=${name}`;
-  if (asked !== null && asked !== "" && asked !== own)
+  if (selector !== null && selector !== "" && selector !== own)
     throw badRequest("fieldSelector metadata.name doesn't match requested name");
   return own;
 }
@@ -148,7 +148,7 @@ function subresourceHandler({ method }: ApiRequest, info: RequestInfo, { resourc
   return handlers[verb]!;
 }
 
-/** The handler of a subresource that is not the object itself; undefined for methods that it lacks. */
+/** The handler of a subresource with a type of its own; undefined for methods that it lacks. */
 function handlerOf(part: Subresource<never>, method: string, verb: Verb | undefined): VerbHandler | undefined {
   const isPost = method === "POST";
   switch (part.type) {

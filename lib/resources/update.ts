@@ -22,9 +22,9 @@ import {
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again";
 
-/** How an update makes the new object. */
+/** How an update creates the new object. */
 export interface ObjectUpdate {
-  /** Returns the new object, made of the stored one, which it must not change. Called again after a lost race. */
+  /** Returns the new object, built from the stored one, which it must not change. Called again after a lost race. */
   next(current: KubernetesObject): Promise<KubernetesObject> | KubernetesObject;
   /** The object to create where none exists and the kind allows PUT to create. */
   create?: () => KubernetesObject;
@@ -33,8 +33,8 @@ export interface ObjectUpdate {
   /** `next` applies a patch to the stored object. */
   isPatch?: true;
   /**
-   * What prepares the new object. Defaults to the strategy of the kind. `scale` changes the replicas, which are then
-   * validated like any update; a `command` has prepared and validated the object itself.
+   * Replaces the kind's own preparation. `scale` changes the replicas, and the object is then validated like any update;
+   * a `command` has prepared and validated the object itself.
    */
   preparedBy?: "scale" | "command";
 }
@@ -103,7 +103,7 @@ export function checkSent(call: Call, object: { metadata?: ObjectMeta }): void {
   setNamespace(call, { metadata });
 }
 
-/** Upstream's words for an object in which there is no name. */
+/** Upstream's error for an object without a name. */
 export const nameless = (name: string): ApiError =>
   badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
 

@@ -18,9 +18,9 @@ export interface SchedulerOptions {
   log: Log;
   record: Recorder;
   metrics?: SchedulingMetrics;
-  /** Default: upstream's default plugins that exist here. */
+  /** Defaults to those of upstream's default plugins that are implemented. */
   plugins?: readonly Plugin[];
-  /** Only pods with this schedulerName are scheduled. Default: `default-scheduler`. */
+  /** Only pods with this schedulerName are scheduled. Defaults to `default-scheduler`. */
   name?: string;
   /** Called before each batch of bindings. Rejects when another scheduler has started since: nothing is bound then. */
   fence?: () => Promise<void>;
@@ -37,7 +37,7 @@ export interface Scheduler {
   stop(): Promise<void>;
 }
 
-/** Bindings in flight at once: the store writes those of one moment together. */
+/** The most bindings in flight: the store writes concurrent ones together. */
 const bindsAtOnce = 256;
 
 /** Starts the scheduler in this process. */
@@ -76,7 +76,7 @@ class RunningScheduler implements Scheduler {
     const podsRead = Promise.withResolvers<void>();
     this.#following = Promise.all([
       this.#followNodes(nodesRead.resolve),
-      // Pods are counted on nodes, so nodes are read first: else no pod would fit at the start.
+      // Nodes are read before pods: a pod that is scheduled without any node would be unschedulable.
       nodesRead.promise.then(() => this.#followPods(podsRead.resolve)).finally(podsRead.resolve),
     ]);
     this.ready = podsRead.promise.then(() => {
@@ -136,7 +136,7 @@ class RunningScheduler implements Scheduler {
     });
   }
 
-  /** As upstream, a plugin that fails costs the pod this attempt; it is tried again after a backoff. */
+  /** As upstream, the attempt fails if a plugin throws, and the pod is tried again after a backoff. */
   #schedule(queued: Queued): Outcome {
     const { random, log } = this.#options;
     const { nodes: candidates } = this.#snapshot;

@@ -52,10 +52,10 @@ export interface Cache {
    * when that cannot be read now.
    */
   catchUp(): Promise<void>;
-  /** This process has written: the next `catchUp` reads the head. */
+  /** Called after a write of this process: the next `catchUp` reads the head. */
   written(): void;
   follow: Follow;
-  /** Stops reading. Followers lose the log, and pending calls of `catchUp` reject. */
+  /** Stops reading. Followers end, and pending calls of `catchUp` reject. */
   close(): void;
 }
 
@@ -84,7 +84,7 @@ class LogCache implements Cache {
   #waiters: Waiter[] = [];
   #wake = new AbortController();
   #closed = false;
-  /** When the last read of the head began that the cache has caught up with. */
+  /** The start of the latest read of the head whose result the cache has reached. */
   #headReadAt = Number.NEGATIVE_INFINITY;
   #writes = 0;
 
@@ -153,7 +153,7 @@ class LogCache implements Cache {
   }
 
   #load(page: Page): void {
-    // An entry that has not changed stays the same object: others hold data by it.
+    // An unchanged entry remains the same object: it is a key of other caches.
     const entries = page.entries.map((entry) => {
       const known = this.#entries.get(entry.key);
       return known?.revision === entry.revision ? known : entry;
@@ -236,7 +236,7 @@ class LogCache implements Cache {
         this.#fail(error);
         const about = { type, error: messageOf(error), milliseconds: backoff };
         this.#log.warn("cannot read the store's log, will try again", about);
-        // A poke from before the failure has had its try.
+        // A wake-up from before the failure has been processed.
         if (this.#wake.signal.aborted) this.#wake = new AbortController();
         await sleep(clock, backoff, this.#wake.signal);
         backoff = Math.min(backoff * 2, longestBackoff);

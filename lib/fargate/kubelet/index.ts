@@ -1,7 +1,7 @@
 /**
- * The kubelet of pods that run as tasks on Fargate, without an agent: task definitions of pods, refusals, and the
- * status of pods by ECS's reports. It places no pod, and gives a pod another task only when a kubelet would restart it
- * in place.
+ * The kubelet of pods that run as tasks on Fargate, without an agent: it creates task definitions, rejects pods that
+ * Fargate cannot run, and writes the status of pods from ECS's reports. A pod gets another task only when a kubelet
+ * would restart it in place.
  */
 export { kubelet } from "./kubelet.ts";
 export { registerFargateNode } from "./node.ts";

@@ -13,16 +13,16 @@ const labels = {
   type: "virtual-kubelet",
   "skiff.dev/fargate": "true",
 };
-/** More than an account may run: the account's Fargate quota is the limit. */
+/** Above any account's Fargate quota, which is the actual limit. */
 const room = { cpu: "10k", memory: "64Ti", pods: "5k", "ephemeral-storage": "200Ti" };
 
 const conditions = (now: string): NodeCondition[] =>
   (
     [
-      ["MemoryPressure", "False", "KubeletHasSufficientMemory", "there is no memory of its own"],
-      ["DiskPressure", "False", "KubeletHasNoDiskPressure", "there is no disk of its own"],
-      ["PIDPressure", "False", "KubeletHasSufficientPID", "there are no processes of its own"],
-      ["Ready", "True", "KubeletReady", "pods become tasks on Fargate"],
+      ["MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has no memory of its own"],
+      ["DiskPressure", "False", "KubeletHasNoDiskPressure", "the node has no disk of its own"],
+      ["PIDPressure", "False", "KubeletHasSufficientPID", "the node has no processes of its own"],
+      ["Ready", "True", "KubeletReady", "pods run as Fargate tasks"],
     ] as const
   ).map(([type, status, reason, message]) => ({
     type,
@@ -33,7 +33,7 @@ const conditions = (now: string): NodeCondition[] =>
     lastTransitionTime: now,
   }));
 
-/** Registers the node with this version's labels, taint and status. Safe to repeat; other taints stay. */
+/** Registers the node with this version's labels, taint and status. Safe to repeat; other taints are kept. */
 export async function registerFargateNode(client: Client, now: number): Promise<void> {
   const time = formatTime(now);
   const nodeInfo = { ...noMachine, kubeletVersion: "v1.36.0", operatingSystem: "linux", architecture: "amd64" };
@@ -44,18 +44,18 @@ export async function registerFargateNode(client: Client, now: number): Promise<
     addresses: [{ type: "Hostname", address: fargateNode }],
     nodeInfo,
   };
-  const made = { metadata: { name: fargateNode, labels }, spec: { taints: [taint] }, status } as Node;
-  const there = await client.create(nodes, made).catch(async (error: unknown) => {
+  const created = { metadata: { name: fargateNode, labels }, spec: { taints: [taint] }, status } as Node;
+  const stored = await client.create(nodes, created).catch(async (error: unknown) => {
     if (!isReason(error, "AlreadyExists")) throw error;
     return client.get(nodes, { name: fargateNode });
   });
-  const taints = there.spec?.taints ?? [];
+  const taints = stored.spec?.taints ?? [];
   const more = taints.some(({ key }) => key === taint.key) ? {} : { spec: { taints: [...taints, taint] } };
-  const uid = { uid: there.metadata.uid };
+  const uid = { uid: stored.metadata.uid };
   const how = { type: "merge" } as const;
   await client.patch(nodes, { name: fargateNode }, { metadata: { ...uid, labels }, ...more }, how);
-  const told = { capacity: room, allocatable: room, nodeInfo, conditions: status.conditions };
-  const patch = { metadata: uid, status: told };
+  const applied = { capacity: room, allocatable: room, nodeInfo, conditions: status.conditions };
+  const patch = { metadata: uid, status: applied };
   await client.patch(nodes, { name: fargateNode }, patch, { type: "strategic", subresource: "status" });
 }
 

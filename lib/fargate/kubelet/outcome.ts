@@ -7,7 +7,7 @@ import type { Task, TaskContainer } from "./task.ts";
 export const stopReasons = {
   deleted: "Skiff: the pod is deleted",
   over: "Skiff: the pod has ended",
-  unowned: "Skiff: there is no such pod",
+  unowned: "Skiff: the pod does not exist",
   deadline: "Skiff: the pod was active for longer than its deadline",
   liveness: "Skiff: a container failed its liveness probe",
 };
@@ -21,17 +21,16 @@ export type Outcome =
   /** The pod gets another task, after a back-off. `ran`: containers had run. */
   | { is: "again"; ran: boolean };
 
-/** Stop codes of tasks that were ended from outside: as if the pod's machine had failed. */
+/** Stop codes of tasks that another party has ended: the pod fails as if its node had failed. */
 const fromOutside = new Set(["UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice"]);
 
 /**
  * What a stopped task means for its pod.
  *
- * - Ended from outside: as when a node fails, the pod has failed, and its owner creates another elsewhere.
- * - Never started: a kubelet would go on creating the sandbox and pulling the images, whatever the restart policy; so
- *   does this node.
- * - A container has ended: the restart policy decides. If it requires a restart, ECS has not done it in place (it does
- *   so only after a minute's run), so the pod gets another task, as it would get another sandbox.
+ * - Ended by another party: as when a node fails, the pod has failed, and its owner creates another pod.
+ * - Never started: the pod gets another task, with any restart policy: so does a kubelet with sandboxes and images.
+ * - A container has ended: the restart policy decides. If it requires a restart, the pod gets another task, as it would
+ *   get another sandbox: ECS restarts a container in place only after it has run for a minute.
  */
 export function outcomeOf(pod: Pod, task: Task): Outcome {
   const { stopCode = "", stoppedReason = "" } = task;
@@ -84,7 +83,7 @@ export function pullFailureOf({ reason = "", exitCode }: TaskContainer, task: Ta
   return !said && pullFailure.test(stoppedReason) ? stoppedReason : undefined;
 }
 
-/** Whether a task ran for so long that its failure is the first again (kubelets forget after ten minutes, too). */
+/** Whether a task ran long enough to reset the back-off (as upstream's kubelet does after ten minutes). */
 export const isForgiven = ({ startedAt, stoppedAt }: Task): boolean =>
   startedAt !== undefined &&
   stoppedAt !== undefined &&

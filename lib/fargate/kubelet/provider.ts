@@ -2,7 +2,7 @@ import type { ConfigMap, Pod } from "#api";
 import type { TaskRecord } from "#fargate";
 import type { Task } from "./task.ts";
 
-/** The provider can never run the pod as it is. */
+/** The provider cannot run this pod; a retry has the same result. */
 export class Refused extends Error {
   override name = "Refused";
 }

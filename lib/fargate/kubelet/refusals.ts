@@ -50,7 +50,7 @@ export const allContainers = (spec: PodSpec): Container[] => [...(spec.initConta
 export const isTokenVolume = (spec: PodSpec, { name, projected }: Volume): boolean =>
   projected !== undefined && name.startsWith("kube-api-access-") && spec.automountServiceAccountToken !== true;
 
-const noHost = "the host is not ours";
+const noHost = "Fargate gives no access to the host";
 
 function podFeatures({ metadata }: Pod, spec: PodSpec): Feature[] {
   const { securityContext: rights = {}, dnsConfig = {}, containers } = spec;
@@ -71,7 +71,7 @@ function podFeatures({ metadata }: Pod, spec: PodSpec): Feature[] {
     feature("spec.hostNetwork", spec.hostNetwork, noHost),
     feature("spec.hostPID", spec.hostPID, noHost),
     feature("spec.hostIPC", spec.hostIPC, noHost),
-    feature("spec.hostUsers", spec.hostUsers === false, "user namespaces are not to be had"),
+    feature("spec.hostUsers", spec.hostUsers === false, "Fargate has no user namespaces"),
     feature("spec.hostAliases", some(spec.hostAliases), names),
     feature("spec.hostname", set(spec.hostname), names),
     feature("spec.subdomain", set(spec.subdomain), names),
@@ -80,12 +80,12 @@ function podFeatures({ metadata }: Pod, spec: PodSpec): Feature[] {
     feature("spec.dnsPolicy", spec.dnsPolicy === "None", names),
     feature("spec.dnsConfig", Object.values(dnsConfig).some(some), names),
     feature("spec.imagePullSecrets", some(spec.imagePullSecrets), "images are pulled by the task execution role"),
-    feature("spec.runtimeClassName", set(spec.runtimeClassName), "there is one runtime"),
+    feature("spec.runtimeClassName", set(spec.runtimeClassName), "Fargate has one runtime"),
     feature("spec.os", spec.os?.name === "windows", "tasks run Linux"),
-    feature("spec.resourceClaims", some(spec.resourceClaims), "there are no devices"),
+    feature("spec.resourceClaims", some(spec.resourceClaims), "Fargate has no devices"),
     feature("spec.securityContext.fsGroup", rights.fsGroup !== undefined, "volumes keep their owner"),
     feature("spec.securityContext.supplementalGroups", some(rights.supplementalGroups), "groups cannot be added"),
-    feature("spec.securityContext.sysctls", some(rights.sysctls), "kernel settings are not ours"),
+    feature("spec.securityContext.sysctls", some(rights.sysctls), "Fargate allows no kernel settings"),
     ...rightsFeatures("spec.securityContext", rights),
   ];
 }
@@ -102,8 +102,8 @@ function volumeFeatures(spec: PodSpec): Feature[] {
       const type = Object.keys(volume).find((key) => key !== "name") ?? "none";
       const field = `spec.volumes{${name}}.${type}`;
       return [
-        feature(field, emptyDir === undefined, "of the volumes only emptyDir is to be had"),
-        feature(`${field}.medium`, set(emptyDir?.medium), "volumes lie on the disk"),
+        feature(field, emptyDir === undefined, "only emptyDir volumes are supported"),
+        feature(`${field}.medium`, set(emptyDir?.medium), "volumes are on the disk"),
       ];
     });
 }
@@ -134,7 +134,7 @@ function containerFeatures(spec: PodSpec, container: Container): Feature[] {
     feature(
       `${at}.securityContext.allowPrivilegeEscalation`,
       rights.allowPrivilegeEscalation === false,
-      "ECS cannot keep a process from gaining rights",
+      "ECS cannot prevent privilege escalation",
     ),
     feature(`${at}.securityContext.procMount`, (rights.procMount ?? "Default") !== "Default", noHost),
     feature(
@@ -146,30 +146,30 @@ function containerFeatures(spec: PodSpec, container: Container): Feature[] {
     feature(
       `${at}.securityContext.runAsNonRoot`,
       runAsNonRoot === true && !runAsUser,
-      "the image's user is not known here: a runAsUser must say who it is",
+      "the image's user is unknown before the task runs: set runAsUser",
     ),
     feature(
       `${at}.securityContext.runAsGroup`,
       runAsGroup !== undefined && runAsUser === undefined,
       "ECS does not support a group without a runAsUser",
     ),
-    feature(`${at}.lifecycle.postStart`, lifecycle.postStart !== undefined, "nothing can be done inside a task"),
-    feature(`${at}.lifecycle.preStop`, lifecycle.preStop !== undefined, "nothing can be done inside a task"),
-    feature(`${at}.lifecycle.stopSignal`, set(lifecycle.stopSignal), "the image says with which signal it stops"),
+    feature(`${at}.lifecycle.postStart`, lifecycle.postStart !== undefined, "ECS cannot run a hook inside a task"),
+    feature(`${at}.lifecycle.preStop`, lifecycle.preStop !== undefined, "ECS cannot run a hook inside a task"),
+    feature(`${at}.lifecycle.stopSignal`, set(lifecycle.stopSignal), "the image determines the stop signal"),
     feature(`${at}.imagePullPolicy`, container.imagePullPolicy === "Never", "images are always pulled"),
     feature(`${at}.resources`, unknown.length > 0, `there is no ${unknown.join(", ")}`),
-    feature(`${at}.restartPolicyRules`, some(container.restartPolicyRules), "ECS knows no such rules"),
+    feature(`${at}.restartPolicyRules`, some(container.restartPolicyRules), "ECS does not support such rules"),
     feature(
       `${at}.restartPolicy`,
       container.restartPolicy !== undefined && !isSidecar(container),
-      "the pod's restart policy holds",
+      "the restart policy of the pod applies",
     ),
     feature(
       `${at}.ports`,
       container.ports?.some(({ hostPort }) => (hostPort ?? 0) > 0),
       "a task has an address of its own",
     ),
-    feature(`${at}.volumeDevices`, some(container.volumeDevices), "there are no devices"),
+    feature(`${at}.volumeDevices`, some(container.volumeDevices), "Fargate has no devices"),
     ...(container.volumeMounts ?? []).flatMap((mount) => [
       feature(
         `${at}.volumeMounts{${mount.name}}.subPath`,
@@ -179,7 +179,7 @@ function containerFeatures(spec: PodSpec, container: Container): Feature[] {
       feature(
         `${at}.volumeMounts{${mount.name}}.mountPropagation`,
         (mount.mountPropagation ?? "None") !== "None",
-        "mounts do not pass between containers",
+        "mounts are not propagated",
       ),
     ]),
     ...environmentFeatures(at, container),

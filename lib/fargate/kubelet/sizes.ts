@@ -34,25 +34,25 @@ export const cpuShares = (quantity: string): number => up(quantityMilliValue(qua
 export const mebibytes = (quantity: string): number => up(quantityValue(quantity), mebibyte);
 
 /** A pod's requests: its own if it has any, else the sum of its containers'. */
-function asked(spec: PodSpec): Record<string, string> {
+function requestsOf(spec: PodSpec): Record<string, string> {
   return { ...totalOf(spec, "requests"), ...spec.resources?.requests };
 }
 
 /** The smallest size that fits the pod's requests; undefined when none does. */
 export function sizeOf(spec: PodSpec): Size | undefined {
-  const { cpu = "0", memory = "0" } = asked(spec);
-  const [wantedCpu, wantedMemory] = [cpuShares(cpu), mebibytes(memory)];
+  const { cpu = "0", memory = "0" } = requestsOf(spec);
+  const [requestedCpu, requestedMemory] = [cpuShares(cpu), mebibytes(memory)];
   for (const row of sizes) {
-    const found = row.memory.find((each) => each >= wantedMemory);
-    if (row.cpu >= wantedCpu && found !== undefined) return { cpu: row.cpu, memory: found };
+    const found = row.memory.find((each) => each >= requestedMemory);
+    if (row.cpu >= requestedCpu && found !== undefined) return { cpu: row.cpu, memory: found };
   }
   return undefined;
 }
 
 /** GiB of disk for a pod that requests more than every task has; may exceed the maximum. */
 export function diskOf(spec: PodSpec): number | undefined {
-  const wanted = up(quantityValue(asked(spec)["ephemeral-storage"] ?? "0"), gibibyte);
-  return wanted > disk.included ? wanted : undefined;
+  const requested = up(quantityValue(requestsOf(spec)["ephemeral-storage"] ?? "0"), gibibyte);
+  return requested > disk.included ? requested : undefined;
 }
 
 export interface Share {

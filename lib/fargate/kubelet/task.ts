@@ -3,14 +3,14 @@ import * as z from "zod";
 const arn = z.string().startsWith("arn:").max(2048);
 const word = z.string().max(64);
 const moment = z.iso.datetime({ offset: true });
-/** Only shown to users: truncated. */
-const told = z.string().transform((text) => text.slice(0, 1024));
+/** Text that is only shown to users. */
+const truncated = z.string().transform((text) => text.slice(0, 1024));
 
 const container = z.object({
   name: z.string().max(255),
   lastStatus: word.optional(),
   exitCode: z.int().optional(),
-  reason: told.optional(),
+  reason: truncated.optional(),
   runtimeId: z.string().max(255).optional(),
   imageDigest: z.string().max(255).optional(),
   healthStatus: word.optional(),
@@ -42,7 +42,7 @@ export const Task = z.object({
   startedAt: moment.optional(),
   stoppedAt: moment.optional(),
   stopCode: word.optional(),
-  stoppedReason: told.optional(),
+  stoppedReason: truncated.optional(),
   containers: z.array(container).max(20).default([]),
   attachments: z.array(attachment).max(20).default([]),
 });

@@ -16,7 +16,7 @@ export interface UnusedOptions {
 
 /** Milliseconds for which a definition is kept after its registration: its pod may not have started yet. */
 const kept = 24 * 3_600_000;
-/** ECS deregisters about one a second; the rest is left to the next run. */
+/** The most per run: ECS deregisters about one a second. */
 const atOnce = 25;
 
 /** Deregisters definitions that no pod uses: every pod template ever used leaves one behind. */
@@ -30,7 +30,7 @@ export function unusedDefinitions({ context, tasks, settings }: UnusedOptions): 
       try {
         return [planOf(pod, await configMapsFor(client, pod), settings).definition.family];
       } catch (error) {
-        // It cannot be started as it is, and will have another definition when it can.
+        // The pod waits for the missing object, and its definition will differ then.
         if (error instanceof Missing) return [];
         throw error;
       }
@@ -44,15 +44,15 @@ export function unusedDefinitions({ context, tasks, settings }: UnusedOptions): 
       // First the existing definitions, then the used ones: a definition that is registered in between is too young to
       // be removed.
       const prefix = familyPrefix(settings);
-      const there = (await tasks.families(prefix)).filter((family) => isHash(family.slice(prefix.length)));
+      const existing = (await tasks.families(prefix)).filter((family) => isHash(family.slice(prefix.length)));
       const needed = await used();
-      const unused = there.filter((family) => !needed.has(family));
+      const unused = existing.filter((family) => !needed.has(family));
       const retired: string[] = [];
       for (const family of unused) {
         if (retired.length === atOnce) break;
         if (await tasks.retire(family, clock.now() - kept)) retired.push(family);
       }
-      if (retired.length > 0) log.info("task definitions that no pod has were taken out of use", { families: retired });
+      if (retired.length > 0) log.info("unused task definitions were deregistered", { families: retired });
       return undefined;
     },
   });

@@ -24,7 +24,7 @@ export interface Gateway {
 }
 
 /**
- * Milliseconds until a new certificate. It is valid for thirteen weeks, so twelve more attempts follow a failed one.
+ * Milliseconds between certificates. One is valid for thirteen weeks, so twelve more attempts follow a failed one.
  */
 const renewalInterval = 7 * 24 * 3_600_000;
 
@@ -101,8 +101,8 @@ function openPlane({ environment, links, log }: PlaneOptions): { plane: ControlP
     podCidr: environment.SKIFF_POD_CIDR,
     // Only controllers use it, and none runs here.
     ca: "",
-    // A type is in memory from its first use on, but its log is read only while it is watched or read: reading each log
-    // all the time would cost a third of a dollar a month for each.
+    // A type is loaded at its first use, and its log is read only for watches and requests: following one log at all
+    // times would cost 33 cents a month.
     caching: "on-demand",
     links: (client) => nodeConnections({ links, fromLogs: shared.links(client), clock, log }),
   });

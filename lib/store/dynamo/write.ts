@@ -39,7 +39,7 @@ export async function commitWrites(context: Context, type: string, writes: Write
   try {
     pending = wanted.map((each, index) => prepare(job, each, tickets[index]!, drawn.at));
   } catch (error) {
-    // A body threw: the slots of the tickets are filled, so that no reader waits for them.
+    // A body could not be encoded: the slots of the tickets are filled, so that no reader waits for them.
     await Promise.all(
       tickets.map((ticket) => fillSlot(context, type, drawn.head.shards, ticket, drawn.at + times.readable)),
     );
@@ -166,7 +166,7 @@ async function classifyCancellation(job: Committing, batch: Pending[], reasons: 
   return { survivors, again };
 }
 
-/** The object was not as expected: that is the answer, unless the slot shows that this write has caused it. */
+/** Decides a write whose condition on the object failed: a conflict, unless the slot shows that this write is stored. */
 async function answer(job: Committing, each: Pending, found: Item | undefined, again: Pending[]): Promise<void> {
   const { context, type } = job;
   const { rules } = context;
