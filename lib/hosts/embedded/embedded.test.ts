@@ -77,6 +77,13 @@ describe("invalid command lines end with one clear line and a non-zero code", ()
     expect(lines(err)).toEqual(["error: npm has not passed on --data-dir: write -- before the options"]);
   });
 
+  test("a containerd socket that does not exist", async () => {
+    const socket = join(folder(), "containerd.sock");
+    const { code, err } = await skiff(["up", "--containerd-socket", socket, "--data-dir", folder(), "--port", "0"]);
+    expect(code).toBe(1);
+    expect(err).toContain(`--containerd-socket ${socket} does not exist`);
+  });
+
   test("several nodes on a real runtime", async () => {
     const { code, err } = await skiff(["up", "--nodes", "3", "--runtime", "containerd", "--data-dir", folder()]);
     expect(code).toBe(1);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { findMissing, installRuntime } from "#agent/runtime/containerd/private";
 import type { Progress } from "#base";
 import { Refusal } from "./data-folder.ts";
@@ -13,10 +14,12 @@ const isRoot = (): boolean => process.getuid?.() === 0;
  */
 export async function chooseRuntime(options: UpOptions, progress: Progress): Promise<RuntimeName> {
   if (options.runtime === "fake") return "fake";
+  const { containerdSocket: socket } = options;
+  if (socket !== undefined && !existsSync(socket)) throw new Refusal(`--containerd-socket ${socket} does not exist`);
   if (!isRoot()) {
     throw new Refusal("containers need root: run it with sudo, or try the API with --runtime fake, which runs nothing");
   }
-  if (options.containerdSocket !== undefined) return "containerd";
+  if (socket !== undefined) return "containerd";
   const missing = await findMissing();
   if (missing.length === 0) return "containerd";
   const names = missing.map(({ what }) => what).join(", ");
