@@ -2,12 +2,12 @@ import { Duration, aws_events as events, aws_events_targets as targets } from "a
 import type { Construct } from "constructs";
 import { functions } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
-import type { HouseFunction } from "./function.ts";
+import type { ClusterFunction } from "./function.ts";
 
 const retried = { retryAttempts: 3, maxEventAge: Duration.hours(1) };
 
 /** The EventBridge rules of a function's row. Undeliverable events go to the function's dead letters. */
-export function onEvents(scope: Construct, { name, lambda, dead }: HouseFunction, parts: Parts): void {
+export function onEvents(scope: Construct, { name, lambda, dead }: ClusterFunction, parts: Parts): void {
   for (const trigger of functions[name].triggers) {
     if (trigger.on !== "event") continue;
     const { source, "detail-type": detailType, detail } = trigger.pattern;

@@ -15,7 +15,7 @@ import { consumeActions, type Permission, permissionsOf, tracing, writeLogs } fr
 import { deadLetters } from "./queue.ts";
 import { role } from "./role.ts";
 
-export interface HouseFunction {
+export interface ClusterFunction {
   name: FunctionName;
   lambda: lambda.Function;
   /** Failed asynchronous calls. */
@@ -40,7 +40,7 @@ export interface FunctionOptions {
  * role with hand-written statements, the environment of its row, and a dead-letter queue if it is called
  * asynchronously.
  */
-export function houseFunction(scope: Construct, name: FunctionName, options: FunctionOptions): HouseFunction {
+export function houseFunction(scope: Construct, name: FunctionName, options: FunctionOptions): ClusterFunction {
   const { config, bundles, parts } = options;
   const row = functions[name];
   const id = idOf(name);

@@ -9,7 +9,7 @@ import {
   aws_sns_subscriptions as subscriptions,
 } from "aws-cdk-lib";
 import type { Config } from "../config.ts";
-import type { HouseFunction } from "../constructs/function.ts";
+import type { ClusterFunction } from "../constructs/function.ts";
 import { serviceInThisAccount } from "../constructs/role.ts";
 import { queueNames } from "../functions.ts";
 import { type Parts, partOf } from "../parts.ts";
@@ -56,8 +56,8 @@ export function alarmsStack(stack: Stack, { config, parts, api, controllers }: A
   const work = workAlarms(stack, all, parts, controllers);
   const requests = requestAlarms(stack, api);
   for (const [id, alarms, description] of [
-    ["Work", work, "Work was given up or stands still: look at the dead letters, then at the functions' logs."],
-    ["Requests", requests, "Requests fail or are turned away: look at the api function's logs."],
+    ["Work", work, "Work was given up or has stopped: check the dead letters, then the functions' logs."],
+    ["Requests", requests, "Requests fail or are throttled: check the log of the function api."],
   ] as const) {
     const composite = new cloudwatch.CompositeAlarm(stack, id, {
       compositeAlarmName: `skiff-${config.cluster}-${id.toLowerCase()}`,
@@ -71,7 +71,7 @@ export function alarmsStack(stack: Stack, { config, parts, api, controllers }: A
 }
 
 /** Besides the alarm that makes the clock enqueue everything when changes were lost. */
-function fewAlarms(stack: Stack, all: HouseFunction[], parts: Parts): cloudwatch.Alarm[] {
+function fewAlarms(stack: Stack, all: ClusterFunction[], parts: Parts): cloudwatch.Alarm[] {
   const dead = sqs.Queue.fromQueueArn(stack, "DeadKeys", partOf(parts.queues, "reconcile").dead.arn);
   const given = new cloudwatch.Alarm(stack, "DeadLetters", {
     metric: dead.metricApproximateNumberOfMessagesVisible({ period: five, statistic: "Maximum" }),
@@ -83,7 +83,7 @@ function fewAlarms(stack: Stack, all: HouseFunction[], parts: Parts): cloudwatch
   return [given, stoppedClock(stack, all)];
 }
 
-const stoppedClock = (stack: Stack, all: HouseFunction[]): cloudwatch.Alarm =>
+const stoppedClock = (stack: Stack, all: ClusterFunction[]): cloudwatch.Alarm =>
   new cloudwatch.Alarm(stack, "StoppedClock", {
     metric: all.find(({ name }) => name === "tick")!.lambda.metricInvocations({ period: five }),
     threshold: 1,
@@ -95,7 +95,7 @@ const stoppedClock = (stack: Stack, all: HouseFunction[]): cloudwatch.Alarm =>
 /** The dead letters of all queues in one sum. */
 function workAlarms(
   stack: Stack,
-  all: HouseFunction[],
+  all: ClusterFunction[],
   parts: Parts,
   { changesLost }: Controllers,
 ): cloudwatch.Alarm[] {
@@ -153,8 +153,8 @@ function requestAlarms(stack: Stack, api: Api): cloudwatch.Alarm[] {
   ];
 }
 
-function dashboard(stack: Stack, config: Config, all: HouseFunction[], api: Api): void {
-  const each = (metric: (one: HouseFunction) => cloudwatch.IMetric) => all.map(metric);
+function dashboard(stack: Stack, config: Config, all: ClusterFunction[], api: Api): void {
+  const each = (metric: (one: ClusterFunction) => cloudwatch.IMetric) => all.map(metric);
   const graph = (title: string, left: cloudwatch.IMetric[]) => new cloudwatch.GraphWidget({ title, left, width: 12 });
   new cloudwatch.Dashboard(stack, "Dashboard", {
     dashboardName: `skiff-${config.cluster}`,

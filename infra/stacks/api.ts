@@ -15,7 +15,7 @@ import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { onEvents } from "../constructs/events.ts";
-import { type HouseFunction, houseFunction } from "../constructs/function.ts";
+import { type ClusterFunction, houseFunction } from "../constructs/function.ts";
 import { webSocket } from "../constructs/web-socket.ts";
 import { kubeconfigCommand } from "../kubeconfig.ts";
 import { type Parts, partOf } from "../parts.ts";
@@ -25,7 +25,7 @@ export const restStage = "live";
 
 export interface Api {
   rest: apigateway.RestApi;
-  functions: HouseFunction[];
+  functions: ClusterFunction[];
   nodeRole: iam.Role;
   /** `wss://…`: the agents' endpoint. */
   dial: string;
@@ -175,7 +175,7 @@ const failures = [
 ] as const;
 
 /** Four resources, one method each, one function, one permission: a policy of one per method would be too long. */
-function routes(rest: apigateway.RestApi, { lambda }: HouseFunction): void {
+function routes(rest: apigateway.RestApi, { lambda }: ClusterFunction): void {
   const integration = new apigateway.LambdaIntegration(lambda, {
     responseTransferMode: apigateway.ResponseTransferMode.STREAM,
     scopePermissionToMethod: false,

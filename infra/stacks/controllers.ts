@@ -16,7 +16,7 @@ import type { Bundles } from "../bundle.ts";
 import type { Config } from "../config.ts";
 import { acknowledge } from "../constructs/acknowledge.ts";
 import { onEvents } from "../constructs/events.ts";
-import { type HouseFunction, houseFunction } from "../constructs/function.ts";
+import { type ClusterFunction, houseFunction } from "../constructs/function.ts";
 import { deadLetters } from "../constructs/queue.ts";
 import { role, serviceInThisAccount } from "../constructs/role.ts";
 import { type FunctionName, functionNames, functions, queueNames, type Trigger } from "../functions.ts";
@@ -25,7 +25,7 @@ import { tracing } from "../permissions.ts";
 import { waitDefinition } from "../wait.ts";
 
 export interface Controllers {
-  functions: HouseFunction[];
+  functions: ClusterFunction[];
   /** Changes that the stream's function could not process. */
   changesLost: cloudwatch.Alarm;
 }
@@ -62,7 +62,7 @@ interface Connections {
   failures: sqs.Queue;
 }
 
-function connect(scope: Construct, one: HouseFunction, trigger: Trigger, { config, parts, failures }: Connections) {
+function connect(scope: Construct, one: ClusterFunction, trigger: Trigger, { config, parts, failures }: Connections) {
   const functionName = one.lambda.functionName;
   if (trigger.on === "queue") {
     new lambda.CfnEventSourceMapping(scope, `${idOf(one.name)}FromQueue`, {
@@ -96,7 +96,7 @@ const idOf = (name: FunctionName): string => `${name[0]!.toUpperCase()}${name.sl
 function everyMinute(
   scope: Construct,
   { cluster }: Config,
-  { lambda: target, dead }: HouseFunction,
+  { lambda: target, dead }: ClusterFunction,
   { retries, age }: Extract<Trigger, { on: "minute" }>,
 ): void {
   if (!dead) throw new Error("the clock's function has no queue for failures");
@@ -166,7 +166,7 @@ function waiting(scope: Stack, config: Config, { queues }: Parts): stepfunctions
 function resyncWhenChangesAreLost(
   scope: Construct,
   { cluster }: Config,
-  tick: HouseFunction,
+  tick: ClusterFunction,
   failures: sqs.Queue,
 ): cloudwatch.Alarm {
   const alarm = new cloudwatch.Alarm(scope, "ChangesLost", {
