@@ -1,6 +1,5 @@
 /** Short forms that validators share. */
 import { duplicateValue, type FieldError, invalidValue, notSupported, requiredValue } from "./field-error.ts";
-import { compareQuantities } from "./quantity.ts";
 
 /** One error for each message about a value. */
 export const invalidAll = (field: string, value: unknown, messages: readonly string[]): FieldError[] =>
@@ -23,9 +22,6 @@ export const checkNonNegative = (field: string, value: number | undefined): Fiel
 
 export const checkPositive = (field: string, value: number): FieldError[] =>
   value > 0 ? [] : [invalidValue(field, value, "must be greater than zero")];
-
-export const checkNonNegativeQuantity = (field: string, value: string): FieldError[] =>
-  compareQuantities(value, "0") < 0 ? [invalidValue(field, value, "must be greater than or equal to 0")] : [];
 
 /** Reports a value that was seen before, and remembers it. */
 export function checkUnique(field: string, value: string, seen: Set<string>): FieldError[] {

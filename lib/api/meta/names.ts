@@ -109,7 +109,6 @@ const percent = rule("[0-9]+%", "a valid percent string must be a numeric string
 ]);
 const httpPath = rule("[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", "Invalid path", []);
 
-export const isDnsLabel = (value: string): boolean => value.length <= 63 && dnsLabel.pattern.test(value);
 export const isDnsSubdomain = (value: string): boolean => value.length <= 253 && dnsSubdomain.pattern.test(value);
 
 /** A label of RFC 1123: up to 63 of `a-z0-9-`. */

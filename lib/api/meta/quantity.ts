@@ -221,12 +221,6 @@ function scaled(value: Operand, scale: number): bigint {
 export const quantityValue = (value: Operand): bigint => scaled(value, 0);
 /** Thousandths, such as millicores; a finer fraction is rounded up. */
 export const quantityMilliValue = (value: Operand): bigint => scaled(value, -3);
-/** A quantity of whole units. The format defaults to `decimal`. */
-export const quantityOf = (units: bigint | number, format: Format = "decimal"): string =>
-  formatQuantity({ mantissa: BigInt(units), exponent: 0, format });
-/** A quantity of thousandths. */
-export const milliQuantityOf = (thousandths: bigint | number): string =>
-  formatQuantity({ mantissa: BigInt(thousandths), exponent: -3, format: "decimal" });
 
 /** The quantity without anything finer than a thousandth, rounded up; unchanged text where there is nothing finer. */
 export function roundUpToMilli(text: string): string {
