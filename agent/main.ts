@@ -8,7 +8,7 @@ import { readConfig } from "./config.ts";
  * until its parent has ended; containers run on, and the next agent adopts them.
  */
 
-// The output may be a file on a full disk: lines that cannot be written are lost, and the agent goes on.
+// The output may be a file on a full disk: lines that cannot be written are lost, and the agent keeps running.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
 /** How often the parent process is checked. */
@@ -52,6 +52,6 @@ try {
   // Sockets that wait for a peer must not keep the process running.
   process.exit(0);
 } catch (error) {
-  log.error("the agent cannot go on", { error: messageOf(error), stack: error instanceof Error ? error.stack : "" });
+  log.error("the agent has failed", { error: messageOf(error), stack: error instanceof Error ? error.stack : "" });
   process.exit(1);
 }

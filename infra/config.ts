@@ -156,7 +156,7 @@ const Config = z
       .strictObject({
         enabled: z.boolean().default(false),
         /**
-         * `few`: two that notify, and one that the cluster handles itself, for 30 cents a month. `all`: also alarms of
+         * `few`: two alarms that notify, for 20 cents a month, besides the one that always exists. `all`: also alarms of
          * requests, two composite alarms, and a dashboard.
          */
         level: z.enum(["few", "all"]).default("few"),
@@ -244,7 +244,7 @@ export function readConfig(context: (key: string) => unknown): Config {
     context(key) === undefined ? [] : [[key, String(context(key))] as const],
   );
   if (!existsSync(file) && (typeof named === "string" || given.every(([key]) => key === "data"))) {
-    throw new Error(`${file}: not found; infra/example.config.json shows what goes into it`);
+    throw new Error(`${file}: not found; infra/example.config.json is an example`);
   }
   const written = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as object) : {};
   return parseConfig({ ...written, ...Object.fromEntries(given) }, file);

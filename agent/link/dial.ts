@@ -50,7 +50,7 @@ export class Link {
     return this.#connected;
   }
 
-  /** Stops dialling and resolves when the link that is up has ended; requests that run over it go on until then. */
+  /** Stops dialling and resolves when the link that is up has ended; requests over it continue until then. */
   retire(): Promise<void> {
     this.#retiring.abort();
     if (!this.#connected) this.#stopping.abort();

@@ -23,7 +23,7 @@ const text = async (path: string): Promise<string> => (await readFile(path, "utf
 
 const architectures: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
-/** The machine's addresses, without loopback and bridges of ours; IPv4 first. */
+/** The machine's addresses, without the loopback address and Skiff's bridges; IPv4 first. */
 function addresses(): string[] {
   const all = Object.entries(networkInterfaces())
     .filter(([name]) => !/^(skiff-|cni|docker|veth|br-|virbr)/.test(name))

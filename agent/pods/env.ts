@@ -121,7 +121,7 @@ async function valueFor(variable: EnvVar, sources: VariableSources): Promise<str
   if (!from) return expand(variable.value ?? "", known);
   const { node } = context;
   if (from.fieldRef) {
-    // With host networking the pod's address is the host's, even before the status says so.
+    // With host networking the pod's address is the host's, even before the status has it.
     const ips = pod.spec?.hostNetwork ? node.ips : podIPs;
     return fieldValue(pod, from.fieldRef.fieldPath, { ips: node.ips, podIPs: ips });
   }

@@ -82,7 +82,7 @@ export class Prober {
     for (const id of [...this.#running.keys()]) this.#end(id);
   }
 
-  /** Ends the probes that could restart a container; readiness probes go on while a pod ends. */
+  /** Ends the probes that could restart a container; readiness probes continue while a pod terminates. */
   stopRestarting(): void {
     for (const probes of this.#running.values()) {
       probes.Liveness?.stop();

@@ -19,7 +19,7 @@ export interface ProbeOptions {
   active(): boolean;
   /** Called after each check whose outcome is not `success`. */
   reported(result: CheckResult): void;
-  /** Called with an unexpected error of a check or of a callback; the probe goes on. */
+  /** Called with an unexpected error of a check or of a callback; the probe continues. */
   crashed(error: unknown): void;
   /** Called when the result has changed: a threshold was reached. */
   changed(result: boolean): void;

@@ -41,7 +41,7 @@ export function gatewayStack(stack: Stack, { config, bundles, parts, nodes }: Ga
   const front = new ec2.SecurityGroup(stack, "Access", {
     vpc,
     // Unchanged for deployed clusters: another description replaces the security group.
-    description: `Skiff ${config.cluster}: who may call the gateway`,
+    description: `Skiff ${config.cluster}: sources that may call the gateway`,
     allowAllOutbound: true,
   });
   for (const block of config.gateway!.allow) front.addIngressRule(ec2.Peer.ipv4(block), ec2.Port.tcp(port), "callers");

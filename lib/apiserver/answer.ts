@@ -171,10 +171,10 @@ export function formatOf(request: ApiRequest, options?: NegotiationOptions): For
 const includes = ["None", "Metadata", "Object"];
 /** The `includeObject` parameter of tables. Throws ApiError 400 for an unknown value. */
 export function includeObject(request: ApiRequest): IncludeObject {
-  const asked = request.query.get("includeObject") ?? "";
-  if (asked === "") return "Metadata";
-  if (includes.includes(asked)) return asked as IncludeObject;
-  const why = `includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`;
+  const value = request.query.get("includeObject") ?? "";
+  if (value === "") return "Metadata";
+  if (includes.includes(value)) return value as IncludeObject;
+  const why = `includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`;
   throw badRequest(`Unable to convert to Table as requested: ${why}`);
 }
 
@@ -224,7 +224,7 @@ export function objectAnswer(
   found: { object?: KubernetesObject; entry?: Entry | undefined },
 ): ApiResponse {
   const { kind } = call.resource;
-  // Upstream's storage of reviews makes no tables.
+  // Upstream returns no tables for reviews.
   const format = formatOf(request, { tables: !kind.answer });
   if (found.entry && format.encoding === "json" && !format.as && !format.pretty) {
     const body = served(kind, bytesAs(call.resources, call.resource, found.entry));

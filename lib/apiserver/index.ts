@@ -1,6 +1,6 @@
 /**
  * The API server over HTTP: a function from a plain request to a plain response, on top of the resource service. It
- * authenticates, authorizes, negotiates and encodes. It knows no kind, no store and no socket.
+ * authenticates, authorizes, negotiates and encodes. It names no kind, and depends on no store and no socket.
  */
 export { refusal, statusOf } from "./answer.ts";
 export { ApiServer } from "./api-server.ts";

@@ -6,7 +6,7 @@ import { openapiV2 } from "./openapi-v2.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 import type { Server } from "./server.ts";
 
-/** Answers a request for a path of its own; undefined where the path is not its own after all. */
+/** Answers a request for a path that it serves; undefined for every other path. */
 export type PathHandler = (request: ApiRequest) => Promise<ApiResponse | undefined> | ApiResponse | undefined;
 
 export interface NonResourcePath {

@@ -107,7 +107,7 @@ function property({ shape, facts }: FieldShape, into: Map<string, Schema>): Sche
     ...patchExtensions(facts),
   };
   if (shape.type === "list" && facts.values) own["items"] = { ...(own["items"] as Schema), enum: facts.values };
-  // A reference takes no siblings in OpenAPI 3.0.
+  // In OpenAPI 3.0 a reference cannot have siblings.
   if ("$ref" in own) return { allOf: [own], ...extensions };
   return { ...own, ...extensions };
 }

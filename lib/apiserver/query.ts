@@ -2,7 +2,7 @@ import { badRequest } from "#base";
 
 /*
  * Query parameters as Go's conversion of URL values reads them into options (apimachinery, pkg/runtime/conversion.go):
- * of a parameter that comes several times the first value counts, where the option is no list.
+ * the first value of a repeated parameter counts, unless the option is a list.
  */
 
 /** Undefined where the parameter is absent. */

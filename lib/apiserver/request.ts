@@ -16,7 +16,7 @@ export interface ApiRequest {
   body(): Promise<Uint8Array>;
   /** Aborts when the client is gone or the host stops. */
   signal: AbortSignal;
-  /** What the transport knows of the peer. */
+  /** The peer, as the transport has identified it. */
   peer?: {
     certificate?: { commonName: string; organizations: string[] };
     /** The principal that signed the request, where the host's gateway has verified the signature. */
@@ -107,7 +107,7 @@ function verbOf(request: ApiRequest, info: RequestInfo): string {
   return verbs[request.method] ?? "";
 }
 
-/** The values of a header that may come several times. A value is never taken apart: a group's name may hold commas. */
+/** The values of a repeatable header. Values are not split at commas: the name of a group may contain one. */
 export function valuesOf({ headers, repeated }: ApiRequest, name: string): readonly string[] {
   const value = headers[name];
   return repeated?.[name] ?? (value === undefined ? [] : [value]);

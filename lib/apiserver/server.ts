@@ -5,7 +5,7 @@ import type { Call, Resources } from "#resources";
 import type { AuditSink } from "./audit.ts";
 import type { RequestMetrics } from "./metrics.ts";
 
-/** The connections of agents, which dial in; the host holds them. */
+/** The connections that agents have opened; the host owns them. */
 export interface NodeLinks {
   /** Sends a request to a node's agent. Rejects with ApiError 503 when the node is not connected. */
   request(
@@ -48,7 +48,7 @@ export interface ServerOptions extends AccessOptions {
   watchPlaces?: WatchPlaces | undefined;
   /** Receives an event for every request but health checks, when it has been answered. Calls in process cause none. */
   audit?: AuditSink | undefined;
-  /** Where requests are counted; /metrics shows everything in it. Without it there is no such path. */
+  /** Counts requests; /metrics returns all its metrics. Without it /metrics is not served. */
   metrics?: MetricRegistry | undefined;
   /** Named checks of /readyz besides the server's own; a check that throws or rejects has failed. */
   checks?: Readonly<Record<string, () => Promise<void> | void>> | undefined;

@@ -89,7 +89,7 @@ export async function followKind<T extends KubernetesObject>(options: FollowOpti
         continue;
       }
       if (clock.now() - started > longestBackoff) backoff = firstBackoff;
-      log.warn("a watch was lost and goes on after a pause", { kind: kind.kind, error: messageOf(error), backoff });
+      log.warn("a watch was lost and resumes after a pause", { kind: kind.kind, error: messageOf(error), backoff });
       await sleep(clock, backoff, signal);
       backoff = Math.min(backoff * 2, longestBackoff);
     }

@@ -73,7 +73,7 @@ class Connection {
     this.#options = options;
     this.#base = new URL(options.server);
     this.#isSecure = this.#base.protocol === "https:";
-    // A watch holds its connection; the others share a few, since each costs both sides a handshake.
+    // Each watch has its own connection; other requests share a few, which saves handshakes.
     this.#agent = this.#agentOf(connections);
     this.#watchAgent = this.#agentOf(Number.POSITIVE_INFINITY);
   }
@@ -240,7 +240,7 @@ function collection(kind: AnyKind, namespace: string | undefined): string {
 const objectPath = (kind: AnyKind, { namespace, name }: ObjectName, subresource?: string): string =>
   `${collection(kind, namespace)}/${encodeURIComponent(name)}${subresource === undefined ? "" : `/${subresource}`}`;
 
-/** Objects of the control plane are made by types, not by hand: the server need not look for unknown fields. */
+/** Objects of the control plane are typed: the server need not check for unknown fields. */
 const writeQuery = ({ dryRun: asked }: WriteRequest): URLSearchParams =>
   new URLSearchParams({ fieldValidation: "Ignore", ...(asked ? { dryRun: "All" } : {}) });
 

@@ -98,7 +98,7 @@ class KeyQueue implements Queue {
   done(key: string): void {
     this.#processing.delete(key);
     if (!this.#dirty.has(key) || this.#isClosed) return;
-    // Added while it was processed: it goes to the end of the queue.
+    // Added while it was processed: appended to the queue.
     this.#enqueue(key);
   }
 

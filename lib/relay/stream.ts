@@ -10,7 +10,7 @@ export interface RelayStreamOptions extends Pick<RelayOptions, "clock" | "send" 
 const highWaterMark = 64 * 1024;
 
 /**
- * An end of a relay as a stream. After `end` the relay goes on until the other end has received everything; `destroy`
+ * An end of a relay as a stream. After `end` the relay remains open until the other end has received everything; `destroy`
  * resets it. `take` accepts a frame that has arrived.
  */
 export function relayStream({ over, ...options }: RelayStreamOptions): { stream: Duplex; take: Relay["take"] } {

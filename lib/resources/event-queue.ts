@@ -103,7 +103,7 @@ export class EventQueue {
       const event = selectedEvent(this.#selection, change);
       if (event) this.#push({ event, revision, previous });
     } catch (error) {
-      // An object that the server's own code fails on is passed over: the watch goes on with the next one.
+      // An object on which the server's own code fails is omitted, and the watch continues with the next one.
       const fault = { kind: this.#resource.kind, key, what: `@${revision}` };
       this.#resources.faults.report("watch", fault, error);
     }

@@ -1,6 +1,6 @@
 /**
  * The resource service: the registry of kinds, and the operations on their objects with defaults, admission and
- * validation. It knows users and objects, and no HTTP.
+ * validation. It processes users and objects, not HTTP.
  */
 export { admissionRequest, mutate, validate } from "./admission.ts";
 export { type Call, kindOf, named, replaceWarnings, warn } from "./call.ts";

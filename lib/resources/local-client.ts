@@ -195,7 +195,7 @@ interface ShownChange {
   previous: Entry | undefined;
 }
 
-/** The object before the change is parsed when a reader asks for it. */
+/** The object before the change is parsed at its first use. */
 function watchEvent(
   resources: Resources,
   resource: Resource,

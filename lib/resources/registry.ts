@@ -132,7 +132,7 @@ export class Registry {
   }
 }
 
-/** `known` holds the resources of kinds that stay: they keep their identity. */
+/** `known` has the resources of kinds that remain registered: they keep their identity. */
 function tablesOf(kinds: readonly Kind[], known: ReadonlyMap<Kind, Resource> = new Map()): Tables {
   const byStorage = new Map<string, Resource>();
   for (const kind of kinds) {

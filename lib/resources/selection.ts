@@ -38,7 +38,7 @@ export function selection(kind: Kind, namespace: string, labels: Selector, terms
 
 function canonical(kind: Kind, field: string): string {
   const alias = kind.fieldAliases?.[field];
-  // A kind stored in another's form has the other's fields under names of its own.
+  // A kind that is stored in the form of another has its own names for the other's fields.
   if (kind.stored && alias === undefined && field !== nameField && field !== namespaceField) {
     throw badRequest(`field label not supported: ${field}`);
   }

@@ -95,7 +95,7 @@ export interface Store {
    */
   commit(type: string, writes: Write[]): Promise<Commit[]>;
   /**
-   * Changes with revisions above `after`, ordered and without gaps up to `through` (which may lie beyond the last
+   * Changes with revisions above `after`, ordered and without gaps up to `through` (which may be above the last
    * change, where revisions were given up). At most about `limit`. Compacted when `after` is below the floor,
    * FutureRevision when it is above the head. Repeated calls pass revisions whose writers have died.
    */

@@ -112,7 +112,9 @@ test("on a full disk readyz fails, status and log report it, and only growing wr
   expect((await ready()).status).toBe(200);
   for (let index = 0; index < 30; index++) await make(`early-${index}`);
   fillDisk();
-  expect(await makeUntilFull("late")).toMatch(/the disk that holds .*store\.db is full: .* only deletions are taken/);
+  expect(await makeUntilFull("late")).toMatch(
+    /the disk that holds .*store\.db is full: .* only deletions are accepted/,
+  );
   const trouble = `the disk that holds the data folder ${dataDir} is full`;
   const answer = await ready();
   expect(answer.status).toBe(500);
@@ -148,7 +150,7 @@ test("recovers without help when there is space again", async () => {
 });
 
 test("deletions alone free a disk that the cluster itself has filled", async () => {
-  expect(await makeUntilFull("own")).toContain("only deletions are taken");
+  expect(await makeUntilFull("own")).toContain("only deletions are accepted");
   expect((await ready()).status).toBe(500);
   for (const { metadata } of await all()) if (metadata.name !== "fresh") await remove(metadata.name!);
   await until(async () => (await ready()).status === 200, 30);

@@ -239,7 +239,7 @@ async function takePorts(
     now.add(port);
   };
   const list = service.spec!.ports ?? [];
-  // Requested numbers come first, or a random choice might take them.
+  // Requested numbers are allocated first: a random choice could use them.
   for (const [index, { nodePort }] of list.entries())
     if (nodePort) await one(`spec.ports[${index}].nodePort`, nodePort);
   for (const port of list) if (!port.nodePort && given) port.nodePort = await anyPort(take, spec, range);

@@ -63,7 +63,7 @@ export const namespaces = defineKind<Namespace>({
   defaults(object) {
     object.status = { phase: "Active", ...object.status };
     object.spec ??= {};
-    // A name that is still to be generated is not known here; `prepareForCreate` comes after it.
+    // A generated name does not exist yet; `prepareForCreate` runs after the name is generated.
     if (object.metadata.name) setNameLabel(object);
   },
   prepareForCreate(object) {

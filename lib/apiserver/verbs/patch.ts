@@ -22,7 +22,7 @@ export async function readPatch({ options }: RequestScope, request: ApiRequest):
   return patcher({ type, patch, strict, fractions: fractionsIn(type, text, patch) }, options.fieldValidation);
 }
 
-/** Numbers of a patch that are no integers. Upstream's strategic merge goes by their value. */
+/** Numbers of a patch that are not integers. Upstream's strategic merge compares their values. */
 function fractionsIn(type: string, text: string, patch: Json): Iterable<FractionalNumber> {
   if (type === patchTypes.strategic) return [];
   const found = fractionalNumbers(text);

@@ -27,7 +27,7 @@ const metadataOf = (revision: number, initial: boolean) => ({
 
 const writeError = (status: object): Uint8Array => line("ERROR", status);
 
-/** Frames of protobuf, for clients that take nothing else. */
+/** Frames of protobuf, for clients that accept nothing else. */
 export async function protobufEncoder({ resources, resource }: RequestScope, format: Format): Promise<EventEncoder> {
   const { encodeWatchEvent } = await protobuf();
   const { kind } = resource;

@@ -11,7 +11,7 @@ export interface StreamOptions {
   closed: () => Promise<void> | undefined;
 }
 
-/** A watch as the body of a response: events are encoded when the client takes them, about a page at a time. */
+/** A watch as the body of a response: events are encoded when the client reads them, about a page at a time. */
 export class WatchStream {
   readonly #call: RequestScope;
   readonly #queue: EventQueue;

@@ -45,7 +45,7 @@ export async function whyNot(claims: Claims, client: Client, now: number): Promi
   return (
     (await end(secrets, { namespace }, secret)) ??
     (await end(pods, { namespace }, pod)) ??
-    // Of a pod's token the node is only told.
+    // A pod's token names the node, which is not checked.
     (pod ? undefined : await end(nodes, {}, node))
   );
 }

@@ -121,7 +121,7 @@ export async function stopTasks(aws: ClientSettings, cluster: string, clock: Clo
   const client = new ECSClient(aws);
   const tasks: string[] = [];
   for await (const { taskArns = [] } of paginateListTasks({ client }, { cluster })) tasks.push(...taskArns);
-  for (const task of tasks) await client.send(new StopTaskCommand({ cluster, task, reason: "the cluster goes" }));
+  for (const task of tasks) await client.send(new StopTaskCommand({ cluster, task, reason: "the cluster is removed" }));
   while (tasks.length > 0) {
     const some = tasks.slice(0, tasksAtOnce);
     const { tasks: described = [] } = await client.send(new DescribeTasksCommand({ cluster, tasks: some }));

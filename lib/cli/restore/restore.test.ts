@@ -64,7 +64,7 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     return ended;
   };
 
-  it("repairs two tables that do not match: clients list again and go on", async () => {
+  it("repairs two tables that do not match: clients list again and continue", async () => {
     const old = await makeTables(started.endpoint);
     const before = await openCluster({ store: open(old), asleep: true });
     await before.plane.bootstrap();
@@ -158,7 +158,7 @@ describe.skipIf(engine === undefined)("skiff restore", () => {
     const { done: _done, ...begun } = note!;
     await fill(tables.objects, [begun]);
     const again = await command(tables, "--yes");
-    expect(again).toMatchObject({ code: 0, out: expect.stringContaining("a: goes on from revision") });
+    expect(again).toMatchObject({ code: 0, out: expect.stringContaining("a: continues at revision") });
   });
 });
 

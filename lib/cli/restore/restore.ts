@@ -103,7 +103,7 @@ function planLines({ objects, changes, types, refused }: Report): string[] {
 function doneLines(restored: Restored[], lost: string[]): string[] {
   const lines = restored.map(({ type, revision, objects, repaired }) => {
     const repairs = repaired.length === 0 ? "" : `, brought up to the log: ${repaired.join(", ")}`;
-    return `${type}: goes on from revision ${revision}, ${objects} objects${repairs}`;
+    return `${type}: continues at revision ${revision}, ${objects} objects${repairs}`;
   });
   if (lost.length > 0)
     lines.push("the newest state of these objects is incomplete; they were left unchanged:", ...lost);

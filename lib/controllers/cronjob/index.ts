@@ -48,7 +48,7 @@ async function reconcile(context: ControllerContext, key: Key): Promise<Result |
     written = status ?? {};
   };
   await updateFromJobs(context, cronJob, children);
-  // What the status says of a job must be written before the job is deleted.
+  // The status must contain the result of a job before the job is deleted.
   await flush();
   await cleanUp(context, cronJob, children);
   try {

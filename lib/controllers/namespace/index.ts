@@ -30,7 +30,7 @@ export const namespaceController = defineController<Namespace>({
   reconcile,
 });
 
-/** Pods are deleted first: what controllers would replace goes before the controllers notice. */
+/** Pods are deleted first, before their controllers notice and could replace them. */
 const contents = ({ served }: ControllerContext): Kind[] => {
   const inside = served.kinds.filter(
     (kind) => kind.scope === "Namespaced" && !kind.stored && (kind.verbs ?? ["list"]).includes("list"),

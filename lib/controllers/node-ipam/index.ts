@@ -7,7 +7,7 @@ import { type Cidr, formatCidr, type Node, nodes, type PodCidrAllocation, parseC
 import { fnv1a, ignoreNotFound, ignoreReasons } from "#base";
 import { type Controller, type ControllerContext, defineController, type Key, watching } from "#reconcile";
 
-/** Each node gets addresses for 254 pods; a smaller cluster CIDR goes to one node as a whole. */
+/** Each node gets addresses for 254 pods; a smaller cluster CIDR is assigned to one node as a whole. */
 const nodePrefix = 24;
 
 /** Without a cluster CIDR nodes report their own blocks, and the controller does nothing. */

@@ -21,7 +21,7 @@ export interface PlacesOptions {
 
 /** Milliseconds: watches up to this long, such as those of agents, need no lease. */
 const momentary = 5000;
-/** Milliseconds: no watch that asked for longer is cut below this. */
+/** The least milliseconds to which a watch is shortened. */
 const shortest = 60_000;
 /** Milliseconds for which a lease outlasts its watch, in case it cannot be released. */
 const grace = 15_000;

@@ -43,7 +43,7 @@ export class Disk {
 
   /** The error while it is full. */
   get trouble(): string {
-    return `the disk that holds the data folder ${this.#folder.root} is full: until there is room, only deletions are taken`;
+    return `the disk that holds the data folder ${this.#folder.root} is full: until space is free, only deletions are accepted`;
   }
 
   /** The log of later reports. */
@@ -70,7 +70,7 @@ export class Disk {
       changed: (full) => {
         this.#full = full;
         if (full) this.#log.error(this.trouble);
-        else this.#log.info("the disk of the data folder has room again", { folder: this.#folder.root });
+        else this.#log.info("the disk of the data folder has free space again", { folder: this.#folder.root });
       },
     };
   }

@@ -158,7 +158,7 @@ describe.each(damages)("a file that holds %j", (damage) => {
     const one = claim("one");
     rmSync(claimOf(one));
     writeFileSync(fileOf("one"), damage);
-    expect(() => claim("one")).toThrow(new RegExp(`^${fileOf("one")} is damaged \\(.+\\): put back a copy of it`));
+    expect(() => claim("one")).toThrow(new RegExp(`^${fileOf("one")} is damaged \\(.+\\): restore a copy of it`));
   });
 });
 

@@ -129,7 +129,7 @@ function conflictText(podCidr: string, { cidr, by }: Taken, isFlag: boolean): st
 function freeBlock(taken: Taken[], serviceCidr: string): string {
   const all = [...taken.map(({ cidr }) => cidr), serviceCidr];
   const free = candidates.find((candidate) => !all.some((cidr) => overlaps(cidr, candidate)));
-  if (!free) throw new Refusal("no block of pod addresses is free on this machine: give one with --pod-cidr");
+  if (!free) throw new Refusal("no block of pod addresses is free on this machine: set one with --pod-cidr");
   return free;
 }
 
@@ -152,7 +152,7 @@ export function readNetwork(folder: DataFolder, log: Log, clusters = thisMachine
   const copies = readClaims(clusters).filter(({ root }) => root === folder.root);
   const [copy] = copies;
   if (!copy || copies.length > 1) {
-    throw new Refusal(`${path} is damaged (${own.why}): put back a copy of it, or run skiff down and remove it`);
+    throw new Refusal(`${path} is damaged (${own.why}): restore a copy of it, or run skiff down and remove it`);
   }
   log.warn("the network of the data folder is read from its claim: its file is damaged", {
     path,
@@ -245,9 +245,7 @@ function lockClusters(clusters: string): () => void {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     database?.close();
-    throw new Refusal(
-      `the clusters of this machine are noted in ${clusters}, which cannot be used: ${messageOf(error)}`,
-    );
+    throw new Refusal(`the list of this machine's clusters, ${clusters}, cannot be used: ${messageOf(error)}`);
   }
   const held = database;
   return () => held.close();
@@ -265,7 +263,7 @@ class Damaged {
 function readJson<T>(path: string, isRight: (value: unknown) => value is T): T | Damaged | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, "utf8"));
-    return isRight(value) ? value : new Damaged(`it holds something else than ${basename(path)} does`);
+    return isRight(value) ? value : new Damaged(`it does not have the form of ${basename(path)}`);
   } catch (error) {
     const isMissing = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
     return isMissing ? undefined : new Damaged(messageOf(error));

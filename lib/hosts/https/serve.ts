@@ -34,7 +34,7 @@ export interface HostOptions {
   /** 0: any free port. */
   port: number;
   /**
-   * The server's certificate, and the CA of clients' certificates, in PEM. Without a CA, clients are not asked for a
+   * The server's certificate, and the CA of clients' certificates, in PEM. Without a CA, the server requests no client
    * certificate.
    */
   tls: { cert: string; key: string; ca?: string | undefined };

@@ -73,7 +73,7 @@ async function restoreType(context: Context, type: string): Promise<Restored> {
   }
   const last = Math.max(head.counter, head.floor, log.last, ...objects.values());
   const revision = last + jump;
-  // The floor comes last: until it is stored, a second run finds the same state as the first.
+  // The floor is written last: until it is stored, a second run finds the same state as the first.
   await setCounter(context, type, head.counter, revision);
   await raiseFloor(context, type, revision);
   return { type, revision, objects: objects.size, repaired: repaired.sort(), lost: lost.sort() };

@@ -96,7 +96,7 @@ export class Room {
       if (grown <= slackBytes) return undefined;
     }
     return internalError(
-      `the disk that holds ${this.#options.path} is full: until there is room, only deletions are taken`,
+      `the disk that holds ${this.#options.path} is full: until space is free, only deletions are accepted`,
     );
   }
 

@@ -62,7 +62,7 @@ export const loggingRole: Check = {
       return [
         warning(
           `the account's is ${cloudwatchRoleArn}, and the deployment puts its own in its place`,
-          "nothing, unless that role may more than API Gateway's managed policy says",
+          "nothing, unless that role has more permissions than API Gateway's managed policy",
         ),
       ];
     }
