@@ -41,7 +41,7 @@ test("a newline follows each batch, and keeps a quiet stream open", async () => 
   expect(await all).toBe('{"n":1}\n\n\n{"n":2}\n');
 });
 
-test("padding pushes an event out, and the stream goes on", async () => {
+test("padding pushes an event out, and the stream continues", async () => {
   const { second, read } = events("padding");
   second.resolve();
   const all = await read();

@@ -14,7 +14,7 @@ function messagesBelow(shape: Shape, found = new Map<string, MessageShape>()): M
 const messages = new Map<string, MessageShape>();
 for (const { shape } of catalog) messagesBelow(shape, messages);
 
-test("there are messages to look at", () => {
+test("there are messages to inspect", () => {
   expect(messages.size).toBeGreaterThan(180);
 });
 

@@ -37,7 +37,7 @@ async function makePod(spec: object = {}): Promise<string> {
   return `${pods}/${name}`;
 }
 
-test("what nothing holds is gone at once, and the answer is a Status with its uid", async () => {
+test("deletes an object without finalizers at once, and returns a Status with its uid", async () => {
   const path = await make();
   const { uid, name } = (await ask("GET", path)).json.metadata;
   expect((await ask("DELETE", path)).json).toEqual({
@@ -188,7 +188,7 @@ test("keeps a pod without grace until its finalizer is removed", async () => {
   expect((await ask("GET", path)).status).toBe(404);
 });
 
-test("keeps a pod with grace left when its finalizer is removed", async () => {
+test("keeps a pod whose grace period has not ended when its finalizer is removed", async () => {
   const path = await makePod();
   await ask("PATCH", path, { metadata: { finalizers: ["ex.io/f"] } }, merge);
   await ask("DELETE", path);

@@ -136,7 +136,7 @@ test("answers 410 for an expired snapshot, with a token that continues with the 
   await store.close();
 });
 
-test("one object by its name is the whole answer, whatever else begins like it", async () => {
+test("a selection by name returns one object, not those with the name as a prefix", async () => {
   const found = await server.ask("limit=1&fieldSelector=metadata.name%3Da");
   expect([names(found), found.json.metadata.continue]).toEqual([["a"], undefined]);
   expect(names(await server.ask("fieldSelector=metadata.name%3Da,metadata.namespace%3Dother"))).toEqual([]);

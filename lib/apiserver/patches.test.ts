@@ -58,7 +58,7 @@ test("warns of or refuses what a strict decoder finds in a JSON patch", async ()
 });
 
 // As v1.37.2 answers: a strategic merge compares values, the other patches their text.
-test("a number with a fraction is no integer in a patch either", async () => {
+test("rejects a fraction for an integer in a patch", async () => {
   await ask("POST", deployments, deployment("fractions"));
   const json = { "content-type": "application/json-patch+json" };
   const strategic = { "content-type": "application/strategic-merge-patch+json" };
@@ -76,7 +76,7 @@ test("a number with a fraction is no integer in a patch either", async () => {
   expect(await answer('{"spec":{"replicas":3}}', merge)).toBe(3);
 });
 
-test("a patch makes no other object of an object", async () => {
+test("a patch cannot change an object's identity", async () => {
   await ask("POST", maps, { metadata: { name: "kept" } });
   // As v1.37.2 answers.
   for (const [patch, code] of [

@@ -95,7 +95,7 @@ test.each([
   },
 );
 
-test("a watch that ends before its client has taken the objects that are there still shows them all", async () => {
+test("a watch that ends before its client has read the existing objects still delivers them all", async () => {
   const { server, store, cache } = await cachedServer();
   const writes = Array.from({ length: 100 }, (_unused, at) => large(`n${at}`));
   await store.commit(storageOf(configMaps), writes);

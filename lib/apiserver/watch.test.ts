@@ -167,7 +167,7 @@ test("WatchList: sends the existing objects, a marked bookmark, then changes", a
   await open.close();
 });
 
-test("a watch from nowhere begins with what is there; one from the present does not", async () => {
+test("a watch without a revision begins with the existing objects; a watch from the current revision does not", async () => {
   const path = await collection();
   await cluster.ask("POST", path, config("a"));
   for (const query of ["", "resourceVersion=0", "resourceVersion="]) {

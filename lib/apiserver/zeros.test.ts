@@ -41,7 +41,7 @@ test("times, lists and structs that are empty are in the text of every answer", 
   expect((await ask("GET", other)).json).toMatchObject(newer);
 });
 
-test("an empty list is null, and a write of the same object changes nothing", async () => {
+test("stores an empty list as null, and a write of the same object changes nothing", async () => {
   const made = await ask("POST", rolePath, { ...named("r"), rules: [] });
   expect(made.json).toMatchObject({ rules: null });
   for (const same of [named("r"), { ...named("r"), rules: [] }, made.json]) {
@@ -50,7 +50,7 @@ test("an empty list is null, and a write of the same object changes nothing", as
   }
 });
 
-test("a struct that a client left out is the same as one that it sent empty", async () => {
+test("an absent struct equals an empty one", async () => {
   const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "i" }] } };
   const spec = { paused: true, selector: { matchLabels: { a: "b" } }, template };
   const deployments = "/apis/apps/v1/namespaces/default/deployments";
@@ -76,7 +76,7 @@ test("JSON patches work on the text that clients read, with its nulls", async ()
   expect(json).toMatchObject({ rules: [rule] });
 });
 
-test("in memory what is null in the text is undefined", async () => {
+test("decodes null as undefined", async () => {
   await ask("POST", rolePath, named("read"));
   await ask("POST", eventPath, { ...named("read"), ...concerned });
   const at = { namespace: "default", name: "read" };

@@ -87,7 +87,7 @@ test("binds nothing with a scheduler that has lost its fence, and rejects", asyn
   expect((await plane.client.list(pods)).items.map(({ spec }) => spec?.nodeName)).toEqual([undefined, undefined]);
 });
 
-test("what takes reading to find is left to the stream; the rest is found at once", async () => {
+test("leaves keys that need a read to the stream, and derives the others at once", async () => {
   const { plane, store } = open();
   await plane.bootstrap();
   await plane.client.create(deployments, web);

@@ -48,7 +48,7 @@ test.each([[[{ op: "test", path: "" }]], [[{ op: "replace", path: "" }]]])("%j i
   expect(outcome(patch)).toEqual({ refused: 422 });
 });
 
-test("more than 10,000 operations are too many", () => {
+test("rejects more than 10,000 operations", () => {
   const many = Array.from({ length: 10_001 }, () => ({ op: "test", path: "", value: {} }));
   // apiserver's patch.go, maxJSONPatchOperations.
   expect(() => jsonPatch({}, many)).toThrow(

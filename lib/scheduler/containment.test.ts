@@ -103,7 +103,7 @@ describe("a plugin that throws costs one pod an attempt and does not stop the sc
     expect((await get("cursed")).spec?.nodeName).toBeUndefined();
   });
 
-  test("in a hint, which then counts as true", async () => {
+  test("in a hint: the hint then counts as true", async () => {
     const hint = vi.fn(() => {
       throw new Error("planted");
     });

@@ -87,7 +87,7 @@ test("keeps the format of a quantity's number", async () => {
   });
 });
 
-test("base64 is stored in its one form", async () => {
+test("base64 is stored in its canonical form", async () => {
   const { object } = await sent(secrets, '{"data":{"a":"aGl=","b":"YR==","c":"aG\\nk="}}');
   expect(object).toMatchObject({ data: { a: "aGk=", b: "YQ==", c: "aGk=" } });
   await expect(sent(secrets, '{"data":{"a":"YQ==YQ=="}}')).rejects.toThrow(/illegal base64 data at input byte 4$/);
@@ -150,7 +150,7 @@ test("reports unknown and shadowed members in the order of the text", async () =
   expect(warnings).toEqual(['unknown field "spec.x"', 'duplicate field "spec.paused"', 'unknown field "spec.y"']);
 });
 
-test("a strict decoder names 100 faults, as upstream's, and no more text than it has room for", async () => {
+test("a strict decoder names 100 faults, as upstream's, and limits the length of the text", async () => {
   const object = (names: string[]) => `{${names.map((name) => `"${name}":1,"${name}":1`).join()}}`;
   const many = Array.from({ length: 200 }, (_, index) => `b${index}`);
   expect((await sent(configMaps, `{"x":${object(many)}}`)).warnings).toHaveLength(100);

@@ -12,7 +12,7 @@ const ambiguous = new Set(["Event", "Scale", "Namespace", "Service", "Node"]);
 const kinds = [...new Set(catalog.map(({ kind }) => kind))].filter((kind) => !ambiguous.has(kind));
 const read = (file: string): Source => ({ file, text: readFileSync(file, "utf8") });
 
-test("every file is in a room and keeps to the rules", () => {
+test("every file is in a room and follows the rules", () => {
   const files = globSync("{lib,functions,agent,infra,test}/**/*.{ts,tsx,mts}").filter(
     (file) => !file.includes(".tmp."),
   );

@@ -106,7 +106,7 @@ const texts = [
 /** As a reader of YAML 1.1 sees it that knows times, base 60 and merge keys. */
 const parse11 = (text: string): unknown => parse(text, { version: "1.1", merge: true });
 
-test("text comes back from every reader", () => {
+test("every reader returns the same text", () => {
   const value = { list: texts, map: Object.fromEntries(texts.map((text, index) => [text, index])), nested: [[texts]] };
   const printed = printYaml(value);
   expect(parseYaml(printed)).toEqual({ json: JSON.parse(JSON.stringify(value)), strict: [] });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { validateObjectMeta } from "#api/meta";
 
-test("names each fault of metadata.managedFields, which a request never brings", () => {
+test("reports each fault of metadata.managedFields", () => {
   const metadata = {
     name: "web",
     namespace: "default",

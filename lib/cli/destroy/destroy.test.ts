@@ -131,7 +131,7 @@ describe("with its data", () => {
 });
 
 describe("without its data", () => {
-  test("changes nothing of it, and prints how to go on", async () => {
+  test("changes nothing, and prints how to continue", async () => {
     const said = await run({ data: "keep", yes: true });
     expect(events.filter((event) => /^(?:deploy|empty)/.test(event))).toEqual([]);
     expect(said).toContain("Kept:\n  table objects\n  table changes\n  secret signing\n  bucket issuer\n");

@@ -8,12 +8,12 @@ const deployment = { metadata: { name: "web", annotations: { team: "a" } } } as 
 const setWith = (annotations: Record<string, string>): ReplicaSet => ({ metadata: { annotations } }) as ReplicaSet;
 
 // SetNewReplicaSetAnnotations (pkg/controller/deployment/util, v1.37.2): revisions are int64.
-test("leaves a set alone whose revision is not a number", () => {
+test("does not change a set whose revision is not a number", () => {
   expect(revisionOf(setWith({ [key]: "x" }))).toBe(0n);
   expect(setAnnotations(deployment, setWith({ [key]: "x" }), 2n)).toBe(false);
 });
 
-test("gives a set the newer revision, and a history of the revisions it had", () => {
+test("assigns a set the newer revision, and records its former revisions", () => {
   const set = setWith({ [key]: "1" });
   expect(setAnnotations(deployment, set, 3n)).toBe(true);
   expect(set.metadata.annotations).toEqual({ [key]: "3", [history]: "1", team: "a" });

@@ -91,7 +91,7 @@ test("neither adopts nor releases for an owner that is being deleted", async () 
   expect(await controllerNow("orphan")).toBeUndefined();
 });
 
-test("leaves out an orphan that goes before it is adopted", async () => {
+test("omits an orphan that is deleted before it is adopted", async () => {
   await podOf("orphan", "web");
   const losing: Client = {
     ...client,

@@ -223,7 +223,7 @@ describe("the environment", () => {
   const environment = (more: object, found = maps({ colour: "blue", size: "large" })) =>
     plan(podOf({ containers: [main(more)] }), found).definition.containerDefinitions[0]!.environment;
 
-  test("comes from ConfigMaps; later entries win", () => {
+  test("is read from ConfigMaps; later entries win", () => {
     const made = environment({
       envFrom: [{ prefix: "MY_", configMapRef: { name: "settings" } }],
       env: [

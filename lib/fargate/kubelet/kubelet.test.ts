@@ -227,7 +227,7 @@ describe("a report of ECS", () => {
     expect(ecs.stops.map(([arn, reason]) => [arn.split("/").at(-1), reason])).toEqual([["a", stopReasons.unowned]]);
   });
 
-  test("of a second task of one pod ends that", async () => {
+  test("of a second task of one pod stops that task", async () => {
     const { startedBy = "" } = await started();
     await node.taskChanged(taskOf(startedBy, "other"));
     expect(ecs.stops.map(([arn]) => arn.split("/").at(-1))).toEqual(["other"]);

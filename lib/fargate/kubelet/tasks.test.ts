@@ -122,7 +122,7 @@ describe("running", () => {
     });
   });
 
-  test("a token that was used with another request yields the task that it started", async () => {
+  test("a token that was used with another request returns the task of that request", async () => {
     const conflict = new ConflictException({ message: "", $metadata: {}, resourceIds: [task.taskArn] });
     const { tasks, calls } = open({ RunTask: fail(conflict), DescribeTasks: () => ({ tasks: [task] }) });
     expect((await tasks.run(run)).taskArn).toBe(task.taskArn);

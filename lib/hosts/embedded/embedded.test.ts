@@ -293,7 +293,7 @@ describe("a running cluster", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test("refuses a second cluster in the same folder, and the first goes on", async () => {
+  test("refuses a second cluster in the same folder, and the first keeps running", async () => {
     const second = await skiff(["up", "--runtime", "fake", "--data-dir", dataDir, "--port", "0"]);
     expect(second.code).toBe(1);
     expect(second.err).toMatch(/another cluster is running in .* \(process \d+, https:/);
@@ -311,7 +311,7 @@ describe("a running cluster", () => {
     expect(JSON.parse((await ask("/version", { identity: false })).body)).toMatchObject({ major: "1", minor: "36" });
   });
 
-  test("answers a body over the limit with a Status, and goes on", async () => {
+  test("answers a body over the limit with a Status, and continues", async () => {
     const body = Buffer.from(`{"data":{"a":"${"x".repeat(4 * 1024 * 1024)}"}}`);
     const answer = await ask("/api/v1/namespaces/default/configmaps", { method: "POST", body });
     expect(JSON.parse(answer.body)).toMatchObject({ code: 413, reason: "RequestEntityTooLarge" });

@@ -117,7 +117,7 @@ describe("a write", () => {
   });
 });
 
-describe("what stands in the tables", () => {
+describe("the items in the tables", () => {
   it("expires with its change, as a tombstone does", async () => {
     const clock = handClock(start);
     const { store, items, double } = openStand({ clock });

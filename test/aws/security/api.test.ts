@@ -196,7 +196,7 @@ describe("oversized requests", () => {
 });
 
 describe("a malformed request", () => {
-  test("gets a Status, and the function goes on", async () => {
+  test("gets a Status, and the function continues", async () => {
     await unharmed(ground.target, async () => {
       for (const event of [...shapeless, {}, { httpMethod: 7 }, { Records: [] }])
         expect(await answerTo(event)).toMatchObject({ statusCode: 400 });

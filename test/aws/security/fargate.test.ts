@@ -68,7 +68,7 @@ async function unmoved(name: string, run: () => Promise<unknown>): Promise<void>
 const stopped = { lastStatus: "STOPPED", desiredStatus: "STOPPED", version: 99, stoppedAt: new Date().toISOString() };
 
 describe("no identity", () => {
-  test("EventBridge calls it for one rule, Lambda reads one queue for it, and that is all", () => {
+  test("is called by EventBridge for one rule and by Lambda for one queue only", () => {
     expect(doorsOf("fargate")).toEqual({
       callers: [{ principal: "events.amazonaws.com", source: ruleArn("TaskState") }],
       ...{ roles: [], mapped: [queue], readable: [queue] },

@@ -192,7 +192,7 @@ describe("a wrong identity", () => {
 
 describe("oversized messages", () => {
   const much = "x".repeat(5.9e6);
-  test("more than API Gateway passes on is refused", async () => {
+  test("refuses more than API Gateway passes on", async () => {
     await unharmed(ground.target, () =>
       refuses(ground.target, [
         { ...contextOf("MESSAGE", "agent-one"), body: "x".repeat(33 * 1024) },

@@ -71,7 +71,7 @@ describe("no identity", () => {
     expect(mayDo("sqs:ReceiveMessage", queue)).toEqual(["Schedule"]);
   });
 
-  test("refuses events that are not a queue's, and places nothing", async () => {
+  test("refuses events that are not from a queue, and schedules nothing", async () => {
     await place("unmarked");
     const [record] = batch(wakeScheduler("a")).Records;
     const records = ["messageId", "receiptHandle", "attributes", "body"].map((name) => ({

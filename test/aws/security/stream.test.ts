@@ -144,7 +144,7 @@ describe("a change", () => {
   });
 });
 
-test("oversized events are accepted or refused, and the function goes on", async () => {
+test("accepts or refuses oversized events, and the function continues", async () => {
   const filled = (size: number): Image => ({ ...nothing, junk: { S: "x".repeat(size) } });
   let deep: unknown = { S: "x" };
   for (let level = 0; level < 2000; level++) deep = { M: { a: deep } };

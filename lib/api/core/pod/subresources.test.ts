@@ -30,7 +30,7 @@ const bind = (object: Pod, metadata: object = {}, target: object = { kind: "Node
     now: Date.UTC(2026, 0, 1),
   });
 
-test("a binding sets the node, the condition and what it carries", () => {
+test("a binding sets the node, the condition and its own labels and annotations", () => {
   const object = make({}, { nominatedNodeName: "n0" });
   bind(object, { annotations: { a: "b" }, labels: { zone: "z" } });
   expect(object.spec?.nodeName).toBe("n1");
