@@ -35,7 +35,7 @@ export const discoveryDocuments = [".well-known/openid-configuration", "openid/v
 const arnOf = (parts: Parts, name: Parameters<typeof partOf<keyof Parts["arns"], string>>[1]) =>
   partOf(parts.arns, name);
 
-const tagged = "tags say which are the cluster's, and the condition asks for them; ids are AWS's";
+const tagged = "the condition requires the cluster's tags; AWS chooses the ids";
 const noResource = "these read actions have no resource-level permissions";
 
 /** Resources of this cluster's load balancers, existing or being created: the stacks' resources lack the second tag. */

@@ -67,8 +67,8 @@ const isBegun = (container: TaskContainer | undefined): boolean =>
 /** The address of the task's network interface. */
 export function addressOf({ containers, attachments }: Task): string | undefined {
   const details = attachments.flatMap((attachment) => attachment.details ?? []);
-  const told = details.find(({ name }) => name === "privateIPv4Address")?.value;
-  if (told) return told;
+  const address = details.find(({ name }) => name === "privateIPv4Address")?.value;
+  if (address) return address;
   return containers.flatMap(({ networkInterfaces = [] }) => networkInterfaces).find((each) => each.privateIpv4Address)
     ?.privateIpv4Address;
 }

@@ -17,7 +17,7 @@ export async function chooseRuntime(options: UpOptions, progress: Progress): Pro
   const { containerdSocket: socket } = options;
   if (socket !== undefined && !existsSync(socket)) throw new Refusal(`--containerd-socket ${socket} does not exist`);
   if (!isRoot()) {
-    throw new Refusal("containers need root: run it with sudo, or try the API with --runtime fake, which runs nothing");
+    throw new Refusal("containers need root: use sudo, or --runtime fake, which simulates containers");
   }
   if (socket !== undefined) return "containerd";
   const missing = await findMissing();
@@ -25,7 +25,7 @@ export async function chooseRuntime(options: UpOptions, progress: Progress): Pro
   const names = missing.map(({ what }) => what).join(", ");
   if (!options.installRuntime) {
     throw new Refusal(
-      `no container runtime: ${names} missing. Add --install-runtime, or use --runtime fake, which runs nothing`,
+      `no container runtime: ${names} missing. Add --install-runtime, or use --runtime fake, which simulates containers`,
     );
   }
   progress.step(`installing ${names}`);

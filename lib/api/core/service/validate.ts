@@ -156,10 +156,10 @@ function validateSourceRanges({ spec = {}, metadata }: Service): FieldError[] {
   }
   if (annotation === undefined) return [];
   const path = `metadata.annotations[${rangesAnnotation}]`;
-  const told = annotation.trim() === "" ? [] : annotation.split(",");
+  const annotated = annotation.trim() === "" ? [] : annotation.split(",");
   return [
     ...(isBalancer ? [] : [forbiddenValue(path, onlyForBalancers)]),
-    ...told.flatMap((range) => legacyCidrErrors(path, range.trim())),
+    ...annotated.flatMap((range) => legacyCidrErrors(path, range.trim())),
   ];
 }
 
