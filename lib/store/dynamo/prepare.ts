@@ -9,7 +9,7 @@ import { type Before, changeItem, expiry, keepsPrevious, objectItem, tombstone, 
 export interface Pending {
   write: Write;
   /** Its index in the commit. */
-  place: number;
+  position: number;
   before: Before | undefined;
   ticket: number;
   drawnAt: number;
@@ -32,11 +32,16 @@ export interface Committing {
   top: number;
 }
 
-/** A write whose condition seems to hold, before it has a ticket. */
-export type Wanted = Pick<Pending, "write" | "place" | "before" | "tickets">;
+/** A write whose condition held when the objects were read; it has no ticket yet. */
+export type Unprepared = Pick<Pending, "write" | "position" | "before" | "tickets">;
 
 /** The items that a write puts into the tables with a ticket. */
-export function prepare({ context, type, head }: Committing, each: Wanted, ticket: number, drawnAt: number): Pending {
+export function prepare(
+  { context, type, head }: Committing,
+  each: Unprepared,
+  ticket: number,
+  drawnAt: number,
+): Pending {
   const { write, before } = each;
   const at = context.clock.now();
   const { key, schema, index } = write;
