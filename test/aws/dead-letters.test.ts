@@ -59,7 +59,5 @@ test("controllers' keys are tried again within five minutes, those of Fargate an
   await stage.tick(minute(37));
   expect(await left()).toEqual([0, 0, 0]);
   expect(await toldOf("worn")).toEqual(["The taint-eviction controller failed too often in a row and is tried again."]);
-  expect(await toldOf("torn")).toEqual([
-    "What is done for it on Fargate failed too often in a row and is tried again.",
-  ]);
+  expect(await toldOf("torn")).toEqual(["Its Fargate task failed too often in a row and is tried again."]);
 });
