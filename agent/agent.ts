@@ -37,7 +37,7 @@ export async function runAgent(config: AgentConfig, log: Log, stopping: AbortSig
   const fail = (error: unknown): void => {
     if (!stopping.aborted) failed.abort(error);
   };
-  const services = new ServiceList({ client, log, signal });
+  const services = new ServiceList({ client, log, withSlices: config.runtime !== "fake", signal });
   const components: Component[] = [
     { name: "cluster access", start: () => ({ stop: () => access.close() }) },
     services,
