@@ -2,7 +2,14 @@ import { join } from "node:path";
 import type { NodeOptions } from "#agent/node";
 import type { Runtime } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
-import { keepPrivate, namedAfter, parseMirrors, repairBridge, startPrivate } from "#agent/runtime/containerd/private";
+import {
+  gatewayOf,
+  keepPrivate,
+  namedAfter,
+  parseMirrors,
+  repairBridge,
+  startPrivate,
+} from "#agent/runtime/containerd/private";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Log, systemClock } from "#base";
 import type { AgentConfig } from "./config.ts";
@@ -21,9 +28,17 @@ export interface NodeRuntime {
   runtime: Runtime;
   /** Where this agent is responsible for the pods' network. */
   networkState: NodeOptions["networkState"];
+  /**
+   * The node's own address in the pod network, where its services for pods listen. Absent where another component
+   * manages the network, and with IPv6.
+   */
+  gateway?: string;
 }
 
-/** Opens the runtime of a node; starts a containerd of our own unless another one is configured. */
+/**
+ * Opens the runtime of a node; starts a containerd of our own, with its bridge, unless another one is configured.
+ * Rejects when either is not usable.
+ */
 export async function openRuntime({ config, name, podCidr, log, stopping }: RuntimeRequest): Promise<NodeRuntime> {
   if (config.runtime === "fake") {
     return { runtime: fakeRuntime({ clock: systemClock, podCidr }), networkState: undefined };
@@ -41,7 +56,14 @@ export async function openRuntime({ config, name, podCidr, log, stopping }: Runt
     log,
   };
   const { socket } = await startPrivate(options);
+  const state = await repairBridge(network, log);
+  if (!state.ok) throw new Error(state.message);
   void keepPrivate(options, systemClock, stopping);
   // On AWS a node's network depends on the cluster's routes, and their controller reports it.
-  return { runtime: open(socket), networkState: config.network && (() => repairBridge(network, log)) };
+  const networkState = config.network && (() => repairBridge(network, log));
+  return {
+    runtime: open(socket),
+    networkState,
+    ...(podCidr.includes(":") ? {} : { gateway: gatewayOf(podCidr).address }),
+  };
 }

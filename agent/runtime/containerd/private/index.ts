@@ -5,7 +5,7 @@
  */
 
 export { removeCgroup } from "#agent/runtime";
-export { type BridgeState, repairBridge } from "./bridge.ts";
+export { type BridgeState, gatewayOf, repairBridge } from "./bridge.ts";
 export {
   mirrorFiles,
   namedAfter,
