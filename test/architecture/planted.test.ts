@@ -20,6 +20,7 @@ const planted: [string, string, string, RegExp][] = [
     `import { y } from "#store/sqlite";`,
     /may not see lib\/store\/sqlite/,
   ],
+  ["a store in the rules of services", "agent/network/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a package", "lib/base/x.ts", `import z from "zod";`, /may not use package zod/],
   ["a comment before the specifier", "lib/base/x.ts", `import z from /* well */ "zod";`, /package zod/],
   ["a dynamic import", "lib/base/x.ts", `const z = await import("zod");`, /package zod/],

@@ -341,6 +341,8 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [...agentParts, "lib/client", "lib/kubelet", "agent/runtime", "agent/probes", "agent/volumes"],
     uses: ["node:*"],
   },
+  // Reads objects that it is given: it has no client.
+  "agent/network": { sees: [...agentParts], uses: ["node:*"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
     sees: [...agentParts, "lib/kubelet", "lib/node-link", "agent/runtime", "agent/runtime/logs", "agent/pods"],
@@ -355,6 +357,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/aws",
       "agent/link",
       "agent/metrics",
+      "agent/network",
       "agent/node",
       "agent/pods",
       "agent/runtime",
