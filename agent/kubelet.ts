@@ -76,7 +76,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const linked: Omit<LinkOptions, "server"> = {
     node: name,
     runtime: metrics.runtime,
+    ips: facts.ips,
     find: (namespace, pod) => nodePods.find(namespace, pod),
+    list: () => nodePods.list(),
     clock,
     log,
     metrics: metrics.text,

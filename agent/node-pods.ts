@@ -48,4 +48,10 @@ export class NodePods implements Component {
   find(namespace: string, name: string): Pod | undefined {
     return this.#manager?.find(namespace, name) ?? this.#informer?.get({ namespace, name });
   }
+
+  /** All pods of this node, as `find` returns each. */
+  list(): Pod[] {
+    const all = [...(this.#informer?.all() ?? [])];
+    return all.map((pod) => this.find(pod.metadata.namespace ?? "", pod.metadata.name ?? "") ?? pod);
+  }
 }

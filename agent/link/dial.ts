@@ -1,6 +1,8 @@
 import { type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import { createWebSocketStream, WebSocket } from "ws";
 import { type Clock, type Log, messageOf, sleep, watchdog } from "#base";
+import { decodeNodeRequest } from "#node-link";
+import { dialPod } from "./dial-pod.ts";
 import type { LinkedPods } from "./pods.ts";
 import { answer } from "./requests.ts";
 import { type Upgrades, upgradeServer } from "./upgrades.ts";
@@ -133,8 +135,11 @@ async function dialOnce(options: LinkOptions, { upgrades, signal, up }: Dial): P
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", (error) => options.log.debug("a request over the link failed", { error: messageOf(error) }));
       if (headers[":method"] === "CONNECT") {
+        const path = String(headers["x-path"] ?? "");
+        const request = decodeNodeRequest(path);
+        if (request?.type === "dial") return void dialPod(options, stream, request);
         stream.respond({ ":status": 200 });
-        upgrades.take(stream, String(headers["x-path"] ?? ""));
+        upgrades.take(stream, path);
       } else void answer(options, stream, String(headers[":path"] ?? "/"));
     });
     session.on("error", (error) => {

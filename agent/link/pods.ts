@@ -8,8 +8,12 @@ import { loggedRun } from "#kubelet";
 export interface LinkedPods {
   node: string;
   runtime: Runtime;
+  /** The node's own addresses, which pods on its network have. */
+  ips?: readonly string[] | undefined;
   /** A pod of this node, with the newest status that the node knows. */
   find(namespace: string, name: string): Pod | undefined;
+  /** All of them, as `find` returns each. Absent: none. */
+  list?: (() => Pod[]) | undefined;
 }
 
 /** Throws NotFound. */

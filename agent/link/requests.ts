@@ -4,6 +4,7 @@ import type { NodeRequest, LogOptions as RequestedOptions } from "#api/meta";
 import { ApiError, messageOf } from "#base";
 import { decodeNodeRequest, logStart } from "#node-link";
 import type { LinkOptions } from "./dial.ts";
+import { configz, podList, runningPods } from "./node-info.ts";
 import { loggedContainer } from "./pods.ts";
 import { summary } from "./stats.ts";
 
@@ -14,7 +15,10 @@ export async function answer(options: LinkOptions, stream: ServerHttp2Stream, ta
     if (request?.type === "logs") return await logs(options, stream, request);
     if (request?.type === "statsSummary") return json(stream, 200, await summary(options));
     if (request?.type === "metrics" && options.metrics) return plain(stream, await options.metrics());
-    if (request?.type === "healthz") return json(stream, 200, { ok: true });
+    if (request?.type === "healthz") return plain(stream, "ok");
+    if (request?.type === "pods") return json(stream, 200, podList(options.list?.() ?? []));
+    if (request?.type === "runningPods") return json(stream, 200, podList(await runningPods(options)));
+    if (request?.type === "configz") return json(stream, 200, await configz(options));
     throw new ApiError(404, "NotFound", "the server could not find the requested resource");
   } catch (error) {
     refuse(stream, error);

@@ -250,6 +250,8 @@ export interface StreamPort {
    * stream.
    */
   forward(sandboxId: string, port: number): Promise<Duplex>;
+  /** Connects to a port at the pod's address, for drivers whose pods have none that other programs reach. */
+  dial?: (sandboxId: string, port: number) => Promise<Duplex>;
   stats(filter?: { uid?: string }): Promise<SandboxStats[]>;
 }
 

@@ -23,7 +23,8 @@ export async function ticketFor(
   if (!tunnel) throw badRequest("nothing here can be upgraded");
   const { node, request } = tunnel;
   const principal = peer?.principal?.arn;
-  if (principal === undefined) throw notHere(request);
+  // A ticket is for a request that the agent itself serves.
+  if (principal === undefined || request.type === "dial") throw notHere(request);
   if (isFargateNode(node)) throw notOnFargate(request);
   const agent = await connections.of(node);
   if (agent === undefined) throw serviceUnavailable(`the agent of node ${node} is not connected`);

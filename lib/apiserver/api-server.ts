@@ -53,7 +53,8 @@ export class ApiServer {
   /** The filters, in the order in which a request passes them. */
   async #answer(request: ApiRequest, info: RequestInfo, trail: Trail): Promise<ApiResponse> {
     const server = this.#server;
-    if (info.verb !== "watch") checkTimeout(request);
+    // The query of a proxied request belongs to its target.
+    if (info.verb !== "watch" && info.subresource !== "proxy") checkTimeout(request);
     trail.user = await authenticate(server, request);
     const user = await impersonate(server, request, trail.user);
     if (user !== trail.user) trail.impersonated = user;

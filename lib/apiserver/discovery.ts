@@ -2,8 +2,8 @@ import { apiVersionOf, type GroupVersionKind, type Kind } from "#api/meta";
 import { isServed, type Registry, subresourceVerbs, verbsOf } from "#resources";
 import { parseAccept } from "#wire";
 import { json } from "./answer.ts";
-import { resourceNotFound } from "./dispatch.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
+import { resourceNotFound } from "./router-errors.ts";
 
 const servedKinds = (registry: Registry, group: string, version?: string): Kind[] =>
   registry.kinds

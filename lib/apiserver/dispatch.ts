@@ -1,13 +1,15 @@
 import type { Subresource, Verb } from "#api/meta";
 import type { User } from "#auth";
-import { ApiError, badRequest } from "#base";
+import { badRequest } from "#base";
 import { defaultOptions, isServed, type Resource, subresourceVerbs, verbsOf } from "#resources";
 import { text } from "./answer.ts";
 import { type OptionsKind, readOptions } from "./options.ts";
 import type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
+import { methodNotAllowed, resourceNotFound } from "./router-errors.ts";
 import type { RequestScope, Server } from "./server.ts";
 import { command } from "./subresources/command.ts";
 import { connect } from "./subresources/connect.ts";
+import { proxy } from "./subresources/proxy.ts";
 import { review } from "./subresources/review.ts";
 import { scale } from "./subresources/scale.ts";
 import { create } from "./verbs/create.ts";
@@ -38,13 +40,6 @@ export const verbHandlers: Readonly<Record<string, VerbHandler>> = {
 } satisfies Record<Verb, VerbHandler>;
 
 export const pageNotFound = (): ApiResponse => text(404, "404 page not found\n");
-
-/** Upstream's router for unknown paths below a served group. */
-export const resourceNotFound = (): ApiError =>
-  new ApiError(404, "NotFound", "the server could not find the requested resource", {});
-/** Upstream's router for a method that a path lacks. */
-export const methodNotAllowed = (): ApiError =>
-  new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
 
 export interface Dispatch {
   info: RequestInfo;
@@ -135,6 +130,8 @@ function onlyName(request: ApiRequest, name: string): string {
   return own;
 }
 
+/** Methods that upstream's proxies pass on. */
+const proxyMethods = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]);
 const partVerbs: Readonly<Record<string, Verb>> = { GET: "get", PUT: "update", PATCH: "patch" };
 
 function subresourceHandler({ method }: ApiRequest, info: RequestInfo, { resource, handlers }: Target): VerbHandler {
@@ -155,6 +152,8 @@ function handlerOf(part: Subresource<never>, method: string, verb: Verb | undefi
     case "connect":
       if (verb !== "get" && !(isPost && part.verbs.includes("post"))) return undefined;
       return { answer: (call, request) => connect(call, request, part) };
+    case "proxy":
+      return proxyMethods.has(method) ? { answer: (call, request) => proxy(call, request, part) } : undefined;
     case "command":
       return isPost ? { options: "CreateOptions", answer: (call, request) => command(call, request, part) } : undefined;
     case "review":

@@ -170,11 +170,16 @@ export function checkTimeout({ query }: ApiRequest): void {
   throw badRequest(`invalid timeout specified in the request URL - time: ${why}`);
 }
 
+/** Whether a request may last: its time is not limited and it does not count as in flight, as upstream's long-running requests. */
+const isLong = (request: ApiRequest, info: RequestInfo): boolean =>
+  info.verb === "watch" ||
+  info.subresource === "proxy" ||
+  booleanOption(request.query, "follow") ||
+  request.headers["upgrade"] !== undefined;
+
 /** Counts a request as in flight; watches and connections do not count. Returns the function that ends this. Throws ApiError 429. */
 export function admit(server: Server, request: ApiRequest, info: RequestInfo): () => void {
-  const long =
-    info.verb === "watch" || booleanOption(request.query, "follow") || request.headers["upgrade"] !== undefined;
-  if (long) return () => {};
+  if (isLong(request, info)) return () => {};
   if (server.load.inFlight >= server.limits.inFlight) {
     throw tooManyRequests("the server has received too many requests and has asked us to try again later", 1);
   }

@@ -5,9 +5,11 @@
 export { refusal, statusOf } from "./answer.ts";
 export { ApiServer } from "./api-server.ts";
 export type { AuditEvent, AuditSink } from "./audit.ts";
-export { methodNotAllowed } from "./dispatch.ts";
+
 export type { ApiRequest, ApiResponse, RequestInfo } from "./request.ts";
+export { methodNotAllowed } from "./router-errors.ts";
 export {
+  type DialTarget,
   defaultLimits,
   type Limits,
   type NodeLinks,

@@ -128,7 +128,7 @@ export class RequestMetrics {
     if (!found) return ["", "", "", rootOf(info), methods.has(request.method) ? request.method : "other", ""];
     const { kind } = found;
     const part = info.subresource === "" ? undefined : kind.subresources?.[info.subresource];
-    const acts = part?.type === "connect" && part.verbs.includes("post");
+    const acts = part?.type === "proxy" || (part?.type === "connect" && part.verbs.includes("post"));
     const scope =
       info.name !== "" || info.verb === "create" ? "resource" : info.namespace === "" ? "cluster" : "namespace";
     const verb = acts ? "CONNECT" : (verbs[info.verb] ?? "other");

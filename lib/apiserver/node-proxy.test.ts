@@ -25,7 +25,8 @@ test("passes metrics, stats and health through nodes/proxy, and nothing else", a
   // This server has no way to the nodes: what is passed on ends there.
   for (const path of ["/metrics", "/stats/summary", "/healthz"])
     expect([path, await answer("GET", path)]).toEqual([path, 503]);
-  for (const path of ["", "/", "/exec/default/a/b", "/containerLogs/default/a/b", "/metrics/../exec", "/x"]) {
+  expect((await ask("GET", "/api/v1/nodes/n/proxy")).headers["location"]).toBe("/api/v1/nodes/n/proxy/");
+  for (const path of ["/", "/exec/default/a/b", "/containerLogs/default/a/b", "/metrics/../exec", "/x", "/run/a/b/c"]) {
     expect([path, await answer("GET", path)]).toEqual([path, 404]);
   }
   expect(await answer("POST", "/metrics")).toBe(405);

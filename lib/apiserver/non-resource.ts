@@ -1,9 +1,9 @@
 import { discovery } from "./discovery.ts";
-import { methodNotAllowed } from "./dispatch.ts";
 import { health, rootPaths, version } from "./health.ts";
 import { OpenapiV3 } from "./openapi.ts";
 import { openapiV2 } from "./openapi-v2.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
+import { methodNotAllowed } from "./router-errors.ts";
 import type { Server } from "./server.ts";
 
 /** Answers a request for a path that it serves; undefined for every other path. */

@@ -8,12 +8,16 @@ export interface ApiRequest {
   /** Decoded by the host no further than splitting off the query. */
   path: string;
   query: URLSearchParams;
+  /** The query as it was sent, without its question mark. Absent: the host has only `query`. */
+  rawQuery?: string;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | undefined>>;
   /** The values of headers that mean several things when sent several times, each as it was sent; by the same names. */
   repeated?: Readonly<Record<string, readonly string[]>>;
   /** Reads the whole body; the host rejects with ApiError 413 beyond its limit. */
   body(): Promise<Uint8Array>;
+  /** The body as it arrives, without a limit of its size; read instead of `body`, once. Absent: there is none. */
+  chunks?: (() => AsyncIterable<Uint8Array>) | undefined;
   /** Aborts when the client is gone or the host stops. */
   signal: AbortSignal;
   /** The peer, as the transport has identified it. */
@@ -35,10 +39,24 @@ export interface ApiResponse {
   createdName?: string;
   /** How the body is sent over a WebSocket: events, each a line, or plain bytes. */
   messages?: "events" | "bytes";
-  /** With status 101: the host joins the client's connection to the node's agent, which serves this request. */
-  tunnel?: { node: string; request: NodeRequest };
+  /**
+   * With status 101: the host joins the client's connection to the node's agent, which serves this request; with
+   * `proxied`, to the server that the agent dials.
+   */
+  tunnel?: { node: string; request: NodeRequest; proxied?: ProxiedRequest };
   /** With status 101: the connection becomes the link of this node's agent. */
   link?: string;
+}
+
+/** An HTTP request for a server in a pod. */
+export interface ProxiedRequest {
+  scheme: "http" | "https";
+  /** The server's host and port, without the scheme's default port. */
+  host: string;
+  /** The path, escaped, with its query. */
+  path: string;
+  /** The part of the client's path before the server's: links in responses get it. */
+  prefix: string;
 }
 
 /** What a path means. */
@@ -94,6 +112,7 @@ export function requestInfo(request: ApiRequest, isPart: (version: string, word:
   info.name = place[1] ?? "";
   info.subresource = place[2] ?? "";
   for (const part of place.slice(3)) info.rest += `/${part}`;
+  if (info.subresource === "proxy" && request.path.endsWith("/")) info.rest += "/";
   info.verb = watches && request.method === "GET" ? "watch" : verbOf(request, info);
   return info;
 }

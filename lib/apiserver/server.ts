@@ -1,9 +1,10 @@
-import type { Access, NodeRequest } from "#api/meta";
+import type { Access, DialRequest, NodeRequest } from "#api/meta";
 import type { AccessOptions } from "#auth";
 import type { MetricRegistry } from "#metrics";
 import type { Call, Resources } from "#resources";
 import type { AuditSink } from "./audit.ts";
 import type { RequestMetrics } from "./metrics.ts";
+import type { ApiRequest, ApiResponse, ProxiedRequest } from "./request.ts";
 
 /** The connections that agents have opened; the host owns them. */
 export interface NodeLinks {
@@ -13,6 +14,18 @@ export interface NodeLinks {
     request: NodeRequest,
     signal: AbortSignal,
   ): Promise<{ status: number; headers: Record<string, string>; body: AsyncIterable<Uint8Array> }>;
+  /**
+   * Passes a client's request on to a server in a pod, and its response back. Rejects with ApiError 503 when the node is
+   * not connected or the server does not answer.
+   */
+  proxy(target: DialTarget, request: ApiRequest): Promise<Pick<ApiResponse, "status" | "headers" | "body">>;
+}
+
+/** A server in a pod, and the request for it. */
+export interface DialTarget {
+  node: string;
+  request: DialRequest;
+  proxied: ProxiedRequest;
 }
 
 /** Slots for watches, where several processes share them. */

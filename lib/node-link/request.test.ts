@@ -37,6 +37,11 @@ test.each<[string, NodeRequest]>([
   ],
   ["/portForward/default/web?port=80%2C81", { type: "portForward", pod, ports: [80, 81] }],
   ["/portForward/default/web", { type: "portForward", pod, ports: [] }],
+  ["/dial/default/web/10.0.0.1/80", { type: "dial", pod, address: "10.0.0.1", port: 80 }],
+  ["/dial/default/web/fd00%3A%3A1/80", { type: "dial", pod, address: "fd00::1", port: 80 }],
+  ["/configz", { type: "configz" }],
+  ["/pods", { type: "pods" }],
+  ["/runningpods/", { type: "runningPods" }],
   ["/healthz", { type: "healthz" }],
   ["/metrics", { type: "metrics" }],
   ["/stats/summary", { type: "statsSummary" }],
@@ -53,6 +58,9 @@ test("returns undefined for other paths", () => {
     "/exec/default/web",
     "/exec/default/web/app/x",
     "/run/default/web/app",
+    "/dial/default/web/10.0.0.1",
+    "/dial/default/web/10.0.0.1/x",
+    "/dial/default/web/10.0.0.1/80/x",
     "/%zz/a/b/c",
   ];
   for (const path of paths) expect([path, decodeNodeRequest(path)]).toEqual([path, undefined]);

@@ -1,4 +1,4 @@
-import type { LogOptions, NodeRequest, PodPlace, SessionStreams } from "#api/meta";
+import type { DialRequest, LogOptions, NodePath, NodeRequest, PodPlace, SessionStreams } from "#api/meta";
 import { parseTime } from "#base";
 
 /*
@@ -9,7 +9,14 @@ import { parseTime } from "#base";
 const streamNames = { stdin: "input", stdout: "output", stderr: "error", tty: "tty" } as const;
 const flags = ["follow", "previous", "timestamps"] as const;
 const numbers = ["sinceSeconds", "tailLines", "limitBytes"] as const;
-const plainPaths = { healthz: "/healthz", metrics: "/metrics", statsSummary: "/stats/summary" } as const;
+const plainPaths = {
+  configz: "/configz",
+  healthz: "/healthz",
+  metrics: "/metrics",
+  pods: "/pods",
+  runningPods: "/runningpods/",
+  statsSummary: "/stats/summary",
+} as const satisfies Record<NodePath, string>;
 
 /** The path of a request, with its query. */
 export function encodeNodeRequest(request: NodeRequest): string {
@@ -29,10 +36,16 @@ export function encodeNodeRequest(request: NodeRequest): string {
       const query = new URLSearchParams(request.ports.length === 0 ? {} : { port: request.ports.join(",") });
       return pathOf("portForward", request, query);
     }
+    case "dial":
+      return dialPath(request);
     default:
       return plainPaths[request.type];
   }
 }
+
+/** The path of a connection to a pod, which kubelets do not have: `/dial/<namespace>/<pod>/<address>/<port>`. */
+const dialPath = ({ pod, address, port }: DialRequest): string =>
+  `/${["dial", pod.namespace, pod.name, address, String(port)].map(encodeURIComponent).join("/")}`;
 
 interface PathTarget {
   pod: PodPlace;
@@ -68,12 +81,19 @@ export function decodeNodeRequest(path: string): NodeRequest | undefined {
   if (namespace === "" || name === "") return undefined;
   const pod = { namespace, name };
   if (route === "portForward" && parts!.length === 3) return { type: "portForward", pod, ports: portsOf(query) };
+  if (route === "dial") return dialOf(pod, parts!);
   if (container === "" || parts!.length !== 4) return undefined;
   if (route === "containerLogs") return { type: "logs", pod, container, options: logOptionsOf(query) };
   const streams = streamsOf(query);
   if (route === "attach") return { type: "attach", pod, container, streams };
   if (route === "exec") return { type: "exec", pod, container, streams, command: query.getAll("command") };
   return undefined;
+}
+
+function dialOf(pod: PodPlace, parts: string[]): DialRequest | undefined {
+  const [, , , address = "", port = ""] = parts;
+  if (parts.length !== 5 || address === "" || !/^\d{1,5}$/.test(port)) return undefined;
+  return { type: "dial", pod, address, port: Number(port) };
 }
 
 function partsOf(pathname: string): string[] | undefined {
@@ -115,5 +135,6 @@ export function nodeRequestText({ type }: NodeRequest): string {
   if (type === "exec") return "running a command in a container";
   if (type === "attach") return "attaching to a container";
   if (type === "portForward") return "forwarding a port";
+  if (type === "dial") return "connecting to a pod";
   return type === "logs" ? "reading a container's log" : `reading a node's ${plainPaths[type].slice(1)}`;
 }

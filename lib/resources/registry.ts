@@ -175,6 +175,7 @@ export const isServed = (kind: Kind): boolean => !kind.internal && verbsOf(kind)
 export function subresourceVerbs(subresource: Subresource<never>): Verb[] {
   if (subresource.type === "command" || subresource.type === "review") return ["create"];
   if (subresource.type === "partialUpdate") return subresource.verbs ? [...subresource.verbs] : ["update"];
+  if (subresource.type === "proxy") return ["create", "delete", "get", "patch", "update"];
   if (subresource.type === "connect") return subresource.verbs.includes("post") ? ["create", "get"] : ["get"];
   return ["get", "patch", "update"];
 }

@@ -102,6 +102,8 @@ export class FakeStreams implements StreamPort {
     return Duplex.from({ readable: through, writable: through });
   }
 
+  readonly dial = (sandboxId: string, port: number): Promise<Duplex> => this.forward(sandboxId, port);
+
   async stats(filter?: { uid?: string }): Promise<SandboxStats[]> {
     const now = this.#clock.now();
     const sandboxes = await this.#pods.list(filter);

@@ -197,3 +197,17 @@ export function cidrErrors(field: string, value: string): FieldError[] {
   const canonical = formatCidr(parseCidr(value)!);
   return value === canonical ? [] : [invalidValue(field, value, `must be in canonical form ("${canonical}")`)];
 }
+
+const notGlobal = ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"].map(
+  (text) => parseCidr(text)!,
+);
+
+/**
+ * Whether an address is one of another machine or pod: not unspecified, loopback, link-local, multicast or broadcast
+ * (Go's `IP.IsGlobalUnicast`). The metadata service of clouds, 169.254.169.254, is link-local.
+ */
+export function isGlobalUnicast(text: string): boolean {
+  const ip = parseIp(text);
+  if (!ip || ip.value === 0n || (ip.version === 4 && ip.value === 0xffff_ffffn)) return false;
+  return !notGlobal.some((block) => cidrContains(block, ip));
+}

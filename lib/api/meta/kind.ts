@@ -1,8 +1,9 @@
 import type * as z from "zod";
 import type { AccessContext } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
-import type { NodeRequest } from "./node-request.ts";
+import type { NodeRequest, ProxyTarget } from "./node-request.ts";
 import type { KubernetesObject } from "./object-meta.ts";
+import type { Selector } from "./selector.ts";
 import { type MessageShape, messageShapeOf } from "./shape.ts";
 
 /** Group, version and kind. */
@@ -89,10 +90,39 @@ export interface ConnectSubresource<T> {
   /** The kind that discovery lists for it. */
   accepts: GroupVersionKind;
   /**
-   * The node and the request for it; throws an ApiError where the object has no node yet. `rest` is the path after
-   * `proxy`, with its slash; "" for other subresources.
+   * The node and the request for it. Throws an ApiError where the object has no node yet.
    */
-  target(object: T, query: URLSearchParams, rest: string): { node: string; request: NodeRequest };
+  target(object: T, query: URLSearchParams): { node: string; request: NodeRequest };
+}
+
+/** A request to a subresource `proxy`, whose path names its object as `[scheme:]name[:port]`. */
+export interface ProxyRequest {
+  namespace: string;
+  name: string;
+  /** A port's number or name; "" when the path has none. */
+  port: string;
+  scheme: "http" | "https";
+}
+
+/** Reads objects for a `ProxySubresource`. */
+export interface ProxyContext {
+  /** Throws ApiError 404. */
+  get<T extends KubernetesObject>(kind: Kind<T>, name: { namespace?: string; name: string }): Promise<T>;
+  list<T extends KubernetesObject>(
+    kind: Kind<T>,
+    request: { namespace: string; labels: Selector },
+  ): Promise<{ items: T[] }>;
+  /** At least 0 and below 1. */
+  random(): number;
+}
+
+/** A subresource that passes HTTP requests on to a server in a pod, or to the node's kubelet, such as services/proxy. */
+export interface ProxySubresource {
+  type: "proxy";
+  /** The kind that discovery lists for it. */
+  accepts: GroupVersionKind;
+  /** Finds the server. Throws an ApiError where there is none. */
+  target(request: ProxyRequest, context: ProxyContext): Promise<ProxyTarget>;
 }
 
 /** A subresource to which another kind is posted as a question about the object, such as serviceaccounts/token. */
@@ -115,7 +145,8 @@ export type Subresource<T> =
   | PartialUpdateSubresource<T>
   | CommandSubresource<T>
   | ReviewSubresource<T>
-  | ConnectSubresource<T>;
+  | ConnectSubresource<T>
+  | ProxySubresource;
 
 export type NameRule = "dns-subdomain" | "dns-label" | "dns-label-1035" | "path-segment" | "ip";
 

@@ -24,10 +24,28 @@ export interface SessionStreams {
   tty: boolean;
 }
 
+/** A connection to a port of a pod, at an address of the pod's own. */
+export interface DialRequest {
+  type: "dial";
+  pod: PodPlace;
+  address: string;
+  port: number;
+}
+
 /** A request of the API server to a kubelet. */
 export type NodeRequest =
   | { type: "logs"; pod: PodPlace; container: string; options: LogOptions }
   | { type: "exec"; pod: PodPlace; container: string; streams: SessionStreams; command: string[] }
   | { type: "attach"; pod: PodPlace; container: string; streams: SessionStreams }
   | { type: "portForward"; pod: PodPlace; ports: number[] }
-  | { type: "healthz" | "metrics" | "statsSummary" };
+  | DialRequest
+  | { type: NodePath };
+
+/** Information about a node, each a path of the kubelet's server. */
+export type NodePath = "configz" | "healthz" | "metrics" | "pods" | "runningPods" | "statsSummary";
+
+/** The target of proxied requests: a server in a pod, or without `dial` the node's kubelet. */
+export interface ProxyTarget {
+  node: string;
+  dial?: DialRequest;
+}

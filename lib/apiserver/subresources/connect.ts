@@ -22,7 +22,7 @@ export async function connect(
   const admission = admissionRequest(call, "CONNECT", { previous: object });
   await mutate(call, admission);
   await validate(call, admission);
-  const target = part.target(object, request.query, call.rest);
+  const target = part.target(object, request.query);
   const { node } = target;
   if (acts && request.headers["upgrade"] !== undefined) {
     return { status: 101, headers: {}, body: new Uint8Array(), tunnel: target };

@@ -7,7 +7,7 @@ import type { Store } from "#store";
 import { ApiServer } from "../api-server.ts";
 import type { AuditSink } from "../audit.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
-import type { Limits } from "../server.ts";
+import type { Limits, ServerOptions } from "../server.ts";
 
 const version = {
   major: "1",
@@ -23,6 +23,7 @@ const version = {
 
 /** Requests as the administrator. */
 export interface BareServer {
+  server: ApiServer;
   get(
     path: string,
     query: string,
@@ -43,7 +44,7 @@ export function bareServer(
   limits: Partial<Limits> = {},
   audit?: AuditSink,
   log: Log = silentLog,
-  more: Partial<Pick<ResourcesOptions, "cache">> = {},
+  more: Partial<Pick<ResourcesOptions, "cache">> & Pick<ServerOptions, "links"> = {},
 ): BareServer {
   const resources = new Resources({
     store,
@@ -61,6 +62,7 @@ export function bareServer(
     authenticators: [clientCertificates],
     authorize: union(masters, openPaths),
     audit,
+    links: more.links,
   });
   const send = (method: string, path: string, query: string, rest: Partial<ApiRequest>) =>
     server.handle({
@@ -74,6 +76,7 @@ export function bareServer(
       ...rest,
     });
   return {
+    server,
     get: (path, query, more = {}) => send("GET", path, query, more),
     async ask(method, target, body, headers = {}) {
       const [path = "", query = ""] = target.split("?");

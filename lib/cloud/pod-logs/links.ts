@@ -26,6 +26,9 @@ export interface LogLinkOptions {
  */
 export function logLinks({ client, logs, group, clock, refuse }: LogLinkOptions): NodeLinks {
   return {
+    async proxy({ request }) {
+      throw refuse(request);
+    },
     async request(_node, request, signal) {
       if (request.type !== "logs") throw refuse(request);
       const { container, options } = request;

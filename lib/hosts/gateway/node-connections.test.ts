@@ -16,15 +16,17 @@ function open(agent: Answer, service = async (): Promise<string> => "of the serv
   const bodyOf = async function* (text: string) {
     yield Buffer.from(text);
   };
+  const proxy = () => Promise.reject(new Error("not in this test"));
   const { request } = nodeConnections({
     links: {
       has: (node) => node === "i-1",
+      proxy,
       request: async (_node, _request, signal) => {
         const { status, body } = await agent(signal);
         return { status, headers: {}, body: bodyOf(body) };
       },
     },
-    fromLogs: { request: async () => ({ status: 200, headers: {}, body: bodyOf(await service()) }) },
+    fromLogs: { proxy, request: async () => ({ status: 200, headers: {}, body: bodyOf(await service()) }) },
     ...{ clock, log: silentLog },
   });
   const read = async (node: string, sent: NodeRequest, signal = new AbortController().signal): Promise<string> => {

@@ -4,7 +4,7 @@ import type { Links } from "#hosts/https";
 
 export interface NodeConnectionOptions {
   /** The links of connected agents. */
-  links: Pick<Links, "has" | "request">;
+  links: Pick<Links, "has" | "proxy" | "request">;
   /** Serves logs from CloudWatch; refuses every other request. */
   fromLogs: NodeLinks;
   clock: Clock;
@@ -29,6 +29,7 @@ export function nodeConnections({ links, fromLogs, clock, log }: NodeConnectionO
     }
   };
   return {
+    proxy: (target, request) => (links.has(target.node) ? links : fromLogs).proxy(target, request),
     async request(node, request, signal) {
       if (!links.has(node)) return fromLogs.request(node, request, signal);
       if (request.type !== "logs") return links.request(node, request, signal);

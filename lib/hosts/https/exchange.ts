@@ -15,6 +15,8 @@ export interface SentRequest {
   valuesOf(name: string): readonly string[];
   socket: TLSSocket;
   body(): Promise<Uint8Array>;
+  /** The body as it arrives; absent when the request has none. */
+  chunks?: (() => AsyncIterable<Uint8Array>) | undefined;
 }
 
 /** Bytes that a request may carry; upstream's limit. */
@@ -40,8 +42,10 @@ export function requestOf(sent: SentRequest, departure: Departure): ApiRequest {
     method: sent.method,
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? new URLSearchParams() : new URLSearchParams(url.slice(mark + 1)),
+    rawQuery: mark < 0 ? "" : url.slice(mark + 1),
     headers,
     body: sent.body,
+    chunks: sent.chunks,
     get signal() {
       return departure.signal;
     },
@@ -107,6 +111,21 @@ export async function readBody(
     if (incoming.destroyed) gone();
   });
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+/** Whether the headers of a request of HTTP/1.1 announce a body. */
+export const hasBody = (headers: SentRequest["headers"]): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
+/** The body as it arrives, of any size. `proceed` sends `100 Continue` to a client that waits for it. */
+export async function* bodyChunks(
+  incoming: Readable,
+  headers: SentRequest["headers"],
+  proceed: () => void,
+): AsyncGenerator<Uint8Array> {
+  if (headers["expect"] !== undefined) proceed();
+  // Not destroyed at the end: its connection carries the response.
+  yield* incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
 }
 
 /**

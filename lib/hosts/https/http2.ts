@@ -3,7 +3,16 @@ import type { TLSSocket } from "node:tls";
 import type { ApiRequest, ApiResponse } from "#apiserver";
 import { type Log, messageOf } from "#base";
 import type { Departures } from "./departure.ts";
-import { dropRest, endBody, headerBytes, readBody, requestOf, type SentRequest, writeBody } from "./exchange.ts";
+import {
+  bodyChunks,
+  dropRest,
+  endBody,
+  headerBytes,
+  readBody,
+  requestOf,
+  type SentRequest,
+  writeBody,
+} from "./exchange.ts";
 
 /** How many requests, watches among them, a client may have at once on a connection; upstream's default. */
 const maximumStreams = 100;
@@ -101,13 +110,17 @@ function sentRequest(stream: ServerHttp2Stream, { socket, received, rawHeaders }
   const headers: Record<string, string | string[] | undefined> = {};
   for (const name in received) if (!name.startsWith(":")) headers[name] = received[name];
   if (headers["host"] === undefined) headers["host"] = received[":authority"];
+  const proceed = (): void => {
+    if (!stream.destroyed) stream.additionalHeaders({ ":status": 100 });
+  };
   return {
     method: String(received[":method"] ?? "GET"),
     url: String(received[":path"] ?? "/"),
     headers,
     valuesOf: (name) => rawHeaders.filter((_value, index) => index % 2 === 1 && rawHeaders[index - 1] === name),
     socket,
-    body: () => readBody(stream, headers, () => stream.destroyed || stream.additionalHeaders({ ":status": 100 })),
+    body: () => readBody(stream, headers, proceed),
+    chunks: stream.endAfterHeaders ? undefined : () => bodyChunks(stream, headers, proceed),
   };
 }
 

@@ -1,10 +1,12 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { type Duplex, PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { createWebSocketStream, type WebSocket } from "ws";
-import type { NodeRequest } from "#api/meta";
+import type { DialRequest, NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
 import { badRequest, type Clock, type Log, serviceUnavailable, watchdog } from "#base";
 import { encodeNodeRequest } from "#node-link";
+import { type Dial, proxyRequest } from "./proxy/index.ts";
 
 /*
  * The server's side of the link. An agent connects by WebSocket (GET /link/<node>); HTTP/2 then runs over it, with the
@@ -18,6 +20,11 @@ export interface Links extends NodeLinks {
   add(node: string, socket: WebSocket): void;
   /** Opens a byte stream to the node's agent for a connection that was upgraded. Throws ApiError 503 without a link. */
   tunnel(node: string, request: NodeRequest): Duplex;
+  /**
+   * Connects to a port of a pod through its node's agent. Rejects with the agent's reason when the pod does not accept
+   * the connection, and with ApiError 503 without a link.
+   */
+  dial: Dial;
   /** Whether a node's agent is connected. */
   has(node: string): boolean;
   close(): void;
@@ -48,6 +55,9 @@ export function createLinks(log: Log, clock: Clock): Links {
       throw serviceUnavailable(`the agent of node ${node} is not connected`);
     return session;
   };
+  const tunnel: Links["tunnel"] = (node, request) =>
+    sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": pathOf(request) });
+  const dial: Dial = ({ node, request }) => dialed(tunnel(node, request) as ClientHttp2Stream, node, request);
   return {
     add(node, socket) {
       // First of all: data that arrives on an open socket without a stream is lost.
@@ -89,8 +99,9 @@ export function createLinks(log: Log, clock: Clock): Links {
       const { status, headers } = await answerOf(stream, node);
       return { status, headers, body };
     },
-    tunnel: (node, request) =>
-      sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": pathOf(request) }),
+    tunnel,
+    dial,
+    proxy: (target, request) => proxyRequest(dial, target, request),
     has: (node) => links.has(node),
     close() {
       for (const { socket } of links.values()) socket.terminate();
@@ -115,4 +126,12 @@ function answerOf(
     );
     stream.once("close", () => reject(serviceUnavailable(`the agent of node ${node} did not answer`)));
   });
+}
+
+/** The agent's stream once it is connected to the pod. */
+async function dialed(stream: ClientHttp2Stream, node: string, { address, port }: DialRequest): Promise<Duplex> {
+  const { status } = await answerOf(stream, node);
+  if (status === 200) return stream;
+  const reason = await text(stream).catch(() => "");
+  throw new Error(`dial tcp ${address}:${port}: ${reason || `status ${status}`}`);
 }

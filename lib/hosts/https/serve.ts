@@ -10,9 +10,11 @@ import { isApiError, type Log, messageOf } from "#base";
 import { compressed } from "./compress.ts";
 import { Departures } from "./departure.ts";
 import {
+  bodyChunks,
   drained,
   dropRest,
   endBody,
+  hasBody,
   headerBytes,
   readBody,
   requestOf,
@@ -22,6 +24,7 @@ import {
 } from "./exchange.ts";
 import { Http2Connections } from "./http2.ts";
 import type { Links } from "./links.ts";
+import { proxyUpgrade } from "./proxy/index.ts";
 import { joinTunnel, refuse, statusResponse } from "./tunnel.ts";
 import { refuseUnreadable } from "./unreadable.ts";
 import { AnswerSockets, isWebSocket, takeBearerProtocol } from "./websocket.ts";
@@ -168,7 +171,8 @@ class HttpsHost implements Host {
     const { server, links, log } = this.#options;
     const isSocket = isWebSocket(incoming);
     if (isSocket) takeBearerProtocol(incoming);
-    const response = await server.handle(requestOf(sentRequest(incoming), departure));
+    const request = requestOf(sentRequest(incoming), departure);
+    const response = await server.handle(request);
     if (response.link !== undefined) {
       const node = response.link;
       this.#agents.handleUpgrade(incoming, socket, head, (webSocket) => {
@@ -177,7 +181,7 @@ class HttpsHost implements Host {
       });
       return;
     }
-    if (response.tunnel) return joinTunnel({ links, ...response.tunnel, incoming, socket, head });
+    if (response.tunnel) return join(response.tunnel, { links, request, incoming, socket, head });
     if (isSocket && response.messages !== undefined && response.status === 200) {
       // Upstream serves watches, but not logs, by x/net/websocket's handler, which requires an Origin.
       if (response.messages === "events" && incoming.headers.origin === undefined) {
@@ -208,7 +212,25 @@ const sentRequest = (incoming: IncomingMessage, proceed = () => {}): SentRequest
   valuesOf: (name) => incoming.headersDistinct[name] ?? [],
   socket: incoming.socket as TLSSocket,
   body: () => readBody(incoming, incoming.headers, proceed),
+  chunks: hasBody(incoming.headers) ? () => bodyChunks(incoming, incoming.headers, proceed) : undefined,
 });
+
+interface Joining {
+  links: Links;
+  request: ApiRequest;
+  incoming: IncomingMessage;
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** Joins a client's connection to its node's agent, or to the server in a pod that the agent dials. */
+async function join(
+  { node, request: asked, proxied }: NonNullable<ApiResponse["tunnel"]>,
+  { links, request, incoming, socket, head }: Joining,
+): Promise<void> {
+  if (!proxied || asked.type !== "dial") return joinTunnel({ links, node, request: asked, incoming, socket, head });
+  return proxyUpgrade({ dial: links.dial, target: { node, request: asked, proxied }, request, socket, head });
+}
 
 interface Answering {
   respond: (request: ApiRequest) => Promise<ApiResponse>;

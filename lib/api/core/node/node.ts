@@ -1,16 +1,9 @@
-import { ApiError } from "#base";
-import { ageColumn, cidrWarnings, defineKind, type NodeRequest, nameColumn } from "../../meta/index.ts";
+import { ageColumn, cidrWarnings, defineKind, type Kind, nameColumn } from "../../meta/index.ts";
+import { nodeProxy } from "./proxy.ts";
 import { Node } from "./schema.ts";
 import { validateNode, validateNodeStatus, validateNodeUpdate } from "./validate.ts";
 
-/** Paths of the kubelet that `nodes/proxy` passes on. */
-const readable: Readonly<Record<string, NodeRequest>> = {
-  "/healthz": { type: "healthz" },
-  "/metrics": { type: "metrics" },
-  "/stats/summary": { type: "statsSummary" },
-};
-
-export const nodes = defineKind<Node>({
+export const nodes: Kind<Node> = defineKind<Node>({
   group: "",
   version: "v1",
   kind: "Node",
@@ -56,18 +49,7 @@ export const nodes = defineKind<Node>({
       },
       validate: validateNodeStatus,
     },
-    // Only information about the node: everything else of a kubelet is reached through pods, with their own rights.
-    proxy: {
-      type: "connect",
-      verbs: ["get"],
-      accepts: { group: "", version: "v1", kind: "NodeProxyOptions" },
-      target(object, _query, rest) {
-        const path = rest.replace(/\/$/, "");
-        const request = Object.hasOwn(readable, path) ? readable[path] : undefined;
-        if (!request) throw new ApiError(404, "NotFound", "the server could not find the requested resource", {});
-        return { node: object.metadata.name ?? "", request };
-      },
-    },
+    proxy: nodeProxy(() => nodes),
   },
   fields: { "spec.unschedulable": ({ spec }) => String(spec?.unschedulable ?? false) },
   columns: [

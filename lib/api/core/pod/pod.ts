@@ -1,8 +1,9 @@
-import { defineKind, dnsLabelErrors } from "../../meta/index.ts";
+import { defineKind, dnsLabelErrors, type Kind } from "../../meta/index.ts";
 import { podColumns } from "./columns.ts";
 import { applyPodDefaults } from "./defaults.ts";
 import { hasEnded } from "./phase.ts";
 import { prepareForCreate, prepareForUpdate } from "./prepare.ts";
+import { podProxy } from "./proxy.ts";
 import { resize } from "./resize.ts";
 import { Pod } from "./spec.ts";
 import { attach, binding, ephemeralContainers, exec, log, portforward, status } from "./subresources.ts";
@@ -10,7 +11,7 @@ import { validateNewPod, validatePod } from "./validate-spec.ts";
 import { validatePodUpdate } from "./validate-update.ts";
 import { podWarnings } from "./warnings.ts";
 
-export const pods = defineKind<Pod>({
+export const pods: Kind<Pod> = defineKind<Pod>({
   group: "",
   version: "v1",
   kind: "Pod",
@@ -41,7 +42,17 @@ export const pods = defineKind<Pod>({
     return seconds < 0 ? 1 : seconds;
   },
   deleteReturnsObject: true,
-  subresources: { status, ephemeralcontainers: ephemeralContainers, resize, binding, log, exec, attach, portforward },
+  subresources: {
+    status,
+    ephemeralcontainers: ephemeralContainers,
+    resize,
+    binding,
+    log,
+    exec,
+    attach,
+    portforward,
+    proxy: podProxy(() => pods),
+  },
   columns: podColumns,
   rowConditions({ status: state }) {
     const ends: Record<string, string> = {

@@ -69,7 +69,7 @@ test("a pod that is going is not bound", () => {
 });
 
 const target = (name: string, object: Pod, query: string) =>
-  subresource(name, "connect").target(object, new URLSearchParams(query), "");
+  subresource(name, "connect").target(object, new URLSearchParams(query));
 const two = { nodeName: "n1", containers: ["a", "b"].map((name) => ({ name, image: "i" })) };
 
 test("logs, exec, attach and port-forward go to the pod's node ", () => {

@@ -1,11 +1,12 @@
-import { ageColumn, cidrWarnings, defineKind, ipWarnings, nameColumn } from "../../meta/index.ts";
+import { ageColumn, cidrWarnings, defineKind, ipWarnings, type Kind, nameColumn } from "../../meta/index.ts";
 import { applyDefaults, prepareForCreate, prepareForUpdate, setIpModes } from "./prepare.ts";
+import { serviceProxy } from "./proxy.ts";
 import { isHeadless } from "./rules.ts";
 import { Service, type ServicePort } from "./schema.ts";
 import { validateService, validateStatus } from "./validate.ts";
 import { validateServiceUpdate } from "./validate-cluster-ips.ts";
 
-export const services = defineKind<Service>({
+export const services: Kind<Service> = defineKind<Service>({
   group: "",
   version: "v1",
   kind: "Service",
@@ -24,7 +25,10 @@ export const services = defineKind<Service>({
   createOnUpdate: true,
   deleteReturnsObject: true,
   warnings,
-  subresources: { status: { type: "status", prepare: ({ status }) => setIpModes(status), validate: validateStatus } },
+  subresources: {
+    status: { type: "status", prepare: ({ status }) => setIpModes(status), validate: validateStatus },
+    proxy: serviceProxy(() => services),
+  },
   fields: {
     "spec.clusterIP": ({ spec }) => spec?.clusterIP ?? "",
     "spec.type": ({ spec }) => spec?.type ?? "",
