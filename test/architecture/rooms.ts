@@ -320,6 +320,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["commander", "picocolors", "node:*"],
   },
+  "agent/dns": { sees: agentParts, uses: ["node:*"] },
   "agent/metrics": { sees: ["lib/base", "lib/metrics", "lib/metrics/process", "agent/runtime"], uses: ["node:*"] },
   "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/logs": { sees: ["lib/base"], uses: ["node:*"] },
