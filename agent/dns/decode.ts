@@ -199,7 +199,7 @@ function readName(packet: Buffer, start: number): { name: string; end: number } 
     if (at >= packet.length) throw new FormatError("a name is cut off");
     const length = packet[at]!;
     if (length === 0) {
-      name += packet.latin1Slice(from, at);
+      name += packet.toString("latin1", from, at);
       if (name.length > longestName) throw new FormatError("a name is too long");
       return { name, end: end < 0 ? at + 1 : end };
     }
@@ -211,7 +211,7 @@ function readName(packet: Buffer, start: number): { name: string; end: number } 
     if ((length & pointerBits) !== pointerBits || at + 1 >= packet.length) throw new FormatError("a malformed label");
     const target = ((length & 0x3f) << 8) | packet[at + 1]!;
     if (target >= from) throw new FormatError("a pointer that does not lead backwards");
-    name += packet.latin1Slice(from, at);
+    name += packet.toString("latin1", from, at);
     if (end < 0) end = at + 2;
     at = target;
     from = target;
