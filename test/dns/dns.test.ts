@@ -16,7 +16,7 @@ const cache = new ForwardCache({ clock: systemClock, exchange: async ({ question
 const resolver = new Resolver(zone, cache.forward);
 
 // The answers of CoreDNS v1.15.0 with kubeadm's Corefile over the same objects, recorded by record.ts.
-const recorded = readFileSync(new URL("answers.json", import.meta.url), "utf8");
+const recorded = readFileSync(new URL("data/answers.json", import.meta.url), "utf8");
 const rows = (JSON.parse(recorded) as (Row & { answer: AnswerText })[]).map((row): [string, Row, AnswerText] => {
   const { answer, ...question } = row;
   return [Object.values(question).join(" "), question, answer];

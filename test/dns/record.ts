@@ -1,6 +1,6 @@
 /*
  * Records the answers of CoreDNS v1.15.0 with kubeadm's Corefile to the rows' questions, over the rows' objects in a
- * kube-apiserver v1.37.2: `node test/golden/dns/record.ts KUBECONFIG COREDNS ADDRESS`. KUBECONFIG is that of an empty
+ * kube-apiserver v1.37.2: `node test/dns/record.ts KUBECONFIG COREDNS ADDRESS`. KUBECONFIG is that of an empty
  * cluster without controllers, COREDNS the binary, ADDRESS one of the machine that is not on loopback: CoreDNS finds its
  * own service by it, so the API server must advertise another (--advertise-address). Writes answers.json.
  */
@@ -60,5 +60,5 @@ const answers: unknown[] = [];
 for (const row of questions) answers.push({ ...row, answer: answerText(await ask({ address, port }, row)) });
 server.kill();
 upstream.stop();
-const file = new URL("answers.json", import.meta.url);
+const file = new URL("data/answers.json", import.meta.url);
 writeFileSync(file, `[\n${answers.map((answer) => JSON.stringify(answer)).join(",\n")}\n]\n`);
