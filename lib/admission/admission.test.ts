@@ -81,10 +81,13 @@ test("refuses creates in a missing namespace and deletes of the permanent namesp
 
 test("allows an agent mirror pods on its own node that refer to no other object", async () => {
   const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
-  const mirror = (name: string, spec: object = {}) => {
+  const { uid } = (await cluster.addNode("one")).metadata;
+  const own = { apiVersion: "v1", kind: "Node", name: "one", uid, controller: true };
+  const mirror = (name: string, spec: object = {}, ownerReferences: object[] = [own]) => {
     const annotations = { "kubernetes.io/config.mirror": "x" };
     const pod = make.pod({ metadata: { name, annotations }, spec: { nodeName: "one" } });
-    return agent.create(pods, { ...pod, spec: { ...pod.spec, ...spec } } as Pod);
+    const metadata = { ...pod.metadata, ownerReferences };
+    return agent.create(pods, { ...pod, metadata, spec: { ...pod.spec, ...spec } } as Pod);
   };
   const volume = (source: object) => ({ volumes: [{ name: "v", ...source }] });
   const env = [{ name: "A", valueFrom: { configMapKeyRef: { name: "settings", key: "a" } } }];
@@ -95,6 +98,23 @@ test("allows an agent mirror pods on its own node that refer to no other object"
   ] as const) {
     const message = `pods "m" is forbidden: node "one" can not create pods that reference ${what}`;
     await expect(mirror("m", spec)).rejects.toThrow(message);
+  }
+  // admitPodCreate (plugin/pkg/admission/noderestriction, v1.37.2).
+  for (const [owners, why] of [
+    [[], 'node "one" can only create pods with an owner reference set to itself'],
+    [
+      [own, { ...own, name: "two", controller: undefined }],
+      'node "one" can only create pods with a single owner reference set to itself',
+    ],
+    [[{ ...own, name: "two" }], 'node "one" can only create pods with an owner reference set to itself'],
+    [
+      [{ ...own, controller: undefined }],
+      'node "one" can only create pods with a controller owner reference set to itself',
+    ],
+    [[{ ...own, blockOwnerDeletion: true }], 'node "one" must not set blockOwnerDeletion on an owner reference'],
+    [[{ ...own, uid: "other" }], `node one UID mismatch: expected other got ${uid}`],
+  ] as const) {
+    await expect(mirror("m", {}, [...owners])).rejects.toThrow(why);
   }
   await expect(mirror("other", { nodeName: "two" })).rejects.toThrow("with spec.nodeName set to itself");
   const made = await mirror("m", volume({ hostPath: { path: "/" } }));

@@ -1,4 +1,14 @@
-import { leases, type Node, nodes, type Pod, pods, serviceAccounts, type TokenRequest } from "#api";
+import {
+  apiReferenceOf,
+  leases,
+  mirrorAnnotation,
+  type Node,
+  nodes,
+  type Pod,
+  pods,
+  serviceAccounts,
+  type TokenRequest,
+} from "#api";
 import { deepEqual, forbidden } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 
@@ -18,7 +28,7 @@ export const nodeRestriction: Plugin = {
   async validate(request, context) {
     const node = nodeOf(request.user);
     if (node === undefined) return;
-    if (request.kind === pods) checkPod(request, node);
+    if (request.kind === pods) await checkPod(request, node, context);
     else if (request.kind === nodes) checkNode(request, node);
     else if (request.kind === leases) checkLease(request, node);
     else if (request.kind === serviceAccounts && request.subresource === "token")
@@ -26,21 +36,20 @@ export const nodeRestriction: Plugin = {
   },
 };
 
-function checkPod(request: AdmissionRequest, node: string): void {
+async function checkPod(request: AdmissionRequest, node: string, context: AdmissionContext): Promise<void> {
   const { operation, subresource, name } = request;
   const refuse = (why: string) => forbidden({ group: "", resource: pods.plural }, name, why);
   const object = request.object as Pod | undefined;
   const previous = request.previous as Pod | undefined;
   if (operation === "CREATE") {
-    if (object?.metadata.annotations?.["kubernetes.io/config.mirror"] === undefined) {
-      throw refuse(
-        `pod does not have "kubernetes.io/config.mirror" annotation, node "${node}" can only create mirror pods`,
-      );
+    if (object?.metadata.annotations?.[mirrorAnnotation] === undefined) {
+      throw refuse(`pod does not have "${mirrorAnnotation}" annotation, node "${node}" can only create mirror pods`);
     }
     if (object.spec?.nodeName !== node)
       throw refuse(`node "${node}" can only create pods with spec.nodeName set to itself`);
-    const named = referred(object);
-    if (named !== undefined) throw refuse(`node "${node}" can not create pods that reference ${named}`);
+    await checkOwner(object, node, context, refuse);
+    const referred = apiReferenceOf(object);
+    if (referred !== undefined) throw refuse(`node "${node}" can not create pods that reference ${referred}`);
     return;
   }
   if (operation === "UPDATE" && subresource !== "status") throw refuse(`unexpected pod subresource "${subresource}"`);
@@ -54,35 +63,23 @@ function checkPod(request: AdmissionRequest, node: string): void {
   throw refuse(`node "${node}" can only ${what} with spec.nodeName set to itself`);
 }
 
-const references: [RegExp, string][] = [
-  [/^(?:secret|secretName|secretKeyRef|\w*[sS]ecretRef|imagePullSecrets)$/, "secrets"],
-  [/^configMap(?:KeyRef|Ref)?$/, "configmaps"],
-  [/^persistentVolumeClaim$/, "persistentvolumeclaims"],
-  [/^serviceAccountToken$/, "serviceaccounts (via projected volumes)"],
-];
-
-/**
- * What a pod refers to besides its node. An agent may read the objects that its pods name, so it must not create pods
- * that name any.
- */
-function referred({ spec }: Pod): string | undefined {
-  if (!spec) return undefined;
-  if (spec.serviceAccountName) return "a service account";
-  const { containers, initContainers, ephemeralContainers, volumes, imagePullSecrets } = spec as unknown as Record<
-    string,
-    unknown
-  >;
-  return within({ containers, initContainers, ephemeralContainers, volumes, imagePullSecrets });
-}
-
-function within(value: unknown): string | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  for (const [key, member] of Object.entries(value)) {
-    if (member === undefined || (Array.isArray(member) && member.length === 0)) continue;
-    const found = references.find(([pattern]) => pattern.test(key))?.[1] ?? within(member);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/** Upstream's rule (MirrorPodNodeRestriction): the owner of a mirror pod is its node. */
+async function checkOwner(
+  { metadata }: Pod,
+  node: string,
+  { client }: AdmissionContext,
+  refuse: (why: string) => Error,
+): Promise<void> {
+  const [owner, ...others] = metadata.ownerReferences ?? [];
+  if (others.length > 0)
+    throw refuse(`node "${node}" can only create pods with a single owner reference set to itself`);
+  if (owner?.apiVersion !== "v1" || owner.kind !== "Node" || owner.name !== node)
+    throw refuse(`node "${node}" can only create pods with an owner reference set to itself`);
+  if (!owner.controller)
+    throw refuse(`node "${node}" can only create pods with a controller owner reference set to itself`);
+  if (owner.blockOwnerDeletion) throw refuse(`node "${node}" must not set blockOwnerDeletion on an owner reference`);
+  const { uid } = (await client.get(nodes, { name: node })).metadata;
+  if (owner.uid !== uid) throw refuse(`node ${node} UID mismatch: expected ${owner.uid} got ${uid}`);
 }
 
 function checkNode(request: AdmissionRequest, node: string): void {

@@ -3,6 +3,7 @@
  * totals, quality of service) beside them; pod.ts is the definition.
  */
 export * from "./affinity.ts";
+export { apiReferenceOf } from "./api-references.ts";
 export * from "./container.ts";
 export * from "./container-status.ts";
 export { applySpecDefaults } from "./defaults.ts";
@@ -21,6 +22,7 @@ export * from "./security.ts";
 export * from "./spec.ts";
 export * from "./status.ts";
 export { isSidecar, totalOf } from "./totals.ts";
+export { mirrorAnnotation } from "./validate-annotations.ts";
 export { validatePodTemplate } from "./validate-spec.ts";
 export * from "./volume.ts";
 export * from "./volume-file.ts";
