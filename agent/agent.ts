@@ -112,6 +112,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           relayed,
           gateway,
           registryCredentials,
+          staticPods: config.staticPods,
           simulated: config.runtime === "fake",
         }),
     },

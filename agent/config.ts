@@ -40,6 +40,15 @@ const AgentConfig = z
     link: z.url({ protocol: /^wss?$/, error: "must be a URL such as wss://example.com/link" }).optional(),
     /** The group of CloudWatch Logs for containers' logs. */
     podLogGroup: z.string().optional(),
+    /** Manifests of pods that run without the API: a folder or file, a URL, a port on the loopback address. */
+    staticPods: z
+      .strictObject({
+        path: z.string().startsWith("/", "must be an absolute path").optional(),
+        url: z.url({ protocol: /^https?$/, error: "must be a URL such as http://127.0.0.1/pod.yaml" }).optional(),
+        headers: z.record(z.string(), z.string()).optional(),
+        port: z.int().min(1).max(65_535).optional(),
+      })
+      .optional(),
     /** The cluster may have a gateway, which agents dial with tokens for this cluster. */
     gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
@@ -51,6 +60,8 @@ const AgentConfig = z
     if (nodes.length === 0) issue(["nodes"], "must name a node");
     if (nodes.length > 1 && runtime !== "fake")
       issue(["nodes"], "more than one in a process is only possible with the fake runtime");
+    if (nodes.length > 1 && config.staticPods?.port !== undefined)
+      issue(["staticPods", "port"], "is only possible with one node");
     if (sigv4 && nodes.length > 1) issue(["nodes"], "a machine's role is one node, not several");
     for (const [index, { certificate }] of nodes.entries()) {
       if (sigv4 && certificate) issue(["nodes", index, "certificate"], "must not be given with sigv4");

@@ -1,16 +1,17 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
+import type { ManifestFault } from "#agent/manifests";
 import { kubeletMetrics } from "#agent/metrics";
 import { type HostFacts, hostFacts, type NodeOptions, startNode } from "#agent/node";
 import { collectImages, type NodeFacts, noVolumes, type PodsContext, podTokens, podVolumes } from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
-import { pods, type Service } from "#api";
+import { nodes, pods, type Service } from "#api";
 import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { createRecorder } from "#events";
 import { type Component, type Running, startComponents } from "./components.ts";
-import { NodePods } from "./node-pods.ts";
+import { NodePods, type StaticPodOptions } from "./node-pods.ts";
 import { podApi, requestToken } from "./pod-api.ts";
 
 export interface KubeletOptions {
@@ -43,6 +44,8 @@ export interface KubeletOptions {
   /** No real containers: no volumes on the disk, no network to reach pods by, a node of a fixed size. */
   simulated: boolean;
   labels?: Record<string, string> | undefined;
+  /** Pods that run without the API. */
+  staticPods?: StaticPodOptions | undefined;
   /** The node's own credentials for images, where pods bring none. */
   registryCredentials?: PodsContext["registryCredentials"];
 }
@@ -67,12 +70,13 @@ const simulatedSize = { cpus: 32, memoryBytes: 256 * 2 ** 30, memoryAvailableByt
 
 /** Starts the components of one node. The runtime is the caller's to close. */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { name, client, clock, log, folder, simulated } = options;
+  const { name, client, clock, log, folder, simulated, staticPods = {} } = options;
   const metrics = kubeletMetrics(name, options.runtime, clock);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const facts = { ...(await hostFacts(folder)), ...(simulated ? simulatedSize : {}) };
   const kubelet: KubeletOptions = { ...options, runtime: metrics.runtime };
-  const nodePods = new NodePods(podsContext(kubelet, await nodeFacts(kubelet, facts)), client);
+  const context = podsContext(kubelet, await nodeFacts(kubelet, facts));
+  const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
   const linked: Omit<LinkOptions, "server"> = {
     node: name,
     runtime: metrics.runtime,
@@ -92,6 +96,14 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(simulated ? [] : [imageCollection(kubelet)]),
   ];
   return startComponents(components, { log });
+}
+
+/** Records faults of manifests as events of the node. */
+function manifestFaults({ name, client, clock, log }: KubeletOptions): (fault: ManifestFault) => void {
+  const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
+  // The kubelet's events name their node by its name in place of its uid.
+  const object = { metadata: { name, uid: name } };
+  return ({ place, message }) => record({ kind: nodes, object }, "Warning", "InvalidStaticPod", `${place}: ${message}`);
 }
 
 /** The node's registration, status and lease. */

@@ -34,9 +34,12 @@ export class PodManager {
     }
   }
 
-  /** The API no longer has the pod. */
-  delete(uid: string): void {
-    this.#workers.get(uid)?.remove();
+  /** The pod is no longer wanted. Resolves when nothing of it is left; never while the node stops first. */
+  delete(uid: string): Promise<void> {
+    const worker = this.#workers.get(uid);
+    if (!worker) return Promise.resolve();
+    worker.remove();
+    return worker.ended;
   }
 
   /** All pods of the node have been set: every other pod in the runtime is ended. */

@@ -84,7 +84,7 @@ test("a later deletion shortens the grace period; a pod that is missing in the A
   await cluster.settle();
   expect(cluster.pods.has("a")).toBe(false);
   cluster.pods.delete("b");
-  cluster.manager.delete(metadata.uid!);
+  void cluster.manager.delete(metadata.uid!);
   await cluster.clock.forward(31_000);
   expect(await cluster.runtime.pods.list()).toEqual([]);
   await cluster.manager.stop();

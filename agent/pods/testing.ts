@@ -62,7 +62,7 @@ class TestApi implements PodApi {
 
   async remove(pod: Pod): Promise<void> {
     this.pods.delete(pod.metadata.name ?? "");
-    this.#manager().delete(pod.metadata.uid ?? "");
+    void this.#manager().delete(pod.metadata.uid ?? "");
   }
 
   async configMap(_namespace: string, name: string): Promise<ConfigMap | undefined> {

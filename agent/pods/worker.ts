@@ -47,6 +47,7 @@ export class PodWorker {
   readonly #terminationMessages = new Map<string, string>();
   readonly #startTime: number;
   readonly #gone: () => void;
+  readonly #ended = Promise.withResolvers<void>();
   #pod: Pod;
   #adopted = false;
   /** The pod no longer exists in the API: it ends without a status. */
@@ -93,6 +94,11 @@ export class PodWorker {
 
   get busy(): boolean {
     return this.#running;
+  }
+
+  /** Resolves when everything of the pod has been removed. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   update(pod: Pod): void {
@@ -360,6 +366,7 @@ export class PodWorker {
     this.#writer.forget(this.uid);
     this.stop();
     this.#gone();
+    this.#ended.resolve();
   }
 
   async #reportStatus(view: View, terminal: boolean): Promise<void> {

@@ -28,6 +28,12 @@ function portNumber(text: string): number {
   return port;
 }
 
+function fixedPort(text: string): number {
+  const port = portNumber(text);
+  if (port === 0) throw new InvalidArgumentError("a port is a number from 1 to 65535.");
+  return port;
+}
+
 function count(text: string): number {
   const nodes = Number(text);
   if (!/^\d+$/.test(text) || nodes < 1 || nodes > 5000)
@@ -63,6 +69,18 @@ function mirror(text: string, previous: string[] = []): string[] {
   if (!/^[^=\s]+=https?:\/\/\S+$/.test(text)) {
     throw new InvalidArgumentError("expected REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
   }
+  return [...previous, text];
+}
+
+function url(text: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new InvalidArgumentError("expected a URL, such as http://127.0.0.1:8000/pods.yaml.");
+  return text;
+}
+
+function header(text: string, previous: string[] = []): string[] {
+  if (!/^[!#$%&'*+\-.^_`|~\w]+:\s*[\t\x20-\x7e]*$/.test(text))
+    throw new InvalidArgumentError("expected NAME: VALUE, such as Authorization: Bearer x.");
   return [...previous, text];
 }
 
@@ -120,6 +138,22 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
       option("--registry-mirror <registry=url>", "pull images of a registry from this URL (repeatable)")
         .argParser(mirror)
         .default([]),
+    )
+    .addOption(
+      option("--static-pod-path <path>", "folder or file with manifests of pods that run without the API").argParser(
+        folder,
+      ),
+    )
+    .addOption(option("--static-pod-url <url>", "URL of such manifests, read every 20 s").argParser(url))
+    .addOption(
+      option("--static-pod-url-header <header>", "header of requests to that URL, as NAME: VALUE (repeatable)")
+        .argParser(header)
+        .default([]),
+    )
+    .addOption(
+      option("--static-pod-port <number>", "port on the loopback address that takes such manifests").argParser(
+        fixedPort,
+      ),
     )
     .addOption(option("--audit-log <file>", "append a line of JSON for each request (audit.k8s.io/v1)"))
     .addOption(option("--verbose", "log more").default(false))

@@ -342,6 +342,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [...agentParts, "lib/client", "lib/kubelet", "agent/runtime", "agent/probes", "agent/volumes"],
     uses: ["node:*"],
   },
+  "agent/manifests": { sees: [...agentParts, "lib/client", "lib/wire"], uses: ["node:*"] },
   // Reads objects that it is given: it has no client.
   "agent/network": { sees: [...agentParts], uses: ["node:*"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
@@ -357,6 +358,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "agent/aws",
       "agent/link",
+      "agent/manifests",
       "agent/metrics",
       "agent/network",
       "agent/node",

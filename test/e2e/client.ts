@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Pod, pods } from "#api";
+import { ignoreNotFound } from "#base";
 import { type HttpClient, httpClient } from "#client";
 
 /** The administrator's client of the cluster in a data folder. */
@@ -38,6 +39,10 @@ export const createPod = (client: HttpClient, name: string, spec: object, annota
 
 export const getPod = (client: HttpClient, name: string): Promise<Pod> =>
   client.get(pods, { namespace: "default", name });
+
+/** Undefined when it does not exist. */
+export const findPod = (client: HttpClient, name: string): Promise<Pod | undefined> =>
+  ignoreNotFound(getPod(client, name));
 
 export const readyPod = (client: HttpClient, name: string): Promise<Pod> =>
   until(async () => {

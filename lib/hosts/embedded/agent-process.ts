@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Log, sleep, systemClock } from "#base";
 import type { DataFolder } from "./data-folder.ts";
 import { type ClusterNetwork, defaultBlock } from "./network.ts";
@@ -134,6 +134,7 @@ async function writeConfig({ options, folder, pki, server, names, runtime, netwo
     ...(network ? { network: { name: network.name, bridge: network.bridge, cgroupRoot: network.cgroupRoot } } : {}),
     serviceCidr: options.serviceCidr,
     registryMirrors: options.registryMirror,
+    ...staticPodsOf(options),
     verbose: options.verbose,
     /** The agent exits when the process that started it has exited. */
     parent: process.pid,
@@ -141,4 +142,13 @@ async function writeConfig({ options, folder, pki, server, names, runtime, netwo
   const path = join(home, "agent.json");
   writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
   return path;
+}
+
+function staticPodsOf({ staticPodPath: path, staticPodUrl: url, staticPodUrlHeader, staticPodPort: port }: UpOptions) {
+  if (path === undefined && url === undefined && port === undefined) return {};
+  const headers = staticPodUrlHeader.map((header) => /^([^:]+):\s*(.*)$/.exec(header)!.slice(1));
+  const at = path === undefined ? undefined : resolve(path);
+  return {
+    staticPods: { path: at, url, ...(headers.length > 0 ? { headers: Object.fromEntries(headers) } : {}), port },
+  };
 }

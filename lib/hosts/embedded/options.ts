@@ -12,6 +12,11 @@ export interface UpOptions {
   podCidr?: string;
   serviceCidr: string;
   registryMirror: string[];
+  /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
+  staticPodPath?: string;
+  staticPodUrl?: string;
+  staticPodUrlHeader: string[];
+  staticPodPort?: number;
   auditLog?: string;
   verbose: boolean;
 }

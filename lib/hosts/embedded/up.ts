@@ -141,10 +141,14 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
   }
 }
 
-function checkOptions({ nodes: count, runtime, podCidr, serviceCidr }: UpOptions): void {
+function checkOptions({ nodes: count, runtime, podCidr, serviceCidr, ...options }: UpOptions): void {
   checkBlocks({ podCidr, serviceCidr });
   if (count > 1 && runtime !== "fake")
     throw new Refusal(`--nodes ${count} needs --runtime fake: one machine is one node`);
+  if (count > 1 && options.staticPodPort !== undefined)
+    throw new Refusal("--static-pod-port is only possible with one node");
+  if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
+    throw new Refusal("--static-pod-url-header needs --static-pod-url");
 }
 
 function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {

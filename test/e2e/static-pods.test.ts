@@ -1,0 +1,127 @@
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Event, events, type Pod, pods } from "#api";
+import type { HttpClient } from "#client";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { connect, findPod, isReady, until } from "./client.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+import { skiffDown } from "./skiff.ts";
+
+let registry: Registry;
+let skiff: SkiffProcess;
+let client: HttpClient;
+let folder: string;
+let port: number;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "skiff-manifests-"));
+  port = await freePort();
+  registry = await startRegistry();
+  writeFileSync(join(folder, "early.yaml"), manifest("early"));
+  skiff = await start();
+  client = connect(skiff.dataDir);
+});
+afterAll(async () => {
+  client?.close();
+  if (skiff) await skiffDown(skiff);
+  await registry?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const start = (dataDir?: string) => {
+  const mirror = `docker.io=http://${registry.address}`;
+  const sources = ["--static-pod-path", folder, "--static-pod-port", String(port)];
+  return startSkiff(["--registry-mirror", mirror, "--node-name", "boat", ...sources], dataDir);
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port: free } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
+
+const manifest = (name: string, seconds = 100_000) => `apiVersion: v1
+kind: Pod
+metadata: { name: ${name} }
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+    - { name: main, image: busybox, command: [sleep, "${seconds}"] }
+`;
+const running = (name: string, is: (pod: Pod) => boolean = () => true) =>
+  until(async () => {
+    const pod = await findPod(client, name);
+    return pod && isReady(pod) && is(pod) && pod;
+  });
+const containerOf = ({ status }: Pod) => status?.containerStatuses?.[0]?.containerID;
+
+test("a manifest in the folder runs, and its pod is in the API while it does", async () => {
+  const pod = await running("early-boat");
+  expect(pod).toMatchObject({
+    metadata: { annotations: { "kubernetes.io/config.source": "file" }, ownerReferences: [{ kind: "Node" }] },
+    spec: { nodeName: "boat" },
+    status: { phase: "Running", podIP: expect.any(String) },
+  });
+  const path = join(folder, "early.yaml");
+  writeFileSync(path, manifest("early", 200_000));
+  const changed = await running("early-boat", (next) => containerOf(next) !== containerOf(pod));
+  expect(changed.spec?.containers[0]?.command).toEqual(["sleep", "200000"]);
+  rmSync(path);
+  await until(async () => (await findPod(client, "early-boat")) === undefined);
+});
+
+test("a mirror pod that is deleted comes back, and the container runs on", async () => {
+  writeFileSync(join(folder, "steady.yaml"), manifest("steady"));
+  const before = await running("steady-boat");
+  await client.delete(pods, { namespace: "default", name: "steady-boat" });
+  const after = await running("steady-boat", ({ metadata }) => metadata.uid !== before.metadata.uid);
+  expect(containerOf(after)).toBe(containerOf(before));
+});
+
+test("the agent killed with SIGKILL and the cluster started again leave the container alone", async () => {
+  const before = await running("steady-boat");
+  const { agent } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number };
+  const ended = once(skiff.process, "exit");
+  process.kill(agent, "SIGKILL");
+  skiff.process.kill("SIGKILL");
+  await ended;
+  client.close();
+  skiff = await start(skiff.dataDir);
+  client = connect(skiff.dataDir);
+  const after = await running("steady-boat");
+  expect([after.metadata.uid, containerOf(after)]).toEqual([before.metadata.uid, containerOf(before)]);
+});
+
+test("a manifest that is sent to the port runs until it is deleted", async () => {
+  const token = readFileSync(join(skiff.dataDir, "agents", "containerd", "manifest-token"), "utf8").trim();
+  const send = (method: string, body?: string) =>
+    fetch(`http://127.0.0.1:${port}/manifests/sent`, {
+      ...{ method, headers: { authorization: `Bearer ${token}` } },
+      ...(body === undefined ? {} : { body }),
+    });
+  expect(await (await send("PUT", manifest("sent"))).json()).toEqual({ pods: ["default/sent-boat"] });
+  await running("sent-boat");
+  expect((await send("DELETE")).status).toBe(200);
+  await until(async () => (await findPod(client, "sent-boat")) === undefined);
+});
+
+test("a malformed manifest is one event of the node, and other pods run on", async () => {
+  const before = await running("steady-boat");
+  writeFileSync(join(folder, "wrong.yaml"), "apiVersion: v1\nkind: Pod\nmetadata: { name: wrong }\nspec: {}\n");
+  const event = await until(async () => {
+    const { items } = await client.list(events, { namespace: "default" });
+    return items.find(({ reason }: Event) => reason === "InvalidStaticPod");
+  });
+  expect(event).toMatchObject({
+    involvedObject: { kind: "Node", name: "boat" },
+    message: `${join(folder, "wrong.yaml")}: invalid pod: spec.containers: Required value`,
+    count: 1,
+  });
+  expect(containerOf(await running("steady-boat"))).toBe(containerOf(before));
+});
