@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { waitForPodCidr } from "#agent/node";
 import { aborted, type Log, systemClock, systemRandom } from "#base";
 import { accessCluster, type ClusterAccess } from "./cluster-access.ts";
+import { ClusterDns } from "./cluster-dns.ts";
 import { type Component, type Running, startComponents } from "./components.ts";
 import { type AgentConfig, podCidrOf } from "./config.ts";
 import { startKubelet } from "./kubelet.ts";
@@ -86,6 +87,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
   const changed = (next: string): void =>
     fail(new Error(`the node's range of pod addresses is now ${next}: the agent has to start again`));
   let opened: NodeRuntime;
+  let dns: ClusterDns | undefined;
   const { shipLogs, alive, relayed, gateway, registryCredentials } = access;
   const components: Component[] = [
     {
@@ -97,6 +99,15 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
     },
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
     {
+      name: "cluster DNS",
+      start: () => {
+        if (opened.gateway === undefined) return { stop: () => {} };
+        const address = opened.gateway;
+        dns = new ClusterDns({ ...shared, services, address, random: systemRandom, signal, isProxied: false });
+        return dns.start();
+      },
+    },
+    {
       name: "kubelet",
       start: () =>
         startKubelet({
@@ -105,6 +116,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           random: systemRandom,
           ...(config.podCidr === undefined ? { range: { podCidr, changed } } : { podCidr }),
           services: (namespace) => services.inNamespace(namespace),
+          ...(dns ? { dns } : {}),
           link: certificate && { server, tls: { ca, ...certificate } },
           alive,
           networkState: opened.networkState,

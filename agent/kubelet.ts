@@ -29,6 +29,8 @@ export interface KubeletOptions {
   range?: NodeOptions["range"];
   /** Services of a namespace, for pods' environments. */
   services: (namespace: string) => Service[];
+  /** The cluster's DNS on this node; absent: pods use the host's servers. */
+  dns?: NodeFacts["dns"];
   /** The server that the node dials for streams into pods; absent: none. */
   link?: { server: string; tls?: { ca: string; cert: string; key: string } } | undefined;
   /** Another such server, whose address may change, with the headers of a dial that it authorizes. */
@@ -189,6 +191,7 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
     // systemd writes the path as one name.
     cgroupRoot: info.cgroupDriver === "systemd" ? cgroupRoot.slice(1) : cgroupRoot,
     logFolder: join(folder, "logs"),
+    ...(options.dns ? { dns: options.dns } : {}),
     reachable: !simulated,
   };
 }

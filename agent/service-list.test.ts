@@ -47,7 +47,7 @@ test("a node without a network follows no slices", async () => {
   await client.create(endpointSlices, slice("web-1"));
   const list = new ServiceList({ client, log: silentLog, withSlices: false, signal: new AbortController().signal });
   const running = await list.start();
-  expect([[...list.services()].length, [...list.slices()].length]).toEqual([1, 0]);
+  expect([[...list.services()].length, [...list.slices()].length]).toEqual([2, 0]);
   await running.stop();
   await cluster.close();
 });

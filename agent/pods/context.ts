@@ -18,9 +18,17 @@ export interface NodeFacts {
   /** Pods' logs, as `<namespace>_<name>_<uid>/<container>/<attempt>.log`. */
   logFolder: string;
   /** The cluster's DNS; absent: pods use the host's. */
-  dns?: { servers: string[]; domain: string };
+  dns?: ClusterDns;
   /** False where pods cannot be reached over the network. */
   reachable: boolean;
+}
+
+/** The cluster's DNS as pods use it. */
+export interface ClusterDns {
+  /** The addresses for resolv.conf, as they are now; none: pods use the host's servers. */
+  servers(): string[];
+  /** Such as `cluster.local`. */
+  domain: string;
 }
 
 /** The API as pods use it. Everything rejects with an ApiError. */

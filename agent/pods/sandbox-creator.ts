@@ -4,7 +4,7 @@ import { messageOf } from "#base";
 import { retryDelay } from "#kubelet";
 import type { PodsContext } from "./context.ts";
 import type { View } from "./plan.ts";
-import { sandboxSpecOf } from "./sandbox-spec.ts";
+import { dnsOf, sandboxSpecOf } from "./sandbox-spec.ts";
 
 /** Creates one pod's sandboxes, and retries at the pace of upstream's pod workers. */
 export class SandboxCreator {
@@ -32,7 +32,10 @@ export class SandboxCreator {
       if (old !== view.current) await runtime.pods.removeSandbox(old.id);
     }
     try {
-      await runtime.pods.runSandbox(await sandboxSpecOf(pod, attempt, node));
+      const dns = await dnsOf(pod, node);
+      // Simulated pods do not resolve names.
+      for (const { reason, message } of node.reachable ? dns.warnings : []) record(pod, "Warning", reason, message);
+      await runtime.pods.runSandbox(sandboxSpecOf(pod, attempt, node, dns));
       return true;
     } catch (error) {
       if (isRuntimeError(error, "unavailable")) throw error;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { podResolvConf } from "#agent/dns";
 import {
   defaultSecurity,
   RuntimeError,
@@ -10,6 +10,7 @@ import {
 } from "#agent/runtime";
 import type { Pod, PodSecurityContext } from "#api";
 import type { NodeFacts } from "./context.ts";
+import { type PodDns, podDns } from "./pod-dns.ts";
 import { cgroupParentOf } from "./qos.ts";
 
 /** Host names have at most 63 characters and do not end with a dash or a dot. */
@@ -18,55 +19,10 @@ const shorten = (name: string): string => name.slice(0, 63).replace(/[-.]+$/, ""
 /** The pod's host name and, with a subdomain, its domain below the cluster's. */
 export function hostnameOf(pod: Pod, clusterDomain: string): { hostname: string; domain: string } {
   const { hostname, subdomain, hostnameOverride, setHostnameAsFQDN } = pod.spec ?? {};
-  if (hostnameOverride) return { hostname: hostnameOverride, domain: "" };
+  if (hostnameOverride) return { hostname: shorten(hostnameOverride), domain: "" };
   const name = shorten(hostname || pod.metadata.name || "");
   const domain = subdomain ? `${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}` : "";
   return { hostname: setHostnameAsFQDN && domain !== "" ? `${name}.${domain}` : name, domain };
-}
-
-interface Dns {
-  servers: string[];
-  searches: string[];
-  options: string[];
-}
-
-/** The host's resolv.conf. */
-async function hostDns(path = "/etc/resolv.conf"): Promise<Dns> {
-  const dns: Dns = { servers: [], searches: [], options: [] };
-  for (const line of (await readFile(path, "utf8").catch(() => "")).split("\n")) {
-    const [key, ...values] = line.trim().split(/\s+/);
-    if (key === "nameserver" && values[0]) dns.servers.push(values[0]);
-    else if (key === "search") dns.searches = values;
-    else if (key === "options") dns.options = values;
-  }
-  return dns;
-}
-
-const unique = (values: string[]): string[] => [...new Set(values)];
-
-/** resolv.conf by the pod's dnsPolicy and dnsConfig. */
-export async function dnsOf(pod: Pod, node: NodeFacts): Promise<Dns> {
-  const { dnsPolicy = "ClusterFirst", dnsConfig, hostNetwork } = pod.spec ?? {};
-  const cluster = node.dns;
-  let dns: Dns;
-  const clusterFirst = dnsPolicy === "ClusterFirstWithHostNet" || (dnsPolicy === "ClusterFirst" && !hostNetwork);
-  if (dnsPolicy === "None") dns = { servers: [], searches: [], options: [] };
-  else if (clusterFirst && cluster) {
-    const host = await hostDns();
-    const { domain } = cluster;
-    const own = [`${pod.metadata.namespace}.svc.${domain}`, `svc.${domain}`, domain];
-    dns = { servers: cluster.servers, searches: unique([...own, ...host.searches]), options: ["ndots:5"] };
-  } else dns = await hostDns();
-  if (!dnsConfig) return dns;
-  const options = new Map(dns.options.map((option) => [option.split(":")[0] ?? "", option]));
-  for (const { name = "", value } of dnsConfig.options ?? []) {
-    options.set(name, value === undefined ? name : `${name}:${value}`);
-  }
-  return {
-    servers: unique([...dns.servers, ...(dnsConfig.nameservers ?? [])]),
-    searches: unique([...dns.searches, ...(dnsConfig.searches ?? [])]),
-    options: [...options.values()],
-  };
 }
 
 /** A pod's folder for logs, named as upstream's. */
@@ -104,8 +60,11 @@ export function sandboxSecurity(pod: Pod): SecuritySpec {
   };
 }
 
-/** The sandbox of a pod. Throws `unsupported` for a runtime class. */
-export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts): Promise<SandboxSpec> {
+/** The pod's resolv.conf, from the host's as it is now. */
+export const dnsOf = async (pod: Pod, node: NodeFacts): Promise<PodDns> => podDns(pod, node.dns, await podResolvConf());
+
+/** The sandbox of a pod, with its DNS. Throws `unsupported` for a runtime class. */
+export function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts, { dns }: PodDns): SandboxSpec {
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
   if (spec?.runtimeClassName) {
@@ -119,7 +78,7 @@ export async function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts):
     uid: metadata.uid ?? "",
     attempt,
     hostname: hostNetwork ? "" : hostnameOf(pod, node.dns?.domain ?? "cluster.local").hostname,
-    dns: await dnsOf(pod, node),
+    dns,
     host: {
       network: hostNetwork,
       pid: spec?.hostPID === true,

@@ -8,7 +8,7 @@ import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.t
 import { runHook } from "./hooks.ts";
 import type { Images } from "./images.ts";
 import type { View } from "./plan.ts";
-import { containerHash, sandboxSpecOf } from "./sandbox-spec.ts";
+import { containerHash, dnsOf, sandboxSpecOf } from "./sandbox-spec.ts";
 
 /** Upstream's kubelet lists the runtime's containers once a second, and syncs a pod again that has changed. */
 const soonMilliseconds = 1000;
@@ -128,7 +128,7 @@ export class Starter {
       targetContainerId: target ? view.now(target)?.id : undefined,
     });
     signal.throwIfAborted();
-    const sandboxSpec = await sandboxSpecOf(pod, sandbox.attempt, node);
+    const sandboxSpec = sandboxSpecOf(pod, sandbox.attempt, node, await dnsOf(pod, node));
     const id = await runtime.pods.startContainer({ sandboxId: sandbox.id, sandbox: sandboxSpec, container: spec });
     record(pod, "Normal", "Created", "Container created", path);
     record(pod, "Normal", "Started", "Container started", path);

@@ -191,7 +191,7 @@ const testNode: NodeFacts = {
   cgroupDriver: "none",
   cgroupRoot: "/kubepods",
   logFolder: "/nonexistent/logs",
-  dns: { servers: ["10.96.0.10"], domain: "cluster.local" },
+  dns: { servers: () => ["10.96.0.10"], domain: "cluster.local" },
   reachable: false,
 };
 

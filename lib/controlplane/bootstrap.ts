@@ -33,7 +33,7 @@ const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-le
 
 /**
  * Creates the objects of every cluster: the system namespaces, the default roles and bindings, the default ServiceCIDR,
- * and the `kubernetes` service with its endpoints. Safe to run at every start: existing objects stay, and fields that
+ * the `kube-dns` service, and the `kubernetes` service with its endpoints. Safe to run at every start: existing objects stay, and fields that
  * differ are corrected.
  */
 export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOptions): Promise<void> {
@@ -46,6 +46,7 @@ export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOpti
     throw new Error(`the service CIDR ${serviceCidr} is not an IPv4 block of at least 16 addresses`);
   }
   await ensure<ServiceCIDR>(client, serviceCidrs, { metadata: { name: "kubernetes" }, spec: { cidrs: [serviceCidr] } });
+  await ensureDnsService(client, formatIp({ version: 4, value: block.value + 10n }));
   const first = formatIp({ version: 4, value: block.value + 1n });
   const labels = { component: "apiserver", provider: "kubernetes" };
   const own = { name: "kubernetes", namespace: "default" };
@@ -74,6 +75,38 @@ export async function bootstrap({ client, serviceCidr, endpoint }: BootstrapOpti
     endpoints: [{ addresses: [endpoint.address], conditions: { ready: true } }],
     ports: [port],
   });
+}
+
+/**
+ * The service of cluster DNS, with kubeadm's name, labels and address: clients look for them. It has no selector, since
+ * each node answers itself. An existing one is not changed. Without its address, which another service may have in an
+ * older cluster, it gets any.
+ */
+async function ensureDnsService(client: Client, address: string): Promise<void> {
+  const own = { name: "kube-dns", namespace: "kube-system" };
+  const ports = [
+    { name: "dns", protocol: "UDP", port: 53, targetPort: 53 },
+    { name: "dns-tcp", protocol: "TCP", port: 53, targetPort: 53 },
+  ];
+  const metadata = {
+    ...own,
+    labels: { "k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS" },
+  };
+  const create = (spec: Service["spec"]) => client.create<Service>(services, { metadata, spec: { ...spec, ports } });
+  try {
+    await client.get(services, own);
+  } catch (error) {
+    if (!isReason(error, "NotFound")) throw error;
+    try {
+      await create({ clusterIP: address }).catch((refused: unknown) => {
+        if (!isReason(refused, "Invalid")) throw refused;
+        return create({});
+      });
+    } catch (refused) {
+      // Another process bootstraps the cluster, too.
+      if (!isReason(refused, "AlreadyExists")) throw refused;
+    }
+  }
 }
 
 /** Creates an object, or corrects the given fields of an existing one. */

@@ -339,7 +339,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "@grpc/grpc-js", "protobufjs/minimal.js"],
   },
   "agent/pods": {
-    sees: [...agentParts, "lib/client", "lib/kubelet", "agent/runtime", "agent/probes", "agent/volumes"],
+    sees: [...agentParts, "lib/client", "lib/kubelet", "agent/dns", "agent/runtime", "agent/probes", "agent/volumes"],
     uses: ["node:*"],
   },
   "agent/manifests": { sees: [...agentParts, "lib/client", "lib/wire"], uses: ["node:*"] },
@@ -357,6 +357,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   agent: {
     sees: [
       "agent/aws",
+      "agent/dns",
       "agent/link",
       "agent/manifests",
       "agent/metrics",

@@ -14,10 +14,12 @@ type Service = ReturnType<typeof make.service>;
 const create = (part: Part<Service> = {}) => cluster.ask("POST", path, make.service(part as never));
 const patch = (body: object) =>
   cluster.ask("PATCH", `${path}/web`, body, { "content-type": "application/merge-patch+json" });
+/** Those of the services that every cluster has: kubernetes and kube-dns. */
+const always = ["10.96.0.1", "10.96.0.10"];
 const takenAddresses = async () =>
   (await cluster.client.list(ipAddresses)).items
-    .map(({ metadata }) => metadata.name)
-    .filter((ip) => ip !== "10.96.0.1");
+    .map(({ metadata }) => metadata.name ?? "")
+    .filter((ip) => !always.includes(ip));
 const takenPorts = async () =>
   (await cluster.client.list(nodePortAllocations)).items.map(({ metadata }) => Number(metadata.name));
 
