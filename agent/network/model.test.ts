@@ -1,45 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { EndpointSlice, Service } from "#api";
-import { make } from "#test/make";
+import type { EndpointSlice } from "#api";
 import { reachable } from "./categorize.ts";
 import { changesBetween, proxyPortsOf, ServiceModel } from "./model.ts";
+import { service, slice } from "./testing.ts";
 
 const node = { name: "here", zone: "a" };
 const options = { family: "IPv4" } as const;
-
-const service = (spec: object = {}, more: object = {}): Service => {
-  const ports = [{ port: 80, protocol: "TCP" }];
-  const clusterIPs = ["10.96.0.10"];
-  const base = { type: "ClusterIP", clusterIP: clusterIPs[0], clusterIPs, ipFamilies: ["IPv4"], ports };
-  return make.service({ spec: { ...base, ...spec } as Service["spec"], ...more });
-};
-
-/** Endpoints as `IP[@node][ flags]`: r not ready, s not serving, t terminating, z=zone, n=node as hints. */
-const endpoint = (text: string) => {
-  const [where = "", ...flags] = text.split(" ");
-  const [ip = "", nodeName] = where.split("@");
-  const hint = (letter: string) =>
-    flags.filter((flag) => flag.startsWith(`${letter}=`)).map((flag) => ({ name: flag.slice(2) }));
-  return {
-    addresses: [ip],
-    ...(nodeName === undefined ? {} : { nodeName }),
-    conditions: {
-      ready: !flags.includes("r") && !flags.includes("t"),
-      serving: !flags.includes("s") && !flags.includes("r"),
-      terminating: flags.includes("t"),
-    },
-    hints: { forZones: hint("z"), forNodes: hint("n") },
-  };
-};
-
-const slice = (endpoints: string[], part: Partial<EndpointSlice> = {}, name = "web-1"): EndpointSlice =>
-  make.endpointSlice({
-    metadata: { name, namespace: "default", labels: { "kubernetes.io/service-name": "web" } },
-    addressType: "IPv4",
-    ports: [{ name: "", port: 8080, protocol: "TCP" }],
-    endpoints: endpoints.map(endpoint),
-    ...part,
-  } as EndpointSlice);
 
 const only = (spec: object, endpoints: string[]) => proxyPortsOf(service(spec), [slice(endpoints)], node, options)[0]!;
 const ips = (endpoints: readonly { ip: string }[]) => endpoints.map(({ ip }) => ip.replace("10.0.0.", "")).join(" ");
