@@ -9,6 +9,7 @@ import { type AgentConfig, podCidrOf } from "./config.ts";
 import { startKubelet } from "./kubelet.ts";
 import { type NodeRuntime, openRuntime } from "./runtimes.ts";
 import { ServiceList } from "./service-list.ts";
+import { serviceProxy } from "./service-proxy.ts";
 
 /** Nodes that are started at once: more would only wait for one another. */
 const nodesAtOnce = 32;
@@ -97,6 +98,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
         return { stop: () => opened.runtime.close() };
       },
     },
+    ...(config.runtime === "fake" ? [] : [serviceProxy({ config, name, podCidr, client, services, log, signal })]),
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
     {
       name: "cluster DNS",

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
+import { proxyModes } from "#agent/network";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
 
@@ -26,6 +27,8 @@ const AgentConfig = z
     /** The cluster's pod addresses, of which each node uses a part. Absent: the cluster assigns the node's range. */
     podCidr: cidr.optional(),
     serviceCidr: cidr.optional(),
+    /** How services are put into force. Defaults to nftables. */
+    proxyMode: z.enum(proxyModes, { error: `must be one of ${proxyModes.join(", ")}` }).optional(),
     /** The cluster's own names on a machine with several clusters. Defaults to names derived from the node's. */
     network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),
     registryMirrors: z.array(z.string()).default([]),

@@ -1,6 +1,6 @@
 /**
  * Services on a node, what upstream's kube-proxy does: a model of Services and EndpointSlices without input or output,
- * and writers that turn it into rules of the kernel.
+ * writers that turn it into rules of the kernel, and the component that keeps them up to date.
  */
 export type { NodeFacts } from "./categorize.ts";
 export {
@@ -11,3 +11,5 @@ export {
   type Redirects,
   ServiceModel,
 } from "./model.ts";
+export { faultOf, openWriter, type ProxyMode, proxyModes, removeRules, removeStaleRules } from "./modes.ts";
+export { ServiceProxy, type ServiceProxyOptions, type ServiceSource } from "./proxy.ts";

@@ -230,6 +230,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/metrics",
       "lib/metrics/process",
       "lib/hosts/https",
+      "agent/network",
       "agent/runtime/containerd",
       "agent/volumes",
     ],
@@ -307,6 +308,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/cli": {
     sees: [
       "agent",
+      "agent/network",
       "agent/runtime/containerd",
       "agent/runtime/fake",
       "lib/base",

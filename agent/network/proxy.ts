@@ -1,0 +1,152 @@
+import type { EndpointSlice, Service } from "#api";
+import { type Clock, type Log, messageOf, sleep } from "#base";
+import type { NodeFacts } from "./categorize.ts";
+import { ConntrackCleaner } from "./conntrack.ts";
+import { HealthChecks } from "./health-checks.ts";
+import { type ModelOptions, type PortChange, ServiceModel } from "./model.ts";
+import type { RuleWriter } from "./writer.ts";
+
+/** A service or a slice that has been changed or deleted. */
+export type ObjectChange =
+  | { kind: "Service"; object: Service; isDeleted: boolean }
+  | { kind: "EndpointSlice"; object: EndpointSlice; isDeleted: boolean };
+
+/** The cluster's objects, kept up to date: lists, and a listener for later changes. */
+export interface ServiceSource {
+  services(): Iterable<Service>;
+  slices(): Iterable<EndpointSlice>;
+  /** Returns a function that ends the calls. */
+  follow(listener: (change: ObjectChange) => void): () => void;
+}
+
+export interface ServiceProxyOptions extends ModelOptions {
+  node: NodeFacts;
+  source: ServiceSource;
+  writer: RuleWriter;
+  clock: Clock;
+  log: Log;
+  /** Called when the health check port of a service cannot be opened; the service as `namespace/name`. */
+  healthCheckFailed(service: string, message: string): void;
+  /** The address of health check ports. Defaults to all of the machine. */
+  healthCheckAddress?: string | undefined;
+}
+
+/** Milliseconds for which changes are gathered before a sync. */
+const gatherMilliseconds = 20;
+/** Milliseconds until a failed sync is repeated; doubled up to the longest. */
+const firstRetryMilliseconds = 1000;
+const longestRetryMilliseconds = 30_000;
+/** Rules that another program has changed are replaced this often, as upstream does (FullSyncPeriod). */
+const wholeMilliseconds = 3_600_000;
+
+/** Keeps the rules of one node equal to the cluster's services. */
+export class ServiceProxy {
+  readonly #options: ServiceProxyOptions;
+  readonly #model: ServiceModel;
+  readonly #conntrack: ConntrackCleaner;
+  readonly #healthChecks: HealthChecks;
+  readonly #stopping = new AbortController();
+  #changed = Promise.withResolvers<void>();
+  #unfollow: () => void = () => {};
+  #running: Promise<void> | undefined;
+  #isHealthy = false;
+  /** Changes that the writer has and the rest of a sync does not yet. */
+  #unfinished: PortChange[] = [];
+  /** When everything is to be written again. */
+  #wholeAt = 0;
+
+  constructor(options: ServiceProxyOptions) {
+    const { node, log, healthCheckFailed: failed, healthCheckAddress: address } = options;
+    this.#options = options;
+    this.#model = new ServiceModel(node, options);
+    this.#conntrack = new ConntrackCleaner(log);
+    this.#healthChecks = new HealthChecks({
+      log,
+      nodeName: node.name,
+      address,
+      failed,
+      isHealthy: () => this.#isHealthy,
+    });
+  }
+
+  /** Writes the rules of all services, and follows changes from then on. Rejects if the first rules are refused. */
+  async start(): Promise<void> {
+    const { source } = this.#options;
+    for (const object of source.services()) this.#note({ kind: "Service", object, isDeleted: false });
+    for (const object of source.slices()) this.#note({ kind: "EndpointSlice", object, isDeleted: false });
+    this.#unfollow = source.follow((change) => this.#note(change));
+    try {
+      await this.#sync();
+    } catch (error) {
+      this.#unfollow();
+      throw error;
+    }
+    this.#wholeAt = this.#options.clock.now() + wholeMilliseconds;
+    this.#running = this.#follow();
+  }
+
+  /** The node's zone has changed. */
+  setNode(node: NodeFacts): void {
+    this.#model.setNode(node);
+    this.#changed.resolve();
+  }
+
+  /** Ends without a change of the rules: connections of containers that run on need them. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unfollow();
+    this.#changed.resolve();
+    await this.#running;
+    await this.#healthChecks.stop();
+  }
+
+  #note({ kind, object, isDeleted }: ObjectChange): void {
+    if (kind === "EndpointSlice") this.#model.setSlice(object, isDeleted);
+    else {
+      const { namespace, name } = object.metadata;
+      this.#model.setService(`${namespace}/${name}`, isDeleted ? undefined : object);
+    }
+    this.#changed.resolve();
+  }
+
+  async #follow(): Promise<void> {
+    const { clock, log, writer } = this.#options;
+    const { signal } = this.#stopping;
+    let retryMilliseconds = firstRetryMilliseconds;
+    while (!signal.aborted) {
+      const whole = clock.timer(Math.max(0, this.#wholeAt - clock.now()), () => {
+        this.#wholeAt = clock.now() + wholeMilliseconds;
+        writer.invalidate();
+        this.#changed.resolve();
+      });
+      await this.#changed.promise;
+      whole.cancel();
+      await sleep(clock, gatherMilliseconds, signal);
+      if (signal.aborted) return;
+      try {
+        await this.#sync();
+        retryMilliseconds = firstRetryMilliseconds;
+      } catch (error) {
+        this.#isHealthy = false;
+        log.error("the rules of services could not be written", { error: messageOf(error), retryMilliseconds });
+        await sleep(clock, retryMilliseconds, signal);
+        retryMilliseconds = Math.min(2 * retryMilliseconds, longestRetryMilliseconds);
+        this.#changed.resolve();
+      }
+    }
+  }
+
+  async #sync(): Promise<void> {
+    this.#changed = Promise.withResolvers();
+    const changes = this.#model.take();
+    this.#unfinished.push(...changes);
+    // The writer notes changes whose transaction fails: its next sync has them.
+    await this.#options.writer.sync(changes);
+    this.#isHealthy = true;
+    const finished = this.#unfinished;
+    this.#unfinished = [];
+    await this.#healthChecks.sync(finished);
+    const isUdp = finished.some(({ before, after }) => (after ?? before)?.protocol === "UDP");
+    if (isUdp) await this.#conntrack.clean(this.#model.ports());
+  }
+}
