@@ -52,7 +52,7 @@ export function nodeScript({ agent, config, before = [] }: NodeSetup): string[] 
     "umask 022",
     // The image updates itself at the same time, and then holds dnf's lock.
     'again() { for pause in 5 10 20 40; do "$@" && return; sleep $pause; done; "$@"; }',
-    "again dnf install -y containerd runc iptables-nft iproute",
+    "again dnf install -y containerd runc iptables-nft iproute nftables conntrack-tools",
     // The plugins have had two names.
     "plugins() { dnf install -y cni-plugins || dnf install -y containernetworking-plugins; }",
     "again plugins",

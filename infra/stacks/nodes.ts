@@ -77,6 +77,8 @@ export function nodesStack(stack: Stack, { config, bundles, parts, api }: NodesO
       runtime: "containerd",
       dataDir: "/var/lib/skiff",
       podLogGroup: partOf(parts.environment, "SKIFF_POD_LOG_GROUP"),
+      serviceCidr: config.serviceCidr,
+      ...(config.proxyMode === undefined ? {} : { proxyMode: config.proxyMode }),
       // Without a gateway, agents look for none.
       ...(config.gateway ? { gateway: { clusterId: partOf(parts.environment, "SKIFF_CLUSTER_ID") } } : {}),
       registryMirrors: [],

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { proxyModes } from "#agent/network";
 import { isDnsSubdomain, parseCidr } from "#api/meta";
 import type { CostOptions } from "#cli/cost";
 import type { DestroyOptions } from "#cli/destroy";
@@ -133,7 +134,14 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
     .addOption(
       option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a free block)").argParser(cidr),
     )
-    .addOption(option("--service-cidr <block>", "addresses of services").argParser(cidr).default("10.96.0.0/16"))
+    .addOption(
+      option("--service-cidr <block>", "addresses of services (default: 10.96.0.0/16, or a free block)").argParser(
+        cidr,
+      ),
+    )
+    .addOption(
+      option("--proxy-mode <name>", "how services reach their pods (default: nftables)").choices([...proxyModes]),
+    )
     .addOption(
       option("--registry-mirror <registry=url>", "pull images of a registry from this URL (repeatable)")
         .argParser(mirror)

@@ -29,6 +29,7 @@ export interface AgentStart {
   runtime: RuntimeName;
   /** Absent when the cluster creates no network on this machine. */
   network: ClusterNetwork | undefined;
+  serviceCidr: string;
   log: Log;
   /** Called for each process that is started, the first included. */
   launched(pid: number): void;
@@ -111,7 +112,16 @@ function launch(program: string, config: string, output: string): ChildProcess {
 }
 
 /** The agent's settings and identities, in a file that only the owner reads. */
-async function writeConfig({ options, folder, pki, server, names, runtime, network }: AgentStart): Promise<string> {
+async function writeConfig({
+  options,
+  folder,
+  pki,
+  server,
+  names,
+  runtime,
+  network,
+  serviceCidr,
+}: AgentStart): Promise<string> {
   const home = join(folder.agents, runtime);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const nodes = await Promise.all(
@@ -132,7 +142,8 @@ async function writeConfig({ options, folder, pki, server, names, runtime, netwo
     dataDir: home,
     podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
     ...(network ? { network: { name: network.name, bridge: network.bridge, cgroupRoot: network.cgroupRoot } } : {}),
-    serviceCidr: options.serviceCidr,
+    serviceCidr,
+    ...(options.proxyMode === undefined ? {} : { proxyMode: options.proxyMode }),
     registryMirrors: options.registryMirror,
     ...staticPodsOf(options),
     verbose: options.verbose,

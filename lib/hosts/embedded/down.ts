@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { removeRules } from "#agent/network";
 import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
 import { dropMemory } from "#agent/volumes";
 import { messageOf, type Progress, silentLog, sleep, systemClock } from "#base";
@@ -31,7 +32,7 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
       progress.step("removing containers");
       await stopPrivate(join(home, "containerd"));
       await dropMemory(join(home, "pods"));
-      await removeCgroups(folder, progress);
+      await removeTraces(folder, progress);
       progress.done();
     }
   } finally {
@@ -41,13 +42,17 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
   return 0;
 }
 
-/** Empty cgroups do no harm: if the cluster's name for them cannot be read, they stay. */
-async function removeCgroups(folder: DataFolder, progress: Progress): Promise<void> {
+/**
+ * Removes the rules of services and the cgroups. They do no harm without containers: if the cluster's name for them
+ * cannot be read, or they cannot be removed, they stay.
+ */
+async function removeTraces(folder: DataFolder, progress: Progress): Promise<void> {
   try {
     const network = readNetwork(folder, silentLog);
-    if (network) await removeCgroup(network.cgroupRoot);
+    if (!network) return;
+    await removeRules(network.bridge);
+    await removeCgroup(network.cgroupRoot);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    progress.note(`The cgroups of its pods stay: ${messageOf(error)}`);
+    progress.note(`Rules of its services and cgroups of its pods may stay: ${messageOf(error)}`);
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { silentLog } from "#base";
 import { type DataFolder, dataFolder } from "./data-folder.ts";
-import { checkBlocks, claimNetwork, type Machine, overlaps, readNetwork } from "./network.ts";
+import { checkBlocks, claimNetwork, clusterNames, type Machine, overlaps, readNetwork } from "./network.ts";
 
 let root: string;
 let machine: Machine;
@@ -28,7 +28,7 @@ const folder = (name: string): DataFolder => {
   return made;
 };
 const serviceCidr = "10.96.0.0/16";
-const claim = (name: string, podCidr?: string) => claimNetwork(folder(name), { podCidr, serviceCidr }, log, machine);
+const claim = (name: string, podCidr?: string) => claimNetwork(folder(name), { podCidr }, log, machine);
 
 test("blocks that share an address overlap", () => {
   expect(overlaps("10.244.0.0/16", "10.244.0.0/16")).toBe(true);
@@ -58,6 +58,32 @@ test("each data folder has its own bridge, block and cgroups, and does not chang
   routes = [];
   expect(claim("three").podCidr).toBe("10.245.0.0/16");
   expect(readdirSync(machine.clusters).filter((name) => name.endsWith(".json")).length).toBe(2);
+});
+
+test("the blocks of services of two clusters do not overlap", () => {
+  const [one, two] = [claim("one"), claim("two")];
+  expect([one.serviceCidr, two.serviceCidr]).toEqual(["10.96.0.0/16", "10.97.0.0/16"]);
+  expect(claim("two")).toEqual(two);
+  const requested = (name: string, block: string) =>
+    claimNetwork(folder(name), { serviceCidr: block }, log, machine).serviceCidr;
+  expect(() => requested("three", "10.96.128.0/17")).toThrow(
+    `--service-cidr 10.96.128.0/17 overlaps 10.96.0.0/16 of the cluster in ${join(root, "one")}`,
+  );
+  expect(requested("three", "10.200.0.0/16")).toBe("10.200.0.0/16");
+  expect(claim("three").serviceCidr).toBe("10.200.0.0/16");
+  expect(clusterNames(machine.clusters)).toContain(one.bridge);
+});
+
+test("a data folder of an earlier version keeps the services' usual block", () => {
+  claim("one");
+  // Written before blocks of services were chosen.
+  const { serviceCidr: _, ...older } = claim("two");
+  writeFileSync(join(root, "two", "network.json"), JSON.stringify(older));
+  expect(claim("two").serviceCidr).toBe("10.96.0.0/16");
+  // It ran with simulated containers only, and has no network yet.
+  const simulated = folder("three");
+  writeFileSync(simulated.store, "");
+  expect(claim("three").serviceCidr).toBe("10.96.0.0/16");
 });
 
 test("does not choose a block in use, and refuses it by name when it is requested", () => {
@@ -100,8 +126,9 @@ test("a folder of an earlier version keeps its bridge and its block", () => {
   list("old", "10.244.0.0/24");
   routes = [{ cidr: "10.244.0.0/24", device: "skiff-5bce98f7" }];
   const old = { name: "skiff-vm", bridge: "skiff-5bce98f7", podCidr: "10.244.0.0/16", cgroupRoot: "/kubepods" };
-  expect(claim("old")).toEqual(old);
-  expect(claim("old")).toEqual(old);
+  const kept = { ...old, serviceCidr: "10.96.0.0/16" };
+  expect(claim("old")).toEqual(kept);
+  expect(claim("old")).toEqual(kept);
   // Of two with the same bridge, the first to start again uses it.
   list("other", "10.244.0.0/24");
   expect(claim("other").bridge).not.toBe("skiff-5bce98f7");

@@ -16,14 +16,20 @@ export interface ClusterNetwork {
   bridge: string;
   /** Addresses of the cluster's pods. */
   podCidr: string;
+  /** Addresses of the cluster's services. Absent in folders of earlier versions, which use the usual block. */
+  serviceCidr?: string;
   /** The parent cgroup of its pods, such as `/skiff-0a1b2c3d`. */
   cgroupRoot: string;
 }
 
+/** A network whose blocks are chosen. */
+export type ClaimedNetwork = ClusterNetwork & { serviceCidr: string };
+
 export interface NetworkOptions {
   /** The requested block. Defaults to a block that is free on this machine. */
   podCidr?: string | undefined;
-  serviceCidr: string;
+  /** The same of services. */
+  serviceCidr?: string | undefined;
 }
 
 /** A block of addresses in use on this machine. */
@@ -45,8 +51,11 @@ export const thisMachine: Machine = { clusters: "/var/lib/skiff/clusters", route
 
 /** The pods' addresses, unless others are requested or these are in use. */
 export const defaultBlock = "10.244.0.0/16";
+/** The services' addresses, unless others are requested or these are in use. */
+export const defaultServiceBlock = "10.96.0.0/16";
 /** Blocks to choose from, the usual one first. */
-const candidates = [...range(244, 255), ...range(128, 243)].map((second) => `10.${second}.0.0/16`);
+const serviceCandidates = range(96, 127).map((second) => `10.${second}.0.0/16`);
+const podCandidates = [...range(244, 255), ...range(128, 243)].map((second) => `10.${second}.0.0/16`);
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -63,7 +72,7 @@ export function overlaps(a: string, b: string): boolean {
 
 /** Throws Refusal if addresses of pods and services overlap. */
 export function checkBlocks({ podCidr, serviceCidr }: NetworkOptions): void {
-  if (podCidr !== undefined && overlaps(podCidr, serviceCidr)) {
+  if (podCidr !== undefined && serviceCidr !== undefined && overlaps(podCidr, serviceCidr)) {
     throw new Refusal(`--pod-cidr ${podCidr} and --service-cidr ${serviceCidr} overlap: choose two blocks that do not`);
   }
 }
@@ -78,14 +87,14 @@ export function claimNetwork(
   options: NetworkOptions,
   log: Log,
   machine = thisMachine,
-): ClusterNetwork {
+): ClaimedNetwork {
   const release = lockClusters(machine.clusters);
   try {
     const others = otherClusters(folder, machine.clusters, log);
     const known = readNetwork(folder, log, machine.clusters) ?? legacyNetwork(folder, others, options);
     const network: ClusterNetwork = known ?? newNetwork();
-    const podCidr = chooseBlock(network, others, options, machine);
-    const next = { ...network, podCidr };
+    const stored = network.serviceCidr ?? (known || existsSync(folder.store) ? defaultServiceBlock : undefined);
+    const next = { ...network, ...chooseBlocks({ ...network, serviceCidr: stored }, others, options, machine) };
     // The claim first: a crash in between leaves a claim that no data folder confirms, and that is ignored.
     const claim = claimFile(machine.clusters, next);
     writeJson(claim, { root: folder.root, ...next });
@@ -100,36 +109,58 @@ export function claimNetwork(
   }
 }
 
-/** Throws Refusal if the stored or requested block of a cluster is in use. */
-function chooseBlock(
-  network: ClusterNetwork,
-  others: readonly Claim[],
-  options: NetworkOptions,
-  machine: Machine,
-): string {
-  const routes = machine.routes().filter(({ device }) => device !== network.bridge);
-  const taken: Taken[] = [
-    ...others.map(({ root, podCidr }) => ({ cidr: podCidr, by: `the cluster in ${root}` })),
-    ...routes.map(({ cidr, device }) => ({ cidr, by: `the route to ${cidr} on ${device}` })),
-  ];
-  const wanted = options.podCidr ?? (network.podCidr || undefined);
-  const podCidr = wanted ?? freeBlock(taken, options.serviceCidr);
-  const conflict = taken.find(({ cidr }) => overlaps(cidr, podCidr));
-  if (conflict) throw new Refusal(conflictText(podCidr, conflict, options.podCidr !== undefined));
-  checkBlocks({ podCidr, serviceCidr: options.serviceCidr });
-  return podCidr;
+/** The two kinds of blocks: their words in messages, and the blocks to choose from. */
+const kinds = {
+  podCidr: { flag: "--pod-cidr", what: "pod addresses", candidates: podCandidates },
+  serviceCidr: { flag: "--service-cidr", what: "service addresses", candidates: serviceCandidates },
+};
+
+interface Known {
+  podCidr: string;
+  /** Absent: not chosen yet. */
+  serviceCidr: string | undefined;
+  bridge: string;
 }
 
-function conflictText(podCidr: string, { cidr, by }: Taken, isFlag: boolean): string {
-  const what = isFlag ? `--pod-cidr ${podCidr}` : `the pod addresses ${podCidr} of this cluster`;
-  const whose = by.startsWith("the route") ? by : `${cidr} of ${by}`;
-  return `${what} overlap${isFlag ? "s" : ""} ${whose}: choose another --pod-cidr`;
+/** Throws Refusal if the stored or requested blocks of a cluster are in use. */
+function chooseBlocks(known: Known, others: readonly Claim[], options: NetworkOptions, machine: Machine) {
+  const routes = machine
+    .routes()
+    .filter(({ device }) => device !== known.bridge)
+    .map(({ cidr, device }) => ({ cidr, by: `the route to ${cidr} on ${device}` }));
+  const pods = others.map(({ root, podCidr }) => ({ cidr: podCidr, by: `the cluster in ${root}` }));
+  const services = others.map(({ root, serviceCidr = defaultServiceBlock }) => ({
+    cidr: serviceCidr,
+    by: `the cluster in ${root}`,
+  }));
+  // All clusters of earlier versions have the same block of services: a stored block stays.
+  const requested = options.serviceCidr === known.serviceCidr ? undefined : options.serviceCidr;
+  const wantedServices = options.serviceCidr ?? known.serviceCidr;
+  const wantedPods = options.podCidr ?? (known.podCidr || undefined);
+  const takenByPods = wantedPods === undefined ? [] : [{ cidr: wantedPods, by: "this cluster's pods" }];
+  const taken = [...services, ...pods, ...routes];
+  if (requested !== undefined) refuseConflict("serviceCidr", requested, taken, true);
+  const serviceCidr = wantedServices ?? freeBlock("serviceCidr", [...taken, ...takenByPods]);
+  const podCidr =
+    wantedPods ?? freeBlock("podCidr", [...pods, ...services, ...routes, { cidr: serviceCidr, by: "this cluster" }]);
+  refuseConflict("podCidr", podCidr, [...pods, ...routes], options.podCidr !== undefined);
+  checkBlocks({ podCidr, serviceCidr });
+  return { podCidr, serviceCidr };
 }
 
-function freeBlock(taken: Taken[], serviceCidr: string): string {
-  const all = [...taken.map(({ cidr }) => cidr), serviceCidr];
-  const free = candidates.find((candidate) => !all.some((cidr) => overlaps(cidr, candidate)));
-  if (!free) throw new Refusal("no block of pod addresses is free on this machine: set one with --pod-cidr");
+function refuseConflict(kind: keyof typeof kinds, block: string, taken: readonly Taken[], isFlag: boolean): void {
+  const conflict = taken.find(({ cidr }) => overlaps(cidr, block));
+  if (!conflict) return;
+  const { flag, what } = kinds[kind];
+  const subject = isFlag ? `${flag} ${block}` : `the ${what} ${block} of this cluster`;
+  const whose = conflict.by.startsWith("the route") ? conflict.by : `${conflict.cidr} of ${conflict.by}`;
+  throw new Refusal(`${subject} overlap${isFlag ? "s" : ""} ${whose}: choose another ${flag}`);
+}
+
+function freeBlock(kind: keyof typeof kinds, taken: readonly Taken[]): string {
+  const { flag, what, candidates } = kinds[kind];
+  const free = candidates.find((candidate) => !taken.some(({ cidr }) => overlaps(cidr, candidate)));
+  if (!free) throw new Refusal(`no block of ${what} is free on this machine: set one with ${flag}`);
   return free;
 }
 
@@ -159,8 +190,8 @@ export function readNetwork(folder: DataFolder, log: Log, clusters = thisMachine
     error: own.why,
     claim: copy.path,
   });
-  const { name, bridge, podCidr, cgroupRoot } = copy;
-  return { name, bridge, podCidr, cgroupRoot };
+  const { name, bridge, podCidr, serviceCidr, cgroupRoot } = copy;
+  return { name, bridge, podCidr, cgroupRoot, ...(serviceCidr === undefined ? {} : { serviceCidr }) };
 }
 
 /** The part of a pod network's configuration that is read here. */
@@ -236,6 +267,12 @@ function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] 
   });
 }
 
+/** The bridges of all clusters of this machine, which their rules are named after; also of damaged claims. */
+export function clusterNames(clusters = thisMachine.clusters): Set<string> {
+  if (!existsSync(clusters)) return new Set();
+  return new Set(readdirSync(clusters).map((file) => basename(file, ".json")));
+}
+
 /** One start at a time chooses a network. The lock is the kernel's, as the data folder's is. */
 function lockClusters(clusters: string): () => void {
   let database: DatabaseSync | undefined;
@@ -273,8 +310,9 @@ function readJson<T>(path: string, isRight: (value: unknown) => value is T): T |
 const isName = (value: unknown): value is string => typeof value === "string" && value !== "";
 const isBlock = (value: unknown): value is string => isName(value) && parseCidr(value) !== undefined;
 const isNetwork = (value: unknown): value is ClusterNetwork => {
-  const { name, bridge, podCidr, cgroupRoot } = Object(value) as Partial<ClusterNetwork>;
-  return [name, bridge, cgroupRoot].every(isName) && isBlock(podCidr);
+  const { name, bridge, podCidr, serviceCidr, cgroupRoot } = Object(value) as Partial<ClusterNetwork>;
+  const isServiceBlock = serviceCidr === undefined || isBlock(serviceCidr);
+  return [name, bridge, cgroupRoot].every(isName) && isBlock(podCidr) && isServiceBlock;
 };
 const isClaim = (value: unknown): value is Claim => isNetwork(value) && isName((value as Partial<Claim>).root);
 

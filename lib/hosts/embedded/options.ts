@@ -1,3 +1,5 @@
+import type { ProxyMode } from "#agent/network";
+
 export interface UpOptions {
   dataDir: string;
   bind: string;
@@ -10,7 +12,10 @@ export interface UpOptions {
   nodeName?: string;
   /** A block that is free on the machine without it. */
   podCidr?: string;
-  serviceCidr: string;
+  /** A block that is free on the machine without it. */
+  serviceCidr?: string;
+  /** Without it nftables, where the machine has it. */
+  proxyMode?: ProxyMode;
   registryMirror: string[];
   /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
   staticPodPath?: string;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { faultOf, removeStaleRules } from "#agent/network";
 import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
@@ -16,7 +17,7 @@ import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./da
 import { Disk, isFullDisk } from "./disk.ts";
 import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
-import { checkBlocks, claimNetwork } from "./network.ts";
+import { checkBlocks, claimNetwork, clusterNames, defaultServiceBlock } from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
 import { openPki, type Pki } from "./pki.ts";
@@ -109,9 +110,15 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
     const network = isOwn ? claimNetwork(folder, options, log) : undefined;
+    const serviceCidr = network?.serviceCidr ?? options.serviceCidr ?? defaultServiceBlock;
+    if (runtime === "containerd") await prepareRules(options, log);
     disk.reportTo(log);
     if (signal.aborted) return;
-    const { plane, pki, server } = await startControlPlane({ options, folder, disk, log }, progress, opened);
+    const { plane, pki, server } = await startControlPlane(
+      { options, serviceCidr, folder, disk, log },
+      progress,
+      opened,
+    );
     if (signal.aborted) return;
     const names = nodeNames(options);
     progress.step(`starting the agent (${runtime})`);
@@ -125,6 +132,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
       names,
       runtime,
       network,
+      serviceCidr,
       log,
       launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
     });
@@ -157,15 +165,26 @@ function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
   return Array.from({ length: count }, (_, index) => `${own}-${index}`);
 }
 
+/** Checks the proxy mode, and deletes the rules of clusters whose data folders are gone. */
+async function prepareRules({ proxyMode }: UpOptions, log: Log): Promise<void> {
+  const fault = proxyMode && (await faultOf(proxyMode));
+  if (fault) throw new Refusal(`--proxy-mode ${proxyMode}: ${fault}`);
+  await removeStaleRules(clusterNames).catch((error: unknown) =>
+    log.warn("the rules of removed clusters could not be deleted", { error: messageOf(error) }),
+  );
+}
+
 interface PlaneStart {
   options: UpOptions;
+  /** Addresses of the cluster's services. */
+  serviceCidr: string;
   folder: DataFolder;
   disk: Disk;
   log: Log;
 }
 
 async function startControlPlane(
-  { options, folder, disk, log }: PlaneStart,
+  { options, serviceCidr, folder, disk, log }: PlaneStart,
   progress: Progress,
   opened: Stack,
 ): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
@@ -187,7 +206,7 @@ async function startControlPlane(
     random: systemRandom,
     log,
     links: () => links,
-    serviceCidr: options.serviceCidr,
+    serviceCidr,
     ca: pki.ca,
     checks: {
       disk: () => {
@@ -199,7 +218,7 @@ async function startControlPlane(
     ...(audit ? { audit: audit.write } : {}),
     ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
   });
-  const tls = await pki.server(serverNames(options));
+  const tls = await pki.server(serverNames(options, serviceCidr));
   const host = await listen(options, { server: plane.server, links, log, tls: { ...tls, ca: pki.ca } });
   opened.push(() => host.close());
   opened.push(() => plane.stop());
@@ -223,7 +242,7 @@ function reachable(bind: string): string | undefined {
   return undefined;
 }
 
-function serverNames({ bind, serviceCidr }: UpOptions): string[] {
+function serverNames({ bind }: UpOptions, serviceCidr: string): string[] {
   const service = serviceCidr.split("/")[0]!.replace(/\d+$/, (last) => String(Number(last) + 1));
   const inside = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
   const own = reachable(bind);

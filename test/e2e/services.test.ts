@@ -1,0 +1,216 @@
+import { execFileSync } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { get } from "node:http";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type EndpointSlice, endpointSlices, type Pod, pods, type Service, services } from "#api";
+import type { HttpClient } from "#client";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { connect, createPod, isReady, readyPod, until } from "./client.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+import { skiffDown } from "./skiff.ts";
+
+let registry: Registry;
+let skiff: SkiffProcess;
+let client: HttpClient;
+
+const namespace = "default";
+const hostIp = Object.entries(networkInterfaces())
+  .filter(([name]) => !name.startsWith("skiff-"))
+  .flatMap(([, list]) => list ?? [])
+  .find(({ family, internal }) => family === "IPv4" && !internal)!.address;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`]);
+  client = connect(skiff.dataDir);
+  await createPod(client, "client", { terminationGracePeriodSeconds: 0, containers: [sleeping] });
+  for (const name of ["web-1", "web-2"]) await createWeb(name);
+  for (const name of ["client", "web-1", "web-2"]) await readyPod(client, name);
+});
+afterAll(async () => {
+  client?.close();
+  if (skiff && existsSync(skiff.dataDir)) await skiffDown(skiff);
+  await registry?.stop();
+});
+
+const sleeping = { name: "main", image: "busybox", command: ["sleep", "1000"] };
+/** A pod that answers with its own name. */
+const createWeb = (name: string): Promise<Pod> => {
+  const script = "mkdir /www && hostname >/www/index.html && exec httpd -f -p 8080 -h /www";
+  const readinessProbe = { httpGet: { port: 8080 }, periodSeconds: 1 };
+  const containers = [{ name: "main", image: "busybox", command: ["sh", "-c", script], readinessProbe }];
+  const labels = { app: "web", pod: name };
+  const spec = { terminationGracePeriodSeconds: 0, containers };
+  return client.create(pods, { metadata: { name, namespace, labels }, spec } as unknown as Pod);
+};
+const createService = (name: string, spec: object): Promise<Service> => {
+  const ports = [{ port: 80, targetPort: 8080 }];
+  return client.create(services, {
+    metadata: { name, namespace },
+    spec: { selector: { app: "web" }, ports, ...spec },
+  } as unknown as Service);
+};
+
+/** The answer's body, by a connection of its own; the error's code where there is none. */
+const fetched = (address: string, port = 80): Promise<string> =>
+  new Promise((resolve) => {
+    const request = get({ host: address, port, agent: false, timeout: 3000 }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => {
+        body += chunk;
+      });
+      response.on("end", () => resolve(body.trim()));
+    });
+    request.on("timeout", () => request.destroy(Object.assign(new Error(), { code: "TIMEOUT" })));
+    request.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+const networkOf = () =>
+  JSON.parse(readFileSync(join(skiff.dataDir, "network.json"), "utf8")) as { name: string; bridge: string };
+/** The same from the network of a pod. */
+function fetchedIn(pod: string, address: string, port = 80): string {
+  const results = "/var/lib/cni/results";
+  const found = readdirSync(results)
+    .filter((file) => file.startsWith(`${networkOf().name}-`))
+    .map((file) => JSON.parse(readFileSync(join(results, file), "utf8")) as CniResult)
+    .find(({ cniArgs }) => cniArgs.some(([name, value]) => name === "K8S_POD_NAME" && value === pod));
+  const sandbox = found?.result.interfaces.find(({ sandbox }) => sandbox)?.sandbox ?? "";
+  const code = `fetch("http://${address}:${port}/", { signal: AbortSignal.timeout(3000) })
+    .then(async (answer) => console.log(await answer.text()), ({ cause }) => console.log(cause?.code))`;
+  return execFileSync("nsenter", [`--net=${sandbox}`, process.execPath, "-e", code], { encoding: "utf8" }).trim();
+}
+interface CniResult {
+  cniArgs: [string, string][];
+  result: { interfaces: { sandbox?: string }[] };
+}
+const addressOf = ({ spec }: Service): string => spec?.clusterIP ?? "";
+/** Asks until each of these answers has been seen. */
+const answersWith = (address: string, port: number, expected: string[]): Promise<boolean> => {
+  const seen = new Set<string>();
+  return until(async () => {
+    seen.add(await fetched(address, port));
+    return expected.every((each) => seen.has(each));
+  });
+};
+
+test("a service is reached by its cluster address, from the host and from a pod", async () => {
+  const web = addressOf(await createService("web", {}));
+  await answersWith(web, 80, ["web-1", "web-2"]);
+  await until(async () => fetchedIn("client", web) === "web-1");
+  await until(async () => fetchedIn("client", web) === "web-2");
+});
+
+test("a pod reaches itself by its own service", async () => {
+  const own = addressOf(await createService("own", { selector: { pod: "web-1" } }));
+  await until(async () => (await fetched(own)) === "web-1");
+  expect(fetchedIn("web-1", own)).toBe("web-1");
+});
+
+test("a node port is reached at the node's address, from the host and from a pod", async () => {
+  const { spec } = await createService("port", { type: "NodePort" });
+  const nodePort = spec?.ports?.[0]?.nodePort ?? 0;
+  await answersWith(hostIp, nodePort, ["web-1", "web-2"]);
+  expect(fetchedIn("client", hostIp, nodePort)).toMatch(/^web-[12]$/);
+});
+
+test("a service without endpoints and a port that it does not have are refused", async () => {
+  const none = addressOf(await createService("none", { selector: { app: "absent" } }));
+  await until(async () => (await fetched(none)) === "ECONNREFUSED");
+  expect(fetchedIn("client", none)).toBe("ECONNREFUSED");
+  const { spec } = await client.get(services, { namespace, name: "web" });
+  expect(await fetched(spec?.clusterIP ?? "", 81)).toBe("ECONNREFUSED");
+});
+
+test("a client with affinity stays with one endpoint", async () => {
+  const sticky = addressOf(await createService("sticky", { sessionAffinity: "ClientIP" }));
+  await until(async () => (await fetched(sticky)).startsWith("web-"));
+  const answers = new Set<string>();
+  for (let attempt = 0; attempt < 12; attempt++) answers.add(await fetched(sticky));
+  expect(answers.size).toBe(1);
+});
+
+test("the health check port reports local endpoints", async () => {
+  const { spec } = await createService("balanced", { type: "LoadBalancer", externalTrafficPolicy: "Local" });
+  const port = spec?.healthCheckNodePort ?? 0;
+  const answer = await until(async () => {
+    const text = await fetched(hostIp, port);
+    return text.includes('"localEndpoints": 2') && text;
+  });
+  expect(JSON.parse(answer)).toEqual({
+    service: { namespace, name: "balanced" },
+    localEndpoints: 2,
+    serviceProxyHealthy: true,
+  });
+});
+
+test("a UDP client moves to the endpoint that replaces its own", async () => {
+  const servers = ["one", "two"].map((name) => {
+    const server = createSocket("udp4");
+    server.on("message", (_, from) => server.send(name, from.port, from.address));
+    server.bind(0);
+    return server;
+  });
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const udp = await createService("udp", { selector: undefined, ports: [{ port: 53, protocol: "UDP" }] });
+  const slice = (port: number) => ({
+    metadata: { name: "udp-1", namespace, labels: { "kubernetes.io/service-name": "udp" } },
+    addressType: "IPv4",
+    ports: [{ name: "", port, protocol: "UDP" }],
+    endpoints: [{ addresses: [hostIp] }],
+  });
+  await client.create(endpointSlices, slice(servers[0]!.address().port) as EndpointSlice);
+  const socket = createSocket("udp4");
+  let last = "";
+  socket.on("message", (text) => {
+    last = text.toString();
+  });
+  socket.on("error", () => {});
+  const says = (expected: string) =>
+    until(async () => {
+      socket.send("hello", 53, addressOf(udp));
+      return last === expected;
+    });
+  await says("one");
+  await client.patch(
+    endpointSlices,
+    { namespace, name: "udp-1" },
+    { ports: slice(servers[1]!.address().port).ports },
+    { type: "merge" },
+  );
+  await says("two");
+  for (const each of [socket, ...servers]) each.close();
+});
+
+test("a deleted pod receives no more connections", async () => {
+  const { spec } = await client.get(services, { namespace, name: "web" });
+  await client.delete(pods, { namespace, name: "web-1" });
+  await until(async () => !(await client.list(pods, { namespace })).items.some((pod) => pod.metadata.name === "web-1"));
+  const { spec: own } = await client.get(services, { namespace, name: "own" });
+  await until(async () => (await fetched(own?.clusterIP ?? "")) === "ECONNREFUSED");
+  for (let attempt = 0; attempt < 10; attempt++) expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
+});
+
+test("services work while the agent is gone, and follow changes after its restart", async () => {
+  const { spec } = await client.get(services, { namespace, name: "web" });
+  const agent = () =>
+    (JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number }).agent;
+  const first = agent();
+  process.kill(first, "SIGKILL");
+  expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
+  await createWeb("web-3");
+  await until(async () => agent() !== first);
+  await until(async () => isReady(await client.get(pods, { namespace, name: "web-3" })));
+  await answersWith(spec?.clusterIP ?? "", 80, ["web-2", "web-3"]);
+});
+
+test("skiff down leaves no rule", async () => {
+  const { bridge } = networkOf();
+  const tables = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
+  expect(tables()).toContain(bridge);
+  client.close();
+  await skiffDown(skiff);
+  expect(tables()).not.toContain(bridge);
+});
