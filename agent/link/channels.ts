@@ -1,7 +1,7 @@
-import { type Duplex, Readable, Writable } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { SpdyConnection } from "#agent/runtime/spdy";
-import { type ChannelCodec, codecOf } from "./codec.ts";
+import { ChannelSocket } from "./channel-socket.ts";
 import type { Channels, RequestedStreams, SessionStatus } from "./session.ts";
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
@@ -36,13 +36,6 @@ class TerminalSize {
   }
 }
 
-/** An output over a socket: each chunk with its channel's number, with the socket's backpressure. */
-const outlet = (socket: WebSocket, codec: ChannelCodec, number: number): Writable =>
-  new Writable({
-    write: (chunk: Buffer, _encoding, done) =>
-      codec.send(socket, { channel: number, bytes: chunk }, (error) => done(error)),
-  });
-
 /**
  * The final message of the error channel. Before v4 it is text, and empty after a success
  * (`v1WriteStatusFunc` of the kubelet's remotecommand).
@@ -57,34 +50,18 @@ function finalMessage(protocol: string, status: SessionStatus): string {
  * without a subprotocol (""), which is the first version. Only v5 can signal the end of standard input.
  */
 export function webSocketChannels(socket: WebSocket, protocol: string, requested: RequestedStreams): Channels {
-  const codec = codecOf(protocol);
-  const stdin = new Readable({ read: () => socket.resume() });
   const size = new TerminalSize();
-  const end = (): void => {
-    if (!stdin.readableEnded && !stdin.destroyed) stdin.push(null);
-  };
-  let ended = false;
-  socket.on("message", (data) => {
-    const { channel: number = -1, bytes = Buffer.alloc(0) } = codec.read(data) ?? {};
-    if (number === channel.stdin && !ended && bytes.length > 0 && !stdin.push(bytes)) socket.pause();
+  const client = new ChannelSocket(socket, protocol, (number, bytes) => {
     if (number === channel.resize) size.set(bytes.toString());
-    if (protocol.startsWith("v5") && number === channel.close && bytes[0] === channel.stdin && !ended) {
-      ended = true;
-      end();
-    }
+    if (number === channel.close && protocol.startsWith("v5")) closeChannel(client, bytes);
   });
-  socket.on("close", () => {
-    if (!ended) end();
-    ended = true;
-  });
-  socket.on("error", () => socket.terminate());
   // Clients wait for an empty message on the lowest channel: it signals that the session is established.
   const lowest = requested.stdout ? channel.stdout : requested.stderr ? channel.stderr : channel.error;
-  codec.send(socket, { channel: lowest, bytes: Buffer.alloc(0) });
+  client.send(lowest, Buffer.alloc(0));
   return {
-    stdin: requested.stdin ? stdin : undefined,
-    stdout: requested.stdout ? outlet(socket, codec, channel.stdout) : undefined,
-    stderr: requested.stderr ? outlet(socket, codec, channel.stderr) : undefined,
+    stdin: requested.stdin ? client.inlet(channel.stdin) : undefined,
+    stdout: requested.stdout ? client.outlet(channel.stdout) : undefined,
+    stderr: requested.stderr ? client.outlet(channel.stderr) : undefined,
     onResize: (listener) => size.onResize(listener),
     onClose: (listener) => void socket.on("close", listener),
     finish: (status) =>
@@ -93,9 +70,18 @@ export function webSocketChannels(socket: WebSocket, protocol: string, requested
         if (socket.readyState !== socket.OPEN) return resolve();
         const message = finalMessage(protocol, status);
         if (message === "") return socket.close(1000);
-        codec.send(socket, { channel: channel.error, bytes: Buffer.from(message) }, () => socket.close(1000));
+        client.send(channel.error, Buffer.from(message), () => socket.close(1000));
       }),
   };
+}
+
+/**
+ * A client of v5 ends a channel by naming it after the close signal. Malformed signals end the connection
+ * (wsstream.Conn.handle).
+ */
+function closeChannel(client: ChannelSocket, bytes: Buffer): void {
+  if (bytes.length === 1 && bytes[0]! <= channel.resize) client.end(bytes[0]!);
+  else client.socket.terminate();
 }
 
 /** The time in which a client has to open the streams of its request. */

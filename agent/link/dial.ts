@@ -1,7 +1,7 @@
 import { type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import { createWebSocketStream, WebSocket } from "ws";
 import { type Clock, type Log, messageOf, sleep, watchdog } from "#base";
-import { decodeNodeRequest } from "#node-link";
+import { decodeNodeRequest, linkSessionMemory } from "#node-link";
 import { dialPod } from "./dial-pod.ts";
 import type { LinkedPods } from "./pods.ts";
 import { answer } from "./requests.ts";
@@ -131,9 +131,11 @@ async function dialOnce(options: LinkOptions, { upgrades, signal, up }: Dial): P
   try {
     await Promise.race([new Promise((resolve) => socket.once("open", resolve)), ended]);
     if (signal.aborted) return;
-    session = performServerHandshake(duplex);
+    session = performServerHandshake(duplex, { maxSessionMemory: linkSessionMemory });
     session.on("stream", (stream: ServerHttp2Stream, headers) => {
       stream.on("error", (error) => options.log.debug("a request over the link failed", { error: messageOf(error) }));
+      // The server has cancelled it. It would otherwise stay open while a write waits for the server's window.
+      stream.on("aborted", () => stream.destroy());
       if (headers[":method"] === "CONNECT") {
         const path = String(headers["x-path"] ?? "");
         const request = decodeNodeRequest(path);

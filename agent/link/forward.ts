@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { WebSocket } from "ws";
 import type { StreamPort } from "#agent/runtime";
 import { SpdyConnection } from "#agent/runtime/spdy";
 import { messageOf } from "#base";
-import { codecOf } from "./codec.ts";
+import { ChannelSocket } from "./channel-socket.ts";
 
 export interface ForwardTarget {
   streams: StreamPort;
@@ -78,40 +79,31 @@ export interface ChannelClient {
  * the port in two bytes, little-endian. There is one connection to each port.
  */
 export async function forwardOverWebSocket(client: ChannelClient, target: ForwardTarget): Promise<void> {
-  const { socket, ports } = client;
-  const codec = codecOf(client.protocol);
-  const send = (channel: number, bytes: Uint8Array): void => {
-    if (socket.readyState === socket.OPEN) codec.send(socket, { channel, bytes });
-  };
-  const insides = new Map<number, Duplex>();
-  const waiting = new Map<number, Buffer[]>();
-  socket.on("message", (data) => {
-    const message = codec.read(data);
-    if (!message) return;
-    const { channel, bytes } = message;
-    const inside = insides.get(channel);
-    if (inside) inside.write(bytes);
-    else waiting.set(channel, [...(waiting.get(channel) ?? []), bytes]);
-  });
-  socket.on("error", () => socket.terminate());
-  socket.on("close", () => {
-    for (const inside of insides.values()) inside.destroy();
-  });
-  await Promise.all(
-    ports.map(async (port, index) => {
-      const [data, error] = [index * 2, index * 2 + 1];
-      const head = Buffer.from([port & 0xff, port >> 8]);
-      send(data, head);
-      send(error, head);
-      try {
-        const inside = await target.streams.forward(target.sandboxId, port);
-        insides.set(data, inside);
-        for (const bytes of waiting.get(data) ?? []) inside.write(bytes);
-        for await (const bytes of inside as AsyncIterable<Uint8Array>) send(data, bytes);
-      } catch (failure) {
-        send(error, Buffer.from(failed(port, target, failure)));
-      }
-    }),
-  );
+  const { socket, protocol, ports } = client;
+  const channels = new ChannelSocket(socket, protocol);
+  await Promise.all(ports.map((port, index) => forwardChannels(channels, { port, data: index * 2 }, target)));
   socket.close(1000);
+}
+
+async function forwardChannels(
+  channels: ChannelSocket,
+  { port, data }: { port: number; data: number },
+  target: ForwardTarget,
+): Promise<void> {
+  const head = Buffer.from([port & 0xff, port >> 8]);
+  const [input, output, errors] = [channels.inlet(data), channels.outlet(data), channels.outlet(data + 1)];
+  for (const one of [output, errors]) one.on("error", () => {}).write(head);
+  const { socket } = channels;
+  try {
+    const inside = await target.streams.forward(target.sandboxId, port);
+    if (socket.readyState !== socket.OPEN) return void inside.destroy();
+    socket.once("close", () => inside.destroy());
+    input.pipe(inside);
+    await pipeline(inside, output);
+  } catch (error) {
+    await new Promise<void>((resolve) => errors.end(failed(port, target, error), () => resolve()));
+  } finally {
+    // Other ports of the client are still read.
+    input.destroy();
+  }
 }

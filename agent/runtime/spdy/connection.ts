@@ -23,6 +23,8 @@ export class SpdyConnection {
   readonly #socket: Duplex;
   readonly #accept: SpdyOptions["accept"];
   readonly #streams = new Map<number, SpdyStream>();
+  /** The streams that hold as much as they should: while there are any, the socket is not read. */
+  readonly #full = new Set<number>();
   readonly #encodeHeaders = headerEncoder();
   readonly #decodeHeaders = headerDecoder();
   #nextId: number;
@@ -87,14 +89,24 @@ export class SpdyConnection {
   #createStream(id: number): SpdyStream {
     const stream = new SpdyStream({
       data: (data, done) => this.#data(id, data, done),
-      pause: () => this.#socket.pause(),
-      resume: () => this.#socket.resume(),
+      pause: () => {
+        this.#full.add(id);
+        this.#socket.pause();
+      },
+      resume: () => this.#resume(id),
       // 5 is CANCEL.
       cancel: () => this.#control(frame.reset, number(id), number(5)),
-      gone: () => this.#streams.delete(id),
+      gone: () => {
+        this.#streams.delete(id);
+        this.#resume(id);
+      },
     });
     this.#streams.set(id, stream);
     return stream;
+  }
+
+  #resume(id: number): void {
+    if (this.#full.delete(id) && this.#full.size === 0) this.#socket.resume();
   }
 
   #control(type: number, ...payload: Uint8Array[]): void {

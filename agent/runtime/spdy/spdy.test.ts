@@ -1,7 +1,8 @@
+import { once } from "node:events";
 import { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { constants, createDeflate, deflateSync, inflateSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { dictionary } from "./dictionary.ts";
 import { SpdyConnection } from "./index.ts";
 
@@ -140,6 +141,34 @@ test("sends a session's streams and their ends at once; keeps the data that arri
   socket.destroy(new Error("write EPIPE"));
   expect(await text(errors)).toBe("{}");
   await expect(text(stdout)).rejects.toThrow("EPIPE");
+});
+
+test("a stream that is not read stops the other side, whatever else is read", async () => {
+  const [left, right] = wire();
+  const opened: Duplex[] = [];
+  new SpdyConnection(right, { accept: (stream) => opened.push(stream) });
+  const client = new SpdyConnection(left);
+  const unread = client.open({ streamtype: "data" });
+  client.open({ streamtype: "data" });
+  await vi.waitFor(() => expect(opened).toHaveLength(2));
+  opened[1]!.resume();
+  const dataFrame = (id: number, bytes: Uint8Array): Buffer => {
+    const start = Buffer.alloc(8);
+    start.writeUInt32BE(id, 0);
+    start.writeUInt32BE(bytes.length, 4);
+    return Buffer.concat([start, bytes]);
+  };
+  // In one piece, as from a fast sender.
+  const both = Buffer.concat([dataFrame(1, Buffer.alloc(64 * 1024)), dataFrame(3, Buffer.from("more"))]);
+  for (let times = 0; times < 100 && !right.isPaused(); times++) {
+    right.push(both);
+    await new Promise(setImmediate);
+  }
+  expect(opened[0]!.readableLength).toBeLessThan(1024 * 1024);
+  opened[0]!.resume();
+  unread.end();
+  await once(opened[0]!, "end");
+  client.close();
 });
 
 test("uses SPDY's dictionary", () => {

@@ -5,7 +5,7 @@ import { createWebSocketStream, type WebSocket } from "ws";
 import type { DialRequest, NodeRequest } from "#api/meta";
 import type { NodeLinks } from "#apiserver";
 import { badRequest, type Clock, type Log, serviceUnavailable, watchdog } from "#base";
-import { encodeNodeRequest } from "#node-link";
+import { encodeNodeRequest, linkSessionMemory } from "#node-link";
 import { type Dial, proxyRequest } from "./proxy/index.ts";
 
 /*
@@ -55,14 +55,22 @@ export function createLinks(log: Log, clock: Clock): Links {
       throw serviceUnavailable(`the agent of node ${node} is not connected`);
     return session;
   };
-  const tunnel: Links["tunnel"] = (node, request) =>
-    sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": pathOf(request) });
+  const tunnel: Links["tunnel"] = (node, request) => {
+    const path = pathOf(request);
+    const stream = sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path });
+    // The agent has ended it. What it has sent is still read; a write that waits for its window never ends.
+    stream.on("aborted", () => {
+      if (stream.readableEnded) stream.destroy();
+      else stream.once("end", () => stream.destroy());
+    });
+    return stream;
+  };
   const dial: Dial = ({ node, request }) => dialed(tunnel(node, request) as ClientHttp2Stream, node, request);
   return {
     add(node, socket) {
       // First of all: data that arrives on an open socket without a stream is lost.
       const duplex = createWebSocketStream(socket);
-      const session = connect("http://agent", { createConnection: () => duplex });
+      const session = connect("http://agent", { createConnection: () => duplex, maxSessionMemory: linkSessionMemory });
       const failed = (error: Error) => log.debug("a link failed", { node, error: error.message });
       session.on("error", failed);
       duplex.on("error", failed);

@@ -1,0 +1,256 @@
+import { once } from "node:events";
+import { createServer, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Duplex } from "node:stream";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { fakeRuntime } from "#agent/runtime/fake";
+import { SpdyConnection } from "#agent/runtime/spdy";
+import { plainContainer, plainSandbox } from "#agent/runtime/testing";
+import type { Pod } from "#api";
+import { silentLog, systemClock } from "#base";
+import { createLinks, type Links } from "#hosts/https";
+import { decodeNodeRequest } from "#node-link";
+import { Link } from "./index.ts";
+
+/** More than all buffers between a pod and its client hold, and less than a test can move. */
+const bounded = 48 * 1024 * 1024;
+const piece = Buffer.alloc(64 * 1024);
+
+let server: Server;
+let links: Links;
+let link: Link;
+let url = "";
+const runtime = fakeRuntime({ clock: systemClock });
+const { streams } = runtime;
+
+/** A port of a pod. It sends without end, as fast as it is read, or reads nothing. */
+class Port extends Duplex {
+  sent = 0;
+  readonly #sends: boolean;
+
+  constructor(sends: boolean) {
+    super({ allowHalfOpen: true });
+    this.#sends = sends;
+    this.on("error", () => {});
+  }
+
+  override _read(): void {
+    // A reader without back pressure would never let the test look.
+    if (!this.#sends || this.sent > 2 * bounded) return;
+    this.sent += piece.length;
+    this.push(piece);
+  }
+
+  /** Never done: the pod does not read. */
+  override _write(): void {}
+}
+
+beforeAll(async () => {
+  links = createLinks(silentLog, systemClock);
+  const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  server = createServer().on("upgrade", (incoming, socket: Duplex, head) => {
+    if (incoming.url === "/link/n") {
+      return agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add("n", webSocket));
+    }
+    const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
+    for (const [name, value] of Object.entries(incoming.headers)) lines.push(`${name}: ${value}`);
+    const stream = links.tunnel("n", decodeNodeRequest(incoming.url ?? "")!);
+    stream.on("error", () => socket.destroy());
+    stream.write(`${lines.join("\r\n")}\r\n\r\n`);
+    stream.pipe(socket);
+    socket.pipe(stream);
+    socket.on("error", () => {}).on("close", () => stream.destroy());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const uid = "u";
+  const sandbox = plainSandbox({ name: "p", namespace: "default", uid, logDirectory: "" });
+  const { id: imageId } = await runtime.images.pull("busybox");
+  const { id: sandboxId } = await runtime.pods.runSandbox(sandbox);
+  const container = plainContainer({ image: "busybox", imageId, command: ["cat"], stdin: true });
+  const id = await runtime.pods.startContainer({ sandboxId, sandbox, container });
+  const status = { containerStatuses: [{ name: "main", state: { running: {} }, containerID: `fake://${id}` }] };
+  const metadata = { name: "p", namespace: "default", uid };
+  const pod = { metadata, spec: { containers: [{ name: "main" }] }, status } as unknown as Pod;
+  link = new Link({ server: url, node: "n", runtime, find: () => pod, clock: systemClock, log: silentLog });
+  while (!links.has("n")) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+afterAll(async () => {
+  await link.stop();
+  links.close();
+  server.closeAllConnections();
+  server.close();
+});
+let port: Port;
+beforeEach(() => {
+  streams.forward = async () => port;
+});
+
+const healthz = async (): Promise<number> =>
+  (await links.request("n", { type: "healthz" }, new AbortController().signal)).status;
+
+/** Waits until the number stays the same while the link answers other requests. */
+async function settled(read: () => number): Promise<number> {
+  let before = -1;
+  while (read() !== before && before <= bounded) {
+    before = read();
+    for (let times = 0; times < 20; times++) {
+      expect(await healthz()).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  return before;
+}
+
+const openSocket = (path: string, protocol: string): WebSocket =>
+  new WebSocket(url.replace("http", "ws") + path, protocol);
+
+const forward = (protocol: string): WebSocket => openSocket("/portForward/default/p?port=80", protocol);
+
+test.each(["v4.channel.k8s.io", "v4.base64.channel.k8s.io"])(
+  "port-forward over %s stops a pod whose client does not read",
+  async (protocol) => {
+    port = new Port(true);
+    const socket = forward(protocol);
+    await once(socket, "open");
+    socket.pause();
+    expect(await settled(() => port.sent)).toBeLessThan(bounded);
+    socket.terminate();
+    await expect.poll(() => port.destroyed).toBe(true);
+  },
+);
+
+/** Sends on the channel as long as less than a megabyte waits to be sent. Returns the count of bytes sent. */
+function flood(socket: WebSocket, channel: number): () => number {
+  const message = Buffer.concat([Buffer.of(channel), piece]);
+  let sent = 0;
+  const send = () => {
+    if (socket.readyState !== socket.OPEN) return;
+    while (socket.bufferedAmount < 1_000_000 && sent <= 2 * bounded) {
+      sent += piece.length;
+      socket.send(message);
+    }
+    setImmediate(send);
+  };
+  send();
+  return () => sent;
+}
+
+test("port-forward over WebSocket channels stops a client whose pod does not read", async () => {
+  port = new Port(false);
+  const socket = forward("v4.channel.k8s.io");
+  await once(socket, "open");
+  expect(await settled(flood(socket, 0))).toBeLessThan(bounded);
+  expect(port.writableLength).toBeLessThan(4 * 1024 * 1024);
+  socket.terminate();
+});
+
+test("port-forward over WebSocket channels stops a client while its pod is being connected, and drops other channels", async () => {
+  port = new Port(false);
+  const connected = Promise.withResolvers<void>();
+  streams.forward = async () => {
+    await connected.promise;
+    return port;
+  };
+  const early = forward("v4.channel.k8s.io");
+  await once(early, "open");
+  expect(await settled(flood(early, 0))).toBeLessThan(bounded);
+  connected.resolve();
+  await expect.poll(() => port.writableLength).toBeGreaterThan(0);
+  early.terminate();
+  const other = forward("v4.channel.k8s.io");
+  await once(other, "open");
+  const sent = flood(other, 7);
+  await expect.poll(sent, { timeout: 25_000 }).toBeGreaterThan(bounded);
+  other.terminate();
+});
+
+const exec = (flags: string): string => `/exec/default/p/main?${flags}&command=x`;
+
+/** A process with `port` as its standard input and output. Resolves when its session is closed. */
+function run(): Promise<void> {
+  const { resolve, promise: closed } = Promise.withResolvers<void>();
+  const done = new Promise<{ exitCode: number }>(() => {});
+  streams.exec = async () => ({ stdin: port, stdout: port, done, resize() {}, close: resolve });
+  return closed;
+}
+
+test.each(["v5.channel.k8s.io", "base64.channel.k8s.io"])(
+  "exec over %s stops a process whose client does not read, and is closed with the client",
+  async (protocol) => {
+    port = new Port(true);
+    const closed = run();
+    const socket = openSocket(exec("output=1"), protocol);
+    await once(socket, "open");
+    socket.pause();
+    expect(await settled(() => port.sent)).toBeLessThan(bounded);
+    socket.terminate();
+    await closed;
+  },
+);
+
+test("exec over WebSocket stops a client whose process does not read, and drops input that is not requested", async () => {
+  port = new Port(false);
+  const closed = run();
+  const reads = openSocket(exec("input=1&output=1"), "v5.channel.k8s.io");
+  await once(reads, "open");
+  expect(await settled(flood(reads, 0))).toBeLessThan(bounded);
+  expect(port.writableLength).toBeLessThan(4 * 1024 * 1024);
+  reads.terminate();
+  const other = openSocket(exec("output=1"), "v5.channel.k8s.io");
+  await once(other, "open");
+  await expect.poll(flood(other, 0), { timeout: 25_000 }).toBeGreaterThan(bounded);
+  other.close();
+  await closed;
+});
+
+test("exec over SPDY stops a process whose client does not read, and a client whose process does not read", async () => {
+  for (const sends of [true, false]) {
+    port = new Port(sends);
+    const closed = run();
+    const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io" };
+    const outgoing = request(url + exec("input=1&output=1"), { method: "POST", headers }).end();
+    const [, socket, head] = (await once(outgoing, "upgrade")) as [unknown, Duplex, Buffer];
+    const client = new SpdyConnection(socket, { head });
+    const [, stdin] = ["error", "stdin", "stdout"].map((streamtype) =>
+      client.open({ streamtype }).on("error", () => {}),
+    );
+    let sent = 0;
+    const send = (): void => {
+      if (sent > bounded || stdin!.destroyed) return;
+      sent += piece.length;
+      stdin!.write(piece, send);
+    };
+    send();
+    expect(await settled(() => (sends ? port.sent : sent))).toBeLessThan(bounded);
+    client.close();
+    // A connection from which nothing more is read does not report its end: the process must write, or read, first.
+    if (sends) await closed;
+  }
+});
+
+test("a log whose client does not read is read no further", async () => {
+  let read = 0;
+  streams.logs = async function* () {
+    for (; read < 2 * bounded; read += piece.length) yield piece;
+  };
+  const stop = new AbortController();
+  await links.request("n", decodeNodeRequest("/containerLogs/default/p/main")!, stop.signal);
+  expect(await settled(() => read)).toBeLessThan(bounded);
+  stop.abort();
+});
+
+test("answers a request while more streams wait for their clients than a session buffers by default", async () => {
+  const stop = new AbortController();
+  streams.logs = async function* () {
+    for (let sent = 0; sent < bounded; sent += piece.length) yield piece;
+  };
+  const log = decodeNodeRequest("/containerLogs/default/p/main")!;
+  for (let count = 0; count < 250; count++) {
+    const { status } = await links.request("n", log, stop.signal);
+    expect(status).toBe(200);
+  }
+  expect(await healthz()).toBe(200);
+  stop.abort();
+});
