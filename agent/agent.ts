@@ -74,7 +74,7 @@ async function startNodes(shared: Shared): Promise<Running> {
   };
 }
 
-/** Starts one node: its runtime, its log shipping and its kubelet. Undefined when the signal aborts before. */
+/** Starts one node: its runtime, its log shipping, its DNS and its kubelet. Undefined when the signal aborts before. */
 async function startNode({ config, access, services, log, signal, fail }: Shared, index: number) {
   const { name, certificate } = config.nodes[index]!;
   const client = access.clients[index]!;
@@ -105,7 +105,9 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
       start: () => {
         if (opened.gateway === undefined) return { stop: () => {} };
         const address = opened.gateway;
-        dns = new ClusterDns({ ...shared, services, address, random: systemRandom, signal, isProxied: false });
+        const { resolvConf } = config;
+        const random = systemRandom;
+        dns = new ClusterDns({ ...shared, services, address, random, signal, isProxied: false, resolvConf });
         return dns.start();
       },
     },
@@ -119,6 +121,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           ...(config.podCidr === undefined ? { range: { podCidr, changed } } : { podCidr }),
           services: (namespace) => services.inNamespace(namespace),
           ...(dns ? { dns } : {}),
+          resolvConf: config.resolvConf,
           link: certificate && { server, tls: { ca, ...certificate } },
           alive,
           networkState: opened.networkState,

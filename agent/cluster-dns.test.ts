@@ -1,5 +1,8 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodeMessage, encodeMessage, parseName } from "#agent/dns";
 import { endpointSlices, namespaces, services } from "#api";
@@ -28,13 +31,16 @@ async function open(isProxied = false) {
   const list = new ServiceList({ client, log: silentLog, withSlices: true, signal });
   const listed = await list.start();
   const shared = { client, services: list, clock: systemClock, random: systemRandom, log: silentLog, signal };
-  const upstream = async () => [{ address: "10.96.0.10", port: 53 }];
-  const dns = new ClusterDns({ ...shared, address, isProxied, port: 0, upstream });
+  const folder = mkdtempSync(join(tmpdir(), "skiff-dns-"));
+  const resolvConf = join(folder, "resolv.conf");
+  writeFileSync(resolvConf, `nameserver 10.96.0.10\nnameserver ${address}\n`);
+  const dns = new ClusterDns({ ...shared, address, isProxied, port: 0, resolvConf });
   const running = await dns.start();
   const close = async () => {
     await running.stop();
     await listed.stop();
     await cluster.close();
+    rmSync(folder, { recursive: true });
   };
   return { cluster, client, dns, port: dns.listener!.port, close };
 }

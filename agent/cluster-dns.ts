@@ -19,8 +19,8 @@ export interface ClusterDnsOptions {
   isProxied: boolean;
   /** The port of the server when it is free. Defaults to 53. */
   port?: number;
-  /** The servers for names outside of the cluster. Defaults to those of the host's resolv.conf. */
-  upstream?: () => Promise<ServerAddress[]>;
+  /** The file with the servers for names outside of the cluster. Defaults to the host's resolv.conf. */
+  resolvConf?: string | undefined;
 }
 
 /** The cluster's domain. */
@@ -102,14 +102,11 @@ export class ClusterDns implements Component {
 
   /** The upstream servers, without this one: a question must not come back. */
   async #upstream(): Promise<ServerAddress[]> {
-    const { upstream = hostServers } = this.#options;
     const own = new Set([this.#options.address, ...this.#serviceAddresses()]);
-    return (await upstream()).filter(({ address }) => !own.has(address));
+    const { servers } = await hostResolvConf(this.#options.resolvConf);
+    return servers.filter((address) => !own.has(address)).map((address) => ({ address, port: dnsPort }));
   }
 }
-
-const hostServers = async (): Promise<ServerAddress[]> =>
-  (await hostResolvConf()).servers.map((address) => ({ address, port: dnsPort }));
 
 function applyChange(zone: Zone, { kind, object, isDeleted }: ServiceChange): void {
   if (kind === "Service") {

@@ -32,6 +32,8 @@ const AgentConfig = z
     /** The cluster's own names on a machine with several clusters. Defaults to names derived from the node's. */
     network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),
     registryMirrors: z.array(z.string()).default([]),
+    /** The file with the node's own DNS servers. Defaults to the host's resolv.conf. */
+    resolvConf: z.string().startsWith("/", "must be an absolute path").optional(),
     verbose: z.boolean().default(false),
     /** The agent stops when this process has ended. */
     parent: z.int().optional(),

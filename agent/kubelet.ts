@@ -31,6 +31,8 @@ export interface KubeletOptions {
   services: (namespace: string) => Service[];
   /** The cluster's DNS on this node; absent: pods use the host's servers. */
   dns?: NodeFacts["dns"];
+  /** The file with the node's own DNS servers. Defaults to the host's. */
+  resolvConf?: string | undefined;
   /** The server that the node dials for streams into pods; absent: none. */
   link?: { server: string; tls?: { ca: string; cert: string; key: string } } | undefined;
   /** Another such server, whose address may change, with the headers of a dial that it authorizes. */
@@ -192,6 +194,7 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
     cgroupRoot: info.cgroupDriver === "systemd" ? cgroupRoot.slice(1) : cgroupRoot,
     logFolder: join(folder, "logs"),
     ...(options.dns ? { dns: options.dns } : {}),
+    resolvConf: options.resolvConf,
     reachable: !simulated,
   };
 }

@@ -32,15 +32,16 @@ const resolvedStub = "127.0.0.53";
 
 const read = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
 
-/** The host's settings, for processes in the host's network. Without a file: none. */
-export const hostResolvConf = async (): Promise<ResolvConf> => parseResolvConf((await read(hostFile)) ?? "");
+/** The host's settings, for processes in the host's network. Without a file: none. Defaults to the host's own file. */
+export const hostResolvConf = async (file = hostFile): Promise<ResolvConf> => parseResolvConf((await read(file)) ?? "");
 
 /**
- * The host's settings for pods. On hosts with systemd-resolved these are the servers behind it, as kubeadm sets the
- * kubelet's --resolv-conf.
+ * The settings for pods: those of the file. By default those of the host's own, or, with systemd-resolved, the servers
+ * behind it, as kubeadm sets the kubelet's --resolv-conf.
  */
-export async function podResolvConf(): Promise<ResolvConf> {
-  const host = await hostResolvConf();
+export async function podResolvConf(file?: string): Promise<ResolvConf> {
+  const host = await hostResolvConf(file);
+  if (file !== undefined) return host;
   if (host.servers.length === 0 || host.servers.some((server) => server !== resolvedStub)) return host;
   const behind = await read(resolvedFile);
   return behind === undefined ? host : parseResolvConf(behind);

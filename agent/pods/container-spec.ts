@@ -5,9 +5,10 @@ import { type Mounted, subPathOf } from "#agent/volumes";
 import type { Container, Pod, VolumeMount } from "#api";
 import { type PodsContext, podLabel, StartError } from "./context.ts";
 import { environmentOf, expand } from "./env.ts";
+import { hostNetworkHosts, hostsFile } from "./hosts.ts";
 import { resourcesOf } from "./qos.ts";
 import { resourcesAnnotation, resourcesText } from "./resizer.ts";
-import { containerHash, hostnameOf, profileOf } from "./sandbox-spec.ts";
+import { containerHash, profileOf } from "./sandbox-spec.ts";
 
 export const hashAnnotation = "skiff.dev/container-hash";
 
@@ -126,7 +127,7 @@ async function hostFiles(
     const path = join(folder, "etc-hosts");
     const content = pod.spec?.hostNetwork
       ? hostNetworkHosts(pod, await readFile("/etc/hosts", "utf8").catch(() => ""))
-      : hostsFile(pod, podIPs, context.node.dns?.domain ?? "cluster.local");
+      : hostsFile(pod, podIPs, context.node.dns?.domain);
     await writeFile(path, content, { mode: 0o644 });
     await chmod(path, 0o644);
     add(path, "/etc/hosts");
@@ -140,32 +141,6 @@ async function hostFiles(
     add(path, terminationMessagePath);
   }
   return mounts;
-}
-
-/** The content of /etc/hosts, as upstream writes it. */
-export function hostsFile(pod: Pod, podIPs: string[], clusterDomain: string): string {
-  const { hostname, domain } = hostnameOf(pod, clusterDomain);
-  const short = hostname.split(".")[0] ?? "";
-  const lines = [
-    "# Kubernetes-managed hosts file.",
-    "127.0.0.1\tlocalhost",
-    "::1\tlocalhost ip6-localhost ip6-loopback",
-    "fe00::0\tip6-localnet",
-    "fe00::0\tip6-mcastprefix",
-    "fe00::1\tip6-allnodes",
-    "fe00::2\tip6-allrouters",
-    ...podIPs.map((ip) => (domain === "" ? `${ip}\t${hostname}` : `${ip}\t${short}.${domain}\t${short}`)),
-  ];
-  return `${[...lines, ...aliasLines(pod)].join("\n")}\n`;
-}
-
-/** The host's own names, for pods with host networking. */
-const hostNetworkHosts = (pod: Pod, host: string): string =>
-  `${["# Kubernetes-managed hosts file (host network).", host.trimEnd(), ...aliasLines(pod)].join("\n")}\n`;
-
-function aliasLines(pod: Pod): string[] {
-  const aliases = (pod.spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join("\t")}`);
-  return aliases.length > 0 ? ["", "# Entries added by HostAliases.", ...aliases] : [];
 }
 
 /**

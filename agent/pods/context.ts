@@ -19,6 +19,8 @@ export interface NodeFacts {
   logFolder: string;
   /** The cluster's DNS; absent: pods use the host's. */
   dns?: ClusterDns;
+  /** The file with the node's own DNS servers. Defaults to the host's. */
+  resolvConf?: string | undefined;
   /** False where pods cannot be reached over the network. */
   reachable: boolean;
 }

@@ -10,20 +10,9 @@ import {
 } from "#agent/runtime";
 import type { Pod, PodSecurityContext } from "#api";
 import type { NodeFacts } from "./context.ts";
+import { kernelHostname } from "./hosts.ts";
 import { type PodDns, podDns } from "./pod-dns.ts";
 import { cgroupParentOf } from "./qos.ts";
-
-/** Host names have at most 63 characters and do not end with a dash or a dot. */
-const shorten = (name: string): string => name.slice(0, 63).replace(/[-.]+$/, "");
-
-/** The pod's host name and, with a subdomain, its domain below the cluster's. */
-export function hostnameOf(pod: Pod, clusterDomain: string): { hostname: string; domain: string } {
-  const { hostname, subdomain, hostnameOverride, setHostnameAsFQDN } = pod.spec ?? {};
-  if (hostnameOverride) return { hostname: shorten(hostnameOverride), domain: "" };
-  const name = shorten(hostname || pod.metadata.name || "");
-  const domain = subdomain ? `${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}` : "";
-  return { hostname: setHostnameAsFQDN && domain !== "" ? `${name}.${domain}` : name, domain };
-}
 
 /** A pod's folder for logs, named as upstream's. */
 export const logDirectoryOf = ({ metadata }: Pod, node: NodeFacts): string =>
@@ -60,10 +49,11 @@ export function sandboxSecurity(pod: Pod): SecuritySpec {
   };
 }
 
-/** The pod's resolv.conf, from the host's as it is now. */
-export const dnsOf = async (pod: Pod, node: NodeFacts): Promise<PodDns> => podDns(pod, node.dns, await podResolvConf());
+/** The pod's resolv.conf, from the node's as it is now. */
+export const dnsOf = async (pod: Pod, node: NodeFacts): Promise<PodDns> =>
+  podDns(pod, node.dns, await podResolvConf(node.resolvConf));
 
-/** The sandbox of a pod, with its DNS. Throws `unsupported` for a runtime class. */
+/** The sandbox of a pod, with its DNS. Throws `unsupported` for a runtime class and for a host name that is too long. */
 export function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts, { dns }: PodDns): SandboxSpec {
   const { metadata, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
@@ -77,7 +67,7 @@ export function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts, { dns 
     namespace: metadata.namespace ?? "",
     uid: metadata.uid ?? "",
     attempt,
-    hostname: hostNetwork ? "" : hostnameOf(pod, node.dns?.domain ?? "cluster.local").hostname,
+    hostname: hostNetwork ? "" : kernelHostname(pod, node.dns?.domain),
     dns,
     host: {
       network: hostNetwork,

@@ -148,6 +148,9 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
         .default([]),
     )
     .addOption(
+      option("--resolv-conf <file>", "DNS servers for names outside of the cluster (default: /etc/resolv.conf)"),
+    )
+    .addOption(
       option("--static-pod-path <path>", "folder or file with manifests of pods that run without the API").argParser(
         folder,
       ),

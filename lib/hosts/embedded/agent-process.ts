@@ -145,6 +145,7 @@ async function writeConfig({
     serviceCidr,
     ...(options.proxyMode === undefined ? {} : { proxyMode: options.proxyMode }),
     registryMirrors: options.registryMirror,
+    ...(options.resolvConf === undefined ? {} : { resolvConf: resolve(options.resolvConf) }),
     ...staticPodsOf(options),
     verbose: options.verbose,
     /** The agent exits when the process that started it has exited. */

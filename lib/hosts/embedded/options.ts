@@ -17,6 +17,8 @@ export interface UpOptions {
   /** Without it nftables, where the machine has it. */
   proxyMode?: ProxyMode;
   registryMirror: string[];
+  /** The machine's /etc/resolv.conf without it. */
+  resolvConf?: string;
   /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
   staticPodPath?: string;
   staticPodUrl?: string;
