@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Redirects } from "#agent/network";
 import { waitForPodCidr } from "#agent/node";
 import { aborted, type Log, systemClock, systemRandom } from "#base";
 import { accessCluster, type ClusterAccess } from "./cluster-access.ts";
@@ -87,6 +88,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
   if (podCidr === undefined) return undefined;
   const changed = (next: string): void =>
     fail(new Error(`the node's range of pod addresses is now ${next}: the agent has to start again`));
+  const redirects = new Redirects();
   let opened: NodeRuntime;
   let dns: ClusterDns | undefined;
   const { shipLogs, alive, relayed, gateway, registryCredentials } = access;
@@ -98,7 +100,9 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
         return { stop: () => opened.runtime.close() };
       },
     },
-    ...(config.runtime === "fake" ? [] : [serviceProxy({ config, name, podCidr, client, services, log, signal })]),
+    ...(config.runtime === "fake"
+      ? []
+      : [serviceProxy({ config, name, podCidr, client, services, redirects, log, signal })]),
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
     {
       name: "cluster DNS",

@@ -16,8 +16,8 @@ export interface ServiceProxyRequest {
   podCidr: string;
   client: Client;
   services: ServiceList;
-  /** Services whose packets go to listeners of the node itself, instead of to their endpoints. */
-  redirects?: Redirects | undefined;
+  /** Services that the node answers itself. */
+  redirects: Redirects;
   log: Log;
   /** Ends the wait for the node's object. */
   signal: AbortSignal;

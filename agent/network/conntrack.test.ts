@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Flow, parseFlows, staleFlows } from "./conntrack.ts";
 import { proxyPortsOf } from "./model.ts";
-import { service, slice } from "./testing.ts";
+import { service, slice } from "./testing/objects.ts";
 
 const node = { name: "here", zone: "" };
 const udp = (spec: object, endpoints: string[]) =>

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLog } from "#base";
 import { HealthChecks } from "./health-checks.ts";
 import { changesBetween, type ProxyPort, proxyPortsOf } from "./model.ts";
-import { service, slice } from "./testing.ts";
+import { service, slice } from "./testing/objects.ts";
 
 const address = "127.0.0.1";
 const listening = async (): Promise<Server> => {

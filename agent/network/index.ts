@@ -8,8 +8,8 @@ export {
   type PortChange,
   type ProxyPort,
   proxyPortsOf,
-  type Redirects,
   ServiceModel,
 } from "./model.ts";
 export { faultOf, openWriter, type ProxyMode, proxyModes, removeRules, removeStaleRules } from "./modes.ts";
 export { ServiceProxy, type ServiceProxyOptions, type ServiceSource } from "./proxy.ts";
+export { type Listener, type RedirectedPorts, Redirects } from "./redirects.ts";

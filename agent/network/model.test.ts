@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { EndpointSlice } from "#api";
 import { reachable } from "./categorize.ts";
 import { changesBetween, proxyPortsOf, ServiceModel } from "./model.ts";
-import { service, slice } from "./testing.ts";
+import { Redirects } from "./redirects.ts";
+import { service, slice } from "./testing/objects.ts";
 
 const node = { name: "here", zone: "a" };
 const options = { family: "IPv4" } as const;
@@ -168,9 +169,13 @@ describe("frontends (newBaseServiceInfo, ShouldSkipService of v1.37.2)", () => {
     expect(ports({ ...spec, type: "NodePort" })[0]?.healthCheckNodePort).toBe(0);
   });
   test("a redirect replaces the endpoints of its port", () => {
-    const redirects = new Map([["default/web", new Map([["80/TCP", { ip: "169.254.7.1", port: 5353 }]])]]);
+    const redirects = new Redirects();
+    redirects.set("default/web", { "80/TCP": { address: "169.254.7.1", port: 5353 } });
     const [found] = proxyPortsOf(service(), [slice(["10.0.0.1"])], node, { ...options, redirects });
     expect(found?.cluster).toMatchObject([{ ip: "169.254.7.1", port: 5353, isLocal: true, isReady: true }]);
+    redirects.delete("default/web");
+    const [kept] = proxyPortsOf(service(), [slice(["10.0.0.1"])], node, { ...options, redirects });
+    expect(kept?.cluster).toMatchObject([{ ip: "10.0.0.1" }]);
   });
 });
 

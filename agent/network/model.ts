@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { EndpointSlice, Service } from "#api";
 import { categorize, type NodeFacts, type UsableEndpoints } from "./categorize.ts";
 import { type Endpoint, endpointsOf, serviceOf } from "./endpoints.ts";
+import type { Listener, Redirects } from "./redirects.ts";
 import { type IpFamily, type ServicePort, servicePortsOf } from "./service-port.ts";
 
 /** One service port with the endpoints that this node uses: what a writer turns into rules. */
@@ -11,15 +12,6 @@ export interface ProxyPort extends ServicePort, UsableEndpoints {
   /** Ready endpoints on this node, by address: what the health check reports. */
   localReady: readonly string[];
 }
-
-/** A local listener that replaces the endpoints of a service port on this node. */
-export interface Redirect {
-  ip: string;
-  port: number;
-}
-
-/** By `namespace/name` of a service, then by the service's port number and protocol such as `53/UDP`. */
-export type Redirects = ReadonlyMap<string, ReadonlyMap<string, Redirect>>;
 
 export interface ModelOptions {
   family: IpFamily;
@@ -38,9 +30,9 @@ export function proxyPortsOf(
 ): ProxyPort[] {
   return servicePortsOf(service, family).map((port) => {
     const { portName, protocol } = port;
-    const redirect = redirects?.get(port.service)?.get(`${port.port}/${protocol}`);
-    const endpoints = redirect
-      ? [redirected(redirect)]
+    const listener = redirects?.find(port.service, port.port, protocol);
+    const endpoints = listener
+      ? [redirected(listener)]
       : endpointsOf({ slices, portName, protocol, family, nodeName: node.name });
     return {
       ...port,
@@ -51,7 +43,7 @@ export function proxyPortsOf(
   });
 }
 
-const redirected = ({ ip, port }: Redirect): Endpoint => ({
+const redirected = ({ address: ip, port }: Listener): Endpoint => ({
   ip,
   port,
   isLocal: true,
@@ -121,6 +113,11 @@ export class ServiceModel {
     this.#slices.set(key, own.set(id, slice));
     this.#owners.set(id, key);
     this.#changed.add(key);
+  }
+
+  /** The service's listeners on this node have changed. */
+  redirected(key: string): void {
+    if (this.#services.has(key)) this.#changed.add(key);
   }
 
   /** The node's zone: with another one, other endpoints may be near. */

@@ -4,7 +4,7 @@ import { silentLog } from "#base";
 import { handClock, turn } from "#test/make";
 import type { PortChange } from "./model.ts";
 import { type ObjectChange, ServiceProxy } from "./proxy.ts";
-import { service, slice } from "./testing.ts";
+import { service, slice } from "./testing/objects.ts";
 
 /** A proxy over objects and a writer of the test. */
 class Bench {

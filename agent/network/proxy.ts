@@ -71,10 +71,18 @@ export class ServiceProxy {
 
   /** Writes the rules of all services, and follows changes from then on. Rejects if the first rules are refused. */
   async start(): Promise<void> {
-    const { source } = this.#options;
+    const { source, redirects } = this.#options;
     for (const object of source.services()) this.#note({ kind: "Service", object, isDeleted: false });
     for (const object of source.slices()) this.#note({ kind: "EndpointSlice", object, isDeleted: false });
-    this.#unfollow = source.follow((change) => this.#note(change));
+    const unfollow = source.follow((change) => this.#note(change));
+    const unredirect = redirects?.follow((service) => {
+      this.#model.redirected(service);
+      this.#changed.resolve();
+    });
+    this.#unfollow = () => {
+      unfollow();
+      unredirect?.();
+    };
     try {
       await this.#sync();
     } catch (error) {
@@ -82,6 +90,7 @@ export class ServiceProxy {
       throw error;
     }
     this.#wholeAt = this.#options.clock.now() + wholeMilliseconds;
+    if (redirects) redirects.isServed = true;
     this.#running = this.#follow();
   }
 

@@ -1,22 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changesBetween, type ProxyPort, proxyPortsOf } from "../model.ts";
-import { service, slice } from "../testing.ts";
+import { Network } from "../testing/network.ts";
+import { service, slice } from "../testing/objects.ts";
 import { type NftablesOptions, NftablesWriter } from "./writer.ts";
 
-/** A network of its own, held by a process. */
-let holder: ChildProcess;
-const inside = (program: string, args: string[], input = "") =>
-  execFileSync("nsenter", ["-t", `${holder.pid}`, "-n", program, ...args], { input, encoding: "utf8" });
-
+let network: Network;
 beforeAll(async () => {
-  holder = spawn("unshare", ["-n", "sh", "-c", "echo ready; exec sleep 1000"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await once(holder.stdout!, "data");
+  network = await Network.open();
 });
-afterAll(() => holder?.kill());
+afterAll(() => network?.close());
 
 const options = (table: string): NftablesOptions => ({
   table,
@@ -27,11 +19,11 @@ const options = (table: string): NftablesOptions => ({
   seesBridge: false,
   now: () => Date.now(),
   run: async (commands) => {
-    inside("nft", ["-f", "-"], commands);
+    network.input(commands, "nft", "-f", "-");
   },
 });
 const list = (table: string): string[] => {
-  const text = inside("nft", ["-s", "list", "table", "ip", table]).replaceAll(table, "TABLE");
+  const text = network.run("nft", "-s", "list", "table", "ip", table).replaceAll(table, "TABLE");
   // The order of elements in the kernel is that of a hash.
   const words = text.replaceAll(/elements = \{([^}]*)\}/g, (_, elements: string) =>
     elements

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { changesBetween, type ProxyPort, proxyPortsOf } from "../model.ts";
-import { service, slice } from "../testing.ts";
+import { service, slice } from "../testing/objects.ts";
 import { rulesOf } from "./rules.ts";
 import { NftablesWriter } from "./writer.ts";
 
