@@ -110,9 +110,9 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
         if (opened.gateway === undefined) return { stop: () => {} };
         const address = opened.gateway;
         const { resolvConf } = config;
-        const random = systemRandom;
-        dns = new ClusterDns({ ...shared, services, address, random, signal, isProxied: false, resolvConf });
-        return dns.start();
+        const options = { ...shared, services, address, random: systemRandom, signal, resolvConf };
+        dns = new ClusterDns({ ...options, isProxied: redirects.isServed });
+        return dns.start(redirects);
       },
     },
     {

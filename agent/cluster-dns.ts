@@ -1,4 +1,5 @@
 import { DnsServer, ForwardCache, Forwarder, hostResolvConf, Resolver, type ServerAddress, Zone } from "#agent/dns";
+import type { Redirects } from "#agent/network";
 import { type Namespace, namespaces, parseIp } from "#api";
 import { aborted, type Clock, type Log, type Random } from "#base";
 import { type Client, startInformer } from "#client";
@@ -26,8 +27,10 @@ export interface ClusterDnsOptions {
 /** The cluster's domain. */
 export const clusterDomain = "cluster.local";
 
-/** The service that clients look for, as `namespace/name`. */
+/** The service that clients look for. */
 const service = { namespace: "kube-system", name: "kube-dns" };
+
+const serviceKey = `${service.namespace}/${service.name}`;
 
 const dnsPort = 53;
 
@@ -42,12 +45,13 @@ export class ClusterDns implements Component {
     this.#options = options;
   }
 
-  async start(): Promise<Running> {
+  /** The service's ports are redirected to the server, where the node has a service proxy. */
+  async start(redirects?: Redirects): Promise<Running> {
     const { client, services, address, clock, random, log, signal, port } = this.#options;
     const zone = new Zone({
       domain: clusterDomain,
       addresses: [address],
-      service: `${service.namespace}/${service.name}`,
+      service: serviceKey,
       now: () => Math.floor(clock.now() / 1000),
     });
     const unfollow = services.follow((change) => applyChange(zone, change));
@@ -76,6 +80,8 @@ export class ClusterDns implements Component {
       await stop();
       throw error;
     }
+    const listener = { address, port: this.#server.port };
+    redirects?.set(serviceKey, { "53/UDP": listener, "53/TCP": listener });
     log.info("cluster DNS answers", { address, port: this.#server.port });
     return { stop };
   }
