@@ -141,7 +141,7 @@ async function dialOnce(options: LinkOptions, { upgrades, signal, up }: Dial): P
         const request = decodeNodeRequest(path);
         if (request?.type === "dial") return void dialPod(options, stream, request);
         stream.respond({ ":status": 200 });
-        upgrades.take(stream, path);
+        upgrades.take(stream, path === "" ? undefined : path);
       } else void answer(options, stream, String(headers[":path"] ?? "/"));
     });
     session.on("error", (error) => {

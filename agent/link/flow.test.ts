@@ -1,25 +1,17 @@
 import { once } from "node:events";
-import { createServer, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Duplex } from "node:stream";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket } from "ws";
 import { fakeRuntime } from "#agent/runtime/fake";
-import { SpdyConnection } from "#agent/runtime/spdy";
-import { plainContainer, plainSandbox } from "#agent/runtime/testing";
-import type { Pod } from "#api";
-import { silentLog, systemClock } from "#base";
-import { createLinks, type Links } from "#hosts/https";
+import { systemClock } from "#base";
 import { decodeNodeRequest } from "#node-link";
-import { Link } from "./index.ts";
+import { type LinkedServer, linkedServer, spdyClient, startPod } from "./testing.ts";
 
 /** More than all buffers between a pod and its client hold, and less than a test can move. */
 const bounded = 48 * 1024 * 1024;
 const piece = Buffer.alloc(64 * 1024);
 
-let server: Server;
-let links: Links;
-let link: Link;
+let linked: LinkedServer;
 let url = "";
 const runtime = fakeRuntime({ clock: systemClock });
 const { streams } = runtime;
@@ -47,48 +39,18 @@ class Port extends Duplex {
 }
 
 beforeAll(async () => {
-  links = createLinks(silentLog, systemClock);
-  const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  server = createServer().on("upgrade", (incoming, socket: Duplex, head) => {
-    if (incoming.url === "/link/n") {
-      return agents.handleUpgrade(incoming, socket, head, (webSocket) => links.add("n", webSocket));
-    }
-    const lines = [`${incoming.method} ${incoming.url} HTTP/1.1`];
-    for (const [name, value] of Object.entries(incoming.headers)) lines.push(`${name}: ${value}`);
-    const stream = links.tunnel("n", decodeNodeRequest(incoming.url ?? "")!);
-    stream.on("error", () => socket.destroy());
-    stream.write(`${lines.join("\r\n")}\r\n\r\n`);
-    stream.pipe(socket);
-    socket.pipe(stream);
-    socket.on("error", () => {}).on("close", () => stream.destroy());
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const uid = "u";
-  const sandbox = plainSandbox({ name: "p", namespace: "default", uid, logDirectory: "" });
-  const { id: imageId } = await runtime.images.pull("busybox");
-  const { id: sandboxId } = await runtime.pods.runSandbox(sandbox);
-  const container = plainContainer({ image: "busybox", imageId, command: ["cat"], stdin: true });
-  const id = await runtime.pods.startContainer({ sandboxId, sandbox, container });
-  const status = { containerStatuses: [{ name: "main", state: { running: {} }, containerID: `fake://${id}` }] };
-  const metadata = { name: "p", namespace: "default", uid };
-  const pod = { metadata, spec: { containers: [{ name: "main" }] }, status } as unknown as Pod;
-  link = new Link({ server: url, node: "n", runtime, find: () => pod, clock: systemClock, log: silentLog });
-  while (!links.has("n")) await new Promise((resolve) => setTimeout(resolve, 5));
+  const pod = await startPod(runtime, "p", { command: ["cat"], stdin: true });
+  linked = await linkedServer(runtime, new Map([["p", pod]]));
+  url = linked.url;
 });
-afterAll(async () => {
-  await link.stop();
-  links.close();
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => linked.close());
 let port: Port;
 beforeEach(() => {
   streams.forward = async () => port;
 });
 
 const healthz = async (): Promise<number> =>
-  (await links.request("n", { type: "healthz" }, new AbortController().signal)).status;
+  (await linked.links.request("n", { type: "healthz" }, new AbortController().signal)).status;
 
 /** Waits until the number stays the same while the link answers other requests. */
 async function settled(read: () => number): Promise<number> {
@@ -209,10 +171,7 @@ test("exec over SPDY stops a process whose client does not read, and a client wh
   for (const sends of [true, false]) {
     port = new Port(sends);
     const closed = run();
-    const headers = { Connection: "Upgrade", Upgrade: "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io" };
-    const outgoing = request(url + exec("input=1&output=1"), { method: "POST", headers }).end();
-    const [, socket, head] = (await once(outgoing, "upgrade")) as [unknown, Duplex, Buffer];
-    const client = new SpdyConnection(socket, { head });
+    const { connection: client } = await spdyClient(url + exec("input=1&output=1"), "v4.channel.k8s.io");
     const [, stdin] = ["error", "stdin", "stdout"].map((streamtype) =>
       client.open({ streamtype }).on("error", () => {}),
     );
@@ -236,7 +195,7 @@ test("a log whose client does not read is read no further", async () => {
     for (; read < 2 * bounded; read += piece.length) yield piece;
   };
   const stop = new AbortController();
-  await links.request("n", decodeNodeRequest("/containerLogs/default/p/main")!, stop.signal);
+  await linked.links.request("n", decodeNodeRequest("/containerLogs/default/p/main")!, stop.signal);
   expect(await settled(() => read)).toBeLessThan(bounded);
   stop.abort();
 });
@@ -248,7 +207,7 @@ test("answers a request while more streams wait for their clients than a session
   };
   const log = decodeNodeRequest("/containerLogs/default/p/main")!;
   for (let count = 0; count < 250; count++) {
-    const { status } = await links.request("n", log, stop.signal);
+    const { status } = await linked.links.request("n", log, stop.signal);
     expect(status).toBe(200);
   }
   expect(await healthz()).toBe(200);

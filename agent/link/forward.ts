@@ -16,25 +16,61 @@ export interface ForwardTarget {
 const failed = (port: number, { label }: ForwardTarget, error: unknown): string =>
   `error forwarding port ${port} to pod ${label}: ${messageOf(error)}`;
 
+/** The time in which a client has to open the second stream of a pair. */
+const pairMilliseconds = 30_000;
+
 /** Port-forward over SPDY: for each connection a data and an error stream with the same request id. */
 export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, target: ForwardTarget): Promise<void> {
-  const pairs = new Map<string, { data?: Duplex; error?: Duplex; port: number }>();
+  const waiting = new Map<string, { half: Half; timer: NodeJS.Timeout }>();
   new SpdyConnection(socket, {
     head,
-    accept: (stream, { streamtype = "", port = "", requestid = "" }) => {
+    accept: (stream, headers, number) => {
       stream.on("error", () => {});
-      // Old clients send no request id: their streams are paired by port.
-      const id = requestid || port;
-      const pair = pairs.get(id) ?? { port: Number(port) };
-      if (streamtype === "data") pair.data = stream;
-      else pair.error = stream;
-      pairs.set(id, pair);
-      if (!pair.data || !pair.error) return;
-      pairs.delete(id);
-      void connect({ data: pair.data, error: pair.error, port: pair.port }, target);
+      const half = halfOf(stream, headers, number);
+      const other = half && waiting.get(half.id);
+      // Upstream resets streams with malformed headers, and ignores a second one of the same type.
+      if (!half || other?.half.type === half.type) return void stream.destroy();
+      if (!other) {
+        const timer = setTimeout(() => {
+          waiting.delete(half.id);
+          if (half.type === "error") stream.end(`request ${half.id}: timed out waiting for streams`);
+          else stream.destroy();
+        }, pairMilliseconds);
+        return void waiting.set(half.id, { half, timer });
+      }
+      waiting.delete(half.id);
+      clearTimeout(other.timer);
+      const [data, error] = half.type === "data" ? [half, other.half] : [other.half, half];
+      void connect({ data: data.stream, error: error.stream, port: data.port }, target);
     },
   });
-  return new Promise((resolve) => socket.on("close", resolve));
+  return new Promise((resolve) => {
+    socket.on("close", () => {
+      for (const { timer } of waiting.values()) clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** One of the two streams of a connection. */
+interface Half {
+  stream: Duplex;
+  type: "data" | "error";
+  port: number;
+  /** What both streams have in common. */
+  id: string;
+}
+
+/**
+ * Undefined for malformed headers. Old clients send no request id: they open the error stream first, and the data
+ * stream has the next number (httpStreamHandler.requestID of cri-streaming).
+ */
+function halfOf(stream: Duplex, headers: Record<string, string>, number: number): Half | undefined {
+  const { streamtype: type, port = "", requestid = "" } = headers;
+  if (type !== "data" && type !== "error") return undefined;
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined;
+  const id = requestid || String(type === "error" ? number : number - 2);
+  return { stream, type, port: Number(port), id };
 }
 
 interface StreamPair {

@@ -66,9 +66,10 @@ export async function runSession(open: () => Promise<Session>, channels: Channel
   }
   // It may reject before it is awaited below.
   session.done.catch(() => {});
+  // Before any data, so that a command finds the terminal with its size.
+  channels.onResize((size) => session.resize(size));
   await settled;
   channels.onClose(() => session.close());
-  channels.onResize((size) => session.resize(size));
   early?.on("error", () => {});
   if (session.stdin) {
     session.stdin.on("error", () => {});

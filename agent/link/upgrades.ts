@@ -2,21 +2,25 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
 import type { NodeRequest } from "#api/meta";
-import { ApiError, badRequest, type Log, messageOf } from "#base";
+import { ApiError, badRequest, internalError, type Log, messageOf } from "#base";
 import { decodeNodeRequest } from "#node-link";
 import { spdyChannels, webSocketChannels } from "./channels.ts";
 import { forwardOverSpdy, forwardOverWebSocket } from "./forward.ts";
 import { type LinkedPods, runningContainer, sandboxesOf } from "./pods.ts";
 import { asStatus } from "./requests.ts";
-import { openSession, runSession } from "./session.ts";
+import { openSession, type RequestedStreams, runSession, type SessionStatus } from "./session.ts";
 
 export interface UpgradeOptions extends LinkedPods {
   log: Log;
 }
 
-/** Accepts clients' connections, each with the path that the server has authorized. */
+/** Accepts clients' connections. */
 export interface Upgrades {
-  take(connection: Duplex, path: string): void;
+  /**
+   * `path` is what the server has authorized. Undefined: the path of the connection's request line, which is the
+   * server's own writing.
+   */
+  take(connection: Duplex, path: string | undefined): void;
   close(): void;
 }
 
@@ -29,41 +33,49 @@ type Forward = Extract<NodeRequest, { type: "portForward" }>;
  * subprotocol.
  */
 const tunnelled = "SPDY/3.1+portforward.k8s.io";
-/** The protocols that the kubelet and, for v5, the API server accept; "" for a client that names none. */
+/** The protocols that the kubelet accepts; "" for a client that names none. */
 const sessionProtocols = {
-  webSocket: [
-    "",
-    "channel.k8s.io",
-    "base64.channel.k8s.io",
-    "v4.channel.k8s.io",
-    "v4.base64.channel.k8s.io",
-    "v5.channel.k8s.io",
-  ],
-  spdy: ["", "channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io", "v4.channel.k8s.io", "v5.channel.k8s.io"],
+  webSocket: ["", "channel.k8s.io", "base64.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"],
+  spdy: ["", "channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io", "v4.channel.k8s.io"],
 };
+/** The protocol that the API server translates for kubelets. It is chosen wherever the client offers it. */
+const v5 = "v5.channel.k8s.io";
 const forwardProtocols = {
-  webSocket: [tunnelled, "", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "portforward.k8s.io"],
+  webSocket: ["", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"],
   spdy: ["", "portforward.k8s.io"],
 };
 
+/** The most bytes of a request's line and headers. The server accepts 1 MiB, and its encoding may be longer. */
+const maxHeaderSize = 4 * 1024 * 1024;
+
+/** The most bytes of a WebSocket message, as golang.org/x/net/websocket accepts them. */
+const maxPayload = 32 * 1024 * 1024;
+
 /**
- * Accepts clients' connections: each is HTTP/1.1 from its request line on and requests an upgrade. Its target is not
- * read from the request but passed beside it, since only the server authorizes it.
+ * Accepts clients' connections: each is HTTP/1.1 from its request line on and requests an upgrade. Only the server
+ * authorizes its target: it is passed beside the request, or is the target of the connection's first request.
  */
 export function upgradeServer(options: UpgradeOptions): Upgrades {
-  const targets = new WeakMap<Duplex, Session | Forward>();
-  const server = createServer((_request, response) => {
+  const targets = new WeakMap<Duplex, Session | Forward | "first">();
+  const server = createServer({ maxHeaderSize }, (request, response) => {
+    targets.delete(request.socket);
     const { status } = badRequest("you must specify at least 1 of stdin, stdout, stderr, and upgrade the connection");
-    response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(status));
+    response.writeHead(400, { "content-type": "application/json", connection: "close" }).end(JSON.stringify(status));
   });
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, handleProtocols: () => false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload,
+    handleProtocols: () => false,
+  });
   sockets.on("headers", (headers, request) => {
     const chosen = (request as Chosen).chosen;
     if (chosen) headers.push(`Sec-WebSocket-Protocol: ${chosen}`);
   });
   server.on("upgrade", (request, socket: Duplex, head) => {
     socket.on("error", () => socket.destroy());
-    const target = targets.get(socket);
+    const known = targets.get(socket);
+    const target = known === "first" ? upgradeOf(request.url) : known;
     const work = !target
       ? Promise.reject(badRequest("no target"))
       : target.type === "portForward"
@@ -76,10 +88,8 @@ export function upgradeServer(options: UpgradeOptions): Upgrades {
   });
   return {
     take: (connection, path) => {
-      const request = decodeNodeRequest(path);
-      if (request?.type === "exec" || request?.type === "attach" || request?.type === "portForward") {
-        targets.set(connection, request);
-      }
+      const target = path === undefined ? "first" : upgradeOf(path);
+      if (target) targets.set(connection, target);
       server.emit("connection", connection);
     },
     close: () => {
@@ -87,6 +97,12 @@ export function upgradeServer(options: UpgradeOptions): Upgrades {
       server.closeAllConnections();
     },
   };
+}
+
+function upgradeOf(path = ""): Session | Forward | undefined {
+  const request = decodeNodeRequest(path);
+  const isUpgraded = request?.type === "exec" || request?.type === "attach" || request?.type === "portForward";
+  return isUpgraded ? request : undefined;
 }
 
 interface Chosen extends IncomingMessage {
@@ -145,24 +161,56 @@ function spdySwitch({ socket }: Upgrade, chosen: string): void {
 }
 
 async function session(options: UpgradeOptions, target: Session, upgrade: Upgrade): Promise<void> {
-  const { pod, container, streams } = target;
+  const { streams } = target;
   // A terminal has one stream for both outputs.
   const requested = { ...streams, stderr: streams.stderr && !streams.tty };
+  const { headers } = upgrade.request;
+  if (!isWebSocket(upgrade.request)) {
+    const open = await sessionOf(options, target, requested);
+    const chosen = choose(sessionProtocols.spdy, offered(headers["x-stream-protocol-version"]));
+    spdySwitch(upgrade, chosen);
+    const client = { socket: upgrade.socket, head: upgrade.head, protocol: chosen };
+    return runSession(open, await spdyChannels(client, requested));
+  }
+  const protocols = offered(headers["sec-websocket-protocol"]);
+  if (protocols.includes(v5)) {
+    const channels = webSocketChannels(await webSocket(upgrade, v5), v5, requested);
+    return sessionOf(options, target, requested).then(
+      (open) => runSession(open, channels),
+      (error) => channels.finish(translated(error)),
+    );
+  }
+  const open = await sessionOf(options, target, requested);
+  const chosen = choose(sessionProtocols.webSocket, protocols);
+  return runSession(open, webSocketChannels(await webSocket(upgrade, chosen), chosen, requested));
+}
+
+/** Opens the session when it is called. Rejects when it cannot be opened: before the upgrade this is a response. */
+async function sessionOf(
+  options: UpgradeOptions,
+  target: Session,
+  requested: RequestedStreams,
+): Promise<() => ReturnType<typeof openSession>> {
   if (!requested.stdin && !requested.stdout && !requested.stderr) {
     throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
   }
-  const { id } = await runningContainer(options, pod, container);
+  const { id } = await runningContainer(options, target.pod, target.container);
   const command = target.type === "exec" ? target.command : undefined;
-  const open = () => openSession(options.runtime.streams, { containerId: id, command }, requested);
-  if (isWebSocket(upgrade.request)) {
-    const chosen = choose(sessionProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
-    const channels = webSocketChannels(await webSocket(upgrade, chosen), chosen, requested);
-    return runSession(open, channels);
-  }
-  const chosen = choose(sessionProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
-  spdySwitch(upgrade, chosen);
-  const client = { socket: upgrade.socket, head: upgrade.head, protocol: chosen };
-  return runSession(open, await spdyChannels(client, requested));
+  return () => openSession(options.runtime.streams, { containerId: id, command }, requested);
+}
+
+/**
+ * A refusal as clients of v5 receive it: upstream's API server upgrades them before it connects to the kubelet, and
+ * wraps the kubelet's answer (StreamTranslatorHandler; seen on v1.37.2).
+ */
+const translated = (error: unknown): SessionStatus =>
+  internalError(`unable to upgrade connection: ${messageOf(error)}`).status;
+
+/** The ports of a client of channels. Throws ApiError 400 with the kubelet's texts (NewV4Options). */
+function channelPorts({ ports }: Forward): number[] {
+  if (ports.length === 0) throw badRequest('query parameter "port" is required');
+  for (const port of ports) if (!(port > 0 && port < 65_536)) throw badRequest(`port "${port}" must be > 0`);
+  return ports;
 }
 
 async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrade): Promise<void> {
@@ -176,10 +224,14 @@ async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrad
     label: `${name}_${namespace}, uid ${pod.metadata.uid}`,
   };
   if (isWebSocket(upgrade.request)) {
-    const chosen = choose(forwardProtocols.webSocket, offered(upgrade.request.headers["sec-websocket-protocol"]));
-    const socket = await webSocket(upgrade, chosen);
-    if (chosen === tunnelled) return forwardOverSpdy(createWebSocketStream(socket), undefined, forwarded);
-    return forwardOverWebSocket({ socket, protocol: chosen, ports: target.ports }, forwarded);
+    const protocols = offered(upgrade.request.headers["sec-websocket-protocol"]);
+    if (protocols.includes(tunnelled)) {
+      const socket = await webSocket(upgrade, tunnelled);
+      return forwardOverSpdy(createWebSocketStream(socket), undefined, forwarded);
+    }
+    const ports = channelPorts(target);
+    const chosen = choose(forwardProtocols.webSocket, protocols);
+    return forwardOverWebSocket({ socket: await webSocket(upgrade, chosen), protocol: chosen, ports }, forwarded);
   }
   const chosen = choose(forwardProtocols.spdy, offered(upgrade.request.headers["x-stream-protocol-version"]));
   spdySwitch(upgrade, chosen);

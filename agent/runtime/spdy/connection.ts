@@ -8,8 +8,11 @@ import { SpdyStream, type StreamData } from "./stream.ts";
 export interface SpdyOptions {
   /** Bytes that arrived together with the upgrade. */
   head?: Uint8Array | undefined;
-  /** Receives the streams that the other side opens and makes this side the server. Absent: they are refused. */
-  accept?: ((stream: Duplex, headers: Record<string, string>) => void) | undefined;
+  /**
+   * Receives the streams that the other side opens, each with its number, and makes this side the server. Absent: they
+   * are refused.
+   */
+  accept?: ((stream: Duplex, headers: Record<string, string>, id: number) => void) | undefined;
 }
 
 const frame = { synStream: 1, synReply: 2, reset: 3, ping: 6, goAway: 7 } as const;
@@ -83,7 +86,7 @@ export class SpdyConnection {
     const stream = this.#createStream(id);
     this.#control(frame.synReply, number(id), this.#encodeHeaders({}));
     if (isLast) stream.receive(empty, true);
-    this.#accept?.(stream, headers);
+    this.#accept?.(stream, headers, id);
   }
 
   #createStream(id: number): SpdyStream {

@@ -11,8 +11,8 @@ import { type Dial, proxyRequest } from "./proxy/index.ts";
 /*
  * The server's side of the link. An agent connects by WebSocket (GET /link/<node>); HTTP/2 then runs over it, with the
  * agent as the server. Requests (logs, stats) are ordinary HTTP/2 requests. A connection that a client has upgraded
- * (exec, attach, port-forward) is passed through by CONNECT: the client's own HTTP/1.1, from its request line on, and
- * the agent's response to it.
+ * (exec, attach, port-forward) is passed through by CONNECT: the client's own HTTP/1.1 behind a request line that the
+ * server writes, and the agent's response to it.
  */
 
 export interface Links extends NodeLinks {
@@ -36,15 +36,8 @@ const pingMilliseconds = 15_000;
 /** Bytes of a request's path that fit the link: nghttp2 ends a session that sends more than 64 KiB of headers. */
 const longestPath = 60_000;
 
-/**
- * The path of a request. Throws ApiError 400 for one that would end the link, and with it every other request over it.
- */
-function pathOf(request: NodeRequest): string {
-  const path = encodeNodeRequest(request);
-  if (path.length > longestPath)
-    throw badRequest(`the request is too long for the node's link: limit is ${longestPath}`);
-  return path;
-}
+/** The requests that need a connection of the client's own. */
+const upgraded: readonly NodeRequest["type"][] = ["exec", "attach", "portForward"];
 
 /** The links of agents, by the names of their nodes; empty at first. */
 export function createLinks(log: Log, clock: Clock): Links {
@@ -56,8 +49,10 @@ export function createLinks(log: Log, clock: Clock): Links {
     return session;
   };
   const tunnel: Links["tunnel"] = (node, request) => {
-    const path = pathOf(request);
-    const stream = sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": path });
+    const path = encodeNodeRequest(request);
+    // The agent reads a longer one, a long command's, from the request line that follows.
+    const header = path.length <= longestPath ? path : "";
+    const stream = sessionOf(node).request({ ":method": "CONNECT", ":authority": "agent", "x-path": header });
     // The agent has ended it. What it has sent is still read; a write that waits for its window never ends.
     stream.on("aborted", () => {
       if (stream.readableEnded) stream.destroy();
@@ -96,7 +91,10 @@ export function createLinks(log: Log, clock: Clock): Links {
       older?.socket.terminate();
     },
     async request(node, request, signal) {
-      const stream = sessionOf(node).request({ ":method": "GET", ":path": pathOf(request) }, { endStream: true });
+      // Upstream's UpgradeAwareHandler with UpgradeRequired.
+      if (upgraded.includes(request.type)) throw badRequest("Upgrade request required");
+      const path = encodeNodeRequest(request);
+      const stream = sessionOf(node).request({ ":method": "GET", ":path": path }, { endStream: true });
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
       stream.once("close", () => signal.removeEventListener("abort", abort));

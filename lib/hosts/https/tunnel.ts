@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { NodeRequest } from "#api/meta";
 import type { ApiResponse } from "#apiserver";
-import { type ApiError, isApiError, messageOf, serviceUnavailable } from "#base";
+import { type ApiError, messageOf, serviceUnavailable } from "#base";
 import { encodeNodeRequest } from "#node-link";
 import { headerBytes } from "./exchange.ts";
 import type { Links } from "./links.ts";
@@ -31,9 +31,7 @@ export function joinTunnel({ links, node, request, incoming, socket, head }: Tun
   try {
     stream = links.tunnel(node, request);
   } catch (error) {
-    if (isApiError(error) && error.reason === "BadRequest") refuse(socket, statusResponse(error));
-    else lost(error);
-    return;
+    return void lost(error);
   }
   stream.on("error", lost);
   stream.once("data", () => {

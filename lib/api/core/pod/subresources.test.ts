@@ -84,13 +84,26 @@ test("logs, exec, attach and port-forward go to the pod's node ", () => {
       { type: "exec", container: "app", streams: { ...none, stdin: true, stdout: true }, command: ["ls", "-l"] },
     ],
     ["attach", "stderr=true&container=app", { type: "attach", container: "app", streams: { ...none, stderr: true } }],
-    ["portforward", "ports=80&ports=81", { type: "portForward", ports: [80, 81] }],
+    // Only "0" and "false" are false (Convert_Slice_string_To_bool).
+    ["attach", "stdout&stderr=False&stdin=0", { type: "attach", container: "app", streams: { ...none, stdout: true } }],
+    ["portforward", "ports=80&ports=81,82", { type: "portForward", ports: [80, 81, 82] }],
     ["portforward", "", { type: "portForward", ports: [] }],
   ] as const;
   const place = { namespace: "default", name: "web" };
   for (const [name, query, request] of tests) {
     expect(target(name, object, query)).toEqual({ node: "n1", request: { ...request, pod: place } });
   }
+});
+
+// Seen on v1.37.2.
+test.each([
+  ["ports=abc", '"abc": invalid syntax'],
+  ["ports=", '"": invalid syntax'],
+  ["ports=80,-1", '"-1": invalid syntax'],
+  ["ports=70000", '"70000": value out of range'],
+])("refuses port-forward with %s", (query, why) => {
+  const message = `cannot convert to []int32: strconv.ParseUint: parsing ${why}`;
+  expect(refusal(() => target("portforward", make({ nodeName: "n1" }), query))).toEqual({ code: 400, message });
 });
 
 test("requires a container name where there are several containers", () => {

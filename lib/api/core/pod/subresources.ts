@@ -140,7 +140,8 @@ function nodeOf({ metadata, spec }: Pod): string {
 
 const placeOf = ({ metadata }: Pod): PodPlace => ({ namespace: metadata.namespace ?? "", name: metadata.name ?? "" });
 
-const isTrue = (value: string | null): boolean => value !== null && !["", "0", "false"].includes(value.toLowerCase());
+/** Upstream's Convert_Slice_string_To_bool. */
+const isTrue = (value: string | null): boolean => value !== null && !["0", "false"].includes(value.toLowerCase());
 
 function session(action: "exec" | "attach"): ConnectSubresource<Pod>["target"] {
   return (object, query) => {
@@ -221,8 +222,17 @@ export const portforward: ConnectSubresource<Pod> = {
   verbs: ["get", "post"],
   accepts: { group: "", version: "v1", kind: "PodPortForwardOptions" },
   target(object, query) {
-    const node = nodeOf(object);
-    const ports = query.getAll("ports").filter((port) => port !== "");
-    return { node, request: { type: "portForward", pod: placeOf(object), ports: ports.map(Number) } };
+    const ports = query.getAll("ports").flatMap(portsOf);
+    return { node: nodeOf(object), request: { type: "portForward", pod: placeOf(object), ports } };
   },
 };
+
+/** Ports of one value, separated by commas. Throws BadRequest as upstream does (Convert_Slice_string_To_Slice_int32). */
+function portsOf(value: string): number[] {
+  return value.split(",").map((text) => {
+    const isNumber = /^\d+$/.test(text);
+    if (isNumber && Number(text) < 65_536) return Number(text);
+    const why = isNumber ? "value out of range" : "invalid syntax";
+    throw badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
+  });
+}
