@@ -4,8 +4,18 @@ import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upg
 import type { ManifestFault } from "#agent/manifests";
 import { kubeletMetrics } from "#agent/metrics";
 import { type HostFacts, hostFacts, type NodeOptions, startNode } from "#agent/node";
-import { collectImages, type NodeFacts, noVolumes, type PodsContext, podTokens, podVolumes } from "#agent/pods";
+import {
+  cgroupParentOf,
+  collectImages,
+  logDirectoryOf,
+  type NodeFacts,
+  noVolumes,
+  type PodsContext,
+  podTokens,
+  podVolumes,
+} from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
+import { NodeStats } from "#agent/stats";
 import { nodes, pods, type Service } from "#api";
 import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
@@ -90,6 +100,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     log,
     metrics: metrics.text,
+    stats: nodeStats(kubelet, context, nodePods),
   };
   const components = [
     node(kubelet, facts),
@@ -100,6 +111,21 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(simulated ? [] : [imageCollection(kubelet)]),
   ];
   return startComponents(components, { log });
+}
+
+function nodeStats({ simulated, folder }: KubeletOptions, context: PodsContext, nodePods: NodePods): NodeStats {
+  const { node, runtime, volumes, clock } = context;
+  return new NodeStats({
+    ...{ node: node.name, runtime, clock, folder, simulated },
+    startedAt: clock.now(),
+    cgroupDriver: node.cgroupDriver,
+    cgroupOf({ namespace, name, uid }) {
+      const pod = nodePods.find(namespace, name);
+      return pod?.metadata.uid === uid ? cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot) : undefined;
+    },
+    podFolder: (uid) => volumes.podFolder(uid),
+    logFolder: (metadata) => logDirectoryOf({ metadata, spec: { containers: [] } }, node),
+  });
 }
 
 /** Records faults of manifests as events of the node. */

@@ -1,5 +1,6 @@
 import { type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import { createWebSocketStream, WebSocket } from "ws";
+import type { NodeStats } from "#agent/stats";
 import { type Clock, type Log, messageOf, sleep, watchdog } from "#base";
 import { decodeNodeRequest, linkSessionMemory } from "#node-link";
 import { dialPod } from "./dial-pod.ts";
@@ -18,6 +19,8 @@ export interface LinkOptions extends LinkedPods {
   longestBackoffMilliseconds?: number | undefined;
   clock: Clock;
   log: Log;
+  /** What the node and its pods use; absent: not served. */
+  stats?: Pick<NodeStats, "cadvisor" | "resource" | "summary" | "usage"> | undefined;
   /** The node's metrics, as text for Prometheus; absent: none. */
   metrics?: (() => Promise<string>) | undefined;
 }

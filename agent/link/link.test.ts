@@ -7,6 +7,7 @@ import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { SpdyConnection } from "#agent/runtime/spdy";
 import { plainContainer, plainSandbox } from "#agent/runtime/testing";
+import { NodeStats } from "#agent/stats";
 import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
 import { createLinks, type Links } from "#hosts/https";
@@ -68,6 +69,10 @@ beforeAll(async () => {
     clock: systemClock,
     log: silentLog,
     metrics: async () => "kubelet_running_pods 3\n",
+    stats: new NodeStats({
+      ...{ node: "node-1", runtime, clock: systemClock, simulated: true, startedAt: 0, folder: "" },
+      ...{ cgroupDriver: "none", cgroupOf: () => undefined, podFolder: () => undefined, logFolder: () => "" },
+    }),
   });
   await until(() => links.has("node-1"));
   await start("shell", ["sh", "-c", "echo one; echo two; sleep 1000"]);
@@ -147,12 +152,20 @@ test("closes the log's file when the client disconnects", async () => {
   read.mockRestore();
 });
 
-test("returns statistics of pods and containers", async () => {
+test("returns statistics of pods and containers in each form", async () => {
   const { body } = await get("/stats/summary");
   const { node, pods } = JSON.parse(body);
   expect(node.nodeName).toBe("node-1");
   expect(pods.map((one: { podRef: { name: string } }) => one.podRef.name)).toContain("shell");
   expect(pods[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
+  expect((await get("/metrics/resource")).body).toMatch(
+    /^pod_memory_working_set_bytes\{pod="shell",namespace="default"\} \d/m,
+  );
+  expect((await get("/metrics/cadvisor")).body).toMatch(
+    /^container_memory_rss\{container="main",.*pod="shell"\} 0 \d/m,
+  );
+  const { pods: used } = JSON.parse((await get("/usage")).body);
+  expect(used.map((one: { name: string }) => one.name)).toContain("shell");
 });
 
 interface SessionResult {

@@ -6,15 +6,20 @@ import { decodeNodeRequest, logStart } from "#node-link";
 import type { LinkOptions } from "./dial.ts";
 import { configz, podList, runningPods } from "./node-info.ts";
 import { loggedContainer } from "./pods.ts";
-import { summary } from "./stats.ts";
 
 /** Answers a request for a container's log, or about the node. */
 export async function answer(options: LinkOptions, stream: ServerHttp2Stream, target: string): Promise<void> {
   try {
     const request = decodeNodeRequest(target);
     if (request?.type === "logs") return await logs(options, stream, request);
-    if (request?.type === "statsSummary") return json(stream, 200, await summary(options));
     if (request?.type === "metrics" && options.metrics) return plain(stream, await options.metrics());
+    if (options.stats && request) {
+      const { stats } = options;
+      if (request.type === "statsSummary") return json(stream, 200, await stats.summary());
+      if (request.type === "usage") return json(stream, 200, await stats.usage());
+      if (request.type === "metricsResource") return plain(stream, await stats.resource());
+      if (request.type === "metricsCadvisor") return plain(stream, await stats.cadvisor());
+    }
     if (request?.type === "healthz") return plain(stream, "ok");
     if (request?.type === "pods") return json(stream, 200, podList(options.list?.() ?? []));
     if (request?.type === "runningPods") return json(stream, 200, podList(await runningPods(options)));

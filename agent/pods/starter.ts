@@ -1,8 +1,8 @@
 import { isRuntimeError, type Container as RuntimeContainer, type Sandbox } from "#agent/runtime";
 import type { Mounted } from "#agent/volumes";
-import type { Container, Pod } from "#api";
+import { type Container, goDuration, type Pod } from "#api";
 import { messageOf, parseTime } from "#base";
-import { Backoff, goDuration, retryDelay } from "#kubelet";
+import { Backoff, retryDelay } from "#kubelet";
 import { containerSpecOf } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.ts";
 import { runHook } from "./hooks.ts";
@@ -63,7 +63,7 @@ export class Starter {
       if (ended !== undefined) {
         const left = this.#backoff.left(key, ended, clock.now());
         if (left > 0) {
-          const delay = goDuration(this.#backoff.delay(key));
+          const delay = goDuration(this.#backoff.delay(key) * 1e6);
           const what = `failed container ${container.name} in pod ${podLabel(pod)}`;
           record(pod, "Warning", "BackOff", `Back-off restarting ${what}`, path);
           const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;

@@ -29,6 +29,7 @@ import {
 import { endpointSlices } from "./discovery/index.ts";
 import { eventsEvents } from "./events/index.ts";
 import type { Kind } from "./meta/index.ts";
+import { usageKinds } from "./metrics/index.ts";
 import { ipAddresses, serviceCidrs } from "./networking/index.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "./rbac/index.ts";
 import { accessEntries, nodePortAllocations, podCidrAllocations } from "./skiff/index.ts";
@@ -44,6 +45,7 @@ export * from "./discovery/index.ts";
 export * from "./events/index.ts";
 export * from "./meta/index.ts";
 export * from "./meta-v1/index.ts";
+export * from "./metrics/index.ts";
 export * from "./networking/index.ts";
 export * from "./rbac/index.ts";
 export * from "./skiff/index.ts";
@@ -84,4 +86,5 @@ export const catalog: readonly Kind[] = [
   accessEntries,
   nodePortAllocations,
   podCidrAllocations,
+  ...usageKinds,
 ];

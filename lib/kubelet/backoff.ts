@@ -56,9 +56,3 @@ export class Backoff {
  * The delay of a pod after a failed step: ten seconds plus up to half of that, as upstream's pod workers.
  */
 export const retryDelay = (random: Random): number => 10_000 * (1 + random.fraction() / 2);
-
-/** A delay as Go prints it: `10s`, `1m20s`, `5m0s`. */
-export function goDuration(milliseconds: number): string {
-  const seconds = milliseconds / 1000;
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-}

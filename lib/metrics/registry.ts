@@ -64,11 +64,14 @@ export class MetricRegistry {
     };
   }
 
-  /** A metric whose values are read at each scrape. */
-  read(options: MetricOptions & { type?: "counter" | "gauge" }, values: () => Iterable<[Values, number]>): void {
+  /** A metric whose values are read at each scrape, each with its time in milliseconds where that is not the scrape's. */
+  read(
+    options: MetricOptions & { type?: "counter" | "gauge" },
+    values: () => Iterable<[Values, number, number?]>,
+  ): void {
     this.#register(options, options.type ?? "gauge", {
       *lines() {
-        for (const [labels, value] of values()) yield line(options.name, pairsOf(options, labels), value);
+        for (const [labels, value, at] of values()) yield line(options.name, pairsOf(options, labels), value, at);
       },
     });
   }
@@ -200,8 +203,8 @@ const pairsOf = ({ labels = [] }: MetricOptions, values: Values): string =>
 const escaped = (value: string): string =>
   value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 
-const line = (name: string, pairs: string, value: number): string =>
-  `${name}${pairs === "" ? "" : `{${pairs}}`} ${valueText(value)}`;
+const line = (name: string, pairs: string, value: number, at?: number): string =>
+  `${name}${pairs === "" ? "" : `{${pairs}}`} ${valueText(value)}${at === undefined ? "" : ` ${Math.trunc(at)}`}`;
 
 function valueText(value: number): string {
   if (Number.isNaN(value)) return "NaN";

@@ -13,9 +13,13 @@ const plainPaths = {
   configz: "/configz",
   healthz: "/healthz",
   metrics: "/metrics",
+  metricsCadvisor: "/metrics/cadvisor",
+  metricsResource: "/metrics/resource",
   pods: "/pods",
   runningPods: "/runningpods/",
   statsSummary: "/stats/summary",
+  // Not a path of the kubelet: it is for the API server alone.
+  usage: "/usage",
 } as const satisfies Record<NodePath, string>;
 
 /** The path of a request, with its query. */

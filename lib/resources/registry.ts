@@ -59,7 +59,7 @@ export class Registry {
 
   /** The storage types of kinds whose objects are stored, each once. */
   get types(): string[] {
-    const stored = this.#tables.resources.filter(({ kind }) => !kind.answer);
+    const stored = this.#tables.resources.filter(({ kind }) => !kind.answer && !kind.compute);
     return [...new Set(stored.map(({ type }) => type))];
   }
 

@@ -1,6 +1,6 @@
 import type protobuf from "protobufjs/minimal.js";
 import type { Scalar } from "#api/meta";
-import { canonicalMicroTime, canonicalQuantity, canonicalTime } from "#api/meta";
+import { canonicalMicroTime, canonicalQuantity, canonicalTime, goDuration } from "#api/meta";
 import { formatTime, type Json, parseJson, parseTime, stringifyJson } from "#base";
 
 /** The wire type of a scalar. */
@@ -45,7 +45,7 @@ export function readScalar(scalar: Scalar, reader: protobuf.Reader, fields: Fiel
     case "raw":
       return readRaw(reader, fields);
     case "duration":
-      return goDuration(int64(readOne(reader, fields, 1, () => readVarint(reader)) ?? 0));
+      return goDuration(Number(int64(readOne(reader, fields, 1, () => readVarint(reader)) ?? 0)));
   }
 }
 
@@ -113,15 +113,6 @@ function readIntOrString(reader: protobuf.Reader, fields: Fields): Json {
 function readRaw(reader: protobuf.Reader, fields: Fields): Json | undefined {
   const bytes = readOne(reader, fields, 1, () => reader.bytes());
   return bytes && bytes.length > 0 ? parseJson(new TextDecoder().decode(bytes)) : undefined;
-}
-
-/** Nanoseconds as Go prints a duration: `1h0m0s`, `1.5s`, `0s`. */
-function goDuration(nanos: number | bigint): string {
-  const total = Number(nanos) / 1e9;
-  if (total === 0) return "0s";
-  const [hours, minutes, seconds] = [Math.trunc(total / 3600), Math.trunc((total % 3600) / 60), total % 60];
-  if (hours !== 0) return `${hours}h${Math.abs(minutes)}m${Math.abs(seconds)}s`;
-  return minutes !== 0 ? `${minutes}m${Math.abs(seconds)}s` : `${seconds}s`;
 }
 
 function nanosOf(duration: string): bigint {

@@ -347,9 +347,18 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/manifests": { sees: [...agentParts, "lib/client", "lib/wire"], uses: ["node:*"] },
   // Reads objects that it is given: it has no client.
   "agent/network": { sees: [...agentParts], uses: ["node:*"] },
+  "agent/stats": { sees: [...agentParts, "lib/metrics", "agent/runtime"], uses: ["node:*"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
-    sees: [...agentParts, "lib/kubelet", "lib/node-link", "agent/runtime", "agent/runtime/logs", "agent/pods"],
+    sees: [
+      ...agentParts,
+      "lib/kubelet",
+      "lib/node-link",
+      "agent/runtime",
+      "agent/runtime/logs",
+      "agent/pods",
+      "agent/stats",
+    ],
     uses: ["node:*", "ws"],
   },
   "agent/aws": {
@@ -369,6 +378,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/runtime",
       "agent/runtime/containerd",
       "agent/runtime/fake",
+      "agent/stats",
       "lib/base",
       "lib/api",
       "lib/client",

@@ -168,6 +168,11 @@ describe("objects of every kind come back from YAML", () => {
     },
     AccessEntry: { metadata: { name: "a", creationTimestamp: time }, spec: { groups: ["yes"], username: "010" } },
     NodePortAllocation: { metadata: { name: "30000", creationTimestamp: time } },
+    NodeMetrics: { metadata: { name: "n" }, timestamp: time, window: "15s", usage: { cpu: "1e3", memory: "0" } },
+    PodMetrics: {
+      ...{ metadata: { name: "p" }, timestamp: time, window: "1m0s" },
+      containers: [{ name: "no", usage: { cpu: "5n" } }],
+    },
     PodCidrAllocation: { metadata: { name: "n", creationTimestamp: time }, spec: { range: "10.0.0.0/24" } },
   };
   const objects = [...Object.values(others), ...full.map(({ json }) => json), ...golden];

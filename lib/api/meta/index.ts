@@ -14,6 +14,7 @@ export * from "./ip.ts";
 export * from "./kind.ts";
 export * from "./names.ts";
 export type * from "./node-request.ts";
+export * from "./node-usage.ts";
 export * from "./object-meta.ts";
 export * from "./quantity.ts";
 export * from "./selector.ts";

@@ -2,6 +2,7 @@ import type * as z from "zod";
 import type { AccessContext } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
 import type { NodeRequest, ProxyTarget } from "./node-request.ts";
+import type { NodeUsage } from "./node-usage.ts";
 import type { KubernetesObject } from "./object-meta.ts";
 import type { Selector } from "./selector.ts";
 import { type MessageShape, messageShapeOf } from "./shape.ts";
@@ -156,6 +157,16 @@ export interface DeleteRequest {
   gracePeriodSeconds: number | undefined;
 }
 
+/** What objects are computed from. */
+export interface ComputeContext {
+  /** Milliseconds. */
+  now: number;
+  /** Stored objects: all of a namespace, all, or the named one where it exists. */
+  read<T extends KubernetesObject>(kind: Kind<T>, which: { namespace?: string; name?: string }): Promise<T[]>;
+  /** What a node measures; undefined where it does not answer in time. */
+  usage(node: string): Promise<NodeUsage | undefined>;
+}
+
 /** Reads a selectable field. Written as a method so that a definition of one kind is a definition of any kind. */
 export type FieldValue<T> = { read(object: T): string }["read"];
 
@@ -204,6 +215,11 @@ export interface Kind<T extends KubernetesObject = KubernetesObject> extends Gro
   guard?(object: T, previous: T | undefined, context: AccessContext): Promise<void>;
   /** For reviews, which are posted, answered and never stored: returns the answer. Their only verb is `create`. */
   answer?(object: T, context: AccessContext): Promise<T> | T;
+  /**
+   * For objects that are never stored: makes those in a namespace, or all with the namespace "", or the named one where
+   * it exists. The verbs are `get` and `list`.
+   */
+  compute?(request: { namespace: string; name?: string }, context: ComputeContext): Promise<T[]>;
   /** The part whose change raises metadata.generation. Absent: the kind has no generation. */
   generation?(object: T): unknown;
   /** A new object may come with its status; without it the status of a new object is cleared. */

@@ -42,7 +42,16 @@ export type NodeRequest =
   | { type: NodePath };
 
 /** Information about a node, each a path of the kubelet's server. */
-export type NodePath = "configz" | "healthz" | "metrics" | "pods" | "runningPods" | "statsSummary";
+export type NodePath =
+  | "configz"
+  | "healthz"
+  | "metrics"
+  | "metricsCadvisor"
+  | "metricsResource"
+  | "pods"
+  | "runningPods"
+  | "statsSummary"
+  | "usage";
 
 /** The target of proxied requests: a server in a pod, or without `dial` the node's kubelet. */
 export interface ProxyTarget {

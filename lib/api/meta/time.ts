@@ -118,3 +118,25 @@ export function humanDuration(milliseconds: number): string {
 /** The age of a time, for a column; `<unknown>` where there is none. */
 export const ageOf = (time: string | undefined, now: number): string =>
   time === undefined ? "<unknown>" : humanDuration(now - parseTime(time));
+
+/** Units below a second, as Go prints durations. */
+const smallUnits = [
+  { unit: "ms", nanoseconds: 1e6 },
+  { unit: "µs", nanoseconds: 1e3 },
+  { unit: "ns", nanoseconds: 1 },
+] as const;
+
+/** Nanoseconds as Go prints a duration: `1h0m0s`, `1.5s`, `20ms`, `0s`. */
+export function goDuration(nanoseconds: number): string {
+  if (nanoseconds < 0) return `-${goDuration(-nanoseconds)}`;
+  if (nanoseconds > 0 && nanoseconds < 1e9) {
+    const { unit, nanoseconds: size } =
+      smallUnits.find(({ nanoseconds: size }) => nanoseconds >= size) ?? smallUnits[2];
+    return `${nanoseconds / size}${unit}`;
+  }
+  const total = nanoseconds / 1e9;
+  const [hours, minutes] = [Math.trunc(total / 3600), Math.trunc((total % 3600) / 60)];
+  const seconds = (nanoseconds % 60e9) / 1e9;
+  if (hours !== 0) return `${hours}h${minutes}m${seconds}s`;
+  return minutes !== 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
+}

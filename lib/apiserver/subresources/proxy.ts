@@ -10,6 +10,8 @@ const kubeletPaths: Readonly<Record<string, NodePath>> = {
   "/configz": "configz",
   "/healthz": "healthz",
   "/metrics": "metrics",
+  "/metrics/cadvisor": "metricsCadvisor",
+  "/metrics/resource": "metricsResource",
   "/pods": "pods",
   "/runningpods": "runningPods",
   "/stats/summary": "statsSummary",

@@ -2,10 +2,11 @@ import type { Kind } from "#api/meta";
 import { isReason } from "#base";
 import { find, kindOf, type Removed, removedStatus, removeObject, warn } from "#resources";
 import { checkMetadataForm, formatOf, objectAnswer, statusAnswer } from "../answer.ts";
+import { listAnswer } from "../list-answer.ts";
 import { listParameters, selectionOf } from "../list-options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { RequestScope } from "../server.ts";
-import { listAnswer, listMetadata } from "./list.ts";
+import { listMetadata } from "./list.ts";
 
 /** DELETE of one object. */
 export async function remove(call: RequestScope, request: ApiRequest): Promise<ApiResponse> {

@@ -5,6 +5,7 @@ import { revisionOf } from "../list-options.ts";
 import { booleanOption } from "../query.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { RequestScope } from "../server.ts";
+import { getComputed } from "./computed.ts";
 
 function checkExport({ query }: ApiRequest): void {
   if (!booleanOption(query, "export")) return;
@@ -15,6 +16,7 @@ function checkExport({ query }: ApiRequest): void {
 export async function get(call: RequestScope, request: ApiRequest): Promise<ApiResponse> {
   const { resources, resource } = call;
   checkExport(request);
+  if (resource.kind.compute) return getComputed(call, request);
   const revision = revisionOf(request.query.get("resourceVersion") ?? "");
   if (revision > 0) await waitForRevision(resources, { type: resource.type, revision, signal: request.signal });
   const entry = await resources.read(resource.type, keyOf(call.namespace, call.name));

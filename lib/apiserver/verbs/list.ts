@@ -1,11 +1,11 @@
-import { type KubernetesObject, withNulls } from "#api/meta";
 import { stringifyJson } from "#base";
 import { bytesAs, type Found, find, objectAs } from "#resources";
-import { columnDefinitions, type Format, partialMetadata, table, tableRow } from "#wire";
-import { checkMetadataForm, formatOf, includeObject, jsonType, listKind, printed, shapeOfAnswer } from "../answer.ts";
+import { checkMetadataForm, formatOf, jsonType, listKind } from "../answer.ts";
+import { listAnswer } from "../list-answer.ts";
 import { listParameters, selectionOf } from "../list-options.ts";
 import type { ApiRequest, ApiResponse } from "../request.ts";
 import type { RequestScope } from "../server.ts";
+import { listComputed } from "./computed.ts";
 
 const encoder = new TextEncoder();
 
@@ -20,6 +20,7 @@ export const listMetadata = (found: Found): object => ({
 export async function list(call: RequestScope, request: ApiRequest): Promise<ApiResponse> {
   const { resources, resource } = call;
   const { kind } = resource;
+  if (kind.compute) return listComputed(call, request);
   const format = formatOf(request, { path: "collection" });
   checkMetadataForm(format, kind, true);
   const selected = selectionOf(kind, call.namespace, request.query);
@@ -32,32 +33,6 @@ export async function list(call: RequestScope, request: ApiRequest): Promise<Api
   }
   const objects = found.entries.map((entry) => objectAs(resources, resource, entry));
   return listAnswer(call, request, format, metadata, objects);
-}
-
-/** Objects of one kind in the format that the client accepts. */
-export function listAnswer(
-  { resources, resource: { kind } }: RequestScope,
-  request: ApiRequest,
-  format: Format,
-  metadata: ReturnType<typeof listMetadata>,
-  objects: readonly KubernetesObject[],
-): ApiResponse {
-  const version = format.version ?? "v1";
-  const shape = shapeOfAnswer(kind, format, true);
-  if (format.as === "Table") {
-    const [include, now] = [includeObject(request), resources.clock.now()];
-    const rows = objects.map((object) =>
-      tableRow(kind, object, include, now, version, resources.faults.ofColumn(kind, object)),
-    );
-    return printed(200, format, table(rows, metadata, version, columnDefinitions(kind)), shape);
-  }
-  if (format.as === "PartialObjectMetadata") {
-    const items = objects.map((object) => partialMetadata(object, version));
-    const type = { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}` };
-    return printed(200, format, { ...type, metadata, items }, shape);
-  }
-  const items = objects.map((object) => withNulls(kind.shape, object));
-  return printed(200, format, { ...listKind(kind), metadata, items }, shape);
 }
 
 /** A list made of stored bytes. */

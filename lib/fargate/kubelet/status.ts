@@ -2,6 +2,7 @@ import {
   type Container,
   type ContainerState,
   type ContainerStatus,
+  goDuration,
   isSidecar,
   type Pod,
   type PodStatus,
@@ -9,7 +10,7 @@ import {
 } from "#api";
 import { formatTime, parseTime } from "#base";
 import { isStopped } from "#fargate";
-import { goDuration, isOver, phaseOf, podConditions } from "#kubelet";
+import { isOver, phaseOf, podConditions } from "#kubelet";
 import { waitsForHealth } from "./health.ts";
 import { hasRun, type Outcome, pullFailureOf } from "./outcome.ts";
 import type { Task, TaskContainer } from "./task.ts";
@@ -123,7 +124,7 @@ function stateOf(
     if (!there || !hasRun(there)) return { waiting: { reason: waiting } };
     const { namespace, name, uid } = pod.metadata;
     const whose = `container=${container.name} pod=${name}_${namespace}(${uid})`;
-    const message = `back-off ${goDuration(backoff)} restarting failed ${whose}`;
+    const message = `back-off ${goDuration(backoff * 1e6)} restarting failed ${whose}`;
     return { waiting: { reason: "CrashLoopBackOff", message } };
   }
   if (there?.lastStatus === "RUNNING" && !isStopped(task)) {

@@ -22,6 +22,8 @@ export const rolesOfPeople = (): ClusterRole[] => [
   clusterRole("admin", [], { gathers: true }),
   clusterRole("edit", [], { gathers: true, partOf: "admin" }),
   clusterRole("view", [], { gathers: true, partOf: "edit" }),
+  // metrics-server's role: its API is served without it.
+  clusterRole("system:aggregated-metrics-reader", ["read | metrics.k8s.io | pods nodes"], { partOf: "view" }),
   clusterRole(
     "system:aggregate-to-admin",
     [
