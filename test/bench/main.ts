@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { benchApi } from "./api.ts";
+import { benchDns } from "./dns.ts";
 import { benchFunctions } from "./functions.ts";
 import { report } from "./measure.ts";
 import { benchPodStart } from "./pod-start.ts";
@@ -11,7 +12,7 @@ import { benchStore } from "./store.ts";
 import { connect } from "./wire.ts";
 
 /*
- * `npm run bench [-- api replay scale pods store functions]`: figures as lines of JSON on standard output. The cluster runs in
+ * `npm run bench [-- api replay scale pods dns store functions]`: figures as lines of JSON on standard output. The cluster runs in
  * processes of its own on the same machine as the load. Nothing here is a test: no figure fails.
  */
 
@@ -72,5 +73,6 @@ if (asked("scale")) {
   });
 }
 if (asked("pods")) await benchPodStart();
+if (asked("dns")) await withSkiff([], benchDns);
 if (asked("store")) await benchStore();
 if (asked("functions")) await benchFunctions();
