@@ -110,9 +110,8 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
         if (opened.gateway === undefined) return { stop: () => {} };
         const address = opened.gateway;
         const { resolvConf } = config;
-        const options = { ...shared, services, address, random: systemRandom, signal, resolvConf };
-        dns = new ClusterDns({ ...options, isProxied: redirects.isServed });
-        return dns.start(redirects);
+        dns = new ClusterDns({ ...shared, services, address, random: systemRandom, redirects, signal, resolvConf });
+        return dns.start();
       },
     },
     {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodeMessage, encodeMessage, parseName } from "#agent/dns";
+import { Redirects } from "#agent/network";
 import { endpointSlices, namespaces, services } from "#api";
 import { silentLog, systemClock, systemRandom } from "#base";
 import { openCluster } from "#test/cluster";
@@ -12,6 +13,7 @@ import { ClusterDns } from "./cluster-dns.ts";
 import { ServiceList } from "./service-list.ts";
 
 const address = "127.0.0.1";
+const kubeDns = { namespace: "kube-system", name: "kube-dns" };
 
 async function ask(port: number, name: string): Promise<string[] | number> {
   const socket = createSocket("udp4");
@@ -24,7 +26,7 @@ async function ask(port: number, name: string): Promise<string[] | number> {
   return (flags & 15) === 0 ? answers.map(({ data }) => [...data.head].join(".")) : flags & 15;
 }
 
-async function open(isProxied = false) {
+async function open() {
   const cluster = await openCluster();
   const { client } = cluster;
   const signal = new AbortController().signal;
@@ -34,7 +36,8 @@ async function open(isProxied = false) {
   const folder = mkdtempSync(join(tmpdir(), "skiff-dns-"));
   const resolvConf = join(folder, "resolv.conf");
   writeFileSync(resolvConf, `nameserver 10.96.0.10\nnameserver ${address}\n`);
-  const dns = new ClusterDns({ ...shared, address, isProxied, port: 0, resolvConf });
+  const redirects = new Redirects();
+  const dns = new ClusterDns({ ...shared, address, redirects, port: 0, resolvConf });
   const running = await dns.start();
   const close = async () => {
     await running.stop();
@@ -42,7 +45,7 @@ async function open(isProxied = false) {
     await cluster.close();
     rmSync(folder, { recursive: true });
   };
-  return { cluster, client, dns, port: dns.listener!.port, close };
+  return { cluster, client, dns, redirects, port: dns.listener!.port, close };
 }
 
 test("answers from the cluster's objects, and follows their changes", async () => {
@@ -76,11 +79,29 @@ test("does not forward to its own service", async () => {
   await close();
 });
 
-test("pods use the service's address where it is redirected, and no address where resolvers cannot use the port", async () => {
-  const proxied = await open(true);
-  expect(proxied.dns.servers()).toEqual(["10.96.0.10"]);
-  await proxied.close();
-  const direct = await open();
-  expect(direct.dns.servers()).toEqual([]);
-  await direct.close();
+test("pods use the service's address where the node has a proxy, and no address that resolvers cannot use", async () => {
+  const { cluster, client, dns, redirects, close } = await open();
+  // Not port 53.
+  expect(dns.servers()).toEqual([]);
+  redirects.isServed = true;
+  expect(dns.servers()).toEqual(["10.96.0.10"]);
+  await client.delete(services, kubeDns);
+  await cluster.until(async () => dns.servers().length === 0);
+  await close();
+});
+
+test("the service leads to the node's server, unless it selects pods", async () => {
+  const { cluster, client, dns, redirects, close } = await open();
+  const found = () => [53, 54].flatMap((port) => redirects.find("kube-system/kube-dns", port, "UDP") ?? []);
+  expect(found()).toEqual([dns.listener]);
+  expect(redirects.find("kube-system/kube-dns", 53, "TCP")).toEqual(dns.listener);
+  const change = async (selector: Record<string, string>) => {
+    const service = await client.get(services, kubeDns);
+    await client.update(services, { ...service, spec: { ...service.spec, selector } });
+  };
+  await change({ "k8s-app": "kube-dns" });
+  await cluster.until(async () => found().length === 0);
+  await change({});
+  await cluster.until(async () => found().length === 1);
+  await close();
 });

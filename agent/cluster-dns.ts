@@ -1,6 +1,6 @@
 import { DnsServer, ForwardCache, Forwarder, hostResolvConf, Resolver, type ServerAddress, Zone } from "#agent/dns";
 import type { Redirects } from "#agent/network";
-import { type Namespace, namespaces, parseIp } from "#api";
+import { type Namespace, namespaces, parseIp, type Service } from "#api";
 import { aborted, type Clock, type Log, type Random } from "#base";
 import { type Client, startInformer } from "#client";
 import type { Component, Running } from "./components.ts";
@@ -16,8 +16,8 @@ export interface ClusterDnsOptions {
   log: Log;
   /** Ends the wait for the first lists. */
   signal: AbortSignal;
-  /** Whether the node's service proxy sends the traffic of the DNS service here. */
-  isProxied: boolean;
+  /** Where the service's ports are sent to the server, if the node has a service proxy. */
+  redirects: Redirects;
   /** The port of the server when it is free. Defaults to 53. */
   port?: number;
   /** The file with the servers for names outside of the cluster. Defaults to the host's resolv.conf. */
@@ -27,10 +27,7 @@ export interface ClusterDnsOptions {
 /** The cluster's domain. */
 export const clusterDomain = "cluster.local";
 
-/** The service that clients look for. */
-const service = { namespace: "kube-system", name: "kube-dns" };
-
-const serviceKey = `${service.namespace}/${service.name}`;
+const serviceKey = "kube-system/kube-dns";
 
 const dnsPort = 53;
 
@@ -40,13 +37,14 @@ export class ClusterDns implements Component {
   readonly domain = clusterDomain;
   readonly #options: ClusterDnsOptions;
   #server: DnsServer | undefined;
+  /** The service that clients look for. */
+  #service: Service | undefined;
 
   constructor(options: ClusterDnsOptions) {
     this.#options = options;
   }
 
-  /** The service's ports are redirected to the server, where the node has a service proxy. */
-  async start(redirects?: Redirects): Promise<Running> {
+  async start(): Promise<Running> {
     const { client, services, address, clock, random, log, signal, port } = this.#options;
     const zone = new Zone({
       domain: clusterDomain,
@@ -54,8 +52,8 @@ export class ClusterDns implements Component {
       service: serviceKey,
       now: () => Math.floor(clock.now() / 1000),
     });
-    const unfollow = services.follow((change) => applyChange(zone, change));
-    for (const object of services.services()) zone.setService(object);
+    const unfollow = services.follow((change) => this.#apply(zone, change));
+    for (const object of services.services()) this.#apply(zone, { kind: "Service", object, isDeleted: false });
     for (const object of services.slices()) zone.setSlice(object);
     const informer = startInformer<Namespace>({
       client,
@@ -80,8 +78,7 @@ export class ClusterDns implements Component {
       await stop();
       throw error;
     }
-    const listener = { address, port: this.#server.port };
-    redirects?.set(serviceKey, { "53/UDP": listener, "53/TCP": listener });
+    this.#redirect();
     log.info("cluster DNS answers", { address, port: this.#server.port });
     return { stop };
   }
@@ -92,18 +89,39 @@ export class ClusterDns implements Component {
   }
 
   /**
-   * The addresses for pods' resolv.conf: the service's where the node's proxy redirects it, else the server's own. None
-   * when pods cannot reach the server: resolvers use port 53 only.
+   * The addresses for pods' resolv.conf: the service's where the node has a proxy, else the server's own. None when pods
+   * cannot reach the server: resolvers use port 53 only.
    */
   servers(): string[] {
-    if (this.#options.isProxied) return this.#serviceAddresses();
+    const addresses = this.#options.redirects.isServed ? this.#serviceAddresses() : [];
+    if (addresses.length > 0) return addresses;
     return this.listener?.port === dnsPort ? [this.listener.address] : [];
   }
 
+  #apply(zone: Zone, { kind, object, isDeleted }: ServiceChange): void {
+    if (kind === "EndpointSlice") {
+      if (isDeleted) zone.deleteSlice(object);
+      else zone.setSlice(object);
+      return;
+    }
+    if (isDeleted) zone.deleteService(object);
+    else zone.setService(object);
+    if (`${object.metadata.namespace}/${object.metadata.name}` !== serviceKey) return;
+    this.#service = isDeleted ? undefined : object;
+    this.#redirect();
+  }
+
+  /** A service with a selector has DNS servers of the cluster's own, as pods: it leads to them. */
+  #redirect(): void {
+    const { listener } = this;
+    if (!listener) return;
+    const { redirects } = this.#options;
+    if (Object.keys(this.#service?.spec?.selector ?? {}).length > 0) redirects.delete(serviceKey);
+    else redirects.set(serviceKey, { "53/UDP": listener, "53/TCP": listener });
+  }
+
   #serviceAddresses(): string[] {
-    const { services } = this.#options;
-    const found = services.inNamespace(service.namespace).find(({ metadata }) => metadata.name === service.name);
-    return (found?.spec?.clusterIPs ?? []).filter((address) => parseIp(address)?.version === 4);
+    return (this.#service?.spec?.clusterIPs ?? []).filter((address) => parseIp(address)?.version === 4);
   }
 
   /** The upstream servers, without this one: a question must not come back. */
@@ -112,12 +130,4 @@ export class ClusterDns implements Component {
     const { servers } = await hostResolvConf(this.#options.resolvConf);
     return servers.filter((address) => !own.has(address)).map((address) => ({ address, port: dnsPort }));
   }
-}
-
-function applyChange(zone: Zone, { kind, object, isDeleted }: ServiceChange): void {
-  if (kind === "Service") {
-    if (isDeleted) zone.deleteService(object);
-    else zone.setService(object);
-  } else if (isDeleted) zone.deleteSlice(object);
-  else zone.setSlice(object);
 }

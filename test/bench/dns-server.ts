@@ -1,4 +1,5 @@
 import { ClusterDns, ServiceList } from "#agent";
+import { Redirects } from "#agent/network";
 import { silentLog, systemClock, systemRandom } from "#base";
 import { connect } from "../e2e/client.ts";
 
@@ -24,7 +25,7 @@ const dns = new ClusterDns({
   random: systemRandom,
   log: silentLog,
   signal,
-  isProxied: false,
+  redirects: new Redirects(),
   port: Number(port),
   resolvConf,
 });
