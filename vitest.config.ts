@@ -12,7 +12,7 @@ export default defineConfig({
           name: "unit",
           include: ["{lib,agent,functions,infra,test}/**/*.test.ts"],
           exclude: ["test/aws/**", "test/e2e/**", "**/*.e2e.test.ts", "**/node_modules/**"],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           // Loading the code takes longer than most files' tests: files that run in one process share it.
           isolate: false,
           // Vitest would leave one core idle; many of these tests wait for a disk or for another process.
