@@ -53,6 +53,7 @@ const standIns: readonly StandIn[] = [
   { repository: `${tests}/agnhost`, tags: ["2.66.1", "2.55"], layers: ["agnhost"], config: agnhost("pause") },
   { repository: `${tests}/busybox`, tags: ["1.37.0-2", "1.36.1-1"], layers: ["busybox"], config: { command: ["sh"] } },
   { repository: `${tests}/nginx`, tags: ["1.27.0-2", "1.28.0-2"], layers: [], config: { command: nginx } },
+  { repository: `${tests}/glibc-dns-testing`, tags: ["2.1.1"], layers: [], config: { command: ["bash"] } },
   { repository: `${tests}/perl`, tags: ["5.26"], layers: ["busybox"], config: { command: ["perl"] } },
   { repository: `${tests}/kitten`, tags: ["1.8"], layers: ["agnhost"], config: agnhost("netexec", "--http-port=80") },
   { repository: `${tests}/nautilus`, tags: ["1.8"], layers: ["agnhost"], config: agnhost("netexec", "--http-port=80") },

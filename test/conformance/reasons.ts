@@ -54,7 +54,6 @@ const reasons: readonly Reason[] = [
   { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
   { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
-  { test: /\[sig-network\] DNS /, needs: "DNS on the node" },
   {
     test: /Proxy version v1|through a service and a pod|PreStop should call prestop|ReplicaSet should serve a basic image/,
     needs: "the proxy subresources",
