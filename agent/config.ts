@@ -27,7 +27,7 @@ const AgentConfig = z
     /** The cluster's pod addresses, of which each node uses a part. Absent: the cluster assigns the node's range. */
     podCidr: cidr.optional(),
     serviceCidr: cidr.optional(),
-    /** How services are put into force. Defaults to nftables. */
+    /** How services are put into force. Defaults to nftables where the kernel has it, else to iptables. */
     proxyMode: z.enum(proxyModes, { error: `must be one of ${proxyModes.join(", ")}` }).optional(),
     /** The cluster's own names on a machine with several clusters. Defaults to names derived from the node's. */
     network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),

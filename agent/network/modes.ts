@@ -1,16 +1,19 @@
 import { access, readFile, writeFile } from "node:fs/promises";
 import { type Log, messageOf } from "#base";
-import { deleteTable, listTables, runNft, runProgram } from "./nftables/nft.ts";
+import { listPrefixes, prefixOf, removeChains, restore, save } from "./iptables/run.ts";
+import { IptablesWriter } from "./iptables/writer.ts";
+import { deleteTable, listTables, runNft } from "./nftables/nft.ts";
 import { tableSetup } from "./nftables/setup.ts";
 import { NftablesWriter } from "./nftables/writer.ts";
+import { runProgram } from "./program.ts";
 import type { RuleWriter } from "./writer.ts";
 
 /** How services are put into force on a node. `none`: another program does it. */
-export const proxyModes = ["nftables", "none"] as const;
+export const proxyModes = ["nftables", "iptables", "none"] as const;
 export type ProxyMode = (typeof proxyModes)[number];
 
 export interface WriterOptions {
-  /** Defaults to nftables where this machine can use it, else to none. */
+  /** Defaults to nftables where this machine can use it, else to iptables. */
   mode?: ProxyMode | undefined;
   /** The name of the cluster's rules on this machine. */
   name: string;
@@ -20,13 +23,16 @@ export interface WriterOptions {
   log: Log;
 }
 
-/** The reason why this machine cannot use a mode; undefined: it can. Changes nothing. */
+/** The reason why this machine cannot use a mode; undefined: it can. Changes no rule. */
 export async function faultOf(mode: ProxyMode): Promise<string | undefined> {
-  if (mode === "none") return undefined;
+  const shared = { family: "IPv4", podCidr: "10.0.0.0/24", seesBridge: false } as const;
   try {
     // The kernel checks the commands and does not carry them out.
-    const table = { table: "skiff-check", family: "IPv4", podCidr: "10.0.0.0/24", seesBridge: false } as const;
-    await runNft(tableSetup(table).join("\n"), ["--check"]);
+    if (mode === "nftables") await runNft(tableSetup({ ...shared, table: "skiff-check" }).join("\n"), ["--check"]);
+    if (mode === "iptables") {
+      const check = (input: string) => restore(input, ["--test"]);
+      await new IptablesWriter({ ...shared, prefix: "S-check", restore: check, save: async () => "" }).sync([]);
+    }
     return undefined;
   } catch (error) {
     return `the proxy mode ${mode} cannot be used on this machine: ${messageOf(error)}`;
@@ -34,28 +40,45 @@ export async function faultOf(mode: ProxyMode): Promise<string | undefined> {
 }
 
 /**
- * The writer of a mode; undefined for `none`, after rules of an earlier start have been deleted. Rejects with the mode's
- * name if this machine cannot use it.
+ * The writer of a mode; undefined for `none`. Rules that an earlier start wrote in another mode are deleted. Rejects with
+ * the mode's name if this machine cannot use it.
  */
 export async function openWriter(options: WriterOptions): Promise<RuleWriter | undefined> {
   const { name, podCidr, serviceCidr, nodeIp, log } = options;
-  const fault = await faultOf(options.mode ?? "nftables");
-  if (fault !== undefined && options.mode !== undefined) throw new Error(fault);
-  if (fault !== undefined) log.error("services are not reachable from this node", { error: fault });
-  const mode = fault === undefined ? (options.mode ?? "nftables") : "none";
-  if (mode === "none") {
-    await removeRules(name);
-    return undefined;
-  }
-  const family = "IPv4";
+  const mode = options.mode ?? (await defaultMode(log));
+  const fault = await faultOf(mode);
+  if (fault !== undefined) throw new Error(fault);
+  if (mode !== "nftables") await removeTable(name);
+  if (mode !== "iptables") await removeChains(prefixOf(name)).catch((error: unknown) => forgive(error, log));
+  if (mode === "none") return undefined;
   const seesBridge = await filterBridge(log);
-  const shared = { family, podCidr, serviceCidr, nodeIp } as const;
-  return new NftablesWriter({ ...shared, table: name, seesBridge, run: runNft, now: () => performance.now() });
+  const shared = { family: "IPv4", podCidr, serviceCidr, nodeIp, seesBridge } as const;
+  return mode === "iptables"
+    ? new IptablesWriter({ ...shared, prefix: prefixOf(name), restore, save })
+    : new NftablesWriter({ ...shared, table: name, run: runNft, now: () => performance.now() });
+}
+
+/** iptables may be missing where nftables is used: there are no rules of it then. */
+const forgive = (error: unknown, log: Log): void =>
+  log.warn("rules of iptables from an earlier start could not be deleted", { error: messageOf(error) });
+
+async function defaultMode(log: Log): Promise<ProxyMode> {
+  const fault = await faultOf("nftables");
+  if (fault === undefined) return "nftables";
+  const other = await faultOf("iptables");
+  if (other === undefined) return "iptables";
+  log.error("services are not reachable from this node", { nftables: fault, iptables: other });
+  return "none";
+}
+
+async function removeTable(name: string): Promise<void> {
+  if ((await listTables()).includes(name)) await deleteTable(name);
 }
 
 /** Deletes the rules of a cluster, whatever wrote them. */
 export async function removeRules(name: string): Promise<void> {
-  if ((await listTables()).includes(name)) await deleteTable(name);
+  await removeTable(name);
+  if ((await listPrefixes()).includes(prefixOf(name))) await removeChains(prefixOf(name));
 }
 
 /** Tables of clusters of this machine, as their names are chosen when a data folder is created. */
@@ -67,8 +90,11 @@ const clusterTable = /^skiff-[0-9a-f]{8}$/;
  */
 export async function removeStaleRules(existing: () => ReadonlySet<string>): Promise<void> {
   const found = (await listTables()).filter((table) => clusterTable.test(table));
+  const prefixes = await listPrefixes();
   const known = existing();
   for (const table of found) if (!known.has(table)) await deleteTable(table);
+  const kept = new Set([...known].map(prefixOf));
+  for (const prefix of prefixes) if (!kept.has(prefix)) await removeChains(prefix);
 }
 
 const bridgeSwitch = "/proc/sys/net/bridge/bridge-nf-call-iptables";

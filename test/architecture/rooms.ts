@@ -391,6 +391,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "aws-cdk-lib*", "constructs", "cdk-nag", "esbuild", "zod", "asl-validator"],
   },
   "test/make": { sees: ["lib/base", "lib/api"] },
+  "test/services": { sees: ["lib/api"], uses: ["node:*"] },
   "test/cluster": {
     sees: [
       "test/make",

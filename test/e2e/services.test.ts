@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { get } from "node:http";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EndpointSlice, endpointSlices, type Pod, pods, type Service, services } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
@@ -23,19 +24,15 @@ const hostIp = Object.entries(networkInterfaces())
   .flatMap(([, list]) => list ?? [])
   .find(({ family, internal }) => family === "IPv4" && !internal)!.address;
 
-beforeAll(async () => {
+async function start(mode: string): Promise<void> {
   registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`]);
+  const mirror = `docker.io=http://${registry.address}`;
+  skiff = await startSkiff(["--registry-mirror", mirror, "--proxy-mode", mode]);
   client = connect(skiff.dataDir);
   await createPod(client, "client", { terminationGracePeriodSeconds: 0, containers: [sleeping] });
   for (const name of ["web-1", "web-2"]) await createWeb(name);
   for (const name of ["client", "web-1", "web-2"]) await readyPod(client, name);
-});
-afterAll(async () => {
-  client?.close();
-  if (skiff && existsSync(skiff.dataDir)) await skiffDown(skiff);
-  await registry?.stop();
-});
+}
 
 const sleeping = { name: "main", image: "busybox", command: ["sleep", "1000"] };
 /** A pod that answers with its own name. */
@@ -96,121 +93,139 @@ const answersWith = (address: string, port: number, expected: string[]): Promise
   });
 };
 
-test("a service is reached by its cluster address, from the host and from a pod", async () => {
-  const web = addressOf(await createService("web", {}));
-  await answersWith(web, 80, ["web-1", "web-2"]);
-  await until(async () => fetchedIn("client", web) === "web-1");
-  await until(async () => fetchedIn("client", web) === "web-2");
-});
+/** Whether there are rules of a cluster: of nftables, and of iptables. */
+function rulesOf(bridge: string): [boolean, boolean] {
+  const said = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: "utf8" });
+  const prefix = createHash("sha256").update(bridge).digest("hex").slice(0, 6);
+  return [said("nft", "list", "tables").includes(bridge), said("iptables-save").includes(`S${prefix}-`)];
+}
 
-test("a pod reaches itself by its own service", async () => {
-  const own = addressOf(await createService("own", { selector: { pod: "web-1" } }));
-  await until(async () => (await fetched(own)) === "web-1");
-  expect(fetchedIn("web-1", own)).toBe("web-1");
-});
-
-test("a node port is reached at the node's address, from the host and from a pod", async () => {
-  const { spec } = await createService("port", { type: "NodePort" });
-  const nodePort = spec?.ports?.[0]?.nodePort ?? 0;
-  await answersWith(hostIp, nodePort, ["web-1", "web-2"]);
-  expect(fetchedIn("client", hostIp, nodePort)).toMatch(/^web-[12]$/);
-});
-
-test("a service without endpoints and a port that it does not have are refused", async () => {
-  const none = addressOf(await createService("none", { selector: { app: "absent" } }));
-  await until(async () => (await fetched(none)) === "ECONNREFUSED");
-  expect(fetchedIn("client", none)).toBe("ECONNREFUSED");
-  const { spec } = await client.get(services, { namespace, name: "web" });
-  expect(await fetched(spec?.clusterIP ?? "", 81)).toBe("ECONNREFUSED");
-});
-
-test("a client with affinity stays with one endpoint", async () => {
-  const sticky = addressOf(await createService("sticky", { sessionAffinity: "ClientIP" }));
-  await until(async () => (await fetched(sticky)).startsWith("web-"));
-  const answers = new Set<string>();
-  for (let attempt = 0; attempt < 12; attempt++) answers.add(await fetched(sticky));
-  expect(answers.size).toBe(1);
-});
-
-test("the health check port reports local endpoints", async () => {
-  const { spec } = await createService("balanced", { type: "LoadBalancer", externalTrafficPolicy: "Local" });
-  const port = spec?.healthCheckNodePort ?? 0;
-  const answer = await until(async () => {
-    const text = await fetched(hostIp, port);
-    return text.includes('"localEndpoints": 2') && text;
+describe.each(["nftables", "iptables"])("proxy mode %s", (mode) => {
+  beforeAll(() => start(mode));
+  afterAll(async () => {
+    client?.close();
+    if (skiff && existsSync(skiff.dataDir)) await skiffDown(skiff);
+    await registry?.stop();
   });
-  expect(JSON.parse(answer)).toEqual({
-    service: { namespace, name: "balanced" },
-    localEndpoints: 2,
-    serviceProxyHealthy: true,
-  });
-});
 
-test("a UDP client moves to the endpoint that replaces its own", async () => {
-  const servers = ["one", "two"].map((name) => {
-    const server = createSocket("udp4");
-    server.on("message", (_, from) => server.send(name, from.port, from.address));
-    server.bind(0);
-    return server;
+  test("a service is reached by its cluster address, from the host and from a pod", async () => {
+    const web = addressOf(await createService("web", {}));
+    await answersWith(web, 80, ["web-1", "web-2"]);
+    await until(async () => fetchedIn("client", web) === "web-1");
+    await until(async () => fetchedIn("client", web) === "web-2");
   });
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const udp = await createService("udp", { selector: undefined, ports: [{ port: 53, protocol: "UDP" }] });
-  const slice = (port: number) => ({
-    metadata: { name: "udp-1", namespace, labels: { "kubernetes.io/service-name": "udp" } },
-    addressType: "IPv4",
-    ports: [{ name: "", port, protocol: "UDP" }],
-    endpoints: [{ addresses: [hostIp] }],
+
+  test("a pod reaches itself by its own service", async () => {
+    const own = addressOf(await createService("own", { selector: { pod: "web-1" } }));
+    await until(async () => (await fetched(own)) === "web-1");
+    expect(fetchedIn("web-1", own)).toBe("web-1");
   });
-  await client.create(endpointSlices, slice(servers[0]!.address().port) as EndpointSlice);
-  const socket = createSocket("udp4");
-  let last = "";
-  socket.on("message", (text) => {
-    last = text.toString();
+
+  test("a node port is reached at the node's address, from the host and from a pod", async () => {
+    const { spec } = await createService("port", { type: "NodePort" });
+    const nodePort = spec?.ports?.[0]?.nodePort ?? 0;
+    await answersWith(hostIp, nodePort, ["web-1", "web-2"]);
+    expect(fetchedIn("client", hostIp, nodePort)).toMatch(/^web-[12]$/);
   });
-  socket.on("error", () => {});
-  const says = (expected: string) =>
-    until(async () => {
-      socket.send("hello", 53, addressOf(udp));
-      return last === expected;
+
+  test("a service without endpoints and a port that it does not have are refused", async () => {
+    const none = addressOf(await createService("none", { selector: { app: "absent" } }));
+    await until(async () => (await fetched(none)) === "ECONNREFUSED");
+    expect(fetchedIn("client", none)).toBe("ECONNREFUSED");
+    const { spec } = await client.get(services, { namespace, name: "web" });
+    expect(await fetched(spec?.clusterIP ?? "", 81)).toBe("ECONNREFUSED");
+  });
+
+  test("a client with affinity stays with one endpoint", async () => {
+    const sticky = addressOf(await createService("sticky", { sessionAffinity: "ClientIP" }));
+    await until(async () => (await fetched(sticky)).startsWith("web-"));
+    const answers = new Set<string>();
+    for (let attempt = 0; attempt < 12; attempt++) answers.add(await fetched(sticky));
+    expect(answers.size).toBe(1);
+  });
+
+  test("the health check port reports local endpoints", async () => {
+    const { spec } = await createService("balanced", { type: "LoadBalancer", externalTrafficPolicy: "Local" });
+    const port = spec?.healthCheckNodePort ?? 0;
+    const answer = await until(async () => {
+      const text = await fetched(hostIp, port);
+      return text.includes('"localEndpoints": 2') && text;
     });
-  await says("one");
-  await client.patch(
-    endpointSlices,
-    { namespace, name: "udp-1" },
-    { ports: slice(servers[1]!.address().port).ports },
-    { type: "merge" },
-  );
-  await says("two");
-  for (const each of [socket, ...servers]) each.close();
-});
+    expect(JSON.parse(answer)).toEqual({
+      service: { namespace, name: "balanced" },
+      localEndpoints: 2,
+      serviceProxyHealthy: true,
+    });
+  });
 
-test("a deleted pod receives no more connections", async () => {
-  const { spec } = await client.get(services, { namespace, name: "web" });
-  await client.delete(pods, { namespace, name: "web-1" });
-  await until(async () => !(await client.list(pods, { namespace })).items.some((pod) => pod.metadata.name === "web-1"));
-  const { spec: own } = await client.get(services, { namespace, name: "own" });
-  await until(async () => (await fetched(own?.clusterIP ?? "")) === "ECONNREFUSED");
-  for (let attempt = 0; attempt < 10; attempt++) expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
-});
+  test("a UDP client moves to the endpoint that replaces its own", async () => {
+    const servers = ["one", "two"].map((name) => {
+      const server = createSocket("udp4");
+      server.on("message", (_, from) => server.send(name, from.port, from.address));
+      server.bind(0);
+      return server;
+    });
+    await Promise.all(servers.map((server) => once(server, "listening")));
+    const udp = await createService("udp", { selector: undefined, ports: [{ port: 53, protocol: "UDP" }] });
+    const slice = (port: number) => ({
+      metadata: { name: "udp-1", namespace, labels: { "kubernetes.io/service-name": "udp" } },
+      addressType: "IPv4",
+      ports: [{ name: "", port, protocol: "UDP" }],
+      endpoints: [{ addresses: [hostIp] }],
+    });
+    await client.create(endpointSlices, slice(servers[0]!.address().port) as EndpointSlice);
+    const socket = createSocket("udp4");
+    let last = "";
+    socket.on("message", (text) => {
+      last = text.toString();
+    });
+    socket.on("error", () => {});
+    const says = (expected: string) =>
+      until(async () => {
+        socket.send("hello", 53, addressOf(udp));
+        return last === expected;
+      });
+    await says("one");
+    await client.patch(
+      endpointSlices,
+      { namespace, name: "udp-1" },
+      { ports: slice(servers[1]!.address().port).ports },
+      { type: "merge" },
+    );
+    await says("two");
+    for (const each of [socket, ...servers]) each.close();
+  });
 
-test("services work while the agent is gone, and follow changes after its restart", async () => {
-  const { spec } = await client.get(services, { namespace, name: "web" });
-  const agent = () =>
-    (JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number }).agent;
-  const first = agent();
-  process.kill(first, "SIGKILL");
-  expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
-  await createWeb("web-3");
-  await until(async () => agent() !== first);
-  await until(async () => isReady(await client.get(pods, { namespace, name: "web-3" })));
-  await answersWith(spec?.clusterIP ?? "", 80, ["web-2", "web-3"]);
-});
+  test("a deleted pod receives no more connections", async () => {
+    const { spec } = await client.get(services, { namespace, name: "web" });
+    await client.delete(pods, { namespace, name: "web-1" });
+    await until(
+      async () => !(await client.list(pods, { namespace })).items.some((pod) => pod.metadata.name === "web-1"),
+    );
+    const { spec: own } = await client.get(services, { namespace, name: "own" });
+    await until(async () => (await fetched(own?.clusterIP ?? "")) === "ECONNREFUSED");
+    for (let attempt = 0; attempt < 10; attempt++) expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
+  });
 
-test("skiff down leaves no rule", async () => {
-  const { bridge } = networkOf();
-  const tables = () => execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
-  expect(tables()).toContain(bridge);
-  client.close();
-  await skiffDown(skiff);
-  expect(tables()).not.toContain(bridge);
+  test("services work while the agent is gone, and follow changes after its restart", async () => {
+    const { spec } = await client.get(services, { namespace, name: "web" });
+    const agent = () =>
+      (JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number }).agent;
+    const first = agent();
+    process.kill(first, "SIGKILL");
+    expect(await fetched(spec?.clusterIP ?? "")).toBe("web-2");
+    await createWeb("web-3");
+    await until(async () => agent() !== first);
+    await until(async () => isReady(await client.get(pods, { namespace, name: "web-3" })));
+    await answersWith(spec?.clusterIP ?? "", 80, ["web-2", "web-3"]);
+  });
+
+  test("skiff down leaves no rule", async () => {
+    const before = rulesOf(networkOf().bridge);
+    expect(before).toEqual({ nftables: [true, false], iptables: [false, true] }[mode]);
+    const { bridge } = networkOf();
+    client.close();
+    await skiffDown(skiff);
+    expect(rulesOf(bridge)).toEqual([false, false]);
+  });
 });
