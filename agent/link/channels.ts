@@ -8,26 +8,42 @@ const channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 25
 
 type Size = { width: number; height: number };
 
+const isDimension = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65_536;
+
+/** Go's decoder ignores the case of names, and some clients rely on it; absent members are 0. */
 function sizeOf(text: string): Size | undefined {
   try {
-    const { Width: width, Height: height } = JSON.parse(text) as { Width: number; Height: number };
-    return Number.isInteger(width) && Number.isInteger(height) ? { width, height } : undefined;
+    const members = Object.entries(JSON.parse(text) as object);
+    const [width, height] = ["width", "height"].map(
+      (name) => members.findLast(([key]) => key.toLowerCase() === name)?.[1] ?? 0,
+    );
+    return isDimension(width) && isDimension(height) ? { width, height } : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** More than any JSON object of a size needs. */
+const longestSize = 1024;
+
 /** The size of a client's terminal. The last one is stored until the session is opened and listens. */
 class TerminalSize {
+  #rest = "";
   #last: Size | undefined;
   #listener: (size: Size) => void = () => {};
 
-  /** Sets the size from the client's JSON; ignores text of any other form. */
-  set(text: string): void {
-    const size = sizeOf(text);
-    if (!size) return;
-    this.#last = size;
-    this.#listener(size);
+  /** Reads the next part of the client's text: JSON objects, with or without space between them. Ignores malformed ones. */
+  read(part: string): void {
+    const objects = (this.#rest + part).split(/(?<=\})/);
+    const rest = objects.at(-1)!.endsWith("}") ? "" : objects.pop()!;
+    this.#rest = rest.length > longestSize ? "" : rest;
+    for (const text of objects) {
+      const size = sizeOf(text);
+      if (!size) continue;
+      this.#last = size;
+      this.#listener(size);
+    }
   }
 
   onResize(listener: (size: Size) => void): void {
@@ -52,7 +68,7 @@ function finalMessage(protocol: string, status: SessionStatus): string {
 export function webSocketChannels(socket: WebSocket, protocol: string, requested: RequestedStreams): Channels {
   const size = new TerminalSize();
   const client = new ChannelSocket(socket, protocol, (number, bytes) => {
-    if (number === channel.resize) size.set(bytes.toString());
+    if (number === channel.resize) size.read(bytes.toString());
     if (number === channel.close && protocol.startsWith("v5")) closeChannel(client, bytes);
   });
   // Clients wait for an empty message on the lowest channel: it signals that the session is established.
@@ -128,13 +144,7 @@ function over(
   for (const name of ["error", "stdout", "stderr"]) streams.get(name)?.resume();
   const resize = streams.get("resize");
   const size = new TerminalSize();
-  let rest = "";
-  resize?.on("data", (chunk: Buffer) => {
-    // JSON objects, with or without newlines between them.
-    const parts = (rest + chunk.toString()).split(/(?<=\})/);
-    rest = parts.at(-1)?.endsWith("}") ? "" : (parts.pop() ?? "");
-    size.set(parts.at(-1) ?? "");
-  });
+  resize?.on("data", (chunk: Buffer) => size.read(chunk.toString()));
   return {
     stdin,
     stdout,

@@ -92,6 +92,33 @@ test.each([
   expect(code).toBe(1006);
 });
 
+// handleResizeEvents: Go's decoder reads one object after the other, and ignores the case of names.
+test("exec reads sizes of the terminal in any case, several in a message, and in parts", async () => {
+  const sizes: object[] = [];
+  const { streams } = runtime;
+  const open = streams.exec.bind(streams);
+  streams.exec = async (request) => ({ ...(await open(request)), resize: (size) => sizes.push(size) });
+  const socket = openSocket(exec("input=1&output=1&tty=1", "cat"), ["v5.channel.k8s.io"]);
+  const echoed = new Promise((resolve) => socket.on("message", (data: Buffer) => data.length > 1 && resolve(data)));
+  await once(socket, "open");
+  const send = (text: string) => socket.send(Buffer.from(`\x04${text}`));
+  // The session is open: sizes before that are not kept but for the last.
+  socket.send(Buffer.from("\0x"));
+  await echoed;
+  send('{"height":37,"width":91}');
+  send('{"Width":1,"Height":2}\n{"Width":3,"Hei');
+  send('ght":4}{"width":-1,"height":5}nonsense}{"WIDTH":6,"Height":7}');
+  await expect.poll(() => sizes).toHaveLength(4);
+  expect(sizes).toEqual([
+    { width: 91, height: 37 },
+    { width: 1, height: 2 },
+    { width: 3, height: 4 },
+    { width: 6, height: 7 },
+  ]);
+  streams.exec = open;
+  socket.close();
+});
+
 test("exec takes a command as long as the server's limit of a request, and passes it on whole", async () => {
   const long = "0123456789".repeat(90_000);
   const webSocket = await read(openSocket(exec("output=1", "echo", long), ["v5.channel.k8s.io"]));
