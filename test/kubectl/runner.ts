@@ -36,9 +36,9 @@ export interface Outcome {
 
 /**
  * The kubectls to test with: what KUBECTL names, or the one on the path; where versions from 1.30 on lie beside it the
- * newest of them, or with SKIFF_EVERY_KUBECTL all.
+ * newest of them, or with `every` all.
  */
-export function findKubectls(): string[] {
+export function findKubectls(every = process.env["SKIFF_EVERY_KUBECTL"] !== undefined): string[] {
   const named = process.env["KUBECTL"];
   if (named) return [named];
   for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
@@ -46,9 +46,9 @@ export function findKubectls(): string[] {
     if (!existsSync(path)) continue;
     const home = dirname(realpathSync(path));
     const versions = readdirSync(home).filter((name) => /^kubectl\.1\.(?:[3-9]\d)$/.test(name));
-    const every = versions.sort().map((name) => join(home, name));
-    if (every.length === 0) return [path];
-    return process.env["SKIFF_EVERY_KUBECTL"] ? every : every.slice(-1);
+    const found = versions.sort().map((name) => join(home, name));
+    if (found.length === 0) return [path];
+    return every ? found : found.slice(-1);
   }
   return [];
 }
@@ -65,7 +65,18 @@ export interface Setting {
   home: string;
   /** The editor of `kubectl edit`. */
   editor: string;
+  /** More variables of its environment. */
+  env?: Readonly<Record<string, string>>;
 }
+
+/** The environment of a kubectl, with nothing of this process's own beside the path. */
+export const environmentOf = ({ kubeconfig, home, editor, env }: Setting): NodeJS.ProcessEnv => ({
+  PATH: process.env["PATH"],
+  HOME: home,
+  KUBECONFIG: kubeconfig,
+  KUBE_EDITOR: editor,
+  ...env,
+});
 
 /** Runs one kubectl command to its end. */
 export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cut" | "global">): Promise<Outcome> {
@@ -76,13 +87,7 @@ export function kubectl(setting: Setting, step: Pick<Case, "run" | "stdin" | "cu
   // The words of a command inside a pod stay at the end.
   const dashes = args.indexOf("--");
   if (dashes >= 0 && !step.global) args.splice(dashes, 0, ...args.splice(-2));
-  const env = {
-    PATH: process.env["PATH"],
-    HOME: setting.home,
-    KUBECONFIG: setting.kubeconfig,
-    KUBE_EDITOR: setting.editor,
-  };
-  const child = spawn(setting.kubectl, args, { env });
+  const child = spawn(setting.kubectl, args, { env: environmentOf(setting) });
   const outcome: Outcome = { code: null, out: "", err: "" };
   child.stdout.on("data", (chunk) => {
     outcome.out += chunk;
