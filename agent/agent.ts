@@ -142,6 +142,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           gateway,
           registryCredentials,
           staticPods: config.staticPods,
+          eviction: config.eviction,
           simulated: config.runtime === "fake",
         }),
     },

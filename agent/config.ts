@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
+import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { proxyModes } from "#agent/network";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
@@ -54,6 +55,14 @@ const AgentConfig = z
         port: z.int().min(1).max(65_535).optional(),
       })
       .optional(),
+    /** When pods are evicted, in the forms of the kubelet's options. */
+    eviction: z
+      .strictObject({
+        hard: z.string().optional(),
+        soft: z.string().optional(),
+        softGracePeriod: z.string().optional(),
+      })
+      .optional(),
     /** The cluster may have a gateway, which agents dial with tokens for this cluster. */
     gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
@@ -67,6 +76,13 @@ const AgentConfig = z
       issue(["nodes"], "more than one in a process is only possible with the fake runtime");
     if (nodes.length > 1 && config.staticPods?.port !== undefined)
       issue(["staticPods", "port"], "is only possible with one node");
+    try {
+      const { hard = "", soft = "", softGracePeriod = "" } = config.eviction ?? {};
+      parseThresholds(hard);
+      parseSoftThresholds(soft, softGracePeriod);
+    } catch (error) {
+      issue(["eviction"], error instanceof Error ? error.message : String(error));
+    }
     if (sigv4 && nodes.length > 1) issue(["nodes"], "a machine's role is one node, not several");
     for (const [index, { certificate }] of nodes.entries()) {
       if (sigv4 && certificate) issue(["nodes", index, "certificate"], "must not be given with sigv4");

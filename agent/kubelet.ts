@@ -1,12 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
 import { kubeletMetrics } from "#agent/metrics";
 import { type HostFacts, hostFacts, type NodeOptions, startNode } from "#agent/node";
 import {
   cgroupParentOf,
-  collectImages,
+  ImageCollection,
   logDirectoryOf,
   type NodeFacts,
   noVolumes,
@@ -20,6 +21,7 @@ import { nodes, pods, type Service } from "#api";
 import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { createRecorder } from "#events";
+import { isOver } from "#kubelet";
 import { type Component, type Running, startComponents } from "./components.ts";
 import { NodePods, type StaticPodOptions } from "./node-pods.ts";
 import { podApi, requestToken } from "./pod-api.ts";
@@ -58,10 +60,18 @@ export interface KubeletOptions {
   /** No real containers: no volumes on the disk, no network to reach pods by, a node of a fixed size. */
   simulated: boolean;
   labels?: Record<string, string> | undefined;
+  /** When pods are evicted. Defaults to `defaultThresholds`. */
+  eviction?: EvictionThresholds | undefined;
   /** Pods that run without the API. */
   staticPods?: StaticPodOptions | undefined;
   /** The node's own credentials for images, where pods bring none. */
   registryCredentials?: PodsContext["registryCredentials"];
+}
+
+export interface EvictionThresholds {
+  hard?: string | undefined;
+  soft?: string | undefined;
+  softGracePeriod?: string | undefined;
 }
 
 export interface GatewayOptions {
@@ -80,7 +90,7 @@ const gatewayBackoffMilliseconds = 60_000;
 const version = "v1.36.0+skiff";
 
 /** The size of a simulated node, whatever the machine. */
-const simulatedSize = { cpus: 32, memoryBytes: 256 * 2 ** 30, memoryAvailableBytes: 256 * 2 ** 30 };
+const simulatedSize = { cpus: 32, memoryBytes: 256 * 2 ** 30 };
 
 /** Starts the components of one node. The runtime is the caller's to close. */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
@@ -91,6 +101,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const kubelet: KubeletOptions = { ...options, runtime: metrics.runtime };
   const context = podsContext(kubelet, await nodeFacts(kubelet, facts));
   const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
+  const stats = nodeStats(kubelet, context, nodePods);
+  const images = new ImageCollection({ runtime: kubelet.runtime, clock, log });
+  const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
+  context.rejectUnderPressure = (pod) => eviction?.rejection(pod);
   const linked: Omit<LinkOptions, "server"> = {
     node: name,
     runtime: metrics.runtime,
@@ -100,15 +114,16 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     log,
     metrics: metrics.text,
-    stats: nodeStats(kubelet, context, nodePods),
+    stats,
   };
   const components = [
-    node(kubelet, facts),
+    node(kubelet, facts, () => eviction?.pressures ?? new Set()),
     nodePods,
     ...(options.link ? [serverLink({ ...options.link, ...linked })] : []),
     ...(options.gateway ? [gatewayLink(options.gateway, linked)] : []),
     ...(options.relayed ? [relayedStreams(options.relayed, linked)] : []),
-    ...(simulated ? [] : [imageCollection(kubelet)]),
+    ...(simulated ? [] : [imageCollection(images)]),
+    ...(eviction ? [{ name: "eviction", start: () => eviction.start() }] : []),
   ];
   return startComponents(components, { log });
 }
@@ -128,6 +143,34 @@ function nodeStats({ simulated, folder }: KubeletOptions, context: PodsContext, 
   });
 }
 
+interface EvictionParts {
+  stats: NodeStats;
+  nodePods: NodePods;
+  images: ImageCollection;
+}
+
+/** The longest grace period for soft thresholds, and how long a pressure is reported: the kubelet's defaults. */
+const longestGraceSeconds = 0;
+const transitionMilliseconds = 300_000;
+
+function evictions(options: KubeletOptions, { stats, nodePods, images }: EvictionParts): EvictionManager {
+  const { name, client, clock, log, folder, runtime, eviction = {} } = options;
+  const { hard = defaultThresholds, soft = "", softGracePeriod = "" } = eviction;
+  const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
+  const object = { metadata: { name, uid: name } };
+  return new EvictionManager({
+    ...{ clock, log, longestGraceSeconds, transitionMilliseconds },
+    thresholds: [...parseThresholds(hard), ...parseSoftThresholds(soft, softGracePeriod)],
+    observe: async () => observeHost(folder, (await runtime.info()).imageFilesystem?.mountpoint),
+    sample: () => stats.sample(),
+    disks: (pods) => stats.disks(pods),
+    pods: () => nodePods.list().filter(({ status }) => !isOver(status?.phase)),
+    evict: (pod, how) => nodePods.evict(pod, how),
+    reclaimDisk: () => images.removeAll(),
+    record: (reason, message) => record({ kind: nodes, object }, "Warning", reason, message),
+  });
+}
+
 /** Records faults of manifests as events of the node. */
 function manifestFaults({ name, client, clock, log }: KubeletOptions): (fault: ManifestFault) => void {
   const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
@@ -137,7 +180,7 @@ function manifestFaults({ name, client, clock, log }: KubeletOptions): (fault: M
 }
 
 /** The node's registration, status and lease. */
-function node(options: KubeletOptions, facts: HostFacts): Component {
+function node(options: KubeletOptions, facts: HostFacts, pressures: () => ReadonlySet<string>): Component {
   const { name, client, runtime, clock, log, folder, podCidr, range, labels, alive, networkState } = options;
   const start = () =>
     startNode({
@@ -153,6 +196,7 @@ function node(options: KubeletOptions, facts: HostFacts): Component {
       labels,
       alive,
       networkState,
+      pressures,
       // A simulated machine does not change.
       facts: options.simulated ? async () => facts : undefined,
     });
@@ -192,11 +236,11 @@ const relayedStreams = (
   },
 });
 
-const imageCollection = ({ runtime, clock, log }: KubeletOptions): Component => ({
+const imageCollection = (images: ImageCollection): Component => ({
   name: "image collection",
   start: () => {
     const stopping = new AbortController();
-    const collecting = collectImages({ runtime, clock, log }, stopping.signal);
+    const collecting = images.run(stopping.signal);
     return {
       stop: async () => {
         stopping.abort();

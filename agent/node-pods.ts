@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Eviction } from "#agent/eviction";
 import {
   followFolder,
   followUrl,
@@ -110,6 +111,11 @@ export class NodePods implements Component {
   list(): Pod[] {
     const all = [...(this.#informer?.all() ?? [])];
     return all.map((pod) => this.find(pod.metadata.namespace ?? "", pod.metadata.name ?? "") ?? pod);
+  }
+
+  /** Ends a pod for want of resources. Resolves once its containers have ended. */
+  async evict({ metadata }: Pod, eviction: Eviction): Promise<void> {
+    await this.#manager?.evict(metadata.uid ?? "", eviction);
   }
 
   /** Follows the sources of static pods. Rejects when the port is in use. */

@@ -13,8 +13,7 @@ export interface HostFacts {
   cpus: number;
   memoryBytes: number;
   /** Of the file system that holds the data folder. */
-  disk: { bytes: number; freeBytes: number };
-  memoryAvailableBytes: number;
+  disk: { bytes: number };
   /** Addresses by which it can be reached, the primary first. */
   ips: string[];
 }
@@ -36,7 +35,6 @@ function addresses(): string[] {
 /** Reads the facts of this machine; the disk is that of `folder`. */
 export async function hostFacts(folder: string): Promise<HostFacts> {
   const disk = await statfs(folder);
-  const memory = /^MemAvailable:\s+(\d+)/m.exec(await text("/proc/meminfo"))?.[1];
   const os = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(await text("/etc/os-release"))?.[1];
   return {
     machineId: await text("/etc/machine-id"),
@@ -48,8 +46,7 @@ export async function hostFacts(folder: string): Promise<HostFacts> {
     architecture: architectures[arch()] ?? arch(),
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
-    disk: { bytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize },
-    memoryAvailableBytes: memory === undefined ? totalmem() : Number(memory) * 1024,
+    disk: { bytes: disk.blocks * disk.bsize },
     ips: addresses(),
   };
 }

@@ -17,8 +17,7 @@ const facts: HostFacts = {
   architecture: "amd64",
   cpus: 4,
   memoryBytes: 8 * 2 ** 30,
-  disk: { bytes: 100 * 2 ** 30, freeBytes: 50 * 2 ** 30 },
-  memoryAvailableBytes: 4 * 2 ** 30,
+  disk: { bytes: 100 * 2 ** 30 },
   ips: ["10.0.0.5"],
 };
 
@@ -205,8 +204,8 @@ test("reports another range of pod addresses than the present one", async () => 
 });
 
 test("updates changed conditions with their times and leaves those of others", async () => {
-  let now = facts;
-  const { agent, nodes, put, forward, log } = start({ facts: async () => now });
+  const pressures = new Set<string>();
+  const { agent, nodes, put, forward, log } = start({ pressures: () => pressures });
   await forward(1000);
   const node = nodes.get("n1")!;
   const foreign = { type: "NetworkUnavailable", status: "False", reason: "RouteCreated" };
@@ -215,7 +214,7 @@ test("updates changed conditions with their times and leaves those of others", a
     status: { ...node.status, conditions: [...node.status!.conditions!, foreign] },
   } as Node);
   log.length = 0;
-  now = { ...facts, disk: { ...facts.disk, freeBytes: 2 ** 20 } };
+  pressures.add("DiskPressure");
   await forward(20_000);
   const conditions = nodes.get("n1")!.status!.conditions!;
   expect(conditions.find(({ type }) => type === "DiskPressure")).toMatchObject({
@@ -261,7 +260,9 @@ test("tolerates a runtime that is briefly unavailable and reports one that stays
 test("a runtime that is down or without a network makes the node not ready, with the reason", () => {
   const input = { name: "n1", facts, images: [], pods: 1, version: "v", port: 1 };
   const ready = (status: ReturnType<typeof nodeStatus>) => status.conditions!.find(({ type }) => type === "Ready");
-  expect(ready(nodeStatus({ ...input, info: undefined, runtimeError: "no socket" }))).toMatchObject({
+  expect(
+    ready(nodeStatus({ ...input, info: undefined, pressures: new Set<string>(), runtimeError: "no socket" })),
+  ).toMatchObject({
     status: "False",
     reason: "KubeletNotReady",
     message: "container runtime is down: no socket",
@@ -277,7 +278,7 @@ test("a runtime that is down or without a network makes the node not ready, with
     ...{ userNamespaces: false, recursiveReadOnlyMounts: false },
   };
   const info = { name: "x", version: "1", conditions: [condition], cgroupDriver: "none" as const, features };
-  expect(ready(nodeStatus({ ...input, info, runtimeError: "" }))?.message).toBe(
+  expect(ready(nodeStatus({ ...input, info, pressures: new Set<string>(), runtimeError: "" }))?.message).toBe(
     "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:no CNI",
   );
 });

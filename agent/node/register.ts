@@ -36,6 +36,8 @@ export interface NodeOptions {
   alive?: (() => boolean) | undefined;
   /** The state of the pods' network; absent where another component reports it. */
   networkState?: (() => Promise<{ ok: boolean; message: string }>) | undefined;
+  /** What the node is short of: conditions such as `DiskPressure`. Absent: nothing. */
+  pressures?: (() => ReadonlySet<string>) | undefined;
   /** Instead of the facts of the machine: for simulated nodes. */
   facts?: (() => Promise<HostFacts>) | undefined;
 }
@@ -116,6 +118,7 @@ function statusReporter(options: NodeOptions, reported: () => void): () => Promi
       info,
       runtimeError,
       images,
+      pressures: options.pressures?.() ?? new Set<string>(),
       network,
       pods: options.pods ?? 110,
       version: options.version,

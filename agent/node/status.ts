@@ -9,6 +9,8 @@ export interface StatusInput {
   info: RuntimeInfo | undefined;
   runtimeError: string;
   images: Image[];
+  /** What the node is short of. */
+  pressures: ReadonlySet<string>;
   /** Absent where another component reports it. */
   network?: { ok: boolean; message: string } | undefined;
   /** The most pods that it accepts. */
@@ -18,10 +20,8 @@ export interface StatusInput {
   port: number;
 }
 
-/** Reserved for the system; less available memory is memory pressure. */
+/** Reserved for the system: evictions keep it free. */
 const reservedMemoryBytes = 100 * 2 ** 20;
-/** A smaller share of free disk is disk pressure. */
-const leastFreeDisk = 0.05;
 const shownImages = 50;
 
 const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
@@ -67,9 +67,7 @@ interface ConditionTexts {
   false: [string, string];
 }
 
-function conditions({ facts, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
-  const shortMemory = facts.memoryAvailableBytes < reservedMemoryBytes;
-  const shortDisk = facts.disk.freeBytes < facts.disk.bytes * leastFreeDisk;
+function conditions({ pressures, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
   const condition = (type: string, isTrue: boolean, texts: ConditionTexts): NodeCondition => {
     const [reason, message] = isTrue ? texts.true : texts.false;
     return { type, status: isTrue ? "True" : "False", reason, message } as NodeCondition;
@@ -86,16 +84,16 @@ function conditions({ facts, info, runtimeError, network: pods }: StatusInput): 
     ...(pods
       ? [condition("NetworkUnavailable", !ok, { true: ["BridgeIsDown", message], false: ["BridgeIsUp", message] })]
       : []),
-    condition("MemoryPressure", shortMemory, {
+    condition("MemoryPressure", pressures.has("MemoryPressure"), {
       true: ["KubeletHasInsufficientMemory", "kubelet has insufficient memory available"],
       false: ["KubeletHasSufficientMemory", "kubelet has sufficient memory available"],
     }),
-    condition("DiskPressure", shortDisk, {
+    condition("DiskPressure", pressures.has("DiskPressure"), {
       true: ["KubeletHasDiskPressure", "kubelet has disk pressure"],
       false: ["KubeletHasNoDiskPressure", "kubelet has no disk pressure"],
     }),
-    condition("PIDPressure", false, {
-      true: ["", ""],
+    condition("PIDPressure", pressures.has("PIDPressure"), {
+      true: ["KubeletHasInsufficientPID", "kubelet has insufficient PID available"],
       false: ["KubeletHasSufficientPID", "kubelet has sufficient PID available"],
     }),
     condition("Ready", why === "", {

@@ -47,6 +47,14 @@ export interface PodApi {
   services(namespace: string): Promise<Service[]>;
 }
 
+/** How a pod is ended by its node. */
+export interface PodEviction {
+  message: string;
+  graceSeconds: number;
+  /** Whether the pod gets the condition DisruptionTarget. */
+  isDisruption: boolean;
+}
+
 /** An event about a pod, or about one of its containers by `fieldPath`. */
 export type PodRecorder = (
   pod: Pod,
@@ -65,6 +73,8 @@ export interface PodsContext {
   random: Random;
   log: Log;
   record: PodRecorder;
+  /** Why a node that is short of resources rejects a new pod; undefined when it admits it. */
+  rejectUnderPressure?: (pod: Pod) => { reason: string; message: string } | undefined;
   /** The node's own credentials for an image, for pods whose secrets have none; undefined: none. */
   registryCredentials?: ((reference: string) => Promise<RegistryCredentials | undefined>) | undefined;
 }

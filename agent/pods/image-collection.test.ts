@@ -3,7 +3,7 @@ import { defaultSecurity, type SandboxSpec } from "#agent/runtime";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { collectImages } from "./image-collection.ts";
+import { ImageCollection } from "./image-collection.ts";
 
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
@@ -33,7 +33,8 @@ test("removes unused images when the disk is full, the longest unused first, and
   let freeBytes = 5_000_000;
   const stop = new AbortController();
   const disk = async () => ({ bytes: 10_000_000, freeBytes });
-  const collecting = collectImages({ runtime, clock, log: silentLog, disk }, stop.signal);
+  const collection = new ImageCollection({ runtime, clock, log: silentLog, disk });
+  const collecting = collection.run(stop.signal);
   await clock.forward(300_000);
   await runtime.images.pull("middle:1");
   await clock.forward(300_000);

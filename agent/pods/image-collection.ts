@@ -18,45 +18,72 @@ const lowThreshold = 0.8;
 /** A younger image may be about to be used. */
 const leastAgeMilliseconds = 120_000;
 
-/** Removes unused images when the disk fills up, the longest unused first, until the signal aborts. */
-export async function collectImages(options: CollectionOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log } = options;
+/** Removes images that no container uses. */
+export class ImageCollection {
+  readonly #options: CollectionOptions;
   /** When each image was last in use, or first listed. */
-  const usedAt = new Map<string, number>();
-  while (!signal.aborted) {
-    try {
-      await collect(options, usedAt);
-    } catch (error) {
-      if (!signal.aborted) log.debug("unused images could not be removed", { error: messageOf(error) });
-    }
-    await sleep(clock, periodMilliseconds, signal);
-  }
-}
+  readonly #usedAt = new Map<string, number>();
 
-async function collect({ runtime, clock, log, disk }: CollectionOptions, usedAt: Map<string, number>): Promise<void> {
-  const now = clock.now();
-  const images = await runtime.images.list();
-  const used = new Set(
-    (await runtime.pods.list()).flatMap(({ containers }) => containers.map(({ imageId }) => imageId)),
-  );
-  const isUsed = ({ id, digests }: Image): boolean => used.has(id) || digests.some((digest) => used.has(digest));
-  for (const image of images) if (isUsed(image) || !usedAt.has(image.id)) usedAt.set(image.id, now);
-  for (const id of usedAt.keys()) if (!images.some((image) => image.id === id)) usedAt.delete(id);
-  const space = await (disk ?? (() => imageDisk(runtime)))();
-  if (!space) return;
-  let excess = space.bytes - space.freeBytes - space.bytes * lowThreshold;
-  if (space.freeBytes > space.bytes * (1 - highThreshold)) return;
-  const candidates = images
-    .filter((image) => !image.pinned && !isUsed(image) && now - usedAt.get(image.id)! >= leastAgeMilliseconds)
-    .sort((a, b) => usedAt.get(a.id)! - usedAt.get(b.id)!);
-  for (const image of candidates) {
-    if (excess <= 0) return;
+  constructor(options: CollectionOptions) {
+    this.#options = options;
+  }
+
+  /** Removes unused images when the disk fills up, the longest unused first, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#collect();
+      } catch (error) {
+        if (!signal.aborted) log.debug("unused images could not be removed", { error: messageOf(error) });
+      }
+      await sleep(clock, periodMilliseconds, signal);
+    }
+  }
+
+  /** Removes all of them, however young: for a disk that is full (imageGCManager.DeleteUnusedImages). */
+  async removeAll(): Promise<void> {
+    for (const image of await this.#unused()) await this.#remove(image);
+  }
+
+  async #collect(): Promise<void> {
+    const { runtime, clock, log, disk } = this.#options;
+    const now = clock.now();
+    const unused = await this.#unused();
+    const space = await (disk ?? (() => imageDisk(runtime)))();
+    if (!space) return;
+    let excess = space.bytes - space.freeBytes - space.bytes * lowThreshold;
+    if (space.freeBytes > space.bytes * (1 - highThreshold)) return;
+    for (const image of unused.filter(({ id }) => now - this.#usedAt.get(id)! >= leastAgeMilliseconds)) {
+      if (excess <= 0) return;
+      await this.#remove(image);
+      excess -= image.size;
+    }
+    if (excess > 0) log.warn("the disk is full, and no image is left to remove", { missingBytes: Math.round(excess) });
+  }
+
+  /** Images without a container, the longest unused first. */
+  async #unused(): Promise<Image[]> {
+    const { runtime, clock } = this.#options;
+    const images = await runtime.images.list();
+    const used = new Set(
+      (await runtime.pods.list()).flatMap(({ containers }) => containers.map(({ imageId }) => imageId)),
+    );
+    const isUsed = ({ id, digests }: Image): boolean => used.has(id) || digests.some((digest) => used.has(digest));
+    const now = clock.now();
+    for (const image of images) if (isUsed(image) || !this.#usedAt.has(image.id)) this.#usedAt.set(image.id, now);
+    for (const id of this.#usedAt.keys()) if (!images.some((image) => image.id === id)) this.#usedAt.delete(id);
+    return images
+      .filter((image) => !image.pinned && !isUsed(image))
+      .sort((a, b) => this.#usedAt.get(a.id)! - this.#usedAt.get(b.id)!);
+  }
+
+  async #remove(image: Image): Promise<void> {
+    const { runtime, log } = this.#options;
     await runtime.images.remove(image.id);
-    usedAt.delete(image.id);
-    excess -= image.size;
+    this.#usedAt.delete(image.id);
     log.info("an unused image is removed to make room", { image: image.tags[0] ?? image.id, bytes: image.size });
   }
-  if (excess > 0) log.warn("the disk is full, and no image is left to remove", { missingBytes: Math.round(excess) });
 }
 
 async function imageDisk(runtime: Runtime): Promise<{ bytes: number; freeBytes: number } | undefined> {

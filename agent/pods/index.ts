@@ -5,7 +5,7 @@
  */
 export { noVolumes, type PodVolumes, podTokens, podVolumes, type VolumeToken } from "#agent/volumes";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
-export { type CollectionOptions, collectImages } from "./image-collection.ts";
+export { type CollectionOptions, ImageCollection } from "./image-collection.ts";
 export { PodManager } from "./manager.ts";
 export { cgroupParentOf } from "./qos.ts";
 export { logDirectoryOf } from "./sandbox-spec.ts";

@@ -1,6 +1,6 @@
 import type { Pod } from "#api";
 import { messageOf, sleep } from "#base";
-import type { PodsContext } from "./context.ts";
+import type { PodEviction, PodsContext } from "./context.ts";
 import { reportFault, withoutNulls } from "./faults.ts";
 import { Images } from "./images.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -40,6 +40,11 @@ export class PodManager {
     if (!worker) return Promise.resolve();
     worker.remove();
     return worker.ended;
+  }
+
+  /** Ends a pod as Failed with the reason Evicted. Resolves once its containers have ended. */
+  async evict(uid: string, eviction: PodEviction): Promise<void> {
+    await this.#workers.get(uid)?.evict(eviction);
   }
 
   /** All pods of the node have been set: every other pod in the runtime is ended. */

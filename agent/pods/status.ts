@@ -5,6 +5,7 @@ import {
   type ContainerStatus,
   isSidecar,
   type Pod,
+  type PodCondition,
   type PodStatus,
   qosClassOf,
   type VolumeMountStatus,
@@ -23,6 +24,8 @@ export interface PodProgress {
   terminationMessage(container: RuntimeContainer): string | undefined;
   /** Why the node itself has ended the pod. */
   failure: { reason: string; message: string } | undefined;
+  /** Why the node has ended it for a lack of resources, for the condition DisruptionTarget. */
+  disruption?: string;
   /** The pod has ended and none of its containers runs any more. */
   terminal: boolean;
   /** When the node received the pod, in milliseconds since the epoch. */
@@ -61,6 +64,7 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
   const networkUp = view.current?.state === "ready" && (pod.spec?.hostNetwork === true || ips.length > 0);
   const begun = mains.some(({ name }) => view.now(name));
   const conditions = podConditions({ pod, phase, inits: initStatuses, mains: statuses, initialized: begun, networkUp });
+  if (progress.disruption !== undefined) conditions.push(disruptionTarget(pod, progress.disruption));
   return {
     observedGeneration: pod.metadata.generation,
     phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
@@ -76,6 +80,12 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
   } as PodStatus;
 }
+
+const disruptionTarget = ({ metadata: { generation } }: Pod, message: string): PodCondition => ({
+  type: "DisruptionTarget",
+  ...(generation === undefined ? {} : { observedGeneration: generation }),
+  ...{ status: "True", reason: "TerminationByKubelet", message },
+});
 
 /** The status of a pod that the node has rejected: it has no containers (upstream's rejectPod). */
 export const rejectedStatus = (

@@ -5,7 +5,7 @@ import { isOver } from "#kubelet";
 import { rejection } from "./admission.ts";
 import { hashAnnotation } from "./container-spec.ts";
 import { ContainerTermination } from "./container-termination.ts";
-import { fieldPathOf, type PodsContext } from "./context.ts";
+import { fieldPathOf, type PodEviction, type PodsContext } from "./context.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
 import { type ContainerHealth, planFor, type View, viewOf } from "./plan.ts";
@@ -15,9 +15,8 @@ import { Resizer } from "./resizer.ts";
 import { SandboxCreator } from "./sandbox-creator.ts";
 import { containerHash } from "./sandbox-spec.ts";
 import { Starter } from "./starter.ts";
-import { type PodProgress, rejectedStatus, statusOf } from "./status.ts";
+import { StatusReporter } from "./status-reporter.ts";
 import { equalExceptStatus, type StatusWriter } from "./status-writer.ts";
-import { readTerminationMessage } from "./termination-message.ts";
 import { VolumeMounter } from "./volume-mounter.ts";
 
 const nextOf = (...times: (number | undefined)[]): number => Math.min(...times.filter((time) => time !== undefined));
@@ -44,7 +43,7 @@ export class PodWorker {
   readonly #resizer: Resizer;
   readonly #volumes: VolumeMounter;
   readonly #sandboxes: SandboxCreator;
-  readonly #terminationMessages = new Map<string, string>();
+  readonly #reporter: StatusReporter;
   readonly #startTime: number;
   readonly #gone: () => void;
   readonly #ended = Promise.withResolvers<void>();
@@ -53,6 +52,8 @@ export class PodWorker {
   /** The pod no longer exists in the API: it ends without a status. */
   #removed = false;
   #failure: { reason: string; message: string } | undefined;
+  #eviction: PodEviction | undefined;
+  readonly #settled = Promise.withResolvers<void>();
   /** The pod was rejected before its start: it has no containers to report. */
   #rejected = false;
   #termination: ContainerTermination | undefined;
@@ -77,6 +78,9 @@ export class PodWorker {
     this.#sandboxes = new SandboxCreator(context);
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
+    this.#reporter = new StatusReporter({
+      ...{ context, writer, starter: this.#starter, prober: this.#prober, startTime: this.#startTime },
+    });
     if (pod.status?.phase === "Failed" && pod.status.reason) {
       this.#failure = { reason: pod.status.reason, message: pod.status.message ?? "" };
       this.#rejected = !pod.status.containerStatuses?.length;
@@ -114,6 +118,18 @@ export class PodWorker {
     // Cancels starts of containers.
     if (isDeleted) this.#abort.abort();
     this.wake();
+  }
+
+  /** Ends the pod as Failed with the reason Evicted. Resolves once its containers have ended. */
+  evict(eviction: PodEviction): Promise<void> {
+    if (!this.#eviction && !this.#failure) {
+      this.#eviction = eviction;
+      this.#failure = { reason: "Evicted", message: eviction.message };
+      this.#context.record(this.#pod, "Warning", "Evicted", eviction.message);
+      this.#abort.abort();
+      this.wake();
+    }
+    return this.#settled.promise;
   }
 
   remove(): void {
@@ -216,7 +232,7 @@ export class PodWorker {
 
   /** A pod without a sandbox may be rejected. */
   #admit(): void {
-    const refusal = rejection(this.#pod);
+    const refusal = rejection(this.#pod) ?? this.#context.rejectUnderPressure?.(this.#pod);
     if (!refusal) return;
     this.#context.record(this.#pod, "Warning", refusal.reason, refusal.message);
     this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
@@ -331,13 +347,15 @@ export class PodWorker {
   /** The pod has ended or has failed: ends its containers and sandboxes; they stay listed for logs and status. */
   async #settle(view: View): Promise<undefined> {
     const runs = view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
-    if (runs && !this.#hasEnded(view, Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30))) {
+    const grace = this.#eviction?.graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
+    if (runs && !this.#hasEnded(view, grace)) {
       await this.#reportStatus(view, false);
       return;
     }
     this.#prober.stop();
     const after = runs ? await this.#view() : view;
     await this.#reportStatus(after, true);
+    this.#settled.resolve();
     const up = after.sandboxes.filter(({ state }) => state === "ready");
     for (const sandbox of up) await this.#context.runtime.pods.stopSandbox(sandbox.id);
     if (up.length > 0) await this.#reportStatus(await this.#view(), true);
@@ -366,34 +384,14 @@ export class PodWorker {
     this.#writer.forget(this.uid);
     this.stop();
     this.#gone();
+    this.#settled.resolve();
     this.#ended.resolve();
   }
 
   async #reportStatus(view: View, terminal: boolean): Promise<void> {
     if (this.#removed) return;
-    if (this.#rejected && this.#failure) {
-      this.#writer.set(this.#pod, rejectedStatus(this.#pod, this.#failure, this.#startTime));
-      return;
-    }
-    const specs = [...(this.#pod.spec?.initContainers ?? []), ...(this.#pod.spec?.containers ?? [])];
-    for (const spec of specs as Container[]) {
-      for (const ended of view.of(spec.name)) {
-        if (ended.state !== "exited" || this.#terminationMessages.has(ended.id)) continue;
-        this.#terminationMessages.set(
-          ended.id,
-          await readTerminationMessage(this.#context, this.#pod, { spec, ended }),
-        );
-      }
-    }
-    const progress: PodProgress = {
-      waiting: (name) => this.#starter.waiting(name),
-      started: (container, spec) => this.#prober.started(container, spec),
-      ready: (container, spec) => this.#prober.ready(container, spec),
-      terminationMessage: (container) => this.#terminationMessages.get(container.id),
-      failure: this.#failure,
-      terminal,
-      startTime: this.#startTime,
-    };
-    this.#writer.set(this.#pod, statusOf({ pod: this.#pod, view, progress, node: this.#context.node }));
+    const disruption = this.#eviction?.isDisruption ? { disruption: this.#eviction.message } : {};
+    const end = { failure: this.#failure, isRejected: this.#rejected, ...disruption };
+    await this.#reporter.report(this.#pod, view, { ...end, terminal });
   }
 }

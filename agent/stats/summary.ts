@@ -1,10 +1,9 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Runtime, SandboxStats } from "#agent/runtime";
 import { type Clock, formatTime } from "#base";
 import type { Pressure } from "./cgroup.ts";
-import { type DiskUsage, DiskUsages } from "./disk.ts";
+import type { DiskUsage } from "./disk.ts";
 import { defaultInterface, type Filesystem, filesystemOf, readInterfaces, readProcesses } from "./host.ts";
+import type { PodDisks } from "./pod-disk.ts";
 import type { ContainerSample, Measured, PodSample, Sample } from "./sample.ts";
 
 export interface SummaryOptions {
@@ -17,20 +16,16 @@ export interface SummaryOptions {
   simulated: boolean;
   /** The folder of the node's state, whose file system is the node's. */
   folder: string;
-  /** The folder of a pod's volumes; undefined where it has none. */
-  podFolder(uid: string): string | undefined;
-  /** The folder of a pod's logs. */
-  logFolder(pod: Pick<PodSample["sandbox"], "namespace" | "name" | "uid">): string;
 }
 
 /** Answers `/stats/summary` as the kubelet (stats/v1alpha1 Summary). */
 export class Summaries {
   readonly #options: SummaryOptions;
-  readonly #disk: DiskUsages;
+  readonly #disks: PodDisks;
 
-  constructor(options: SummaryOptions) {
+  constructor(options: SummaryOptions, disks: PodDisks) {
     this.#options = options;
-    this.#disk = new DiskUsages(options.clock);
+    this.#disks = disks;
   }
 
   async answer({ node, pods }: Sample): Promise<object> {
@@ -65,60 +60,29 @@ export class Summaries {
 
   /** With what the pod takes of the disk: layers that its containers write, their logs, and its volumes. */
   async #podOf(pod: PodSample, stats: SandboxStats | undefined, { nodeFs, imageFs }: Disks): Promise<object> {
-    const logFolder = this.#options.logFolder(pod.sandbox);
-    const local: DiskUsage = { bytes: 0, inodes: 0 };
-    const add = (usage: DiskUsage): DiskUsage => {
-      local.bytes += usage.bytes;
-      local.inodes += usage.inodes;
-      return usage;
-    };
-    const containers = await Promise.all(
-      pod.containers.map(async (container) => {
-        const time = { time: formatTime(container.at) };
-        const layer = stats?.containers.find(({ containerId }) => containerId === container.id);
-        const { writableLayerBytes: bytes, writableLayerInodes: inodes } = layer ?? {};
-        const written = bytes === undefined ? undefined : add({ bytes, inodes: inodes ?? 0 });
-        const logs = add(await this.#disk.of(join(logFolder, container.name)));
-        return {
-          ...containerOf(container),
-          rootfs: { ...time, ...(imageFs && capacityOf(imageFs)), ...(written && takenOf(written)) },
-          logs: { ...time, ...(nodeFs && capacityOf(nodeFs)), ...takenOf(logs) },
-        };
+    const disk = await this.#disks.of(pod, stats);
+    const containers = pod.containers.map((container, index) => {
+      const time = { time: formatTime(container.at) };
+      const { layer, logs } = disk.containers[index]!;
+      return {
+        ...containerOf(container),
+        rootfs: { ...time, ...(imageFs && capacityOf(imageFs)), ...(layer && takenOf(layer)) },
+        logs: { ...time, ...(nodeFs && capacityOf(nodeFs)), ...takenOf(logs) },
+      };
+    });
+    const time = { time: formatTime(pod.whole.at) };
+    const volume = await Promise.all(
+      disk.volumes.map(async ({ name, path, usage }) => {
+        const filesystem = await filesystemOf(path);
+        return { ...time, ...(filesystem && capacityOf(filesystem)), ...takenOf(usage), name };
       }),
     );
-    const volumes = await this.#volumesOf(pod);
-    for (const { plugin, usage } of volumes) if (plugin !== "kubernetes.io~csi") add(usage);
-    const time = { time: formatTime(pod.whole.at) };
     return {
       ...podOf(pod, containers),
       ...(stats?.network ? { network: { ...time, ...networkOf(stats.network) } } : {}),
-      ...(volumes.length > 0
-        ? {
-            volume: volumes.map(({ name, usage, filesystem }) => ({
-              ...time,
-              ...(filesystem && capacityOf(filesystem)),
-              ...takenOf(usage),
-              name,
-            })),
-          }
-        : {}),
-      "ephemeral-storage": { ...time, ...(nodeFs && capacityOf(nodeFs)), ...takenOf(local) },
+      ...(volume.length > 0 ? { volume } : {}),
+      "ephemeral-storage": { ...time, ...(nodeFs && capacityOf(nodeFs)), ...takenOf(disk.total) },
     };
-  }
-
-  async #volumesOf({ sandbox: { uid } }: PodSample) {
-    const folder = this.#options.podFolder(uid);
-    if (folder === undefined) return [];
-    const top = join(folder, "volumes");
-    const found = [];
-    for (const plugin of await readdir(top).catch(() => [] as string[])) {
-      for (const name of await readdir(join(top, plugin)).catch(() => [] as string[])) {
-        const path = join(top, plugin, name);
-        const [usage, filesystem] = await Promise.all([this.#disk.of(path), filesystemOf(path)]);
-        found.push({ plugin, name, usage, filesystem });
-      }
-    }
-    return found;
   }
 }
 

@@ -150,6 +150,9 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
     .addOption(
       option("--resolv-conf <file>", "DNS servers for names outside of the cluster (default: /etc/resolv.conf)"),
     )
+    .addOption(option("--eviction-hard <thresholds>", "evict pods below these, at once"))
+    .addOption(option("--eviction-soft <thresholds>", "evict pods below these, after a grace period"))
+    .addOption(option("--eviction-soft-grace-period <periods>", "grace periods of the soft thresholds"))
     .addOption(
       option("--static-pod-path <path>", "folder or file with manifests of pods that run without the API").argParser(
         folder,

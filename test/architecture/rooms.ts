@@ -230,6 +230,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/metrics",
       "lib/metrics/process",
       "lib/hosts/https",
+      "agent/eviction",
       "agent/network",
       "agent/runtime/containerd",
       "agent/volumes",
@@ -348,6 +349,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   // Reads objects that it is given: it has no client.
   "agent/network": { sees: [...agentParts], uses: ["node:*"] },
   "agent/stats": { sees: [...agentParts, "lib/metrics", "agent/runtime"], uses: ["node:*"] },
+  "agent/eviction": { sees: [...agentParts, "agent/stats"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
     sees: [
@@ -369,6 +371,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "agent/aws",
       "agent/dns",
+      "agent/eviction",
       "agent/link",
       "agent/manifests",
       "agent/metrics",
@@ -383,6 +386,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/api",
       "lib/client",
       "lib/events",
+      "lib/kubelet",
     ],
     uses: ["node:*", "zod"],
   },

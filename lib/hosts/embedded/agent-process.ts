@@ -147,6 +147,7 @@ async function writeConfig({
     registryMirrors: options.registryMirror,
     ...(options.resolvConf === undefined ? {} : { resolvConf: resolve(options.resolvConf) }),
     ...staticPodsOf(options),
+    ...evictionOf(options),
     verbose: options.verbose,
     /** The agent exits when the process that started it has exited. */
     parent: process.pid,
@@ -154,6 +155,11 @@ async function writeConfig({
   const path = join(home, "agent.json");
   writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
   return path;
+}
+
+function evictionOf({ evictionHard: hard, evictionSoft: soft, evictionSoftGracePeriod: softGracePeriod }: UpOptions) {
+  if (hard === undefined && soft === undefined) return {};
+  return { eviction: { hard, soft, softGracePeriod } };
 }
 
 function staticPodsOf({ staticPodPath: path, staticPodUrl: url, staticPodUrlHeader, staticPodPort: port }: UpOptions) {

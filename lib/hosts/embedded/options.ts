@@ -19,6 +19,10 @@ export interface UpOptions {
   registryMirror: string[];
   /** The machine's /etc/resolv.conf without it. */
   resolvConf?: string;
+  /** When pods are evicted: thresholds such as `memory.available<100Mi`, and grace periods of the soft ones. */
+  evictionHard?: string;
+  evictionSoft?: string;
+  evictionSoftGracePeriod?: string;
   /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
   staticPodPath?: string;
   staticPodUrl?: string;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { faultOf, removeStaleRules } from "#agent/network";
 import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
@@ -157,6 +158,22 @@ function checkOptions({ nodes: count, runtime, podCidr, serviceCidr, ...options 
     throw new Refusal("--static-pod-port is only possible with one node");
   if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
     throw new Refusal("--static-pod-url-header needs --static-pod-url");
+  checkEviction(options);
+}
+
+type EvictionOptions = Pick<UpOptions, "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod">;
+
+function checkEviction({ evictionHard, evictionSoft, evictionSoftGracePeriod = "" }: EvictionOptions): void {
+  const check = (name: string, parse: () => unknown): void => {
+    try {
+      parse();
+    } catch (error) {
+      throw new Refusal(`--${name}: ${messageOf(error)}`);
+    }
+  };
+  if (evictionHard !== undefined) check("eviction-hard", () => parseThresholds(evictionHard));
+  if (evictionSoft !== undefined)
+    check("eviction-soft", () => parseSoftThresholds(evictionSoft, evictionSoftGracePeriod));
 }
 
 function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
