@@ -10,8 +10,8 @@ afterEach(async () => {
   for (const part of opened.splice(0).reverse()) await part.stop();
 });
 
-async function listening(accept: (socket: Socket) => void): Promise<string> {
-  const server = createServer({ allowHalfOpen: true }, accept);
+async function listening(accept: (socket: Socket) => unknown): Promise<string> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => void accept(socket));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   opened.push({ stop: () => server.close() });
