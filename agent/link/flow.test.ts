@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { systemClock } from "#base";
 import { decodeNodeRequest } from "#node-link";
-import { type LinkedServer, linkedServer, spdyClient, startPod } from "./testing.ts";
+import { type LinkedServer, linkedServer, spdyClient, startPod, tunnelledClient } from "./testing.ts";
 
 /** More than all buffers between a pod and its client hold, and less than a test can move. */
 const bounded = 48 * 1024 * 1024;
@@ -108,7 +108,9 @@ test("port-forward over WebSocket channels stops a client whose pod does not rea
   socket.terminate();
 });
 
-test("port-forward over WebSocket channels stops a client while its pod is being connected, and drops other channels", async () => {
+test("port-forward over WebSocket channels stops a client while its pod is being connected, and drops other channels", {
+  timeout: 120_000,
+}, async () => {
   port = new Port(false);
   const connected = Promise.withResolvers<void>();
   streams.forward = async () => {
@@ -124,8 +126,22 @@ test("port-forward over WebSocket channels stops a client while its pod is being
   const other = forward("v4.channel.k8s.io");
   await once(other, "open");
   const sent = flood(other, 7);
-  await expect.poll(sent, { timeout: 25_000 }).toBeGreaterThan(bounded);
+  await expect.poll(sent, { timeout: 100_000 }).toBeGreaterThan(bounded);
   other.terminate();
+});
+
+test.each([
+  ["SPDY", () => spdyClient(`${url}/portForward/default/p`, "portforward.k8s.io")],
+  ["SPDY in a WebSocket", () => tunnelledClient(`${url}/portForward/default/p`)],
+] as const)("port-forward over %s ends its connections with the client, whatever the pod does", async (_name, open) => {
+  port = new Port(false);
+  const { connection } = await open();
+  connection.open({ streamtype: "error", port: "80", requestid: "1" }).on("error", () => {});
+  const data = connection.open({ streamtype: "data", port: "80", requestid: "1" }).on("error", () => {});
+  data.write("hello");
+  await expect.poll(() => port.writableLength).toBeGreaterThan(0);
+  connection.close();
+  await expect.poll(() => port.destroyed).toBe(true);
 });
 
 const exec = (flags: string): string => `/exec/default/p/main?${flags}&command=x`;
@@ -152,7 +168,9 @@ test.each(["v5.channel.k8s.io", "base64.channel.k8s.io"])(
   },
 );
 
-test("exec over WebSocket stops a client whose process does not read, and drops input that is not requested", async () => {
+test("exec over WebSocket stops a client whose process does not read, and drops input that is not requested", {
+  timeout: 120_000,
+}, async () => {
   port = new Port(false);
   const closed = run();
   const reads = openSocket(exec("input=1&output=1"), "v5.channel.k8s.io");
@@ -162,7 +180,7 @@ test("exec over WebSocket stops a client whose process does not read, and drops 
   reads.terminate();
   const other = openSocket(exec("output=1"), "v5.channel.k8s.io");
   await once(other, "open");
-  await expect.poll(flood(other, 0), { timeout: 25_000 }).toBeGreaterThan(bounded);
+  await expect.poll(flood(other, 0), { timeout: 100_000 }).toBeGreaterThan(bounded);
   other.close();
   await closed;
 });

@@ -22,10 +22,12 @@ const pairMilliseconds = 30_000;
 /** Port-forward over SPDY: for each connection a data and an error stream with the same request id. */
 export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, target: ForwardTarget): Promise<void> {
   const waiting = new Map<string, { half: Half; timer: NodeJS.Timeout }>();
+  const streams = new Set<Duplex>();
   new SpdyConnection(socket, {
     head,
     accept: (stream, headers, number) => {
-      stream.on("error", () => {});
+      streams.add(stream);
+      stream.on("error", () => {}).on("close", () => streams.delete(stream));
       const half = halfOf(stream, headers, number);
       const other = half && waiting.get(half.id);
       // Upstream resets streams with malformed headers, and ignores a second one of the same type.
@@ -47,6 +49,8 @@ export function forwardOverSpdy(socket: Duplex, head: Uint8Array | undefined, ta
   return new Promise((resolve) => {
     socket.on("close", () => {
       for (const { timer } of waiting.values()) clearTimeout(timer);
+      // A pod that neither reads nor writes would keep its connection.
+      for (const stream of streams) stream.destroy();
       resolve();
     });
   });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
+import { createWebSocketStream, WebSocket, WebSocketServer } from "ws";
 import type { Runtime } from "#agent/runtime";
 import { SpdyConnection } from "#agent/runtime/spdy";
 import { plainContainer, plainSandbox } from "#agent/runtime/testing";
@@ -81,4 +81,31 @@ export async function spdyClient(
   ]);
   const answered = String(response.headers["x-stream-protocol-version"] ?? "");
   return { connection: new SpdyConnection(socket, { head }), answered };
+}
+
+/** Port-forward as kubectl opens it since 1.31: SPDY in the messages of a WebSocket. */
+export async function tunnelledClient(url: string): Promise<{ connection: SpdyConnection }> {
+  const protocol = "SPDY/3.1+portforward.k8s.io";
+  const headers = {
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": protocol,
+  };
+  // The package refuses the protocol's name, for its slash.
+  const outgoing = request(url, { headers }).end();
+  const [response, socket, head] = await once(outgoing, "upgrade");
+  if (response.headers["sec-websocket-protocol"] !== protocol) throw new Error("another protocol was chosen");
+  const webSocket = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
+    setSocket(socket: Duplex, head: Buffer, options: object): void;
+  };
+  // Created without an address it takes the server's role.
+  Object.assign(webSocket, { _isServer: false });
+  webSocket.setSocket(socket, head, { maxPayload: 1e8, allowSynchronousEvents: true, skipUTF8Validation: true });
+  const duplex = createWebSocketStream(webSocket);
+  // A client that ends without a closing handshake.
+  const connection = new SpdyConnection(duplex);
+  connection.close = () => webSocket.terminate();
+  return { connection };
 }

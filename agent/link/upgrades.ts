@@ -227,7 +227,10 @@ async function forward(options: UpgradeOptions, target: Forward, upgrade: Upgrad
     const protocols = offered(upgrade.request.headers["sec-websocket-protocol"]);
     if (protocols.includes(tunnelled)) {
       const socket = await webSocket(upgrade, tunnelled);
-      return forwardOverSpdy(createWebSocketStream(socket), undefined, forwarded);
+      const stream = createWebSocketStream(socket);
+      // It would wait until all that was written to it has been sent.
+      socket.on("close", () => stream.destroy());
+      return forwardOverSpdy(stream, undefined, forwarded);
     }
     const ports = channelPorts(target);
     const chosen = choose(forwardProtocols.webSocket, protocols);

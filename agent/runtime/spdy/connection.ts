@@ -44,6 +44,8 @@ export class SpdyConnection {
     socket.on("data", parse);
     socket.on("error", (error) => this.#fail(new RuntimeError("unavailable", error.message, { cause: error })));
     socket.on("close", () => this.#hangUp());
+    // A connection has no half: a client that ends its own has left.
+    if (accept) socket.on("end", () => socket.destroy());
     if (head?.length) parse(Buffer.from(head));
   }
 
