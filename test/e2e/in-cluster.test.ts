@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Pod, roleBindings } from "#api";
+import { endpoints, type Pod, roleBindings } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
@@ -104,6 +106,15 @@ async function logOf(name: string): Promise<{ phase: string; lines: string[] }> 
   const { out } = await kubectl(setting, { run: `logs ${name}` });
   return { phase: ended.status?.phase ?? "", lines: out.trim().split("\n") };
 }
+
+// Conformance: "should have Endpoints and EndpointSlices pointing to API Server".
+test("the API's endpoints lead to it", async () => {
+  const { subsets } = await client.get(endpoints, { namespace: "default", name: "kubernetes" });
+  const [{ addresses, ports }] = subsets as [NonNullable<typeof subsets>[0]];
+  const socket = connectTcp({ host: addresses![0]!.ip!, port: ports![0]!.port! });
+  await once(socket, "connect");
+  socket.destroy();
+});
 
 // The server listens on the machine's loopback, which no pod reaches.
 test("a pod reaches the API at the service's address and name, with its account's rights, watches included", async () => {

@@ -3,6 +3,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { faultOf, removeStaleRules } from "#agent/network";
+import { gatewayOf } from "#agent/runtime/containerd/private";
 import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
@@ -18,7 +19,7 @@ import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./da
 import { Disk, isFullDisk } from "./disk.ts";
 import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
-import { checkBlocks, claimNetwork, clusterNames, defaultServiceBlock } from "./network.ts";
+import { type ClusterNetwork, checkBlocks, claimNetwork, clusterNames, defaultServiceBlock } from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
 import { openPki, type Pki } from "./pki.ts";
@@ -116,7 +117,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     disk.reportTo(log);
     if (signal.aborted) return;
     const { plane, pki, server } = await startControlPlane(
-      { options, serviceCidr, folder, disk, log },
+      { options, serviceCidr, network, folder, disk, log },
       progress,
       opened,
     );
@@ -195,13 +196,15 @@ interface PlaneStart {
   options: UpOptions;
   /** Addresses of the cluster's services. */
   serviceCidr: string;
+  /** Absent where the agent has no pod network of its own. */
+  network: ClusterNetwork | undefined;
   folder: DataFolder;
   disk: Disk;
   log: Log;
 }
 
 async function startControlPlane(
-  { options, serviceCidr, folder, disk, log }: PlaneStart,
+  { options, serviceCidr, network, folder, disk, log }: PlaneStart,
   progress: Progress,
   opened: Stack,
 ): Promise<{ plane: ControlPlane; pki: Pki; server: string }> {
@@ -213,7 +216,7 @@ async function startControlPlane(
   const audit = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, log);
   if (audit) opened.push(() => audit.close());
   const links = createLinks(log, systemClock);
-  const address = reachable(options.bind);
+  const endpoint = endpointOf(options, network);
   const metrics = new MetricRegistry();
   processMetrics(metrics);
   const plane = new ControlPlane({
@@ -233,7 +236,7 @@ async function startControlPlane(
     tokens: (client) => tokenAuthority({ keys, issuer, client, clock: systemClock, random: systemRandom }),
     caching: "live",
     ...(audit ? { audit: audit.write } : {}),
-    ...(address === undefined ? {} : { endpoint: { address, port: options.port } }),
+    ...(endpoint ? { endpoint } : {}),
   });
   const tls = await pki.server(serverNames(options, serviceCidr));
   const host = await listen(options, { server: plane.server, links, log, tls: { ...tls, ca: pki.ca } });
@@ -246,6 +249,16 @@ async function startControlPlane(
   writeKubeconfig(folder.kubeconfig, adminKubeconfig(server, pki.ca, admin));
   progress.done(server);
   return { plane, pki, server };
+}
+
+/** The agent's relay listens here when the port is free (agent/api-relay.ts). */
+const relayPort = 6443;
+
+/** Where clients in pods find the API: the server, or the agent's relay where it listens on the loopback only. */
+function endpointOf({ bind, port }: UpOptions, network: ClusterNetwork | undefined) {
+  const address = reachable(bind);
+  if (address !== undefined) return { address, port };
+  return network && { address: gatewayOf(network.podCidr).address, port: relayPort };
 }
 
 /** The address at which other machines reach a server with this bind address; undefined for the loopback. */
