@@ -57,9 +57,9 @@ async function startProxy(request: ServiceProxyRequest): Promise<Running> {
     writer,
     clock: systemClock,
     log,
-    healthCheckFailed: (key, message) => {
+    warn: (key, reason, message) => {
       const object = byKey(key);
-      if (object) record({ kind: serviceKind, object }, "Warning", "FailedToStartServiceHealthcheck", message);
+      if (object) record({ kind: serviceKind, object }, "Warning", reason, message);
     },
   });
   // The node's zone may change, and its object may not exist yet: the kubelet registers it.

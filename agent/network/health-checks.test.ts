@@ -63,6 +63,9 @@ test("an occupied port is reported, and opened once it is free", async () => {
   expect(failures).toEqual([
     `default/web: node here failed to start healthcheck "default/web" on port ${port}: listen EADDRINUSE: address already in use ${address}:${port}`,
   ]);
+  // It is tried again at each sync.
+  await checks.sync([]);
+  expect(failures).toHaveLength(1);
   await closed(other);
   await checks.sync([]);
   expect((await get(port)).status).toBe(200);

@@ -6,7 +6,7 @@ export interface HealthCheckOptions {
   log: Log;
   /** Whether the rules of this node are up to date. */
   isHealthy(): boolean;
-  /** Called when a port cannot be opened, with `namespace/name` of the service. */
+  /** Called once when a port cannot be opened, with `namespace/name` of the service. */
   failed(service: string, message: string): void;
   nodeName: string;
   /** The address to listen on. Defaults to all of the machine. */
@@ -26,6 +26,8 @@ export class HealthChecks {
   readonly #options: HealthCheckOptions;
   readonly #ports = new Map<string, ProxyPort>();
   readonly #servers = new Map<string, Listening>();
+  /** Ports that could not be opened, by service. */
+  readonly #refused = new Map<string, number>();
 
   constructor(options: HealthCheckOptions) {
     this.#options = options;
@@ -38,6 +40,7 @@ export class HealthChecks {
       if (after && after.healthCheckNodePort !== 0) this.#ports.set(portKey(after), after);
     }
     const wanted = new Map([...this.#ports.values()].map((port) => [port.service, port.healthCheckNodePort]));
+    for (const [service, port] of this.#refused) if (wanted.get(service) !== port) this.#refused.delete(service);
     for (const [service, { port, server }] of this.#servers) {
       if (wanted.get(service) === port) continue;
       this.#servers.delete(service);
@@ -62,7 +65,10 @@ export class HealthChecks {
       });
       server.on("error", (error) => log.warn("a health check port has failed", { service, error: messageOf(error) }));
       this.#servers.set(service, { port, server });
+      this.#refused.delete(service);
     } catch (error) {
+      if (this.#refused.get(service) === port) return;
+      this.#refused.set(service, port);
       const message = `node ${nodeName} failed to start healthcheck "${service}" on port ${port}: ${messageOf(error)}`;
       log.warn("a health check port could not be opened", { service, port, error: messageOf(error) });
       failed(service, message);

@@ -42,7 +42,7 @@ class Bench {
     },
     clock: this.clock,
     log: silentLog,
-    healthCheckFailed: (name) => this.failures.push(name),
+    warn: (name) => this.failures.push(name),
     healthCheckAddress: "192.0.2.1",
   });
 

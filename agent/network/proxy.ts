@@ -4,6 +4,7 @@ import type { NodeFacts } from "./categorize.ts";
 import { ConntrackCleaner } from "./conntrack.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { type ModelOptions, type PortChange, ServiceModel } from "./model.ts";
+import { occupiedPorts } from "./occupied.ts";
 import type { RuleWriter } from "./writer.ts";
 
 /** A service or a slice that has been changed or deleted. */
@@ -25,8 +26,8 @@ export interface ServiceProxyOptions extends ModelOptions {
   writer: RuleWriter;
   clock: Clock;
   log: Log;
-  /** Called when the health check port of a service cannot be opened; the service as `namespace/name`. */
-  healthCheckFailed(service: string, message: string): void;
+  /** Called with what is wrong with a service, for an event of the object: the service as `namespace/name`. */
+  warn(service: string, reason: string, message: string): void;
   /** The address of health check ports. Defaults to all of the machine. */
   healthCheckAddress?: string | undefined;
 }
@@ -56,7 +57,7 @@ export class ServiceProxy {
   #wholeAt = 0;
 
   constructor(options: ServiceProxyOptions) {
-    const { node, log, healthCheckFailed: failed, healthCheckAddress: address } = options;
+    const { node, log, warn, healthCheckAddress: address } = options;
     this.#options = options;
     this.#model = new ServiceModel(node, options);
     this.#conntrack = new ConntrackCleaner(log);
@@ -64,7 +65,7 @@ export class ServiceProxy {
       log,
       nodeName: node.name,
       address,
-      failed,
+      failed: (service, message) => warn(service, "FailedToStartServiceHealthcheck", message),
       isHealthy: () => this.#isHealthy,
     });
   }
@@ -109,6 +110,15 @@ export class ServiceProxy {
     await this.#healthChecks.stop();
   }
 
+  async #reportOccupied(changes: readonly PortChange[]): Promise<void> {
+    const { log, node, warn } = this.#options;
+    for (const { service, nodePort, protocol } of await occupiedPorts(changes)) {
+      const message = `a process of node ${node.name} uses node port ${nodePort}/${protocol}, which now leads to the service`;
+      log.warn("a node port is occupied", { service, nodePort, protocol });
+      warn(service, "NodePortOccupied", message);
+    }
+  }
+
   #note({ kind, object, isDeleted }: ObjectChange): void {
     if (kind === "EndpointSlice") this.#model.setSlice(object, isDeleted);
     else {
@@ -147,14 +157,18 @@ export class ServiceProxy {
 
   async #sync(): Promise<void> {
     this.#changed = Promise.withResolvers();
+    const { clock, log } = this.#options;
+    const started = clock.now();
     const changes = this.#model.take();
     this.#unfinished.push(...changes);
     // The writer notes changes whose transaction fails: its next sync has them.
     await this.#options.writer.sync(changes);
     this.#isHealthy = true;
+    log.debug("the rules of services are written", { ports: changes.length, milliseconds: clock.now() - started });
     const finished = this.#unfinished;
     this.#unfinished = [];
     await this.#healthChecks.sync(finished);
+    await this.#reportOccupied(finished);
     const isUdp = finished.some(({ before, after }) => (after ?? before)?.protocol === "UDP");
     if (isUdp) await this.#conntrack.clean(this.#model.ports());
   }

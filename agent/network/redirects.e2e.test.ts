@@ -93,7 +93,7 @@ test("a service that the node answers itself is reached from pods and from the n
     writer,
     clock: systemClock,
     log: silentLog,
-    healthCheckFailed: () => {},
+    warn: () => {},
   });
   expect(redirects.isServed).toBe(false);
   await proxy.start();

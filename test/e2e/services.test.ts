@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { get } from "node:http";
+import { createServer, get } from "node:http";
+import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type EndpointSlice, endpointSlices, type Pod, pods, type Service, services } from "#api";
+import { type EndpointSlice, endpointSlices, events, type Pod, pods, type Service, services } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { connect, createPod, isReady, readyPod, until } from "./client.ts";
@@ -98,6 +99,23 @@ function rulesOf(bridge: string): [boolean, boolean] {
   const said = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: "utf8" });
   const prefix = createHash("sha256").update(bridge).digest("hex").slice(0, 6);
   return [said("nft", "list", "tables").includes(bridge), said("iptables-save").includes(`S${prefix}-`)];
+}
+
+const rulesText = (mode: string): string => {
+  const [program = "", ...args] =
+    mode === "nftables" ? ["nft", "list", "table", "ip", networkOf().bridge] : ["iptables-save"];
+  return execFileSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 28 });
+};
+/** The services' addresses in the rules. */
+function addressesIn(mode: string): string[] {
+  const text = rulesText(mode);
+  if (mode === "nftables") {
+    const set = /set cluster-ips \{[^}]*elements = \{([^}]*)\}/.exec(text)?.[1] ?? "";
+    return (set.match(/[\d.]+/g) ?? []).toSorted();
+  }
+  const prefix = createHash("sha256").update(networkOf().bridge).digest("hex").slice(0, 6);
+  const found = [...text.matchAll(new RegExp(`^-A S${prefix}-SERVICES -d ([\\d.]+)/32`, "gm"))];
+  return [...new Set(found.map(([, address = ""]) => address))].toSorted();
 }
 
 describe.each(["nftables", "iptables"])("proxy mode %s", (mode) => {
@@ -218,6 +236,47 @@ describe.each(["nftables", "iptables"])("proxy mode %s", (mode) => {
     await until(async () => agent() !== first);
     await until(async () => isReady(await client.get(pods, { namespace, name: "web-3" })));
     await answersWith(spec?.clusterIP ?? "", 80, ["web-2", "web-3"]);
+  });
+
+  test("an agent that is killed at any moment leaves no rule of a deleted service", async () => {
+    const agent = () =>
+      (JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number }).agent;
+    for (const milliseconds of [0, 20, 30, 60]) {
+      const killed = agent();
+      const name = `killed-${milliseconds}`;
+      await createService(name, { type: "NodePort", sessionAffinity: "ClientIP", externalTrafficPolicy: "Local" });
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      process.kill(killed, "SIGKILL");
+      await client.delete(services, { namespace, name });
+      await until(async () => agent() !== killed);
+    }
+    const { items } = await client.list(services);
+    const wanted = items.map(({ spec }) => spec?.clusterIP ?? "").toSorted();
+    await until(async () => addressesIn(mode).join() === wanted.join());
+    expect(rulesText(mode)).not.toContain("killed-");
+  });
+
+  test("a node port that a process of the node uses is reported by one event, and leads to the service", async () => {
+    const other = createServer((_, answer) => answer.end("other"));
+    await new Promise<void>((resolve) => other.listen(0, "0.0.0.0", resolve));
+    const { port } = other.address() as AddressInfo;
+    const nodePort = 30_000 + (port % 2000);
+    const taken = createServer((_, answer) => answer.end("taken"));
+    await new Promise<void>((resolve) => taken.listen(nodePort, "0.0.0.0", resolve));
+    await createService("taken", { type: "NodePort", ports: [{ port: 80, targetPort: 8080, nodePort }] });
+    const found = await until(async () => {
+      const { items } = await client.list(events, { namespace });
+      const own = items.filter(({ involvedObject }) => involvedObject?.name === "taken");
+      return own.length > 0 && own;
+    });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({
+      type: "Warning",
+      reason: "NodePortOccupied",
+      message: expect.stringContaining(`uses node port ${nodePort}/TCP, which now leads to the service`),
+    });
+    await until(async () => (await fetched(hostIp, nodePort)).startsWith("web-"));
+    for (const each of [other, taken]) each.close();
   });
 
   test("skiff down leaves no rule", async () => {

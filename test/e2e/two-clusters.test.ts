@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { nodes, type Pod } from "#api";
+import { endpointSlices, nodes, type Pod, services } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { connect, createPod, readyPod, until } from "./client.ts";
@@ -31,12 +31,14 @@ interface Network {
   name: string;
   bridge: string;
   podCidr: string;
+  serviceCidr: string;
   cgroupRoot: string;
 }
 const networkOf = ({ dataDir }: SkiffProcess) =>
   JSON.parse(readFileSync(join(dataDir, "network.json"), "utf8")) as Network;
-const greets = (pod: Pod) =>
-  fetch(`http://${pod.status?.podIP}/`, { signal: AbortSignal.timeout(2000) }).then(
+const greets = (pod: Pod) => greetsAt(pod.status?.podIP);
+const greetsAt = (address = "") =>
+  fetch(`http://${address}/`, { signal: AbortSignal.timeout(2000) }).then(
     async (answer) => (await answer.text()).includes("Welcome to nginx"),
     () => false,
   );
@@ -66,11 +68,34 @@ test("pods of both clusters are reached, in blocks that do not overlap", async (
   expect(one.bridge).not.toBe(two.bridge);
 });
 
+const addresses: Record<string, string> = {};
+
+test("services of both clusters are reached, in blocks that do not overlap", async () => {
+  for (const name of ["one", "two"]) {
+    await withClient(name, async (client) => {
+      const metadata = { namespace: "default", name: "web" };
+      const ports = [{ port: 80, protocol: "TCP" }];
+      const { spec } = await client.create(services, { metadata, spec: { ports } });
+      addresses[name] = spec?.clusterIP ?? "";
+      await client.create(endpointSlices, {
+        metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
+        addressType: "IPv4",
+        ports: [{ name: "", port: 80, protocol: "TCP" }],
+        endpoints: [{ addresses: [pods[name]?.status?.podIP ?? ""] }],
+      });
+    });
+  }
+  for (const name of ["one", "two"]) expect(await until(() => greetsAt(addresses[name]))).toBe(true);
+  const [one, two] = [networkOf(clusters["one"]!), networkOf(clusters["two"]!)];
+  expect(one.serviceCidr).not.toBe(two.serviceCidr);
+});
+
 test.each(["one", "two"])("kill -9 of %s and its restart disturb neither cluster", async (name) => {
   const { process, dataDir } = clusters[name]!;
   process.kill("SIGKILL");
   await once(process, "exit");
   for (const each of ["one", "two"]) expect(await greets(pods[each]!)).toBe(true);
+  for (const each of ["one", "two"]) expect(await greetsAt(addresses[each])).toBe(true);
   clusters[name] = await start(dataDir);
   for (const each of ["one", "two"]) {
     const now = await withClient(each, (client) => readyPod(client, "web"));
