@@ -84,6 +84,23 @@ describe("invalid command lines end with one clear line and a non-zero code", ()
     expect(err).toContain(`--containerd-socket ${socket} does not exist`);
   });
 
+  test("a file with DNS servers that does not exist", async () => {
+    const file = join(folder(), "resolv.conf");
+    const { code, err } = await skiff([
+      "up",
+      "--runtime",
+      "fake",
+      "--resolv-conf",
+      file,
+      "--data-dir",
+      folder(),
+      "--port",
+      "0",
+    ]);
+    expect(code).toBe(1);
+    expect(err).toContain(`--resolv-conf ${file} cannot be read: ENOENT`);
+  });
+
   test("several nodes on a real runtime", async () => {
     const { code, err } = await skiff(["up", "--nodes", "3", "--runtime", "containerd", "--data-dir", folder()]);
     expect(code).toBe(1);

@@ -160,6 +160,11 @@ function checkOptions({ nodes: count, runtime, podCidr, serviceCidr, ...options 
   if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
     throw new Refusal("--static-pod-url-header needs --static-pod-url");
   checkEviction(options);
+  try {
+    if (options.resolvConf !== undefined) readFileSync(options.resolvConf);
+  } catch (error) {
+    throw new Refusal(`--resolv-conf ${options.resolvConf} cannot be read: ${messageOf(error)}`);
+  }
 }
 
 type EvictionOptions = Pick<UpOptions, "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod">;
