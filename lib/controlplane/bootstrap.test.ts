@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { services } from "#api";
+import { endpointSlices, endpoints, services } from "#api";
 import { openCluster } from "#test/cluster";
+import { bootstrap } from "./bootstrap.ts";
 
 const name = { namespace: "kube-system", name: "kube-dns" };
 
@@ -43,5 +44,19 @@ test("gives the service of cluster DNS another address where the tenth is taken"
   const { spec } = await cluster.client.get(services, name);
   expect(spec?.clusterIP).toMatch(/^10\.96\./);
   expect(spec?.clusterIP).not.toBe("10.96.0.10");
+  await cluster.close();
+});
+
+test("a later start with another port corrects the endpoints of the API server", async () => {
+  const cluster = await openCluster();
+  const { client } = cluster;
+  for (const port of [6443, 7443, 7443]) {
+    await bootstrap({ client, serviceCidr: "10.96.0.0/16", endpoint: { address: "192.0.2.1", port } });
+    const own = { namespace: "default", name: "kubernetes" };
+    const slice = await client.get(endpointSlices, own);
+    expect([slice.addressType, slice.ports?.[0]?.port]).toEqual(["IPv4", port]);
+    const { subsets } = await client.get(endpoints, own);
+    expect(subsets?.[0]?.ports?.[0]?.port).toBe(port);
+  }
   await cluster.close();
 });

@@ -125,7 +125,8 @@ async function ensure<T extends KubernetesObject>(client: Client, kind: Kind<T>,
   const next = clone(there) as Record<string, unknown>;
   for (const [member, value] of Object.entries(wanted)) {
     if (member === "metadata") continue;
-    next[member] = Array.isArray(value) ? value : { ...(next[member] as object), ...(value as object) };
+    const isStruct = typeof value === "object" && value !== null && !Array.isArray(value);
+    next[member] = isStruct ? { ...(next[member] as object), ...value } : value;
   }
   if (!deepEqual(next, there)) await client.update(kind, next as unknown as T);
 }
