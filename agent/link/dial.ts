@@ -17,6 +17,8 @@ export interface LinkOptions extends LinkedPods {
   headers?: (() => Promise<Record<string, string>>) | undefined;
   /** The longest pause between dials. Defaults to ten seconds. */
   longestBackoffMilliseconds?: number | undefined;
+  /** The folder that the node's /logs/ serves. Defaults to /var/log. */
+  logFolder?: string | undefined;
   clock: Clock;
   log: Log;
   /** What the node and its pods use; absent: not served. */

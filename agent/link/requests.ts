@@ -5,6 +5,7 @@ import { ApiError, messageOf } from "#base";
 import { decodeNodeRequest, logStart } from "#node-link";
 import type { LinkOptions } from "./dial.ts";
 import { configz, podList, runningPods } from "./node-info.ts";
+import { serveLogs } from "./node-logs.ts";
 import { loggedContainer } from "./pods.ts";
 
 /** Answers a request for a container's log, or about the node. */
@@ -20,6 +21,7 @@ export async function answer(options: LinkOptions, stream: ServerHttp2Stream, ta
       if (request.type === "metricsResource") return plain(stream, await stats.resource());
       if (request.type === "metricsCadvisor") return plain(stream, await stats.cadvisor());
     }
+    if (request?.type === "nodeLogs") return await serveLogs(stream, options.logFolder ?? "/var/log", request.path);
     if (request?.type === "healthz") return plain(stream, "ok");
     if (request?.type === "pods") return json(stream, 200, podList(options.list?.() ?? []));
     if (request?.type === "runningPods") return json(stream, 200, podList(await runningPods(options)));

@@ -10,7 +10,7 @@ import type { Pod } from "#api";
 import { silentLog, systemClock } from "#base";
 import { createLinks, type Links } from "#hosts/https";
 import { decodeNodeRequest } from "#node-link";
-import { Link } from "./index.ts";
+import { Link, type LinkOptions } from "./index.ts";
 
 /** A server with the link of one node, `n`, that passes each upgrade on as it arrives. */
 export interface LinkedServer {
@@ -21,7 +21,11 @@ export interface LinkedServer {
 }
 
 /** Starts a server and an agent with these pods, and waits for the link. */
-export async function linkedServer(runtime: Runtime, pods: ReadonlyMap<string, Pod>): Promise<LinkedServer> {
+export async function linkedServer(
+  runtime: Runtime,
+  pods: ReadonlyMap<string, Pod>,
+  more: Pick<LinkOptions, "logFolder"> = {},
+): Promise<LinkedServer> {
   const links = createLinks(silentLog, systemClock);
   const agents = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   const server = createServer({ maxHeaderSize: 4 * 1024 * 1024 }).on("upgrade", (incoming, socket: Duplex, head) => {
@@ -41,7 +45,7 @@ export async function linkedServer(runtime: Runtime, pods: ReadonlyMap<string, P
   await once(server.listen(0, "127.0.0.1"), "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const find = (_namespace: string, name: string) => pods.get(name);
-  const link = new Link({ server: url, node: "n", runtime, find, clock: systemClock, log: silentLog });
+  const link = new Link({ ...more, server: url, node: "n", runtime, find, clock: systemClock, log: silentLog });
   while (!links.has("n")) await new Promise((resolve) => setTimeout(resolve, 5));
   return {
     url,

@@ -23,10 +23,19 @@ test("passes metrics, stats and health through nodes/proxy, and nothing else", a
   await ask("POST", "/api/v1/nodes", { metadata: { name: "n" } });
   const answer = async (method: string, path: string) => (await ask(method, `/api/v1/nodes/n/proxy${path}`)).status;
   // This server has no way to the nodes: what is passed on ends there.
-  for (const path of ["/metrics", "/stats/summary", "/healthz"])
+  for (const path of ["/metrics", "/stats/summary", "/healthz", "/logs", "/logs/pods/a.log"])
     expect([path, await answer("GET", path)]).toEqual([path, 503]);
   expect((await ask("GET", "/api/v1/nodes/n/proxy")).headers["location"]).toBe("/api/v1/nodes/n/proxy/");
-  for (const path of ["/", "/exec/default/a/b", "/containerLogs/default/a/b", "/metrics/../exec", "/x", "/run/a/b/c"]) {
+  for (const path of [
+    "/",
+    "/exec/default/a/b",
+    "/containerLogs/default/a/b",
+    "/metrics/../exec",
+    "/x",
+    "/logs/../run",
+    "/logsx",
+    "/run/a/b/c",
+  ]) {
     expect([path, await answer("GET", path)]).toEqual([path, 404]);
   }
   expect(await answer("POST", "/metrics")).toBe(405);

@@ -43,6 +43,8 @@ test.each<[string, NodeRequest]>([
   ["/pods", { type: "pods" }],
   ["/runningpods/", { type: "runningPods" }],
   ["/healthz", { type: "healthz" }],
+  ["/logs/", { type: "nodeLogs", path: "" }],
+  ["/logs/pods/a%20b.log", { type: "nodeLogs", path: "pods/a b.log" }],
   ["/metrics", { type: "metrics" }],
   ["/stats/summary", { type: "statsSummary" }],
 ])("%s", (path, request) => {

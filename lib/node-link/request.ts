@@ -22,6 +22,9 @@ const plainPaths = {
   usage: "/usage",
 } as const satisfies Record<NodePath, string>;
 
+/** The kubelet's path of the files in the node's `/var/log`. */
+const logsPath = "/logs/";
+
 /** The path of a request, with its query. */
 export function encodeNodeRequest(request: NodeRequest): string {
   switch (request.type) {
@@ -42,6 +45,8 @@ export function encodeNodeRequest(request: NodeRequest): string {
     }
     case "dial":
       return dialPath(request);
+    case "nodeLogs":
+      return `${logsPath}${request.path.split("/").map(encodeURIComponent).join("/")}`;
     default:
       return plainPaths[request.type];
   }
@@ -81,6 +86,7 @@ export function decodeNodeRequest(path: string): NodeRequest | undefined {
     if (pathname === known) return { type: type as keyof typeof plainPaths };
   }
   const parts = partsOf(pathname);
+  if (pathname.startsWith(logsPath)) return parts && { type: "nodeLogs", path: parts.slice(1).join("/") };
   const [route, namespace = "", name = "", container = ""] = parts ?? [];
   if (namespace === "" || name === "") return undefined;
   const pod = { namespace, name };
@@ -140,5 +146,6 @@ export function nodeRequestText({ type }: NodeRequest): string {
   if (type === "attach") return "attaching to a container";
   if (type === "portForward") return "forwarding a port";
   if (type === "dial") return "connecting to a pod";
+  if (type === "nodeLogs") return "reading a node's logs";
   return type === "logs" ? "reading a container's log" : `reading a node's ${plainPaths[type].slice(1)}`;
 }

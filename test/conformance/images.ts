@@ -50,7 +50,12 @@ const nginx = ["nginx", "-g", "daemon off;"];
 
 /** Names and tags: upstream's test/utils/image/manifest.go; what each runs: the Dockerfiles in test/images. */
 const standIns: readonly StandIn[] = [
-  { repository: `${tests}/agnhost`, tags: ["2.66.1", "2.55"], layers: ["agnhost"], config: agnhost("pause") },
+  {
+    repository: `${tests}/agnhost`,
+    tags: ["2.66.1", "2.55"],
+    layers: ["agnhost", "busybox"],
+    config: agnhost("pause"),
+  },
   { repository: `${tests}/busybox`, tags: ["1.37.0-2", "1.36.1-1"], layers: ["busybox"], config: { command: ["sh"] } },
   { repository: `${tests}/nginx`, tags: ["1.27.0-2", "1.28.0-2"], layers: [], config: { command: nginx } },
   { repository: `${tests}/glibc-dns-testing`, tags: ["2.1.1"], layers: [], config: { command: ["bash"] } },

@@ -54,10 +54,6 @@ const reasons: readonly Reason[] = [
   { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
   { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
-  {
-    test: /Proxy version v1|through a service and a pod|PreStop should call prestop|ReplicaSet should serve a basic image/,
-    needs: "the proxy subresources",
-  },
   { test: /API Server should have Endpoints and EndpointSlices/, needs: "the API inside pods" },
   {
     test: /Services should (?:be able to (?:change|create|switch)|have session affinity|serve)|secure master service/,

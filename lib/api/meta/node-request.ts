@@ -39,7 +39,15 @@ export type NodeRequest =
   | { type: "attach"; pod: PodPlace; container: string; streams: SessionStreams }
   | { type: "portForward"; pod: PodPlace; ports: number[] }
   | DialRequest
-  | { type: NodePath };
+  | { type: NodePath }
+  | NodeLogsRequest;
+
+/** A file or folder below the node's `/var/log`: the kubelet's /logs/. */
+export interface NodeLogsRequest {
+  type: "nodeLogs";
+  /** Without a leading slash; "" is the folder itself. */
+  path: string;
+}
 
 /** Information about a node, each a path of the kubelet's server. */
 export type NodePath =

@@ -1,4 +1,4 @@
-import type { NodePath, ProxyRequest, ProxySubresource, ProxyTarget } from "#api/meta";
+import type { NodePath, NodeRequest, ProxyRequest, ProxySubresource, ProxyTarget } from "#api/meta";
 import { badRequest, serviceUnavailable } from "#base";
 import { admissionRequest, kindOf, mutate, validate } from "#resources";
 import type { ApiRequest, ApiResponse } from "../request.ts";
@@ -63,11 +63,16 @@ async function toKubelet(
   request: ApiRequest,
   { node, path }: ProxyTarget & { path: string },
 ): Promise<ApiResponse> {
-  const key = path.replace(/\/$/, "");
-  const type = Object.hasOwn(kubeletPaths, key) ? kubeletPaths[key] : undefined;
-  if (!type) throw resourceNotFound();
+  const asked = kubeletRequest(path);
+  if (!asked) throw resourceNotFound();
   if (!isRead(request)) throw methodNotAllowed();
-  return linksOf(server).request(node, { type }, request.signal);
+  return linksOf(server).request(node, asked, request.signal);
+}
+
+function kubeletRequest(path: string): NodeRequest | undefined {
+  const key = path.replace(/\/$/, "");
+  if (Object.hasOwn(kubeletPaths, key)) return { type: kubeletPaths[key]! };
+  return /^\/logs(?:\/|$)/.test(path) ? { type: "nodeLogs", path: path.slice("/logs/".length) } : undefined;
 }
 
 type PodTarget = Required<ProxyTarget> & Pick<ProxyRequest, "scheme"> & { path: string; isUpgrade: boolean };

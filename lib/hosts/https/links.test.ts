@@ -75,7 +75,7 @@ test("a link that breaks under load ends its own requests and nothing else", asy
   await expect(async () => ask()).rejects.toMatchObject({ code: 503 });
 });
 
-test("carries a request that is longer than the link's headers, and stays open", async () => {
+test("carries an upgrade that is longer than the link's headers, and stays open", async () => {
   const { socket } = await dial();
   const { body } = await ask();
   const exec = (length: number) => ({
@@ -94,6 +94,13 @@ test("carries a request that is longer than the link's headers, and stays open",
   await expect(links.request("node", exec(1), new AbortController().signal)).rejects.toMatchObject({
     code: 400,
     message: "Upgrade request required",
+  });
+  const sinceTime = "1".repeat(100_000);
+  const options = { follow: false, previous: false, timestamps: false, sinceTime };
+  const log = { ...exec(1), type: "logs" as const, options };
+  await expect(links.request("node", log, new AbortController().signal)).rejects.toMatchObject({
+    code: 400,
+    message: "the request is too long for the node's link: limit is 60000",
   });
   await read(body, 1_000_000);
   socket.terminate();

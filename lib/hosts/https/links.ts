@@ -94,6 +94,8 @@ export function createLinks(log: Log, clock: Clock): Links {
       // Upstream's UpgradeAwareHandler with UpgradeRequired.
       if (upgraded.includes(request.type)) throw badRequest("Upgrade request required");
       const path = encodeNodeRequest(request);
+      if (path.length > longestPath)
+        throw badRequest(`the request is too long for the node's link: limit is ${longestPath}`);
       const stream = sessionOf(node).request({ ":method": "GET", ":path": path }, { endStream: true });
       const abort = () => stream.close(constants.NGHTTP2_CANCEL);
       signal.addEventListener("abort", abort, { once: true });
