@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { endpointSlices, endpoints, services } from "#api";
+import { systemClock } from "#base";
 import { openCluster } from "#test/cluster";
 import { bootstrap } from "./bootstrap.ts";
 
@@ -51,7 +52,8 @@ test("a later start with another port corrects the endpoints of the API server",
   const cluster = await openCluster();
   const { client } = cluster;
   for (const port of [6443, 7443, 7443]) {
-    await bootstrap({ client, serviceCidr: "10.96.0.0/16", endpoint: { address: "192.0.2.1", port } });
+    const endpoint = { address: "192.0.2.1", port };
+    await bootstrap({ client, clock: systemClock, serviceCidr: "10.96.0.0/16", endpoint });
     const own = { namespace: "default", name: "kubernetes" };
     const slice = await client.get(endpointSlices, own);
     expect([slice.addressType, slice.ports?.[0]?.port]).toEqual(["IPv4", port]);
