@@ -6,14 +6,15 @@ import { benchDns } from "./dns.ts";
 import { benchFunctions } from "./functions.ts";
 import { report } from "./measure.ts";
 import { benchPodStart } from "./pod-start.ts";
+import { benchProxy } from "./proxy.ts";
 import { benchReplay } from "./replay.ts";
 import { benchScale } from "./scale.ts";
 import { benchStore } from "./store.ts";
 import { connect } from "./wire.ts";
 
 /*
- * `npm run bench [-- api replay scale pods dns store functions]`: figures as lines of JSON on standard output. The cluster runs in
- * processes of its own on the same machine as the load. Nothing here is a test: no figure fails.
+ * `npm run bench [-- api replay scale pods dns proxy store functions]`: figures as lines of JSON on standard output; `node` is
+ * those of one node: `pods dns proxy`. The cluster runs in processes of its own on the same machine as the load. Nothing here is a test: no figure fails.
  */
 
 const wanted = new Set(process.argv.slice(2));
@@ -72,7 +73,8 @@ if (asked("scale")) {
     wire.close();
   });
 }
-if (asked("pods")) await benchPodStart();
-if (asked("dns")) await withSkiff([], benchDns);
+if (asked("pods") || asked("node")) await benchPodStart();
+if (asked("dns") || asked("node")) await withSkiff([], benchDns);
+if (asked("proxy") || asked("node")) await benchProxy();
 if (asked("store")) await benchStore();
 if (asked("functions")) await benchFunctions();
