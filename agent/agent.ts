@@ -103,7 +103,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
     },
     ...(config.runtime === "fake"
       ? []
-      : [serviceProxy({ config, name, podCidr, client, services, redirects, log, signal })]),
+      : [serviceProxy({ ...shared, config, podCidr, gateway: () => opened.gateway, services, redirects, signal })]),
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
     {
       name: "API relay",

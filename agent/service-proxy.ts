@@ -14,6 +14,8 @@ export interface ServiceProxyRequest {
   /** The node's name. */
   name: string;
   podCidr: string;
+  /** The node's own address in the pod network; asked once the runtime is open. */
+  gateway(): string | undefined;
   client: Client;
   services: ServiceList;
   /** Services that the node answers itself. */
@@ -38,6 +40,7 @@ async function startProxy(request: ServiceProxyRequest): Promise<Running> {
     name: (config.network ?? namedAfter(name)).bridge,
     podCidr,
     serviceCidr: config.serviceCidr,
+    gateway: request.gateway(),
     nodeIp: ips.find((ip) => !ip.includes(":")),
     log,
   });

@@ -111,7 +111,7 @@ const Config = z
     podCidr: cidr.default("10.244.0.0/16"),
     serviceCidr: cidr.default("10.96.0.0/16"),
     /** How nodes put services into force. Default: nftables where the machine's image has it. */
-    proxyMode: z.enum(["nftables", "iptables", "none"]).optional(),
+    proxyMode: z.enum(["nftables", "iptables", "userspace", "none"]).optional(),
     /** The API server as one small ECS service. The image's entry point is the server. Default: it is built. */
     gateway: z
       .strictObject({

@@ -6,10 +6,11 @@ import { deleteTable, listTables, runNft } from "./nftables/nft.ts";
 import { tableSetup } from "./nftables/setup.ts";
 import { NftablesWriter } from "./nftables/writer.ts";
 import { runProgram } from "./program.ts";
+import { UserspaceWriter } from "./userspace/writer.ts";
 import type { RuleWriter } from "./writer.ts";
 
 /** How services are put into force on a node. `none`: another program does it. */
-export const proxyModes = ["nftables", "iptables", "none"] as const;
+export const proxyModes = ["nftables", "iptables", "userspace", "none"] as const;
 export type ProxyMode = (typeof proxyModes)[number];
 
 export interface WriterOptions {
@@ -20,6 +21,8 @@ export interface WriterOptions {
   podCidr: string;
   serviceCidr?: string | undefined;
   nodeIp?: string | undefined;
+  /** An address of this node that pods reach, for the listeners of the mode userspace. */
+  gateway?: string | undefined;
   log: Log;
 }
 
@@ -33,6 +36,10 @@ export async function faultOf(mode: ProxyMode): Promise<string | undefined> {
       const check = (input: string) => restore(input, ["--test"]);
       await new IptablesWriter({ ...shared, prefix: "S-check", restore: check, save: async () => "" }).sync([]);
     }
+    if (mode === "userspace") {
+      const [first, second] = [await faultOf("nftables"), await faultOf("iptables")];
+      if (first !== undefined && second !== undefined) throw new Error(`${first}; ${second}`);
+    }
     return undefined;
   } catch (error) {
     return `the proxy mode ${mode} cannot be used on this machine: ${messageOf(error)}`;
@@ -44,18 +51,25 @@ export async function faultOf(mode: ProxyMode): Promise<string | undefined> {
  * the mode's name if this machine cannot use it.
  */
 export async function openWriter(options: WriterOptions): Promise<RuleWriter | undefined> {
-  const { name, podCidr, serviceCidr, nodeIp, log } = options;
-  const mode = options.mode ?? (await defaultMode(log));
-  const fault = await faultOf(mode);
+  const { name, podCidr, serviceCidr, nodeIp, gateway, log } = options;
+  const wanted = options.mode ?? (await defaultMode(log));
+  const fault = await faultOf(wanted);
   if (fault !== undefined) throw new Error(fault);
+  // Rules lead to the listeners.
+  const mode = wanted === "userspace" ? await defaultMode(log) : wanted;
   if (mode !== "nftables") await removeTable(name);
   if (mode !== "iptables") await removeChains(prefixOf(name)).catch((error: unknown) => forgive(error, log));
   if (mode === "none") return undefined;
   const seesBridge = await filterBridge(log);
   const shared = { family: "IPv4", podCidr, serviceCidr, nodeIp, seesBridge } as const;
-  return mode === "iptables"
-    ? new IptablesWriter({ ...shared, prefix: prefixOf(name), restore, save })
-    : new NftablesWriter({ ...shared, table: name, run: runNft, now: () => performance.now() });
+  const now = () => performance.now();
+  const rules =
+    mode === "iptables"
+      ? new IptablesWriter({ ...shared, prefix: prefixOf(name), restore, save })
+      : new NftablesWriter({ ...shared, table: name, run: runNft, now });
+  if (wanted !== "userspace") return rules;
+  if (gateway === undefined) throw new Error("the proxy mode userspace needs a pod network with IPv4");
+  return new UserspaceWriter({ rules, address: gateway, now, log });
 }
 
 /** iptables may be missing where nftables is used: there are no rules of it then. */

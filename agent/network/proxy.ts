@@ -108,6 +108,7 @@ export class ServiceProxy {
     this.#changed.resolve();
     await this.#running;
     await this.#healthChecks.stop();
+    this.#options.writer.stop?.();
   }
 
   async #reportOccupied(changes: readonly PortChange[]): Promise<void> {
@@ -170,6 +171,6 @@ export class ServiceProxy {
     await this.#healthChecks.sync(finished);
     await this.#reportOccupied(finished);
     const isUdp = finished.some(({ before, after }) => (after ?? before)?.protocol === "UDP");
-    if (isUdp) await this.#conntrack.clean(this.#model.ports());
+    if (isUdp) await this.#conntrack.clean(this.#options.writer.applied?.() ?? this.#model.ports());
   }
 }

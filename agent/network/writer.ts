@@ -1,4 +1,4 @@
-import type { PortChange } from "./model.ts";
+import type { PortChange, ProxyPort } from "./model.ts";
 
 /** Puts service ports into force on this machine. */
 export interface RuleWriter {
@@ -6,4 +6,8 @@ export interface RuleWriter {
   sync(changes: readonly PortChange[]): Promise<void>;
   /** The next sync writes everything again. */
   invalidate(): void;
+  /** The ports as the rules have them, where they differ from those of the changes. */
+  applied?(): Iterable<ProxyPort>;
+  /** Ends what needs this process. Rules stay. */
+  stop?(): void;
 }
