@@ -140,7 +140,9 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
       ),
     )
     .addOption(
-      option("--proxy-mode <name>", "how services reach their pods (default: nftables, else iptables)").choices([...proxyModes]),
+      option("--proxy-mode <name>", "how services reach their pods (default: nftables, else iptables)").choices([
+        ...proxyModes,
+      ]),
     )
     .addOption(
       option("--registry-mirror <registry=url>", "pull images of a registry from this URL (repeatable)")
