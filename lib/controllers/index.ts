@@ -10,6 +10,7 @@ import { cronJobController } from "./cronjob/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
 import { endpointSliceController } from "./endpointslice/index.ts";
+import { endpointSliceMirroringController } from "./endpointslicemirroring/index.ts";
 import { eventTtlController } from "./event-ttl/index.ts";
 import { garbageCollectorController } from "./garbage-collector/index.ts";
 import { jobController } from "./job/index.ts";
@@ -47,6 +48,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   deploymentController,
   replicaSetController,
   endpointSliceController,
+  endpointSliceMirroringController,
   endpointsController,
   cronJobController,
   jobController,

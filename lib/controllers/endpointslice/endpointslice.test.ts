@@ -138,7 +138,10 @@ test("keeps the slices of a service that loses its selector, and replaces those 
   await cluster.quiet();
   await cluster.client.delete(pods, { namespace: "default", name: "a" }, { gracePeriodSeconds: 0 });
   await cluster.quiet();
-  expect(await endpoints()).toHaveLength(1);
+  // The Endpoints object stays too, and is mirrored now (upstream's onServiceUpdate of endpointslicemirroring).
+  const managers = (await sliced()).map(({ metadata }) => metadata.labels?.["endpointslice.kubernetes.io/managed-by"]);
+  expect(managers.sort()).toEqual(["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"]);
+  expect(await endpoints()).toHaveLength(2);
   await cluster.ask("DELETE", `${services}/web`);
   const made = await cluster.ask("POST", services, make.service({}));
   await cluster.until(async () => {
