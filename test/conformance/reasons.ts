@@ -53,16 +53,6 @@ const reasons: readonly Reason[] = [
   { test: /IngressClass|Ingress API/, needs: "Ingress" },
   { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
-  { test: /EndpointSliceMirroring/, needs: "mirrored EndpointSlices" },
-  { test: /API Server should have Endpoints and EndpointSlices/, needs: "the API inside pods" },
-  {
-    test: /Services should (?:be able to (?:change|create|switch)|have session affinity|serve)|secure master service/,
-    needs: "service rules on the node",
-  },
-  {
-    test: /ServiceAccountIssuerDiscovery|InClusterConfig|multiple (?:endpoint IPs|ports) specified in multiple EndpointSlices/,
-    needs: "service rules on the node",
-  },
 ];
 
 /** The missing kind or part that a test needs; undefined: its failure is a fault. */
