@@ -131,7 +131,7 @@ async function openSession(url: string, requested: SessionStreams): Promise<Sess
   // No data arrives on these streams, but their end has to be read.
   for (const input of [stdin, resize]) input?.resume().on("error", () => {});
   const outputs = [stdout, stderr].filter((stream) => stream !== undefined).map(finished);
-  const done = text(errors)
+  const done = statusOf(errors)
     .then(async (status) => {
       await Promise.all(outputs);
       return { exitCode: exitCodeOf(status) };
@@ -146,6 +146,17 @@ async function openSession(url: string, requested: SessionStreams): Promise<Sess
     done,
     close: () => connection.close(),
   };
+}
+
+/** The text of the error stream. A connection that breaks after the status has arrived does not lose it. */
+async function statusOf(errors: Readable): Promise<string> {
+  let status = "";
+  try {
+    for await (const chunk of errors as AsyncIterable<Buffer>) status += chunk.toString();
+  } catch (error) {
+    if (status === "") throw error;
+  }
+  return status;
 }
 
 const finished = (stream: Readable): Promise<void> =>

@@ -31,6 +31,7 @@ export class SpdyConnection {
   readonly #encodeHeaders = headerEncoder();
   readonly #decodeHeaders = headerDecoder();
   #nextId: number;
+  #corked = false;
 
   constructor(socket: Duplex, { head, accept }: SpdyOptions = {}) {
     this.#socket = socket;
@@ -54,10 +55,6 @@ export class SpdyConnection {
     const id = this.#nextId;
     this.#nextId += 2;
     const stream = this.#createStream(id);
-    // The streams of a session and their first bytes go out together. A runtime begins when it has them all and may
-    // be done before this process runs again; a write after that would cost what the runtime has sent.
-    this.#socket.cork();
-    setImmediate(() => this.#socket.uncork());
     this.#control(frame.synStream, number(id), number(0), Buffer.alloc(2), this.#encodeHeaders(headers));
     return stream;
   }
@@ -120,7 +117,7 @@ export class SpdyConnection {
     start.writeUInt16BE(0x8003, 0);
     start.writeUInt16BE(type, 2);
     start.writeUInt32BE(body.length, 4);
-    if (!this.#socket.destroyed) this.#socket.write(Buffer.concat([start, body]));
+    if (!this.#socket.destroyed) this.#write(Buffer.concat([start, body]));
   }
 
   #data(id: number, { bytes, last }: StreamData, done: (error?: Error | null) => void): void {
@@ -132,9 +129,26 @@ export class SpdyConnection {
       done(new RuntimeError("unavailable", "the connection to the runtime is closed"));
       return;
     }
-    this.#socket.write(start);
-    if (bytes.length > 0) this.#socket.write(bytes, (error) => done(error));
+    this.#write(start);
+    if (bytes.length > 0) this.#write(bytes, (error) => done(error));
     else done();
+  }
+
+  /**
+   * Sends everything of one turn of the event loop as one piece, after the turn's reads. The other side may have closed
+   * the connection: a second write then fails before its last frames, such as the status of a command, are read, and
+   * Node drops them. A runtime also begins a session when it has all streams, and may be done before the next turn.
+   */
+  #write(bytes: Uint8Array, done?: (error?: Error | null) => void): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
+    this.#socket.write(bytes, done);
   }
 
   #fail(error: Error): void {

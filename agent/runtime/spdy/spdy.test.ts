@@ -134,10 +134,17 @@ test("sends a session's streams and their ends at once; keeps the data that arri
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   expect(pieces).toHaveLength(1);
+  // A frame's head and its bytes, too: a first write to a closed connection succeeds, a second one does not.
+  const stdin = connection.open({ streamtype: "stdin" });
+  await new Promise(setImmediate);
+  stdin.write("typed");
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  expect(pieces).toHaveLength(3);
   // The status arrives with its end, the outputs without, and then a write fails.
   socket.push(Buffer.concat([Buffer.from([0, 0, 0, 1, 1, 0, 0, 2]), Buffer.from("{}")]));
   await new Promise(setImmediate);
-  for (const stream of [stdout, stderr]) stream.on("error", () => {});
+  for (const stream of [stdin, stdout, stderr]) stream.on("error", () => {});
   socket.destroy(new Error("write EPIPE"));
   expect(await text(errors)).toBe("{}");
   await expect(text(stdout)).rejects.toThrow("EPIPE");
