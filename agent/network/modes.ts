@@ -2,7 +2,7 @@ import { access, readFile, writeFile } from "node:fs/promises";
 import { type Log, messageOf } from "#base";
 import { listPrefixes, prefixOf, removeChains, restore, save } from "./iptables/run.ts";
 import { IptablesWriter } from "./iptables/writer.ts";
-import { deleteTable, listTables, runNft } from "./nftables/nft.ts";
+import { deleteTable, listSets, listTables, runNft } from "./nftables/nft.ts";
 import { tableSetup } from "./nftables/setup.ts";
 import { NftablesWriter } from "./nftables/writer.ts";
 import { runProgram } from "./program.ts";
@@ -66,7 +66,7 @@ export async function openWriter(options: WriterOptions): Promise<RuleWriter | u
   const rules =
     mode === "iptables"
       ? new IptablesWriter({ ...shared, prefix: prefixOf(name), restore, save })
-      : new NftablesWriter({ ...shared, table: name, run: runNft, now });
+      : new NftablesWriter({ ...shared, table: name, run: runNft, now, listSets });
   if (wanted !== "userspace") return rules;
   if (gateway === undefined) throw new Error("the proxy mode userspace needs a pod network with IPv4");
   return new UserspaceWriter({ rules, address: gateway, now, log });

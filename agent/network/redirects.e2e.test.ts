@@ -81,6 +81,7 @@ test("a service that the node answers itself is reached from pods and from the n
     serviceCidr: "10.96.0.0/16",
     seesBridge: true,
     now: () => performance.now(),
+    listSets: async () => undefined,
     run: async (commands) => {
       node.input(commands, "nft", "-f", "-");
     },

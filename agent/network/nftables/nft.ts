@@ -11,5 +11,9 @@ export async function listTables(): Promise<string[]> {
   return [...text.matchAll(/^table ip (\S+)$/gm)].map(([, name = ""]) => name);
 }
 
+/** The IPv4 sets of this machine in JSON; undefined if this nft cannot print that. */
+export const listSets = (): Promise<string | undefined> =>
+  runProgram("nft", ["-j", "list", "sets", "ip"]).catch(() => undefined);
+
 /** Deletes a table if it exists. */
 export const deleteTable = (name: string): Promise<void> => runNft(`add table ip ${name}\ndelete table ip ${name}\n`);

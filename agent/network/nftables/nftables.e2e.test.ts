@@ -18,6 +18,7 @@ const options = (table: string): NftablesOptions => ({
   nodeIp: "192.0.2.1",
   seesBridge: false,
   now: () => Date.now(),
+  listSets: async () => network.run("nft", "-j", "list", "sets", "ip"),
   run: async (commands) => {
     network.input(commands, "nft", "-f", "-");
   },
@@ -86,4 +87,16 @@ test("the kernel takes every form of rule, and syncs of changes end in the same 
     const used = (lines: string[]) => lines.filter((line) => !empty.test(line) && line !== "}" && line !== "");
     expect([index, used(list("one"))]).toEqual([index, used(list("two"))]);
   }
+});
+
+test("clients with affinity stay known when a new process replaces the table", async () => {
+  const ports = portsOf("a", { sessionAffinity: "ClientIP", clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"] }, [
+    "10.244.0.5@here",
+  ]);
+  await new NftablesWriter(options("kept")).sync(changesBetween([], ports));
+  const [set = ""] = /affinity-\S+/.exec(network.run("nft", "list", "table", "ip", "kept")) ?? [];
+  network.input(`add element ip kept ${set} { 10.244.0.9 expires 500s }`, "nft", "-f", "-");
+  await new NftablesWriter(options("kept")).sync(changesBetween([], ports));
+  const [, minutes] = /10\.244\.0\.9 expires (\d+)m/.exec(network.run("nft", "list", "set", "ip", "kept", set)) ?? [];
+  expect(Number(minutes)).toBeLessThanOrEqual(8);
 });

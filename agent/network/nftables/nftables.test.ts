@@ -125,12 +125,14 @@ class Kernel {
   readonly transactions: string[][] = [];
   time = 0;
   fails = false;
+  sets: string | undefined;
   readonly writer = new NftablesWriter({
     ...options,
     table: "skiff-1",
     serviceCidr: "10.96.0.0/16",
     seesBridge: true,
     now: () => this.time,
+    listSets: async () => this.sets,
     run: async (commands) => {
       if (this.fails) throw new Error("busy");
       this.transactions.push(commands.trim().split("\n"));
@@ -202,4 +204,25 @@ test("of two services with one external address the first by name has it", async
   );
   const back = await kernel.sync(web);
   expect(back).toContain("add element endpoints { 192.0.2.7 . tcp . 80 . 0 : 10.244.0.5 . 8080 }");
+});
+
+// As nft 1.0.6 prints them.
+test("clients with affinity keep their endpoint when the table is replaced", async () => {
+  const kernel = new Kernel();
+  const affinity = { sessionAffinity: "ClientIP", sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } };
+  const ports = portsOf(affinity, ["10.244.0.5"]);
+  const [name = ""] = rulesOf(ports[0]!, options).sets.keys();
+  const elem = [
+    { elem: { val: "10.244.0.9", expires: 41 } },
+    { elem: { val: "10.244.0.8", expires: 0 } },
+    "10.244.0.7",
+  ];
+  const of = (table: string, set: string) => ({ set: { family: "ip", table, name: set, elem } });
+  kernel.sets = JSON.stringify({
+    nftables: [{ metainfo: {} }, of("skiff-1", name), of("skiff-2", name), of("skiff-1", "affinity-60-of-no-service")],
+  });
+  const first = await kernel.sync(ports);
+  const added = first?.filter((line) => line.startsWith("add element affinity-"));
+  expect(added).toEqual([`add element ${name} { 10.244.0.9 expires 41s }`]);
+  expect(await kernel.sync()).not.toContain("expires");
 });

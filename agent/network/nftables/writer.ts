@@ -11,6 +11,8 @@ export interface NftablesOptions extends TableOptions, RuleOptions {
   /** Runs commands as one transaction; rejects with the kernel's or nft's error. */
   run(commands: string): Promise<void>;
   now(): number;
+  /** The table's sets as `nft -j list sets` prints them; undefined: they cannot be read, and clients lose their affinity. */
+  listSets(): Promise<string | undefined>;
 }
 
 /** An element as several ports may want it: the one with the smallest name counts. */
@@ -39,7 +41,7 @@ export class NftablesWriter implements RuleWriter {
   async sync(changes: readonly PortChange[]): Promise<void> {
     const delta = new Delta();
     for (const change of changes) this.#apply(change, delta);
-    const commands = this.#isWhole ? this.#partial(delta) : this.#whole();
+    const commands = this.#isWhole ? this.#partial(delta) : await this.#whole();
     if (commands.length === 0) return;
     this.#isWhole = false;
     await this.#options.run(`${commands.join("\n")}\n`);
@@ -74,9 +76,10 @@ export class NftablesWriter implements RuleWriter {
   }
 
   /** Everything, after what an earlier process or a failed transaction left has been deleted. */
-  #whole(): string[] {
+  async #whole(): Promise<string[]> {
     this.#stale.clear();
     const all = [...this.#rules.values()];
+    const clients = await this.#clients(all);
     const sets = all.flatMap((rules) => [...rules.sets].map((entry) => this.#addSet(entry)));
     const chains = all.flatMap((rules) => [...rules.chains.keys()].map((chain) => `add chain ${this.#name} ${chain}`));
     const rules = all.flatMap((rules) => [...rules.chains].flatMap((entry) => this.#addRules(entry)));
@@ -87,7 +90,17 @@ export class NftablesWriter implements RuleWriter {
         [...keys].map(([key, claims]) => textOf(key, effective(claims)!.value)),
       ),
     );
-    return [...tableSetup(this.#options), ...sets, ...chains, ...rules, ...elements];
+    return [...tableSetup(this.#options), ...sets, ...clients, ...chains, ...rules, ...elements];
+  }
+
+  /** Commands that keep the clients with affinity, which an earlier process or this one noted. */
+  async #clients(all: readonly Rules[]): Promise<string[]> {
+    const sets = new Set(all.flatMap((rules) => [...rules.sets.keys()]));
+    if (sets.size === 0) return [];
+    const listed = clientsOf(await this.#options.listSets(), this.#options.table);
+    return [...listed].flatMap(([set, clients]) =>
+      sets.has(set) ? [`add element ${this.#name} ${set} { ${clients.join(", ")} }`] : [],
+    );
   }
 
   #partial(delta: Delta): string[] {
@@ -146,6 +159,25 @@ export class NftablesWriter implements RuleWriter {
   #addRules([chain, rules]: readonly [string, readonly string[]]): string[] {
     return rules.map((rule) => `add rule ${this.#name} ${chain} ${rule}`);
   }
+}
+
+/** Elements of sets of clients, with the time that is left, by the set's name. */
+export function clientsOf(json: string | undefined, table: string): Map<string, string[]> {
+  const { nftables = [] } = JSON.parse(json || "{}") as { nftables?: ListedItem[] };
+  const found = new Map<string, string[]>();
+  for (const { set } of nftables) {
+    if (set?.table !== table || !set.name.startsWith("affinity-")) continue;
+    const clients = (set.elem ?? []).flatMap((item) => {
+      const { val, expires = 0 } = (typeof item === "string" ? undefined : item.elem) ?? {};
+      return typeof val === "string" && expires > 0 ? [`${val} expires ${expires}s`] : [];
+    });
+    if (clients.length > 0) found.set(set.name, clients);
+  }
+  return found;
+}
+
+interface ListedItem {
+  set?: { table: string; name: string; elem?: (string | { elem?: { val?: unknown; expires?: number } })[] };
 }
 
 const textOf = (key: string, value: string | undefined): string => (value === undefined ? key : `${key} : ${value}`);
