@@ -72,6 +72,10 @@ test("the blocks of services of two clusters do not overlap", () => {
   expect(requested("three", "10.200.0.0/16")).toBe("10.200.0.0/16");
   expect(claim("three").serviceCidr).toBe("10.200.0.0/16");
   expect(clusterNames(machine.clusters)).toContain(one.bridge);
+  writeFileSync(join(machine.clusters, `${two.bridge}.json`), "{");
+  rmSync(join(root, "one"), { recursive: true });
+  const left = clusterNames(machine.clusters);
+  expect([left.has(one.bridge), left.has(two.bridge)]).toEqual([false, true]);
 });
 
 test("a data folder of an earlier version keeps the services' usual block", () => {

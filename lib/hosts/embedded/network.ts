@@ -267,10 +267,16 @@ function otherClusters(folder: DataFolder, clusters: string, log: Log): Claim[] 
   });
 }
 
-/** The bridges of all clusters of this machine, which their rules are named after; also of damaged claims. */
+/**
+ * The bridges of the clusters of this machine, which their rules are named after: of those whose data folder exists,
+ * and of damaged claims.
+ */
 export function clusterNames(clusters = thisMachine.clusters): Set<string> {
   if (!existsSync(clusters)) return new Set();
-  return new Set(readdirSync(clusters).map((file) => basename(file, ".json")));
+  const claims = readClaims(clusters).filter(({ root }) => !existsSync(root));
+  const gone = new Set(claims.map(({ path }) => basename(path)));
+  const files = readdirSync(clusters).filter((file) => !gone.has(file));
+  return new Set(files.map((file) => basename(file, ".json")));
 }
 
 /** One start at a time chooses a network. The lock is the kernel's, as the data folder's is. */
