@@ -216,8 +216,10 @@ export class PodWorker {
     for (const { container, message, graceSeconds } of plan.kill) {
       await this.#kill(container, message, graceSeconds);
     }
-    await this.#start([...plan.start, ...this.#ephemeral(view)], view);
-    view = await this.#view();
+    const starting = [...plan.start, ...this.#ephemeral(view)];
+    await this.#start(starting, view);
+    // What others have changed meanwhile wakes the worker.
+    if (starting.length + plan.kill.length > 0) view = await this.#view();
     this.#follow(view);
     await this.#resizer.follow(pod, this.#live(view));
     await this.#reportStatus(view, false);

@@ -20,13 +20,23 @@ export function startRotation(
   { clock, log, limits }: { clock: Clock; log: Log; limits: LogLimits },
 ): () => void {
   let stopped = false;
+  /** By the ids of running containers: the path of a log never changes. */
+  let paths = new Map<string, string>();
+  const pathOf = async (id: string): Promise<string> => {
+    const known = paths.get(id);
+    if (known !== undefined) return known;
+    const { status } = await cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: id });
+    return status.log_path;
+  };
   const check = async (): Promise<void> => {
+    const next = new Map<string, string>();
     for (const { id, state } of await running()) {
       if (state !== "CONTAINER_RUNNING") continue;
-      const { status } = await cri.runtime<{ status: ContainerStatus }>("ContainerStatus", { container_id: id });
-      if (status.log_path === "") continue;
+      const path = await pathOf(id);
+      next.set(id, path);
+      if (path === "") continue;
       await rotateLog({
-        path: status.log_path,
+        path,
         ...limits,
         now: clock.now(),
         reopen: async () => {
@@ -34,6 +44,7 @@ export function startRotation(
         },
       });
     }
+    paths = next;
   };
   const round = (): void => {
     check()

@@ -79,9 +79,12 @@ const checkMilliseconds = 3000;
 /** Restarts the containerd of this folder whenever it has ended, until the signal aborts. Containers run on. */
 export async function keepPrivate(options: PrivateOptions, clock: Clock, signal: AbortSignal): Promise<void> {
   const { config } = privatePaths(options.folder);
+  let pid: number | undefined;
   while (!signal.aborted) {
     await sleep(clock, checkMilliseconds, signal);
-    if (signal.aborted || (await findProcess(config)) !== undefined) continue;
+    if (signal.aborted) return;
+    pid = await findProcess(config, pid);
+    if (pid !== undefined) continue;
     try {
       options.log.warn("containerd has ended and is started again");
       await startPrivate(options);
