@@ -154,10 +154,8 @@ const longestGraceSeconds = 0;
 const transitionMilliseconds = 300_000;
 
 function evictions(options: KubeletOptions, { stats, nodePods, images }: EvictionParts): EvictionManager {
-  const { name, client, clock, log, folder, runtime, eviction = {} } = options;
+  const { clock, log, folder, runtime, eviction = {} } = options;
   const { hard = defaultThresholds, soft = "", softGracePeriod = "" } = eviction;
-  const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
-  const object = { metadata: { name, uid: name } };
   return new EvictionManager({
     ...{ clock, log, longestGraceSeconds, transitionMilliseconds },
     thresholds: [...parseThresholds(hard), ...parseSoftThresholds(soft, softGracePeriod)],
@@ -167,16 +165,21 @@ function evictions(options: KubeletOptions, { stats, nodePods, images }: Evictio
     pods: () => nodePods.list().filter(({ status }) => !isOver(status?.phase)),
     evict: (pod, how) => nodePods.evict(pod, how),
     reclaimDisk: () => images.removeAll(),
-    record: (reason, message) => record({ kind: nodes, object }, "Warning", reason, message),
+    record: nodeEvents(options),
   });
 }
 
 /** Records faults of manifests as events of the node. */
-function manifestFaults({ name, client, clock, log }: KubeletOptions): (fault: ManifestFault) => void {
+function manifestFaults(options: KubeletOptions): (fault: ManifestFault) => void {
+  const record = nodeEvents(options);
+  return ({ place, message }) => record("InvalidStaticPod", `${place}: ${message}`);
+}
+
+/** Records warnings about the node. The kubelet's events name their node by its name in place of its uid. */
+function nodeEvents({ name, client, clock, log }: KubeletOptions): (reason: string, message: string) => void {
   const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
-  // The kubelet's events name their node by its name in place of its uid.
   const object = { metadata: { name, uid: name } };
-  return ({ place, message }) => record({ kind: nodes, object }, "Warning", "InvalidStaticPod", `${place}: ${message}`);
+  return (reason, message) => record({ kind: nodes, object }, "Warning", reason, message);
 }
 
 /** The node's registration, status and lease. */

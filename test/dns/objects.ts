@@ -45,7 +45,7 @@ export const services: Service[] = [
   service("lonely", { clusterIP: "10.96.0.22", ports: [port("http", 80)] }),
   service("set", { clusterIP: "None", ports: [port("http", 80), port("admin", 8080)] }),
   service("noports", { clusterIP: "None" }),
-  service("nobody", { clusterIP: "None", ports: [port("http", 80)] }),
+  service("silent", { clusterIP: "None", ports: [port("http", 80)] }),
   service("both", { clusterIP: "None", ports: [port("http", 80)] }),
   service("large", { clusterIP: "None", ports: [port("http", 80)] }),
   service("outside", external("www.example.test")),

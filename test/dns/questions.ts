@@ -29,7 +29,7 @@ export const questions: Row[] = [
     "unnamed",
     "lonely",
     "noports",
-    "nobody",
+    "silent",
     "both",
     "inside-set",
     "inside-gone",
