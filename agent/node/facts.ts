@@ -1,5 +1,6 @@
 import { readFile, statfs } from "node:fs/promises";
-import { arch, availableParallelism, networkInterfaces, release, totalmem } from "node:os";
+import { arch, availableParallelism, release, totalmem } from "node:os";
+import { hostAddresses } from "./addresses.ts";
 
 /** The facts of a machine. */
 export interface HostFacts {
@@ -14,23 +15,13 @@ export interface HostFacts {
   memoryBytes: number;
   /** Of the file system that holds the data folder. */
   disk: { bytes: number };
-  /** Addresses by which it can be reached, the primary first. */
+  /** Addresses by which it can be reached: at most one of each family, the primary first. */
   ips: string[];
 }
 
 const text = async (path: string): Promise<string> => (await readFile(path, "utf8").catch(() => "")).trim();
 
 const architectures: Record<string, string> = { x64: "amd64", arm64: "arm64" };
-
-/** The machine's addresses, without the loopback address and Skiff's bridges; IPv4 first. */
-function addresses(): string[] {
-  const all = Object.entries(networkInterfaces())
-    .filter(([name]) => !/^(skiff-|cni|docker|veth|br-|virbr)/.test(name))
-    .flatMap(([, list]) => list ?? [])
-    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"));
-  const primary = [...all].sort((a, b) => (a.family === b.family ? 0 : a.family === "IPv4" ? -1 : 1));
-  return primary.length > 0 ? primary.map(({ address }) => address).slice(0, 2) : ["127.0.0.1"];
-}
 
 /** Reads the facts of this machine; the disk is that of `folder`. */
 export async function hostFacts(folder: string): Promise<HostFacts> {
@@ -47,6 +38,6 @@ export async function hostFacts(folder: string): Promise<HostFacts> {
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
     disk: { bytes: disk.blocks * disk.bsize },
-    ips: addresses(),
+    ips: await hostAddresses(),
   };
 }
