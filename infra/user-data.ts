@@ -19,7 +19,9 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=${node} /opt/skiff/agent.mjs --config /etc/skiff/agent.json
+# Memory that malloc(3) has freed goes back to the host.
+Environment=MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
+ExecStart=${node} --max-semi-space-size=4 /opt/skiff/agent.mjs --config /etc/skiff/agent.json
 Restart=always
 RestartSec=5
 KillMode=process

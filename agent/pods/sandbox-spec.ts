@@ -103,9 +103,17 @@ export function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts, { dns 
 
 export const graceAnnotation = "skiff.dev/termination-grace-period";
 
+/** By container of a pod's spec, which is computed at each of the pod's steps. */
+const hashes = new WeakMap<object, string>();
+
 /** Changes when a container's definition changes in a way that needs a new container. */
-export const containerHash = (container: { image?: string | undefined }): string =>
-  createHash("sha256")
+export function containerHash(container: { image?: string | undefined }): string {
+  const known = hashes.get(container);
+  if (known !== undefined) return known;
+  const hash = createHash("sha256")
     .update(container.image ?? "")
     .digest("hex")
     .slice(0, 16);
+  hashes.set(container, hash);
+  return hash;
+}

@@ -29,7 +29,8 @@ on_host systemctl reset-failed skiff-agent.service 2>/dev/null || true
 trap stop TERM INT
 on_host systemd-run --unit=skiff-agent --collect --wait --pipe --quiet \
   --property=KillMode=process --property=LimitNOFILE=1048576 --property=OOMScoreAdjust=-999 \
-  "$to/node" "$to/agent.mjs" "$@" &
+  --setenv=MALLOC_ARENA_MAX=1 --setenv=MALLOC_TRIM_THRESHOLD_=131072 \
+  "$to/node" --max-semi-space-size=4 "$to/agent.mjs" "$@" &
 service=$!
 # A signal ends the wait, not the service. The service may have ended when the trap returns: its status is read again,
 # which is 127 if it has been read before.

@@ -68,7 +68,7 @@ async function repair({ bridge, podCidr, name }: Omit<PodNetwork, "folder">): Pr
     await ip("link", "set", bridge, "up");
     if (repairs.length === 0) repairs.push("the bridge was down");
   }
-  for (const port of await loosePorts(name)) {
+  for (const port of await loosePorts(name, bridge)) {
     await ip("link", "set", port, "master", bridge);
     await ip("link", "set", port, "type", "bridge_slave", "hairpin", "on");
     repairs.push(`${port} was not in it`);
@@ -90,10 +90,13 @@ const ip = async (...words: string[]): Promise<void> => {
 };
 
 /** The host's ends of pods' interfaces that have lost their bridge. */
-async function loosePorts(network: string): Promise<string[]> {
+async function loosePorts(network: string, bridge: string): Promise<string[]> {
   const loose = new Set<string>();
+  const attached = new Set(await readdir(join(interfaces, bridge, "brif")));
   for (const name of await readdir(interfaces)) {
-    if (name.startsWith("veth") && !(await exists(join(interfaces, name, "master")))) loose.add(name);
+    if (!name.startsWith("veth") || attached.has(name)) continue;
+    // Ports of other bridges, of which there are usually none.
+    if (!(await exists(join(interfaces, name, "master")))) loose.add(name);
   }
   // Usually there is none.
   if (loose.size === 0) return [];
