@@ -1,3 +1,4 @@
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from "./plugins/certificates.ts";
 import { defaultTolerationSeconds } from "./plugins/default-toleration-seconds.ts";
 import { namespaceLifecycle } from "./plugins/namespace-lifecycle.ts";
 import { nodeRestriction } from "./plugins/node-restriction.ts";
@@ -24,5 +25,8 @@ export const admissionPlugins = (options: AdmissionOptions): Plugin[] => [
   defaultTolerationSeconds,
   runtimeClass,
   tokenSecrets(options.ca),
+  certificateApproval,
+  certificateSigning,
+  certificateSubjectRestriction,
   serviceAllocation(options),
 ];

@@ -1,4 +1,4 @@
-import type { Kind, KubernetesObject, LegacyTokens } from "#api/meta";
+import type { Access, Kind, KubernetesObject, LegacyTokens, User } from "#api/meta";
 import type { Clock, Random } from "#base";
 import type { Client } from "#client";
 
@@ -11,7 +11,7 @@ export interface AdmissionRequest {
   subresource: string;
   namespace: string;
   name: string;
-  user: { name: string; groups: readonly string[] };
+  user: User;
   /** The object to be written; `mutate` may change it. Absent for a delete. For a command the posted body. */
   object?: KubernetesObject;
   /** The stored object; shared, never changed. */
@@ -27,6 +27,8 @@ export interface AdmissionContext {
   random: Random;
   /** Issues the tokens of secrets; absent where the process holds no keys. */
   tokens: LegacyTokens | undefined;
+  /** Whether an action is allowed, for writes that need more than the right to write. */
+  authorize: Access["authorize"];
 }
 
 /** One admission plugin. Throws an ApiError to refuse. */

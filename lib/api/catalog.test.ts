@@ -63,8 +63,8 @@ test.each(catalog.map((kind) => ({ kind, name: kind.kind })))("the hooks of $nam
   for (const column of kind.columns ?? []) expect(column.value(made, 0), column.name).not.toBeUndefined();
   for (const part of Object.values(kind.subresources ?? {})) {
     if (part.type === "status") part.validate?.(made, object());
-    if (part.type === "status") part.prepare?.(made, object());
-    if (part.type === "partialUpdate") part.prepare(made, object());
+    if (part.type === "status") part.prepare?.(made, object(), { now: 0 });
+    if (part.type === "partialUpdate") part.prepare(made, object(), { now: 0 });
     if (part.type === "partialUpdate") part.validate?.(made, object());
   }
 });

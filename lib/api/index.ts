@@ -13,6 +13,7 @@ import {
 } from "./authorization/index.ts";
 import { scales } from "./autoscaling/index.ts";
 import { cronJobs, jobs } from "./batch/index.ts";
+import { certificateSigningRequests } from "./certificates/index.ts";
 import { leases } from "./coordination/index.ts";
 import {
   bindings,
@@ -39,6 +40,7 @@ export * from "./authentication/index.ts";
 export * from "./authorization/index.ts";
 export * from "./autoscaling/index.ts";
 export * from "./batch/index.ts";
+export * from "./certificates/index.ts";
 export * from "./coordination/index.ts";
 export * from "./core/index.ts";
 export * from "./discovery/index.ts";
@@ -67,6 +69,7 @@ export const catalog: readonly Kind[] = [
   scales,
   cronJobs,
   jobs,
+  certificateSigningRequests,
   leases,
   endpointSlices,
   eventsEvents,

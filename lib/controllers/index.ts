@@ -7,6 +7,9 @@ import type { AnyController } from "#reconcile";
 import { allocatorRepairController } from "./allocator-repair/index.ts";
 import { clusterRoleAggregationController } from "./clusterrole-aggregation/index.ts";
 import { cronJobController } from "./cronjob/index.ts";
+import { csrApprovingController } from "./csrapproving/index.ts";
+import { csrCleanerController } from "./csrcleaner/index.ts";
+import { type CertificateSigner, csrSigningController } from "./csrsigning/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
 import { endpointSliceController } from "./endpointslice/index.ts";
@@ -39,7 +42,11 @@ export interface ControllerOptions {
    * pending.
    */
   cloud?: Cloud;
+  /** Issues certificates by the cluster's authority. Without it, certificate signing requests stay unsigned. */
+  sign?: CertificateSigner;
 }
+
+export type { CertificateSigner } from "./csrsigning/index.ts";
 
 export type { NodeHeartbeats } from "./node-lifecycle/index.ts";
 
@@ -67,4 +74,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   serviceLbController(options.cloud),
   nodeRouteController(options.cloud, options.podCidr),
   clusterRoleAggregationController,
+  csrApprovingController,
+  csrSigningController(options.sign),
+  csrCleanerController,
 ];

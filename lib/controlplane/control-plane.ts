@@ -72,6 +72,8 @@ export interface ControlPlaneOptions {
   podCidr?: string;
   /** Provides load balancers of services and routes between nodes; without it services wait for a load balancer. */
   cloud?: ControllerOptions["cloud"];
+  /** Issues certificates for approved requests; without it, requests stay unsigned. */
+  sign?: ControllerOptions["sign"];
 }
 
 const nodePorts = { first: 30_000, last: 32_767 };
@@ -172,12 +174,13 @@ export class ControlPlane {
   }
 
   get #controllerOptions(): ControllerOptions {
-    const { ca, nodes: heartbeats, podCidr, cloud } = this.#options;
+    const { ca, nodes: heartbeats, podCidr, cloud, sign } = this.#options;
     return {
       ca,
       ...(heartbeats ? { nodes: heartbeats } : {}),
       ...(podCidr === undefined ? {} : { podCidr }),
       ...(cloud ? { cloud } : {}),
+      ...(sign ? { sign } : {}),
     };
   }
 

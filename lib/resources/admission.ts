@@ -24,6 +24,7 @@ const contextOf = ({ resources, access }: Call): AdmissionContext => ({
   clock: resources.clock,
   random: resources.random,
   tokens: access.legacyTokens,
+  authorize: access.authorize,
 });
 
 /** Runs the plugins' first pass in order; when a plugin refuses, those before it are undone. */

@@ -72,7 +72,8 @@ function createNamed(call: Call, object: KubernetesObject, access: AccessContext
   return admitted(call, request, async (write) => {
     dedupOwners(call, object, "admission");
     await kind.guard?.(object, undefined, access);
-    kind.prepareForCreate?.(object, { now: resources.clock.now(), warn: (text) => warn(call, [text]) });
+    const warnClient = (text: string) => warn(call, [text]);
+    kind.prepareForCreate?.(object, { now: resources.clock.now(), user: call.user, warn: warnClient });
     refuse(kind, name, () => [
       ...validateObjectMeta(kind, object.metadata),
       ...(kind.validate?.(object) ?? []),

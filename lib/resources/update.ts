@@ -140,17 +140,18 @@ function prepare(call: Call, next: KubernetesObject, current: KubernetesObject, 
   }
   setDefaults(kind, next);
   const part = call.subresource === "" ? undefined : kind.subresources?.[call.subresource];
+  const context = { now: call.resources.clock.now(), user: call.user };
   if (part?.type === "status") {
     keepAllButStatus(next, current);
-    part.prepare?.(next, current);
+    part.prepare?.(next, current, context);
     return;
   }
   if (part?.type === "partialUpdate") {
-    part.prepare(next, current);
+    part.prepare(next, current, context);
     return;
   }
   if (kind.subresources?.["status"]?.type === "status") copyMember(next, current, "status");
-  kind.prepareForUpdate?.(next, current, { now: call.resources.clock.now() });
+  kind.prepareForUpdate?.(next, current, context);
   raiseGeneration(kind, next, current);
 }
 

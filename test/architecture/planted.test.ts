@@ -21,6 +21,7 @@ const planted: [string, string, string, RegExp][] = [
     /may not see lib\/store\/sqlite/,
   ],
   ["a store in the rules of services", "agent/network/x.ts", `import "#store";`, /may not see lib\/store/],
+  ["a file in the reader of certificates", "lib/x509/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a package", "lib/base/x.ts", `import z from "zod";`, /may not use package zod/],
   ["a comment before the specifier", "lib/base/x.ts", `import z from /* well */ "zod";`, /package zod/],
   ["a dynamic import", "lib/base/x.ts", `const z = await import("zod");`, /package zod/],

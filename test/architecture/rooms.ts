@@ -18,7 +18,8 @@ const agentParts = ["lib/base", "lib/api"];
  */
 export const rooms: Readonly<Record<string, Room>> = {
   "lib/base": { sees: [] },
-  "lib/api": { sees: ["lib/base"], uses: ["zod"] },
+  "lib/x509": { sees: [], uses: ["node:crypto"] },
+  "lib/api": { sees: ["lib/base", "lib/x509"], uses: ["zod"] },
   "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
   "lib/patch": { sees: ["lib/base", "lib/api"] },
   "lib/aws": { sees: [], uses: ["@smithy/signature-v4", "node:crypto"] },
@@ -45,8 +46,11 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: ["lib/base", "lib/api", "lib/client", "lib/auth"],
     uses: ["jose", "node:crypto"],
   },
-  "lib/auth/certificates": { sees: ["lib/base"], uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"] },
-  "lib/admission": { sees: ["lib/base", "lib/api", "lib/client", "lib/patch"] },
+  "lib/auth/certificates": {
+    sees: ["lib/base", "lib/x509"],
+    uses: ["@peculiar/x509", "reflect-metadata", "node:crypto"],
+  },
+  "lib/admission": { sees: ["lib/base", "lib/x509", "lib/api", "lib/client", "lib/patch"] },
   "lib/resources": {
     sees: ["lib/base", "lib/api", "lib/wire", "lib/patch", "lib/client", "lib/metrics", "lib/store", "lib/admission"],
   },
@@ -77,7 +81,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["@aws-sdk/client-elastic-load-balancing-v2", "node:crypto"],
   },
   "lib/controllers": {
-    sees: ["lib/base", "lib/api", "lib/client", "lib/cloud", "lib/controllers/workload", "lib/reconcile"],
+    sees: ["lib/base", "lib/x509", "lib/api", "lib/client", "lib/cloud", "lib/controllers/workload", "lib/reconcile"],
   },
   "lib/controllers/workload": { sees: ["lib/base", "lib/api", "lib/client", "lib/reconcile"] },
   "lib/scheduler": { sees: ["lib/base", "lib/api", "lib/client", "lib/metrics", "lib/reconcile"] },
@@ -221,6 +225,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "lib/base",
       "lib/api",
+      "lib/x509",
       "lib/client",
       "lib/apiserver",
       "lib/controlplane",

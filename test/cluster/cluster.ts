@@ -5,7 +5,7 @@ import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { type Random, silentLog } from "#base";
 import type { Client } from "#client";
 import type { Cloud } from "#cloud";
-import { ControlPlane } from "#controlplane";
+import { ControlPlane, type ControlPlaneOptions } from "#controlplane";
 import type { Store } from "#store";
 import { memoryStore } from "#store/memory";
 import { Dice, type HandClock, handClock } from "#test/make";
@@ -59,6 +59,8 @@ export interface TestClusterOptions {
   /** The CIDR from which nodes get blocks. */
   podCidr?: string;
   cloud?: Cloud;
+  /** Issues certificates for approved requests. */
+  sign?: ControlPlaneOptions["sign"];
 }
 
 /** How many clusters each test file has opened: files share their modules. */
@@ -79,6 +81,7 @@ export async function openCluster({
   asleep,
   podCidr,
   cloud,
+  sign,
 }: TestClusterOptions = {}): Promise<TestCluster> {
   const dice = new Dice(seed);
   const random: Random = {
@@ -105,6 +108,7 @@ export async function openCluster({
       }),
     ...(podCidr === undefined ? {} : { podCidr }),
     ...(cloud ? { cloud } : {}),
+    ...(sign ? { sign } : {}),
   });
   const time = new VirtualTime({ clock, store: slow, seed, busy: () => plane.busy });
   if (!asleep) await plane.start();

@@ -132,9 +132,12 @@ const structs = /^((?:Invalid|Duplicate|Unsupported) value): [[{&].*?(?:: (?=[a-
 /** Upstream adds a line diff of its internal form. */
 const withDiff = /^(Forbidden: (?:pod updates may not change|existing ephemeral containers).*?)\n.*$/s;
 
+/** Go's parser prints the structs that it compares. */
+const withTags = /(asn1: structure error: tags don't match).*$/s;
+
 function comparable(causes: readonly FieldError[]): string[] {
   const texts = causes.map(({ field, reason, message }) => {
-    const text = message.replace(withDiff, "$1").replace(structs, "$1: …: $2");
+    const text = message.replace(withDiff, "$1").replace(withTags, "$1").replace(structs, "$1: …: $2");
     return `${field} | ${reason} | ${text}`;
   });
   // Upstream's maps have no order, and it says some things twice.

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { AccessContext } from "./access.ts";
+import type { AccessContext, User } from "./access.ts";
 import type { FieldError } from "./field-error.ts";
 import type { NodeRequest, ProxyTarget } from "./node-request.ts";
 import type { NodeUsage } from "./node-usage.ts";
@@ -44,13 +44,15 @@ export interface HookContext {
   now: number;
   /** Warns the client. */
   warn?: (text: string) => void;
+  /** The user of the request; absent where the control plane itself acts. */
+  user?: User;
 }
 
 /** The status subresource: writes to it keep everything else of the stored object, writes to the object keep the status. */
 export interface StatusSubresource<T> {
   type: "status";
   /** After the stored object's spec has been put back: what else a status write may not change. */
-  prepare?(next: T, previous: T): void;
+  prepare?(next: T, previous: T, context: HookContext): void;
   validate?(next: T, previous: T): FieldError[];
   /** As those of the kind, for a status write. */
   warnings?(next: T): string[];
@@ -72,7 +74,7 @@ export interface PartialUpdateSubresource<T> {
   /** The verbs. Defaults to `update`. */
   verbs?: readonly ("get" | "update" | "patch")[];
   /** Makes `next` of what was sent: everything but the part as it is stored. */
-  prepare(next: T, previous: T): void;
+  prepare(next: T, previous: T, context: HookContext): void;
   validate?(next: T, previous: T): FieldError[];
 }
 

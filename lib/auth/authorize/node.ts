@@ -37,6 +37,7 @@ const allowed: Record<string, readonly string[]> = {
   "/pods/status": ["update", "patch"],
   "/pods/eviction": ["create"],
   "discovery.k8s.io/endpointslices": read,
+  "certificates.k8s.io/certificatesigningrequests": ["create", ...read],
 };
 
 /**

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Certificate } from "#auth/certificates";
 import { systemClock } from "#base";
+import type { CertificateRequest } from "#x509";
 
 /** Certificates and keys of a cluster, in a folder; created if they are missing, renewed before they expire. */
 export interface Pki {
@@ -11,6 +12,8 @@ export interface Pki {
   server(names: readonly string[]): Promise<Certificate>;
   /** A client's certificate, stored under a file name. */
   client(file: string, subject: { commonName: string; organizations: readonly string[] }): Promise<Certificate>;
+  /** Issues the certificate of a request, in PEM; the validity is in seconds. */
+  sign(request: CertificateRequest, issued: { usages: readonly string[]; seconds: number }): Promise<string>;
 }
 
 const day = 24 * 3600 * 1000;
@@ -75,5 +78,7 @@ export async function openPki(folder: string): Promise<Pki> {
       keep(folder, file, made);
       return made;
     },
+    sign: async (request, issued) =>
+      (await issuing()).signRequest({ authority: ca, request, ...issued, now: systemClock.now() }),
   };
 }

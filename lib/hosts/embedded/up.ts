@@ -233,6 +233,7 @@ async function startControlPlane(
     links: () => links,
     serviceCidr,
     ca: pki.ca,
+    sign: pki.sign,
     checks: {
       disk: () => {
         if (disk.full) throw new Error(disk.trouble);

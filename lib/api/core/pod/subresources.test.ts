@@ -140,7 +140,7 @@ test("ephemeral containers are written alone, and raise the generation", () => {
   const next = make({ hostname: "x", ephemeralContainers: [{ name: "e", image: "b" }] });
   next.metadata.labels = { a: "b" };
   const previous = make();
-  subresource("ephemeralcontainers", "partialUpdate").prepare(next, previous);
+  subresource("ephemeralcontainers", "partialUpdate").prepare(next, previous, { now: 0 });
   expect(next.spec).toEqual({ ...previous.spec, ephemeralContainers: [{ name: "e", image: "b" }] });
   expect(next.metadata).toEqual({ ...previous.metadata, generation: 2 });
 });
@@ -168,7 +168,7 @@ test("keeps fields of a status that its writer does not know", () => {
   );
   previous.metadata.ownerReferences = [{ apiVersion: "v1", kind: "A", name: "a", uid: "o" }];
   const next = make({}, { phase: "Running", podIP: "10.0.0.1", conditions: [{ type: "Ready", status: "True" }] });
-  subresource("status", "status").prepare?.(next, previous);
+  subresource("status", "status").prepare?.(next, previous, { now: 0 });
   expect(next.status).toEqual({
     phase: "Running",
     qosClass: "BestEffort",
