@@ -4,6 +4,7 @@
  */
 export { type AccessOptions, accessOf } from "./access.ts";
 export { bearerTokens } from "./authenticate/bearer.ts";
+export { type BootstrapTokenOptions, bootstrapTokens } from "./authenticate/bootstrap-token.ts";
 export { clientCertificates } from "./authenticate/client-cert.ts";
 export { masters } from "./authorize/masters.ts";
 export { nodes, withNodes } from "./authorize/node.ts";

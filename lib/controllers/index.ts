@@ -5,6 +5,7 @@
 import type { Cloud } from "#cloud";
 import type { AnyController } from "#reconcile";
 import { allocatorRepairController } from "./allocator-repair/index.ts";
+import { bootstrapSignerController } from "./bootstrapsigner/index.ts";
 import { clusterRoleAggregationController } from "./clusterrole-aggregation/index.ts";
 import { cronJobController } from "./cronjob/index.ts";
 import { csrApprovingController } from "./csrapproving/index.ts";
@@ -27,6 +28,7 @@ import { serviceLbController } from "./service-lb/index.ts";
 import { serviceAccountController } from "./serviceaccount/index.ts";
 import { serviceAccountTokenController } from "./serviceaccount-token/index.ts";
 import { taintEvictionController } from "./taint-eviction/index.ts";
+import { tokenCleanerController } from "./tokencleaner/index.ts";
 import { ttlController } from "./ttl/index.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 
@@ -77,4 +79,6 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   csrApprovingController,
   csrSigningController(options.sign),
   csrCleanerController,
+  bootstrapSignerController,
+  tokenCleanerController,
 ];

@@ -4,6 +4,7 @@ import { ApiServer, type AuditSink, type Limits, type NodeLinks, type WatchPlace
 import {
   type Authenticator,
   bearerTokens,
+  bootstrapTokens,
   clientCertificates,
   masters,
   nodes,
@@ -39,6 +40,8 @@ export interface ControlPlaneOptions {
   anonymous?: "everywhere" | "open-paths";
   /** Named checks of /readyz beside the control plane's own; each throws with what is wrong. */
   checks?: Readonly<Record<string, () => void>>;
+  /** Authenticates bootstrap tokens: for clusters that machines may join. */
+  bootstrapTokens?: boolean;
   /** Issues and reviews service account tokens. Defaults to none. */
   tokens?: (client: Client) => TokenAuthority;
   /** The connections to nodes. Defaults to none. */
@@ -146,6 +149,7 @@ export class ControlPlane {
         clientCertificates,
         ...(options.authenticators?.(reader) ?? []),
         ...(tokens ? [bearerTokens(tokens, options.log)] : []),
+        ...(options.bootstrapTokens ? [bootstrapTokens({ ...options, client: reader })] : []),
       ],
       anonymous: options.anonymous,
       authorize: union(masters, openPaths, nodes(reader), roles.authorize),

@@ -98,6 +98,7 @@ export async function openCluster({
     serviceCidr: "10.96.0.0/16",
     ca: "-----BEGIN CERTIFICATE-----\n",
     caching: "live",
+    bootstrapTokens: true,
     tokens: (own) =>
       tokenAuthority({
         keys: ringKeys({ read: async () => (ring ??= newRingText(0)), clock, maxAge: Number.POSITIVE_INFINITY }),

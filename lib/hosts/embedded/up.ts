@@ -234,6 +234,7 @@ async function startControlPlane(
     serviceCidr,
     ca: pki.ca,
     sign: pki.sign,
+    bootstrapTokens: true,
     checks: {
       disk: () => {
         if (disk.full) throw new Error(disk.trouble);
