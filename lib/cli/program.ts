@@ -6,7 +6,9 @@ import type { DestroyOptions } from "#cli/destroy";
 import type { DoctorOptions } from "#cli/doctor";
 import type { ProxyOptions } from "#cli/proxy";
 import type { RestoreOptions } from "#cli/restore";
+import type { CreateOptions, DeleteOptions, TokenCommand } from "#cli/token";
 import type { DownOptions, StatusOptions, UpOptions } from "#hosts/embedded";
+import { parseDuration } from "./duration.ts";
 
 /** The commands. Each resolves with the exit code. */
 export interface Commands {
@@ -14,6 +16,9 @@ export interface Commands {
   down(options: DownOptions): Promise<number>;
   status(options: StatusOptions): Promise<number>;
   kubeconfig(options: DownOptions): Promise<number>;
+  createToken(options: CreateOptions): Promise<number>;
+  listTokens(options: TokenCommand): Promise<number>;
+  deleteTokens(options: DeleteOptions): Promise<number>;
   restore(options: RestoreOptions): Promise<number>;
   proxy(options: ProxyOptions): Promise<number>;
   cost(options: CostOptions): Promise<number>;
@@ -21,6 +26,8 @@ export interface Commands {
   destroy(options: DestroyOptions): Promise<number>;
 }
 
+/** Milliseconds. */
+const day = 24 * 3_600_000;
 const runtimes = ["auto", "containerd", "fake"];
 
 function portNumber(text: string): number {
@@ -64,6 +71,12 @@ function name(text: string): string {
 function folder(text: string): string {
   if (text.trim() === "") throw new InvalidArgumentError("expected the path of a folder.");
   return text;
+}
+
+function duration(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) throw new InvalidArgumentError("expected a duration such as 24h or 1h30m, or 0.");
+  return milliseconds;
 }
 
 function mirror(text: string, previous: string[] = []): string[] {
@@ -195,6 +208,30 @@ function addLocalCommands({ program, commands, home, exitWith }: Registration): 
     .action((options: DownOptions) => exitWith(commands.kubeconfig(options)));
 }
 
+function addToken({ program, commands, home, exitWith }: Registration): void {
+  const token = program.command("token").description("tokens by which other machines join the cluster");
+  token
+    .command("create")
+    .description("create a token and print the command for the other machine")
+    .addOption(dataDir(home))
+    .addOption(
+      new Option("--ttl <duration>", "how long it is valid; 0 for ever").argParser(duration).default(day, "24h"),
+    )
+    .addOption(new Option("--description <text>", "what it is for"))
+    .action((options: CreateOptions) => exitWith(commands.createToken(options)));
+  token
+    .command("list")
+    .description("print the tokens")
+    .addOption(dataDir(home))
+    .action((options: TokenCommand) => exitWith(commands.listTokens(options)));
+  token
+    .command("delete")
+    .description("delete tokens")
+    .argument("<tokens...>", "tokens or their ids")
+    .addOption(dataDir(home))
+    .action((tokens: string[], options: TokenCommand) => exitWith(commands.deleteTokens({ ...options, tokens })));
+}
+
 function addRestore({ program, commands, exitWith }: Registration): void {
   program
     .command("restore")
@@ -262,7 +299,7 @@ function addAccountCommands({ program, commands, exitWith }: Registration): void
     });
 }
 
-const registrations = [addUp, addLocalCommands, addRestore, addProxy, addCost, addAccountCommands];
+const registrations = [addUp, addLocalCommands, addToken, addRestore, addProxy, addCost, addAccountCommands];
 
 /**
  * Without `--` before them, npm removes options from the command line of a script and passes them as `npm_config_…`: the

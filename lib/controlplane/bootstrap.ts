@@ -4,8 +4,6 @@ import {
   endpointSlices,
   endpoints as endpointsKind,
   formatIp,
-  type Kind,
-  type KubernetesObject,
   type Namespace,
   namespaces,
   parseCidr,
@@ -16,8 +14,9 @@ import {
   storageOf,
 } from "#api";
 import { ensurePolicy } from "#auth";
-import { type Clock, clone, deepEqual, isReason } from "#base";
+import { type Clock, isReason } from "#base";
 import type { Client } from "#client";
+import { ensure } from "./ensure.ts";
 
 export interface BootstrapOptions {
   client: Client;
@@ -107,26 +106,4 @@ async function ensureDnsService(client: Client, address: string): Promise<void> 
       if (!isReason(refused, "AlreadyExists")) throw refused;
     }
   }
-}
-
-/** Creates an object, or corrects the given fields of an existing one. */
-async function ensure<T extends KubernetesObject>(client: Client, kind: Kind<T>, wanted: T): Promise<void> {
-  const { namespace, name = "" } = wanted.metadata;
-  const there = await client.get(kind, { namespace, name }).catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  });
-  if (!there) {
-    await client.create(kind, clone(wanted)).catch((error: unknown) => {
-      if (!isReason(error, "AlreadyExists")) throw error;
-    });
-    return;
-  }
-  const next = clone(there) as Record<string, unknown>;
-  for (const [member, value] of Object.entries(wanted)) {
-    if (member === "metadata") continue;
-    const isStruct = typeof value === "object" && value !== null && !Array.isArray(value);
-    next[member] = isStruct ? { ...(next[member] as object), ...value } : value;
-  }
-  if (!deepEqual(next, there)) await client.update(kind, next as unknown as T);
 }

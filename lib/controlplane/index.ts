@@ -4,5 +4,6 @@
  */
 export { isRoutine } from "./audit.ts";
 export { ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
+export { allowJoining, type JoiningOptions } from "./joining.ts";
 export { logShards } from "./log-shards.ts";
 export type { OnDemand } from "./on-demand.ts";

@@ -99,6 +99,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "lib/base",
       "lib/api",
+      "lib/bootstrap-tokens",
       "lib/client",
       "lib/events",
       "lib/metrics",
@@ -316,6 +317,14 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   "lib/cli/restore": { sees: ["lib/base", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
+  "lib/cli/join": {
+    sees: ["lib/base", "lib/api", "lib/auth/certificates", "lib/bootstrap-tokens", "lib/client"],
+    uses: ["node:crypto", "node:https"],
+  },
+  "lib/cli/token": {
+    sees: ["lib/base", "lib/api", "lib/bootstrap-tokens", "lib/client"],
+    uses: ["node:fs", "node:path"],
+  },
   "lib/cli/proxy": {
     sees: ["lib/base", "lib/client", "lib/relay", "lib/auth/certificates", "lib/aws/request-signer"],
     uses: ["node:*", "ws", "zod"],
@@ -334,6 +343,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/cli/doctor",
       "lib/cli/proxy",
       "lib/cli/restore",
+      "lib/cli/token",
       "lib/hosts/embedded",
     ],
     uses: ["commander", "picocolors", "node:*"],

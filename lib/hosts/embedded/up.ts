@@ -8,7 +8,7 @@ import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
 import type { Client } from "#client";
-import { ControlPlane } from "#controlplane";
+import { allowJoining, ControlPlane } from "#controlplane";
 import { createLinks, type Host, serve } from "#hosts/https";
 import { MetricRegistry } from "#metrics";
 import { processMetrics } from "#metrics/process";
@@ -250,8 +250,9 @@ async function startControlPlane(
   opened.push(() => host.close());
   opened.push(() => plane.stop());
   await plane.start();
-  const own = options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind;
-  const server = `https://${own.includes(":") ? `[${own}]` : own}:${host.port}`;
+  const server = urlOf(options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind, host.port);
+  const address = reachable(options.bind);
+  if (address !== undefined) await allowJoining(plane.client, { server: urlOf(address, host.port), ca: pki.ca });
   const admin = await pki.client("admin", { commonName: "kubernetes-admin", organizations: ["system:masters"] });
   writeKubeconfig(folder.kubeconfig, adminKubeconfig(server, pki.ca, admin));
   progress.done(server);
@@ -278,6 +279,9 @@ function reachable(bind: string): string | undefined {
   }
   return undefined;
 }
+
+const urlOf = (address: string, port: number): string =>
+  `https://${address.includes(":") ? `[${address}]` : address}:${port}`;
 
 function serverNames({ bind }: UpOptions, serviceCidr: string): string[] {
   const service = serviceCidr.split("/")[0]!.replace(/\d+$/, (last) => String(Number(last) + 1));
