@@ -6,6 +6,8 @@ export const clusterInfo = { namespace: "kube-public", name: "cluster-info" } as
 /** Its key with a kubeconfig without a user, and the prefix of those with the signatures, by the tokens' ids. */
 export const kubeconfigKey = "kubeconfig";
 export const signaturePrefix = "jws-kubeconfig-";
+/** The extension of the kubeconfig's cluster with the blocks of addresses, `podCidr` and `serviceCidr`. */
+export const networkExtension = "skiff.dev/network";
 
 /**
  * A JWS over the content by the token's secret, without the content (RFC 7515, appendix F; cluster-bootstrap's

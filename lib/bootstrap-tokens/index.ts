@@ -5,6 +5,7 @@ export {
   isSignature,
   keyHashOf,
   kubeconfigKey,
+  networkExtension,
   signatureOf,
   signaturePrefix,
 } from "./cluster-info.ts";

@@ -12,7 +12,7 @@ import {
   roles,
   type Subject,
 } from "#api";
-import { clusterInfo, kubeconfigKey, nodeGroup } from "#bootstrap-tokens";
+import { clusterInfo, kubeconfigKey, networkExtension, nodeGroup } from "#bootstrap-tokens";
 import type { Client } from "#client";
 import { ensure } from "./ensure.ts";
 
@@ -21,6 +21,9 @@ export interface JoiningOptions {
   server: string;
   /** The certificate authority of the cluster in PEM. */
   ca: string;
+  /** The blocks of addresses of pods and services. */
+  podCidr: string;
+  serviceCidr: string;
 }
 
 const readNodes = "kubeadm:get-nodes";
@@ -33,7 +36,10 @@ const subject = (kind: "User" | "Group", name: string): Subject => ({ kind, apiG
  * Lets machines join by bootstrap tokens, with kubeadm's objects: the description of the cluster, which all may read,
  * and the rights of tokens and nodes to have certificates approved. Safe to run at every start.
  */
-export async function allowJoining(client: Client, { server, ca }: JoiningOptions): Promise<void> {
+export async function allowJoining(
+  client: Client,
+  { server, ca, podCidr, serviceCidr }: JoiningOptions,
+): Promise<void> {
   const bindings: [name: string, role: string, group: string][] = [
     [readNodes, readNodes, nodeGroup],
     ["kubeadm:kubelet-bootstrap", "system:node-bootstrapper", nodeGroup],
@@ -61,7 +67,8 @@ export async function allowJoining(client: Client, { server, ca }: JoiningOption
     roleRef: { apiGroup: rbacGroup, kind: "Role", name: readClusterInfo },
     subjects: [subject("User", "system:anonymous")],
   });
-  const cluster = { server, "certificate-authority-data": btoa(ca) };
+  const extensions = [{ name: networkExtension, extension: { podCidr, serviceCidr } }];
+  const cluster = { server, "certificate-authority-data": btoa(ca), extensions };
   const kubeconfig = { apiVersion: "v1", kind: "Config", clusters: [{ name: "", cluster }] };
   await ensure<ConfigMap>(client, configMaps, {
     metadata: { ...clusterInfo },

@@ -231,6 +231,10 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["@aws-sdk/client-s3", "zod"],
   },
+  "lib/joining": {
+    sees: ["lib/base", "lib/api", "lib/auth/certificates", "lib/bootstrap-tokens", "lib/client"],
+    uses: ["node:crypto", "node:https"],
+  },
   "lib/hosts/https": { sees: ["lib/base", "lib/api", "lib/apiserver", "lib/node-link"], uses: ["node:*", "ws"] },
   "lib/hosts/embedded": {
     sees: [
@@ -243,6 +247,8 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/store/sqlite",
       "lib/auth/certificates",
       "lib/auth/service-account",
+      "lib/bootstrap-tokens",
+      "lib/joining",
       "lib/metrics",
       "lib/metrics/process",
       "lib/hosts/https",
@@ -317,10 +323,6 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
   },
   "lib/cli/restore": { sees: ["lib/base", "lib/store/dynamo"], uses: ["@aws-sdk/client-dynamodb"] },
-  "lib/cli/join": {
-    sees: ["lib/base", "lib/api", "lib/auth/certificates", "lib/bootstrap-tokens", "lib/client"],
-    uses: ["node:crypto", "node:https"],
-  },
   "lib/cli/token": {
     sees: ["lib/base", "lib/api", "lib/bootstrap-tokens", "lib/client"],
     uses: ["node:fs", "node:path"],

@@ -8,11 +8,11 @@ import { createAuthority, issue, signRequest } from "#auth/certificates";
 import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
 import { silentLog, systemClock, systemRandom } from "#base";
 import { keyHashOf, parseToken } from "#bootstrap-tokens";
-import { discover, enroll } from "#cli/join";
 import { createToken, deleteTokens, listTokens } from "#cli/token";
 import { kubeconfigText } from "#client";
 import { allowJoining, ControlPlane } from "#controlplane";
 import { createLinks, type Host, serve } from "#hosts/https";
+import { discover, enroll } from "#joining";
 import { memoryStore } from "#store/memory";
 
 /* A whole control plane behind TLS, with kubeadm's objects for joining (cmd/kubeadm/app/discovery/token, v1.37.2). */
@@ -22,6 +22,7 @@ const authority = await createAuthority(now);
 const ca = authority.cert;
 const caHash = keyHashOf(ca);
 const clock = systemClock;
+const blocks = { podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" };
 const dataDir = mkdtempSync(join(tmpdir(), "skiff-join-"));
 let plane: ControlPlane;
 let host: Host;
@@ -50,7 +51,7 @@ beforeAll(async () => {
   host = await serve({ server: plane.server, links, log: silentLog, bind: "127.0.0.1", port: 0, tls });
   server = `https://127.0.0.1:${host.port}`;
   await plane.start();
-  await allowJoining(plane.client, { server, ca });
+  await allowJoining(plane.client, { server, ca, ...blocks });
   const { cert, key } = await issued("kubernetes-admin", ["system:masters"]);
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   const credentials = { "client-certificate-data": base64(cert), "client-key-data": base64(key) };
@@ -98,8 +99,8 @@ test("lists and deletes tokens", async () => {
 
 test("trusts the cluster by the hash or by the signature alone, and obtains a certificate of the node", async () => {
   const { token } = await makeToken();
-  expect(await discover({ server, token, clock })).toEqual({ ca });
-  expect(await discover({ server, token, caHash, clock })).toEqual({ ca });
+  expect(await discover({ server, token, clock })).toEqual({ ca, ...blocks });
+  expect(await discover({ server, token, caHash, clock })).toEqual({ ca, ...blocks });
   const { cert } = await enroll({ server, ca, token, nodeName: "joined", clock });
   const certificate = new X509Certificate(cert);
   expect(certificate.subject).toBe("O=system:nodes\nCN=system:node:joined");

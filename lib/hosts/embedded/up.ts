@@ -19,7 +19,14 @@ import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./da
 import { Disk, isFullDisk } from "./disk.ts";
 import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
-import { type ClusterNetwork, checkBlocks, claimNetwork, clusterNames, defaultServiceBlock } from "./network.ts";
+import {
+  type ClusterNetwork,
+  checkBlocks,
+  claimNetwork,
+  clusterNames,
+  defaultBlock,
+  defaultServiceBlock,
+} from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
 import { openPki, type Pki } from "./pki.ts";
@@ -222,6 +229,7 @@ async function startControlPlane(
   if (audit) opened.push(() => audit.close());
   const links = createLinks(log, systemClock);
   const endpoint = endpointOf(options, network);
+  const podCidr = network?.podCidr ?? options.podCidr ?? defaultBlock;
   const metrics = new MetricRegistry();
   processMetrics(metrics);
   const plane = new ControlPlane({
@@ -235,6 +243,8 @@ async function startControlPlane(
     ca: pki.ca,
     sign: pki.sign,
     bootstrapTokens: true,
+    // This machine's nodes report their own parts; machines that join get others.
+    podCidr,
     checks: {
       disk: () => {
         if (disk.full) throw new Error(disk.trouble);
@@ -252,7 +262,9 @@ async function startControlPlane(
   await plane.start();
   const server = urlOf(options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind, host.port);
   const address = reachable(options.bind);
-  if (address !== undefined) await allowJoining(plane.client, { server: urlOf(address, host.port), ca: pki.ca });
+  if (address !== undefined) {
+    await allowJoining(plane.client, { server: urlOf(address, host.port), ca: pki.ca, podCidr, serviceCidr });
+  }
   const admin = await pki.client("admin", { commonName: "kubernetes-admin", organizations: ["system:masters"] });
   writeKubeconfig(folder.kubeconfig, adminKubeconfig(server, pki.ca, admin));
   progress.done(server);

@@ -1,4 +1,5 @@
 import { request } from "node:https";
+import { parseCidr } from "#api/meta";
 import { type Clock, messageOf, sleep } from "#base";
 import {
   type BootstrapToken,
@@ -6,6 +7,7 @@ import {
   isSignature,
   keyHashOf,
   kubeconfigKey,
+  networkExtension,
   signaturePrefix,
 } from "#bootstrap-tokens";
 
@@ -16,6 +18,15 @@ export interface DiscoverOptions {
   /** `sha256:` and the hash of the authority's public key. Without it the token's signature alone is trusted. */
   caHash?: string | undefined;
   clock: Clock;
+}
+
+/** A cluster as it describes itself. */
+export interface Discovered {
+  /** The certificate authority in PEM. */
+  ca: string;
+  /** The blocks of addresses of pods and services. */
+  podCidr: string;
+  serviceCidr: string;
 }
 
 /** A signature is written a moment after its token: so long it is waited for, in milliseconds. */
@@ -30,11 +41,12 @@ const longestAnswer = 1024 * 1024;
  * description must be signed by the token's secret, and its authority have the given hash. Throws an Error with one
  * reason. Follows kubeadm's discovery (cmd/kubeadm/app/discovery/token).
  */
-export async function discover({ server, token, caHash, clock }: DiscoverOptions): Promise<{ ca: string }> {
+export async function discover({ server, token, caHash, clock }: DiscoverOptions): Promise<Discovered> {
   const url = new URL(`api/v1/namespaces/${clusterInfo.namespace}/configmaps/${clusterInfo.name}`, `${server}/`);
   const kubeconfig = await signedKubeconfig(url, token, clock);
-  const ca = authorityIn(kubeconfig);
-  if (caHash === undefined) return { ca };
+  const found = clusterIn(kubeconfig);
+  const { ca } = found;
+  if (caHash === undefined) return found;
   const hash = keyHashOf(ca);
   if (hash !== caHash) {
     throw new Error(`the cluster's certificate authority is not that of --ca-hash: its hash is ${hash}`);
@@ -44,7 +56,7 @@ export async function discover({ server, token, caHash, clock }: DiscoverOptions
   if (data[kubeconfigKey] !== kubeconfig) {
     throw new Error("the description of the cluster differs over a verified connection");
   }
-  return { ca };
+  return found;
 }
 
 async function signedKubeconfig(url: URL, token: BootstrapToken, clock: Clock): Promise<string> {
@@ -67,10 +79,18 @@ async function signedKubeconfig(url: URL, token: BootstrapToken, clock: Clock): 
   }
 }
 
-function authorityIn(kubeconfig: string): string {
+interface DescribedCluster {
+  "certificate-authority-data": string;
+  extensions: { name: string; extension: Omit<Discovered, "ca"> }[];
+}
+
+function clusterIn(kubeconfig: string): Discovered {
   try {
-    const { clusters } = JSON.parse(kubeconfig) as { clusters: { cluster: Record<string, string> }[] };
-    return Buffer.from(clusters[0]!.cluster["certificate-authority-data"]!, "base64").toString();
+    const { clusters } = JSON.parse(kubeconfig) as { clusters: { cluster: DescribedCluster }[] };
+    const { "certificate-authority-data": data, extensions } = clusters[0]!.cluster;
+    const { podCidr, serviceCidr } = extensions.find(({ name }) => name === networkExtension)!.extension;
+    if (!parseCidr(podCidr) || !parseCidr(serviceCidr)) throw new Error("a block of addresses is malformed");
+    return { ca: Buffer.from(data, "base64").toString(), podCidr, serviceCidr };
   } catch (error) {
     throw new Error(`the description of the cluster is malformed: ${messageOf(error)}`);
   }

@@ -1,3 +1,0 @@
-/** `skiff join`: how a machine comes to trust a cluster by a bootstrap token, and obtains the certificate of its node. */
-export { type DiscoverOptions, discover } from "./discover.ts";
-export { type EnrollOptions, enroll } from "./enroll.ts";
