@@ -7,12 +7,13 @@ import type { DoctorOptions } from "#cli/doctor";
 import type { ProxyOptions } from "#cli/proxy";
 import type { RestoreOptions } from "#cli/restore";
 import type { CreateOptions, DeleteOptions, TokenCommand } from "#cli/token";
-import type { DownOptions, StatusOptions, UpOptions } from "#hosts/embedded";
+import type { DownOptions, JoinOptions, StatusOptions, UpOptions } from "#hosts/embedded";
 import { parseDuration } from "./duration.ts";
 
 /** The commands. Each resolves with the exit code. */
 export interface Commands {
   up(options: UpOptions): Promise<number>;
+  join(options: JoinOptions): Promise<number>;
   down(options: DownOptions): Promise<number>;
   status(options: StatusOptions): Promise<number>;
   kubeconfig(options: DownOptions): Promise<number>;
@@ -92,6 +93,18 @@ function url(text: string): string {
   return text;
 }
 
+function server(text: string): string {
+  if (!/^https:\/\//.test(text) || !URL.canParse(text))
+    throw new InvalidArgumentError("expected a URL, such as https://10.0.0.1:6443.");
+  return text;
+}
+
+function caHash(text: string): string {
+  if (!/^sha256:[0-9a-f]{64}$/.test(text))
+    throw new InvalidArgumentError("expected sha256: and 64 hexadecimal digits.");
+  return text;
+}
+
 function header(text: string, previous: string[] = []): string[] {
   if (!/^[!#$%&'*+\-.^_`|~\w]+:\s*[\t\x20-\x7e]*$/.test(text))
     throw new InvalidArgumentError("expected NAME: VALUE, such as Authorization: Bearer x.");
@@ -126,32 +139,15 @@ interface Registration {
   exitWith(command: Promise<number>): Promise<void>;
 }
 
-function addUp({ program, commands, home, exitWith }: Registration): void {
-  program
-    .command("up")
-    .description("start a cluster on this machine, in the foreground")
-    .addOption(dataDir(home))
-    .addOption(option("--bind <address>", "address to listen on").default("127.0.0.1"))
-    .addOption(option("--port <number>", "port of the API server").argParser(portNumber).default(6443))
+/** Adds the options of a machine's own node. */
+const withMachine = (command: Command): Command =>
+  command
     .addOption(option("--runtime <name>", "container runtime").choices(runtimes).default("auto"))
     .addOption(option("--containerd-socket <path>", "use this containerd instead of a private one"))
     .addOption(
       option("--install-runtime", "install containerd, runc and the CNI plugins if they are missing").default(false),
     )
-    .addOption(
-      option("--nodes <count>", "number of nodes (more than one only with the fake runtime)")
-        .argParser(count)
-        .default(1),
-    )
     .addOption(option("--node-name <name>", "name of the node (default: the machine's host name)").argParser(name))
-    .addOption(
-      option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a free block)").argParser(cidr),
-    )
-    .addOption(
-      option("--service-cidr <block>", "addresses of services (default: 10.96.0.0/16, or a free block)").argParser(
-        cidr,
-      ),
-    )
     .addOption(
       option("--proxy-mode <name>", "how services reach their pods (default: nftables, else iptables)").choices([
         ...proxyModes,
@@ -183,10 +179,38 @@ function addUp({ program, commands, home, exitWith }: Registration): void {
       option("--static-pod-port <number>", "port on the loopback address that takes such manifests").argParser(
         fixedPort,
       ),
+    );
+
+function addUp({ program, commands, home, exitWith }: Registration): void {
+  withMachine(program.command("up"))
+    .description("start a cluster on this machine, in the foreground")
+    .addOption(dataDir(home))
+    .addOption(option("--bind <address>", "address to listen on").default("127.0.0.1"))
+    .addOption(option("--port <number>", "port of the API server").argParser(portNumber).default(6443))
+    .addOption(
+      option("--nodes <count>", "number of nodes (more than one only with the fake runtime)")
+        .argParser(count)
+        .default(1),
+    )
+    .addOption(
+      option("--pod-cidr <block>", "addresses of pods (default: 10.244.0.0/16, or a free block)").argParser(cidr),
+    )
+    .addOption(
+      option("--service-cidr <block>", "addresses of services (default: 10.96.0.0/16, or a free block)").argParser(
+        cidr,
+      ),
     )
     .addOption(option("--audit-log <file>", "append a line of JSON for each request (audit.k8s.io/v1)"))
     .addOption(option("--verbose", "log more").default(false))
     .action((options: UpOptions) => exitWith(commands.up(options)));
+  withMachine(program.command("join"))
+    .description("run a node of another machine's cluster on this one, in the foreground")
+    .addOption(dataDir(home))
+    .addOption(option("--server <url>", "the cluster's API server").argParser(server))
+    .addOption(option("--token <token>", "a bootstrap token, as skiff token create prints it"))
+    .addOption(option("--ca-hash <hash>", "hash of the cluster's certificate authority").argParser(caHash))
+    .addOption(option("--verbose", "log more").default(false))
+    .action((options: JoinOptions) => exitWith(commands.join(options)));
 }
 
 function addLocalCommands({ program, commands, home, exitWith }: Registration): void {

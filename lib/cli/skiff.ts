@@ -19,6 +19,7 @@ try {
     process.argv.slice(2),
     {
       up: async (options) => (await embedded()).up(options, agent, progress),
+      join: async (options) => (await embedded()).join(options, agent, progress),
       down: async (options) => (await embedded()).down(options, progress),
       status: async (options) => (await embedded()).status(options),
       kubeconfig: async (options) => (await embedded()).kubeconfig(options),

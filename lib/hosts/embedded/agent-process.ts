@@ -5,9 +5,8 @@ import { getCompileCacheDir } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { type Log, sleep, systemClock } from "#base";
 import type { DataFolder } from "./data-folder.ts";
-import { type ClusterNetwork, defaultBlock } from "./network.ts";
-import type { UpOptions } from "./options.ts";
-import type { Pki } from "./pki.ts";
+import type { ClusterNetwork } from "./network.ts";
+import type { MachineOptions } from "./options.ts";
 import type { RuntimeName } from "./runtime.ts";
 
 /** The agent as a process of its own, started again when it falls. */
@@ -21,15 +20,10 @@ export interface AgentProcess {
 export interface AgentStart {
   /** The agent's program. */
   program: string;
-  options: UpOptions;
   folder: DataFolder;
-  pki: Pki;
-  server: string;
-  names: readonly string[];
   runtime: RuntimeName;
-  /** Absent when the cluster creates no network on this machine. */
-  network: ClusterNetwork | undefined;
-  serviceCidr: string;
+  /** The agent's configuration, without what follows from the other members. */
+  settings: Readonly<Record<string, unknown>>;
   log: Log;
   /** Called for each process that is started, the first included. */
   launched(pid: number): void;
@@ -49,7 +43,7 @@ const stopGrace = 10_000;
 const tooOften = 3;
 
 export async function startAgent(start: AgentStart): Promise<AgentProcess> {
-  const config = await writeConfig(start);
+  const config = writeConfig(start);
   const output = join(start.folder.logs, "agent.log");
   const begin = (): ChildProcess => {
     const made = launch(start.program, config, output);
@@ -117,57 +111,49 @@ function launch(program: string, config: string, output: string): ChildProcess {
 }
 
 /** The agent's settings and identities, in a file that only the owner reads. */
-async function writeConfig({
-  options,
-  folder,
-  pki,
-  server,
-  names,
-  runtime,
-  network,
-  serviceCidr,
-}: AgentStart): Promise<string> {
+function writeConfig({ folder, runtime, settings }: AgentStart): string {
   const home = join(folder.agents, runtime);
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const nodes = await Promise.all(
-    names.map(async (name) => ({
-      name,
-      certificate: await pki.client(`node-${name}`, {
-        commonName: `system:node:${name}`,
-        organizations: ["system:nodes"],
-      }),
-    })),
-  );
-  const config = {
-    server,
-    ca: pki.ca,
-    nodes,
-    runtime,
+  // The agent exits when the process that started it has exited.
+  const config = { ...settings, runtime, dataDir: home, parent: process.pid };
+  const path = join(home, "agent.json");
+  writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
+  return path;
+}
+
+/** The settings of an agent that are options of this machine. */
+export function machineSettings(options: MachineOptions): Record<string, unknown> {
+  return {
     ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
-    dataDir: home,
-    podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
-    ...(network ? { network: { name: network.name, bridge: network.bridge, cgroupRoot: network.cgroupRoot } } : {}),
-    serviceCidr,
     ...(options.proxyMode === undefined ? {} : { proxyMode: options.proxyMode }),
     registryMirrors: options.registryMirror,
     ...(options.resolvConf === undefined ? {} : { resolvConf: resolve(options.resolvConf) }),
     ...staticPodsOf(options),
     ...evictionOf(options),
     verbose: options.verbose,
-    /** The agent exits when the process that started it has exited. */
-    parent: process.pid,
   };
-  const path = join(home, "agent.json");
-  writeFileSync(path, `${JSON.stringify(config)}\n`, { mode: 0o600 });
-  return path;
 }
 
-function evictionOf({ evictionHard: hard, evictionSoft: soft, evictionSoftGracePeriod: softGracePeriod }: UpOptions) {
+/** The agent's part of a cluster's network on this machine. */
+export const networkSettings = ({ name, bridge, cgroupRoot }: ClusterNetwork) => ({
+  network: { name, bridge, cgroupRoot },
+});
+
+function evictionOf({
+  evictionHard: hard,
+  evictionSoft: soft,
+  evictionSoftGracePeriod: softGracePeriod,
+}: MachineOptions) {
   if (hard === undefined && soft === undefined) return {};
   return { eviction: { hard, soft, softGracePeriod } };
 }
 
-function staticPodsOf({ staticPodPath: path, staticPodUrl: url, staticPodUrlHeader, staticPodPort: port }: UpOptions) {
+function staticPodsOf({
+  staticPodPath: path,
+  staticPodUrl: url,
+  staticPodUrlHeader,
+  staticPodPort: port,
+}: MachineOptions) {
   if (path === undefined && url === undefined && port === undefined) return {};
   const headers = staticPodUrlHeader.map((header) => /^([^:]+):\s*(.*)$/.exec(header)!.slice(1));
   const at = path === undefined ? undefined : resolve(path);

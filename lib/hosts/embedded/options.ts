@@ -1,19 +1,13 @@
 import type { ProxyMode } from "#agent/network";
 
-export interface UpOptions {
+/** How this machine runs its node. */
+export interface MachineOptions {
   dataDir: string;
-  bind: string;
-  port: number;
   runtime: "auto" | "containerd" | "fake";
   containerdSocket?: string;
   installRuntime: boolean;
-  nodes: number;
   /** The machine's host name without it. */
   nodeName?: string;
-  /** A block that is free on the machine without it. */
-  podCidr?: string;
-  /** A block that is free on the machine without it. */
-  serviceCidr?: string;
   /** Without it nftables, where the machine has it. */
   proxyMode?: ProxyMode;
   registryMirror: string[];
@@ -28,8 +22,26 @@ export interface UpOptions {
   staticPodUrl?: string;
   staticPodUrlHeader: string[];
   staticPodPort?: number;
-  auditLog?: string;
   verbose: boolean;
+}
+
+export interface UpOptions extends MachineOptions {
+  bind: string;
+  port: number;
+  nodes: number;
+  /** A block that is free on the machine without it. */
+  podCidr?: string;
+  /** A block that is free on the machine without it. */
+  serviceCidr?: string;
+  auditLog?: string;
+}
+
+export interface JoinOptions extends MachineOptions {
+  /** Such as `https://10.0.0.1:6443`. Absent where the machine has joined before. */
+  server?: string;
+  token?: string;
+  /** `sha256:` and the hash of the cluster's authority's public key. */
+  caHash?: string;
 }
 
 export interface DownOptions {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { findMissing, installRuntime } from "#agent/runtime/containerd/private";
 import type { Progress } from "#base";
 import { Refusal } from "./data-folder.ts";
-import type { UpOptions } from "./options.ts";
+import type { MachineOptions } from "./options.ts";
 
 export type RuntimeName = "containerd" | "fake";
 
@@ -12,7 +12,7 @@ const isRoot = (): boolean => process.getuid?.() === 0;
  * Chooses the container runtime, and installs it on request. Throws Refusal, with what is missing, if it is not
  * available.
  */
-export async function chooseRuntime(options: UpOptions, progress: Progress): Promise<RuntimeName> {
+export async function chooseRuntime(options: MachineOptions, progress: Progress): Promise<RuntimeName> {
   if (options.runtime === "fake") return "fake";
   const { containerdSocket: socket } = options;
   if (socket !== undefined && !existsSync(socket)) throw new Refusal(`--containerd-socket ${socket} does not exist`);

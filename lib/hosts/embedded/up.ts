@@ -1,35 +1,27 @@
-import { readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
-import { faultOf, removeStaleRules } from "#agent/network";
 import { gatewayOf } from "#agent/runtime/containerd/private";
 import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
-import { type Log, messageOf, type Progress, sleep, systemClock, systemRandom, type Timer } from "#base";
+import { type Log, type Progress, sleep, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
 import { allowJoining, ControlPlane } from "#controlplane";
 import { createLinks, type Host, serve } from "#hosts/https";
 import { MetricRegistry } from "#metrics";
 import { processMetrics } from "#metrics/process";
 import { sqliteStore } from "#store/sqlite";
-import { type AgentProcess, startAgent } from "./agent-process.ts";
+import { type AgentProcess, machineSettings, networkSettings, startAgent } from "./agent-process.ts";
 import { openAuditLog } from "./audit-log.ts";
-import { type DataFolder, dataFolder, lockFolder, Refusal, unusable } from "./data-folder.ts";
-import { Disk, isFullDisk } from "./disk.ts";
+import { type DataFolder, dataFolder, lockFolder, Refusal } from "./data-folder.ts";
+import { Disk } from "./disk.ts";
 import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
-import {
-  type ClusterNetwork,
-  checkBlocks,
-  claimNetwork,
-  clusterNames,
-  defaultBlock,
-  defaultServiceBlock,
-} from "./network.ts";
+import { checkMachine, prepareRules } from "./machine.ts";
+import { type ClusterNetwork, checkBlocks, claimNetwork, defaultBlock, defaultServiceBlock } from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
 import { openPki, type Pki } from "./pki.ts";
+import { aborted, endBySignal, reasonOf, type Stack } from "./running.ts";
 import { chooseRuntime } from "./runtime.ts";
 import { signingKeys } from "./signing-keys.ts";
 
@@ -48,59 +40,13 @@ export async function up(options: UpOptions, program: string, progress: Progress
     return 0;
   } catch (error) {
     if (stopping.signal.aborted) return 0;
-    progress.fail(textOf(error, options));
+    progress.fail(reasonOf(error, options.dataDir));
     if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
     return 1;
   } finally {
     release();
   }
 }
-
-/** Milliseconds that an orderly stop may take before the process exits without it. */
-const longestEnd = 30_000;
-
-/**
- * Signals abort. A step of the start that ignores the signal delays the end, and does not prevent it. Returns a
- * function that removes the handlers.
- */
-function endBySignal(stopping: AbortController): () => void {
-  // Under nohup a hang-up is ignored, and stays so.
-  const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((name) => name !== "SIGHUP" || !hangUpIgnored());
-  let cut: Timer | undefined;
-  const stop = () => {
-    stopping.abort();
-    cut = systemClock.timer(longestEnd, () => process.exit(1));
-  };
-  for (const name of signals) process.once(name, stop);
-  // A closed terminal accepts no more output.
-  const ignore = () => {};
-  for (const output of [process.stdout, process.stderr]) output.on("error", ignore);
-  return () => {
-    cut?.cancel();
-    for (const name of signals) process.off(name, stop);
-    for (const output of [process.stdout, process.stderr]) output.off("error", ignore);
-  };
-}
-
-/** Whether this process was started with SIGHUP ignored, as by nohup. */
-function hangUpIgnored(): boolean {
-  try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
-    return (BigInt(`0x${mask}`) & 1n) === 1n;
-  } catch {
-    return false;
-  }
-}
-
-/** One line with the way to correct the error. */
-function textOf(error: unknown, { dataDir }: UpOptions): string {
-  if (error instanceof Refusal) return error.message;
-  if (isFullDisk(error)) return unusable(dataFolder(dataDir), error).message;
-  return messageOf(error);
-}
-
-/** Cleanup steps, run in reverse order. */
-type Stack = (() => Promise<void> | void)[];
 
 async function run(options: UpOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
   checkOptions(options);
@@ -134,14 +80,17 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     const since = new Date(systemClock.now()).toISOString();
     const agent = await startAgent({
       program,
-      options,
       folder,
-      pki,
-      server,
-      names,
       runtime,
-      network,
-      serviceCidr,
+      settings: {
+        server,
+        ca: pki.ca,
+        nodes: await nodeIdentities(pki, names),
+        podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
+        ...(network ? networkSettings(network) : {}),
+        serviceCidr,
+        ...machineSettings(options),
+      },
       log,
       launched: (pid) => lock.tell({ pid: process.pid, agent: pid, server, runtime, nodes: names, since }),
     });
@@ -158,35 +107,14 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
   }
 }
 
-function checkOptions({ nodes: count, runtime, podCidr, serviceCidr, ...options }: UpOptions): void {
+function checkOptions(options: UpOptions): void {
+  const { nodes: count, runtime, podCidr, serviceCidr } = options;
   checkBlocks({ podCidr, serviceCidr });
   if (count > 1 && runtime !== "fake")
     throw new Refusal(`--nodes ${count} needs --runtime fake: one machine is one node`);
   if (count > 1 && options.staticPodPort !== undefined)
     throw new Refusal("--static-pod-port is only possible with one node");
-  if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
-    throw new Refusal("--static-pod-url-header needs --static-pod-url");
-  checkEviction(options);
-  try {
-    if (options.resolvConf !== undefined) readFileSync(options.resolvConf);
-  } catch (error) {
-    throw new Refusal(`--resolv-conf ${options.resolvConf} cannot be read: ${messageOf(error)}`);
-  }
-}
-
-type EvictionOptions = Pick<UpOptions, "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod">;
-
-function checkEviction({ evictionHard, evictionSoft, evictionSoftGracePeriod = "" }: EvictionOptions): void {
-  const check = (name: string, parse: () => unknown): void => {
-    try {
-      parse();
-    } catch (error) {
-      throw new Refusal(`--${name}: ${messageOf(error)}`);
-    }
-  };
-  if (evictionHard !== undefined) check("eviction-hard", () => parseThresholds(evictionHard));
-  if (evictionSoft !== undefined)
-    check("eviction-soft", () => parseSoftThresholds(evictionSoft, evictionSoftGracePeriod));
+  checkMachine(options);
 }
 
 function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
@@ -195,14 +123,13 @@ function nodeNames({ nodes: count, nodeName: given }: UpOptions): string[] {
   return Array.from({ length: count }, (_, index) => `${own}-${index}`);
 }
 
-/** Checks the proxy mode, and deletes the rules of clusters whose data folders are gone. */
-async function prepareRules({ proxyMode }: UpOptions, log: Log): Promise<void> {
-  const fault = proxyMode && (await faultOf(proxyMode));
-  if (fault) throw new Refusal(`--proxy-mode ${proxyMode}: ${fault}`);
-  await removeStaleRules(clusterNames).catch((error: unknown) =>
-    log.warn("the rules of removed clusters could not be deleted", { error: messageOf(error) }),
+const nodeIdentities = (pki: Pki, names: readonly string[]) =>
+  Promise.all(
+    names.map(async (name) => {
+      const subject = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };
+      return { name, certificate: await pki.client(`node-${name}`, subject) };
+    }),
   );
-}
 
 interface PlaneStart {
   options: UpOptions;
@@ -229,6 +156,7 @@ async function startControlPlane(
   if (audit) opened.push(() => audit.close());
   const links = createLinks(log, systemClock);
   const endpoint = endpointOf(options, network);
+  const address = reachable(options.bind);
   const podCidr = network?.podCidr ?? options.podCidr ?? defaultBlock;
   const metrics = new MetricRegistry();
   processMetrics(metrics);
@@ -244,7 +172,7 @@ async function startControlPlane(
     sign: pki.sign,
     bootstrapTokens: true,
     // This machine's nodes report their own parts; machines that join get others.
-    podCidr,
+    ...(address === undefined ? {} : { podCidr }),
     checks: {
       disk: () => {
         if (disk.full) throw new Error(disk.trouble);
@@ -261,7 +189,6 @@ async function startControlPlane(
   opened.push(() => plane.stop());
   await plane.start();
   const server = urlOf(options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind, host.port);
-  const address = reachable(options.bind);
   if (address !== undefined) {
     await allowJoining(plane.client, { server: urlOf(address, host.port), ca: pki.ca, podCidr, serviceCidr });
   }
@@ -377,8 +304,3 @@ function sayReady(progress: Progress, folder: DataFolder, server: string, names:
   progress.note("  kubectl create deployment web --image=nginx --replicas=3\n");
   progress.note("Ctrl-C stops the control plane and the agent.");
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) =>
-    signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
-  );
