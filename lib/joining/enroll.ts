@@ -25,17 +25,7 @@ export async function enroll({ server, ca, token, nodeName, clock }: EnrollOptio
   const client = httpClient({ server, ca, token: formatToken(token), clock });
   try {
     await checkNodeName(client, nodeName);
-    const subject = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] };
-    const { key, request } = await createRequest(subject);
-    const { metadata } = await client.create(certificateSigningRequests, {
-      metadata: { generateName: "node-csr-" },
-      spec: { request: btoa(request), signerName: signers.kubeletClient, usages: ["digital signature", "client auth"] },
-    } as CertificateSigningRequest);
-    const cert = await issuedCertificate(client, metadata.name ?? "", clock);
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
-      throw new Error("the cluster has issued a certificate of another key");
-    }
-    return { cert, key };
+    return await requestCertificate(client, nodeName, clock);
   } catch (error) {
     if (isReason(error, "Unauthorized")) {
       throw new Error(`the token ${token.id} is not valid or has expired: create one with skiff token create`);
@@ -45,6 +35,42 @@ export async function enroll({ server, ca, token, nodeName, clock }: EnrollOptio
   } finally {
     client.close();
   }
+}
+
+export interface RenewOptions extends Omit<EnrollOptions, "token"> {
+  /** The node's certificate, which is still valid. */
+  certificate: Certificate;
+}
+
+/** Obtains a new certificate of a new key by the node's current one. */
+export async function renew({ server, ca, certificate, nodeName, clock }: RenewOptions): Promise<Certificate> {
+  const client = httpClient({ server, ca, certificate, clock });
+  try {
+    return await requestCertificate(client, nodeName, clock);
+  } finally {
+    client.close();
+  }
+}
+
+/** When a certificate is to be renewed, in milliseconds: after four fifths of its validity. */
+export function renewalOf({ cert }: Certificate): number {
+  const { validFromDate, validToDate } = new X509Certificate(cert);
+  const from = validFromDate.getTime();
+  return from + 0.8 * (validToDate.getTime() - from);
+}
+
+async function requestCertificate(client: Client, nodeName: string, clock: Clock): Promise<Certificate> {
+  const subject = { commonName: `system:node:${nodeName}`, organizations: ["system:nodes"] };
+  const { key, request } = await createRequest(subject);
+  const { metadata } = await client.create(certificateSigningRequests, {
+    metadata: { generateName: "node-csr-" },
+    spec: { request: btoa(request), signerName: signers.kubeletClient, usages: ["digital signature", "client auth"] },
+  } as CertificateSigningRequest);
+  const cert = await issuedCertificate(client, metadata.name ?? "", clock);
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new Error("the cluster has issued a certificate of another key");
+  }
+  return { cert, key };
 }
 
 /** Two agents of one name would fight over a node: kubeadm refuses the name of a node that is Ready, too. */

@@ -1,3 +1,3 @@
 /** Joining: how a machine comes to trust a cluster by a bootstrap token, and obtains the certificate of its node. */
 export { type Discovered, type DiscoverOptions, discover } from "./discover.ts";
-export { type EnrollOptions, enroll } from "./enroll.ts";
+export { type EnrollOptions, enroll, type RenewOptions, renew, renewalOf } from "./enroll.ts";

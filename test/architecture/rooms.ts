@@ -423,6 +423,22 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   "test/make": { sees: ["lib/base", "lib/api"] },
   "test/services": { sees: ["lib/api"], uses: ["node:*"] },
+  "test/join": {
+    sees: [
+      "lib/base",
+      "lib/api",
+      "lib/auth/certificates",
+      "lib/auth/service-account",
+      "lib/bootstrap-tokens",
+      "lib/cli/token",
+      "lib/client",
+      "lib/controlplane",
+      "lib/hosts/https",
+      "lib/joining",
+      "lib/store/memory",
+    ],
+    uses: ["vitest", "node:*"],
+  },
   "test/cluster": {
     sees: [
       "test/make",

@@ -4,55 +4,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { clusterRoleBindings, nodes, secrets } from "#api";
-import { createAuthority, issue, signRequest } from "#auth/certificates";
-import { newRingText, ringKeys, tokenAuthority } from "#auth/service-account";
-import { silentLog, systemClock, systemRandom } from "#base";
+import { createAuthority } from "#auth/certificates";
+import { systemClock } from "#base";
 import { keyHashOf, parseToken } from "#bootstrap-tokens";
 import { createToken, deleteTokens, listTokens } from "#cli/token";
 import { kubeconfigText } from "#client";
-import { allowJoining, ControlPlane } from "#controlplane";
-import { createLinks, type Host, serve } from "#hosts/https";
-import { discover, enroll } from "#joining";
-import { memoryStore } from "#store/memory";
+import { discover, enroll, renew, renewalOf } from "#joining";
+import { blocks, type JoinableCluster, openJoinable } from "./index.ts";
 
 /* A whole control plane behind TLS, with kubeadm's objects for joining (cmd/kubeadm/app/discovery/token, v1.37.2). */
 
-const now = systemClock.now();
-const authority = await createAuthority(now);
-const ca = authority.cert;
-const caHash = keyHashOf(ca);
 const clock = systemClock;
-const blocks = { podCidr: "10.244.0.0/16", serviceCidr: "10.96.0.0/16" };
 const dataDir = mkdtempSync(join(tmpdir(), "skiff-join-"));
-let plane: ControlPlane;
-let host: Host;
+let stage: JoinableCluster;
 let server: string;
-
-const issued = (commonName: string, organizations: string[], names?: string[]) =>
-  issue({ authority, subject: { commonName, organizations }, days: 1, now, ...(names ? { names } : {}) });
+let ca: string;
+let caHash: string;
 
 beforeAll(async () => {
-  const ring = newRingText(0);
-  const keys = ringKeys({ read: async () => ring, clock, maxAge: Number.POSITIVE_INFINITY });
-  plane = new ControlPlane({
-    store: memoryStore(),
-    clock,
-    random: systemRandom,
-    log: silentLog,
-    serviceCidr: "10.96.0.0/16",
-    ca,
-    caching: "live",
-    bootstrapTokens: true,
-    sign: (request, options) => signRequest({ authority, request, ...options, now: clock.now() }),
-    tokens: (client) => tokenAuthority({ keys, issuer: "https://test", client, clock, random: systemRandom }),
-  });
-  const links = createLinks(silentLog, clock);
-  const tls = { ...(await issued("kube-apiserver", [], ["127.0.0.1"])), ca };
-  host = await serve({ server: plane.server, links, log: silentLog, bind: "127.0.0.1", port: 0, tls });
-  server = `https://127.0.0.1:${host.port}`;
-  await plane.start();
-  await allowJoining(plane.client, { server, ca, ...blocks });
-  const { cert, key } = await issued("kubernetes-admin", ["system:masters"]);
+  stage = await openJoinable();
+  ({ server, ca } = stage);
+  caHash = keyHashOf(ca);
+  const { cert, key } = await stage.issue({ commonName: "kubernetes-admin", organizations: ["system:masters"] });
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   const credentials = { "client-certificate-data": base64(cert), "client-key-data": base64(key) };
   writeFileSync(
@@ -61,8 +34,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await host.close();
-  await plane.stop();
+  await stage.close();
   rmSync(dataDir, { recursive: true });
 });
 
@@ -107,9 +79,19 @@ test("trusts the cluster by the hash or by the signature alone, and obtains a ce
   expect(certificate.verify(new X509Certificate(ca).publicKey)).toBe(true);
 });
 
+test("renews the certificate of a node by the current one, with a new key", async () => {
+  const { token } = await makeToken();
+  const certificate = await enroll({ server, ca, token, nodeName: "renews", clock });
+  const next = await renew({ server, ca, certificate, nodeName: "renews", clock });
+  expect(next.key).not.toBe(certificate.key);
+  expect(new X509Certificate(next.cert).subject).toBe("O=system:nodes\nCN=system:node:renews");
+  const { validFromDate: from, validToDate: to } = new X509Certificate(next.cert);
+  expect((renewalOf(next) - from.getTime()) / (to.getTime() - from.getTime())).toBeCloseTo(0.8);
+});
+
 test("refuses a cluster with another authority", async () => {
   const { token } = await makeToken();
-  const other = keyHashOf((await createAuthority(now)).cert);
+  const other = keyHashOf((await createAuthority(clock.now())).cert);
   await expect(discover({ server, token, caHash: other, clock })).rejects.toThrow(
     `the cluster's certificate authority is not that of --ca-hash: its hash is ${caHash}`,
   );
@@ -130,13 +112,13 @@ test("gives one clear error for a token that has expired or is deleted", async (
   const { token } = await makeToken();
   const name = { namespace: "kube-system", name: `bootstrap-token-${token.id}` };
   const past = { stringData: { expiration: "2020-01-01T00:00:00Z" } };
-  await plane.client.patch(secrets, name, past, { type: "merge" });
+  await stage.client.patch(secrets, name, past, { type: "merge" });
   await expect(enroll({ server, ca, token, nodeName: "a", clock })).rejects.toThrow("is not valid or has expired");
 });
 
 test("refuses the name of a node that is Ready, and a token of another purpose", async () => {
   const { token } = await makeToken();
-  await plane.client.create(nodes, {
+  await stage.client.create(nodes, {
     metadata: { name: "taken" },
     status: {
       conditions: [{ type: "Ready", status: "True", lastHeartbeatTime: new Date().toISOString().slice(0, 19) + "Z" }],
@@ -145,6 +127,6 @@ test("refuses the name of a node that is Ready, and a token of another purpose",
   await expect(enroll({ server, ca, token, nodeName: "taken", clock })).rejects.toThrow(
     "the cluster already has a node taken that is Ready: choose another --node-name",
   );
-  await plane.client.delete(clusterRoleBindings, { name: "kubeadm:kubelet-bootstrap" });
+  await stage.client.delete(clusterRoleBindings, { name: "kubeadm:kubelet-bootstrap" });
   await expect(enroll({ server, ca, token, nodeName: "b", clock })).rejects.toThrow("is not one by which nodes join");
 });

@@ -14,6 +14,8 @@ export interface AgentProcess {
   readonly pid: number;
   /** The reason why it exits, once it has done so several times in a row. */
   readonly failed: string | undefined;
+  /** Starts the agent again with other settings; its containers run on. */
+  restart(settings: AgentStart["settings"]): void;
   stop(): Promise<void>;
 }
 
@@ -45,7 +47,9 @@ const tooOften = 3;
 export async function startAgent(start: AgentStart): Promise<AgentProcess> {
   const config = writeConfig(start);
   const output = join(start.folder.logs, "agent.log");
+  let restarting = false;
   const begin = (): ChildProcess => {
+    restarting = false;
     const made = launch(start.program, config, output);
     start.launched(made.pid ?? 0);
     return made;
@@ -63,6 +67,10 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
           ? await once(child, "exit")
           : [child.exitCode, child.signalCode];
       if (stopping) return;
+      if (restarting) {
+        child = begin();
+        continue;
+      }
       falls = systemClock.now() - since > settled ? 1 : falls + 1;
       const how = signal ? `it was ended by ${signal}` : `it ended with code ${code}`;
       start.log.error("the agent has ended and is started again", { code, signal, falls });
@@ -79,6 +87,11 @@ export async function startAgent(start: AgentStart): Promise<AgentProcess> {
     },
     get failed() {
       return failed;
+    },
+    restart(settings) {
+      writeConfig({ ...start, settings });
+      restarting = true;
+      child.kill("SIGTERM");
     },
     async stop() {
       stopping = true;
