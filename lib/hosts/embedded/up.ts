@@ -187,6 +187,8 @@ async function startControlPlane(
   const host = await listen(options, { server: plane.server, links, log, tls: { ...tls, ca: pki.ca } });
   opened.push(() => host.close());
   opened.push(() => plane.stop());
+  // With --port 0 the port is known from here on; the control plane writes its endpoint when it starts.
+  if (endpoint && address !== undefined) endpoint.port = host.port;
   await plane.start();
   const server = urlOf(options.bind === "0.0.0.0" ? "127.0.0.1" : options.bind, host.port);
   if (address !== undefined) {
