@@ -44,7 +44,7 @@ export interface ControllerOptions {
    * pending.
    */
   cloud?: Cloud;
-  /** Issues certificates by the cluster's authority. Without it, certificate signing requests stay unsigned. */
+  /** Issues certificates by the cluster's authority. Without it, requests for Kubernetes' own signers fail. */
   sign?: CertificateSigner;
 }
 

@@ -75,7 +75,7 @@ export interface ControlPlaneOptions {
   podCidr?: string;
   /** Provides load balancers of services and routes between nodes; without it services wait for a load balancer. */
   cloud?: ControllerOptions["cloud"];
-  /** Issues certificates for approved requests; without it, requests stay unsigned. */
+  /** Issues certificates for approved requests; without it, requests for Kubernetes' own signers fail. */
   sign?: ControllerOptions["sign"];
 }
 

@@ -165,6 +165,26 @@ test("fails a request that its signer does not allow", async () => {
   });
 });
 
+test("fails an approved request by the signer's name in a cluster without an authority", async () => {
+  await cluster.close();
+  cluster = await openCluster({ clock: handClock(start) });
+  const signerName = "kubernetes.io/kube-apiserver-client";
+  await make("a", { signerName, usages: ["client auth"], as: {} });
+  await make("other", { signerName: "example.com/signer", usages: ["client auth"], as: {} });
+  await approve("a");
+  await approve("other");
+  const failed = await cluster.until(async () => {
+    const request = await get("a");
+    return typesOf(request).includes("Failed") && request;
+  });
+  expect(failed.status?.conditions?.[1]).toMatchObject({
+    reason: "SignerNotAvailable",
+    message: `the signer ${signerName} issues no certificates in this cluster: it has no certificate authority`,
+  });
+  await cluster.quiet();
+  expect(typesOf(await get("other"))).toEqual(["Approved"]);
+});
+
 test("deletes requests: pending ones after a day, issued ones after an hour", async () => {
   await bind("system:node-bootstrapper", "system:bootstrappers");
   await make("pending");

@@ -46,39 +46,54 @@ const isDue = (request: CertificateSigningRequest): boolean =>
   !hasCondition(request, "Failed") &&
   Object.hasOwn(refusals, request.spec?.signerName ?? "");
 
-/** Without `sign`, where the process has no authority, requests stay unsigned. */
+/**
+ * Without `sign`, where the process has no authority, approved requests fail with a condition that says so. Upstream's
+ * signer does not run then, and requests wait for ever.
+ */
 export const csrSigningController = (sign: CertificateSigner | undefined): Controller<CertificateSigningRequest> =>
   defineController<CertificateSigningRequest>({
     name: "csrsigning",
     for: certificateSigningRequests,
-    concerns: ({ object }) => sign !== undefined && isDue(object),
-    reconcile: async (context, key) => (sign ? reconcile(context, key, sign) : undefined),
+    concerns: ({ object }) => isDue(object),
+    reconcile: (context, key) => reconcile(context, key, sign),
   });
 
-async function reconcile({ client, clock }: ControllerContext, key: Key, sign: CertificateSigner): Promise<void> {
+async function reconcile(
+  { client, clock }: ControllerContext,
+  key: Key,
+  sign: CertificateSigner | undefined,
+): Promise<void> {
   const request = await ignoreNotFound(client.get(certificateSigningRequests, key));
   if (!request?.spec || !isDue(request)) return;
   const { usages = [], signerName, expirationSeconds = longestValidity } = request.spec;
   const parsed = parsedOf(request);
   const next = clone(request);
   const refusal = refusals[signerName]!(parsed, usages);
-  if (refusal === undefined) {
+  if (sign === undefined) {
+    const message = `the signer ${signerName} issues no certificates in this cluster: it has no certificate authority`;
+    next.status = withFailure(next, { reason: "SignerNotAvailable", message, time: clock.now() });
+  } else if (refusal !== undefined) {
+    next.status = withFailure(next, { reason: "SignerValidationFailure", message: refusal, time: clock.now() });
+  } else {
     const seconds = Math.min(Math.max(expirationSeconds, shortestValidity), longestValidity);
     const certificate = await sign(parsed, { usages, seconds });
     next.status = { ...next.status, certificate: btoa(certificate) };
-  } else {
-    const failed = {
-      type: "Failed",
-      status: "True",
-      reason: "SignerValidationFailure",
-      message: refusal,
-      lastUpdateTime: formatTime(clock.now()),
-    };
-    next.status = { ...next.status, conditions: [...(next.status?.conditions ?? []), failed] };
   }
   // A conflict: the request has changed, which triggers the key again.
   const update = client.update(certificateSigningRequests, next, { subresource: "status" });
   await ignoreReasons(["NotFound", "Conflict"], update);
+}
+
+interface Failure {
+  reason: string;
+  message: string;
+  /** In milliseconds. */
+  time: number;
+}
+
+function withFailure({ status }: CertificateSigningRequest, { reason, message, time }: Failure) {
+  const failed = { type: "Failed", status: "True", reason, message, lastUpdateTime: formatTime(time) };
+  return { ...status, conditions: [...(status?.conditions ?? []), failed] };
 }
 
 function parsedOf({ metadata, spec }: CertificateSigningRequest): CertificateRequest {
