@@ -15,6 +15,16 @@ const roleRef = (kind: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind
 const now = "2026-01-02T03:04:05Z";
 const attributes = { resourceAttributes: { verb: "get", resource: "pods", namespace: "default" } };
 
+/** A certificate request in PEM, as base64. */
+const request = [
+  "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIcE1JR1JBZ0VBTUM4eEZUQVRCZ05WQkFvTURITjVjM1Js",
+  "YlRwdWIyUmxjekVXTUJRR0ExVUVBd3dOYzNsegpkR1Z0T201dlpHVTZZVEJaTUJNR0J5cUdTTTQ5QWdFR0NDcUdTTTQ5QXdF",
+  "SEEwSUFCSmpxbWVQdDRqVlhzdzg1ClIzMHJSa3hlRVJIZ3BvZVlIc1phKy9UbVNSSzU5aEJ3UnE4MXBNQmx5bWF2djNzWXd4",
+  "a1dzYXE4TkRBOURMRHQKK09sL2lLV2dBREFLQmdncWhrak9QUVFEQWdOSEFEQkVBaUEvenBJUHRjN3N1b3k1TUUrdzcrSTdn",
+  "TUhKdkUzLwpta3h0VmxhblowZmhXQUlnSlpPektFL21mTjYyUE9PdjZpMG9majR1MXpXOVEycWZ3M0pxa3p1MEZWWT0KLS0t",
+  "LS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==",
+].join("");
+
 /** By kind; kinds of the same name in two groups by `group/kind`. */
 export const fixtures: Readonly<Record<string, JsonObject>> = {
   ConfigMap: { metadata, data: { a: "b" } },
@@ -47,6 +57,10 @@ export const fixtures: Readonly<Record<string, JsonObject>> = {
     spec: { parentRef: { resource: "services", name: "a", namespace: "default" } },
   },
   ServiceCIDR: { metadata: cluster, spec: { cidrs: ["10.97.0.0/16"] } },
+  CertificateSigningRequest: {
+    metadata: cluster,
+    spec: { request, signerName: "example.com/signer", usages: ["client auth"], expirationSeconds: 3600 },
+  },
   Role: { metadata, rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
   RoleBinding: { metadata, roleRef: roleRef("ClusterRole"), subjects: [subject] },
   ClusterRole: { metadata: cluster, rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
@@ -77,6 +91,7 @@ export const statuses: Readonly<Record<string, JsonObject>> = {
   Node: { conditions: [{ type: "Ready", status: "True", lastHeartbeatTime: now }], capacity: { cpu: "1" } },
   Service: { loadBalancer: { ingress: [{ ip: "10.0.0.1" }] } },
   Job: { active: 1, startTime: now },
+  CertificateSigningRequest: { conditions: [{ type: "Failed", status: "True", lastUpdateTime: now }] },
 };
 
 /** The valid object of a kind; undefined for a kind that clients do not write. */
