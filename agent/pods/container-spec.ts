@@ -1,8 +1,9 @@
 import { chmod, mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainerSpec, defaultSecurity, type Image, type MountSpec, type SecuritySpec } from "#agent/runtime";
-import { type Mounted, subPathOf } from "#agent/volumes";
+import type { Mounted } from "#agent/volumes";
 import type { Container, Pod, VolumeMount } from "#api";
+import { messageOf } from "#base";
 import { type PodsContext, podLabel, StartError } from "./context.ts";
 import { environmentOf, expand } from "./env.ts";
 import { hostNetworkHosts, hostsFile } from "./hosts.ts";
@@ -41,7 +42,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
     ...(container.args?.length ? { args: container.args.map((word) => expand(word, env)) } : {}),
     workingDirectory: container.workingDir ?? "",
     env: Object.entries(env).map(([name, value]) => ({ name, value })),
-    mounts: [...(await mountsOf(plan, env)), ...files],
+    mounts: [...(await mountsOf(context, plan, env)), ...files],
     devices: [],
     resources,
     security: securityOf(plan),
@@ -61,9 +62,9 @@ const propagations: Record<string, MountSpec["propagation"]> = {
   Bidirectional: "bidirectional",
 };
 
-async function mountsOf(plan: ContainerPlan, env: Record<string, string>): Promise<MountSpec[]> {
+async function mountsOf(context: PodsContext, plan: ContainerPlan, env: Record<string, string>): Promise<MountSpec[]> {
   const mounts: MountSpec[] = [];
-  for (const mount of plan.container.volumeMounts ?? []) {
+  for (const [index, mount] of (plan.container.volumeMounts ?? []).entries()) {
     const volume = plan.volumes[mount.name];
     if (!volume) {
       throw new StartError(
@@ -71,24 +72,54 @@ async function mountsOf(plan: ContainerPlan, env: Record<string, string>): Promi
         `cannot find volume "${mount.name}" to mount into container "${plan.container.name}"`,
       );
     }
+    const subPath = mount.subPath || expandStrict(mount.subPathExpr ?? "", env);
     mounts.push({
-      hostPath: await hostPathOf(mount, volume, env),
+      hostPath: subPath === "" ? volume.path : await subPathOf(context, plan, { mount, index, volume, subPath }),
       containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
       readOnly: mount.readOnly === true || volume.readOnly,
-      recursiveReadOnly: mount.recursiveReadOnly === "Enabled",
+      recursiveReadOnly: await isRecursiveReadOnly(context, mount),
       propagation: propagations[mount.mountPropagation ?? "None"] ?? "private",
     });
   }
   return mounts;
 }
 
-async function hostPathOf(mount: VolumeMount, volume: Mounted, env: Record<string, string>): Promise<string> {
-  const subPath = mount.subPath || expandStrict(mount.subPathExpr ?? "", env);
-  if (subPath === "") return volume.path;
+/** Throws StartError where the runtime cannot do what the mount requires (upstream's resolveRecursiveReadOnly). */
+async function isRecursiveReadOnly({ runtime }: PodsContext, mount: VolumeMount): Promise<boolean> {
+  const { name, recursiveReadOnly = "Disabled" } = mount;
+  if (recursiveReadOnly === "Disabled") return false;
+  const { features } = await runtime.info();
+  if (features.recursiveReadOnlyMounts || recursiveReadOnly === "IfPossible") return features.recursiveReadOnlyMounts;
+  const text = `volume "${name}" requested recursive read-only mode, but it is not supported by the runtime`;
+  throw new StartError("CreateContainerConfigError", `failed to resolve recursive read-only mode: ${text}`);
+}
+
+interface SubPathMount {
+  mount: VolumeMount;
+  index: number;
+  volume: Mounted;
+  subPath: string;
+}
+
+async function subPathOf(
+  { volumes, log }: PodsContext,
+  { pod, container }: ContainerPlan,
+  { mount, index, volume, subPath }: SubPathMount,
+): Promise<string> {
+  const refuse = (text: string): never => {
+    throw new StartError("CreateContainerConfigError", text);
+  };
+  // A path that is the expansion of variables has not been validated.
+  if (subPath.startsWith("/")) refuse(`error SubPath \`${subPath}\` must not be an absolute path`);
+  if (subPath.split("/").includes("..")) refuse(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
+  const { uid = "", namespace, name } = pod.metadata;
+  const place = { uid, name: mount.name, volume: volume.path, subPath, container: container.name, index };
   try {
-    return await subPathOf(volume.path, subPath);
+    return await volumes.subPath(place);
   } catch (error) {
-    const text = `failed to prepare subPath for volumeMount "${mount.name}" of container: ${(error as Error).message}`;
+    // The details would show the user what the host's file system has (upstream's makeMounts).
+    log.warn("a subPath could not be prepared", { namespace, pod: name, volume: mount.name, error: messageOf(error) });
+    const text = `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`;
     throw new StartError("CreateContainerConfigError", text, { cause: error });
   }
 }

@@ -4,7 +4,7 @@
  */
 
 export { removeCgroup } from "./cgroups.ts";
-export { isMountPoint, mountMemory, mountsBelow, unmountBelow } from "./mounts.ts";
+export { bindMount, isMounted, isMountPoint, mountMemory, mountsBelow, unmount, unmountBelow } from "./mounts.ts";
 export {
   type AttachRequest,
   type CommandResult,

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile, realpath, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -19,7 +19,23 @@ export async function mountsBelow(folder: string): Promise<string[]> {
 
 /** Unmounts everything below a folder; with `lazily` also file systems in use. Idempotent. */
 export async function unmountBelow(folder: string, lazily = false): Promise<void> {
-  for (const path of await mountsBelow(folder)) await run("umount", lazily ? ["-l", path] : [path]);
+  for (const path of await mountsBelow(folder)) await unmount(path, lazily);
+}
+
+/** Unmounts one mount point; with `lazily` also one in use. Rejects when nothing is mounted there. */
+export async function unmount(path: string, lazily = false): Promise<void> {
+  await run("umount", lazily ? ["-l", path] : [path]);
+}
+
+/** Whether something is mounted at exactly this path, a bind mount of the same file system included. */
+export async function isMounted(path: string): Promise<boolean> {
+  const folder = await realpath(dirname(path)).catch(() => undefined);
+  return folder !== undefined && (await mountsBelow(folder)).includes(join(folder, basename(path)));
+}
+
+/** Shows `source` at `target` too. Symbolic links in `source` are left to the kernel, such as /proc/1/fd/3. */
+export async function bindMount(source: string, target: string): Promise<void> {
+  await run("mount", ["--no-canonicalize", "--bind", source, target]);
 }
 
 /** Whether a folder is on another file system than its parent. False when it does not exist. */

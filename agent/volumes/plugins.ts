@@ -5,4 +5,6 @@ export const plugins = {
   secret: "kubernetes.io~secret",
   downwardAPI: "kubernetes.io~downward-api",
   projected: "kubernetes.io~projected",
+  nfs: "kubernetes.io~nfs",
+  csi: "kubernetes.io~csi",
 } as const;

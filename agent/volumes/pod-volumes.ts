@@ -1,27 +1,40 @@
-import { chmod, chown, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isMountPoint, mountMemory, unmountBelow } from "#agent/runtime";
+import { isMountPoint, mountMemory, mountsBelow, unmountBelow } from "#agent/runtime";
 import { type Pod, quantityValue, type Volume } from "#api";
 import { atomicWrite } from "./atomic.ts";
+import type { DriverVolumes, Mounted } from "./driver.ts";
+import { mountEmptyDir } from "./empty-dir.ts";
 import { VolumeError } from "./error.ts";
 import { prepareHostPath } from "./host-path.ts";
+import { mountNfs } from "./nfs.ts";
 import { type PayloadSource, payloadOf } from "./payload.ts";
 import { plugins } from "./plugins.ts";
+import { bindSubPath, subPathOf } from "./sub-path.ts";
 
 export { VolumeError } from "./error.ts";
 
 export interface VolumesOptions extends PayloadSource {
   /** The parent of pods' folders, which are named by uid. */
   folder: string;
-  /** Volumes with secrets or tokens are mounted in memory, which needs root. */
+  /** Volumes with secrets or tokens are mounted in memory, and subPaths are bound, which needs root. */
   memory: boolean;
+  /** Mounts the volumes of CSI drivers; absent: they are refused. */
+  drivers?: DriverVolumes | undefined;
 }
 
-/** A volume on the host. */
-export interface Mounted {
-  path: string;
-  /** Read-only, whatever the container's mount requests. */
-  readOnly: boolean;
+/** A `subPath` of a volume for one of a container's mounts. */
+export interface SubPath {
+  /** The pod's. */
+  uid: string;
+  /** The volume's name. */
+  name: string;
+  /** The volume's path on the host. */
+  volume: string;
+  subPath: string;
+  container: string;
+  /** The mount's index in the container. */
+  index: number;
 }
 
 export interface PodVolumes {
@@ -34,7 +47,12 @@ export interface PodVolumes {
   mount(pod: Pod): Promise<Record<string, Mounted>>;
   /** Updates the files of volumes whose objects have changed. Throws VolumeError as `mount` does. */
   refresh(pod: Pod): Promise<void>;
-  /** Unmounts all volumes and removes the pod's folder. Idempotent. */
+  /**
+   * The host's path of a subPath, which is created as a folder if it does not exist. A container cannot redirect it by
+   * changing the volume. Throws an Error when it leads out of the volume.
+   */
+  subPath(subPath: SubPath): Promise<string>;
+  /** Unmounts all volumes and removes the pod's folder. Idempotent. Rejects when one cannot be unmounted yet. */
   unmount(uid: string): Promise<void>;
   /** Uids of pods that have folders, including those of earlier processes. */
   list(): Promise<string[]>;
@@ -47,6 +65,9 @@ const isSecret = ({ secret, projected }: Volume): boolean =>
 
 const isPayload = (volume: Volume): boolean =>
   !!(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
+
+/** The folder of a pod's bound subPaths, beside that of its volumes. */
+const subPathFolder = "volume-subpaths";
 
 /** Volumes on this machine's disk. Memory-backed ones need root. */
 export function podVolumes(options: VolumesOptions): PodVolumes {
@@ -73,12 +94,22 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       await write(pod, volume);
       return { path, readOnly: true };
     }
+    if (volume.nfs) {
+      await mountNfs(path, volume.nfs);
+      return { path, readOnly: volume.nfs.readOnly === true };
+    }
+    if (volume.csi && options.drivers) return options.drivers.mount(pod, volume, path);
     const kind = Object.keys(volume).find((key) => key !== "name");
     if (kind !== undefined && kind !== "emptyDir") {
       throw new VolumeError(`volumes of kind ${kind} are not supported by this node`);
     }
-    await mountEmptyDir(path, volume, pod.spec?.securityContext?.fsGroup);
+    await mountEmptyDir(path, volume, pod, quantityValue(options.allocatable["memory"] ?? "0"));
     return { path, readOnly: false };
+  };
+
+  const refreshOne = async (pod: Pod, volume: Volume): Promise<void> => {
+    if (isPayload(volume)) await write(pod, volume);
+    if (volume.csi) await options.drivers?.refresh(pod, volume, pathOf(pod, volume));
   };
 
   const each = async (pod: Pod, act: (volume: Volume) => Promise<void>): Promise<void> => {
@@ -101,10 +132,21 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       });
       return mounted;
     },
-    refresh: (pod) => each(pod, async (volume) => (isPayload(volume) ? write(pod, volume) : undefined)),
+    refresh: (pod) => each(pod, (volume) => refreshOne(pod, volume)),
+    subPath: async ({ uid, name, volume, subPath, container, index }) => {
+      if (!options.memory) return subPathOf(volume, subPath);
+      const target = join(podFolder(uid), subPathFolder, name, container, String(index));
+      await bindSubPath(volume, subPath, target);
+      return target;
+    },
     unmount: async (uid) => {
       const folder = podFolder(uid);
+      await unmountBelow(join(folder, subPathFolder));
+      await options.drivers?.unmount(uid, join(folder, "volumes", plugins.csi));
       await unmountBelow(folder);
+      // What is still mounted, or was mounted meanwhile, is not the pod's to delete.
+      const [left] = await mountsBelow(folder);
+      if (left !== undefined) throw new VolumeError(`${left} is still mounted`);
       await rm(folder, { recursive: true, force: true });
       options.tokens?.forget(uid);
     },
@@ -120,21 +162,6 @@ async function inMemory(path: string): Promise<void> {
   await mountMemory(path, ["mode=0755"]);
 }
 
-async function mountEmptyDir(path: string, { emptyDir = {} }: Volume, group: number | undefined): Promise<void> {
-  const { medium = "", sizeLimit } = emptyDir;
-  if (medium !== "" && medium !== "Memory") {
-    throw new VolumeError(`emptyDir medium ${medium} is not supported by this node`);
-  }
-  // Volumes in memory do not survive a restart of the machine, but their folders do.
-  if ((await lstat(path).catch(() => undefined)) && (medium === "" || (await isMountPoint(path)))) return;
-  await mkdir(path, { recursive: true });
-  if (medium === "Memory") {
-    await mountMemory(path, sizeLimit === undefined ? [] : [`size=${quantityValue(sizeLimit)}`]);
-  }
-  await chmod(path, group === undefined ? 0o777 : 0o2777);
-  if (group !== undefined) await chown(path, -1, group);
-}
-
 /** For runtimes without real containers: nothing is stored on the disk, and pods' volume sources are ignored. */
 export function noVolumes(): PodVolumes {
   return {
@@ -144,6 +171,7 @@ export function noVolumes(): PodVolumes {
         (pod.spec?.volumes ?? []).map(({ name }) => [name, { path: `/nonexistent/${name}`, readOnly: false }]),
       ),
     refresh: async () => {},
+    subPath: async ({ volume, subPath }) => join(volume, subPath),
     unmount: async () => {},
     list: async () => [],
   };

@@ -1,11 +1,33 @@
-import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ConfigMap, Pod, Secret, Volume } from "#api";
 import { silentLog } from "#base";
 import { handClock } from "#test/make";
-import { atomicWrite, fieldValue, podTokens, podVolumes, resourceValue, subPathOf, type VolumeToken } from "./index.ts";
+import {
+  atomicWrite,
+  changeOwnership,
+  fieldValue,
+  memorySize,
+  podTokens,
+  podVolumes,
+  resourceValue,
+  subPathOf,
+  type VolumeToken,
+} from "./index.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -188,8 +210,8 @@ test("creates an emptyDir once with mode 0777 and refuses unsupported volumes by
   await writeFile(join(scratch!.path, "kept"), "x");
   await volumes.mount(pod);
   expect(await readdir(scratch!.path)).toEqual(["kept"]);
-  await expect(volumes.mount(podWith({ name: "v", nfs: { server: "s", path: "/" } }))).rejects.toThrow(
-    "volumes of kind nfs are not supported",
+  await expect(volumes.mount(podWith({ name: "v", csi: { driver: "d" } }))).rejects.toThrow(
+    "volumes of kind csi are not supported",
   );
   await expect(volumes.mount(podWith({ name: "v", emptyDir: { medium: "HugePages" } }))).rejects.toThrow("HugePages");
 });
@@ -232,6 +254,47 @@ test("a subPath cannot leave its volume through symbolic links", async () => {
   }
   expect(await readdir(join(folder, "outside"))).toEqual([]);
   await expect(subPathOf("/proc", "none/below")).rejects.toThrow("ENOENT: no such file or directory");
+});
+
+// Upstream's calculateEmptyDirMemorySize and ResourceConfigForPod.
+test.each([
+  { name: "what the node can allocate", node: 1000n, limits: [undefined], size: 1000n },
+  { name: "the pod's limit where each container has one", node: 1000n, limits: ["300", "400"], size: 700n },
+  { name: "no limit of the pod where a container has none", node: 1000n, limits: ["300", undefined], size: 1000n },
+  { name: "its own limit", node: 1000n, limits: ["300"], sizeLimit: "200", size: 200n },
+  { name: "no own limit above the pod's", node: 1000n, limits: ["300"], sizeLimit: "2k", size: 300n },
+  { name: "no own limit of zero", node: 1000n, limits: ["300"], sizeLimit: "0", size: 300n },
+  { name: "nothing where nothing is known", node: 0n, limits: [undefined], size: 0n },
+])("an emptyDir in memory has the size: $name", ({ node, limits, sizeLimit, size }) => {
+  const volume = { name: "v", emptyDir: { medium: "Memory", ...(sizeLimit ? { sizeLimit } : {}) } };
+  const containers = limits.map((memory, index) => ({
+    name: `c${index}`,
+    ...(memory === undefined ? {} : { resources: { limits: { memory } } }),
+  }));
+  expect(memorySize(volume, { metadata: { name: "p" }, spec: { containers } }, node)).toBe(size);
+});
+
+// Upstream's filePermissionChangeFunc and requiresPermissionChange.
+test("gives a volume to a group, and with OnRootMismatch only one whose root is not the group's", async () => {
+  const root = join(folder, "owned");
+  await mkdir(join(root, "inner"), { recursive: true, mode: 0o700 });
+  await writeFile(join(root, "inner/file"), "", { mode: 0o600 });
+  await symlink("/etc/hostname", join(root, "link"));
+  const group = process.getgid!();
+  const modeOf = async (path: string) => ((await lstat(join(root, path))).mode & 0o7777).toString(8);
+  const before = (await stat("/etc/hostname")).mode;
+  await changeOwnership(root, { group, readOnly: false });
+  expect([await modeOf("."), await modeOf("inner"), await modeOf("inner/file")]).toEqual(["2770", "2770", "660"]);
+  expect((await stat("/etc/hostname")).mode).toBe(before);
+  await chmod(join(root, "inner/file"), 0o600);
+  await changeOwnership(root, { group, readOnly: false, policy: "OnRootMismatch" });
+  expect(await modeOf("inner/file")).toBe("600");
+  await chmod(root, 0o770);
+  await changeOwnership(root, { group, readOnly: false, policy: "OnRootMismatch" });
+  expect(await modeOf("inner/file")).toBe("660");
+  await chmod(join(root, "inner/file"), 0o600);
+  await changeOwnership(root, { group, readOnly: true });
+  expect(await modeOf("inner/file")).toBe("640");
 });
 
 test("returns fields and resources as the downward API formats them", () => {
