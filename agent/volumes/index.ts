@@ -1,7 +1,8 @@
 /**
  * Pods' volumes on this machine: emptyDir, hostPath, NFS, configMap, secret, downwardAPI, projected and those of
- * drivers, laid out below one folder as the kubelet does, the values of the downward API, and the tokens of projected volumes. Volumes of other
- * kinds are refused. It decides neither when a pod starts nor which containers mount which volume.
+ * drivers, laid out below one folder as the kubelet does, the values of the downward API, and the tokens of projected
+ * volumes. Volumes of other kinds are refused. It decides neither when a pod starts nor which containers mount which
+ * volume.
  */
 export { atomicWrite, type Payload } from "./atomic.ts";
 export { fieldValue, resourceValue } from "./downward.ts";

@@ -34,6 +34,7 @@ import { usageKinds } from "./metrics/index.ts";
 import { ipAddresses, serviceCidrs } from "./networking/index.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "./rbac/index.ts";
 import { accessEntries, nodePortAllocations, podCidrAllocations } from "./skiff/index.ts";
+import { csiDrivers, csiNodes } from "./storage/index.ts";
 
 export * from "./apps/index.ts";
 export * from "./authentication/index.ts";
@@ -51,6 +52,7 @@ export * from "./metrics/index.ts";
 export * from "./networking/index.ts";
 export * from "./rbac/index.ts";
 export * from "./skiff/index.ts";
+export * from "./storage/index.ts";
 
 /** Every built-in kind. */
 export const catalog: readonly Kind[] = [
@@ -79,6 +81,8 @@ export const catalog: readonly Kind[] = [
   roleBindings,
   clusterRoles,
   clusterRoleBindings,
+  csiDrivers,
+  csiNodes,
   subjectAccessReviews,
   localSubjectAccessReviews,
   selfSubjectAccessReviews,

@@ -61,6 +61,8 @@ export const fixtures: Readonly<Record<string, JsonObject>> = {
     metadata: cluster,
     spec: { request, signerName: "example.com/signer", usages: ["client auth"], expirationSeconds: 3600 },
   },
+  CSIDriver: { metadata: cluster, spec: { attachRequired: false, volumeLifecycleModes: ["Ephemeral"] } },
+  CSINode: { metadata: cluster, spec: { drivers: [{ name: "a.example", nodeID: "n", topologyKeys: ["a/b"] }] } },
   Role: { metadata, rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
   RoleBinding: { metadata, roleRef: roleRef("ClusterRole"), subjects: [subject] },
   ClusterRole: { metadata: cluster, rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
