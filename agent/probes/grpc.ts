@@ -1,5 +1,6 @@
 import * as grpc from "@grpc/grpc-js";
 import protobuf from "protobufjs/minimal.js";
+import { codeName } from "#agent/grpc";
 import type { Probe } from "#api";
 import { type CheckResult, failure, success } from "./result.ts";
 
@@ -70,7 +71,5 @@ function refusal({ code, details }: grpc.ServiceError, timeoutSeconds: number): 
     return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${details}`;
   }
   if (code === grpc.status.DEADLINE_EXCEEDED) return `timeout: health rpc did not complete within ${timeoutSeconds}s`;
-  // Go formats codes without blanks: NotFound.
-  const name = (grpc.status[code] ?? "").toLowerCase().replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase());
-  return `error: health rpc probe failed: rpc error: code = ${name} desc = ${details}`;
+  return `error: health rpc probe failed: rpc error: code = ${codeName(code)} desc = ${details}`;
 }

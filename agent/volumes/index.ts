@@ -20,4 +20,4 @@ export {
   type VolumesOptions,
 } from "./pod-volumes.ts";
 export { bindSubPath, subPathOf } from "./sub-path.ts";
-export { type PodTokens, podTokens, type TokensOptions, type VolumeToken } from "./tokens.ts";
+export { type IssuedToken, type PodTokens, podTokens, type TokensOptions, type VolumeToken } from "./tokens.ts";

@@ -23,7 +23,7 @@ beforeEach(async () => {
     secret: async () => secret,
     host: { ips: [] },
     allocatable: {},
-    tokens: { get: async () => "a token", forget: () => {} },
+    tokens: { get: async () => ({ token: "a token", expires: 0 }), forget: () => {} },
   });
 });
 afterEach(async () => {

@@ -121,7 +121,7 @@ async function tokenFile(
 ): Promise<Payload> {
   const { tokens } = source;
   if (!tokens) throw new VolumeError("projected service account tokens are not supported by this node");
-  const token = await tokens.get(pod, {
+  const { token } = await tokens.get(pod, {
     audience: audience || undefined,
     expirationSeconds: Number(expirationSeconds),
   });

@@ -9,25 +9,29 @@ export interface VolumeToken {
   expirationSeconds: number;
 }
 
+/** `expires` is in milliseconds since the epoch. */
+export interface IssuedToken {
+  token: string;
+  expires: number;
+}
+
 /** Tokens of pods' service accounts, each cached until it has to be renewed. */
 export interface PodTokens {
   /** Rejects with VolumeError when the request fails and no valid token is cached. */
-  get(pod: Pod, token: VolumeToken): Promise<string>;
+  get(pod: Pod, token: VolumeToken): Promise<IssuedToken>;
   /** Drops the tokens of a deleted pod. */
   forget(uid: string): void;
 }
 
 export interface TokensOptions {
-  /** Requests a token that is bound to the pod. `expires` is in milliseconds since the epoch. */
-  request: (pod: Pod, token: VolumeToken) => Promise<{ token: string; expires: number }>;
+  /** Requests a token that is bound to the pod. */
+  request: (pod: Pod, token: VolumeToken) => Promise<IssuedToken>;
   clock: Clock;
   random: Random;
   log: Log;
 }
 
-interface CachedToken {
-  token: string;
-  expires: number;
+interface CachedToken extends IssuedToken {
   refreshAt: number;
 }
 
@@ -47,13 +51,13 @@ export function podTokens({ request, clock, random, log }: TokensOptions): PodTo
       const key = JSON.stringify([requested.audience ?? "", requested.expirationSeconds, pod.spec?.serviceAccountName]);
       const known = own.get(key);
       const now = clock.now();
-      if (known && now < known.refreshAt) return known.token;
+      if (known && now < known.refreshAt) return known;
       try {
         const { token, expires } = await request(pod, requested);
         const jitter = random.fraction() * jitterMilliseconds;
         const refreshAt = Math.min(now + (expires - now) * 0.8, now + maxAgeMilliseconds) - jitter;
         own.set(key, { token, expires, refreshAt });
-        return token;
+        return { token, expires };
       } catch (error) {
         if (!known || now >= known.expires) {
           throw new VolumeError(`failed to fetch token: ${messageOf(error)}`, { cause: error });
@@ -63,7 +67,7 @@ export function podTokens({ request, clock, random, log }: TokensOptions): PodTo
           pod: name,
           error,
         });
-        return known.token;
+        return known;
       }
     },
     forget: (uid) => void cached.delete(uid),

@@ -360,12 +360,17 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*"],
   },
   "agent/runtime/containerd": {
-    sees: ["lib/base", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
-    uses: ["node:*", "@grpc/grpc-js", "protobufjs"],
+    sees: ["lib/base", "agent/grpc", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
+    uses: ["node:*", "@grpc/grpc-js"],
   },
+  "agent/grpc": { sees: [], uses: ["@grpc/grpc-js", "protobufjs"] },
   "agent/volumes": { sees: [...agentParts, "agent/runtime"], uses: ["node:*"] },
+  "agent/csi": {
+    sees: [...agentParts, "lib/client", "agent/grpc", "agent/runtime", "agent/volumes"],
+    uses: ["node:*"],
+  },
   "agent/probes": {
-    sees: [...agentParts, "agent/runtime"],
+    sees: [...agentParts, "agent/grpc", "agent/runtime"],
     uses: ["node:*", "@grpc/grpc-js", "protobufjs/minimal.js"],
   },
   "agent/pods": {
@@ -397,6 +402,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   agent: {
     sees: [
       "agent/aws",
+      "agent/csi",
       "agent/dns",
       "agent/eviction",
       "agent/link",

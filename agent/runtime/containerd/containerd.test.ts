@@ -3,10 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { compileServices } from "#agent/grpc";
 import { cri } from "./cri.ts";
 import { native } from "./native.ts";
 import { mirrorFiles, namedAfter, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
-import { compileServices } from "./wire/codec.ts";
 
 test("compiles the tables, and encodes and decodes messages", () => {
   for (const table of [cri, native]) {

@@ -1,6 +1,6 @@
+import { compileServices } from "#agent/grpc";
+import type { CallOptions, RuntimeChannel } from "./channel.ts";
 import { cri as table } from "./cri.ts";
-import type { CallOptions, Channel } from "./wire/channel.ts";
-import { compileServices } from "./wire/codec.ts";
 
 /** CRI's two services over a channel, on behalf of one agent. */
 export interface Cri {
@@ -10,7 +10,7 @@ export interface Cri {
   image<Response = unknown>(call: string, request: object, options?: CallOptions): Promise<Response>;
 }
 
-export function criClient(channel: Channel, owner: string): Cri {
+export function criClient(channel: RuntimeChannel, owner: string): Cri {
   const method = compileServices(table);
   return {
     owner,

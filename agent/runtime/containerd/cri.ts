@@ -1,4 +1,4 @@
-import type { ServiceTable } from "./wire/codec.ts";
+import type { ServiceTable } from "#agent/grpc";
 
 /**
  * The container runtime interface, runtime.v1: the calls that this driver uses. A message is a list of `name number

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
+import { compileServices } from "#agent/grpc";
 import { RuntimeError } from "#agent/runtime";
 import type { Blob, BuiltImage } from "#agent/runtime/oci";
+import { isAlreadyExists, RuntimeChannel } from "./channel.ts";
 import { criClient } from "./cri-client.ts";
 import { criImages } from "./images.ts";
 import { native } from "./native.ts";
-import { Channel, isAlreadyExists } from "./wire/channel.ts";
-import { compileServices } from "./wire/codec.ts";
 
 /** CRI's own namespace: pods cannot use images of other namespaces. */
 const namespace = "k8s.io";
@@ -23,7 +23,7 @@ const syncMilliseconds = { longest: 30_000, poll: 20 };
  */
 export async function importImage(socket: string, name: string, image: BuiltImage): Promise<void> {
   const method = compileServices(native);
-  const channel = new Channel(socket);
+  const channel = new RuntimeChannel(socket);
   const id = `skiff-import-${randomUUID()}`;
   const metadata = { "containerd-namespace": namespace, "containerd-lease": id };
   try {
@@ -64,7 +64,7 @@ export async function importImage(socket: string, name: string, image: BuiltImag
 }
 
 /** containerd's CRI plugin updates its own list of images by events, which may be behind the answer of the creation. */
-async function waitForCri(channel: Channel, name: string, id: string): Promise<void> {
+async function waitForCri(channel: RuntimeChannel, name: string, id: string): Promise<void> {
   const images = criImages(criClient(channel, ""));
   const deadline = Date.now() + syncMilliseconds.longest;
   while ((await images.find(name))?.id !== id) {

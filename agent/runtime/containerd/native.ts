@@ -1,4 +1,4 @@
-import type { ServiceTable } from "./wire/codec.ts";
+import type { ServiceTable } from "#agent/grpc";
 
 /** containerd's own services, as far as the import of images and the events of changes use them. */
 export const native = {

@@ -1,6 +1,8 @@
+import { compileServices } from "#agent/grpc";
 import type { Runtime } from "#agent/runtime";
 import { type Clock, type Log, silentLog } from "#base";
 import { criChanges } from "./changes.ts";
+import { RuntimeChannel } from "./channel.ts";
 import { criClient } from "./cri-client.ts";
 import { criImages } from "./images.ts";
 import { readInfo } from "./info.ts";
@@ -8,8 +10,6 @@ import { native } from "./native.ts";
 import { CriPods } from "./pods.ts";
 import { type LogLimits, startRotation } from "./rotation.ts";
 import { CriStreams } from "./streams.ts";
-import { Channel } from "./wire/channel.ts";
-import { compileServices } from "./wire/codec.ts";
 
 export interface ContainerdOptions {
   /** Path of the runtime's unix socket. */
@@ -28,7 +28,7 @@ export interface ContainerdOptions {
  */
 export function containerdRuntime(options: ContainerdOptions): Runtime {
   const { clock, log = silentLog } = options;
-  const channel = new Channel(options.socket);
+  const channel = new RuntimeChannel(options.socket);
   const cri = criClient(channel, options.owner);
   const pods = new CriPods(cri);
   const stopRotation = startRotation(cri, async () => (await pods.items()).containers, {

@@ -4,10 +4,10 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { unmountBelow } from "#agent/runtime";
 import { type Clock, type Log, messageOf, sleep } from "#base";
+import { RuntimeChannel } from "../channel.ts";
 import { criClient } from "../cri-client.ts";
 import { importImage } from "../import.ts";
 import type { SandboxItem } from "../items.ts";
-import { Channel } from "../wire/channel.ts";
 import {
   containerdConfig,
   mirrorFiles,
@@ -131,7 +131,7 @@ async function removeBridge(paths: PrivatePaths): Promise<void> {
 }
 
 async function removeAllPods(socket: string): Promise<void> {
-  const channel = new Channel(socket);
+  const channel = new RuntimeChannel(socket);
   const cri = criClient(channel, "");
   try {
     const { items } = await cri.runtime<{ items: SandboxItem[] }>("ListPodSandbox", {});

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { open, readdir, readFile } from "node:fs/promises";
+import { RuntimeChannel } from "../channel.ts";
 import { criClient } from "../cri-client.ts";
-import { Channel } from "../wire/channel.ts";
 
 /**
  * The process that runs with this configuration, by whatever process it was started. It is found by its command line,
@@ -52,7 +52,7 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 export async function waitUntilReady(socket: string, pid: number, log: string): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const channel = new Channel(socket);
+    const channel = new RuntimeChannel(socket);
     try {
       await criClient(channel, "").runtime("Version", { version: "v1" }, { timeoutMilliseconds: 2000 });
       return;

@@ -1,6 +1,6 @@
 import protobuf from "protobufjs";
 
-/** Services and messages in the compact form that the tables of this driver use. */
+/** Services and messages in the compact form of the agent's tables. */
 export interface ServiceTable {
   package: string;
   /** The calls of each service, each `name request response`. */
@@ -15,6 +15,9 @@ export interface Method {
   path: string;
   encode: (request: object) => Buffer;
   decode: (bytes: Buffer) => unknown;
+  /** The other side's halves. */
+  decodeRequest: (bytes: Buffer) => unknown;
+  encodeResponse: (response: object) => Buffer;
 }
 
 const mapType = /^map<(\w+),(\w+)>$/;
@@ -55,6 +58,8 @@ export function compileServices(table: ServiceTable): (service: string, call: st
         path: `/${table.package}.${service}/${name}`,
         encode: (message) => Buffer.from(request.encode(request.fromObject(message)).finish()),
         decode: (bytes) => response.toObject(response.decode(bytes), shape),
+        decodeRequest: (bytes) => request.toObject(request.decode(bytes), shape),
+        encodeResponse: (message) => Buffer.from(response.encode(response.fromObject(message)).finish()),
       });
     }
   }

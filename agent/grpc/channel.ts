@@ -1,5 +1,4 @@
 import * as grpc from "@grpc/grpc-js";
-import { RuntimeError, type RuntimeReason } from "#agent/runtime";
 import type { Method } from "./codec.ts";
 
 export interface CallOptions {
@@ -7,37 +6,42 @@ export interface CallOptions {
   timeoutMilliseconds?: number;
   signal?: AbortSignal | undefined;
   metadata?: Record<string, string>;
-  /** The reason of failures whose gRPC code implies none. Defaults to `failed`. */
-  otherwise?: RuntimeReason;
 }
 
-const reasons: Partial<Record<grpc.status, RuntimeReason>> = {
-  [grpc.status.NOT_FOUND]: "notFound",
-  [grpc.status.UNAVAILABLE]: "unavailable",
-  [grpc.status.DEADLINE_EXCEEDED]: "timeout",
-  [grpc.status.CANCELLED]: "timeout",
-  [grpc.status.UNIMPLEMENTED]: "unsupported",
-};
-
-/** Whether the server answered ALREADY_EXISTS. */
-export const isAlreadyExists = (error: unknown): boolean =>
-  error instanceof RuntimeError && (error.cause as grpc.ServiceError)?.code === grpc.status.ALREADY_EXISTS;
-
-function asRuntimeError(error: grpc.ServiceError, otherwise: RuntimeReason = "failed"): RuntimeError {
-  return new RuntimeError(reasons[error.code] ?? otherwise, error.details || error.message, { cause: error });
+/** A call that the server refused, or did not answer. The message is that of Go's clients, which clients read. */
+export class CallError extends Error {
+  readonly code: grpc.status;
+  constructor(error: grpc.ServiceError) {
+    super(`rpc error: code = ${codeName(error.code)} desc = ${error.details || error.message}`, { cause: error });
+    this.name = "CallError";
+    this.code = error.code;
+  }
 }
+
+/** A code as Go prints it, without blanks: NotFound. */
+export const codeName = (code: grpc.status): string =>
+  code === grpc.status.OK
+    ? "OK"
+    : (grpc.status[code] ?? `Code(${code})`)
+        .toLowerCase()
+        .replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 const defaultTimeoutMilliseconds = 120_000;
 const maxMessageBytes = 64 * 1024 * 1024;
 
 /**
- * A gRPC connection over a unix socket. It connects lazily and again after a break; each call fails with `unavailable`
- * while no server answers.
+ * A gRPC connection over a unix socket. It connects lazily and again after a break; each call fails with UNAVAILABLE
+ * while no server answers. Calls reject with CallError, or with what `fault` returns.
  */
-export class Channel {
+export class Channel<Options extends CallOptions = CallOptions> {
   readonly #client: grpc.Client;
+  readonly #fault: (error: grpc.ServiceError, options: Options) => Error;
 
-  constructor(socket: string) {
+  constructor(
+    socket: string,
+    fault: (error: grpc.ServiceError, options: Options) => Error = (error) => new CallError(error),
+  ) {
+    this.#fault = fault;
     this.#client = new grpc.Client(`unix://${socket}`, grpc.credentials.createInsecure(), {
       "grpc.max_receive_message_length": maxMessageBytes,
       "grpc.max_send_message_length": maxMessageBytes,
@@ -46,8 +50,8 @@ export class Channel {
     });
   }
 
-  /** One request, one answer. Throws RuntimeError, or the signal's reason. */
-  call<Response>(method: Method, request: object, options: CallOptions = {}): Promise<Response> {
+  /** One request, one answer. Throws the fault, or the signal's reason. */
+  call<Response>(method: Method, request: object, options: Options = {} as Options): Promise<Response> {
     return new Promise<Response>((resolve, reject) => {
       options.signal?.throwIfAborted();
       const { metadata, callOptions } = settings(options);
@@ -61,7 +65,7 @@ export class Channel {
         callOptions,
         (error, response) => {
           options.signal?.removeEventListener("abort", onAbort);
-          if (error) reject(options.signal?.aborted ? options.signal.reason : asRuntimeError(error, options.otherwise));
+          if (error) reject(options.signal?.aborted ? options.signal.reason : this.#fault(error, options));
           else resolve(response as Response);
         },
       );
@@ -69,8 +73,8 @@ export class Channel {
     });
   }
 
-  /** One request, many answers, until the server ends them or the signal aborts. Throws RuntimeError. */
-  async *stream<Response>(method: Method, request: object, options: CallOptions = {}): AsyncGenerator<Response> {
+  /** One request, many answers, until the server ends them or the signal aborts. Throws the fault. */
+  async *stream<Response>(method: Method, request: object, options: Options = {} as Options): AsyncGenerator<Response> {
     const { metadata, callOptions } = settings({ timeoutMilliseconds: 0, ...options });
     const { path, encode, decode } = method;
     const call = this.#client.makeServerStreamRequest(path, encode, decode, request, metadata, callOptions);
@@ -79,7 +83,7 @@ export class Channel {
     try {
       yield* call as AsyncIterable<Response>;
     } catch (error) {
-      if (!options.signal?.aborted) throw asRuntimeError(error as grpc.ServiceError, options.otherwise);
+      if (!options.signal?.aborted) throw this.#fault(error as grpc.ServiceError, options);
     } finally {
       options.signal?.removeEventListener("abort", onAbort);
       call.cancel();
@@ -87,7 +91,7 @@ export class Channel {
   }
 
   /** Many requests, each sent after the answer to the one before it. Resolves with the last answer. */
-  converse<Response>(method: Method, requests: object[], options: CallOptions = {}): Promise<Response> {
+  converse<Response>(method: Method, requests: object[], options: Options = {} as Options): Promise<Response> {
     return new Promise<Response>((resolve, reject) => {
       const { metadata, callOptions } = settings(options);
       const { path, encode, decode } = method;
@@ -102,7 +106,7 @@ export class Channel {
         last = response;
         sendNext();
       });
-      call.on("error", (error) => reject(asRuntimeError(error as grpc.ServiceError, options.otherwise)));
+      call.on("error", (error) => reject(this.#fault(error as grpc.ServiceError, options)));
       call.on("end", () => resolve(last as Response));
       sendNext();
     });
