@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { CsiVolumes, Drivers, NodeObjects, Registration } from "#agent/csi";
 import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
@@ -12,13 +13,14 @@ import {
   type NodeFacts,
   noVolumes,
   type PodsContext,
+  type PodTokens,
   podTokens,
   podVolumes,
 } from "#agent/pods";
 import type { Runtime } from "#agent/runtime";
 import { NodeStats } from "#agent/stats";
-import { nodes, pods, type Service } from "#api";
-import type { Clock, Log, Random } from "#base";
+import { csiDrivers, nodes, pods, type Service } from "#api";
+import { type Clock, ignoreNotFound, type Log, type Random } from "#base";
 import type { Client } from "#client";
 import { createRecorder } from "#events";
 import { isOver } from "#kubelet";
@@ -99,7 +101,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const facts = { ...(await hostFacts(folder)), ...(simulated ? simulatedSize : {}) };
   const kubelet: KubeletOptions = { ...options, runtime: metrics.runtime };
-  const context = podsContext(kubelet, await nodeFacts(kubelet, facts));
+  const tokens = podTokens({ ...options, request: (pod, asked) => requestToken(client, pod, asked) });
+  const csi = simulated ? undefined : csiOf(kubelet, tokens);
+  const context = podsContext(kubelet, await nodeFacts(kubelet, facts), { tokens, csi });
   const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
   const stats = nodeStats(kubelet, context, nodePods);
   const images = new ImageCollection({ runtime: kubelet.runtime, clock, log });
@@ -118,6 +122,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   };
   const components = [
     node(kubelet, facts, () => eviction?.pressures ?? new Set()),
+    ...(csi ? [csi.registration] : []),
     nodePods,
     ...(options.link ? [serverLink({ ...options.link, ...linked })] : []),
     ...(options.gateway ? [gatewayLink(options.gateway, linked)] : []),
@@ -272,7 +277,38 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
   };
 }
 
-function podsContext(options: KubeletOptions, facts: NodeFacts): PodsContext {
+/** The parts that volumes of CSI drivers need. */
+interface Csi {
+  registration: Component;
+  volumes: CsiVolumes;
+}
+
+interface VolumeParts {
+  tokens: PodTokens;
+  csi: Csi | undefined;
+}
+
+function csiOf({ name, client, clock, log, folder }: KubeletOptions, tokens: PodTokens): Csi {
+  const api = podApi(client, () => []);
+  const objects = new NodeObjects(client, name);
+  const drivers = new Drivers({ objects, log });
+  const registry = join(folder, "plugins_registry");
+  return {
+    registration: {
+      name: "CSI drivers",
+      start: () => new Registration({ folder: registry, drivers, clock, log }).start(),
+    },
+    volumes: new CsiVolumes({
+      node: name,
+      drivers,
+      csiDriver: (driver) => ignoreNotFound(client.get(csiDrivers, { name: driver })),
+      secret: api.secret,
+      tokens,
+    }),
+  };
+}
+
+function podsContext(options: KubeletOptions, facts: NodeFacts, { tokens, csi }: VolumeParts): PodsContext {
   const { name, client, runtime, clock, random, log, folder, simulated, registryCredentials } = options;
   const api = podApi(client, options.services);
   const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
@@ -285,7 +321,8 @@ function podsContext(options: KubeletOptions, facts: NodeFacts): PodsContext {
         secret: api.secret,
         host: { ips: facts.ips },
         allocatable: facts.allocatable,
-        tokens: podTokens({ request: (pod, asked) => requestToken(client, pod, asked), clock, random, log }),
+        tokens,
+        drivers: csi?.volumes,
       });
   return {
     node: facts,

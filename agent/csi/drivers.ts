@@ -79,8 +79,12 @@ export class Drivers {
     if (present?.socket === socket) await this.#drop(name, present);
   }
 
-  /** Removes drivers from the API that are not on the node any more: they were removed while no agent ran. */
+  /**
+   * Creates a missing CSINode, and removes drivers from the API that are not on the node any more: they were removed
+   * while no agent ran.
+   */
   async prune(): Promise<void> {
+    await this.#options.objects.ensure();
     for (const name of await this.#options.objects.drivers()) {
       if (!this.#registered.has(name)) await this.#options.objects.uninstall(name);
     }

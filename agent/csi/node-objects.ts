@@ -128,7 +128,9 @@ export class NodeObjects {
     const uid = metadata.uid ?? "";
     const present = await ignoreNotFound(this.#client.get(csiNodes, { name: this.#name }));
     if (present?.metadata.ownerReferences?.some((owner) => owner.kind === "Node" && owner.uid === uid)) return present;
-    if (present) await this.#client.delete(csiNodes, { name: this.#name }, { uid: present.metadata.uid });
+    // The garbage collector may be faster.
+    if (present)
+      await ignoreNotFound(this.#client.delete(csiNodes, { name: this.#name }, { uid: present.metadata.uid }));
     const owner = { apiVersion: "v1", kind: "Node", name: this.#name, uid };
     return this.#client.create(csiNodes, {
       metadata: { name: this.#name, ownerReferences: [owner] },

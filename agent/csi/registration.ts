@@ -78,10 +78,11 @@ export class Registration {
         await mkdir(folder, { recursive: true, mode: 0o755 });
         this.#watch();
         this.#compare(await socketsIn(folder));
-        await this.#prune();
       } catch (error) {
         log.warn("CSI drivers' sockets could not be read", { folder, error: messageOf(error) });
       }
+      // The node may not be registered yet; the next reading tries again.
+      await this.#prune().catch(() => {});
       await this.#changed();
     }
   }

@@ -3,7 +3,7 @@
  * and reports the status. The state that it needs after a restart is stored in the runtime. It opens no connection: the
  * API, the runtime and the volumes are passed in.
  */
-export { noVolumes, type PodVolumes, podTokens, podVolumes, type VolumeToken } from "#agent/volumes";
+export { noVolumes, type PodTokens, type PodVolumes, podTokens, podVolumes, type VolumeToken } from "#agent/volumes";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
 export { type CollectionOptions, ImageCollection } from "./image-collection.ts";
 export { PodManager } from "./manager.ts";

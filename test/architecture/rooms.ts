@@ -460,6 +460,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["vitest"],
   },
+  "test/csi-driver": { sees: ["agent/csi", "agent/grpc", "agent/runtime"], uses: ["node:*", "@grpc/grpc-js"] },
   test: { sees: ["*"], uses: ["*"] },
 };
 
