@@ -105,7 +105,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const csi = simulated ? undefined : csiOf(kubelet, tokens);
   const context = podsContext(kubelet, await nodeFacts(kubelet, facts), { tokens, csi });
   const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
-  const stats = nodeStats(kubelet, context, nodePods);
+  const stats = nodeStats(kubelet, context, { nodePods, csi });
   const images = new ImageCollection({ runtime: kubelet.runtime, clock, log });
   const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
   context.rejectUnderPressure = (pod) => eviction?.rejection(pod);
@@ -133,7 +133,13 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   return startComponents(components, { log });
 }
 
-function nodeStats({ simulated, folder }: KubeletOptions, context: PodsContext, nodePods: NodePods): NodeStats {
+interface StatsParts {
+  nodePods: NodePods;
+  csi: Csi | undefined;
+}
+
+function nodeStats(kubelet: KubeletOptions, context: PodsContext, { nodePods, csi }: StatsParts): NodeStats {
+  const { simulated, folder } = kubelet;
   const { node, runtime, volumes, clock } = context;
   return new NodeStats({
     ...{ node: node.name, runtime, clock, folder, simulated },
@@ -144,6 +150,7 @@ function nodeStats({ simulated, folder }: KubeletOptions, context: PodsContext, 
       return pod?.metadata.uid === uid ? cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot) : undefined;
     },
     podFolder: (uid) => volumes.podFolder(uid),
+    driverUsage: csi && ((volume) => csi.volumes.usage(volume)),
     logFolder: (metadata) => logDirectoryOf({ metadata, spec: { containers: [] } }, node),
   });
 }

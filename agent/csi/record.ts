@@ -29,7 +29,11 @@ export async function writeRecord(folder: string, record: VolumeRecord): Promise
   }
   await rename(next, join(folder, fileName));
   const parent = await open(folder, "r");
-  await parent.sync().finally(() => parent.close());
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
 }
 
 /** Undefined where there is none, so that nothing has been published. Rejects when it cannot be read. */

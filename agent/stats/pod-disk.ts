@@ -3,11 +3,15 @@ import { join } from "node:path";
 import type { SandboxStats } from "#agent/runtime";
 import type { Clock } from "#base";
 import { type DiskUsage, DiskUsages } from "./disk.ts";
+import { type DriverUsage, DriverUsages } from "./driver-usage.ts";
+import type { Filesystem } from "./host.ts";
 import type { PodSample } from "./sample.ts";
 
 export interface PodFolders {
   /** The folder of a pod's volumes; undefined where it has none. */
   podFolder(uid: string): string | undefined;
+  /** What the driver of a volume measures, by the volume's folder; absent: there are no such volumes. */
+  driverUsage?: ((folder: string) => Promise<DriverUsage | undefined>) | undefined;
   /** The folder of a pod's logs. */
   logFolder(pod: Pick<PodSample["sandbox"], "namespace" | "name" | "uid">): string;
 }
@@ -18,17 +22,30 @@ export interface PodDisk {
   total: DiskUsage;
   /** In the order of the sample. `layer` is what the container has written; absent where the runtime does not tell. */
   containers: { name: string; layer?: DiskUsage; logs: DiskUsage }[];
-  volumes: { name: string; path: string; usage: DiskUsage }[];
+  volumes: VolumeDisk[];
 }
+
+export interface VolumeDisk {
+  name: string;
+  path: string;
+  usage: DiskUsage;
+  /** What a driver measures; absent for volumes on the node's own file systems. */
+  filesystem?: Filesystem;
+}
+
+/** The folder of volumes whose drivers measure them. */
+const driverPlugin = "kubernetes.io~csi";
 
 /** Measures pods' use of the disk; folders at most once a minute. */
 export class PodDisks {
   readonly #folders: PodFolders;
   readonly #usages: DiskUsages;
+  readonly #drivers: DriverUsages;
 
   constructor(folders: PodFolders, clock: Clock) {
     this.#folders = folders;
     this.#usages = new DiskUsages(clock);
+    this.#drivers = new DriverUsages(async (folder) => folders.driverUsage?.(folder), clock);
   }
 
   /** `stats` are the runtime's of the pod. */
@@ -49,7 +66,7 @@ export class PodDisks {
       }),
     );
     const volumes = await this.#volumesOf(pod.sandbox.uid);
-    for (const { plugin, usage } of volumes) if (plugin !== "kubernetes.io~csi") add(usage);
+    for (const { plugin, usage } of volumes) if (plugin !== driverPlugin) add(usage);
     return { total, containers, volumes };
   }
 
@@ -57,11 +74,14 @@ export class PodDisks {
     const folder = this.#folders.podFolder(uid);
     if (folder === undefined) return [];
     const top = join(folder, "volumes");
-    const found = [];
+    const found: (VolumeDisk & { plugin: string })[] = [];
     for (const plugin of await readdir(top).catch(() => [] as string[])) {
       for (const name of await readdir(join(top, plugin)).catch(() => [] as string[])) {
         const path = join(top, plugin, name);
-        found.push({ plugin, name, path, usage: await this.#usages.of(path) });
+        if (plugin === driverPlugin) {
+          const measured = await this.#drivers.of(path);
+          if (measured) found.push({ plugin, name, path, ...measured });
+        } else found.push({ plugin, name, path, usage: await this.#usages.of(path) });
       }
     }
     return found;

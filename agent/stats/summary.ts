@@ -72,9 +72,9 @@ export class Summaries {
     });
     const time = { time: formatTime(pod.whole.at) };
     const volume = await Promise.all(
-      disk.volumes.map(async ({ name, path, usage }) => {
-        const filesystem = await filesystemOf(path);
-        return { ...time, ...(filesystem && capacityOf(filesystem)), ...takenOf(usage), name };
+      disk.volumes.map(async ({ name, path, usage, filesystem }) => {
+        const own = filesystem ?? (await filesystemOf(path));
+        return { ...time, ...(own && capacityOf(own)), ...takenOf(usage), name };
       }),
     );
     return {

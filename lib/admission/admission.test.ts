@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { nodes, type Pod, pods, serviceAccounts } from "#api";
+import { type CSINode, csiNodes, nodes, type Pod, pods, serviceAccounts } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -151,6 +151,22 @@ test("allows an agent only the Kubernetes labels that kubelets set", async () =>
   await patch({ labels: { "kubernetes.io/arch": "arm64", "example.com/role": null } });
   const ownerReferences = [{ apiVersion: "v1", kind: "Node", name: "labelled", uid: "u" }];
   await expect(patch({ ownerReferences })).rejects.toThrow('node "labelled" is not allowed to modify ownerReferences');
+});
+
+// Upstream's admitCSINode.
+test("allows an agent only its own CSINode", async () => {
+  const agent = cluster.plane.server.client({ name: "system:node:stored", groups: ["system:nodes"] });
+  const csiNode = (name: string): CSINode => ({ metadata: { name }, spec: { drivers: [] } });
+  const words = "can only access CSINode with the same name as the requesting node";
+  await expect(agent.create(csiNodes, csiNode("other"))).rejects.toThrow(words);
+  const own = await agent.create(csiNodes, csiNode("stored"));
+  await cluster.client.create(csiNodes, csiNode("other"));
+  const foreign = await agent.get(csiNodes, { name: "other" });
+  const drivers = [{ name: "a.example", nodeID: "i", topologyKeys: [] }];
+  await expect(agent.update(csiNodes, { ...foreign, spec: { drivers } })).rejects.toThrow(words);
+  await expect(agent.delete(csiNodes, { name: "other" })).rejects.toThrow(words);
+  await agent.update(csiNodes, { ...own, spec: { drivers } });
+  await agent.delete(csiNodes, { name: "stored" });
 });
 
 // Seen on v1.37.2: a pod that asks for a sandbox must not run without it.

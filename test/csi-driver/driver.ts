@@ -153,18 +153,20 @@ export class CsiDriver {
   }
 
   #handle(call: string, handler: Handler): grpc.handleUnaryCall<unknown, unknown> {
-    return async ({ request }, answer) => {
-      this.calls.push({ call, request });
-      const fault = this.faults.get(call);
-      if (fault && "hangs" in fault) return;
-      if (fault && "code" in fault) return answer({ code: fault.code, details: fault.message });
-      if (fault) await new Promise((resolve) => setTimeout(resolve, fault.afterMilliseconds));
-      try {
-        answer(null, await handler(request));
-      } catch (error) {
-        answer({ code: grpc.status.INTERNAL, details: String(error) });
-      }
-    };
+    return ({ request }, answer) => void this.#answer({ call, request }, handler, answer);
+  }
+
+  async #answer(received: ReceivedCall, handler: Handler, answer: grpc.sendUnaryData<unknown>): Promise<void> {
+    this.calls.push(received);
+    const fault = this.faults.get(received.call);
+    if (fault && "hangs" in fault) return;
+    if (fault && "code" in fault) return answer({ code: fault.code, details: fault.message });
+    if (fault) await new Promise((resolve) => setTimeout(resolve, fault.afterMilliseconds));
+    try {
+      answer(null, await handler(received.request));
+    } catch (error) {
+      answer({ code: grpc.status.INTERNAL, details: String(error) });
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 import {
   apiReferenceOf,
+  csiDrivers,
+  csiNodes,
   leases,
   mirrorAnnotation,
   type Node,
@@ -9,7 +11,7 @@ import {
   serviceAccounts,
   type TokenRequest,
 } from "#api";
-import { deepEqual, forbidden } from "#base";
+import { deepEqual, forbidden, ignoreNotFound } from "#base";
 import type { AdmissionContext, AdmissionRequest, Plugin } from "../port.ts";
 
 const prefix = "system:node:";
@@ -20,8 +22,8 @@ const nodeOf = (user: AdmissionRequest["user"]): string | undefined =>
   user.groups.includes(group) && user.name.startsWith(prefix) ? user.name.slice(prefix.length) : undefined;
 
 /**
- * An agent writes only its own node, the lease of that node, and pods that are bound to it, and gets tokens only for
- * those pods (upstream's NodeRestriction).
+ * An agent writes only its own node, the lease and the CSINode of that node, and pods that are bound to it, and gets
+ * tokens only for those pods (upstream's NodeRestriction).
  */
 export const nodeRestriction: Plugin = {
   name: "NodeRestriction",
@@ -31,6 +33,7 @@ export const nodeRestriction: Plugin = {
     if (request.kind === pods) await checkPod(request, node, context);
     else if (request.kind === nodes) checkNode(request, node);
     else if (request.kind === leases) checkLease(request, node);
+    else if (request.kind === csiNodes) checkCsiNode(request, node);
     else if (request.kind === serviceAccounts && request.subresource === "token")
       await checkToken(request, node, context);
   },
@@ -162,9 +165,26 @@ async function checkToken(request: AdmissionRequest, node: string, { client }: A
   const [audience = ""] = audiences;
   const sources = (pod.spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? []);
   const isNamed = sources.some(({ serviceAccountToken: token }) => token && (token.audience ?? "") === audience);
-  if (isNamed) return;
+  if (isNamed || (await hasAudience(pod, audience, client))) return;
   const what = `audience ${JSON.stringify(audience)} not found in pod spec volume`;
   throw refuse(`${what}, ${user.name} is not authorized to request tokens for this audience`);
+}
+
+/** Whether the driver of one of the pod's CSI volumes requests tokens for the audience. */
+async function hasAudience({ spec }: Pod, audience: string, client: AdmissionContext["client"]): Promise<boolean> {
+  for (const name of new Set((spec?.volumes ?? []).map(({ csi }) => csi?.driver ?? ""))) {
+    if (name === "") continue;
+    const driver = await ignoreNotFound(client.get(csiDrivers, { name }));
+    if (driver?.spec.tokenRequests?.some((request) => (request.audience ?? "") === audience)) return true;
+  }
+  return false;
+}
+
+function checkCsiNode({ name, object }: AdmissionRequest, node: string): void {
+  const target = name !== "" ? name : (object?.metadata.name ?? "");
+  if (target === node) return;
+  const why = "can only access CSINode with the same name as the requesting node";
+  throw forbidden({ group: csiNodes.group, resource: csiNodes.plural }, name, why);
 }
 
 function checkLease({ name, namespace, object }: AdmissionRequest, node: string): void {

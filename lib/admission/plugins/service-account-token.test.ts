@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Pod, pods, serviceAccounts, type TokenRequest } from "#api";
+import { csiDrivers, type Pod, pods, serviceAccounts, type TokenRequest } from "#api";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { make } from "#test/make";
 
@@ -84,7 +84,15 @@ test("mounts no token in a mirror pod, and refuses one that requests a token", a
 
 test("issues an agent tokens for pods on its node, and for the audiences that they name", async () => {
   const source = { serviceAccountToken: { path: "t", audience: "vault" } };
-  const volumes = [{ name: "t", projected: { sources: [source] } }];
+  await cluster.client.create(csiDrivers, {
+    metadata: { name: "tokens.example" },
+    spec: { tokenRequests: [{ audience: "storage" }] },
+  });
+  const volumes = [
+    { name: "t", projected: { sources: [source] } },
+    { name: "c", csi: { driver: "tokens.example" } },
+    { name: "d", csi: { driver: "none.example" } },
+  ];
   const here = await create("here", { nodeName: "one", serviceAccountName: "robot", volumes });
   const there = await create("there", { nodeName: "two", serviceAccountName: "robot" });
   const agent = cluster.plane.server.client({ name: "system:node:one", groups: ["system:nodes"] });
@@ -94,7 +102,7 @@ test("issues an agent tokens for pods on its node, and for the audiences that th
       spec: { audiences, ...(bound ? { boundObjectRef: bound } : {}) },
     } as TokenRequest);
   const bound = { apiVersion: "v1", kind: "Pod", name: "here", uid: here.metadata.uid };
-  for (const audiences of [[], ["vault"]]) {
+  for (const audiences of [[], ["vault"], ["storage"]]) {
     expect(((await ask(bound, audiences)) as TokenRequest).status?.token).toMatch(/^ey/);
   }
   for (const [reference, audiences, why] of [
