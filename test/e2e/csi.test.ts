@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { volumeIdOf } from "#agent/csi";
+import { mountsBelow } from "#agent/runtime";
+import { csiDrivers, csiNodes, type Event, events, type Pod, pods } from "#api";
+import type { HttpClient } from "#client";
+import { CsiDriver } from "#test/csi-driver";
+import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { connect, createPod, findPod, getPod, isReady, readyPod, until } from "./client.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+import { skiffDown } from "./skiff.ts";
+
+let registry: Registry;
+let skiff: SkiffProcess;
+let client: HttpClient;
+let folder: string;
+let driver: CsiDriver;
+
+const start = (dataDir?: string) =>
+  startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"], dataDir);
+const agentFolder = () => join(skiff.dataDir, "agents", "containerd");
+const startDriver = (name: string) =>
+  new CsiDriver({
+    name,
+    folder: join(folder, name),
+    socket: join(folder, `${name}.sock`),
+    registrarSocket: join(agentFolder(), "plugins_registry", `${name}-reg.sock`),
+    capabilities: ["GET_VOLUME_STATS"],
+    topology: { "files.example/zone": "quay" },
+    maxVolumes: 9,
+    mounts: true,
+  }).start();
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "skiff-csi-"));
+  registry = await startRegistry();
+  skiff = await start();
+  client = connect(skiff.dataDir);
+  driver = await startDriver("files.example");
+  const spec = { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ["Ephemeral"] };
+  for (const name of ["files.example", "hanging.example"]) {
+    await client.create(csiDrivers, { metadata: { name }, spec });
+  }
+});
+afterAll(async () => {
+  client?.close();
+  if (skiff) await skiffDown(skiff);
+  await driver?.stop();
+  await registry?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const specOf = (name: string, script: string) => ({
+  terminationGracePeriodSeconds: 1,
+  containers: [
+    {
+      name: "main",
+      image: "busybox",
+      command: ["sh", "-c", script],
+      volumeMounts: [{ name: "v", mountPath: "/data" }],
+    },
+  ],
+  volumes: [{ name: "v", csi: { driver: name, volumeAttributes: { color: "blue" } } }],
+});
+const contentOf = ({ metadata }: Pod) => driver.contentOf(volumeIdOf(metadata.uid ?? "", "v"));
+const remove = async (name: string) => {
+  await client.delete(pods, { namespace: "default", name });
+  await until(async () => (await findPod(client, name)) === undefined);
+};
+const mounts = () => mountsBelow(join(agentFolder(), "pods"));
+const eventsOf = async (name: string): Promise<Event[]> =>
+  (await client.list(events, { namespace: "default" })).items.filter(
+    ({ involvedObject }) => involvedObject?.name === name,
+  );
+
+test("a driver's volume is mounted into a container, measured, and unpublished with the pod", async () => {
+  const pod = await createPod(client, "writer", specOf("files.example", "echo hello >/data/out; sleep 100000"));
+  await readyPod(client, "writer");
+  await until(async () => existsSync(join(contentOf(pod), "out")));
+  expect(JSON.parse(readFileSync(join(contentOf(pod), "context.json"), "utf8"))).toMatchObject({
+    color: "blue",
+    "csi.storage.k8s.io/pod.name": "writer",
+    "csi.storage.k8s.io/ephemeral": "true",
+  });
+  const { spec } = await client.get(csiNodes, { name: "boat" });
+  expect(spec.drivers).toEqual([
+    { name: "files.example", nodeID: "node-1", topologyKeys: ["files.example/zone"], allocatable: { count: 9 } },
+  ]);
+  await remove("writer");
+  expect(existsSync(contentOf(pod))).toBe(false);
+  expect((await mounts()).filter((path) => path.includes("kubernetes.io~csi"))).toEqual([]);
+});
+
+test("an agent that is killed finds its volumes again: they stay with their pods, and go with those that are deleted", async () => {
+  const stays = await createPod(client, "stays", specOf("files.example", "sleep 100000"));
+  const goes = await createPod(client, "goes", specOf("files.example", "sleep 100000"));
+  const before = await readyPod(client, "stays");
+  await readyPod(client, "goes");
+  const { agent } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number };
+  process.kill(agent, "SIGKILL");
+  await client.delete(pods, { namespace: "default", name: "goes" }).catch(() => {});
+  const ended = once(skiff.process, "exit");
+  skiff.process.kill("SIGKILL");
+  await ended;
+  client.close();
+  skiff = await start(skiff.dataDir);
+  client = connect(skiff.dataDir);
+  await until(async () => (await findPod(client, "goes")) === undefined);
+  expect(existsSync(contentOf(goes))).toBe(false);
+  const after = await readyPod(client, "stays");
+  expect(after.status?.containerStatuses?.[0]?.containerID).toBe(before.status?.containerStatuses?.[0]?.containerID);
+  expect(existsSync(contentOf(stays))).toBe(true);
+  await remove("stays");
+  expect((await mounts()).filter((path) => path.includes("kubernetes.io~csi"))).toEqual([]);
+});
+
+test("a driver that hangs keeps its pod waiting, and no other", async () => {
+  const hanging = await startDriver("hanging.example");
+  try {
+    hanging.faults.set("NodePublishVolume", { hangs: true });
+    await createPod(client, "waits", specOf("hanging.example", "sleep 100000"));
+    await until(async () => hanging.named("NodePublishVolume").length > 0);
+    await createPod(client, "runs", specOf("files.example", "sleep 100000"));
+    await readyPod(client, "runs");
+    expect(isReady(await getPod(client, "waits"))).toBe(false);
+    await remove("runs");
+    await until(
+      async () => (await eventsOf("waits")).some(({ message }) => message?.includes("code = DeadlineExceeded")),
+      150,
+    );
+    expect((await eventsOf("waits")).filter(({ reason }) => reason === "FailedMount")).toHaveLength(1);
+    hanging.faults.clear();
+    await readyPod(client, "waits");
+    await remove("waits");
+  } finally {
+    await hanging.stop();
+  }
+}, 300_000);
