@@ -8,10 +8,17 @@ beforeAll(async () => {
   cluster = await openCluster();
   await cluster.addNode("one");
   await cluster.addNode("two");
-  for (const name of ["used", "unused"])
+  for (const name of ["used", "published", "unused"])
     await cluster.client.create(secrets, { metadata: { name, namespace: "default" } });
   for (const node of ["one", "two"]) {
-    const volumes = node === "one" ? [{ name: "v", secret: { secretName: "used" } }] : [];
+    const csi = { driver: "a.example", nodePublishSecretRef: { name: "published" } };
+    const volumes =
+      node === "one"
+        ? [
+            { name: "v", secret: { secretName: "used" } },
+            { name: "c", csi },
+          ]
+        : [];
     const spec = { nodeName: node, containers: [{ name: "c", image: "i" }], volumes };
     await cluster.client.create(pods, { metadata: { name: `on-${node}`, namespace: "default" }, spec } as never);
   }
@@ -61,6 +68,7 @@ test("allows a node its own pods and the objects that they name", async () => {
     /no relationship found between node 'one' and this object/,
   );
   expect((await node("GET", `${base}/secrets/used`)).status).toBe(200);
+  expect((await node("GET", `${base}/secrets/published`)).status).toBe(200);
   expect((await node("GET", `${base}/secrets/unused`)).status).toBe(403);
   expect((await node("GET", `${base}/secrets`)).status).toBe(403);
 });
@@ -110,6 +118,27 @@ test("allows a node writes of its own objects only", async () => {
   expect(
     (await node("POST", `${base}/configmaps`, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } })).status,
   ).toBe(403);
+});
+
+// Upstream's authorizeCSINode.
+test("allows a node its own CSINode, and reads of all CSI drivers", async () => {
+  const path = "/apis/storage.k8s.io/v1/csinodes";
+  const csiNode = (name: string) => ({
+    apiVersion: "storage.k8s.io/v1",
+    kind: "CSINode",
+    metadata: { name },
+    spec: { drivers: [] },
+  });
+  expect((await node("POST", path, csiNode("two"))).status).toBe(403);
+  expect((await node("POST", path, csiNode("one"))).status).toBe(201);
+  expect((await node("GET", `${path}/one`)).status).toBe(200);
+  expect((await node("GET", `${path}/two`)).json.message).toMatch(
+    /can only access CSINode with the same name as the requesting node/,
+  );
+  expect((await node("GET", path)).json.message).toMatch(/can only get, create, update, patch, or delete a CSINode/);
+  expect((await node("DELETE", `${path}/one`)).status).toBe(200);
+  expect((await node("GET", "/apis/storage.k8s.io/v1/csidrivers")).status).toBe(200);
+  expect((await node("DELETE", "/apis/storage.k8s.io/v1/csidrivers/a")).status).toBe(403);
 });
 
 test("refuses impersonation without the right", async () => {

@@ -38,6 +38,7 @@ const allowed: Record<string, readonly string[]> = {
   "/pods/eviction": ["create"],
   "discovery.k8s.io/endpointslices": read,
   "certificates.k8s.io/certificatesigningrequests": ["create", ...read],
+  "storage.k8s.io/csidrivers": read,
 };
 
 /**
@@ -55,6 +56,7 @@ export const nodes =
     const what = resource.subresource === "" ? resource.plural : `${resource.plural}/${resource.subresource}`;
     if (allowed[`${resource.group}/${what}`]?.includes(verb)) return { allowed: true };
     if (resource.group === leases.group && what === leases.plural) return mayUseLease(node, verb, resource);
+    if (resource.group === csiNodes.group && what === csiNodes.plural) return mayUseCsiNode(node, verb, resource);
     if (resource.group !== "") return undefined;
     if (what === "nodes" && read.includes(verb)) return mayReadNode(node, attributes, resource);
     if (what === pods.plural && read.includes(verb)) return mayReadPods(client, node, attributes, resource);
@@ -76,6 +78,20 @@ function mayUseLease(node: string, verb: string, { namespace, name }: Resource):
   if (namespace !== leases.namespace) return no(`can only access leases in the "${leases.namespace}" system namespace`);
   if (verb !== "create" && name !== node)
     return no("can only access node lease with the same name as the requesting node");
+  return { allowed: true };
+}
+
+/** A node's CSINode has the node's name (upstream's authorizeCSINode). */
+const csiNodes = { group: "storage.k8s.io", plural: "csinodes" };
+
+function mayUseCsiNode(node: string, verb: string, { name }: Resource): Decision {
+  const no = (reason: string): Decision => ({ allowed: false, reason });
+  if (!["get", "delete", ...write].includes(verb)) {
+    return no("can only get, create, update, patch, or delete a CSINode");
+  }
+  if (verb !== "create" && name !== node) {
+    return no("can only access CSINode with the same name as the requesting node");
+  }
   return { allowed: true };
 }
 
@@ -138,8 +154,10 @@ function names({ spec }: Pod, plural: string, name: string): boolean {
     return (
       (spec.imagePullSecrets ?? []).some((secret) => secret.name === name) ||
       (spec.volumes ?? []).some(
-        ({ secret, projected }) =>
-          secret?.secretName === name || projected?.sources?.some((source) => source.secret?.name === name),
+        ({ secret, projected, csi }) =>
+          secret?.secretName === name ||
+          csi?.nodePublishSecretRef?.name === name ||
+          projected?.sources?.some((source) => source.secret?.name === name),
       ) ||
       containers.some(
         ({ env, envFrom }) =>
