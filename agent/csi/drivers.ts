@@ -62,21 +62,25 @@ export class Drivers {
     const { name, supported_versions: versions } = plugin;
     const driver = new Driver(name, plugin.endpoint || socket, timeoutMilliseconds);
     const before = this.#registered.get(name);
-    const registered = { driver, version: highestVersion(versions) ?? "", socket };
-    this.#registered.set(name, registered);
     try {
       await objects.install(name, await driver.nodeInfo());
-      before?.driver.close();
     } catch (error) {
-      await this.#drop(name, registered);
+      driver.close();
+      // What has been written of it.
+      if (!before) await this.#uninstall(name);
       throw error;
     }
+    this.#registered.set(name, { driver, version: highestVersion(versions) ?? "", socket });
+    before?.driver.close();
   }
 
   /** The registrar's socket is gone. Another one may have registered the driver meanwhile. */
   async deregister(name: string, socket: string): Promise<void> {
     const present = this.#registered.get(name);
-    if (present?.socket === socket) await this.#drop(name, present);
+    if (present?.socket !== socket) return;
+    this.#registered.delete(name);
+    present.driver.close();
+    await this.#uninstall(name);
   }
 
   /**
@@ -95,14 +99,10 @@ export class Drivers {
     this.#registered.clear();
   }
 
-  async #drop(name: string, registered: Registered): Promise<void> {
-    if (this.#registered.get(name) === registered) this.#registered.delete(name);
-    registered.driver.close();
-    await this.#options.objects.uninstall(name).catch((error: unknown) => {
-      this.#options.log.warn("a CSI driver could not be removed from the API", {
-        driver: name,
-        error: messageOf(error),
-      });
+  async #uninstall(name: string): Promise<void> {
+    const { objects, log } = this.#options;
+    await objects.uninstall(name).catch((error: unknown) => {
+      log.warn("a CSI driver could not be removed from the API", { driver: name, error: messageOf(error) });
     });
   }
 }

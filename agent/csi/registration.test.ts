@@ -24,10 +24,10 @@ afterEach(async () => {
   for (const end of ends.toReversed()) await end();
 });
 
-function follow(timeoutMilliseconds?: number): void {
+async function follow(timeoutMilliseconds?: number): Promise<void> {
   drivers = new Drivers({ objects: new NodeObjects(cluster.client, "n"), log: silentLog, timeoutMilliseconds });
   const registry = join(folder, "registry");
-  const running = new Registration({ folder: registry, drivers, clock: systemClock, log: silentLog }).start();
+  const running = await new Registration({ folder: registry, drivers, clock: systemClock, log: silentLog }).start();
   ends.push(() => running.stop());
 }
 
@@ -49,7 +49,7 @@ const registered = async () => (await cluster.client.get(csiNodes, { name: "n" }
 
 // Upstream's InstallCSIDriver and UninstallCSIDriver.
 test("a driver is registered with its id, its labels and its count, and removed with its socket", async () => {
-  follow();
+  await follow();
   const one = await driver({ nodeId: "i-1", maxVolumes: 7, topology: { "a.example/zone": "z1" } });
   await until(() => one.notices).toEqual([{ plugin_registered: true, error: "" }]);
   expect(await registered()).toEqual([
@@ -68,7 +68,7 @@ test("a driver is registered with its id, its labels and its count, and removed 
 });
 
 test("a driver that is registered again with another id replaces its entry", async () => {
-  follow();
+  await follow();
   const one = await driver({ nodeId: "i-1" });
   await until(() => one.notices.length).toBe(1);
   await one.stop();
@@ -84,7 +84,7 @@ test.each([
   { name: "version 2", options: { versions: ["2.0.0"] }, words: 'None of the versions specified ["2.0.0"]' },
   { name: "no id", options: { nodeId: "" }, words: "driverNodeID must not be empty" },
 ])("a plugin is refused and notified: $name", async ({ options, words }) => {
-  follow();
+  await follow();
   const one = await driver(options);
   await until(() => one.notices[0]?.error ?? "").toContain(words);
   expect(one.notices[0]?.plugin_registered).toBe(false);
@@ -95,7 +95,7 @@ test("a driver whose label contradicts the node's is refused", async () => {
   const node = await cluster.client.get(nodes, { name: "n" });
   const labels = { "a.example/zone": "z2" };
   await cluster.client.update(nodes, { ...node, metadata: { ...node.metadata, labels } });
-  follow();
+  await follow();
   const one = await driver({ topology: { "a.example/zone": "z1" } });
   await until(() => one.notices[0]?.error ?? "").toContain(
     'topology value collision: driver reported "a.example/zone":"z1" but existing label is "a.example/zone":"z2"',
@@ -103,7 +103,7 @@ test("a driver whose label contradicts the node's is refused", async () => {
 });
 
 test("drivers and registrars that hang or fail hold up no other driver, and are registered once they answer", async () => {
-  follow(300);
+  await follow(300);
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => void sockets.add(socket));
   await mkdir(join(folder, "registry"), { recursive: true });
@@ -130,9 +130,19 @@ test("drivers and registrars that hang or fail hold up no other driver, and are 
   ]);
 });
 
+test("the start ends once the drivers that are there are registered, and soon where one hangs", async () => {
+  await driver();
+  await follow();
+  expect(drivers.names()).toEqual(["a.example"]);
+  const hanging = await driver({ name: "hanging.example" });
+  hanging.faults.set("NodeGetInfo", { hangs: true });
+  await follow();
+  expect(drivers.names()).toEqual(["a.example"]);
+});
+
 test("drivers that were removed while no agent ran are removed from the API", async () => {
   await new NodeObjects(cluster.client, "n").install("gone.example", { id: "i", maxVolumes: 0, topology: {} });
-  follow();
+  await follow();
   await driver();
   await until(async () => (await registered())?.map(({ name }) => name)).toEqual(["a.example"]);
 });

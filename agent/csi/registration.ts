@@ -16,6 +16,8 @@ export interface RegistrationOptions {
 
 /** How often the folder is read without a notice of a change. */
 const pollMilliseconds = 10_000;
+/** How long the start waits for the drivers that are there. */
+const startMilliseconds = 2000;
 /** Upstream's dial and GetInfo take a second at most, each. */
 const infoMilliseconds = 2000;
 const notifyMilliseconds = 5000;
@@ -52,13 +54,19 @@ export class Registration {
   #isChanged = false;
   #isPruned = false;
   #running: Promise<void> | undefined;
+  readonly #tried = Promise.withResolvers<void>();
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
   }
 
-  start(): { stop(): Promise<void> } {
+  /** Resolves once each socket that is present has been tried, so that pods find their drivers; soon, if one hangs. */
+  async start(): Promise<{ stop(): Promise<void> }> {
     this.#running = this.#follow();
+    const late = Promise.withResolvers<void>();
+    const timer = this.#options.clock.timer(startMilliseconds, late.resolve);
+    await Promise.race([this.#tried.promise, late.promise]);
+    timer.cancel();
     return { stop: () => this.#stop() };
   }
 
@@ -83,6 +91,7 @@ export class Registration {
       }
       // The node may not be registered yet; the next reading tries again.
       await this.#prune().catch(() => {});
+      if (![...this.#plugins.values()].some(({ busy }) => busy)) this.#tried.resolve();
       await this.#changed();
     }
   }
