@@ -48,7 +48,7 @@ const reasons: readonly Reason[] = [
   { test: /PriorityClass|SchedulerPreemption|preempt/i, needs: "PriorityClass" },
   { test: /RuntimeClass/, needs: "RuntimeClass" },
   { test: /\[DRA\]|DeviceTaintRule|ResourceSlice/, needs: "resource.k8s.io" },
-  { test: /CSIStorageCapacity|CSIDriver|CSINodes?\b|CSI Mock|CSIInlineVolume/, needs: "CSIDriver" },
+  { test: /CSIStorageCapacity|CSI Mock/, needs: "CSIStorageCapacity" },
   { test: /PersistentVolume|StorageClass|VolumeAttributesClass|VolumeAttachment/, needs: "PersistentVolume" },
   { test: /IngressClass|Ingress API/, needs: "Ingress" },
   { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },

@@ -9,6 +9,7 @@ import { csiDrivers, csiNodes, type Event, events, type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
 import { CsiDriver } from "#test/csi-driver";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
+import { findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
 import { connect, createPod, findPod, getPod, isReady, readyPod, until } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
 import { skiffDown } from "./skiff.ts";
@@ -18,6 +19,7 @@ let skiff: SkiffProcess;
 let client: HttpClient;
 let folder: string;
 let driver: CsiDriver;
+let setting: Setting;
 
 const start = (dataDir?: string) =>
   startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"], dataDir);
@@ -39,6 +41,13 @@ beforeAll(async () => {
   registry = await startRegistry();
   skiff = await start();
   client = connect(skiff.dataDir);
+  setting = {
+    kubectl: findKubectls().at(-1) ?? "kubectl",
+    kubeconfig: skiff.kubeconfig,
+    namespace: "default",
+    home: folder,
+    editor: "true",
+  };
   driver = await startDriver("files.example");
   const spec = { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ["Ephemeral"] };
   for (const name of ["files.example", "hanging.example"]) {
@@ -85,6 +94,12 @@ test("a driver's volume is mounted into a container, measured, and unpublished w
     "csi.storage.k8s.io/pod.name": "writer",
     "csi.storage.k8s.io/ephemeral": "true",
   });
+  const volume = await until(async () => {
+    const { out } = await kubectl(setting, { run: "get --raw /api/v1/nodes/boat/proxy/stats/summary", global: true });
+    const summary = JSON.parse(out) as { pods: { podRef: { name: string }; volume?: { name: string }[] }[] };
+    return summary.pods.find(({ podRef }) => podRef.name === "writer")?.volume?.find(({ name }) => name === "v");
+  });
+  expect(volume).toMatchObject({ capacityBytes: expect.any(Number), inodesUsed: expect.any(Number) });
   const { spec } = await client.get(csiNodes, { name: "boat" });
   expect(spec.drivers).toEqual([
     { name: "files.example", nodeID: "node-1", topologyKeys: ["files.example/zone"], allocatable: { count: 9 } },
