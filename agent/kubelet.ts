@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CsiVolumes, Drivers, NodeObjects, Registration } from "#agent/csi";
+import { CountUpdates, CsiVolumes, Drivers, NodeObjects, Registration } from "#agent/csi";
 import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
@@ -122,7 +122,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   };
   const components = [
     node(kubelet, facts, () => eviction?.pressures ?? new Set()),
-    ...(csi ? [csi.registration] : []),
+    ...(csi ? csi.components : []),
     nodePods,
     ...(options.link ? [serverLink({ ...options.link, ...linked })] : []),
     ...(options.gateway ? [gatewayLink(options.gateway, linked)] : []),
@@ -286,7 +286,7 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
 
 /** The parts that volumes of CSI drivers need. */
 interface Csi {
-  registration: Component;
+  components: Component[];
   volumes: CsiVolumes;
 }
 
@@ -300,15 +300,19 @@ function csiOf({ name, client, clock, log, folder }: KubeletOptions, tokens: Pod
   const objects = new NodeObjects(client, name);
   const drivers = new Drivers({ objects, log });
   const registry = join(folder, "plugins_registry");
+  const csiDriver = (driver: string) => ignoreNotFound(client.get(csiDrivers, { name: driver }));
   return {
-    registration: {
-      name: "CSI drivers",
-      start: () => new Registration({ folder: registry, drivers, clock, log }).start(),
-    },
+    components: [
+      {
+        name: "CSI drivers",
+        start: () => new Registration({ folder: registry, drivers, clock, log }).start(),
+      },
+      { name: "CSI counts", start: () => new CountUpdates({ drivers, csiDriver, clock, log }).start() },
+    ],
     volumes: new CsiVolumes({
       node: name,
       drivers,
-      csiDriver: (driver) => ignoreNotFound(client.get(csiDrivers, { name: driver })),
+      csiDriver,
       secret: api.secret,
       tokens,
     }),

@@ -74,6 +74,12 @@ export class Drivers {
     before?.driver.close();
   }
 
+  /** Reads the driver's facts of the node again and writes what has changed. Rejects with an Error. */
+  async update(name: string): Promise<void> {
+    const driver = this.get(name);
+    if (driver) await this.#options.objects.install(name, await driver.nodeInfo());
+  }
+
   /** The registrar's socket is gone. Another one may have registered the driver meanwhile. */
   async deregister(name: string, socket: string): Promise<void> {
     const present = this.#registered.get(name);
