@@ -192,6 +192,43 @@ test("builds the environment from all sources and expands it into the command", 
   await cluster.manager.stop();
 });
 
+// Upstream's makeMounts and resolveRecursiveReadOnly; the fake runtime has no recursive read-only mounts.
+test.each([
+  {
+    name: "recursive read-only where the runtime has it not",
+    mount: { readOnly: true, recursiveReadOnly: "Enabled" },
+    words:
+      'failed to resolve recursive read-only mode: volume "v" requested recursive read-only mode, but it is not supported by the runtime',
+  },
+  {
+    name: "a subPath that variables make absolute",
+    mount: { subPathExpr: "$(ROOT)" },
+    words: "error SubPath `/etc` must not be an absolute path",
+  },
+  {
+    name: "a subPath that variables lead out of the volume",
+    mount: { subPathExpr: "a/$(UP)" },
+    words: "unable to provision SubPath `a/../../etc`: must not contain '..'",
+  },
+  {
+    name: "recursive read-only if possible",
+    mount: { readOnly: true, recursiveReadOnly: "IfPossible" },
+    words: undefined,
+  },
+])("mounts of a container: $name", async ({ mount, words }) => {
+  const cluster = new Cluster();
+  const env = [
+    { name: "ROOT", value: "/etc" },
+    { name: "UP", value: "../../etc" },
+  ];
+  const main = makeContainer("main", { env, volumeMounts: [{ name: "v", mountPath: "/v", ...mount }] });
+  cluster.create(makePod("app", { spec: { containers: [main], volumes: [{ name: "v", emptyDir: {} }] } }));
+  await cluster.settle();
+  const { waiting } = cluster.status("app").containerStatuses![0]!.state!;
+  expect(waiting).toEqual(words && { reason: "CreateContainerConfigError", message: words });
+  await cluster.manager.stop();
+});
+
 test("waits with CreateContainerConfigError until the objects that a container names exist", async () => {
   const cluster = new Cluster();
   const main = makeContainer("main", { envFrom: [{ configMapRef: { name: "late" } }] });

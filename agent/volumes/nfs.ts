@@ -9,7 +9,7 @@ import { VolumeError } from "./error.ts";
 const run = promisify(execFile);
 
 /** Where mount(8) finds its helpers. */
-const helpers = ["/sbin/mount.nfs", "/usr/sbin/mount.nfs"];
+const hostHelpers = ["/sbin/mount.nfs", "/usr/sbin/mount.nfs"];
 
 /** A server that does not answer must not hold a pod's other work for longer than this. */
 const timeoutMilliseconds = 120_000;
@@ -18,9 +18,13 @@ const timeoutMilliseconds = 120_000;
  * Mounts an export at `path`, unless something is mounted there. Throws VolumeError when the host has no mount.nfs, and
  * with mount(8)'s message.
  */
-export async function mountNfs(path: string, { server, path: exported, readOnly }: NFSVolumeSource): Promise<void> {
+export async function mountNfs(
+  path: string,
+  { server, path: exported, readOnly }: NFSVolumeSource,
+  helpers: readonly string[] = hostHelpers,
+): Promise<void> {
   if (await isMounted(path)) return;
-  if (!(await hasHelper())) {
+  if (!(await hasOne(helpers))) {
     throw new VolumeError("this node has no mount.nfs (on Debian it is in the package nfs-common)");
   }
   await mkdir(path, { recursive: true, mode: 0o750 });
@@ -35,7 +39,7 @@ export async function mountNfs(path: string, { server, path: exported, readOnly 
   }
 }
 
-async function hasHelper(): Promise<boolean> {
+async function hasOne(helpers: readonly string[]): Promise<boolean> {
   for (const path of helpers) {
     if (
       await access(path, constants.X_OK).then(

@@ -28,6 +28,7 @@ import {
   subPathOf,
   type VolumeToken,
 } from "./index.ts";
+import { mountNfs } from "./nfs.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -214,6 +215,16 @@ test("creates an emptyDir once with mode 0777 and refuses unsupported volumes by
     "volumes of kind csi are not supported",
   );
   await expect(volumes.mount(podWith({ name: "v", emptyDir: { medium: "HugePages" } }))).rejects.toThrow("HugePages");
+});
+
+test("names the missing helper of a host that cannot mount NFS, and mount(8)'s error otherwise", async () => {
+  const at = join(folder, "nfs");
+  const source = { server: "127.0.0.1", path: "/none" };
+  await expect(mountNfs(at, source, [])).rejects.toThrow("this node has no mount.nfs");
+  expect(await readdir(folder)).toEqual([]);
+  // A malformed server fails at once, with or without the helper.
+  await expect(mountNfs(at, { ...source, server: "" }, [process.execPath])).rejects.toThrow("mount failed: mount");
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test("hostPath checks or creates the path according to its type", async () => {
