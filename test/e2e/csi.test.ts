@@ -24,8 +24,9 @@ let setting: Setting;
 const start = (dataDir?: string) =>
   startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"], dataDir);
 const agentFolder = () => join(skiff.dataDir, "agents", "containerd");
-const startDriver = (name: string) =>
-  new CsiDriver({
+/** Starts a driver and waits until the agent has registered it: pods that need it earlier have an event. */
+async function startDriver(name: string): Promise<CsiDriver> {
+  const started = await new CsiDriver({
     name,
     folder: join(folder, name),
     socket: join(folder, `${name}.sock`),
@@ -35,6 +36,9 @@ const startDriver = (name: string) =>
     maxVolumes: 9,
     mounts: true,
   }).start();
+  await until(async () => started.notices.some((notice) => notice.plugin_registered));
+  return started;
+}
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-csi-"));
