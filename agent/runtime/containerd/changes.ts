@@ -17,6 +17,8 @@ const relistWithEventsMilliseconds = 10_000;
  * containerd's event.
  */
 const relistAfterEventMilliseconds = [20, 200, 1000];
+/** While many containers start, events never cease: at most a tenth of the time goes to lists. */
+const pausePerListTime = 9;
 
 /** Uids of pods whose sandboxes or containers have changed since the last list. */
 export async function* criChanges(source: Source, signal: AbortSignal): AsyncGenerator<string> {
@@ -41,8 +43,12 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
   void listen();
   while (!signal.aborted) {
     happened = deferred<void>();
+    const started = source.clock.now();
+    let took = 0;
     try {
-      const now = signatures(await source.items());
+      const items = await source.items();
+      took = source.clock.now() - started;
+      const now = signatures(items);
       for (const [uid, signature] of now) if (before.get(uid) !== signature) yield uid;
       for (const uid of before.keys()) if (!now.has(uid)) yield uid;
       before = now;
@@ -60,7 +66,8 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
     waiting.abort();
     if (!event || signal.aborted) continue;
     pauses = 1;
-    await sleep(source.clock, relistAfterEventMilliseconds[0]!, signal);
+    const shortest = relistAfterEventMilliseconds[0]!;
+    await sleep(source.clock, Math.min(Math.max(shortest, took * pausePerListTime), relistMilliseconds), signal);
   }
 }
 
