@@ -18,7 +18,8 @@ import { deepEqual } from "#base";
 /** Files by path below the volume, each with its permission bits, and its owner unless that is root. */
 export type Payload = Record<string, { bytes: Uint8Array; mode: number; user?: number }>;
 
-const dataLink = "..data";
+/** The link to the subfolder with the present files. */
+export const dataLink = "..data";
 const newLink = "..data_tmp";
 
 /**

@@ -56,7 +56,9 @@ test("keeps secrets and tokens in memory and mounts them again after a restart o
   await writeFile(join(mounted["memory"]!.path, "file"), "x");
   await volumes.refresh(pod);
   await volumes.mount(pod);
-  expect((await mountsBelow(folder)).length).toBe(4);
+  // One for all secrets and tokens, and the emptyDir.
+  expect((await mountsBelow(folder)).length).toBe(2);
+  expect(await volumes.list()).toEqual(["u1"]);
   expect(await readFile(join(mounted["memory"]!.path, "file"), "utf8")).toBe("x");
   // After a restart of the machine folders are left, but no mounts.
   for (const path of await mountsBelow(folder)) execFileSync("umount", [path]);
@@ -64,7 +66,9 @@ test("keeps secrets and tokens in memory and mounts them again after a restart o
   expect(await inMemory(await volumes.mount(pod))).toEqual(expected);
   expect(await readFile(join(mounted["secret"]!.path, "word"), "utf8")).toBe("hush");
   await volumes.unmount("u1");
-  expect(await mountsBelow(folder)).toEqual([]);
+  expect(await mountsBelow(folder)).toEqual([join(folder, "pods", ".memory")]);
+  expect(await volumes.list()).toEqual([]);
+  expect(spawnSync("grep", ["-rq", "hush", folder]).status).toBe(1);
 });
 
 test("leaves secrets that an earlier version stored on the disk until the cluster ends", async () => {

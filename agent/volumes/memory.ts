@@ -1,7 +1,17 @@
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { unmountBelow } from "#agent/runtime";
+import { isMountPoint, mountMemory, unmountBelow } from "#agent/runtime";
 import { plugins } from "./plugins.ts";
+
+/** One file system in memory for the secrets and tokens of all pods, beside pods' folders, which are named by uid. */
+export const memoryFolder = (folder: string): string => join(folder, ".memory");
+
+/** Mounts the file system for secrets if it is not mounted. Needs root. */
+export async function ensureMemory(folder: string): Promise<void> {
+  const memory = memoryFolder(folder);
+  await mkdir(memory, { recursive: true, mode: 0o700 });
+  if (!(await isMountPoint(memory))) await mountMemory(memory, ["mode=0700"]);
+}
 
 /**
  * Unmounts pods' volumes in memory while no pod runs, and removes secrets that an earlier version stored on the disk.

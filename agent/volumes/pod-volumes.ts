@@ -1,14 +1,14 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isMountPoint, mountMemory, mountsBelow, unmountBelow } from "#agent/runtime";
+import { mountsBelow, unmountBelow } from "#agent/runtime";
 import { type Pod, quantityValue, type Volume } from "#api";
-import { atomicWrite } from "./atomic.ts";
 import type { DriverVolumes, Mounted } from "./driver.ts";
 import { mountEmptyDir } from "./empty-dir.ts";
 import { VolumeError } from "./error.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { mountNfs } from "./nfs.ts";
-import { type PayloadSource, payloadOf } from "./payload.ts";
+import type { PayloadSource } from "./payload.ts";
+import { isPayload, PayloadVolumes } from "./payload-volumes.ts";
 import { plugins } from "./plugins.ts";
 import { bindSubPath, subPathOf } from "./sub-path.ts";
 
@@ -58,14 +58,6 @@ export interface PodVolumes {
   list(): Promise<string[]>;
 }
 
-/** Whether its content must not be stored on a disk. */
-const isSecret = ({ secret, projected }: Volume): boolean =>
-  secret !== undefined ||
-  (projected?.sources ?? []).some((source) => source.secret !== undefined || source.serviceAccountToken !== undefined);
-
-const isPayload = (volume: Volume): boolean =>
-  !!(volume.configMap ?? volume.secret ?? volume.downwardAPI ?? volume.projected);
-
 /** The folder of a pod's bound subPaths, beside that of its volumes. */
 const subPathFolder = "volume-subpaths";
 
@@ -77,12 +69,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
     const kind = kinds.find((key) => volume[key]) ?? "emptyDir";
     return join(podFolder(pod.metadata.uid ?? ""), "volumes", plugins[kind], volume.name);
   };
-  const write = async (pod: Pod, volume: Volume): Promise<void> => {
-    const payload = await payloadOf(pod, volume, options);
-    const path = pathOf(pod, volume);
-    if (options.memory && isSecret(volume)) await inMemory(path);
-    await atomicWrite(path, payload, pod.spec?.securityContext?.fsGroup);
-  };
+  const payloads = new PayloadVolumes(options);
 
   const mountOne = async (pod: Pod, volume: Volume): Promise<Mounted> => {
     if (volume.hostPath) {
@@ -90,10 +77,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       return { path: volume.hostPath.path, readOnly: false };
     }
     const path = pathOf(pod, volume);
-    if (isPayload(volume)) {
-      await write(pod, volume);
-      return { path, readOnly: true };
-    }
+    if (isPayload(volume)) return { path: await payloads.write(pod, volume, path), readOnly: true };
     if (volume.nfs) {
       await mountNfs(path, volume.nfs);
       return { path, readOnly: volume.nfs.readOnly === true };
@@ -108,7 +92,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
   };
 
   const refreshOne = async (pod: Pod, volume: Volume): Promise<void> => {
-    if (isPayload(volume)) await write(pod, volume);
+    if (isPayload(volume)) await payloads.write(pod, volume, pathOf(pod, volume));
     if (volume.csi) await options.drivers?.refresh(pod, volume, pathOf(pod, volume));
   };
 
@@ -147,19 +131,15 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
       // What is still mounted, or was mounted meanwhile, is not the pod's to delete.
       const [left] = await mountsBelow(folder);
       if (left !== undefined) throw new VolumeError(`${left} is still mounted`);
+      await payloads.remove(uid);
       await rm(folder, { recursive: true, force: true });
       options.tokens?.forget(uid);
     },
-    list: () => readdir(options.folder).catch(() => []),
+    list: async () => {
+      const folders = await readdir(options.folder).catch(() => [] as string[]);
+      return [...new Set([...folders.filter((name) => !name.startsWith(".")), ...(await payloads.list())])];
+    },
   };
-}
-
-/** Mounts the folder in memory, unless an earlier version has files there on the disk: containers may use them. */
-async function inMemory(path: string): Promise<void> {
-  if (await isMountPoint(path)) return;
-  await mkdir(path, { recursive: true, mode: 0o755 });
-  if ((await readdir(path)).length > 0) return;
-  await mountMemory(path, ["mode=0755"]);
 }
 
 /** For runtimes without real containers: nothing is stored on the disk, and pods' volume sources are ignored. */
