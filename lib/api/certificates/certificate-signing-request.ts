@@ -25,8 +25,8 @@ export const CertificateSigningRequestSpec = message(
   "io.k8s.api.certificates.v1.CertificateSigningRequestSpec",
   () => ({
     request: required(1, bytes, "The PKCS #10 request in a PEM block of type CERTIFICATE REQUEST.", {
-    isPointer: true,
-  }),
+      isPointer: true,
+    }),
     signerName: required(7, string, "The qualified name of the signer that issues the certificate."),
     expirationSeconds: optional(8, int32, "The requested validity, at least 600; a signer may issue another one.", {
       isPointer: true,
