@@ -117,6 +117,7 @@ export class ContainerTermination {
       streams: runtime.streams,
       clock,
       reachable: node.reachable,
+      fellBack: (message) => context.record(pod, "Warning", "LifecycleHTTPFallback", message),
       signal,
     }).catch((error) => {
       if (signal.aborted) return;

@@ -1,5 +1,4 @@
-import { request } from "node:http";
-import { request as secureRequest } from "node:https";
+import { type HttpGetAction, httpGet, requestOf } from "#agent/probes";
 import type { StreamPort } from "#agent/runtime";
 import type { Container, LifecycleHandler } from "#api";
 import { type Clock, messageOf, sleep } from "#base";
@@ -13,6 +12,8 @@ export interface HookTarget {
   /** False where pods cannot be reached over the network: HTTP hooks then succeed. */
   reachable: boolean;
   signal?: AbortSignal | undefined;
+  /** Called with upstream's message when an HTTPS hook was answered over HTTP only. */
+  fellBack?: ((message: string) => void) | undefined;
 }
 
 /** Runs a lifecycle hook to its end. Throws an Error with upstream's message when it fails. */
@@ -31,34 +32,33 @@ export async function runHook(handler: LifecycleHandler, target: HookTarget): Pr
   // tcpSocket exists for old manifests and does nothing, as in upstream.
 }
 
-type HttpGet = NonNullable<LifecycleHandler["httpGet"]>;
-
-async function httpHook(get: HttpGet, target: HookTarget): Promise<void> {
+async function httpHook(get: HttpGetAction, target: HookTarget): Promise<void> {
   if (!target.reachable) return;
-  const named = (target.container.ports ?? []).find(({ name }) => name !== undefined && name === get.port);
-  const port = named?.containerPort ?? (Number(get.port) || (get.port === undefined ? 80 : Number.NaN));
-  const host = get.host || target.ip;
-  const path = get.path?.startsWith("/") ? get.path : `/${get.path ?? ""}`;
-  const secure = get.scheme === "HTTPS";
-  const url = `${secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`;
-  const headers: Record<string, string> = { "User-Agent": "kube-lifecycle/1.36", Accept: "*/*" };
-  for (const { name, value } of get.httpHeaders ?? []) headers[name] = value;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const outgoing = (secure ? secureRequest : request)(
-        url,
-        { headers, rejectUnauthorized: false, agent: false, ...(target.signal ? { signal: target.signal } : {}) },
-        (answer) => {
-          answer.resume().on("end", resolve).on("error", reject);
-          if ((answer.statusCode ?? 0) >= 400) reject(new Error(`HTTP hook answered ${answer.statusCode}`));
-        },
+  const why = await httpFailure(get, target).catch(messageOf);
+  if (why === undefined) return;
+  throw new Error(
+    `HTTP lifecycle hook (${get.path ?? ""}) for Container "${target.container.name}" failed - error: ${why}`,
+  );
+}
+
+/**
+ * Why the hook failed, by upstream's runHTTPHandler: a response of any status is a success, and a server that answers
+ * HTTPS in plain HTTP is asked again over HTTP, without credentials.
+ */
+async function httpFailure(get: HttpGetAction, target: HookTarget): Promise<string | undefined> {
+  const request = requestOf(get, target, "lifecycle");
+  const first = await httpGet(request, target.signal);
+  if (!("failure" in first)) return undefined;
+  if (first.isPlain) {
+    const headers = Object.entries(request.headers).filter(([name]) => name.toLowerCase() !== "authorization");
+    const url = request.url.replace(/^https:/, "http:");
+    const second = await httpGet({ ...request, url, headers: Object.fromEntries(headers) }, target.signal);
+    if (!("failure" in second)) {
+      target.fellBack?.(
+        `request to HTTPS lifecycle hook ${request.shown} got HTTP response, retry with HTTP succeeded`,
       );
-      outgoing.on("error", reject).end();
-    });
-  } catch (error) {
-    throw new Error(
-      `HTTP lifecycle hook (${get.path ?? ""}) for Container "${target.container.name}" failed - error: Get "${url}": ${messageOf(error)}`,
-      { cause: error },
-    );
+      return undefined;
+    }
   }
+  return `Get "${first.url}": ${first.failure}`;
 }

@@ -145,6 +145,7 @@ export class Starter {
         streams: runtime.streams,
         clock,
         reachable: node.reachable,
+        fellBack: (message) => record(pod, "Warning", "LifecycleHTTPFallback", message),
         signal,
       });
       return id;

@@ -3,5 +3,6 @@
  * The pods room acts on the results.
  */
 export { type CheckTarget, check, type Handler } from "./check.ts";
+export { type HttpGetAction, type HttpResult, httpGet, requestOf } from "./http.ts";
 export type { CheckResult } from "./result.ts";
 export { type ProbeOptions, type ProbeType, RunningProbe } from "./running-probe.ts";
