@@ -56,7 +56,8 @@ export class StatusReporter {
   }
 
   async #readMessages(pod: Pod, view: View): Promise<void> {
-    const specs = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+    const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+    const specs = [...initContainers, ...containers, ...ephemeralContainers];
     for (const spec of specs as Container[]) {
       for (const ended of view.of(spec.name)) {
         if (ended.state !== "exited" || this.#terminationMessages.has(ended.id)) continue;

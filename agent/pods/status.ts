@@ -11,7 +11,7 @@ import {
   type VolumeMountStatus,
 } from "#api";
 import { formatTime } from "#base";
-import { endedStatuses, isOver, phaseOf, podConditions, restarts } from "#kubelet";
+import { endedStatuses, isOver, phaseOf, podConditions, restarts, withShortMessages } from "#kubelet";
 import type { NodeFacts } from "./context.ts";
 import type { View } from "./plan.ts";
 
@@ -65,7 +65,7 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
   const begun = mains.some(({ name }) => view.now(name));
   const conditions = podConditions({ pod, phase, inits: initStatuses, mains: statuses, initialized: begun, networkUp });
   if (progress.disruption !== undefined) conditions.push(disruptionTarget(pod, progress.disruption));
-  return {
+  return withShortMessages(pod, {
     observedGeneration: pod.metadata.generation,
     phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
     conditions,
@@ -78,7 +78,7 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
     ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
     containerStatuses: statuses,
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
-  } as PodStatus;
+  } as PodStatus);
 }
 
 const disruptionTarget = ({ metadata: { generation } }: Pod, message: string): PodCondition => ({

@@ -6,6 +6,7 @@ export { Backoff, backoffBounds, retryDelay } from "./backoff.ts";
 export { podConditions } from "./conditions.ts";
 export { type LoggedRun, loggedRun } from "./logged-run.ts";
 export { mergeStatus, ownsCondition } from "./merge.ts";
+export { withShortMessages } from "./messages.ts";
 export { isOver, type Phase, phaseOf } from "./phase.ts";
 export { restarts } from "./restart.ts";
 export { endedStatuses } from "./terminal.ts";

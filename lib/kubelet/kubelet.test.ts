@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ContainerStatus, Pod, PodStatus } from "#api";
-import { mergeStatus, podConditions } from "./index.ts";
+import { mergeStatus, podConditions, withShortMessages } from "./index.ts";
 
 const now = Date.parse("2026-01-02T03:04:05Z");
 const status = (ready: boolean): ContainerStatus => ({ name: "main", ready }) as ContainerStatus;
@@ -70,4 +70,31 @@ test("a merge keeps foreign conditions, the start time, transition times and a f
       { type: "example.com/gate", status: "True" },
     ],
   });
+});
+
+// Upstream's normalizeStatus: MaxPodTerminationMessageLogLength over the number of containers.
+test("containers share 12 KiB of termination messages evenly", () => {
+  const names = ["a", "b", "c", "d"];
+  const ended = (name: string) => ({
+    ...{ name, state: { terminated: { exitCode: 1, message: "x".repeat(4096) } } },
+    lastState: { terminated: { exitCode: 1, message: "short" } },
+  });
+  const pod = {
+    metadata: {},
+    spec: {
+      initContainers: [{ name: "a" }],
+      containers: [{ name: "b" }, { name: "c" }],
+      ephemeralContainers: [{ name: "d" }],
+    },
+  } as Pod;
+  const [init, ...mains] = names.slice(0, 3).map(ended);
+  const status = { initContainerStatuses: [init], containerStatuses: mains, ephemeralContainerStatuses: [ended("d")] };
+  const { initContainerStatuses, containerStatuses, ephemeralContainerStatuses } = withShortMessages(
+    pod,
+    status as never,
+  );
+  for (const one of [...initContainerStatuses!, ...containerStatuses!, ...ephemeralContainerStatuses!]) {
+    expect(one.state!.terminated!.message).toBe("x".repeat(3072));
+    expect(one.lastState!.terminated!.message).toBe("short");
+  }
 });
