@@ -278,6 +278,9 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
     // systemd writes the path as one name.
     cgroupRoot: info.cgroupDriver === "systemd" ? cgroupRoot.slice(1) : cgroupRoot,
     logFolder: join(folder, "logs"),
+    seccompFolder: join(folder, "seccomp"),
+    appArmor: facts.appArmor,
+    strictGroups: info.features.strictGroups,
     ...(options.dns ? { dns: options.dns } : {}),
     resolvConf: options.resolvConf,
     reachable: !simulated,

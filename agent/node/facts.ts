@@ -17,6 +17,8 @@ export interface HostFacts {
   disk: { bytes: number };
   /** Addresses by which it can be reached: at most one of each family, the primary first. */
   ips: string[];
+  /** Whether the kernel enforces AppArmor profiles. */
+  appArmor: boolean;
 }
 
 const text = async (path: string): Promise<string> => (await readFile(path, "utf8").catch(() => "")).trim();
@@ -39,5 +41,6 @@ export async function hostFacts(folder: string): Promise<HostFacts> {
     memoryBytes: totalmem(),
     disk: { bytes: disk.blocks * disk.bsize },
     ips: await hostAddresses(),
+    appArmor: (await text("/sys/module/apparmor/parameters/enabled")).startsWith("Y"),
   };
 }

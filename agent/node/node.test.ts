@@ -19,6 +19,7 @@ const facts: HostFacts = {
   memoryBytes: 8 * 2 ** 30,
   disk: { bytes: 100 * 2 ** 30 },
   ips: ["10.0.0.5"],
+  appArmor: false,
 };
 
 const settle = async (): Promise<void> => {
@@ -275,7 +276,7 @@ test("a runtime that is down or without a network makes the node not ready, with
   };
   const features = {
     ...{ incremental: true, images: true, podNetwork: true, exec: true },
-    ...{ userNamespaces: false, recursiveReadOnlyMounts: false },
+    ...{ userNamespaces: false, recursiveReadOnlyMounts: false, strictGroups: false },
   };
   const info = { name: "x", version: "1", conditions: [condition], cgroupDriver: "none" as const, features };
   expect(ready(nodeStatus({ ...input, info, pressures: new Set<string>(), runtimeError: "" }))?.message).toBe(

@@ -4,12 +4,12 @@ import { type ContainerSpec, defaultSecurity, type Image, type MountSpec, type S
 import type { Mounted } from "#agent/volumes";
 import type { Container, Pod, VolumeMount } from "#api";
 import { messageOf } from "#base";
-import { type PodsContext, podLabel, StartError } from "./context.ts";
+import { type NodeFacts, type PodsContext, podLabel, StartError } from "./context.ts";
 import { environmentOf, expand } from "./env.ts";
 import { hostNetworkHosts, hostsFile } from "./hosts.ts";
 import { resourcesOf } from "./qos.ts";
 import { resourcesAnnotation, resourcesText } from "./resizer.ts";
-import { containerHash, profileOf } from "./sandbox-spec.ts";
+import { containerHash, profileOf, seccompOf } from "./sandbox-spec.ts";
 
 export const hashAnnotation = "skiff.dev/container-hash";
 
@@ -45,7 +45,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
     mounts: [...(await mountsOf(context, plan, env)), ...files],
     devices: [],
     resources,
-    security: securityOf(plan),
+    security: securityOf(plan, context.node),
     tty: container.tty === true,
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
@@ -177,7 +177,7 @@ async function hostFiles(
 /**
  * The container's security context over the pod's. Throws StartError when a non-root policy forbids the image's user.
  */
-function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
+function securityOf({ pod, container, image }: ContainerPlan, node: NodeFacts): SecuritySpec {
   const shared = pod.spec?.securityContext ?? {};
   const own = container.securityContext ?? {};
   const runAsUser = own.runAsUser ?? shared.runAsUser;
@@ -208,7 +208,7 @@ function securityOf({ pod, container, image }: ContainerPlan): SecuritySpec {
     addCapabilities: own.capabilities?.add ?? [],
     dropCapabilities: own.capabilities?.drop ?? [],
     ...(own.procMount === "Unmasked" ? { maskedPaths: [], readOnlyPaths: [] } : {}),
-    ...(own.privileged ? { seccomp: { type: "Unconfined" } } : seccomp ? { seccomp: profileOf(seccomp) } : {}),
+    ...(own.privileged ? { seccomp: { type: "Unconfined" } } : seccomp ? { seccomp: seccompOf(seccomp, node) } : {}),
     ...(appArmor ? { appArmor: profileOf(appArmor) } : {}),
     ...(seLinux
       ? {

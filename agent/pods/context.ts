@@ -21,6 +21,12 @@ export interface NodeFacts {
   dns?: ClusterDns;
   /** The file with the node's own DNS servers. Defaults to the host's. */
   resolvConf?: string | undefined;
+  /** The folder of seccomp profiles of type Localhost. */
+  seccompFolder: string;
+  /** Whether the kernel enforces AppArmor profiles. */
+  appArmor: boolean;
+  /** Whether the runtime knows `supplementalGroupsPolicy: Strict`. */
+  strictGroups: boolean;
   /** False where pods cannot be reached over the network. */
   reachable: boolean;
 }

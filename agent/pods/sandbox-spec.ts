@@ -8,7 +8,7 @@ import {
   type SecurityProfile,
   type SecuritySpec,
 } from "#agent/runtime";
-import type { Pod, PodSecurityContext } from "#api";
+import type { Pod, PodSecurityContext, SeccompProfile } from "#api";
 import type { NodeFacts } from "./context.ts";
 import { kernelHostname } from "./hosts.ts";
 import { type PodDns, podDns } from "./pod-dns.ts";
@@ -24,6 +24,12 @@ const profiles: Record<string, SecurityProfile["type"]> = {
   Unconfined: "Unconfined",
 };
 
+/** A seccomp profile; one of type Localhost is a file below the node's folder (upstream's fieldSeccompProfile). */
+export function seccompOf(profile: SeccompProfile, { seccompFolder }: NodeFacts): SecurityProfile {
+  const { type, localhost } = profileOf(profile);
+  return { type, ...(localhost ? { localhost: join(seccompFolder, localhost) } : {}) };
+}
+
 export function profileOf(profile: { type: string; localhostProfile?: string | undefined }): SecurityProfile {
   const { type, localhostProfile } = profile;
   return { type: profiles[type] ?? "Unconfined", ...(localhostProfile ? { localhost: localhostProfile } : {}) };
@@ -35,7 +41,7 @@ const isPrivileged = (pod: Pod): boolean =>
   );
 
 /** Settings of the pod's security context that its sandbox shares. */
-export function sandboxSecurity(pod: Pod): SecuritySpec {
+export function sandboxSecurity(pod: Pod, node: NodeFacts): SecuritySpec {
   const context: PodSecurityContext = pod.spec?.securityContext ?? {};
   const { runAsUser, runAsGroup, fsGroup, supplementalGroups = [], seccompProfile } = context;
   return {
@@ -45,7 +51,7 @@ export function sandboxSecurity(pod: Pod): SecuritySpec {
     // A group without a user applies to containers only: the sandbox keeps its own user.
     ...(runAsGroup === undefined || runAsUser === undefined ? {} : { runAsGroup: Number(runAsGroup) }),
     supplementalGroups: [...supplementalGroups, ...(fsGroup === undefined ? [] : [fsGroup])].map(Number),
-    ...(seccompProfile ? { seccomp: profileOf(seccompProfile) } : {}),
+    ...(seccompProfile ? { seccomp: seccompOf(seccompProfile, node) } : {}),
   };
 }
 
@@ -90,7 +96,7 @@ export function sandboxSpecOf(pod: Pod, attempt: number, node: NodeFacts, { dns 
           })),
     logDirectory: logDirectoryOf(pod, node),
     sysctls: Object.fromEntries((spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
-    security: sandboxSecurity(pod),
+    security: sandboxSecurity(pod, node),
     labels: { ...metadata.labels },
     annotations: {
       ...metadata.annotations,

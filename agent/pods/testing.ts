@@ -182,7 +182,7 @@ export class Cluster {
   }
 }
 
-const testNode: NodeFacts = {
+export const testNode: NodeFacts = {
   name: "node-1",
   ips: ["192.168.0.1"],
   allocatable: { cpu: "4", memory: "8Gi" },
@@ -191,6 +191,9 @@ const testNode: NodeFacts = {
   cgroupDriver: "none",
   cgroupRoot: "/kubepods",
   logFolder: "/nonexistent/logs",
+  seccompFolder: "/nonexistent/seccomp",
+  appArmor: false,
+  strictGroups: false,
   dns: { servers: () => ["10.96.0.10"], domain: "cluster.local" },
   reachable: false,
 };

@@ -234,7 +234,7 @@ export class PodWorker {
 
   /** A pod without a sandbox may be rejected. */
   #admit(): void {
-    const refusal = rejection(this.#pod) ?? this.#context.rejectUnderPressure?.(this.#pod);
+    const refusal = this.#context.rejectUnderPressure?.(this.#pod) ?? rejection(this.#pod, this.#context.node);
     if (!refusal) return;
     this.#context.record(this.#pod, "Warning", refusal.reason, refusal.message);
     this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };

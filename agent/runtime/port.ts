@@ -281,6 +281,8 @@ export interface RuntimeInfo {
     exec: boolean;
     userNamespaces: boolean;
     recursiveReadOnlyMounts: boolean;
+    /** Whether the image's own groups can be left out (`SecuritySpec.supplementalGroupsPolicy`). */
+    strictGroups: boolean;
   };
   /** The images' file system, for disk pressure and garbage collection. */
   imageFilesystem?: { mountpoint: string; usedBytes: number; inodesUsed: number } | undefined;

@@ -31,7 +31,9 @@ const podLabels = (spec: SandboxSpec, owner: string): Record<string, string> => 
 /** A sandbox as CRI's PodSandboxConfig. Throws `unsupported` for user namespaces. */
 export function sandboxConfig(spec: SandboxSpec, owner: string): object {
   if (!spec.host.users) {
-    throw new RuntimeError("unsupported", "user namespaces (hostUsers: false) are not supported by this runtime");
+    // The text of upstream's userns manager.
+    const why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces";
+    throw new RuntimeError("unsupported", why);
   }
   return {
     metadata: { name: spec.name, namespace: spec.namespace, uid: spec.uid, attempt: spec.attempt },

@@ -4,6 +4,7 @@ import type { Cri } from "./cri-client.ts";
 interface StatusResponse {
   status: { conditions: { type: string; status: boolean; reason: string; message: string }[] } | null;
   runtime_handlers: { features: { recursive_read_only_mounts: boolean } | null }[];
+  features: { supplemental_groups_policy: boolean } | null;
 }
 
 interface ImageFilesystems {
@@ -43,6 +44,7 @@ export async function readInfo(cri: Cri): Promise<RuntimeInfo> {
       exec: true,
       userNamespaces: false,
       recursiveReadOnlyMounts: status.runtime_handlers.some((one) => one.features?.recursive_read_only_mounts),
+      strictGroups: status.features?.supplemental_groups_policy === true,
     },
     imageFilesystem,
   };

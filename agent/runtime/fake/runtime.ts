@@ -48,5 +48,6 @@ const info: RuntimeInfo = {
     exec: true,
     userNamespaces: false,
     recursiveReadOnlyMounts: false,
+    strictGroups: true,
   },
 };
