@@ -39,8 +39,8 @@ const packages = [
 interface StandIn {
   repository: string;
   tags: readonly string[];
-  /** Layers over the root file system: agnhost's, and busybox's names for what the root file system lacks. */
-  layers: readonly ("agnhost" | "busybox" | "setuid")[];
+  /** Layers over the root file system: agnhost's, busybox's names for what the root file system lacks, and its own shell. */
+  layers: readonly ("agnhost" | "busybox" | "ash" | "setuid")[];
   config: Omit<ImageConfig, "architecture" | "env">;
 }
 
@@ -56,7 +56,12 @@ const standIns: readonly StandIn[] = [
     layers: ["agnhost", "busybox"],
     config: agnhost("pause"),
   },
-  { repository: `${tests}/busybox`, tags: ["1.37.0-2", "1.36.1-1"], layers: ["busybox"], config: { command: ["sh"] } },
+  {
+    repository: `${tests}/busybox`,
+    tags: ["1.37.0-2", "1.36.1-1"],
+    layers: ["busybox", "ash"],
+    config: { command: ["sh"] },
+  },
   { repository: `${tests}/nginx`, tags: ["1.27.0-2", "1.28.0-2"], layers: [], config: { command: nginx } },
   { repository: `${tests}/glibc-dns-testing`, tags: ["2.1.1"], layers: [], config: { command: ["bash"] } },
   { repository: `${tests}/perl`, tags: ["5.26"], layers: ["busybox"], config: { command: ["perl"] } },
@@ -98,6 +103,7 @@ export async function pushSuiteImages(registry: string, bin: string, progress: (
   const layers: Record<StandIn["layers"][number], Layer> = {
     agnhost: agnhostLayer(program, module),
     busybox: await busyboxLayer(base.programs),
+    ash: buildLayer([{ path: "usr/bin/sh", link: "busybox" }]),
     setuid: buildLayer([{ path: "setuid-agnhost", bytes: program, mode: 0o4755 }]),
   };
   const shared = {
