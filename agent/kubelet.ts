@@ -12,12 +12,13 @@ import {
   logDirectoryOf,
   type NodeFacts,
   noVolumes,
+  PodCgroups,
   type PodsContext,
   type PodTokens,
   podTokens,
   podVolumes,
 } from "#agent/pods";
-import type { Runtime } from "#agent/runtime";
+import { CgroupTree, type Runtime } from "#agent/runtime";
 import { NodeStats } from "#agent/stats";
 import { csiDrivers, nodes, pods, type Service } from "#api";
 import { type Clock, ignoreNotFound, type Log, type Random } from "#base";
@@ -108,6 +109,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const stats = nodeStats(kubelet, context, { nodePods, csi });
   const images = new ImageCollection({ runtime: kubelet.runtime, clock, log });
   const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
+  const cgroups = podCgroups(kubelet, context, nodePods);
+  context.cgroups = cgroups;
   context.rejectUnderPressure = (pod) => eviction?.rejection(pod);
   const linked: Omit<LinkOptions, "server"> = {
     node: name,
@@ -123,11 +126,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const components = [
     node(kubelet, facts, () => eviction?.pressures ?? new Set()),
     ...(csi ? csi.components : []),
+    ...(cgroups ? [background("cgroups of pods", (signal) => cgroups.run(signal))] : []),
     nodePods,
     ...(options.link ? [serverLink({ ...options.link, ...linked })] : []),
     ...(options.gateway ? [gatewayLink(options.gateway, linked)] : []),
     ...(options.relayed ? [relayedStreams(options.relayed, linked)] : []),
-    ...(simulated ? [] : [imageCollection(images)]),
+    ...(simulated ? [] : [background("image collection", (signal) => images.run(signal))]),
     ...(eviction ? [{ name: "eviction", start: () => eviction.start() }] : []),
   ];
   return startComponents(components, { log });
@@ -251,19 +255,35 @@ const relayedStreams = (
   },
 });
 
-const imageCollection = (images: ImageCollection): Component => ({
-  name: "image collection",
+/** Work that runs until its signal aborts. */
+const background = (name: string, run: (signal: AbortSignal) => Promise<void>): Component => ({
+  name,
   start: () => {
     const stopping = new AbortController();
-    const collecting = images.run(stopping.signal);
+    const running = run(stopping.signal);
     return {
       stop: async () => {
         stopping.abort();
-        await collecting;
+        await running;
       },
     };
   },
 });
+
+/** The cgroups above the containers, where neither the runtime nor systemd makes them. */
+function podCgroups({ clock, log }: KubeletOptions, { node }: PodsContext, nodePods: NodePods): PodCgroups | undefined {
+  if (node.cgroupDriver !== "cgroupfs") return undefined;
+  const { cgroupRoot: root, isUnified, allocatable } = node;
+  return new PodCgroups({
+    tree: new CgroupTree(),
+    root,
+    isUnified,
+    allocatable,
+    pods: () => nodePods.list(),
+    clock,
+    log,
+  });
+}
 
 async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<NodeFacts> {
   const { name, runtime, folder, simulated, cgroupRoot = "/kubepods" } = options;
@@ -277,6 +297,7 @@ async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<Nod
     cgroupDriver: info.cgroupDriver,
     // systemd writes the path as one name.
     cgroupRoot: info.cgroupDriver === "systemd" ? cgroupRoot.slice(1) : cgroupRoot,
+    isUnified: await new CgroupTree().isUnified(),
     logFolder: join(folder, "logs"),
     seccompFolder: join(folder, "seccomp"),
     appArmor: facts.appArmor,

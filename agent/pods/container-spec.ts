@@ -32,7 +32,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
   }
   const env = await environmentOf(context, plan);
   const files = await hostFiles(context, plan);
-  const resources = resourcesOf(pod, container, context.node.memoryBytes);
+  const resources = resourcesOf(pod, container, context.node);
   return {
     name: container.name,
     attempt,

@@ -2,6 +2,7 @@ import type { RegistryCredentials, Runtime } from "#agent/runtime";
 import type { PodVolumes } from "#agent/volumes";
 import type { ConfigMap, Pod, Secret, Service } from "#api";
 import type { Clock, Log, Random } from "#base";
+import type { PodCgroups } from "./cgroups.ts";
 
 /** The machine's facts that pods depend on. */
 export interface NodeFacts {
@@ -15,6 +16,8 @@ export interface NodeFacts {
   cgroupDriver: "cgroupfs" | "systemd" | "none";
   /** The parent of pods' cgroups, such as `/kubepods`. */
   cgroupRoot: string;
+  /** Whether the machine has cgroup v2 only. */
+  isUnified: boolean;
   /** Pods' logs, as `<namespace>_<name>_<uid>/<container>/<attempt>.log`. */
   logFolder: string;
   /** The cluster's DNS; absent: pods use the host's. */
@@ -79,6 +82,8 @@ export interface PodsContext {
   random: Random;
   log: Log;
   record: PodRecorder;
+  /** The cgroups of pods; absent where the runtime or systemd makes them. */
+  cgroups?: PodCgroups | undefined;
   /** Why a node that is short of resources rejects a new pod; undefined when it admits it. */
   rejectUnderPressure?: (pod: Pod) => { reason: string; message: string } | undefined;
   /** The node's own credentials for an image, for pods whose secrets have none; undefined: none. */

@@ -4,6 +4,7 @@
  * API, the runtime and the volumes are passed in.
  */
 export { noVolumes, type PodTokens, type PodVolumes, podTokens, podVolumes, type VolumeToken } from "#agent/volumes";
+export { PodCgroups } from "./cgroups.ts";
 export type { NodeFacts, PodApi, PodRecorder, PodsContext } from "./context.ts";
 export { type CollectionOptions, ImageCollection } from "./image-collection.ts";
 export { PodManager } from "./manager.ts";

@@ -3,7 +3,6 @@ import type { Container as RuntimeContainer, Sandbox } from "#agent/runtime";
 import type { Container } from "#api";
 import { restarts } from "#kubelet";
 import { planFor, viewOf } from "./plan.ts";
-import { cgroupParentOf, oomScoreAdjust, resourcesOf } from "./qos.ts";
 import { makeContainer, makePod } from "./testing.ts";
 
 const health = { started: () => true, killReason: () => undefined };
@@ -68,28 +67,4 @@ test("a container's own restart policy and rules override the pod's", () => {
   expect(restarts(pod, makeContainer("main", { restartPolicy: "OnFailure" }), { exitCode: 1, isInit: false })).toBe(
     true,
   );
-});
-
-const withResources = (...list: NonNullable<Container["resources"]>[]) =>
-  makePod("p", { spec: { containers: list.map((resources, index) => makeContainer(`c${index}`, { resources })) } });
-
-test("computes cgroup and OOM settings by QoS class", () => {
-  const memory = 8 * 2 ** 30;
-  const guaranteed = withResources({ limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1", memory: "1Gi" } });
-  const burstable = withResources({ requests: { memory: "2Gi" } }, {});
-  const besteffort = withResources({}, { requests: { cpu: "0" } });
-  const score = (pod: ReturnType<typeof makePod>) => oomScoreAdjust(pod, pod.spec!.containers![0]!, memory);
-  expect([guaranteed, burstable, besteffort].map(score)).toEqual([-997, 750, 1000]);
-  expect(oomScoreAdjust(burstable, burstable.spec!.containers![1]!, memory)).toBe(999);
-  guaranteed.metadata.uid = "a-b";
-  burstable.metadata.uid = "a-b";
-  expect(cgroupParentOf(guaranteed, "cgroupfs", "/kubepods")).toBe("/kubepods/poda-b");
-  expect(cgroupParentOf(burstable, "cgroupfs", "/kubepods")).toBe("/kubepods/burstable/poda-b");
-  expect(cgroupParentOf(burstable, "systemd", "kubepods")).toBe("kubepods-burstable-poda_b.slice");
-  expect(cgroupParentOf(burstable, "none", "/kubepods")).toBeUndefined();
-  const limits = resourcesOf(guaranteed, { resources: { limits: { cpu: "1500m", memory: "1Gi" } } }, memory);
-  expect(limits).toEqual({
-    ...{ cpuShares: 1536, cpuQuota: 150_000, cpuPeriod: 100_000, memoryBytes: 2 ** 30, oomScoreAdjust: -997 },
-  });
-  expect(resourcesOf(besteffort, {}, memory)).toEqual({ cpuShares: 2, oomScoreAdjust: 1000 });
 });

@@ -1,6 +1,7 @@
-import type { ResourceSpec, Runtime, Container as RuntimeContainer } from "#agent/runtime";
+import type { ResourceSpec, Container as RuntimeContainer } from "#agent/runtime";
 import type { Container, Pod } from "#api";
-import { type Log, messageOf } from "#base";
+import { messageOf } from "#base";
+import type { PodsContext } from "./context.ts";
 import { resourcesOf } from "./qos.ts";
 
 /** The resources that a container was created with, stored with it for a restarted agent. */
@@ -21,15 +22,11 @@ export const resourcesText = (spec: ResourceSpec): string => JSON.stringify(amou
 
 /** Changes cpu and memory of running containers in place. */
 export class Resizer {
-  readonly #runtime: Runtime;
-  readonly #log: Log;
-  readonly #memoryCapacity: number;
+  readonly #context: PodsContext;
   readonly #applied = new Map<string, string>();
 
-  constructor(runtime: Runtime, log: Log, memoryCapacity: number) {
-    this.#runtime = runtime;
-    this.#log = log;
-    this.#memoryCapacity = memoryCapacity;
+  constructor(context: PodsContext) {
+    this.#context = context;
   }
 
   #changed(
@@ -37,7 +34,7 @@ export class Resizer {
     spec: Container,
     running: RuntimeContainer,
   ): { requested: ResourceSpec; names: (keyof Amounts)[] } {
-    const requested = resourcesOf(pod, spec, this.#memoryCapacity);
+    const requested = resourcesOf(pod, spec, this.#context.node);
     const text = this.#applied.get(running.id) ?? running.annotations[resourcesAnnotation];
     if (text === undefined) return { requested, names: [] };
     const now = JSON.parse(text) as Amounts;
@@ -63,11 +60,11 @@ export class Resizer {
       const { requested, names } = this.#changed(pod, spec, running);
       if (names.length === 0) continue;
       try {
-        await this.#runtime.pods.resizeContainer(running.id, requested);
+        await this.#context.runtime.pods.resizeContainer(running.id, requested);
         this.#applied.set(running.id, resourcesText(requested));
       } catch (error) {
         const fields = { pod: pod.metadata.name, container: spec.name, error: messageOf(error) };
-        this.#log.warn("a container could not be resized", fields);
+        this.#context.log.warn("a container could not be resized", fields);
       }
     }
   }

@@ -32,6 +32,14 @@ export class SandboxCreator {
       if (old !== view.current) await runtime.pods.removeSandbox(old.id);
     }
     try {
+      await this.#context.cgroups?.ensure(pod);
+    } catch (error) {
+      // Upstream's event when EnsureExists fails.
+      record(pod, "Warning", "FailedCreatePodContainer", `unable to ensure pod container exists: ${messageOf(error)}`);
+      this.#due = clock.now() + retryDelay(random);
+      return false;
+    }
+    try {
       const dns = await dnsOf(pod, node);
       // Simulated pods do not resolve names.
       for (const { reason, message } of node.reachable ? dns.warnings : []) record(pod, "Warning", reason, message);

@@ -190,6 +190,7 @@ export const testNode: NodeFacts = {
   runtimeName: "fake",
   cgroupDriver: "none",
   cgroupRoot: "/kubepods",
+  isUnified: false,
   logFolder: "/nonexistent/logs",
   seccompFolder: "/nonexistent/seccomp",
   appArmor: false,

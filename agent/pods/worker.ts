@@ -73,7 +73,7 @@ export class PodWorker {
     this.#gone = gone;
     this.#prober = new Prober(context, () => this.wake());
     this.#starter = new Starter(context, images);
-    this.#resizer = new Resizer(context.runtime, context.log, context.node.memoryBytes);
+    this.#resizer = new Resizer(context);
     this.#volumes = new VolumeMounter(context);
     this.#sandboxes = new SandboxCreator(context);
     const known = pod.status?.startTime;

@@ -3,7 +3,7 @@
  * has a folder beside this file. This room knows no Kubernetes objects and does not decide what runs: see pods/.
  */
 
-export { removeCgroup } from "./cgroups.ts";
+export { CgroupTree, removeCgroup } from "./cgroups.ts";
 export { bindMount, isMounted, isMountPoint, mountMemory, mountsBelow, unmount, unmountBelow } from "./mounts.ts";
 export {
   type AttachRequest,
