@@ -20,7 +20,7 @@ export interface PodCgroupOptions {
 const periodMilliseconds = 60_000;
 
 /**
- * The cgroups above the containers: that of all pods, those of the burstable and best-effort ones, and one for each pod.
+ * The cgroups above the containers: that of all pods, those of burstable and best-effort pods, and one for each pod.
  * For runtimes with the cgroup driver cgroupfs; systemd creates its slices itself.
  */
 export class PodCgroups {

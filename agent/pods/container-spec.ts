@@ -52,7 +52,7 @@ export async function containerSpecOf(context: PodsContext, plan: ContainerPlan)
     logPath: `${container.name}/${attempt}.log`,
     ...(plan.targetContainerId ? { targetContainerId: plan.targetContainerId } : {}),
     labels: {},
-    annotations: { [hashAnnotation]: containerHash(container), [resourcesAnnotation]: resourcesText(resources) },
+    annotations: { [hashAnnotation]: containerHash(container), [resourcesAnnotation]: resourcesText(pod, container) },
   };
 }
 

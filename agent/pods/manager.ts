@@ -1,5 +1,8 @@
 import type { Pod } from "#api";
 import { messageOf, sleep } from "#base";
+import { isOver } from "#kubelet";
+import { capacityOf } from "./allocation.ts";
+import { Allocations } from "./allocations.ts";
 import type { PodEviction, PodsContext } from "./context.ts";
 import { reportFault, withoutNulls } from "./faults.ts";
 import { Images } from "./images.ts";
@@ -15,6 +18,7 @@ export class PodManager {
   readonly #workers = new Map<string, PodWorker>();
   readonly #images: Images;
   readonly #writer: StatusWriter;
+  readonly #allocations: Allocations;
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
 
@@ -22,6 +26,15 @@ export class PodManager {
     this.#context = context;
     this.#images = new Images(context);
     this.#writer = new StatusWriter(context.api, context.clock, context.log);
+    this.#allocations = new Allocations({
+      folderOf: (uid) => context.volumes.podFolder(uid),
+      list: () => context.volumes.list(),
+      capacity: capacityOf(context.node.allocatable),
+      active: () => this.list().filter(({ status }) => !isOver(status?.phase)),
+      granted: (uid) => this.#workers.get(uid)?.wake(),
+      clock: context.clock,
+      log: context.log,
+    });
     this.#watching = this.#watchRuntime();
   }
 
@@ -89,6 +102,7 @@ export class PodManager {
       context: this.#context,
       images: this.#images,
       writer: this.#writer,
+      allocations: this.#allocations,
       pod,
       gone: () => this.#workers.delete(uid),
     });

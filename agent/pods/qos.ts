@@ -51,7 +51,8 @@ export function cgroupParentOf(pod: Pod, driver: "cgroupfs" | "systemd" | "none"
   return `${slice}${qos === "Guaranteed" ? "" : `-${qos.toLowerCase()}`}-pod${uid.replaceAll("-", "_")}.slice`;
 }
 
-const cpuPeriod = 100_000;
+/** Microseconds. */
+export const cpuPeriod = 100_000;
 
 /** Shares of the processor (upstream's MilliCPUToShares). */
 export const sharesOf = (milli: number): number => Math.max(2, Math.min(262_144, Math.floor((milli * 1024) / 1000)));

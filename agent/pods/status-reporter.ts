@@ -1,6 +1,7 @@
 import type { Container, Pod } from "#api";
 import type { PodsContext } from "./context.ts";
 import type { View } from "./plan.ts";
+import type { PodResize } from "./pod-resize.ts";
 import type { Prober } from "./prober.ts";
 import type { Starter } from "./starter.ts";
 import { type PodProgress, rejectedStatus, statusOf } from "./status.ts";
@@ -12,6 +13,7 @@ export interface StatusReporterOptions {
   writer: StatusWriter;
   starter: Starter;
   prober: Prober;
+  resize: PodResize;
   /** When the node received the pod, in milliseconds since the epoch. */
   startTime: number;
 }
@@ -36,7 +38,7 @@ export class StatusReporter {
   }
 
   async report(pod: Pod, view: View, { failure, isRejected, disruption, terminal }: PodEnd & { terminal: boolean }) {
-    const { context, writer, starter, prober, startTime } = this.#options;
+    const { context, writer, starter, prober, resize, startTime } = this.#options;
     if (isRejected && failure) {
       writer.set(pod, rejectedStatus(pod, failure, startTime));
       return;
@@ -47,6 +49,11 @@ export class StatusReporter {
       started: (container, spec) => prober.started(container, spec),
       ready: (container, spec) => prober.ready(container, spec),
       terminationMessage: (container) => this.#terminationMessages.get(container.id),
+      resize: {
+        conditions: resize.conditions,
+        appliedTo: (container) => resize.resizer.appliedTo(container),
+        podInEffect: (granted) => resize.resizer.podInEffect(granted),
+      },
       failure,
       ...(disruption === undefined ? {} : { disruption }),
       terminal,

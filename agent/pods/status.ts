@@ -8,10 +8,20 @@ import {
   type PodCondition,
   type PodStatus,
   qosClassOf,
+  type ResourceRequirements,
   type VolumeMountStatus,
 } from "#api";
 import { formatTime } from "#base";
-import { endedStatuses, isOver, phaseOf, podConditions, restarts, withShortMessages } from "#kubelet";
+import {
+  endedStatuses,
+  isOver,
+  phaseOf,
+  podConditions,
+  podLimits,
+  podRequests,
+  restarts,
+  withShortMessages,
+} from "#kubelet";
 import type { NodeFacts } from "./context.ts";
 import type { View } from "./plan.ts";
 
@@ -26,6 +36,12 @@ export interface PodProgress {
   failure: { reason: string; message: string } | undefined;
   /** Why the node has ended it for a lack of resources, for the condition DisruptionTarget. */
   disruption?: string;
+  /** Conditions of a resize, and what is in effect of it. */
+  resize: {
+    conditions: PodCondition[];
+    appliedTo(container: RuntimeContainer): ResourceRequirements | undefined;
+    podInEffect(pod: Pod): ResourceRequirements;
+  };
   /** The pod has ended and none of its containers runs any more. */
   terminal: boolean;
   /** When the node received the pod, in milliseconds since the epoch. */
@@ -64,7 +80,9 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
   const networkUp = view.current?.state === "ready" && (pod.spec?.hostNetwork === true || ips.length > 0);
   const begun = mains.some(({ name }) => view.now(name));
   const conditions = podConditions({ pod, phase, inits: initStatuses, mains: statuses, initialized: begun, networkUp });
+  conditions.push(...progress.resize.conditions);
   if (progress.disruption !== undefined) conditions.push(disruptionTarget(pod, progress.disruption));
+  const spec = pod.spec ?? { containers: [] };
   return withShortMessages(pod, {
     observedGeneration: pod.metadata.generation,
     phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
@@ -78,6 +96,9 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
     ...(inits.length > 0 ? { initContainerStatuses: initStatuses } : {}),
     containerStatuses: statuses,
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: show(ephemeral, "ContainerCreating", false) } : {}),
+    allocatedResources: podRequests(spec),
+    resources:
+      phase === "Running" ? progress.resize.podInEffect(pod) : { requests: podRequests(spec), limits: podLimits(spec) },
   } as PodStatus);
 }
 
@@ -160,10 +181,19 @@ function containerStatus({ pod, container, view, progress, node, waiting, isInit
     imageID: last?.imageId ?? "",
     ...(last ? { containerID: `${node.runtimeName}://${last.id}` } : {}),
     started: running && progress.started(last, container),
-    ...(resources?.requests ? { allocatedResources: resources.requests } : {}),
-    ...(resources && running ? { resources: { ...resources } } : {}),
+    ...(last && resources?.requests ? { allocatedResources: resources.requests } : {}),
+    ...(last ? { resources: inEffect(resources, running ? progress.resize.appliedTo(last) : undefined) } : {}),
     ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
   } as ContainerStatus;
+}
+
+/** What is granted, with the cpu and memory that are in effect (upstream's convertContainerStatusResources). */
+function inEffect(granted: ResourceRequirements = {}, applied: ResourceRequirements | undefined): ResourceRequirements {
+  const merged = { ...granted };
+  for (const part of ["requests", "limits"] as const) {
+    if (granted[part]) merged[part] = { ...granted[part], ...applied?.[part] };
+  }
+  return merged;
 }
 
 /** Whether a container is to be started, for the first time or again (upstream's ShouldContainerBeRestarted). */

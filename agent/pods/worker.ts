@@ -3,17 +3,18 @@ import type { Container, Pod } from "#api";
 import { ignoreReasons, parseTime, type Timer } from "#base";
 import { isOver } from "#kubelet";
 import { rejection } from "./admission.ts";
-import { hashAnnotation } from "./container-spec.ts";
+import type { Allocations } from "./allocations.ts";
+import { healthOf } from "./container-health.ts";
 import { ContainerTermination } from "./container-termination.ts";
 import { fieldPathOf, type PodEviction, type PodsContext } from "./context.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
 import { type ContainerHealth, planFor, type View, viewOf } from "./plan.ts";
 import { cleanUpPod } from "./pod-cleanup.ts";
-import { Prober, probeFailureMessage } from "./prober.ts";
-import { Resizer } from "./resizer.ts";
+import { PodResize } from "./pod-resize.ts";
+import { PodTermination } from "./pod-termination.ts";
+import { Prober } from "./prober.ts";
 import { SandboxCreator } from "./sandbox-creator.ts";
-import { containerHash } from "./sandbox-spec.ts";
 import { Starter } from "./starter.ts";
 import { StatusReporter } from "./status-reporter.ts";
 import { equalExceptStatus, type StatusWriter } from "./status-writer.ts";
@@ -28,6 +29,7 @@ export interface PodWorkerOptions {
   context: PodsContext;
   images: Images;
   writer: StatusWriter;
+  allocations: Allocations;
   pod: Pod;
   /** Called when everything of the pod has been removed. */
   gone: () => void;
@@ -40,13 +42,18 @@ export class PodWorker {
   readonly #writer: StatusWriter;
   readonly #prober: Prober;
   readonly #starter: Starter;
-  readonly #resizer: Resizer;
+  readonly #allocations: Allocations;
+  readonly #resize: PodResize;
   readonly #volumes: VolumeMounter;
   readonly #sandboxes: SandboxCreator;
   readonly #reporter: StatusReporter;
+  readonly #termination: PodTermination;
   readonly #startTime: number;
   readonly #gone: () => void;
   readonly #ended = Promise.withResolvers<void>();
+  /** As it was set. */
+  #desired: Pod;
+  /** With the resources that it has been granted. */
   #pod: Pod;
   #adopted = false;
   /** The pod no longer exists in the API: it ends without a status. */
@@ -56,8 +63,6 @@ export class PodWorker {
   readonly #settled = Promise.withResolvers<void>();
   /** The pod was rejected before its start: it has no containers to report. */
   #rejected = false;
-  #termination: ContainerTermination | undefined;
-  #grace = Number.POSITIVE_INFINITY;
   #retryDelay = firstRetryMilliseconds;
   #dirty = false;
   #running = false;
@@ -65,21 +70,25 @@ export class PodWorker {
   #timer: Timer | undefined;
   #abort = new AbortController();
 
-  constructor({ context, images, writer, pod, gone }: PodWorkerOptions) {
+  constructor({ context, images, writer, allocations, pod, gone }: PodWorkerOptions) {
     this.#context = context;
     this.#images = images;
     this.#writer = writer;
+    this.#allocations = allocations;
+    this.#desired = pod;
     this.#pod = pod;
     this.#gone = gone;
     this.#prober = new Prober(context, () => this.wake());
     this.#starter = new Starter(context, images);
-    this.#resizer = new Resizer(context);
+    this.#resize = new PodResize(context, allocations, pod);
     this.#volumes = new VolumeMounter(context);
     this.#sandboxes = new SandboxCreator(context);
+    this.#termination = new PodTermination(context, this.#prober, () => this.wake());
     const known = pod.status?.startTime;
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     this.#reporter = new StatusReporter({
       ...{ context, writer, starter: this.#starter, prober: this.#prober, startTime: this.#startTime },
+      resize: this.#resize,
     });
     if (pod.status?.phase === "Failed" && pod.status.reason) {
       this.#failure = { reason: pod.status.reason, message: pod.status.message ?? "" };
@@ -91,7 +100,7 @@ export class PodWorker {
     return this.#pod.metadata.uid ?? "";
   }
 
-  /** The pod as last set. */
+  /** The pod as last set, with the resources that it has been granted. */
   get pod(): Pod {
     return this.#pod;
   }
@@ -108,8 +117,9 @@ export class PodWorker {
   update(pod: Pod): void {
     const isDeleted =
       pod.metadata.deletionTimestamp !== undefined && this.#pod.metadata.deletionTimestamp === undefined;
-    const before = this.#pod;
-    this.#pod = pod;
+    const before = this.#desired;
+    this.#desired = pod;
+    this.#pod = this.#allocations.allocated(pod);
     // A write of our own status arrives as an update; it changes nothing.
     if (equalExceptStatus(before, pod)) {
       this.#writer.reconcile(pod);
@@ -186,22 +196,25 @@ export class PodWorker {
 
   /** One step. Resolves with the latest time of the next one, in milliseconds since the epoch. */
   async #sync(): Promise<number | undefined> {
-    const pod = this.#pod;
     this.#abort = new AbortController();
+    await this.#allocations.load();
+    this.#pod = this.#allocations.allocated(this.#desired);
     let view = await this.#view();
     this.#adopt(view);
-    if (this.#removed || pod.metadata.deletionTimestamp !== undefined) return this.#end(view);
-    if (isOver(pod.status?.phase) && !this.#failure) return this.#settle(view);
+    if (this.#removed || this.#pod.metadata.deletionTimestamp !== undefined) return this.#end(view);
+    if (isOver(this.#pod.status?.phase) && !this.#failure) return this.#settle(view);
     const deadline = this.#deadline();
     if (!this.#failure && deadline !== undefined && this.#context.clock.now() >= deadline) {
       this.#failure = {
         reason: "DeadlineExceeded",
         message: "Pod was active on the node longer than the specified deadline",
       };
-      this.#context.record(pod, "Normal", "DeadlineExceeded", this.#failure.message);
+      this.#context.record(this.#pod, "Normal", "DeadlineExceeded", this.#failure.message);
     }
-    if (!this.#failure && view.sandboxes.length === 0) this.#admit();
+    if (!this.#failure) await this.#admit(view);
     if (this.#failure) return this.#settle(view);
+    const pod = await this.#resize.allocate(this.#desired);
+    this.#pod = pod;
     this.#resume(view);
     let plan = planFor(pod, view, this.#health());
     if (plan.finished) return this.#settle(view);
@@ -217,11 +230,12 @@ export class PodWorker {
       await this.#kill(container, message, graceSeconds);
     }
     const starting = [...plan.start, ...this.#ephemeral(view)];
+    if (starting.length > 0) await this.#resize.resizer.grow(pod);
     await this.#start(starting, view);
     // What others have changed meanwhile wakes the worker.
     if (starting.length + plan.kill.length > 0) view = await this.#view();
     this.#follow(view);
-    await this.#resizer.follow(pod, this.#live(view));
+    await this.#resize.apply(pod, this.#live(view));
     await this.#reportStatus(view, false);
     if (
       plan.kill.length > 0 ||
@@ -229,12 +243,16 @@ export class PodWorker {
     ) {
       this.#dirty = true;
     }
-    return nextOf(deadline, this.#starter.retryAt, this.#volumes.due);
+    return nextOf(deadline, this.#starter.retryAt, this.#volumes.due, this.#resize.due);
   }
 
   /** A pod without a sandbox may be rejected. */
-  #admit(): void {
-    const refusal = this.#context.rejectUnderPressure?.(this.#pod) ?? rejection(this.#pod, this.#context.node);
+  async #admit(view: View): Promise<void> {
+    if (view.sandboxes.length > 0) return this.#allocations.adopt(this.#desired);
+    const refusal =
+      this.#context.rejectUnderPressure?.(this.#pod) ??
+      rejection(this.#pod, this.#context.node) ??
+      (await this.#allocations.admit(this.#desired));
     if (!refusal) return;
     this.#context.record(this.#pod, "Warning", refusal.reason, refusal.message);
     this.#failure = { reason: refusal.reason, message: `Pod was rejected: ${refusal.message}` };
@@ -268,24 +286,7 @@ export class PodWorker {
   }
 
   #health(): ContainerHealth {
-    return {
-      started: (container, spec) => this.#prober.started(container, spec),
-      killReason: (container, spec) => {
-        const type = this.#prober.failed(container);
-        if (type) {
-          const probe = type === "Startup" ? spec.startupProbe : spec.livenessProbe;
-          const grace = probe?.terminationGracePeriodSeconds;
-          const message = probeFailureMessage(this.#pod, spec, type);
-          return { message, ...(grace === undefined ? {} : { graceSeconds: Number(grace) }) };
-        }
-        if (this.#resizer.needsRestart(this.#pod, spec, container)) {
-          return { message: `Container ${spec.name} resize requires restart` };
-        }
-        const hash = container.annotations[hashAnnotation];
-        if (hash === undefined || hash === containerHash(spec)) return undefined;
-        return { message: `Container ${spec.name} definition changed, will be restarted` };
-      },
-    };
+    return healthOf(this.#pod, this.#prober, this.#resize.resizer);
   }
 
   #deadline(): number | undefined {
@@ -328,29 +329,11 @@ export class PodWorker {
     this.#starter.clear(name);
   }
 
-  /**
-   * Ends the containers within the grace period; true once they have ended. Until then the worker is woken at the end.
-   */
-  #hasEnded(view: View, graceSeconds: number): boolean {
-    this.#prober.stopRestarting();
-    if (!this.#termination) {
-      this.#termination = new ContainerTermination({ context: this.#context, pod: this.#pod, graceSeconds }, view);
-      this.#termination.done.catch(() => {}).finally(() => this.wake());
-    } else if (graceSeconds < this.#grace) this.#termination.shorten(graceSeconds);
-    this.#grace = Math.min(this.#grace, graceSeconds);
-    const { outcome } = this.#termination;
-    if (outcome instanceof Error) {
-      this.#termination = undefined;
-      throw outcome;
-    }
-    return outcome === "ended";
-  }
-
   /** The pod has ended or has failed: ends its containers and sandboxes; they stay listed for logs and status. */
   async #settle(view: View): Promise<undefined> {
     const runs = view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
     const grace = this.#eviction?.graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
-    if (runs && !this.#hasEnded(view, grace)) {
+    if (runs && !this.#termination.hasEnded(this.#pod, view, grace)) {
       await this.#reportStatus(view, false);
       return;
     }
@@ -368,7 +351,7 @@ export class PodWorker {
     const { runtime, volumes, api } = this.#context;
     const { deletionGracePeriodSeconds } = this.#pod.metadata;
     const requested = Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
-    if (!this.#hasEnded(view, this.#removed ? Math.max(requested, 1) : requested)) {
+    if (!this.#termination.hasEnded(this.#pod, view, this.#removed ? Math.max(requested, 1) : requested)) {
       this.#follow(view);
       await this.#reportStatus(view, false);
       return;
@@ -386,6 +369,8 @@ export class PodWorker {
     this.#writer.forget(this.uid);
     this.stop();
     this.#gone();
+    this.#allocations.forget(this.uid);
+    this.#allocations.retry();
     this.#settled.resolve();
     this.#ended.resolve();
   }

@@ -3,7 +3,10 @@ import { withTransitionTime } from "#api/meta";
 import { isOver } from "./phase.ts";
 
 /** Conditions that a kubelet owns; others have other writers and are kept. */
-const ownedConditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const ownedConditions = [
+  ...["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"],
+  ...["PodResizePending", "PodResizeInProgress", "AllContainersRestarting"],
+];
 /** Whether the kubelet owns a condition of a pod. */
 export const ownsCondition = (type: string): boolean => ownedConditions.includes(type);
 
@@ -13,6 +16,7 @@ export const ownsCondition = (type: string): boolean => ownedConditions.includes
 const ownedFields = [
   ...["phase", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs", "startTime", "qosClass"],
   ...["observedGeneration", "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"],
+  ...["allocatedResources", "resources"],
 ] as const;
 
 /**

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { connect, createPod, readyPod } from "./client.ts";
+import { connect, createPod, getPod, readyPod, until } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
 import { skiffDown } from "./skiff.ts";
 
@@ -75,3 +76,75 @@ test.skipIf(isUnified)(
     expect(read(join(pod("cpu"), ".."), "cpu.shares")).toBe("563");
   },
 );
+
+const resize = (name: string, spec: object): Promise<Pod> =>
+  client.patch(pods, { namespace: "default", name }, { spec }, { type: "strategic", subresource: "resize" });
+const conditionOf = ({ status }: Pod, type: string) => status?.conditions?.find((one) => one.type === type);
+
+// Upstream's doPodResizeAction and handlePodResourcesResize, on a kernel.
+test.skipIf(isUnified)("resizes containers and the pod's cgroup in place; one that does not fit waits", async () => {
+  const limits = { cpu: "200m", memory: "64Mi" };
+  await createPod(client, "resized", {
+    ...grace,
+    containers: [sleeper("a", { limits, requests: { ...limits, cpu: "100m" } })],
+  });
+  const { metadata, status } = await readyPod(client, "resized");
+  const id = status?.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+  const pod = (controller: string): string => cgroupOf(controller, `pod${metadata.uid}`);
+  const container = (controller: string): string => cgroupOf(controller, id);
+  const more = { limits: { cpu: "400m", memory: "128Mi" }, requests: { cpu: "300m", memory: "100Mi" } };
+  await resize("resized", { containers: [{ name: "a", resources: more }] });
+  const grown = await until(async () => {
+    const now = await getPod(client, "resized");
+    const { resources, restartCount } = now.status?.containerStatuses?.[0] ?? {};
+    return (
+      resources?.limits?.["memory"] === "128Mi" && restartCount === 0 && !conditionOf(now, "PodResizeInProgress") && now
+    );
+  });
+  expect(grown.status?.containerStatuses?.[0]?.resources).toEqual(more);
+  expect(grown.status?.allocatedResources).toEqual(more.requests);
+  for (const of of [pod, container]) {
+    expect(read(of("cpu"), "cpu.cfs_quota_us")).toBe("40000");
+    expect(read(of("cpu"), "cpu.shares")).toBe("307");
+    expect(read(of("memory"), "memory.limit_in_bytes")).toBe(String(128 * 2 ** 20));
+  }
+  await resize("resized", {
+    containers: [{ name: "a", resources: { limits: { cpu: "900", memory: "128Mi" }, requests: { cpu: "900" } } }],
+  });
+  const waiting = await until(async () => {
+    const now = await getPod(client, "resized");
+    return conditionOf(now, "PodResizePending") && now;
+  });
+  expect(conditionOf(waiting, "PodResizePending")).toMatchObject({ status: "True", reason: "Deferred" });
+  expect(read(container("cpu"), "cpu.cfs_quota_us")).toBe("40000");
+  await resize("resized", {
+    containers: [
+      { name: "a", resources: { limits: { cpu: "100m", memory: "32Mi" }, requests: { cpu: "50m", memory: "32Mi" } } },
+    ],
+  });
+  await until(async () => !conditionOf(await getPod(client, "resized"), "PodResizePending"));
+  await until(async () => read(pod("memory"), "memory.limit_in_bytes") === String(32 * 2 ** 20));
+  expect(read(container("memory"), "memory.limit_in_bytes")).toBe(String(32 * 2 ** 20));
+  await until(async () => read(pod("cpu"), "cpu.cfs_quota_us") === "10000");
+  expect(read(container("cpu"), "cpu.cfs_quota_us")).toBe("10000");
+});
+
+test.skipIf(isUnified)("resizes a pod's own resources", async () => {
+  const resources = { limits: { cpu: "200m", memory: "64Mi" }, requests: { cpu: "100m", memory: "64Mi" } };
+  await createPod(client, "shared", { ...grace, resources, containers: [sleeper("a"), sleeper("b")] });
+  const { metadata, status } = await readyPod(client, "shared");
+  const id = status?.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+  const more = { limits: { cpu: "300m", memory: "96Mi" }, requests: { cpu: "150m", memory: "64Mi" } };
+  await resize("shared", { resources: more });
+  const memory = (name: string): string => read(cgroupOf("memory", name), "memory.limit_in_bytes");
+  await until(async () => memory(`pod${metadata.uid}`) === String(96 * 2 ** 20));
+  await until(async () => memory(id) === String(96 * 2 ** 20));
+  const now = await until(async () => {
+    const found = await getPod(client, "shared");
+    return (
+      !conditionOf(found, "PodResizeInProgress") && found.status?.resources?.limits?.["memory"] === "96Mi" && found
+    );
+  });
+  expect(now.status?.resources).toEqual({ requests: more.requests, limits: more.limits });
+  expect(read(cgroupOf("cpu", `pod${metadata.uid}`), "cpu.cfs_quota_us")).toBe("30000");
+});
