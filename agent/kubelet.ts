@@ -20,7 +20,7 @@ import {
 } from "#agent/pods";
 import { CgroupTree, type Runtime } from "#agent/runtime";
 import { NodeStats } from "#agent/stats";
-import { csiDrivers, nodes, pods, type Service } from "#api";
+import { csiDrivers, nodes, type Pod, pods, type Service } from "#api";
 import { type Clock, ignoreNotFound, type Log, type Random } from "#base";
 import type { Client } from "#client";
 import { createRecorder } from "#events";
@@ -107,7 +107,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const context = podsContext(kubelet, await nodeFacts(kubelet, facts), { tokens, csi });
   const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
   const stats = nodeStats(kubelet, context, { nodePods, csi });
-  const images = new ImageCollection({ runtime: kubelet.runtime, clock, log });
+  const inVolumes = () => nodePods.list().flatMap(({ spec, status }) => (isOver(status?.phase) ? [] : imagesOf(spec)));
+  const images = new ImageCollection({ runtime: kubelet.runtime, inVolumes, clock, log });
   const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
   const cgroups = podCgroups(kubelet, context, nodePods);
   context.cgroups = cgroups;
@@ -184,6 +185,9 @@ function evictions(options: KubeletOptions, { stats, nodePods, images }: Evictio
     record: nodeEvents(options),
   });
 }
+
+/** The images of a pod's volumes. */
+const imagesOf = (spec: Pod["spec"]): string[] => (spec?.volumes ?? []).flatMap(({ image }) => image?.reference ?? []);
 
 /** Records faults of manifests as events of the node. */
 function manifestFaults(options: KubeletOptions): (fault: ManifestFault) => void {

@@ -29,25 +29,32 @@ test("removes unused images when the disk is full, the longest unused first, and
     },
   });
   await runtime.images.pull("old:1");
+  await runtime.images.pull("files:1");
   const tags = async () => (await runtime.images.list()).flatMap((one) => one.tags);
   let freeBytes = 5_000_000;
   const stop = new AbortController();
   const disk = async () => ({ bytes: 10_000_000, freeBytes });
-  const collection = new ImageCollection({ runtime, clock, log: silentLog, disk });
+  const collection = new ImageCollection({
+    runtime,
+    inVolumes: () => ["files:1", "absent:1"],
+    clock,
+    log: silentLog,
+    disk,
+  });
   const collecting = collection.run(stop.signal);
   await clock.forward(300_000);
   await runtime.images.pull("middle:1");
   await clock.forward(300_000);
   await runtime.images.pull("young:1");
-  expect(await tags()).toEqual(["used:1", "old:1", "middle:1", "young:1"]);
+  expect(await tags()).toEqual(["used:1", "old:1", "files:1", "middle:1", "young:1"]);
   // A megabyte too much: one image.
   freeBytes = 1_000_000;
   await clock.forward(300_000);
-  expect(await tags()).toEqual(["used:1", "middle:1", "young:1"]);
+  expect(await tags()).toEqual(["used:1", "files:1", "middle:1", "young:1"]);
   freeBytes = 0;
   await clock.forward(300_000);
   // Images in use are not removed, however full the disk is.
-  expect(await tags()).toEqual(["used:1"]);
+  expect(await tags()).toEqual(["used:1", "files:1"]);
   stop.abort();
   await collecting;
 });

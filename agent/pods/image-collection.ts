@@ -6,6 +6,8 @@ export interface CollectionOptions {
   runtime: Runtime;
   clock: Clock;
   log: Log;
+  /** Images that are in use without a container, as pods name them: those of volumes. */
+  inVolumes?: () => readonly string[];
   /** Bytes of the images' file system; undefined when unknown. */
   disk?: () => Promise<{ bytes: number; freeBytes: number } | undefined>;
 }
@@ -64,11 +66,15 @@ export class ImageCollection {
 
   /** Images without a container, the longest unused first. */
   async #unused(): Promise<Image[]> {
-    const { runtime, clock } = this.#options;
+    const { runtime, clock, inVolumes } = this.#options;
     const images = await runtime.images.list();
     const used = new Set(
       (await runtime.pods.list()).flatMap(({ containers }) => containers.map(({ imageId }) => imageId)),
     );
+    for (const reference of inVolumes?.() ?? []) {
+      const image = await runtime.images.find(reference);
+      if (image) used.add(image.id);
+    }
     const isUsed = ({ id, digests }: Image): boolean => used.has(id) || digests.some((digest) => used.has(digest));
     const now = clock.now();
     for (const image of images) if (isUsed(image) || !this.#usedAt.has(image.id)) this.#usedAt.set(image.id, now);

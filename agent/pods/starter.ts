@@ -6,6 +6,7 @@ import { Backoff, retryDelay } from "#kubelet";
 import { containerSpecOf } from "./container-spec.ts";
 import { fieldPathOf, type PodsContext, podLabel, StartError } from "./context.ts";
 import { runHook } from "./hooks.ts";
+import { mountImageVolumes } from "./image-volumes.ts";
 import type { Images } from "./images.ts";
 import type { View } from "./plan.ts";
 import { containerHash, dnsOf, sandboxSpecOf } from "./sandbox-spec.ts";
@@ -112,6 +113,7 @@ export class Starter {
     const { pod, view, sandbox, volumes, signal } = start;
     const { runtime, record, node, clock, log } = this.#context;
     const image = await this.#images.ensure(pod, container, signal);
+    const imageVolumes = await mountImageVolumes(this.#context, this.#images, { pod, container, signal });
     const before = view.of(container.name);
     const attempt = attemptFor(pod, container.name, { last: before.at(-1), sandboxId: sandbox.id, now: clock.now() });
     const target = (pod.spec?.ephemeralContainers ?? []).find(
@@ -123,7 +125,7 @@ export class Starter {
       container,
       attempt,
       image,
-      volumes,
+      volumes: { ...volumes, ...imageVolumes },
       podIPs,
       targetContainerId: target ? view.now(target)?.id : undefined,
     });

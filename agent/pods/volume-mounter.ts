@@ -1,6 +1,7 @@
 import { type Mounted, VolumeError } from "#agent/volumes";
 import type { Pod } from "#api";
 import type { PodsContext } from "./context.ts";
+import { withoutImageVolumes } from "./image-volumes.ts";
 
 const refreshMilliseconds = 60_000;
 /** The back-off between failed operations on a volume (upstream's exponentialbackoff). */
@@ -30,7 +31,8 @@ export class VolumeMounter {
   }
 
   /** Mounts the volumes, or refreshes them when they are due. False while one could not be mounted. */
-  async follow(pod: Pod): Promise<boolean> {
+  async follow(whole: Pod): Promise<boolean> {
+    const pod = withoutImageVolumes(whole);
     const { clock, volumes, record } = this.#context;
     // The pod is also synchronized for other reasons; events are recorded at the pace of upstream's operations.
     if (!this.#volumes && clock.now() < this.#retryAt) return false;

@@ -4,7 +4,16 @@
  */
 
 export { CgroupTree, removeCgroup } from "./cgroups.ts";
-export { bindMount, isMounted, isMountPoint, mountMemory, mountsBelow, unmount, unmountBelow } from "./mounts.ts";
+export {
+  bindMount,
+  isMounted,
+  isMountPoint,
+  mountFileSystem,
+  mountMemory,
+  mountsBelow,
+  unmount,
+  unmountBelow,
+} from "./mounts.ts";
 export {
   type AttachRequest,
   type CommandResult,

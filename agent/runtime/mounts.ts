@@ -44,6 +44,16 @@ export async function isMountPoint(folder: string): Promise<boolean> {
   return own !== undefined && parent !== undefined && own.dev !== parent.dev;
 }
 
+/** Mounts a file system; `bind` as a type is an option of mount(8). Needs root. */
+export async function mountFileSystem(folder: string, type: string, source: string, options: string[]): Promise<void> {
+  if (type !== "bind") {
+    await run("mount", ["-t", type, "-o", options.join(","), source, folder]);
+    return;
+  }
+  await run("mount", ["--rbind", source, folder]);
+  await run("mount", ["-o", "remount,bind,ro", folder]);
+}
+
 /** Mounts a file system in memory. `options` are those of mount(8). Needs root. */
 export async function mountMemory(folder: string, options: string[]): Promise<void> {
   const words = options.length === 0 ? [] : ["-o", options.join(",")];

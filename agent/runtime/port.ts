@@ -159,6 +159,11 @@ export interface ImagePort {
   list(): Promise<Image[]>;
   /** Removes the image with all its names. An image that a container uses may stay. */
   remove(reference: string): Promise<void>;
+  /**
+   * Mounts the files of a present image at a folder, read-only, for volumes of images; an existing mount stays. The
+   * image must stay present until the folder is unmounted. Absent for drivers without images.
+   */
+  mount?: (imageId: string, folder: string) => Promise<void>;
 }
 
 export interface LogOptions {

@@ -42,9 +42,6 @@ const reasons: readonly Reason[] = [
     needs: "ReplicationController",
   },
   { test: /at least two untainted nodes/, needs: "a second node" },
-  { test: /ImageVolume/, needs: "image volumes" },
-  // "sh" of the stand-in for busybox is bash, whose messages are worded otherwise.
-  { test: /read only busybox container should not write/, needs: "busybox's own shell" },
   { test: /PriorityClass|SchedulerPreemption|preempt/i, needs: "PriorityClass" },
   { test: /RuntimeClass/, needs: "RuntimeClass" },
   { test: /\[DRA\]|DeviceTaintRule|ResourceSlice/, needs: "resource.k8s.io" },

@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Pod } from "#api";
+import { type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { check, findKubectls, type Setting } from "../kubectl/runner.ts";
-import { connect, createPod, getPod, readyPod, until } from "./client.ts";
+import { check, findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
+import { connect, createPod, findPod, getPod, readyPod, until } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
 import { skiffDown } from "./skiff.ts";
 
@@ -21,8 +21,8 @@ beforeAll(async () => {
   registry = await startRegistry();
   skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
   client = connect(skiff.dataDir);
-  const kubectl = findKubectls().at(-1) ?? "kubectl";
-  setting = { kubectl, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
+  const program = findKubectls().at(-1) ?? "kubectl";
+  setting = { kubectl: program, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
 });
 afterAll(async () => {
   client?.close();
@@ -97,4 +97,24 @@ test("a container's token is stored in memory", async () => {
   await readyPod(client, "token");
   const out = /^tmpfs \/var\/run\/secrets\/kubernetes.io\/serviceaccount tmpfs /m;
   await check(setting, { run: "exec token -- cat /proc/mounts", source, out });
+});
+
+// containerd mounts images for CRI from 2.1 on only; the agent mounts them for all of them.
+test("a volume of an image has its files, read-only, and is unmounted with the pod", async () => {
+  const script = "cat /files/etc/passwd; touch /files/new; echo $?; sleep 3600";
+  const mounts = [{ name: "files", mountPath: "/files" }];
+  const volumes = [{ name: "files", image: { reference: "nginx", pullPolicy: "IfNotPresent" } }];
+  const { metadata } = await createPod(client, "files", {
+    ...{ ...grace, volumes, containers: [busybox("main", script, { volumeMounts: mounts })] },
+  });
+  await readyPod(client, "files");
+  const log = () => kubectl(setting, { run: "logs files" }).then(({ out }) => out);
+  await until(async () => (await log()).includes("1\n"));
+  expect(await log()).toContain("root:");
+  const mounted = () =>
+    readFileSync("/proc/mounts", "utf8").includes(`${metadata.uid}/volumes/kubernetes.io~image/files`);
+  expect(mounted()).toBe(true);
+  await client.delete(pods, { namespace: "default", name: "files" });
+  await until(async () => !(await findPod(client, "files")));
+  expect(mounted()).toBe(false);
 });

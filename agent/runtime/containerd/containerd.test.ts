@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { compileServices } from "#agent/grpc";
 import { cri } from "./cri.ts";
+import { chainId } from "./image-mount.ts";
 import { native } from "./native.ts";
 import { mirrorFiles, namedAfter, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
 
@@ -73,4 +75,12 @@ test("names a node's own bridge within the kernel's limit", () => {
   });
   expect(names.bridge.length).toBeLessThanOrEqual(15);
   expect(namedAfter("other").bridge).not.toBe(names.bridge);
+});
+
+// The OCI image specification's ChainID: a layer alone, then the digest of "<chain> <layer>".
+test("names the snapshot of an image by its layers", () => {
+  const [one, two] = ["a", "b"].map((digit) => `sha256:${digit.repeat(64)}`);
+  expect(chainId([one!])).toBe(one);
+  const expected = createHash("sha256").update(`${one} ${two}`).digest("hex");
+  expect(chainId([one!, two!])).toBe(`sha256:${expected}`);
 });

@@ -23,7 +23,7 @@ const view = (item: ImageItem): Image => ({
 });
 
 /** Images over CRI. Mirrors are the runtime's configuration. */
-export function criImages(cri: Cri): ImagePort {
+export function criImages(cri: Cri, mount?: ImagePort["mount"]): ImagePort {
   const find = async (reference: string): Promise<Image | undefined> => {
     const status = cri.image<{ image: ImageItem | null }>("ImageStatus", { image: { image: reference } });
     const image = (await ignoreMissing(status))?.image;
@@ -52,5 +52,6 @@ export function criImages(cri: Cri): ImagePort {
     remove: async (reference) => {
       await cri.image("RemoveImage", { image: { image: reference } });
     },
+    ...(mount ? { mount } : {}),
   };
 }

@@ -4,6 +4,7 @@ import { type Clock, type Log, silentLog } from "#base";
 import { criChanges } from "./changes.ts";
 import { RuntimeChannel } from "./channel.ts";
 import { criClient } from "./cri-client.ts";
+import { imageMounts } from "./image-mount.ts";
 import { criImages } from "./images.ts";
 import { readInfo } from "./info.ts";
 import { native } from "./native.ts";
@@ -40,7 +41,7 @@ export function containerdRuntime(options: ContainerdOptions): Runtime {
   const filters = ['topic~="^/tasks/(start|exit|delete|oom)$"'];
   return {
     pods,
-    images: criImages(cri),
+    images: criImages(cri, imageMounts(channel, cri)),
     streams: new CriStreams(cri),
     info: () => readInfo(cri),
     changes: (signal) => {
