@@ -9,6 +9,7 @@ import { runHook } from "./hooks.ts";
 import { mountImageVolumes } from "./image-volumes.ts";
 import type { Images } from "./images.ts";
 import type { View } from "./plan.ts";
+import type { RestartAll } from "./restart-all.ts";
 import { containerHash, dnsOf, sandboxSpecOf } from "./sandbox-spec.ts";
 
 /** Upstream's kubelet lists the runtime's containers once a second, and syncs a pod again that has changed. */
@@ -26,11 +27,13 @@ interface StartContext {
 export class Starter {
   readonly #context: PodsContext;
   readonly #images: Images;
+  readonly #restartAll: RestartAll;
   readonly #backoff = new Backoff();
   readonly #waiting = new Map<string, { reason: string; message: string; retryAt: number; hash: string }>();
 
-  constructor(context: PodsContext, images: Images) {
+  constructor(context: PodsContext, images: Images, restartAll: RestartAll) {
     this.#context = context;
+    this.#restartAll = restartAll;
     this.#images = images;
   }
 
@@ -115,7 +118,9 @@ export class Starter {
     const image = await this.#images.ensure(pod, container, signal);
     const imageVolumes = await mountImageVolumes(this.#context, this.#images, { pod, container, signal });
     const before = view.of(container.name);
-    const attempt = attemptFor(pod, container.name, { last: before.at(-1), sandboxId: sandbox.id, now: clock.now() });
+    const last = before.at(-1);
+    const removed = last ? undefined : this.#restartAll.counts.get(container.name);
+    const attempt = removed ?? attemptFor(pod, container.name, { last, sandboxId: sandbox.id, now: clock.now() });
     const target = (pod.spec?.ephemeralContainers ?? []).find(
       ({ name }) => name === container.name,
     )?.targetContainerName;

@@ -3,6 +3,7 @@ import type { PodsContext } from "./context.ts";
 import type { View } from "./plan.ts";
 import type { PodResize } from "./pod-resize.ts";
 import type { Prober } from "./prober.ts";
+import type { RestartAll } from "./restart-all.ts";
 import type { Starter } from "./starter.ts";
 import { type PodProgress, rejectedStatus, statusOf } from "./status.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -14,6 +15,7 @@ export interface StatusReporterOptions {
   starter: Starter;
   prober: Prober;
   resize: PodResize;
+  restartAll: RestartAll;
   /** When the node received the pod, in milliseconds since the epoch. */
   startTime: number;
 }
@@ -38,7 +40,7 @@ export class StatusReporter {
   }
 
   async report(pod: Pod, view: View, { failure, isRejected, disruption, terminal }: PodEnd & { terminal: boolean }) {
-    const { context, writer, starter, prober, resize, startTime } = this.#options;
+    const { context, writer, starter, prober, resize, restartAll, startTime } = this.#options;
     if (isRejected && failure) {
       writer.set(pod, rejectedStatus(pod, failure, startTime));
       return;
@@ -49,6 +51,7 @@ export class StatusReporter {
       started: (container, spec) => prober.started(container, spec),
       ready: (container, spec) => prober.ready(container, spec),
       terminationMessage: (container) => this.#terminationMessages.get(container.id),
+      restartingAll: restartAll.counts,
       resize: {
         conditions: resize.conditions,
         appliedTo: (container) => resize.resizer.appliedTo(container),

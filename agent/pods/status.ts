@@ -6,6 +6,7 @@ import {
   isSidecar,
   type Pod,
   type PodCondition,
+  type PodSpec,
   type PodStatus,
   qosClassOf,
   type ResourceRequirements,
@@ -13,17 +14,20 @@ import {
 } from "#api";
 import { formatTime } from "#base";
 import {
+  couldRestartAll,
   endedStatuses,
   isOver,
   phaseOf,
   podConditions,
   podLimits,
   podRequests,
+  restartingAll,
   restarts,
   withShortMessages,
 } from "#kubelet";
 import type { NodeFacts } from "./context.ts";
 import type { View } from "./plan.ts";
+import { startsAllAgain } from "./restart-all.ts";
 
 /** What the worker knows of a pod beside what the runtime lists. */
 export interface PodProgress {
@@ -36,6 +40,8 @@ export interface PodProgress {
   failure: { reason: string; message: string } | undefined;
   /** Why the node has ended it for a lack of resources, for the condition DisruptionTarget. */
   disruption?: string;
+  /** Containers that were removed for the restart of all, with the number of their restarts. */
+  restartingAll: ReadonlyMap<string, number>;
   /** Conditions of a resize, and what is in effect of it. */
   resize: {
     conditions: PodCondition[];
@@ -78,11 +84,14 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
   // A pod that has ended keeps its address.
   const known = ips.length > 0 || !isOver(phase) ? ips : (pod.status?.podIPs ?? []).map(({ ip }) => ip);
   const networkUp = view.current?.state === "ready" && (pod.spec?.hostNetwork === true || ips.length > 0);
-  const begun = mains.some(({ name }) => view.now(name));
+  // A pod whose containers are all started again stays initialized.
+  const begun =
+    mains.some(({ name }) => view.now(name)) || (progress.restartingAll.size > 0 && wasInitialized(pod.status));
   const conditions = podConditions({ pod, phase, inits: initStatuses, mains: statuses, initialized: begun, networkUp });
+  if (couldRestartAll(pod.spec ?? noSpec)) conditions.push(allRestarting(pod, phase, view));
   conditions.push(...progress.resize.conditions);
   if (progress.disruption !== undefined) conditions.push(disruptionTarget(pod, progress.disruption));
-  const spec = pod.spec ?? { containers: [] };
+  const spec = pod.spec ?? noSpec;
   return withShortMessages(pod, {
     observedGeneration: pod.metadata.generation,
     phase: isEnding ? (isOver(reached) ? (pod.status?.phase ?? "Pending") : reached) : phase,
@@ -100,6 +109,25 @@ export function statusOf({ pod, view, progress, node }: StatusInput): PodStatus 
     resources:
       phase === "Running" ? progress.resize.podInEffect(pod) : { requests: podRequests(spec), limits: podLimits(spec) },
   } as PodStatus);
+}
+
+const noSpec: PodSpec = { containers: [] };
+
+const wasInitialized = (status: PodStatus | undefined): boolean =>
+  status?.conditions?.some(({ type, status: value }) => type === "Initialized" && value === "True") === true;
+
+/** Whether a rule has begun to restart all containers (upstream's GenerateAllContainersRestartingCondition). */
+function allRestarting(pod: Pod, phase: string, view: View): PodCondition {
+  const { generation } = pod.metadata;
+  const condition = {
+    type: "AllContainersRestarting",
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+  };
+  if (isOver(phase))
+    return { ...condition, status: "False", reason: phase === "Failed" ? "PodFailed" : "PodCompleted" };
+  if (!startsAllAgain(pod, view)) return { ...condition, status: "False" };
+  const message = "container exited with restart policy rule";
+  return { ...condition, status: "True", reason: "RestartAllContainersStarted", message };
 }
 
 const disruptionTarget = ({ metadata: { generation } }: Pod, message: string): PodCondition => ({
@@ -148,6 +176,8 @@ interface ContainerInput extends StatusInput {
 function containerStatus({ pod, container, view, progress, node, waiting, isInit }: ContainerInput): ContainerStatus {
   const all = view.of(container.name);
   const last = all.at(-1);
+  const count = last ? undefined : progress.restartingAll.get(container.name);
+  if (count !== undefined) return removedStatus(container, count, progress.waiting(container.name));
   if (!last) {
     const known = lostStatus(pod, container.name, progress.terminal || isOver(pod.status?.phase));
     if (known) return known;
@@ -160,6 +190,8 @@ function containerStatus({ pod, container, view, progress, node, waiting, isInit
     state = stateOf(last, progress, node);
     const before = all.at(-2);
     if (before?.state === "exited") lastState = stateOf(before, progress, node);
+    else if (progress.restartingAll.has(container.name)) lastState = { terminated: removed } as ContainerState;
+    else lastState = reportedLastState(pod, `${node.runtimeName}://${last.id}`);
   } else {
     state = { waiting: trouble ? textOf(trouble) : { reason: waiting } };
     const ended = last?.state === "exited" ? last : all.at(-2);
@@ -208,6 +240,36 @@ function isToStart(
     (last?.state !== "exited" || restarts(pod, container, { exitCode: last.exitCode, isInit }))
   );
 }
+
+/** What the API has of the container before this one, if the runtime no longer has it. */
+function reportedLastState({ status }: Pod, containerID: string): ContainerState {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return all.find((one) => one.containerID === containerID)?.lastState ?? {};
+}
+
+const removed = {
+  reason: restartingAll,
+  message: "The container is removed because RestartAllContainers in place",
+  exitCode: 137,
+};
+
+/** The status of a container that waits for its start after all containers were removed. */
+const removedStatus = (
+  container: Container,
+  restartCount: number,
+  trouble: { reason: string; message: string } | undefined,
+): ContainerStatus =>
+  ({
+    name: container.name,
+    state: { waiting: trouble ? textOf(trouble) : { reason: restartingAll, message: removed.message } },
+    lastState: { terminated: removed },
+    ready: false,
+    restartCount,
+    image: container.image ?? "",
+    imageID: "",
+    started: false,
+    ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
+  }) as ContainerStatus;
 
 /** The API's status of a container that the runtime no longer has and that will not be replaced. */
 function lostStatus(pod: Pod, name: string, over: boolean): ContainerStatus | undefined {

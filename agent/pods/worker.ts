@@ -14,6 +14,7 @@ import { cleanUpPod } from "./pod-cleanup.ts";
 import { PodResize } from "./pod-resize.ts";
 import { PodTermination } from "./pod-termination.ts";
 import { Prober } from "./prober.ts";
+import { RestartAll, startsAllAgain } from "./restart-all.ts";
 import { SandboxCreator } from "./sandbox-creator.ts";
 import { Starter } from "./starter.ts";
 import { StatusReporter } from "./status-reporter.ts";
@@ -44,6 +45,7 @@ export class PodWorker {
   readonly #starter: Starter;
   readonly #allocations: Allocations;
   readonly #resize: PodResize;
+  readonly #restartAll: RestartAll;
   readonly #volumes: VolumeMounter;
   readonly #sandboxes: SandboxCreator;
   readonly #reporter: StatusReporter;
@@ -79,7 +81,8 @@ export class PodWorker {
     this.#pod = pod;
     this.#gone = gone;
     this.#prober = new Prober(context, () => this.wake());
-    this.#starter = new Starter(context, images);
+    this.#restartAll = new RestartAll(context, pod);
+    this.#starter = new Starter(context, images, this.#restartAll);
     this.#resize = new PodResize(context, allocations, pod);
     this.#volumes = new VolumeMounter(context);
     this.#sandboxes = new SandboxCreator(context);
@@ -88,7 +91,7 @@ export class PodWorker {
     this.#startTime = known === undefined ? context.clock.now() : parseTime(known);
     this.#reporter = new StatusReporter({
       ...{ context, writer, starter: this.#starter, prober: this.#prober, startTime: this.#startTime },
-      resize: this.#resize,
+      ...{ resize: this.#resize, restartAll: this.#restartAll },
     });
     if (pod.status?.phase === "Failed" && pod.status.reason) {
       this.#failure = { reason: pod.status.reason, message: pod.status.message ?? "" };
@@ -215,6 +218,11 @@ export class PodWorker {
     if (this.#failure) return this.#settle(view);
     const pod = await this.#resize.allocate(this.#desired);
     this.#pod = pod;
+    if (startsAllAgain(pod, view)) {
+      await this.#reportStatus(view, false);
+      await this.#restartAll.remove(pod, view);
+      view = await this.#view();
+    }
     this.#resume(view);
     let plan = planFor(pod, view, this.#health());
     if (plan.finished) return this.#settle(view);

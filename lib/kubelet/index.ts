@@ -9,5 +9,5 @@ export { type LoggedRun, loggedRun } from "./logged-run.ts";
 export { mergeStatus, ownsCondition } from "./merge.ts";
 export { withShortMessages } from "./messages.ts";
 export { isOver, type Phase, phaseOf } from "./phase.ts";
-export { restarts } from "./restart.ts";
+export { couldRestartAll, restartingAll, restarts, restartsAll } from "./restart.ts";
 export { endedStatuses } from "./terminal.ts";

@@ -1,5 +1,5 @@
 import { type Container, type ContainerStatus, isSidecar, type Pod } from "#api";
-import { restarts } from "./restart.ts";
+import { restartingAll, restarts } from "./restart.ts";
 
 export type Phase = "Pending" | "Running" | "Succeeded" | "Failed";
 
@@ -38,9 +38,15 @@ function runningPhase({ pod, inits, mains, terminal, initialized }: PhaseInput):
   return main.stopped === main.succeeded ? "Succeeded" : "Failed";
 }
 
+const lastEnd = ({ state, lastState }: ContainerStatus) =>
+  state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined);
+
 /** The last exit code of a container that does not run, also while it waits for its next start. */
-const endOf = ({ state, lastState }: ContainerStatus): number | undefined =>
-  (state?.terminated ?? (state?.waiting ? lastState?.terminated : undefined))?.exitCode;
+const endOf = (status: ContainerStatus): number | undefined => lastEnd(status)?.exitCode;
+
+/** Whether a container that does not run is started again. */
+const isRestarted = (pod: Pod, container: Container, status: ContainerStatus, isInit: boolean): boolean =>
+  lastEnd(status)?.reason === restartingAll || restarts(pod, container, { exitCode: endOf(status), isInit });
 
 function countInits(pod: Pod, statuses: ContainerStatus[]) {
   const count = { pending: 0, failed: 0, pendingSidecars: 0, waitingSidecars: 0, runningSidecars: 0 };
@@ -56,7 +62,7 @@ function countInits(pod: Pod, statuses: ContainerStatus[]) {
         count.waitingSidecars++;
       }
     } else if (exitCode === undefined) count.pending++;
-    else if (exitCode !== 0 && !restarts(pod, container, { exitCode, isInit: true })) count.failed++;
+    else if (exitCode !== 0 && !isRestarted(pod, container, status, true)) count.failed++;
   }
   return count;
 }
@@ -70,7 +76,7 @@ function countMains(pod: Pod, statuses: ContainerStatus[]) {
     else if (exitCode === undefined) count.waiting++;
     else {
       count.stopped++;
-      if (restarts(pod, container, { exitCode, isInit: false })) count.restarting++;
+      if (isRestarted(pod, container, status, false)) count.restarting++;
       if (status.state?.terminated && exitCode === 0) count.succeeded++;
     }
   }

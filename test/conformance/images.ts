@@ -40,7 +40,7 @@ interface StandIn {
   repository: string;
   tags: readonly string[];
   /** Layers over the root file system: agnhost's, busybox's names for what the root file system lacks, and its own shell. */
-  layers: readonly ("agnhost" | "busybox" | "ash" | "setuid")[];
+  layers: readonly ("agnhost" | "busybox" | "ash" | "kitten" | "setuid")[];
   config: Omit<ImageConfig, "architecture" | "env">;
 }
 
@@ -65,7 +65,12 @@ const standIns: readonly StandIn[] = [
   { repository: `${tests}/nginx`, tags: ["1.27.0-2", "1.28.0-2"], layers: [], config: { command: nginx } },
   { repository: `${tests}/glibc-dns-testing`, tags: ["2.1.1"], layers: [], config: { command: ["bash"] } },
   { repository: `${tests}/perl`, tags: ["5.26"], layers: ["busybox"], config: { command: ["perl"] } },
-  { repository: `${tests}/kitten`, tags: ["1.8"], layers: ["agnhost"], config: agnhost("netexec", "--http-port=80") },
+  {
+    repository: `${tests}/kitten`,
+    tags: ["1.8"],
+    layers: ["agnhost", "kitten"],
+    config: agnhost("netexec", "--http-port=80"),
+  },
   { repository: `${tests}/nautilus`, tags: ["1.8"], layers: ["agnhost"], config: agnhost("netexec", "--http-port=80") },
   {
     repository: `${tests}/nonroot`,
@@ -104,6 +109,11 @@ export async function pushSuiteImages(registry: string, bin: string, progress: (
     agnhost: agnhostLayer(program, module),
     busybox: await busyboxLayer(base.programs),
     ash: buildLayer([{ path: "usr/bin/sh", link: "busybox" }]),
+    // The files of the real image that a test of volumes reads.
+    kitten: buildLayer([
+      { path: "data.json", bytes: Buffer.from('{"image": "kitten.jpg"}\n') },
+      { path: "etc/os-release", bytes: Buffer.from('NAME="Alpine Linux"\n') },
+    ]),
     setuid: buildLayer([{ path: "setuid-agnhost", bytes: program, mode: 0o4755 }]),
   };
   const shared = {
