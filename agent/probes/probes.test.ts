@@ -43,7 +43,8 @@ const target = (changes: Partial<CheckTarget> = {}): CheckTarget => ({
 });
 
 test("HTTP checks follow status, headers, named ports and redirects, and report errors as Go does", async () => {
-  const get = (path: string, more = {}) => check({ httpGet: { path, port: "web", ...more } }, 1, target());
+  const get = (path: string, more = {}, seconds = 60) =>
+    check({ httpGet: { path, port: "web", ...more } }, seconds, target());
   expect(await get("/ok", { httpHeaders: [{ name: "X-Custom", value: "yes" }] })).toEqual({
     outcome: "success",
     output: "body",
@@ -64,7 +65,7 @@ test("HTTP checks follow status, headers, named ports and redirects, and report 
     outcome: "failure",
     output: 'Get "ftp://127.0.0.1/": unsupported protocol scheme "ftp"',
   });
-  expect((await get("/hang")).output).toContain("Client.Timeout exceeded while awaiting headers");
+  expect((await get("/hang", {}, 1)).output).toContain("Client.Timeout exceeded while awaiting headers");
   // A body is read up to maxRespBodyLength; what follows does not delay the check (DoHTTPProbe, utilio.ReadAtMost).
   expect(await get("/endless")).toEqual({ outcome: "success", output: "x".repeat(10 * 1024) });
   expect(await check({ httpGet: { port: "other" } }, 1, target())).toEqual({
