@@ -143,6 +143,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           registryCredentials,
           staticPods: config.staticPods,
           eviction: config.eviction,
+          reserved: config.reserved,
           simulated: config.runtime === "fake",
         }),
     },

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { proxyModes } from "#agent/network";
+import { parseReserved } from "#agent/node";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
 
@@ -63,6 +64,8 @@ const AgentConfig = z
         softGracePeriod: z.string().optional(),
       })
       .optional(),
+    /** What is kept from pods, in the form of the kubelet's options, such as `cpu=500m,memory=1Gi`. */
+    reserved: z.strictObject({ system: z.string().optional(), kube: z.string().optional() }).optional(),
     /** The cluster may have a gateway, which agents dial with tokens for this cluster. */
     gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
@@ -82,6 +85,13 @@ const AgentConfig = z
       parseSoftThresholds(soft, softGracePeriod);
     } catch (error) {
       issue(["eviction"], error instanceof Error ? error.message : String(error));
+    }
+    for (const name of ["system", "kube"] as const) {
+      try {
+        parseReserved(config.reserved?.[name] ?? "");
+      } catch (error) {
+        issue(["reserved", name], error instanceof Error ? error.message : String(error));
+      }
     }
     if (sigv4 && nodes.length > 1) issue(["nodes"], "a machine's role is one node, not several");
     for (const [index, { certificate }] of nodes.entries()) {

@@ -1,11 +1,27 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CountUpdates, CsiVolumes, Drivers, NodeObjects, Registration } from "#agent/csi";
-import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
+import {
+  amountOf,
+  defaultThresholds,
+  EvictionManager,
+  observeHost,
+  parseSoftThresholds,
+  parseThresholds,
+} from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
 import { kubeletMetrics } from "#agent/metrics";
-import { type HostFacts, hostFacts, type NodeOptions, startNode } from "#agent/node";
+import {
+  amountsOf,
+  type Held,
+  type HostFacts,
+  hostFacts,
+  mostPods,
+  type NodeOptions,
+  parseReserved,
+  startNode,
+} from "#agent/node";
 import {
   cgroupParentOf,
   ImageCollection,
@@ -63,6 +79,8 @@ export interface KubeletOptions {
   /** No real containers: no volumes on the disk, no network to reach pods by, a node of a fixed size. */
   simulated: boolean;
   labels?: Record<string, string> | undefined;
+  /** What is kept from pods, for the system and for the node's own programs. */
+  reserved?: NodeReserved | undefined;
   /** When pods are evicted. Defaults to `defaultThresholds`. */
   eviction?: EvictionThresholds | undefined;
   /** Pods that run without the API. */
@@ -75,6 +93,12 @@ export interface EvictionThresholds {
   hard?: string | undefined;
   soft?: string | undefined;
   softGracePeriod?: string | undefined;
+}
+
+/** In the kubelet's form, such as `cpu=500m,memory=1Gi`. */
+export interface NodeReserved {
+  system?: string | undefined;
+  kube?: string | undefined;
 }
 
 export interface GatewayOptions {
@@ -102,15 +126,17 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const facts = { ...(await hostFacts(folder)), ...(simulated ? simulatedSize : {}) };
   const kubelet: KubeletOptions = { ...options, runtime: metrics.runtime };
+  const held = heldOf(kubelet, facts);
+  const amounts = amountsOf(facts, held, mostPods);
   const tokens = podTokens({ ...options, request: (pod, asked) => requestToken(client, pod, asked) });
   const csi = simulated ? undefined : csiOf(kubelet, tokens);
-  const context = podsContext(kubelet, await nodeFacts(kubelet, facts), { tokens, csi });
+  const context = podsContext(kubelet, await nodeFacts(kubelet, facts, amounts.allocatable), { tokens, csi });
   const nodePods = new NodePods({ context, client, folder, staticPods, fault: manifestFaults(kubelet) });
   const stats = nodeStats(kubelet, context, { nodePods, csi });
   const inVolumes = () => nodePods.list().flatMap(({ spec, status }) => (isOver(status?.phase) ? [] : imagesOf(spec)));
   const images = new ImageCollection({ runtime: kubelet.runtime, inVolumes, clock, log });
   const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
-  const cgroups = podCgroups(kubelet, context, nodePods);
+  const cgroups = podCgroups(kubelet, context, { nodePods, allocatable: amounts.enforced });
   context.cgroups = cgroups;
   context.rejectUnderPressure = (pod) => eviction?.rejection(pod);
   const linked: Omit<LinkOptions, "server"> = {
@@ -125,7 +151,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     stats,
   };
   const components = [
-    node(kubelet, facts, () => eviction?.pressures ?? new Set()),
+    node(kubelet, facts, { held, pressures: () => eviction?.pressures ?? new Set() }),
     ...(csi ? csi.components : []),
     ...(cgroups ? [background("cgroups of pods", (signal) => cgroups.run(signal))] : []),
     nodePods,
@@ -166,6 +192,20 @@ interface EvictionParts {
   images: ImageCollection;
 }
 
+/** What pods may not request: what is reserved, and what hard evictions keep free. Throws an Error for a wrong text. */
+function heldOf({ reserved = {}, eviction = {} }: KubeletOptions, facts: HostFacts): Held {
+  const thresholds = parseThresholds(eviction.hard ?? defaultThresholds);
+  const kept = (signal: string, capacity: number): number => {
+    const threshold = thresholds.find((one) => one.signal === signal);
+    return threshold ? amountOf(threshold, { available: 0, capacity }) : 0;
+  };
+  return {
+    reserved: [reserved.system ?? "", reserved.kube ?? ""].map(parseReserved),
+    memoryBytes: kept("memory.available", facts.memoryBytes),
+    storageBytes: kept("nodefs.available", facts.disk.bytes),
+  };
+}
+
 /** The longest grace period for soft thresholds, and how long a pressure is reported: the kubelet's defaults. */
 const longestGraceSeconds = 0;
 const transitionMilliseconds = 300_000;
@@ -203,7 +243,11 @@ function nodeEvents({ name, client, clock, log }: KubeletOptions): (reason: stri
 }
 
 /** The node's registration, status and lease. */
-function node(options: KubeletOptions, facts: HostFacts, pressures: () => ReadonlySet<string>): Component {
+function node(
+  options: KubeletOptions,
+  facts: HostFacts,
+  { held, pressures }: Required<Pick<NodeOptions, "held" | "pressures">>,
+): Component {
   const { name, client, runtime, clock, log, folder, podCidr, range, labels, alive, networkState } = options;
   const start = () =>
     startNode({
@@ -219,6 +263,7 @@ function node(options: KubeletOptions, facts: HostFacts, pressures: () => Readon
       labels,
       alive,
       networkState,
+      held,
       pressures,
       // A simulated machine does not change.
       facts: options.simulated ? async () => facts : undefined,
@@ -275,9 +320,13 @@ const background = (name: string, run: (signal: AbortSignal) => Promise<void>): 
 });
 
 /** The cgroups above the containers, where neither the runtime nor systemd makes them. */
-function podCgroups({ clock, log }: KubeletOptions, { node }: PodsContext, nodePods: NodePods): PodCgroups | undefined {
+function podCgroups(
+  { clock, log }: KubeletOptions,
+  { node }: PodsContext,
+  { nodePods, allocatable }: { nodePods: NodePods; allocatable: Record<string, string> },
+): PodCgroups | undefined {
   if (node.cgroupDriver !== "cgroupfs") return undefined;
-  const { cgroupRoot: root, isUnified, allocatable } = node;
+  const { cgroupRoot: root, isUnified } = node;
   return new PodCgroups({
     tree: new CgroupTree(),
     root,
@@ -289,13 +338,17 @@ function podCgroups({ clock, log }: KubeletOptions, { node }: PodsContext, nodeP
   });
 }
 
-async function nodeFacts(options: KubeletOptions, facts: HostFacts): Promise<NodeFacts> {
+async function nodeFacts(
+  options: KubeletOptions,
+  facts: HostFacts,
+  allocatable: Record<string, string>,
+): Promise<NodeFacts> {
   const { name, runtime, folder, simulated, cgroupRoot = "/kubepods" } = options;
   const info = await runtime.info();
   return {
     name,
     ips: facts.ips,
-    allocatable: { cpu: String(facts.cpus), memory: String(facts.memoryBytes) },
+    allocatable,
     memoryBytes: facts.memoryBytes,
     runtimeName: info.name,
     cgroupDriver: info.cgroupDriver,

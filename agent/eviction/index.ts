@@ -5,6 +5,7 @@
 export { type Eviction, EvictionManager, type EvictionOptions } from "./manager.ts";
 export { observeHost } from "./observe.ts";
 export {
+  amountOf,
   defaultThresholds,
   type Pressure,
   parseSoftThresholds,

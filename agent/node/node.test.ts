@@ -22,6 +22,8 @@ const facts: HostFacts = {
   appArmor: false,
 };
 
+const held = { reserved: [{ cpu: "500m" }], memoryBytes: 100 * 2 ** 20, storageBytes: 5 * 2 ** 30 };
+
 const settle = async (): Promise<void> => {
   for (let turns = 0; turns < 20; turns++) await turn();
 };
@@ -89,7 +91,16 @@ function start(changes: Partial<NodeOptions> & { down?: () => boolean } = {}) {
     return fake.info();
   };
   const runtime = { ...fake, info };
-  const options = { name: "n1", client: api.client, runtime, clock, log: silentLog, folder: "/", version: "v1.36.0" };
+  const options = {
+    name: "n1",
+    client: api.client,
+    runtime,
+    clock,
+    log: silentLog,
+    folder: "/",
+    version: "v1.36.0",
+    held,
+  };
   const agent = startNode({ ...options, podCidr: "10.244.3.0/24", facts: async () => facts, ...changes });
   return { ...api, agent, forward: clock.forward, settle, clock };
 }
@@ -109,7 +120,7 @@ test("registers the node, reports it ready and renews its lease", async () => {
   ]);
   expect(node.status).toMatchObject({
     capacity: { cpu: "4", memory: "8388608Ki", pods: "110" },
-    allocatable: { memory: "8286208Ki" },
+    allocatable: { memory: "8286208Ki", "ephemeral-storage": String(95 * 2 ** 30), cpu: "3500m" },
     addresses: [
       { type: "InternalIP", address: "10.0.0.5" },
       { type: "Hostname", address: "n1" },
@@ -259,7 +270,15 @@ test("tolerates a runtime that is briefly unavailable and reports one that stays
 });
 
 test("a runtime that is down or without a network makes the node not ready, with the reason", () => {
-  const input = { name: "n1", facts, images: [], pods: 1, version: "v", port: 1 };
+  const input = {
+    held,
+    name: "n1",
+    facts,
+    images: [],
+    pods: 1,
+    version: "v",
+    port: 1,
+  };
   const ready = (status: ReturnType<typeof nodeStatus>) => status.conditions!.find(({ type }) => type === "Ready");
   expect(
     ready(nodeStatus({ ...input, info: undefined, pressures: new Set<string>(), runtimeError: "no socket" })),

@@ -13,6 +13,7 @@ import {
   sleep,
 } from "#base";
 import type { Client } from "#client";
+import type { Held } from "./allocatable.ts";
 import { type HostFacts, hostFacts } from "./facts.ts";
 import { nodeStatus } from "./status.ts";
 
@@ -29,8 +30,10 @@ export interface NodeOptions {
   /** Instead: the range that the cluster has given to the node. `changed` is called when it is given another. */
   range?: { podCidr: string; changed(podCidr: string): void } | undefined;
   labels?: Record<string, string> | undefined;
-  /** The most pods that the node accepts. Defaults to 110. */
+  /** The most pods that the node accepts. Defaults to `mostPods`. */
   pods?: number | undefined;
+  /** What pods may not request. Absent: nothing. */
+  held?: Held | undefined;
   version: string;
   /** Whether the cluster knows otherwise that the node is alive: its lease is not renewed then. */
   alive?: (() => boolean) | undefined;
@@ -47,6 +50,9 @@ export interface NodeAgent {
   ready: Promise<void>;
   stop(): Promise<void>;
 }
+
+/** The kubelet's default. */
+export const mostPods = 110;
 
 const leaseNamespace = "kube-node-lease";
 const leaseSeconds = 40;
@@ -120,7 +126,8 @@ function statusReporter(options: NodeOptions, reported: () => void): () => Promi
       images,
       pressures: options.pressures?.() ?? new Set<string>(),
       network,
-      pods: options.pods ?? 110,
+      pods: options.pods ?? mostPods,
+      held: options.held ?? {},
       version: options.version,
       port: 10250,
     };

@@ -1,5 +1,6 @@
 import type { Image, RuntimeInfo } from "#agent/runtime";
 import type { NodeCondition, NodeStatus } from "#api";
+import { amountsOf, type Held } from "./allocatable.ts";
 import type { HostFacts } from "./facts.ts";
 
 export interface StatusInput {
@@ -15,25 +16,22 @@ export interface StatusInput {
   network?: { ok: boolean; message: string } | undefined;
   /** The most pods that it accepts. */
   pods: number;
+  /** What pods may not request. */
+  held: Held;
   version: string;
   /** The kubelet's port, for clients that expect one. */
   port: number;
 }
 
-/** Reserved for the system: evictions keep it free. */
-const reservedMemoryBytes = 100 * 2 ** 20;
 const shownImages = 50;
-
-const kibi = (bytes: number): string => `${Math.floor(bytes / 1024)}Ki`;
 
 /** A node's status, without the times of its conditions. */
 export function nodeStatus(input: StatusInput): NodeStatus {
   const { facts, info } = input;
-  const common = { cpu: String(facts.cpus), pods: String(input.pods), "hugepages-1Gi": "0", "hugepages-2Mi": "0" };
-  const disk = { "ephemeral-storage": kibi(facts.disk.bytes) };
+  const { capacity, allocatable } = amountsOf(facts, input.held, input.pods);
   return {
-    capacity: { ...common, ...disk, memory: kibi(facts.memoryBytes) },
-    allocatable: { ...common, ...disk, memory: kibi(facts.memoryBytes - reservedMemoryBytes) },
+    capacity,
+    allocatable,
     conditions: conditions(input),
     addresses: [
       ...facts.ips.map((address) => ({ type: "InternalIP", address })),

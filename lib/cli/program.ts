@@ -164,6 +164,8 @@ const withMachine = (command: Command): Command =>
     .addOption(option("--eviction-hard <thresholds>", "evict pods below these, at once"))
     .addOption(option("--eviction-soft <thresholds>", "evict pods below these, after a grace period"))
     .addOption(option("--eviction-soft-grace-period <periods>", "grace periods of the soft thresholds"))
+    .addOption(option("--system-reserved <amounts>", "keep this from pods for the system, as cpu=500m,memory=1Gi"))
+    .addOption(option("--kube-reserved <amounts>", "keep this from pods for the node's own programs"))
     .addOption(
       option("--static-pod-path <path>", "folder or file with manifests of pods that run without the API").argParser(
         folder,

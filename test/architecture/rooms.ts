@@ -254,6 +254,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/hosts/https",
       "agent/eviction",
       "agent/network",
+      "agent/node",
       "agent/runtime/containerd",
       "agent/volumes",
     ],

@@ -143,6 +143,7 @@ export function machineSettings(options: MachineOptions): Record<string, unknown
     ...(options.resolvConf === undefined ? {} : { resolvConf: resolve(options.resolvConf) }),
     ...staticPodsOf(options),
     ...evictionOf(options),
+    ...reservedOf(options),
     verbose: options.verbose,
   };
 }
@@ -159,6 +160,10 @@ function evictionOf({
 }: MachineOptions) {
   if (hard === undefined && soft === undefined) return {};
   return { eviction: { hard, soft, softGracePeriod } };
+}
+
+function reservedOf({ systemReserved: system, kubeReserved: kube }: MachineOptions) {
+  return system === undefined && kube === undefined ? {} : { reserved: { system, kube } };
 }
 
 function staticPodsOf({

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { faultOf, removeStaleRules } from "#agent/network";
+import { parseReserved } from "#agent/node";
 import { type Log, messageOf } from "#base";
 import { Refusal } from "./data-folder.ts";
 import { clusterNames } from "./network.ts";
@@ -11,6 +12,8 @@ export function checkMachine(options: MachineOptions): void {
   if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
     throw new Refusal("--static-pod-url-header needs --static-pod-url");
   checkEviction(options);
+  check("system-reserved", () => parseReserved(options.systemReserved ?? ""));
+  check("kube-reserved", () => parseReserved(options.kubeReserved ?? ""));
   try {
     if (options.resolvConf !== undefined) readFileSync(options.resolvConf);
   } catch (error) {
@@ -18,16 +21,18 @@ export function checkMachine(options: MachineOptions): void {
   }
 }
 
+/** Throws a Refusal that names the option when its value cannot be parsed. */
+function check(name: string, parse: () => unknown): void {
+  try {
+    parse();
+  } catch (error) {
+    throw new Refusal(`--${name}: ${messageOf(error)}`);
+  }
+}
+
 type EvictionOptions = Pick<MachineOptions, "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod">;
 
 function checkEviction({ evictionHard, evictionSoft, evictionSoftGracePeriod = "" }: EvictionOptions): void {
-  const check = (name: string, parse: () => unknown): void => {
-    try {
-      parse();
-    } catch (error) {
-      throw new Refusal(`--${name}: ${messageOf(error)}`);
-    }
-  };
   if (evictionHard !== undefined) check("eviction-hard", () => parseThresholds(evictionHard));
   if (evictionSoft !== undefined)
     check("eviction-soft", () => parseSoftThresholds(evictionSoft, evictionSoftGracePeriod));

@@ -17,6 +17,9 @@ export interface MachineOptions {
   evictionHard?: string;
   evictionSoft?: string;
   evictionSoftGracePeriod?: string;
+  /** What is kept from pods, such as `cpu=500m,memory=1Gi`. */
+  systemReserved?: string;
+  kubeReserved?: string;
   /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
   staticPodPath?: string;
   staticPodUrl?: string;
