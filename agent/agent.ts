@@ -144,6 +144,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           staticPods: config.staticPods,
           eviction: config.eviction,
           reserved: config.reserved,
+          shutdown: config.shutdown,
           simulated: config.runtime === "fake",
         }),
     },

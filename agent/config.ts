@@ -3,6 +3,7 @@ import * as z from "zod";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { proxyModes } from "#agent/network";
 import { parseReserved } from "#agent/node";
+import { parsePeriods } from "#agent/shutdown";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
 
@@ -66,6 +67,14 @@ const AgentConfig = z
       .optional(),
     /** What is kept from pods, in the form of the kubelet's options, such as `cpu=500m,memory=1Gi`. */
     reserved: z.strictObject({ system: z.string().optional(), kube: z.string().optional() }).optional(),
+    /** How long pods have to end when the machine shuts down, in the forms of the kubelet's options. */
+    shutdown: z
+      .strictObject({
+        total: z.string().optional(),
+        critical: z.string().optional(),
+        byPriority: z.string().optional(),
+      })
+      .optional(),
     /** The cluster may have a gateway, which agents dial with tokens for this cluster. */
     gateway: z.strictObject({ clusterId: z.string().min(1, "must not be empty") }).optional(),
   })
@@ -79,20 +88,19 @@ const AgentConfig = z
       issue(["nodes"], "more than one in a process is only possible with the fake runtime");
     if (nodes.length > 1 && config.staticPods?.port !== undefined)
       issue(["staticPods", "port"], "is only possible with one node");
-    try {
-      const { hard = "", soft = "", softGracePeriod = "" } = config.eviction ?? {};
-      parseThresholds(hard);
-      parseSoftThresholds(soft, softGracePeriod);
-    } catch (error) {
-      issue(["eviction"], error instanceof Error ? error.message : String(error));
-    }
-    for (const name of ["system", "kube"] as const) {
+    const check = (path: PropertyKey[], parse: () => unknown): void => {
       try {
-        parseReserved(config.reserved?.[name] ?? "");
+        parse();
       } catch (error) {
-        issue(["reserved", name], error instanceof Error ? error.message : String(error));
+        issue(path, error instanceof Error ? error.message : String(error));
       }
+    };
+    for (const name of ["system", "kube"] as const) {
+      check(["reserved", name], () => parseReserved(config.reserved?.[name] ?? ""));
     }
+    const { hard = "", soft = "", softGracePeriod = "" } = config.eviction ?? {};
+    check(["eviction"], () => [parseThresholds(hard), parseSoftThresholds(soft, softGracePeriod)]);
+    check(["shutdown"], () => parsePeriods(config.shutdown ?? {}));
     if (sigv4 && nodes.length > 1) issue(["nodes"], "a machine's role is one node, not several");
     for (const [index, { certificate }] of nodes.entries()) {
       if (sigv4 && certificate) issue(["nodes", index, "certificate"], "must not be given with sigv4");

@@ -1,49 +1,29 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { CountUpdates, CsiVolumes, Drivers, NodeObjects, Registration } from "#agent/csi";
-import {
-  amountOf,
-  defaultThresholds,
-  EvictionManager,
-  observeHost,
-  parseSoftThresholds,
-  parseThresholds,
-} from "#agent/eviction";
+import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
 import { kubeletMetrics } from "#agent/metrics";
-import {
-  amountsOf,
-  type Held,
-  type HostFacts,
-  hostFacts,
-  mostPods,
-  type NodeOptions,
-  parseReserved,
-  startNode,
-} from "#agent/node";
+import { amountsOf, type HostFacts, hostFacts, mostPods, type NodeOptions, startNode } from "#agent/node";
 import {
   cgroupParentOf,
   ImageCollection,
   logDirectoryOf,
   type NodeFacts,
-  noVolumes,
-  PodCgroups,
   type PodsContext,
-  type PodTokens,
   podTokens,
-  podVolumes,
 } from "#agent/pods";
-import { CgroupTree, type Runtime } from "#agent/runtime";
+import type { Runtime } from "#agent/runtime";
+import { NodeShutdown, parsePeriods, type ShutdownOptions, systemdLogind } from "#agent/shutdown";
 import { NodeStats } from "#agent/stats";
-import { csiDrivers, nodes, type Pod, pods, type Service } from "#api";
-import { type Clock, ignoreNotFound, type Log, type Random } from "#base";
+import { nodes, type Pod, type Service } from "#api";
+import type { Clock, Log, Random } from "#base";
 import type { Client } from "#client";
 import { createRecorder } from "#events";
 import { isOver } from "#kubelet";
 import { type Component, type Running, startComponents } from "./components.ts";
+import { type Csi, csiOf, heldOf, nodeFacts, podCgroups, podsContext } from "./kubelet-parts.ts";
 import { NodePods, type StaticPodOptions } from "./node-pods.ts";
-import { podApi, requestToken } from "./pod-api.ts";
+import { requestToken } from "./pod-api.ts";
 
 export interface KubeletOptions {
   name: string;
@@ -81,6 +61,8 @@ export interface KubeletOptions {
   labels?: Record<string, string> | undefined;
   /** What is kept from pods, for the system and for the node's own programs. */
   reserved?: NodeReserved | undefined;
+  /** How long pods have to end when the machine shuts down. Absent: shutdowns are not delayed. */
+  shutdown?: ShutdownOptions | undefined;
   /** When pods are evicted. Defaults to `defaultThresholds`. */
   eviction?: EvictionThresholds | undefined;
   /** Pods that run without the API. */
@@ -138,7 +120,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const eviction = simulated ? undefined : evictions(kubelet, { stats, nodePods, images });
   const cgroups = podCgroups(kubelet, context, { nodePods, allocatable: amounts.enforced });
   context.cgroups = cgroups;
-  context.rejectUnderPressure = (pod) => eviction?.rejection(pod);
+  // The node's next check of its status, once it runs.
+  const hurry = { check: () => {} };
+  const shutdown = shutdownOf(kubelet, nodePods, () => hurry.check());
+  context.rejectUnderPressure = (pod) => eviction?.rejection(pod) ?? shutdown?.rejection();
   const linked: Omit<LinkOptions, "server"> = {
     node: name,
     runtime: metrics.runtime,
@@ -151,7 +136,14 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     stats,
   };
   const components = [
-    node(kubelet, facts, { held, pressures: () => eviction?.pressures ?? new Set() }),
+    node(kubelet, facts, {
+      held,
+      pressures: () => eviction?.pressures ?? new Set(),
+      shutsDown: () => shutdown?.isShuttingDown === true,
+      hurry: (check) => {
+        hurry.check = check;
+      },
+    }),
     ...(csi ? csi.components : []),
     ...(cgroups ? [background("cgroups of pods", (signal) => cgroups.run(signal))] : []),
     nodePods,
@@ -160,6 +152,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.relayed ? [relayedStreams(options.relayed, linked)] : []),
     ...(simulated ? [] : [background("image collection", (signal) => images.run(signal))]),
     ...(eviction ? [{ name: "eviction", start: () => eviction.start() }] : []),
+    ...(shutdown ? [background("shutdown", (signal) => shutdown.run(signal))] : []),
   ];
   return startComponents(components, { log });
 }
@@ -192,20 +185,6 @@ interface EvictionParts {
   images: ImageCollection;
 }
 
-/** What pods may not request: what is reserved, and what hard evictions keep free. Throws an Error for a wrong text. */
-function heldOf({ reserved = {}, eviction = {} }: KubeletOptions, facts: HostFacts): Held {
-  const thresholds = parseThresholds(eviction.hard ?? defaultThresholds);
-  const kept = (signal: string, capacity: number): number => {
-    const threshold = thresholds.find((one) => one.signal === signal);
-    return threshold ? amountOf(threshold, { available: 0, capacity }) : 0;
-  };
-  return {
-    reserved: [reserved.system ?? "", reserved.kube ?? ""].map(parseReserved),
-    memoryBytes: kept("memory.available", facts.memoryBytes),
-    storageBytes: kept("nodefs.available", facts.disk.bytes),
-  };
-}
-
 /** The longest grace period for soft thresholds, and how long a pressure is reported: the kubelet's defaults. */
 const longestGraceSeconds = 0;
 const transitionMilliseconds = 300_000;
@@ -226,6 +205,21 @@ function evictions(options: KubeletOptions, { stats, nodePods, images }: Evictio
   });
 }
 
+/** The delay of the machine's shutdown; absent where none is configured. Throws an Error for a wrong configuration. */
+function shutdownOf(options: KubeletOptions, nodePods: NodePods, changed: () => void): NodeShutdown | undefined {
+  const { clock, log, simulated } = options;
+  const periods = parsePeriods(options.shutdown ?? {});
+  if (simulated || periods.length === 0) return undefined;
+  const record = nodeEvents(options, "Normal");
+  return new NodeShutdown({
+    ...{ periods, clock, log, changed },
+    logind: systemdLogind(),
+    pods: () => nodePods.list().filter(({ status }) => !isOver(status?.phase)),
+    end: (pod, how) => nodePods.evict(pod, how),
+    record: (message) => record("NodeShutdown", message),
+  });
+}
+
 /** The images of a pod's volumes. */
 const imagesOf = (spec: Pod["spec"]): string[] => (spec?.volumes ?? []).flatMap(({ image }) => image?.reference ?? []);
 
@@ -235,18 +229,21 @@ function manifestFaults(options: KubeletOptions): (fault: ManifestFault) => void
   return ({ place, message }) => record("InvalidStaticPod", `${place}: ${message}`);
 }
 
-/** Records warnings about the node. The kubelet's events name their node by its name in place of its uid. */
-function nodeEvents({ name, client, clock, log }: KubeletOptions): (reason: string, message: string) => void {
+/** Records events of the node. The kubelet's events name their node by its name in place of its uid. */
+function nodeEvents(
+  { name, client, clock, log }: KubeletOptions,
+  type: "Normal" | "Warning" = "Warning",
+): (reason: string, message: string) => void {
   const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
   const object = { metadata: { name, uid: name } };
-  return (reason, message) => record({ kind: nodes, object }, "Warning", reason, message);
+  return (reason, message) => record({ kind: nodes, object }, type, reason, message);
 }
 
 /** The node's registration, status and lease. */
 function node(
   options: KubeletOptions,
   facts: HostFacts,
-  { held, pressures }: Required<Pick<NodeOptions, "held" | "pressures">>,
+  status: Pick<NodeOptions, "held" | "pressures" | "shutsDown" | "hurry">,
 ): Component {
   const { name, client, runtime, clock, log, folder, podCidr, range, labels, alive, networkState } = options;
   const start = () =>
@@ -263,8 +260,7 @@ function node(
       labels,
       alive,
       networkState,
-      held,
-      pressures,
+      ...status,
       // A simulated machine does not change.
       facts: options.simulated ? async () => facts : undefined,
     });
@@ -318,114 +314,3 @@ const background = (name: string, run: (signal: AbortSignal) => Promise<void>): 
     };
   },
 });
-
-/** The cgroups above the containers, where neither the runtime nor systemd makes them. */
-function podCgroups(
-  { clock, log }: KubeletOptions,
-  { node }: PodsContext,
-  { nodePods, allocatable }: { nodePods: NodePods; allocatable: Record<string, string> },
-): PodCgroups | undefined {
-  if (node.cgroupDriver !== "cgroupfs") return undefined;
-  const { cgroupRoot: root, isUnified } = node;
-  return new PodCgroups({
-    tree: new CgroupTree(),
-    root,
-    isUnified,
-    allocatable,
-    pods: () => nodePods.list(),
-    clock,
-    log,
-  });
-}
-
-async function nodeFacts(
-  options: KubeletOptions,
-  facts: HostFacts,
-  allocatable: Record<string, string>,
-): Promise<NodeFacts> {
-  const { name, runtime, folder, simulated, cgroupRoot = "/kubepods" } = options;
-  const info = await runtime.info();
-  return {
-    name,
-    ips: facts.ips,
-    allocatable,
-    memoryBytes: facts.memoryBytes,
-    runtimeName: info.name,
-    cgroupDriver: info.cgroupDriver,
-    // systemd writes the path as one name.
-    cgroupRoot: info.cgroupDriver === "systemd" ? cgroupRoot.slice(1) : cgroupRoot,
-    isUnified: await new CgroupTree().isUnified(),
-    logFolder: join(folder, "logs"),
-    seccompFolder: join(folder, "seccomp"),
-    appArmor: facts.appArmor,
-    strictGroups: info.features.strictGroups,
-    ...(options.dns ? { dns: options.dns } : {}),
-    resolvConf: options.resolvConf,
-    reachable: !simulated,
-  };
-}
-
-/** The parts that volumes of CSI drivers need. */
-interface Csi {
-  components: Component[];
-  volumes: CsiVolumes;
-}
-
-interface VolumeParts {
-  tokens: PodTokens;
-  csi: Csi | undefined;
-}
-
-function csiOf({ name, client, clock, log, folder }: KubeletOptions, tokens: PodTokens): Csi {
-  const api = podApi(client, () => []);
-  const objects = new NodeObjects(client, name);
-  const drivers = new Drivers({ objects, log });
-  const registry = join(folder, "plugins_registry");
-  const csiDriver = (driver: string) => ignoreNotFound(client.get(csiDrivers, { name: driver }));
-  return {
-    components: [
-      {
-        name: "CSI drivers",
-        start: () => new Registration({ folder: registry, drivers, clock, log }).start(),
-      },
-      { name: "CSI counts", start: () => new CountUpdates({ drivers, csiDriver, clock, log }).start() },
-    ],
-    volumes: new CsiVolumes({
-      node: name,
-      drivers,
-      csiDriver,
-      secret: api.secret,
-      tokens,
-    }),
-  };
-}
-
-function podsContext(options: KubeletOptions, facts: NodeFacts, { tokens, csi }: VolumeParts): PodsContext {
-  const { name, client, runtime, clock, random, log, folder, simulated, registryCredentials } = options;
-  const api = podApi(client, options.services);
-  const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
-  const volumes = simulated
-    ? noVolumes()
-    : podVolumes({
-        folder: join(folder, "pods"),
-        memory: true,
-        configMap: api.configMap,
-        secret: api.secret,
-        host: { ips: facts.ips },
-        allocatable: facts.allocatable,
-        tokens,
-        drivers: csi?.volumes,
-      });
-  return {
-    node: facts,
-    runtime,
-    volumes,
-    api,
-    clock,
-    random,
-    log,
-    registryCredentials,
-    record: (pod, type, reason, message, fieldPath) =>
-      record({ kind: pods, object: pod, ...(fieldPath === undefined ? {} : { fieldPath }) }, type, reason, message),
-  };
-}

@@ -113,8 +113,8 @@ export class NodePods implements Component {
     return all.map((pod) => this.find(pod.metadata.namespace ?? "", pod.metadata.name ?? "") ?? pod);
   }
 
-  /** Ends a pod for want of resources. Resolves once its containers have ended. */
-  async evict({ metadata }: Pod, eviction: Eviction): Promise<void> {
+  /** Ends a pod as Failed, with the reason Evicted unless another is given. Resolves once its containers have ended. */
+  async evict({ metadata }: Pod, eviction: Eviction & { reason?: string }): Promise<void> {
     await this.#manager?.evict(metadata.uid ?? "", eviction);
   }
 

@@ -272,6 +272,7 @@ test("tolerates a runtime that is briefly unavailable and reports one that stays
 test("a runtime that is down or without a network makes the node not ready, with the reason", () => {
   const input = {
     held,
+    shutsDown: false,
     name: "n1",
     facts,
     images: [],
@@ -308,4 +309,26 @@ test("reads the facts of this machine", async () => {
   expect(here.cpus).toBeGreaterThan(0);
   expect(here.memoryBytes).toBeGreaterThan(0);
   expect(here.ips.length).toBeGreaterThan(0);
+});
+
+// Upstream's ReadyCondition with nodeShutdownManagerErrorsFunc, and SyncNodeStatusFunc of the shutdown manager.
+test("a node that shuts down is not ready, as soon as the shutdown begins", async () => {
+  let shutsDown = false;
+  let check = (): void => {};
+  const hurry = (given: () => void) => {
+    check = given;
+  };
+  const { agent, nodes, forward, settle: settled } = start({ shutsDown: () => shutsDown, hurry });
+  await forward(0);
+  await agent.ready;
+  shutsDown = true;
+  check();
+  await settled();
+  const ready = () => nodes.get("n1")!.status!.conditions!.find(({ type }) => type === "Ready");
+  expect(ready()).toMatchObject({ status: "False", reason: "KubeletNotReady", message: "node is shutting down" });
+  shutsDown = false;
+  check();
+  await settled();
+  expect(ready()?.status).toBe("True");
+  await agent.stop();
 });

@@ -41,6 +41,10 @@ export interface NodeOptions {
   networkState?: (() => Promise<{ ok: boolean; message: string }>) | undefined;
   /** What the node is short of: conditions such as `DiskPressure`. Absent: nothing. */
   pressures?: (() => ReadonlySet<string>) | undefined;
+  /** Whether the machine shuts down: the node is then not ready. */
+  shutsDown?: (() => boolean) | undefined;
+  /** Receives a function that makes the next check of the status due now. */
+  hurry?: ((check: () => void) => void) | undefined;
   /** Instead of the facts of the machine: for simulated nodes. */
   facts?: (() => Promise<HostFacts>) | undefined;
 }
@@ -68,6 +72,8 @@ const repeatMilliseconds = 300_000;
 export function startNode(options: NodeOptions): NodeAgent {
   const { clock, log, name } = options;
   const stopping = new AbortController();
+  let waking = new AbortController();
+  options.hurry?.(() => waking.abort());
   const reported = Promise.withResolvers<void>();
   const every = async (milliseconds: number, what: string, act: () => Promise<void>): Promise<void> => {
     while (!stopping.signal.aborted) {
@@ -78,7 +84,8 @@ export function startNode(options: NodeOptions): NodeAgent {
         if (!stopping.signal.aborted) log.warn(what, { node: name, error: messageOf(error) });
         wait = Math.min(1000, milliseconds);
       }
-      await sleep(clock, wait, stopping.signal);
+      await sleep(clock, wait, AbortSignal.any([stopping.signal, waking.signal]));
+      if (waking.signal.aborted) waking = new AbortController();
     }
   };
   const status = statusReporter(options, () => reported.resolve());
@@ -128,6 +135,7 @@ function statusReporter(options: NodeOptions, reported: () => void): () => Promi
       network,
       pods: options.pods ?? mostPods,
       held: options.held ?? {},
+      shutsDown: options.shutsDown?.() === true,
       version: options.version,
       port: 10250,
     };

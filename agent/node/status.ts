@@ -18,6 +18,7 @@ export interface StatusInput {
   pods: number;
   /** What pods may not request. */
   held: Held;
+  shutsDown: boolean;
   version: string;
   /** The kubelet's port, for clients that expect one. */
   port: number;
@@ -65,18 +66,20 @@ interface ConditionTexts {
   false: [string, string];
 }
 
-function conditions({ pressures, info, runtimeError, network: pods }: StatusInput): NodeCondition[] {
+function conditions({ pressures, info, runtimeError, network: pods, shutsDown }: StatusInput): NodeCondition[] {
   const condition = (type: string, isTrue: boolean, texts: ConditionTexts): NodeCondition => {
     const [reason, message] = isTrue ? texts.true : texts.false;
     return { type, status: isTrue ? "True" : "False", reason, message } as NodeCondition;
   };
   const down = info ? info.conditions.filter(({ status }) => !status) : [];
   const network = down.find(({ type }) => type === "NetworkReady");
-  const why = !info
-    ? `container runtime is down: ${runtimeError}`
-    : network
-      ? `container runtime network not ready: NetworkReady=false reason:${network.reason} message:${network.message}`
-      : down.map(({ type, reason, message }) => `${type}=false reason:${reason} message:${message}`).join(", ");
+  const why = shutsDown
+    ? "node is shutting down"
+    : !info
+      ? `container runtime is down: ${runtimeError}`
+      : network
+        ? `container runtime network not ready: NetworkReady=false reason:${network.reason} message:${network.message}`
+        : down.map(({ type, reason, message }) => `${type}=false reason:${reason} message:${message}`).join(", ");
   const { ok = true, message = "" } = pods ?? {};
   return [
     ...(pods

@@ -58,6 +58,8 @@ export interface PodApi {
 
 /** How a pod is ended by its node. */
 export interface PodEviction {
+  /** Of the pod's status. Defaults to Evicted, which is also an event. */
+  reason?: string;
   message: string;
   graceSeconds: number;
   /** Whether the pod gets the condition DisruptionTarget. */

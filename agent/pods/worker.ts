@@ -133,12 +133,13 @@ export class PodWorker {
     this.wake();
   }
 
-  /** Ends the pod as Failed with the reason Evicted. Resolves once its containers have ended. */
+  /** Ends the pod as Failed. Resolves once its containers have ended. */
   evict(eviction: PodEviction): Promise<void> {
     if (!this.#eviction && !this.#failure) {
       this.#eviction = eviction;
-      this.#failure = { reason: "Evicted", message: eviction.message };
-      this.#context.record(this.#pod, "Warning", "Evicted", eviction.message);
+      const { reason, message } = eviction;
+      this.#failure = { reason: reason ?? "Evicted", message };
+      if (reason === undefined) this.#context.record(this.#pod, "Warning", "Evicted", message);
       this.#abort.abort();
       this.wake();
     }

@@ -166,6 +166,11 @@ const withMachine = (command: Command): Command =>
     .addOption(option("--eviction-soft-grace-period <periods>", "grace periods of the soft thresholds"))
     .addOption(option("--system-reserved <amounts>", "keep this from pods for the system, as cpu=500m,memory=1Gi"))
     .addOption(option("--kube-reserved <amounts>", "keep this from pods for the node's own programs"))
+    .addOption(option("--shutdown-grace-period <duration>", "delay a shutdown of the machine until pods have ended"))
+    .addOption(option("--shutdown-grace-period-critical-pods <duration>", "the part of it for critical pods"))
+    .addOption(
+      option("--shutdown-grace-period-by-pod-priority <periods>", "instead, periods by priority, as 0=10s,100000=1m"),
+    )
     .addOption(
       option("--static-pod-path <path>", "folder or file with manifests of pods that run without the API").argParser(
         folder,

@@ -21,6 +21,7 @@ const planted: [string, string, string, RegExp][] = [
     /may not see lib\/store\/sqlite/,
   ],
   ["a store in the rules of services", "agent/network/x.ts", `import "#store";`, /may not see lib\/store/],
+  ["a store in the shutdown of a node", "agent/shutdown/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a file in the reader of certificates", "lib/x509/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a file in the rules of tokens", "lib/bootstrap-tokens/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a file in the rules of joining", "lib/joining/x.ts", `import "node:fs";`, /may not use package node:fs/],

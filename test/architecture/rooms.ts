@@ -256,6 +256,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/network",
       "agent/node",
       "agent/runtime/containerd",
+      "agent/shutdown",
       "agent/volumes",
     ],
     uses: ["node:*"],
@@ -383,6 +384,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/network": { sees: [...agentParts], uses: ["node:*"] },
   "agent/stats": { sees: [...agentParts, "lib/metrics", "agent/runtime"], uses: ["node:*"] },
   "agent/eviction": { sees: [...agentParts, "agent/stats"] },
+  "agent/shutdown": { sees: agentParts, uses: ["node:*"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
     sees: [
@@ -415,6 +417,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/runtime",
       "agent/runtime/containerd",
       "agent/runtime/fake",
+      "agent/shutdown",
       "agent/stats",
       "lib/base",
       "lib/api",

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
+import { compileServices } from "#agent/grpc";
 import { mountFileSystem, mountsBelow, RuntimeError } from "#agent/runtime";
+import type { RuntimeChannel } from "./channel.ts";
 import type { Cri } from "./cri-client.ts";
 import { native } from "./native.ts";
-import type { Channel } from "./wire/channel.ts";
-import { compileServices } from "./wire/codec.ts";
 
 /** CRI's own namespace. */
 const namespace = "k8s.io";
@@ -28,7 +28,7 @@ export const chainId = (layers: readonly string[]): string =>
  * Mounts images at folders, read-only, by containerd's own services: CRI can do it from containerd 2.1 on only. The
  * layers are those of the image, so it must stay present.
  */
-export function imageMounts(channel: Channel, cri: Cri): (imageId: string, folder: string) => Promise<void> {
+export function imageMounts(channel: RuntimeChannel, cri: Cri): (imageId: string, folder: string) => Promise<void> {
   const method = compileServices(native);
   const metadata = { "containerd-namespace": namespace };
   const layersOf = async (digest: string): Promise<string[]> => {

@@ -144,6 +144,7 @@ export function machineSettings(options: MachineOptions): Record<string, unknown
     ...staticPodsOf(options),
     ...evictionOf(options),
     ...reservedOf(options),
+    ...shutdownOf(options),
     verbose: options.verbose,
   };
 }
@@ -160,6 +161,14 @@ function evictionOf({
 }: MachineOptions) {
   if (hard === undefined && soft === undefined) return {};
   return { eviction: { hard, soft, softGracePeriod } };
+}
+
+/** How long pods have to end when the machine shuts down, as the agent's configuration has it. */
+export function shutdownOf(options: MachineOptions) {
+  const { shutdownGracePeriod: total, shutdownGracePeriodCriticalPods: critical } = options;
+  const { shutdownGracePeriodByPodPriority: byPriority } = options;
+  const isAbsent = total === undefined && critical === undefined && byPriority === undefined;
+  return isAbsent ? {} : { shutdown: { total, critical, byPriority } };
 }
 
 function reservedOf({ systemReserved: system, kubeReserved: kube }: MachineOptions) {

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { faultOf, removeStaleRules } from "#agent/network";
 import { parseReserved } from "#agent/node";
+import { parsePeriods } from "#agent/shutdown";
 import { type Log, messageOf } from "#base";
+import { shutdownOf } from "./agent-process.ts";
 import { Refusal } from "./data-folder.ts";
 import { clusterNames } from "./network.ts";
 import type { MachineOptions } from "./options.ts";
@@ -12,6 +14,7 @@ export function checkMachine(options: MachineOptions): void {
   if (options.staticPodUrlHeader.length > 0 && options.staticPodUrl === undefined)
     throw new Refusal("--static-pod-url-header needs --static-pod-url");
   checkEviction(options);
+  check("shutdown-grace-period", () => parsePeriods(shutdownOf(options).shutdown ?? {}));
   check("system-reserved", () => parseReserved(options.systemReserved ?? ""));
   check("kube-reserved", () => parseReserved(options.kubeReserved ?? ""));
   try {

@@ -20,6 +20,10 @@ export interface MachineOptions {
   /** What is kept from pods, such as `cpu=500m,memory=1Gi`. */
   systemReserved?: string;
   kubeReserved?: string;
+  /** How long pods have to end when the machine shuts down: durations, or `0=10s,100000=1m` by priority. */
+  shutdownGracePeriod?: string;
+  shutdownGracePeriodCriticalPods?: string;
+  shutdownGracePeriodByPodPriority?: string;
   /** Manifests of static pods: an absolute path, a URL with headers as `NAME: VALUE`, a port on the loopback address. */
   staticPodPath?: string;
   staticPodUrl?: string;
