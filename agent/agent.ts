@@ -9,6 +9,7 @@ import { ClusterDns } from "./cluster-dns.ts";
 import { type Component, type Running, startComponents } from "./components.ts";
 import { type AgentConfig, podCidrOf } from "./config.ts";
 import { startKubelet } from "./kubelet.ts";
+import { nodeRoutes } from "./node-routes.ts";
 import { type NodeRuntime, openRuntime } from "./runtimes.ts";
 import { ServiceList } from "./service-list.ts";
 import { serviceProxy } from "./service-proxy.ts";
@@ -103,7 +104,10 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
     },
     ...(config.runtime === "fake"
       ? []
-      : [serviceProxy({ ...shared, config, podCidr, gateway: () => opened.gateway, services, redirects, signal })]),
+      : [
+          serviceProxy({ ...shared, config, podCidr, gateway: () => opened.gateway, services, redirects, signal }),
+          nodeRoutes({ ...shared, config, signal }),
+        ]),
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
     {
       name: "API relay",

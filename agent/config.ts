@@ -4,6 +4,7 @@ import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { proxyModes } from "#agent/network";
 import { parseReserved } from "#agent/node";
 import { parsePeriods } from "#agent/shutdown";
+import { overlayModes } from "#agent/overlay";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
 
@@ -29,6 +30,13 @@ const AgentConfig = z
     dataDir: z.string(),
     /** The cluster's pod addresses, of which each node uses a part. Absent: the cluster assigns the node's range. */
     podCidr: cidr.optional(),
+    /**
+     * The pod addresses of all nodes, between which packets keep their sender's address. Absent where another part routes
+     * and masquerades: on AWS, and with an existing runtime.
+     */
+    clusterCidr: cidr.optional(),
+    /** The cluster may have nodes on other machines: when packets to them travel in VXLAN. Absent: there are none. */
+    overlay: z.enum(overlayModes, { error: `must be one of ${overlayModes.join(", ")}` }).optional(),
     serviceCidr: cidr.optional(),
     /** How services are put into force. Defaults to nftables where the kernel has it, else to iptables. */
     proxyMode: z.enum(proxyModes, { error: `must be one of ${proxyModes.join(", ")}` }).optional(),
@@ -101,6 +109,8 @@ const AgentConfig = z
     const { hard = "", soft = "", softGracePeriod = "" } = config.eviction ?? {};
     check(["eviction"], () => [parseThresholds(hard), parseSoftThresholds(soft, softGracePeriod)]);
     check(["shutdown"], () => parsePeriods(config.shutdown ?? {}));
+    if (config.overlay !== undefined && config.clusterCidr === undefined)
+      issue(["clusterCidr"], "is missing, with overlay");
     if (sigv4 && nodes.length > 1) issue(["nodes"], "a machine's role is one node, not several");
     for (const [index, { certificate }] of nodes.entries()) {
       if (sigv4 && certificate) issue(["nodes", index, "certificate"], "must not be given with sigv4");

@@ -48,7 +48,9 @@ export async function openRuntime({ config, name, podCidr, log, stopping }: Runt
     return { runtime: open(config.containerdSocket), networkState: undefined };
   }
   const names = config.network ?? namedAfter(name);
-  const network = { name: names.name, bridge: names.bridge, podCidr, masquerade: true };
+  // The rules of services also masquerade where they know the pods of all nodes; the CNI plugin knows only this node's.
+  const masquerade = config.clusterCidr === undefined || config.proxyMode === "none";
+  const network = { name: names.name, bridge: names.bridge, podCidr, masquerade };
   const options = {
     folder: join(config.dataDir, "containerd"),
     network,

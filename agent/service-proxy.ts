@@ -39,6 +39,7 @@ async function startProxy(request: ServiceProxyRequest): Promise<Running> {
     mode: config.proxyMode,
     name: (config.network ?? namedAfter(name)).bridge,
     podCidr,
+    clusterCidr: config.clusterCidr,
     serviceCidr: config.serviceCidr,
     gateway: request.gateway(),
     nodeIp: ips.find((ip) => !ip.includes(":")),

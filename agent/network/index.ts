@@ -11,5 +11,6 @@ export {
   ServiceModel,
 } from "./model.ts";
 export { faultOf, openWriter, type ProxyMode, proxyModes, removeRules, removeStaleRules } from "./modes.ts";
+export { runProgram } from "./program.ts";
 export { ServiceProxy, type ServiceProxyOptions, type ServiceSource } from "./proxy.ts";
 export { type Listener, type RedirectedPorts, Redirects } from "./redirects.ts";

@@ -19,6 +19,8 @@ export interface WriterOptions {
   /** The name of the cluster's rules on this machine. */
   name: string;
   podCidr: string;
+  /** The addresses of all nodes' pods. Absent: packets that leave them are masqueraded by another part. */
+  clusterCidr?: string | undefined;
   serviceCidr?: string | undefined;
   nodeIp?: string | undefined;
   /** An address of this node that pods reach, for the listeners of the mode userspace. */
@@ -51,7 +53,7 @@ export async function faultOf(mode: ProxyMode): Promise<string | undefined> {
  * the mode's name if this machine cannot use it.
  */
 export async function openWriter(options: WriterOptions): Promise<RuleWriter | undefined> {
-  const { name, podCidr, serviceCidr, nodeIp, gateway, log } = options;
+  const { name, podCidr, clusterCidr, serviceCidr, nodeIp, gateway, log } = options;
   const wanted = options.mode ?? (await defaultMode(log));
   const fault = await faultOf(wanted);
   if (fault !== undefined) throw new Error(fault);
@@ -61,7 +63,7 @@ export async function openWriter(options: WriterOptions): Promise<RuleWriter | u
   if (mode !== "iptables") await removeChains(prefixOf(name)).catch((error: unknown) => forgive(error, log));
   if (mode === "none") return undefined;
   const seesBridge = await filterBridge(log);
-  const shared = { family: "IPv4", podCidr, serviceCidr, nodeIp, seesBridge } as const;
+  const shared = { family: "IPv4", podCidr, clusterCidr, serviceCidr, nodeIp, seesBridge } as const;
   const now = () => performance.now();
   const rules =
     mode === "iptables"

@@ -1,10 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import { isPodInterface } from "#agent/overlay";
 
 type Interfaces = Record<string, NetworkInterfaceInfo[] | undefined>;
-
-/** Bridges and pods' interfaces, of Skiff and of others. */
-const notTheNodes = /^(skiff-|cni|docker|veth|br-|virbr)/;
 
 /**
  * One address of each family, IPv4 first, as pods' `hostIPs` have them. Like the kubelet's without `--node-ip`: those of
@@ -12,7 +10,7 @@ const notTheNodes = /^(skiff-|cni|docker|veth|br-|virbr)/;
  */
 export function nodeAddresses(interfaces: Interfaces, { ipv4, ipv6 }: { ipv4?: string; ipv6?: string }): string[] {
   const own = Object.entries(interfaces).flatMap(([name, list]) =>
-    notTheNodes.test(name) ? [] : (list ?? []).map((one) => ({ ...one, name })),
+    isPodInterface(name) ? [] : (list ?? []).map((one) => ({ ...one, name })),
   );
   const usable = own.filter(({ internal, address }) => !internal && !address.startsWith("fe80:"));
   const pick = (family: string, name: string | undefined): string[] => {

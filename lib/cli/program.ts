@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { proxyModes } from "#agent/network";
+import { overlayModes } from "#agent/overlay";
 import { isDnsSubdomain, parseCidr } from "#api/meta";
 import type { CostOptions } from "#cli/cost";
 import type { DestroyOptions } from "#cli/destroy";
@@ -152,6 +153,11 @@ const withMachine = (command: Command): Command =>
       option("--proxy-mode <name>", "how services reach their pods (default: nftables, else iptables)").choices([
         ...proxyModes,
       ]),
+    )
+    .addOption(
+      option("--overlay <when>", "use VXLAN to nodes on other machines: auto, if no network is common to both")
+        .choices([...overlayModes])
+        .default("auto"),
     )
     .addOption(
       option("--registry-mirror <registry=url>", "pull images of a registry from this URL (repeatable)")

@@ -44,6 +44,8 @@ export async function allowJoining(
     [readNodes, readNodes, nodeGroup],
     ["kubeadm:kubelet-bootstrap", "system:node-bootstrapper", nodeGroup],
     ["kubeadm:node-autoapprove-bootstrap", `${requests}:nodeclient`, nodeGroup],
+    // An agent is also its node's service proxy and routes to other nodes: it reads all nodes, as kube-proxy does.
+    ["skiff:node-proxier", "system:node-proxier", "system:nodes"],
     ["kubeadm:node-autoapprove-certificate-rotation", `${requests}:selfnodeclient`, "system:nodes"],
   ];
   await ensure<ClusterRole>(client, clusterRoles, {

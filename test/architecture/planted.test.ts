@@ -27,6 +27,7 @@ const planted: [string, string, string, RegExp][] = [
   ["a file in the rules of joining", "lib/joining/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a store in gRPC", "agent/grpc/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a store in CSI", "agent/csi/x.ts", `import "#store";`, /may not see lib\/store/],
+  ["a store in the routes to other nodes", "agent/overlay/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a package", "lib/base/x.ts", `import z from "zod";`, /may not use package zod/],
   ["a comment before the specifier", "lib/base/x.ts", `import z from /* well */ "zod";`, /package zod/],
   ["a dynamic import", "lib/base/x.ts", `const z = await import("zod");`, /package zod/],

@@ -255,6 +255,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/eviction",
       "agent/network",
       "agent/node",
+      "agent/overlay",
       "agent/runtime/containerd",
       "agent/shutdown",
       "agent/volumes",
@@ -338,6 +339,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "agent",
       "agent/network",
+      "agent/overlay",
       "agent/runtime/containerd",
       "agent/runtime/fake",
       "lib/base",
@@ -352,6 +354,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     ],
     uses: ["commander", "picocolors", "node:*"],
   },
+  "agent/overlay": { sees: [...agentParts, "agent/network"], uses: ["node:*"] },
   "agent/dns": { sees: agentParts, uses: ["node:*"] },
   "agent/metrics": { sees: ["lib/base", "lib/metrics", "lib/metrics/process", "agent/runtime"], uses: ["node:*"] },
   "agent/runtime": { sees: ["lib/base"], uses: ["node:*"] },
@@ -385,7 +388,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/stats": { sees: [...agentParts, "lib/metrics", "agent/runtime"], uses: ["node:*"] },
   "agent/eviction": { sees: [...agentParts, "agent/stats"] },
   "agent/shutdown": { sees: agentParts, uses: ["node:*"] },
-  "agent/node": { sees: [...agentParts, "lib/client", "agent/runtime"], uses: ["node:*"] },
+  "agent/node": { sees: [...agentParts, "lib/client", "agent/overlay", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
     sees: [
       ...agentParts,
@@ -413,6 +416,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/metrics",
       "agent/network",
       "agent/node",
+      "agent/overlay",
       "agent/pods",
       "agent/runtime",
       "agent/runtime/containerd",

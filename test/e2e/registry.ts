@@ -22,9 +22,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts Debian's docker-registry with the stand-ins for the course's manifests. */
-export async function startRegistry(): Promise<Registry> {
-  const registry = await openRegistry();
+/** Starts Debian's docker-registry with the stand-ins for the course's manifests. `host` is an address of this machine. */
+export async function startRegistry(host?: string): Promise<Registry> {
+  const registry = await openRegistry(host);
   const url = `http://${registry.address}`;
   await pushStandIns(url);
   // The course's pod uses an image that its readers build themselves.
@@ -33,10 +33,10 @@ export async function startRegistry(): Promise<Registry> {
   return registry;
 }
 
-/** Starts Debian's docker-registry, empty, on the loopback. */
-export async function openRegistry(): Promise<Registry> {
+/** Starts Debian's docker-registry, empty, on the loopback by default. */
+export async function openRegistry(host = "127.0.0.1"): Promise<Registry> {
   const folder = mkdtempSync(join(tmpdir(), "skiff-registry-"));
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `${host}:${await freePort()}`;
   const config = join(folder, "config.yml");
   writeFileSync(
     config,

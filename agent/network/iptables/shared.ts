@@ -4,6 +4,11 @@ import type { SharedChain } from "./rules.ts";
 export interface SharedOptions {
   prefix: string;
   podCidr?: string | undefined;
+  /**
+   * The addresses of all nodes' pods: packets of this node's pods to addresses outside of it get the node's address, as
+   * by the CNI plugin bridge with ipMasq. Absent: another part masquerades.
+   */
+  clusterCidr?: string | undefined;
   /** The cluster's service addresses; absent: packets to addresses of no service leave the node, as upstream. */
   serviceCidr?: string | undefined;
   /** Whether packets between two pods of one bridge pass these rules (br_netfilter). */
@@ -57,7 +62,7 @@ const mark = "0x00004000";
 type Rules = readonly (readonly [SharedChain, string])[];
 
 /** The rules of shared chains before and after those of services: upstream's, without node ports on loopback. */
-export function sharedRules({ prefix, podCidr, serviceCidr, seesBridge }: SharedOptions): {
+export function sharedRules({ prefix, podCidr, clusterCidr, serviceCidr, seesBridge }: SharedOptions): {
   filter: { first: Rules; last: Rules };
   nat: { first: Rules; last: Rules };
 } {
@@ -67,6 +72,15 @@ export function sharedRules({ prefix, podCidr, serviceCidr, seesBridge }: Shared
     seesBridge || podCidr === undefined
       ? []
       : [["POSTROUTING", `-m conntrack --ctstate DNAT -s ${podCidr} -d ${podCidr} -j MASQUERADE --random-fully`]];
+  // Marked packets are masqueraded by the rules after these, which also remove the mark.
+  const unmarked = `-m mark ! --mark ${mark}/${mark}`;
+  const leaving: Rules =
+    clusterCidr === undefined || podCidr === undefined
+      ? []
+      : [
+          ["POSTROUTING", `${unmarked} -s ${podCidr} -d 224.0.0.0/4 -j RETURN`],
+          ["POSTROUTING", `${unmarked} -s ${podCidr} ! -d ${clusterCidr} -j MASQUERADE --random-fully`],
+        ];
   return {
     filter: {
       first: [],
@@ -84,7 +98,8 @@ export function sharedRules({ prefix, podCidr, serviceCidr, seesBridge }: Shared
     nat: {
       first: [
         ...bridged,
-        ["POSTROUTING", `-m mark ! --mark ${mark}/${mark} -j RETURN`],
+        ...leaving,
+        ["POSTROUTING", `${unmarked} -j RETURN`],
         ["POSTROUTING", `-j MARK --xor-mark ${mark}`],
         [
           "POSTROUTING",

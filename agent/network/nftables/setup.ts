@@ -5,6 +5,11 @@ export interface TableOptions {
   family: "IPv4" | "IPv6";
   /** The addresses of this node's pods; absent: traffic from elsewhere is not recognized and not masqueraded. */
   podCidr?: string | undefined;
+  /**
+   * The addresses of all nodes' pods: packets of this node's pods to addresses outside of it get the node's address, as
+   * by the CNI plugin bridge with ipMasq. Absent: another part masquerades.
+   */
+  clusterCidr?: string | undefined;
   /** The cluster's service addresses; absent: packets to addresses of no service leave the node. */
   serviceCidr?: string | undefined;
   /** Addresses that answer node ports; absent: all of the node but the loopback's. */
@@ -120,8 +125,17 @@ const nodePortMatch = (family: TableOptions["family"], addresses: readonly strin
   return family === "IPv4" ? "ip daddr != 127.0.0.0/8" : "ip6 daddr != ::1";
 };
 
+/** Addresses of groups, which are never behind a translation. */
+const multicast = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" } as const;
+
 /** Rules that choose an endpoint and translate addresses. */
-function dispatch({ family, podCidr, nodePortAddresses, seesBridge }: TableOptions): Record<string, string[]> {
+function dispatch({
+  family,
+  podCidr,
+  clusterCidr,
+  nodePortAddresses,
+  seesBridge,
+}: TableOptions): Record<string, string[]> {
   const ip = family === "IPv4" ? "ip" : "ip6";
   const frontend = `${ip} daddr . meta l4proto . th dport`;
   const mark = `meta mark set meta mark or ${masqueradeMark}`;
@@ -148,6 +162,9 @@ function dispatch({ family, podCidr, nodePortAddresses, seesBridge }: TableOptio
       ...(seesBridge || podCidr === undefined
         ? []
         : [`ct status dnat ${ip} saddr ${podCidr} ${ip} daddr ${podCidr} masquerade fully-random`]),
+      ...(clusterCidr === undefined || podCidr === undefined
+        ? []
+        : [`${ip} saddr ${podCidr} ${ip} daddr != { ${clusterCidr}, ${multicast[family]} } masquerade fully-random`]),
     ],
     ...Object.fromEntries(picks),
   };

@@ -11,8 +11,9 @@ export class Network {
     this.#processes = [holder];
   }
 
-  static async open(): Promise<Network> {
-    const script = "ip link set lo up && echo ready && exec sleep 1000";
+  /** It ends by itself after so many seconds. */
+  static async open(seconds = 1000): Promise<Network> {
+    const script = `ip link set lo up && echo ready && exec sleep ${seconds}`;
     const holder = spawn("unshare", ["-n", "sh", "-c", script], { stdio: ["ignore", "pipe", "inherit"] });
     await once(holder.stdout, "data");
     return new Network(holder);

@@ -150,8 +150,9 @@ export function machineSettings(options: MachineOptions): Record<string, unknown
 }
 
 /** The agent's part of a cluster's network on this machine. */
-export const networkSettings = ({ name, bridge, cgroupRoot }: ClusterNetwork) => ({
+export const networkSettings = ({ name, bridge, cgroupRoot, podCidr }: ClusterNetwork) => ({
   network: { name, bridge, cgroupRoot },
+  clusterCidr: podCidr,
 });
 
 function evictionOf({

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { removeRules } from "#agent/network";
+import { removeRoutes } from "#agent/overlay";
 import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
 import { dropMemory } from "#agent/volumes";
 import { messageOf, type Progress, silentLog, sleep, systemClock } from "#base";
@@ -43,7 +44,7 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
 }
 
 /**
- * Removes the rules of services and the cgroups. They do no harm without containers: if the cluster's name for them
+ * Removes the rules of services, the routes to other nodes and the cgroups. They do no harm without containers: if the cluster's name for them
  * cannot be read, or they cannot be removed, they stay.
  */
 async function removeTraces(folder: DataFolder, progress: Progress): Promise<void> {
@@ -51,8 +52,9 @@ async function removeTraces(folder: DataFolder, progress: Progress): Promise<voi
     const network = readNetwork(folder, silentLog);
     if (!network) return;
     await removeRules(network.bridge);
+    await removeRoutes(network.bridge, network.podCidr);
     await removeCgroup(network.cgroupRoot);
   } catch (error) {
-    progress.note(`Rules of its services and cgroups of its pods may stay: ${messageOf(error)}`);
+    progress.note(`Rules of its services, routes to other nodes and cgroups of its pods may stay: ${messageOf(error)}`);
   }
 }

@@ -56,7 +56,7 @@ async function run(options: JoinOptions, program: string, progress: Progress, si
       ca,
       // The cluster assigns the node's part of its pod addresses.
       nodes: [{ name, certificate }],
-      ...(network ? networkSettings(network) : {}),
+      ...(network ? { ...networkSettings(network), overlay: options.overlay } : {}),
       serviceCidr,
       ...machineSettings(options),
     });

@@ -3,10 +3,11 @@ import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { faultOf, removeStaleRules } from "#agent/network";
 import { parseReserved } from "#agent/node";
 import { parsePeriods } from "#agent/shutdown";
+import { removeStaleRoutes } from "#agent/overlay";
 import { type Log, messageOf } from "#base";
 import { shutdownOf } from "./agent-process.ts";
 import { Refusal } from "./data-folder.ts";
-import { clusterNames } from "./network.ts";
+import { clusterBlocks, clusterNames } from "./network.ts";
 import type { MachineOptions } from "./options.ts";
 
 /** Throws Refusal for options of a machine that cannot be. */
@@ -41,11 +42,14 @@ function checkEviction({ evictionHard, evictionSoft, evictionSoftGracePeriod = "
     check("eviction-soft", () => parseSoftThresholds(evictionSoft, evictionSoftGracePeriod));
 }
 
-/** Checks the proxy mode, and deletes the rules of clusters whose data folders are gone. */
+/** Checks the proxy mode, and deletes the rules and routes of clusters whose data folders are gone. */
 export async function prepareRules({ proxyMode }: MachineOptions, log: Log): Promise<void> {
   const fault = proxyMode && (await faultOf(proxyMode));
   if (fault) throw new Refusal(`--proxy-mode ${proxyMode}: ${fault}`);
   await removeStaleRules(clusterNames).catch((error: unknown) =>
     log.warn("the rules of removed clusters could not be deleted", { error: messageOf(error) }),
+  );
+  await removeStaleRoutes(() => ({ bridges: clusterNames(), blocks: clusterBlocks() })).catch((error: unknown) =>
+    log.warn("the routes of removed clusters could not be deleted", { error: messageOf(error) }),
   );
 }

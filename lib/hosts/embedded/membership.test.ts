@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(root, { recursive: true });
 });
 
-const machine = { dataDir: root, runtime: "fake", installRuntime: false, registryMirror: [], verbose: false } as const;
+const machine = { dataDir: root, runtime: "fake", installRuntime: false, overlay: "auto", verbose: false } as const;
 const options = (more: object) => ({ ...machine, registryMirror: [], staticPodUrlHeader: [], nodeName: "a", ...more });
 const stored = (folder: ReturnType<typeof dataFolder>) =>
   JSON.parse(readFileSync(join(folder.root, "membership.json"), "utf8")) as Membership;

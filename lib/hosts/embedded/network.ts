@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { isOverlay, routeProtocol } from "#agent/overlay";
 import { parseCidr } from "#api/meta";
 import { type Log, messageOf } from "#base";
 import { type DataFolder, Refusal } from "./data-folder.ts";
@@ -279,6 +280,12 @@ export function clusterNames(clusters = thisMachine.clusters): Set<string> {
   return new Set(files.map((file) => basename(file, ".json")));
 }
 
+/** The blocks of pod addresses of the clusters of this machine whose claims can be read. */
+export const clusterBlocks = (clusters = thisMachine.clusters): string[] =>
+  readClaims(clusters)
+    .filter(({ root }) => existsSync(root))
+    .map(({ podCidr }) => podCidr);
+
 /** One start at a time chooses a network. The lock is the kernel's, as the data folder's is. */
 function lockClusters(clusters: string): () => void {
   let database: DatabaseSync | undefined;
@@ -338,6 +345,8 @@ function machineRoutes(): { cidr: string; device: string }[] {
     const device = words[words.indexOf("dev") + 1];
     // Of a line without a destination of its own the first address is a gateway: that is the default route.
     if (!destination || words.includes("default") || words.indexOf("dev") < 0 || device === undefined) return [];
+    // To pods of other nodes: of this cluster, or of others, whose claims have their blocks.
+    if (isOverlay(device) || words[words.indexOf("proto") + 1] === `${routeProtocol}`) return [];
     return [{ cidr: destination.includes("/") ? destination : `${destination}/32`, device }];
   });
 }

@@ -1,4 +1,5 @@
 import type { ProxyMode } from "#agent/network";
+import type { OverlayMode } from "#agent/overlay";
 
 /** How this machine runs its node. */
 export interface MachineOptions {
@@ -10,6 +11,8 @@ export interface MachineOptions {
   nodeName?: string;
   /** Without it nftables, where the machine has it. */
   proxyMode?: ProxyMode;
+  /** When packets to nodes on other machines travel in VXLAN. */
+  overlay: OverlayMode;
   registryMirror: string[];
   /** The machine's /etc/resolv.conf without it. */
   resolvConf?: string;

@@ -1,5 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { isPodInterface } from "#agent/overlay";
 import { gatewayOf } from "#agent/runtime/containerd/private";
 import { type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
@@ -88,6 +89,7 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
         nodes: await nodeIdentities(pki, names),
         podCidr: network?.podCidr ?? options.podCidr ?? defaultBlock,
         ...(network ? networkSettings(network) : {}),
+        ...(network && reachable(options.bind) !== undefined ? { overlay: options.overlay } : {}),
         serviceCidr,
         ...machineSettings(options),
       },
@@ -214,7 +216,8 @@ function endpointOf({ bind, port }: UpOptions, network: ClusterNetwork | undefin
 function reachable(bind: string): string | undefined {
   if (bind.startsWith("127.") || bind === "::1" || bind === "localhost") return undefined;
   if (bind !== "0.0.0.0" && bind !== "::") return bind;
-  for (const addresses of Object.values(networkInterfaces())) {
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    if (isPodInterface(name)) continue;
     const found = addresses?.find(({ family, internal }) => family === "IPv4" && !internal);
     if (found) return found.address;
   }
