@@ -6,6 +6,7 @@ import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
 import { dropMemory } from "#agent/volumes";
 import { messageOf, type Progress, silentLog, sleep, systemClock } from "#base";
 import { type DataFolder, dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
+import { readMembership } from "./membership.ts";
 import { readNetwork } from "./network.ts";
 import type { DownOptions } from "./options.ts";
 
@@ -39,8 +40,20 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
   } finally {
     lock.release();
   }
-  progress.note(`The cluster's objects stay in ${folder.root}.`);
+  progress.note(rest(folder));
   return 0;
+}
+
+/** What stays. A membership that cannot be read stays, too. */
+function rest(folder: DataFolder): string {
+  try {
+    const member = readMembership(folder);
+    if (!member) return `The cluster's objects stay in ${folder.root}.`;
+    const left = `The node ${member.name} stays in the cluster of ${member.server} until it is deleted there`;
+    return `${left}; its certificate stays in ${folder.root}.`;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /**

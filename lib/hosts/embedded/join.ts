@@ -33,7 +33,7 @@ export async function join(options: JoinOptions, program: string, progress: Prog
 async function run(options: JoinOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
   checkMachine(options);
   const folder = dataFolder(options.dataDir);
-  if (existsSync(folder.store)) throw new Refusal(`${folder.root} holds a cluster: choose another --data-dir`);
+  if (existsSync(folder.store)) throw new Refusal(`${folder.root} is a cluster's: choose another --data-dir`);
   const opened: Stack = [];
   try {
     const lock = lockFolder(folder);

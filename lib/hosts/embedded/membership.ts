@@ -59,7 +59,7 @@ const fileOf = ({ root }: DataFolder): string => join(root, "membership.json");
 
 /** The stored membership while its certificate is valid and its server is the requested one, or else a new one. */
 export async function openMembership(folder: DataFolder, options: JoinOptions): Promise<Membership> {
-  const stored = read(folder);
+  const stored = readMembership(folder);
   const isValid = stored && new X509Certificate(stored.certificate.cert).validToDate.getTime() > systemClock.now();
   const isSame = stored && (options.server?.replace(/\/+$/, "") ?? stored.server) === stored.server;
   if (isValid && isSame && (options.nodeName ?? stored.name) === stored.name) return stored;
@@ -83,7 +83,8 @@ export async function openMembership(folder: DataFolder, options: JoinOptions): 
   }
 }
 
-function read(folder: DataFolder): Membership | undefined {
+/** The membership that is stored in a folder; undefined for the folder of a cluster. Throws Refusal if it is damaged. */
+export function readMembership(folder: DataFolder): Membership | undefined {
   try {
     return JSON.parse(readFileSync(fileOf(folder), "utf8")) as Membership;
   } catch (error) {

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
-import { nodes, pods } from "#api";
+import { isConditionTrue, nodes, pods } from "#api";
 import { messageOf } from "#base";
 import { httpClient } from "#client";
 import { dataFolder, isAlive, Refusal, readRunning } from "./data-folder.ts";
+import { type Membership, readMembership } from "./membership.ts";
 
 interface Part {
   name: string;
@@ -16,10 +17,11 @@ interface Part {
 export async function status({ dataDir, output }: { dataDir: string; output: "text" | "json" }): Promise<number> {
   const folder = dataFolder(dataDir);
   const running = readRunning(folder);
+  const member = readMembership(folder);
   const parts: Part[] = [];
   const alive = running !== undefined && isAlive(running.pid);
   parts.push({
-    name: "control plane",
+    name: member ? "node" : "control plane",
     ok: alive,
     detail: alive ? `process ${running.pid}, ${running.server}` : "not running",
   });
@@ -30,7 +32,7 @@ export async function status({ dataDir, output }: { dataDir: string; output: "te
       ok: agent,
       detail: agent ? `process ${running.agent}, ${running.runtime}` : "not running",
     });
-    parts.push(...(await askServer(folder.root, folder.pki, running.server)));
+    parts.push(...(await (member ? askForNode(member) : askServer(folder.root, folder.pki, running.server))));
   }
   const ok = parts.every((part) => part.ok);
   if (output === "json") process.stdout.write(`${JSON.stringify({ ok, dataDir: folder.root, parts }, null, 2)}\n`);
@@ -63,6 +65,27 @@ async function askServer(root: string, pki: string, server: string): Promise<Par
         detail: `${ready.length} of ${nodeList.items.length} ready`,
       },
       { name: "pods", ok: true, detail: `${runningPods.length} of ${podList.items.length} running` },
+    ];
+  } catch (error) {
+    return [{ name: "api", ok: false, detail: messageOf(error) }];
+  } finally {
+    client.close();
+  }
+}
+
+/** What the cluster that this machine has joined knows of its node. */
+async function askForNode({ server, ca, name, certificate }: Membership): Promise<Part[]> {
+  const client = httpClient({ server, ca, certificate });
+  try {
+    const node = await client.get(nodes, { name });
+    const { items } = await client.list(pods, { fields: [{ field: "spec.nodeName", equal: true, value: name }] });
+    const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
+    const isReady = isConditionTrue(node.status?.conditions, "Ready");
+    const runningPods = items.filter(({ status: state }) => state?.phase === "Running");
+    return [
+      { name: "api", ok: true, detail: "answers" },
+      { name: "ready", ok: isReady, detail: isReady ? name : `${name}: ${ready?.message ?? "no condition yet"}` },
+      { name: "pods", ok: true, detail: `${runningPods.length} of ${items.length} running` },
     ];
   } catch (error) {
     return [{ name: "api", ok: false, detail: messageOf(error) }];

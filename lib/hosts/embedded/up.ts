@@ -18,6 +18,7 @@ import { Disk } from "./disk.ts";
 import { adminKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { fileLog } from "./log.ts";
 import { checkMachine, prepareRules } from "./machine.ts";
+import { readMembership } from "./membership.ts";
 import { type ClusterNetwork, checkBlocks, claimNetwork, defaultBlock, defaultServiceBlock } from "./network.ts";
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
@@ -57,6 +58,8 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     progress.step("opening the data folder");
     const lock = lockFolder(folder);
     opened.push(() => lock.release());
+    const member = readMembership(folder);
+    if (member) throw new Refusal(`${folder.root} is a node's of ${member.server}: choose another --data-dir`);
     const disk = new Disk(folder);
     progress.done(folder.root);
     if (disk.full) progress.note(`  ${disk.trouble}`);
