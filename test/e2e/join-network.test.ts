@@ -29,7 +29,7 @@ beforeAll(async () => {
   const words = text.trim().split(" ").slice(1);
   server = words[words.indexOf("--server") + 1]!;
   const joined = Object.values(others).map((host) =>
-    host.start("This machine is the node", ...words, "--node-name", host.name, ...mirror),
+    host.start("This machine is the node", ...words, "--node-name", host.name, ...mirror, ...modes[host.name]!),
   );
   await Promise.all(joined);
   const pki = (file: string) => readFileSync(join(one!.dataDir, "pki", file), "utf8");
@@ -44,6 +44,8 @@ afterAll(async () => {
   await registry?.stop();
 });
 
+/** Both kinds of rules masquerade. */
+const modes: Record<string, string[]> = { two: [], three: ["--proxy-mode", "iptables"] };
 const webs: Record<string, Pod> = {};
 
 const isReadyNode = async (name: string): Promise<Node | false> => {

@@ -17,11 +17,12 @@ class Kernel {
   readonly writer: IptablesWriter;
   #ports: ProxyPort[] = [];
 
-  constructor(serviceCidr?: string) {
+  constructor(serviceCidr?: string, clusterCidr?: string) {
     this.writer = new IptablesWriter({
       prefix: "KUBE",
       family,
       podCidr: node.podCidr,
+      clusterCidr,
       nodeIp: node.ip,
       serviceCidr,
       seesBridge: true,
@@ -122,6 +123,18 @@ test("packets to service addresses of no service are refused", async () => {
   const lines = await kernel.sync(portsOf({}, []));
   const refused = lines.filter((line) => line.startsWith("-A KUBE-SERVICES") && line.endsWith("REJECT"));
   expect(refused.at(-1)).toBe("-A KUBE-SERVICES -d 10.96.0.0/16 -j REJECT");
+});
+
+test("packets of this node's pods that leave all nodes' pods are masqueraded, where the cluster's block is known", async () => {
+  const rules = (await new Kernel(undefined, "10.244.0.0/16").sync([])).filter((line) =>
+    line.includes("POSTROUTING -m mark !"),
+  );
+  const unmarked = "-A KUBE-POSTROUTING -m mark ! --mark 0x00004000/0x00004000";
+  expect(rules).toEqual([
+    `${unmarked} -s ${node.podCidr} -d 224.0.0.0/4 -j RETURN`,
+    `${unmarked} -s ${node.podCidr} ! -d 10.244.0.0/16 -j MASQUERADE --random-fully`,
+    `${unmarked} -j RETURN`,
+  ]);
 });
 
 test("removal deletes the jumps and the chains of one cluster", () => {

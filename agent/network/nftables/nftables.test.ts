@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { changesBetween, type ProxyPort, proxyPortsOf } from "../model.ts";
 import { service, slice } from "../testing/objects.ts";
 import { rulesOf } from "./rules.ts";
+import { tableSetup } from "./setup.ts";
 import { NftablesWriter } from "./writer.ts";
 
 const node = { name: "here", zone: "" };
@@ -225,4 +226,13 @@ test("clients with affinity keep their endpoint when the table is replaced", asy
   const added = first?.filter((line) => line.startsWith("add element affinity-"));
   expect(added).toEqual([`add element ${name} { 10.244.0.9 expires 41s }`]);
   expect(await kernel.sync()).not.toContain("expires");
+});
+
+test("packets of this node's pods that leave all nodes' pods are masqueraded, where the cluster's block is known", () => {
+  const shared = { family: "IPv4", table: "t", podCidr: "10.244.0.0/24", seesBridge: true } as const;
+  const leaving = (more: object) => tableSetup({ ...shared, ...more }).filter((line) => /ip daddr != \{/.test(line));
+  expect(leaving({})).toEqual([]);
+  expect(leaving({ clusterCidr: "10.244.0.0/16" })).toEqual([
+    "add rule ip t masquerading ip saddr 10.244.0.0/24 ip daddr != { 10.244.0.0/16, 224.0.0.0/4 } masquerade fully-random",
+  ]);
 });
