@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { JoinedCluster } from "../e2e/joined.ts";
 import { openRegistry } from "../e2e/registry.ts";
 import { skiffDown } from "../e2e/skiff.ts";
 import { startSkiff } from "../kubectl/cluster.ts";
@@ -32,6 +33,7 @@ async function withCluster<T>(options: Options, bin: string, work: (kubeconfig: 
       await skiff.stop();
     }
   }
+  if (options.nodes > 1) return withMachines(options.nodes, bin, work);
   const registry = await openRegistry();
   try {
     await pushSuiteImages(`http://${registry.address}`, bin, progress);
@@ -45,6 +47,22 @@ async function withCluster<T>(options: Options, bin: string, work: (kubeconfig: 
     }
   } finally {
     await registry.stop();
+  }
+}
+
+/** The same with a cluster of several machines, of which all but the first have joined. */
+async function withMachines<T>(count: number, bin: string, work: (kubeconfig: string) => Promise<T>): Promise<T> {
+  const names = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].slice(0, count);
+  progress(`starting a cluster of ${count} machines with containers`);
+  const addresses = Object.fromEntries(names.map((name, index) => [name, `198.18.1.${index + 1}`]));
+  const cluster = await JoinedCluster.open(addresses, {
+    registry: "registry.k8s.io",
+    fill: (url) => pushSuiteImages(url, bin, progress),
+  });
+  try {
+    return await work(cluster.kubeconfig());
+  } finally {
+    await cluster.close();
   }
 }
 

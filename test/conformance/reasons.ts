@@ -48,7 +48,7 @@ const reasons: readonly Reason[] = [
   { test: /CSIStorageCapacity|CSI Mock/, needs: "CSIStorageCapacity" },
   { test: /PersistentVolume|StorageClass|VolumeAttributesClass|VolumeAttachment/, needs: "PersistentVolume" },
   { test: /IngressClass|Ingress API/, needs: "Ingress" },
-  { test: /Certificates API|PodCertificate/, needs: "CertificateSigningRequest" },
+  { test: /PodCertificate/, needs: "PodCertificateRequest" },
   { test: /ClusterTrustBundle/, needs: "ClusterTrustBundle" },
 ];
 

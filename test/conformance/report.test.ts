@@ -34,6 +34,13 @@ const report = JSON.stringify([
   },
 ]);
 
+test("reads the number of nodes, which only a cluster of its own has", () => {
+  expect(parseOptions([]).nodes).toBe(1);
+  expect(parseOptions(["--nodes", "2"]).nodes).toBe(2);
+  expect(() => parseOptions(["--nodes", "0"])).toThrow("--nodes must be a number from 1 to 9, not 0");
+  expect(() => parseOptions(["--nodes", "2", "--fake"])).toThrow("--nodes cannot be used with --fake or --against");
+});
+
 test("reads a report: the tests that ran, by sig, with the message in one line", () => {
   const outcomes = readReport(report, (name) => name.includes("[Conformance]"));
   expect(outcomes.map(({ name, passed }) => [name, passed])).toEqual([

@@ -13,7 +13,9 @@ const namespace = "default";
 
 beforeAll(async () => {
   // The overlay is more that can be left behind.
-  cluster = await JoinedCluster.open(addresses, { one: ["--overlay", "always"], two: ["--overlay", "always"] });
+  cluster = await JoinedCluster.open(addresses, {
+    words: { one: ["--overlay", "always"], two: ["--overlay", "always"] },
+  });
   two = cluster.hosts["two"]!;
   for (const name of ["one", "two"]) await cluster.createWeb(name);
   for (const name of ["one", "two"]) await readyPod(cluster.client, `web-${name}`);

@@ -12,7 +12,7 @@ const names = Object.keys(addresses);
 const webs: Record<string, Pod> = {};
 
 beforeAll(async () => {
-  cluster = await JoinedCluster.open(addresses, { three: ["--proxy-mode", "iptables"] });
+  cluster = await JoinedCluster.open(addresses, { words: { three: ["--proxy-mode", "iptables"] } });
   for (const name of names) await cluster.createWeb(name);
   for (const name of names) webs[name] = await readyPod(cluster.client, `web-${name}`);
 }, 300_000);

@@ -1,16 +1,23 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { containerdRuntime } from "#agent/runtime/containerd";
+import { pushStandIns } from "#agent/runtime/oci";
 import { isConditionTrue, type Node, nodes, type Pod, pods } from "#api";
 import { ignoreNotFound, systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { until } from "./client.ts";
 import { type Host, type HostProgram, Laboratory, ownAddress } from "./hosts.ts";
-import { type Registry, startRegistry } from "./registry.ts";
+import { openRegistry, type Registry } from "./registry.ts";
 
-/** The words of `skiff up` and `skiff join` on a machine, by its name. */
-export type MachineOptions = Readonly<Record<string, readonly string[]>>;
+export interface JoinedOptions {
+  /** More words of `skiff up` and `skiff join` on a machine, by its name. */
+  words?: Readonly<Record<string, readonly string[]>>;
+  /** The registry whose images are served. Default: docker.io. */
+  registry?: string;
+  /** Pushes the images to a URL. Default: the stand-ins. */
+  fill?(url: string): Promise<void>;
+}
 
 /** A cluster of machines: `one` has the control plane, and the others have joined. Each node has its machine's name. */
 export class JoinedCluster {
@@ -19,11 +26,11 @@ export class JoinedCluster {
   readonly hosts: Readonly<Record<string, Host>>;
   readonly client: HttpClient;
   readonly server: string;
-  readonly #options: MachineOptions;
+  readonly #options: JoinedOptions;
 
   private constructor(
     parts: Pick<JoinedCluster, "laboratory" | "registry" | "hosts" | "server">,
-    options: MachineOptions,
+    options: JoinedOptions,
   ) {
     const { laboratory, registry, hosts, server } = parts;
     this.laboratory = laboratory;
@@ -37,37 +44,43 @@ export class JoinedCluster {
   }
 
   /** Resolves when all nodes are ready. */
-  static async open(addresses: Readonly<Record<string, string>>, options: MachineOptions = {}): Promise<JoinedCluster> {
+  static async open(addresses: Readonly<Record<string, string>>, options: JoinedOptions = {}): Promise<JoinedCluster> {
     const laboratory = await Laboratory.open();
-    const registry = await startRegistry(ownAddress);
-    const hosts: Record<string, Host> = {};
-    for (const [name, address] of Object.entries(addresses)) hosts[name] = await laboratory.host(name, address);
-    const { one, ...others } = hosts;
-    const mirror = ["--registry-mirror", `docker.io=http://${registry.address}`];
-    await one!.start(
-      "Skiff is ready",
-      "up",
-      "--bind",
-      "0.0.0.0",
-      "--node-name",
-      "one",
-      ...mirror,
-      ...(options["one"] ?? []),
-    );
-    const { text } = await one!.finished("token", "create");
-    const words = text.trim().split(" ").slice(1);
-    const server = words[words.indexOf("--server") + 1]!;
-    const cluster = new JoinedCluster({ laboratory, registry, hosts, server }, options);
-    await Promise.all(Object.keys(others).map((name) => cluster.join(name, ...words.slice(1))));
-    for (const name of Object.keys(hosts)) await until(() => cluster.isReady(name), 120);
-    return cluster;
+    const registry = await openRegistry(ownAddress);
+    try {
+      await (options.fill ?? pushStandIns)(`http://${registry.address}`);
+      const hosts: Record<string, Host> = {};
+      for (const [name, address] of Object.entries(addresses)) hosts[name] = await laboratory.host(name, address);
+      const one = hosts["one"]!;
+      const up = ["up", "--bind", "0.0.0.0", ...wordsOf("one", registry, options)];
+      await one.start("Skiff is ready", ...up);
+      const { text } = await one.finished("token", "create");
+      const words = text.trim().split(" ").slice(2);
+      const server = words[words.indexOf("--server") + 1]!;
+      const cluster = new JoinedCluster({ laboratory, registry, hosts, server }, options);
+      const others = Object.keys(hosts).filter((name) => name !== "one");
+      await Promise.all(others.map((name) => cluster.join(name, ...words)));
+      for (const name of Object.keys(hosts)) await until(() => cluster.isReady(name), 120);
+      return cluster;
+    } catch (error) {
+      await laboratory.close();
+      await registry.stop();
+      throw error;
+    }
   }
 
-  /** Starts the agent of a machine, with a token at its first start. */
+  /** Starts the agent of a machine, with the words of a token at its first start. */
   join(name: string, ...words: string[]): Promise<HostProgram> {
-    const mirror = ["--registry-mirror", `docker.io=http://${this.registry.address}`];
-    const given = [...words, "--node-name", name, ...mirror, ...(this.#options[name] ?? [])];
+    const given = [...words, ...wordsOf(name, this.registry, this.#options)];
     return this.hosts[name]!.start("This machine is the node", "join", ...given);
+  }
+
+  /** The path of a kubeconfig of the administrator, by which this machine reaches the server. */
+  kubeconfig(): string {
+    const path = join(this.laboratory.folder, "kubeconfig");
+    const text = readFileSync(join(this.hosts["one"]!.dataDir, "kubeconfig"), "utf8");
+    writeFileSync(path, text.replace(/https:\/\/127\.0\.0\.1:\d+/g, this.server), { mode: 0o600 });
+    return path;
   }
 
   async isReady(name: string): Promise<boolean> {
@@ -89,8 +102,7 @@ export class JoinedCluster {
 
   /** The output of a command in a pod; its error when it fails. */
   inPod(pod: string, ...command: string[]): string {
-    const kubeconfig = join(this.hosts["one"]!.dataDir, "kubeconfig");
-    const words = ["--kubeconfig", kubeconfig, "--server", this.server, "exec", pod, "--", ...command];
+    const words = ["--kubeconfig", this.kubeconfig(), "exec", pod, "--", ...command];
     try {
       return execFileSync(process.env["KUBECTL"] ?? "kubectl", words, {
         encoding: "utf8",
@@ -128,6 +140,14 @@ export class JoinedCluster {
     await this.registry.stop();
   }
 }
+
+const wordsOf = (name: string, registry: Registry, options: JoinedOptions): string[] => [
+  "--node-name",
+  name,
+  "--registry-mirror",
+  `${options.registry ?? "docker.io"}=http://${registry.address}`,
+  ...(options.words?.[name] ?? []),
+];
 
 /** The spec of a pod that answers with its own name and its caller's address. */
 export function webSpec() {
