@@ -60,6 +60,11 @@ export class Laboratory {
     if (pid !== process.pid) run("ip", "link", "set", `skiffl-${name}`, "netns", `${pid}`);
   }
 
+  /** Deletes a pair of interfaces: the kernel takes its time to end those of a network without processes. */
+  unplug(name: string): void {
+    if (this.route("ip", "-br", "link").includes(`port-${name}@`)) this.route("ip", "link", "delete", `port-${name}`);
+  }
+
   /** A machine with this address, in the network that its third number names. */
   async host(name: string, address: string): Promise<Host> {
     const host = new Host(this, name, address);
@@ -134,8 +139,7 @@ export class Host {
     const ended = once(holder, "exit");
     process.kill(this.#pid, "SIGKILL");
     await ended;
-    // Its interfaces end with its last process.
-    await until(async () => !this.#laboratory.route("ip", "-br", "link").includes(`port-${this.name}`));
+    this.#laboratory.unplug(this.name);
   }
 
   get #flags(): string[] {

@@ -88,6 +88,16 @@ test("an agent that is killed leaves everything as it was, and removes what no l
   expect(await traces()).toEqual(before);
 });
 
+test("skiff join that is killed with its agent starts again over what both have left", async () => {
+  const before = await traces();
+  const { pid, agent } = two.running();
+  two.run("kill", "-9", `${pid}`, `${agent}`);
+  await cluster.join("two");
+  await until(async () => JSON.stringify(await traces()) === JSON.stringify(before), 60).catch(() => {});
+  expect(await traces()).toEqual(before);
+  await until(() => cluster.isReady("two"));
+});
+
 test("an overlay that is deleted is created again", async () => {
   const before = await traces();
   two.run("ip", "link", "delete", `skiffv-${two.network().bridge.slice(-8)}`);

@@ -46,7 +46,7 @@ async function run(options: JoinOptions, program: string, progress: Progress, si
     const { server, podCidr, serviceCidr, name } = member;
     progress.done(server);
     const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
-    const network = isOwn ? claimNetwork(folder, { podCidr, serviceCidr }, log) : undefined;
+    const network = isOwn ? claimNetwork(folder, { podCidr, serviceCidr, isJoining: true }, log) : undefined;
     if (runtime === "containerd") await prepareRules(options, log);
     if (signal.aborted) return;
     progress.step(`starting the agent (${runtime})`);

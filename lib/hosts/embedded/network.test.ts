@@ -102,6 +102,10 @@ test("does not choose a block in use, and refuses it by name when it is requeste
   expect(() => claim("two", "10.246.128.0/17")).toThrow(
     `--pod-cidr 10.246.128.0/17 overlaps 10.246.0.0/16 of the cluster in ${join(root, "one")}`,
   );
+  const joining = { podCidr: "10.244.0.0/16", serviceCidr: "10.99.0.0/16", isJoining: true };
+  expect(() => claimNetwork(folder("two"), joining, log, machine)).toThrow(
+    "this machine cannot join: the pod addresses 10.244.0.0/16 of the cluster overlap the route to 10.244.7.0/24 on docker0",
+  );
   expect(() => claimNetwork(folder("two"), { podCidr: "10.96.3.0/24", serviceCidr }, log, machine)).toThrow("overlap");
   expect(claim("two", "192.168.64.0/20").podCidr).toBe("192.168.64.0/20");
   // The requested block is stored as well.

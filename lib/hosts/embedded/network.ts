@@ -31,6 +31,8 @@ export interface NetworkOptions {
   podCidr?: string | undefined;
   /** The same of services. */
   serviceCidr?: string | undefined;
+  /** The blocks are those of a cluster that this machine joins: it cannot choose others. */
+  isJoining?: boolean;
 }
 
 /** A block of addresses in use on this machine. */
@@ -140,22 +142,32 @@ function chooseBlocks(known: Known, others: readonly Claim[], options: NetworkOp
   const wantedPods = options.podCidr ?? (known.podCidr || undefined);
   const takenByPods = wantedPods === undefined ? [] : [{ cidr: wantedPods, by: "this cluster's pods" }];
   const taken = [...services, ...pods, ...routes];
-  if (requested !== undefined) refuseConflict("serviceCidr", requested, taken, true);
+  const source = options.isJoining ? "cluster" : "flag";
+  if (requested !== undefined) refuseConflict("serviceCidr", requested, taken, source);
   const serviceCidr = wantedServices ?? freeBlock("serviceCidr", [...taken, ...takenByPods]);
   const podCidr =
     wantedPods ?? freeBlock("podCidr", [...pods, ...services, ...routes, { cidr: serviceCidr, by: "this cluster" }]);
-  refuseConflict("podCidr", podCidr, [...pods, ...routes], options.podCidr !== undefined);
+  refuseConflict("podCidr", podCidr, [...pods, ...routes], options.podCidr === undefined ? "stored" : source);
   checkBlocks({ podCidr, serviceCidr });
   return { podCidr, serviceCidr };
 }
 
-function refuseConflict(kind: keyof typeof kinds, block: string, taken: readonly Taken[], isFlag: boolean): void {
+/** Throws Refusal if a block is in use. `source` is where it comes from: an option, the data folder, a joined cluster. */
+function refuseConflict(
+  kind: keyof typeof kinds,
+  block: string,
+  taken: readonly Taken[],
+  source: "flag" | "stored" | "cluster",
+): void {
   const conflict = taken.find(({ cidr }) => overlaps(cidr, block));
   if (!conflict) return;
   const { flag, what } = kinds[kind];
-  const subject = isFlag ? `${flag} ${block}` : `the ${what} ${block} of this cluster`;
   const whose = conflict.by.startsWith("the route") ? conflict.by : `${conflict.cidr} of ${conflict.by}`;
-  throw new Refusal(`${subject} overlap${isFlag ? "s" : ""} ${whose}: choose another ${flag}`);
+  if (source === "cluster") {
+    throw new Refusal(`this machine cannot join: the ${what} ${block} of the cluster overlap ${whose}`);
+  }
+  const subject = source === "flag" ? `${flag} ${block} overlaps` : `the ${what} ${block} of this cluster overlap`;
+  throw new Refusal(`${subject} ${whose}: choose another ${flag}`);
 }
 
 function freeBlock(kind: keyof typeof kinds, taken: readonly Taken[]): string {
