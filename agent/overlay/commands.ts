@@ -46,8 +46,7 @@ export function commandsFor(wanted: Wanted, actual: KernelState): Commands {
     if (found?.via === via && found.device === to) continue;
     ip.push(`route replace ${cidr} via ${via} dev ${to}${onlink ? " onlink" : ""} proto ${routeProtocol}`);
   }
-  for (const { cidr, device: to } of present.values())
-    ip.push(`route delete ${cidr} dev ${to} proto ${routeProtocol}`);
+  for (const { cidr, device: to } of present.values()) ip.push(`route delete ${cidr} dev ${to} proto ${routeProtocol}`);
   if (kept) removeEnds(kept, wanted, { ip, bridge });
   return { ip, bridge };
 }

@@ -62,7 +62,11 @@ export class Laboratory {
 
   /** Deletes a pair of interfaces: the kernel takes its time to end those of a network without processes. */
   unplug(name: string): void {
-    if (this.route("ip", "-br", "link").includes(`port-${name}@`)) this.route("ip", "link", "delete", `port-${name}`);
+    try {
+      this.route("ip", "link", "delete", `port-${name}`);
+    } catch (error) {
+      if (!String((error as { stderr?: string }).stderr).includes("Cannot find device")) throw error;
+    }
   }
 
   /** A machine with this address, in the network that its third number names. */
