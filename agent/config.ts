@@ -3,8 +3,8 @@ import * as z from "zod";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { proxyModes } from "#agent/network";
 import { parseReserved } from "#agent/node";
-import { parsePeriods } from "#agent/shutdown";
 import { overlayModes } from "#agent/overlay";
+import { parsePeriods } from "#agent/shutdown";
 
 const cidr = z.string().regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/, "must be a block of addresses such as 10.244.0.0/16");
 
