@@ -105,6 +105,7 @@ export function csiOf({ name, client, clock, log, folder }: KubeletOptions, toke
       csiDriver,
       secret: api.secret,
       tokens,
+      clock,
     }),
   };
 }

@@ -47,9 +47,17 @@ export interface VolumeUse {
   stagingPath?: string | undefined;
 }
 
+/** Where and how a volume is published. */
+export interface Target {
+  path: string;
+  readOnly: boolean;
+  /** Cancels the call. The driver may publish the volume nevertheless. */
+  signal?: AbortSignal | undefined;
+}
+
 const method = compileServices(csi);
 
-/** A driver's node service. Every call throws CallError. */
+/** A driver's node service. Every call throws CallError, or the reason of its signal. */
 export class Driver {
   readonly name: string;
   readonly endpoint: string;
@@ -81,10 +89,11 @@ export class Driver {
   }
 
   /** Requested each time: a driver may be another one after its restart. */
-  async capabilities(): Promise<ReadonlySet<Capability>> {
+  async capabilities(signal?: AbortSignal): Promise<ReadonlySet<Capability>> {
     const answer = await this.#call<{ capabilities: { rpc: { type: Capability } | null }[] }>(
       "NodeGetCapabilities",
       {},
+      signal,
     );
     return new Set(answer.capabilities.flatMap(({ rpc }) => (rpc ? [rpc.type] : [])));
   }
@@ -104,17 +113,18 @@ export class Driver {
     await this.#call("NodeUnstageVolume", { volume_id: id, staging_target_path: stagingPath });
   }
 
-  async publish(use: VolumeUse, { path, readOnly }: { path: string; readOnly: boolean }): Promise<void> {
-    await this.#call("NodePublishVolume", {
+  async publish(use: VolumeUse, { path, readOnly, signal }: Target): Promise<void> {
+    const request = {
       volume_id: use.id,
       publish_context: use.publishContext ?? {},
       ...(use.stagingPath === undefined ? {} : { staging_target_path: use.stagingPath }),
       target_path: path,
-      volume_capability: await this.#capabilityOf(use),
+      volume_capability: await this.#capabilityOf(use, signal),
       readonly: readOnly,
       secrets: use.secrets,
       volume_context: use.context,
-    });
+    };
+    await this.#call("NodePublishVolume", request, signal);
   }
 
   async unpublish(id: string, path: string): Promise<void> {
@@ -149,8 +159,8 @@ export class Driver {
     return { ...(bytes ? { bytes } : {}), ...(inodes ? { inodes } : {}) };
   }
 
-  async #capabilityOf(use: VolumeUse): Promise<object> {
-    const distinct = (await this.capabilities()).has("SINGLE_NODE_MULTI_WRITER");
+  async #capabilityOf(use: VolumeUse, signal?: AbortSignal): Promise<object> {
+    const distinct = (await this.capabilities(signal)).has("SINGLE_NODE_MULTI_WRITER");
     const access = { access_mode: { mode: modeOf(use.accessMode, distinct) } };
     if (use.isBlock) return { block: {}, ...access };
     return {
@@ -163,10 +173,9 @@ export class Driver {
     };
   }
 
-  #call<Response = unknown>(call: string, request: object): Promise<Response> {
-    return this.#channel.call<Response>(method("Node", call), request, {
-      timeoutMilliseconds: this.#timeoutMilliseconds,
-    });
+  #call<Response = unknown>(call: string, request: object, signal?: AbortSignal): Promise<Response> {
+    const timeoutMilliseconds = this.#timeoutMilliseconds;
+    return this.#channel.call<Response>(method("Node", call), request, { timeoutMilliseconds, signal });
   }
 }
 

@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Channel, compileServices } from "#agent/grpc";
-import { aborted, type Clock, type Log, messageOf, type Timer } from "#base";
+import { aborted, type Clock, type Log, messageOf, type Timer, within } from "#base";
 import type { Drivers, PluginInfo } from "./drivers.ts";
 import { registration } from "./tables.ts";
 
@@ -63,10 +63,7 @@ export class Registration {
   /** Resolves once each socket that is present has been tried, so that pods find their drivers; soon, if one hangs. */
   async start(): Promise<{ stop(): Promise<void> }> {
     this.#running = this.#follow();
-    const late = Promise.withResolvers<void>();
-    const timer = this.#options.clock.timer(startMilliseconds, late.resolve);
-    await Promise.race([this.#tried.promise, late.promise]);
-    timer.cancel();
+    await within(this.#options.clock, startMilliseconds, this.#tried.promise);
     return { stop: () => this.#stop() };
   }
 

@@ -6,6 +6,7 @@ import { status } from "#agent/grpc";
 import { type PodVolumes, podVolumes } from "#agent/volumes";
 import type { CSIDriver, Pod, Secret } from "#api";
 import { CsiDriver, type CsiDriverOptions } from "#test/csi-driver";
+import { type HandClock, handClock } from "#test/make";
 import { CsiVolumes, Driver, volumeIdOf } from "./index.ts";
 
 let folder = "";
@@ -24,6 +25,9 @@ interface Setting {
   csi: CsiVolumes;
   /** The driver's object in the API. */
   object: { spec?: CSIDriver["spec"] | undefined };
+  /** How often that was read. */
+  reads: { count: number };
+  clock: HandClock;
   secrets: Record<string, Secret>;
   registered: Map<string, Driver>;
 }
@@ -42,12 +46,18 @@ async function setting(options: Partial<CsiDriverOptions> = {}, timeoutMilliseco
     () => driver.close(),
   );
   const object: Setting["object"] = { spec: { volumeLifecycleModes: ["Ephemeral"] } };
+  const reads = { count: 0 };
+  const clock = handClock();
   const secrets: Record<string, Secret> = {};
   const registered = new Map([["a.example", driver]]);
   const csi = new CsiVolumes({
     node: "n",
     drivers: registered,
-    csiDriver: async (name) => object.spec && { metadata: { name }, spec: object.spec },
+    csiDriver: async (name) => {
+      reads.count++;
+      return object.spec && { metadata: { name }, spec: object.spec };
+    },
+    clock,
     secret: async (namespace, name) => secrets[`${namespace}/${name}`],
     tokens: {
       get: async (_pod, { audience, expirationSeconds }) => ({
@@ -66,7 +76,7 @@ async function setting(options: Partial<CsiDriverOptions> = {}, timeoutMilliseco
     allocatable: {},
     drivers: csi,
   });
-  return { server, volumes, csi, object, secrets, registered };
+  return { server, volumes, csi, object, reads, clock, secrets, registered };
 }
 
 const podOf = (csi: object = {}, spec: object = {}): Pod => ({
@@ -153,17 +163,36 @@ test("passes the pod's name and its tokens as the driver's object requests it", 
 });
 
 test("publishes again at a refresh only where the driver requires it, and keeps the volume when that fails", async () => {
-  const { server, volumes, object } = await setting();
+  const { server, volumes, object, reads, clock } = await setting();
   await volumes.mount(podOf());
   await volumes.refresh(podOf());
   expect(server.named("NodePublishVolume")).toHaveLength(1);
+  expect(reads.count).toBe(2);
   object.spec = { ...object.spec, requiresRepublish: true };
+  // Each read of an object costs on AWS.
+  await volumes.refresh(podOf());
+  expect(reads.count).toBe(2);
+  await clock.forward(600_000);
   await volumes.refresh(podOf());
   expect(server.named("NodePublishVolume")).toHaveLength(2);
   server.faults.set("NodePublishVolume", { code: status.INVALID_ARGUMENT, message: "no" });
   await expect(volumes.refresh(podOf())).rejects.toThrow("rpc error: code = InvalidArgument desc = no");
   expect(await exists(join(volumeFolder(), "mount"))).toBe(true);
   expect(await exists(join(volumeFolder(), "vol_data.json"))).toBe(true);
+});
+
+test("a publication that is cancelled ends at once, and is unpublished: the driver may have gone on with it", async () => {
+  const { server, volumes } = await setting();
+  server.faults.set("NodePublishVolume", { hangs: true });
+  const cancelled = new AbortController();
+  const mounting = volumes.mount(podOf(), cancelled.signal);
+  await expect.poll(() => server.named("NodePublishVolume"), { timeout: 60_000 }).toHaveLength(1);
+  cancelled.abort();
+  await expect(mounting).rejects.toThrow("aborted");
+  expect(await exists(join(volumeFolder(), "vol_data.json"))).toBe(true);
+  await volumes.unmount("u1");
+  expect(server.named("NodeUnpublishVolume")).toHaveLength(1);
+  expect(await volumes.list()).toEqual([]);
 });
 
 test.each([

@@ -8,9 +8,10 @@ import {
   makeFolders,
   type PodTokens,
   VolumeError,
+  type VolumePlace,
 } from "#agent/volumes";
 import type { CSIDriver, Pod, Secret, Volume } from "#api";
-import { formatTime, messageOf } from "#base";
+import { type Clock, formatTime, messageOf } from "#base";
 import { type Driver, isFinal, type VolumeUsage } from "./driver.ts";
 import type { Drivers } from "./drivers.ts";
 import { isAbsent, readRecord, recordedVolumes, removeFolder, targetOf, writeRecord } from "./record.ts";
@@ -24,7 +25,11 @@ export interface CsiVolumesOptions {
   /** Undefined when it does not exist. */
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   tokens?: PodTokens | undefined;
+  clock: Clock;
 }
+
+/** How often the object of a driver that does not request refreshes is read: upstream's kubelet watches all of them. */
+const lookMilliseconds = 600_000;
 
 const prefix = "kubernetes.io/csi:";
 const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens";
@@ -42,18 +47,25 @@ export const volumeIdOf = (uid: string, name: string): string =>
  */
 export class CsiVolumes implements DriverVolumes {
   readonly #options: CsiVolumesOptions;
+  /** When the objects of drivers that do not request refreshes were read. */
+  readonly #readAt = new Map<string, number>();
 
   constructor(options: CsiVolumesOptions) {
     this.#options = options;
   }
 
-  mount(pod: Pod, volume: Volume, folder: string): Promise<Mounted> {
-    return this.#publish({ pod, volume, folder, isFirst: true });
+  mount(place: VolumePlace): Promise<Mounted> {
+    return this.#publish(place, true);
   }
 
-  async refresh(pod: Pod, volume: Volume, folder: string): Promise<void> {
-    const object = await this.#options.csiDriver(volume.csi?.driver ?? "");
-    if (object?.spec.requiresRepublish) await this.#publish({ pod, volume, folder, isFirst: false });
+  async refresh(place: VolumePlace): Promise<void> {
+    const { csiDriver, clock } = this.#options;
+    const name = place.volume.csi?.driver ?? "";
+    const readAt = this.#readAt.get(name);
+    if (readAt !== undefined && clock.now() - readAt < lookMilliseconds) return;
+    const object = await csiDriver(name);
+    if (object?.spec.requiresRepublish) return void (await this.#publish(place, false));
+    this.#readAt.set(name, clock.now());
   }
 
   async unmount(_uid: string, parent: string): Promise<void> {
@@ -76,7 +88,8 @@ export class CsiVolumes implements DriverVolumes {
     throw new VolumeError(`${prefix} ${step} failed to get CSI client: ${why}`);
   }
 
-  async #publish({ pod, volume, folder, isFirst }: Publication): Promise<Mounted> {
+  /** `isFirst`: no container uses the volume yet. */
+  async #publish({ pod, volume, folder, signal }: VolumePlace, isFirst: boolean): Promise<Mounted> {
     const { driver: name, readOnly = false, fsType = "", volumeAttributes = {} } = volume.csi ?? { driver: "" };
     const uid = pod.metadata.uid ?? "";
     const driver = this.#driver(name, "mounter.SetUpAt");
@@ -87,7 +100,7 @@ export class CsiVolumes implements DriverVolumes {
     const secrets = await this.#secrets(pod, volume);
     const inSecrets = object?.spec.serviceAccountTokenInSecrets === true;
     const fsGroup = pod.spec?.securityContext?.fsGroup;
-    const setsGroup = (await capabilitiesOf(driver)).has("VOLUME_MOUNT_GROUP");
+    const setsGroup = (await capabilitiesOf(driver, signal)).has("VOLUME_MOUNT_GROUP");
     const use = {
       id: volumeIdOf(uid, volume.name),
       accessMode: "ReadWriteOnce" as const,
@@ -112,7 +125,7 @@ export class CsiVolumes implements DriverVolumes {
     });
     const path = targetOf(folder);
     try {
-      await driver.publish(use, { path, readOnly });
+      await driver.publish(use, { path, readOnly, signal });
     } catch (error) {
       // A volume that was published before stays: the pod's containers use it.
       if (isFirst && isFinal(error)) await removeFolder(folder);
@@ -174,14 +187,6 @@ export class CsiVolumes implements DriverVolumes {
   }
 }
 
-interface Publication {
-  pod: Pod;
-  volume: Volume;
-  folder: string;
-  /** Whether no container uses the volume yet. */
-  isFirst: boolean;
-}
-
 /** Throws VolumeError unless the driver's object allows volumes in pods' specs (upstream's supportsVolumeLifecycleMode). */
 function checkMode(name: string, object: CSIDriver | undefined): void {
   const modes = object?.spec.volumeLifecycleModes ?? [];
@@ -200,9 +205,9 @@ async function checkSelinux({ spec }: Pod, object: CSIDriver | undefined): Promi
   if (isEnabled) throw new VolumeError("mounts with SELinux contexts (seLinuxMount) are not supported by this node");
 }
 
-async function capabilitiesOf(driver: Driver): ReturnType<Driver["capabilities"]> {
+async function capabilitiesOf(driver: Driver, signal: AbortSignal | undefined): ReturnType<Driver["capabilities"]> {
   try {
-    return await driver.capabilities();
+    return await driver.capabilities(signal);
   } catch (error) {
     const why = `failed to determine if the node service has VOLUME_MOUNT_GROUP capability: ${messageOf(error)}`;
     throw new VolumeError(`${prefix} mounter.SetUpAt ${why}`, { cause: error });

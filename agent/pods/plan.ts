@@ -152,3 +152,9 @@ function anyRuns(pod: Pod, view: View): boolean {
     return !last || restarts(pod, container, { exitCode: last.exitCode, isInit: false });
   });
 }
+
+/** Ephemeral containers that have not been started: each is started once and never again. */
+export function newEphemeral({ spec }: Pod, view: View): Container[] {
+  const all = (spec?.ephemeralContainers ?? []) as Container[];
+  return all.filter(({ name }) => view.of(name).length === 0);
+}

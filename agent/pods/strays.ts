@@ -24,13 +24,15 @@ export async function removeStrays(context: PodsContext, isWanted: (uid: string)
     }
   };
   await Promise.all(strays.map((stray) => attempt(stray.uid, () => endStray(context, stray))));
-  for (const uid of new Set([...strays.map((stray) => stray.uid), ...leftovers])) {
-    if (isWanted(uid) || failed.has(uid)) continue;
+  const ended = [...new Set([...strays.map((stray) => stray.uid), ...leftovers])];
+  const removeLeft = async (uid: string): Promise<void> => {
+    if (isWanted(uid) || failed.has(uid)) return;
     await attempt(uid, async () => {
       await context.volumes.unmount(uid);
       await cleanUpPod(uid, context.node);
     });
-  }
+  };
+  await Promise.all(ended.map(removeLeft));
   return failed.size === 0;
 }
 

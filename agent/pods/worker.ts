@@ -9,7 +9,7 @@ import { ContainerTermination } from "./container-termination.ts";
 import { fieldPathOf, type PodEviction, type PodsContext } from "./context.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
-import { type ContainerHealth, planFor, type View, viewOf } from "./plan.ts";
+import { type ContainerHealth, newEphemeral, planFor, type View, viewOf } from "./plan.ts";
 import { cleanUpPod } from "./pod-cleanup.ts";
 import { PodResize } from "./pod-resize.ts";
 import { PodTermination } from "./pod-termination.ts";
@@ -84,7 +84,7 @@ export class PodWorker {
     this.#restartAll = new RestartAll(context, pod);
     this.#starter = new Starter(context, images, this.#restartAll);
     this.#resize = new PodResize(context, allocations, pod);
-    this.#volumes = new VolumeMounter(context);
+    this.#volumes = new VolumeMounter({ context, wake: () => this.wake() });
     this.#sandboxes = new SandboxCreator(context);
     this.#termination = new PodTermination(context, this.#prober, () => this.wake());
     const known = pod.status?.startTime;
@@ -162,6 +162,7 @@ export class PodWorker {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#prober.stop();
+    this.#volumes.stop();
     this.#abort.abort();
   }
 
@@ -238,7 +239,7 @@ export class PodWorker {
     for (const { container, message, graceSeconds } of plan.kill) {
       await this.#kill(container, message, graceSeconds);
     }
-    const starting = [...plan.start, ...this.#ephemeral(view)];
+    const starting = [...plan.start, ...newEphemeral(pod, view)];
     if (starting.length > 0) await this.#resize.resizer.grow(pod);
     await this.#start(starting, view);
     // What others have changed meanwhile wakes the worker.
@@ -320,12 +321,6 @@ export class PodWorker {
     }
   }
 
-  /** Ephemeral containers are started once and never again. */
-  #ephemeral(view: View): Container[] {
-    const all = (this.#pod.spec?.ephemeralContainers ?? []) as Container[];
-    return all.filter(({ name }) => view.of(name).length === 0);
-  }
-
   async #kill(
     { id, name }: { id: string; name: string },
     message: string,
@@ -338,7 +333,7 @@ export class PodWorker {
     this.#starter.clear(name);
   }
 
-  /** The pod has ended or has failed: ends its containers and sandboxes; they stay listed for logs and status. */
+  /** The pod has ended or has failed: ends its sandboxes, which stay listed, and releases its volumes (SyncTerminatedPod). */
   async #settle(view: View): Promise<undefined> {
     const runs = view.sandboxes.some(({ containers }) => containers.some(({ state }) => state === "running"));
     const grace = this.#eviction?.graceSeconds ?? Number(this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
@@ -353,11 +348,12 @@ export class PodWorker {
     const up = after.sandboxes.filter(({ state }) => state === "ready");
     for (const sandbox of up) await this.#context.runtime.pods.stopSandbox(sandbox.id);
     if (up.length > 0) await this.#reportStatus(await this.#view(), true);
+    await this.#volumes.release(this.uid);
   }
 
   /** The pod is deleted: removes everything, the API's object last. */
   async #end(view: View): Promise<undefined> {
-    const { runtime, volumes, api } = this.#context;
+    const { runtime, api } = this.#context;
     const { deletionGracePeriodSeconds } = this.#pod.metadata;
     const requested = Number(deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? 30);
     if (!this.#termination.hasEnded(this.#pod, view, this.#removed ? Math.max(requested, 1) : requested)) {
@@ -370,7 +366,7 @@ export class PodWorker {
     await this.#reportStatus(await this.#view(), true).catch((error) => reportFault(this.#context, this.#pod, error));
     await this.#writer.flush(this.uid);
     for (const sandbox of view.sandboxes) await runtime.pods.removeSandbox(sandbox.id);
-    await volumes.unmount(this.uid);
+    await this.#volumes.unmount(this.uid);
     await cleanUpPod(this.uid, this.#context.node);
     // A conflict means that another pod has the name.
     if (!this.#removed) await ignoreReasons(["NotFound", "Conflict"], api.remove(this.#pod));

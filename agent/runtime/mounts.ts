@@ -54,8 +54,21 @@ export async function mountFileSystem(folder: string, type: string, source: stri
   await run("mount", ["-o", "remount,bind,ro", folder]);
 }
 
-/** Mounts a file system in memory. `options` are those of mount(8). Needs root. */
+/** Whether the kernel can keep tmpfs out of the swap (Linux 6.4, outside of user namespaces); undefined: not tried yet. */
+let canStaySwapless: boolean | undefined;
+
+/** Mounts a file system in memory, which is never swapped where the kernel can do that. `options` are those of mount(8). Needs root. */
 export async function mountMemory(folder: string, options: string[]): Promise<void> {
-  const words = options.length === 0 ? [] : ["-o", options.join(",")];
-  await run("mount", ["-t", "tmpfs", ...words, "tmpfs", folder]);
+  const mount = (words: string[]) => run("mount", ["-t", "tmpfs", ...words, "tmpfs", folder]);
+  if (canStaySwapless !== false) {
+    try {
+      await mount(["-o", [...options, "noswap"].join(",")]);
+      canStaySwapless = true;
+      return;
+    } catch (error) {
+      if (canStaySwapless) throw error;
+    }
+  }
+  await mount(options.length === 0 ? [] : ["-o", options.join(",")]);
+  canStaySwapless = false;
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "#base";
+import { type Clock, within } from "#base";
 import type { DiskUsage } from "./disk.ts";
 import type { Filesystem } from "./host.ts";
 
@@ -60,10 +60,7 @@ export class DriverUsages {
       this.#known.set(folder, next);
       known = next;
     }
-    const late = Promise.withResolvers<void>();
-    const timer = this.#clock.timer(waitMilliseconds, late.resolve);
-    await Promise.race([known.pending, late.promise]);
-    timer.cancel();
+    await within(this.#clock, waitMilliseconds, known.pending);
     return known.latest;
   }
 }

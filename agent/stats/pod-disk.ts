@@ -1,11 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { SandboxStats } from "#agent/runtime";
+import { isMounted, type SandboxStats } from "#agent/runtime";
 import type { Clock } from "#base";
 import { type DiskUsage, DiskUsages } from "./disk.ts";
 import { type DriverUsage, DriverUsages } from "./driver-usage.ts";
 import type { Filesystem } from "./host.ts";
 import type { PodSample } from "./sample.ts";
+import { usageOfServer } from "./server-usage.ts";
 
 export interface PodFolders {
   /** The folder of a pod's volumes; undefined where it has none. */
@@ -18,7 +19,7 @@ export interface PodFolders {
 
 /** What a pod takes of the node's disk. */
 export interface PodDisk {
-  /** Everything but volumes of CSI drivers. */
+  /** With the volumes on the node's disk: emptyDir and configMap (upstream's IsLocalEphemeralVolume). */
   total: DiskUsage;
   /** In the order of the sample. `layer` is what the container has written; absent where the runtime does not tell. */
   containers: { name: string; layer?: DiskUsage; logs: DiskUsage }[];
@@ -29,23 +30,34 @@ export interface VolumeDisk {
   name: string;
   path: string;
   usage: DiskUsage;
-  /** What a driver measures; absent for volumes on the node's own file systems. */
+  /** What a driver or a server measures; absent for volumes on the node's own file systems. */
   filesystem?: Filesystem;
+}
+
+interface MeasuredDisk extends VolumeDisk {
+  /** Whether it takes of the node's disk. */
+  isOnDisk: boolean;
 }
 
 /** The folder of volumes whose drivers measure them. */
 const driverPlugin = "kubernetes.io~csi";
+/** The folder of volumes whose whole file systems are measured, which servers may keep waiting. */
+const serverPlugin = "kubernetes.io~nfs";
+/** The folders of volumes that may be on the node's disk. */
+const diskPlugins: ReadonlySet<string> = new Set(["kubernetes.io~empty-dir", "kubernetes.io~configmap"]);
 
 /** Measures pods' use of the disk; folders at most once a minute. */
 export class PodDisks {
   readonly #folders: PodFolders;
   readonly #usages: DiskUsages;
   readonly #drivers: DriverUsages;
+  readonly #servers: DriverUsages;
 
   constructor(folders: PodFolders, clock: Clock) {
     this.#folders = folders;
     this.#usages = new DiskUsages(clock);
     this.#drivers = new DriverUsages(async (folder) => folders.driverUsage?.(folder), clock);
+    this.#servers = new DriverUsages(usageOfServer, clock);
   }
 
   /** `stats` are the runtime's of the pod. */
@@ -66,24 +78,29 @@ export class PodDisks {
       }),
     );
     const volumes = await this.#volumesOf(pod.sandbox.uid);
-    for (const { plugin, usage } of volumes) if (plugin !== driverPlugin) add(usage);
+    for (const { isOnDisk, usage } of volumes) if (isOnDisk) add(usage);
     return { total, containers, volumes };
   }
 
-  async #volumesOf(uid: string) {
+  async #volumesOf(uid: string): Promise<MeasuredDisk[]> {
     const folder = this.#folders.podFolder(uid);
     if (folder === undefined) return [];
     const top = join(folder, "volumes");
-    const found: (VolumeDisk & { plugin: string })[] = [];
+    const found: Promise<MeasuredDisk | undefined>[] = [];
     for (const plugin of await readdir(top).catch(() => [] as string[])) {
       for (const name of await readdir(join(top, plugin)).catch(() => [] as string[])) {
-        const path = join(top, plugin, name);
-        if (plugin === driverPlugin) {
-          const measured = await this.#drivers.of(path);
-          if (measured) found.push({ plugin, name, path, ...measured });
-        } else found.push({ plugin, name, path, usage: await this.#usages.of(path) });
+        found.push(this.#volumeOf(plugin, name, join(top, plugin, name)));
       }
     }
-    return found;
+    return (await Promise.all(found)).filter((volume) => volume !== undefined);
+  }
+
+  async #volumeOf(plugin: string, name: string, path: string): Promise<MeasuredDisk | undefined> {
+    if (plugin === driverPlugin || plugin === serverPlugin) {
+      const measured = await (plugin === driverPlugin ? this.#drivers : this.#servers).of(path);
+      return measured && { isOnDisk: false, name, path, ...measured };
+    }
+    const isOnDisk = diskPlugins.has(plugin) && !(await isMounted(path));
+    return { isOnDisk, name, path, usage: await this.#usages.of(path) };
   }
 }

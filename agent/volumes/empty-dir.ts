@@ -1,4 +1,5 @@
-import { chmod, chown, lstat, mkdir } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, rename } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { isMountPoint, mountMemory } from "#agent/runtime";
 import { type Pod, quantityValue, totalOf, type Volume } from "#api";
 import { VolumeError } from "./error.ts";
@@ -15,13 +16,20 @@ export async function mountEmptyDir(path: string, volume: Volume, pod: Pod, memo
   }
   // Volumes in memory do not survive a restart of the machine, but their folders do.
   if ((await lstat(path).catch(() => undefined)) && (medium === "" || (await isMountPoint(path)))) return;
-  await mkdir(path, { recursive: true });
   if (medium === "Memory") {
+    await mkdir(path, { recursive: true });
     const size = memorySize(volume, pod, memoryBytes);
-    await mountMemory(path, size > 0n ? [`size=${size}`] : []);
+    // Sticky, as upstream's: it mounts tmpfs with its own mode.
+    const owned = group === undefined ? ["mode=01777"] : ["mode=03777", `gid=${group}`];
+    await mountMemory(path, [...owned, ...(size > 0n ? [`size=${size}`] : [])]);
+    return;
   }
-  await chmod(path, group === undefined ? 0o777 : 0o2777);
-  if (group !== undefined) await chown(path, -1, Number(group));
+  // Renamed when it is complete: an existing volume has its mode and its group, wherever the agent died.
+  const unfinished = join(dirname(path), `.${basename(path)}`);
+  await mkdir(unfinished, { recursive: true });
+  if (group !== undefined) await chown(unfinished, -1, Number(group));
+  await chmod(unfinished, group === undefined ? 0o777 : 0o2777);
+  await rename(unfinished, path);
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 export { atomicWrite, type Payload } from "./atomic.ts";
 export { fieldValue, resourceValue } from "./downward.ts";
-export type { DriverVolumes, Mounted } from "./driver.ts";
+export type { DriverVolumes, Mounted, VolumePlace } from "./driver.ts";
 export { memorySize } from "./empty-dir.ts";
 export { makeFolders, makeFoldersSync } from "./folders.ts";
 export { dropMemory } from "./memory.ts";

@@ -1,11 +1,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, statfs, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { mountsBelow } from "#agent/runtime";
 import type { Pod, Volume } from "#api";
-import { dropMemory, type PodVolumes, podVolumes } from "./index.ts";
+import { type DriverVolumes, dropMemory, type PodVolumes, podVolumes } from "./index.ts";
 
 /** What statfs(2) calls tmpfs. */
 const tmpfs = 0x01021994;
@@ -71,6 +71,21 @@ test("keeps secrets and tokens in memory and mounts them again after a restart o
   expect(spawnSync("grep", ["-rq", "hush", folder]).status).toBe(1);
 });
 
+// Upstream's generateTmpfsMountOptions; Linux has noswap since 6.4.
+test("keeps memory out of the swap where the kernel can, with the pod's group", async () => {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const spec = { containers: [], volumes: all.slice(0, 4), securityContext: { fsGroup: 4321 } };
+  const { memory } = await volumes.mount({ ...pod, spec });
+  const lines = (await readFile("/proc/mounts", "utf8"))
+    .split("\n")
+    .filter((line) => line.includes("skiff\\040memory-"));
+  expect(lines).toHaveLength(2);
+  const isNew = major > 6 || (major === 6 && minor >= 4);
+  expect(lines.filter((line) => /[ ,]noswap[ ,]/.test(line))).toHaveLength(isNew ? 2 : 0);
+  const { gid, mode } = await stat(memory!.path);
+  expect([gid, mode & 0o7777]).toEqual([4321, 0o3777]);
+});
+
 test("leaves secrets that an earlier version stored on the disk until the cluster ends", async () => {
   const old = join(folder, "pods", "u1", "volumes", "kubernetes.io~secret", "secret");
   await mkdir(old, { recursive: true });
@@ -79,4 +94,39 @@ test("leaves secrets that an earlier version stored on the disk until the cluste
   await dropMemory(join(folder, "pods"));
   expect(await mountsBelow(folder)).toEqual([]);
   expect(await inMemory(await volumes.mount(pod))).toContain("secret");
+});
+
+test("a driver that fails to unmount keeps no memory in use", async () => {
+  const csi = { name: "csi", csi: { driver: "d" } };
+  const at = join(folder, "pods", "u1", "volumes", "kubernetes.io~csi", "csi");
+  let isBroken = true;
+  const drivers: DriverVolumes = {
+    mount: async ({ folder: path }) => {
+      await mkdir(path, { recursive: true });
+      execFileSync("mount", ["-t", "tmpfs", "tmpfs", path]);
+      return { path, readOnly: false };
+    },
+    refresh: async () => {},
+    unmount: async () => {
+      if (isBroken) throw new Error("the driver hangs");
+      if ((await mountsBelow(folder)).includes(at)) execFileSync("umount", [at]);
+    },
+  };
+  const withDriver = podVolumes({
+    ...{ folder: join(folder, "pods"), memory: true, host: { ips: [] }, allocatable: {}, drivers },
+    configMap: async () => undefined,
+    secret: async () => undefined,
+  });
+  const volumesOfPod = [{ name: "memory", emptyDir: { medium: "Memory" } }, csi];
+  await withDriver.mount({ ...pod, spec: { containers: [], volumes: volumesOfPod } });
+  expect(await mountsBelow(folder)).toHaveLength(2);
+  await expect(withDriver.unmount("u1")).rejects.toThrow("the driver hangs");
+  // The driver's own mount is the driver's to end.
+  expect(await mountsBelow(folder)).toEqual([at]);
+  isBroken = false;
+  await writeFile(join(folder, "pods", "u1", "etc-hosts"), "");
+  await withDriver.release("u1");
+  expect(await readdir(join(folder, "pods", "u1"))).toEqual(["etc-hosts"]);
+  await withDriver.unmount("u1");
+  expect(await withDriver.list()).toEqual([]);
 });

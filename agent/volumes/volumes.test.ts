@@ -217,13 +217,24 @@ test("creates an emptyDir once with mode 0777 and refuses unsupported volumes by
   await expect(volumes.mount(podWith({ name: "v", emptyDir: { medium: "HugePages" } }))).rejects.toThrow("HugePages");
 });
 
+test("an emptyDir that an agent left unfinished is completed", async () => {
+  const { volumes } = setting();
+  const parent = join(folder, "pods", "u1", "volumes", "kubernetes.io~empty-dir");
+  await mkdir(join(parent, ".scratch"), { recursive: true, mode: 0o700 });
+  const { scratch } = await volumes.mount(podWith({ name: "scratch", emptyDir: {} }));
+  expect((await stat(scratch!.path)).mode & 0o777).toBe(0o777);
+  expect(await readdir(parent)).toEqual(["scratch"]);
+});
+
 test("names the missing helper of a host that cannot mount NFS, and mount(8)'s error otherwise", async () => {
   const at = join(folder, "nfs");
   const source = { server: "127.0.0.1", path: "/none" };
-  await expect(mountNfs(at, source, [])).rejects.toThrow("this node has no mount.nfs");
+  await expect(mountNfs(at, source, { helpers: [] })).rejects.toThrow("this node has no mount.nfs");
   expect(await readdir(folder)).toEqual([]);
   // A malformed server fails at once, with or without the helper.
-  await expect(mountNfs(at, { ...source, server: "" }, [process.execPath])).rejects.toThrow("mount failed: mount");
+  await expect(mountNfs(at, { ...source, server: "" }, { helpers: [process.execPath] })).rejects.toThrow(
+    `mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs :/none ${at}\nOutput: mount`,
+  );
   expect(await readdir(folder)).toEqual([]);
 });
 

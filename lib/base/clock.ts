@@ -32,6 +32,19 @@ export const systemClock: Clock = {
   },
 };
 
+/** Whether the promise settles within a time; then rejects if it rejects. The promise itself continues. */
+export async function within(clock: Clock, milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: Timer | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = clock.timer(milliseconds, () => resolve(false));
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
 /** Waits; resolves early (never rejects) when the signal aborts, so that loops can look at the signal themselves. */
 export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();

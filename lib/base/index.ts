@@ -3,7 +3,7 @@
  * nothing and knows neither kinds nor stores nor sockets.
  */
 export { abortable, aborted, type Deferred, deferred } from "./abort.ts";
-export { type Clock, sleep, systemClock, type Timer } from "./clock.ts";
+export { type Clock, sleep, systemClock, type Timer, within } from "./clock.ts";
 export {
   ApiError,
   alreadyExists,

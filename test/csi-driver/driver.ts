@@ -5,8 +5,8 @@ import { csiTable, registrationTable } from "#agent/csi";
 import { compileServices, type ServiceTable } from "#agent/grpc";
 import { bindMount, isMounted, unmount } from "#agent/runtime";
 
-/** How a call goes wrong: no answer ever, an error, or an answer that comes late. */
-export type Fault = { hangs: true } | { code: grpc.status; message: string } | { afterMilliseconds: number };
+/** How a call goes wrong: no answer, before or after its work is done, an error, or an answer that comes late. */
+export type Fault = { hangs: true | "done" } | { code: grpc.status; message: string } | { afterMilliseconds: number };
 
 export interface CsiDriverOptions {
   name: string;
@@ -36,6 +36,8 @@ export interface ReceivedCall {
 /** A CSI driver for tests, whose volumes are folders, with its registrar. */
 export class CsiDriver {
   readonly calls: ReceivedCall[] = [];
+  /** Calls whose work is done and whose answer is never sent. */
+  readonly done: ReceivedCall[] = [];
   /** By the name of the call. */
   readonly faults = new Map<string, Fault>();
   /** What the registrar was notified of. */
@@ -159,11 +161,15 @@ export class CsiDriver {
   async #answer(received: ReceivedCall, handler: Handler, answer: grpc.sendUnaryData<unknown>): Promise<void> {
     this.calls.push(received);
     const fault = this.faults.get(received.call);
-    if (fault && "hangs" in fault) return;
+    if (fault && "hangs" in fault && fault.hangs === true) return;
     if (fault && "code" in fault) return answer({ code: fault.code, details: fault.message });
-    if (fault) await new Promise((resolve) => setTimeout(resolve, fault.afterMilliseconds));
+    if (fault && "afterMilliseconds" in fault) {
+      await new Promise((resolve) => setTimeout(resolve, fault.afterMilliseconds));
+    }
     try {
-      answer(null, await handler(received.request));
+      const result = await handler(received.request);
+      if (fault && "hangs" in fault) this.done.push(received);
+      else answer(null, result);
     } catch (error) {
       answer({ code: grpc.status.INTERNAL, details: String(error) });
     }

@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { volumeIdOf } from "#agent/csi";
 import { mountsBelow } from "#agent/runtime";
-import { csiDrivers, csiNodes, type Event, events, type Pod, pods } from "#api";
+import { csiDrivers, csiNodes, type Event, events, type Pod, pods, secrets } from "#api";
 import type { HttpClient } from "#client";
 import { CsiDriver } from "#test/csi-driver";
 import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
@@ -113,20 +113,25 @@ test("a driver's volume is mounted into a container, measured, and unpublished w
   expect((await mounts()).filter((path) => path.includes("kubernetes.io~csi"))).toEqual([]);
 });
 
-test("an agent that is killed finds its volumes again: they stay with their pods, and go with those that are deleted", async () => {
-  const stays = await createPod(client, "stays", specOf("files.example", "sleep 100000"));
-  const goes = await createPod(client, "goes", specOf("files.example", "sleep 100000"));
-  const before = await readyPod(client, "stays");
-  await readyPod(client, "goes");
+/** Kills agent and control plane without notice, and starts them again. */
+async function crash(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
   const { agent } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number };
   process.kill(agent, "SIGKILL");
-  await client.delete(pods, { namespace: "default", name: "goes" }).catch(() => {});
+  await meanwhile();
   const ended = once(skiff.process, "exit");
   skiff.process.kill("SIGKILL");
   await ended;
   client.close();
   skiff = await start(skiff.dataDir);
   client = connect(skiff.dataDir);
+}
+
+test("an agent that is killed finds its volumes again: they stay with their pods, and go with those that are deleted", async () => {
+  const stays = await createPod(client, "stays", specOf("files.example", "sleep 100000"));
+  const goes = await createPod(client, "goes", specOf("files.example", "sleep 100000"));
+  const before = await readyPod(client, "stays");
+  await readyPod(client, "goes");
+  await crash(async () => void (await client.delete(pods, { namespace: "default", name: "goes" }).catch(() => {})));
   await until(async () => (await findPod(client, "goes")) === undefined);
   expect(existsSync(contentOf(goes))).toBe(false);
   const after = await readyPod(client, "stays");
@@ -135,6 +140,101 @@ test("an agent that is killed finds its volumes again: they stay with their pods
   await remove("stays");
   expect((await mounts()).filter((path) => path.includes("kubernetes.io~csi"))).toEqual([]);
 });
+
+/** With a volume of each way of mounting, and a subPath of each. */
+const specOfAll = () => ({
+  terminationGracePeriodSeconds: 1,
+  containers: [
+    {
+      name: "main",
+      image: "busybox",
+      command: ["sh", "-c", "sleep 100000"],
+      volumeMounts: ["memory", "scratch", "secret", "v"].flatMap((name) => [
+        { name, mountPath: `/${name}` },
+        { name, mountPath: `/${name}-part`, subPath: name === "secret" ? "word" : "part" },
+      ]),
+    },
+  ],
+  volumes: [
+    { name: "memory", emptyDir: { medium: "Memory" } },
+    { name: "scratch", emptyDir: {} },
+    { name: "secret", secret: { secretName: "hush" } },
+    { name: "v", csi: { driver: "files.example" } },
+  ],
+});
+
+/** Nothing of any pod is left on the machine; the file system of all pods' secrets is the agent's own. */
+async function expectNothingLeft(): Promise<void> {
+  const podsFolder = join(agentFolder(), "pods");
+  await until(async () => readdirSync(podsFolder).every((name) => name === ".memory"));
+  expect((await mounts()).filter((path) => path !== join(podsFolder, ".memory"))).toEqual([]);
+  expect(readdirSync(join(podsFolder, ".memory"))).toEqual([]);
+  expect(readdirSync(join(folder, "files.example"))).toEqual([]);
+}
+
+// Steps at which the driver can hold the agent: each is recorded before it is begun.
+test.each([
+  { call: "NodeGetCapabilities", hangs: true },
+  { call: "NodePublishVolume", hangs: true },
+  { call: "NodePublishVolume", hangs: "done" },
+  { call: "NodeUnpublishVolume", hangs: true },
+  { call: "NodeUnpublishVolume", hangs: "done" },
+] as const)(
+  "an agent that is killed during $call ($hangs) leaves nothing mounted after its restart",
+  async ({ call, hangs }) => {
+    await client
+      .create(secrets, { metadata: { namespace: "default", name: "hush" }, data: { word: "aHVzaA==" } })
+      .catch(() => {});
+    const isUnmount = call === "NodeUnpublishVolume";
+    driver.calls.length = 0;
+    driver.done.length = 0;
+    if (!isUnmount) driver.faults.set(call, { hangs });
+    await createPod(client, "all", specOfAll());
+    if (isUnmount) {
+      await readyPod(client, "all");
+      driver.faults.set(call, { hangs });
+      await client.delete(pods, { namespace: "default", name: "all" });
+    }
+    await until(async () => (hangs === "done" ? driver.done : driver.named(call)).length > 0);
+    await crash(async () => driver.faults.clear());
+    if (!isUnmount) {
+      await readyPod(client, "all");
+      await client.delete(pods, { namespace: "default", name: "all" });
+    }
+    await until(async () => (await findPod(client, "all")) === undefined);
+    await expectNothingLeft();
+  },
+  300_000,
+);
+
+test("an agent that is killed at any moment of pods' starts and ends leaves nothing mounted after its restart", async () => {
+  for (const milliseconds of [100, 400, 900, 1600]) {
+    await createPod(client, "first", specOfAll());
+    await readyPod(client, "first");
+    await client.delete(pods, { namespace: "default", name: "first" });
+    await createPod(client, "second", specOfAll());
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    await crash();
+    await readyPod(client, "second");
+    await remove("second");
+    await until(async () => (await findPod(client, "first")) === undefined);
+    await expectNothingLeft();
+  }
+}, 600_000);
+
+test("a pod whose driver hangs is deleted at once", async () => {
+  const hanging = await startDriver("hanging.example");
+  try {
+    hanging.faults.set("NodePublishVolume", { hangs: "done" });
+    await createPod(client, "deleted", specOf("hanging.example", "sleep 100000"));
+    await until(async () => hanging.done.length > 0);
+    await remove("deleted");
+    expect(hanging.named("NodeUnpublishVolume")).toHaveLength(1);
+    await expectNothingLeft();
+  } finally {
+    await hanging.stop();
+  }
+}, 300_000);
 
 test("a driver that hangs keeps its pod waiting, and no other", async () => {
   const hanging = await startDriver("hanging.example");
