@@ -1,7 +1,8 @@
 import type { PodDisk, Sample } from "#agent/stats";
 import type { Pod } from "#api";
 import { type Clock, type Log, messageOf, sleep } from "#base";
-import { evictionMessage, excess, isCritical, limitsDisk, type PodUsage, pressureRejection, rank } from "./pods.ts";
+import { isCritical } from "#kubelet";
+import { evictionMessage, excess, limitsDisk, type PodUsage, pressureRejection, rank } from "./pods.ts";
 import {
   met,
   type Observations,

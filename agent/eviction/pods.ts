@@ -1,5 +1,6 @@
 import type { PodDisk, PodSample } from "#agent/stats";
 import { formatQuantity, type Pod, qosClassOf, quantityValue, toleratesTaint } from "#api";
+import { isCritical } from "#kubelet";
 import {
   amountOf,
   amountText,
@@ -17,18 +18,6 @@ export interface PodUsage {
 }
 
 type UsageOf = (pod: Pod) => PodUsage;
-
-/** Pods at least as important as this one stay (scheduling.SystemCriticalPriority), and static pods. */
-const systemCritical = 2_000_000_000;
-
-/** Whether a pod is never evicted (kubelet/types, IsCriticalPod). */
-export function isCritical({ metadata, spec }: Pod): boolean {
-  const { annotations = {} } = metadata;
-  const source = annotations["kubernetes.io/config.source"];
-  if ((source !== undefined && source !== "api") || annotations["kubernetes.io/config.mirror"] !== undefined)
-    return true;
-  return (spec?.priority ?? 0) >= systemCritical;
-}
 
 /** Requests of the containers that run at once: regular ones and sidecars. */
 export function requested({ spec }: Pod, resource: string): number {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { noVolumes } from "#agent/volumes";
 import type { Pod } from "#api";
-import { capacityOf, inOrder, shortageOf, withAllocation } from "./allocation.ts";
+import { capacityOf, inOrder, shortagesOf, withAllocation } from "./allocation.ts";
+import { victimsFor } from "./preemption.ts";
 import { Cluster, makeContainer, makePod } from "./testing.ts";
 
 const asking = (name: string, cpu: string, more: { priority?: number; memory?: string } = {}): Pod => {
@@ -17,6 +18,7 @@ const ask = (cluster: Cluster, name: string, cpu: string): void =>
     pod.spec!.containers[0]!.resources = { requests: { cpu, memory: "1Gi" } };
     pod.metadata.generation = Number(pod.metadata.generation ?? 0) + 1;
   });
+const shortageOf = (...given: Parameters<typeof shortagesOf>) => shortagesOf(...given)[0];
 const resizing = (cluster: Cluster, name: string) =>
   (cluster.status(name).conditions ?? [])
     .filter(({ type }) => type.startsWith("PodResize"))
@@ -31,12 +33,12 @@ test("a pod that does not fit names the first resource that is missing", () => {
   const capacity = capacityOf({ cpu: "4", memory: "8Gi", "ephemeral-storage": "100Gi", pods: "3" });
   const others = [asking("a", "1"), asking("b", "1500m")];
   expect(shortageOf(asking("c", "1500m"), others, capacity)).toBeUndefined();
-  expect(shortageOf(asking("c", "1501m"), others, capacity)).toEqual({
+  expect(shortageOf(asking("c", "1501m"), others, capacity)).toMatchObject({
     resource: "cpu",
     message: "Node didn't have enough resource: cpu, requested: 1501, used: 2500, capacity: 4000",
   });
   expect(shortageOf(asking("c", "1", { memory: "7Gi" }), others, capacity)?.resource).toBe("memory");
-  expect(shortageOf(makePod("c"), [...others, makePod("d")], capacity)).toEqual({
+  expect(shortageOf(makePod("c"), [...others, makePod("d")], capacity)).toMatchObject({
     resource: "pods",
     message: "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
   });
@@ -171,4 +173,47 @@ test("a restarted agent keeps to what was granted, also while the API asks for m
   expect(cluster.events.filter((event) => event.includes("ResizeDeferred"))).toHaveLength(1);
   await cluster.manager.stop();
   await rm(folder, { recursive: true });
+});
+
+// Upstream's getPodsToPreempt: classes without guarantees first, and the fewest pods.
+test("a critical pod ends those others whose requests are nearest to what is missing", () => {
+  const capacity = capacityOf({ cpu: "4", memory: "100Gi" });
+  const critical = asking("critical", "2", { priority: 2_000_000_000 });
+  const guaranteed = asking("guaranteed", "2");
+  guaranteed.spec!.containers[0]!.resources!.limits = { cpu: "2", memory: "1Gi" };
+  const others = [guaranteed, asking("small", "500m"), asking("near", "1"), makePod("loose")];
+  const names = (pods: Pod[] | undefined) => pods?.map(({ metadata }) => metadata.name);
+  // 1.5 cpus are missing: both burstable pods are just enough.
+  expect(names(victimsFor(critical, others, shortagesOf(critical, others, capacity)))).toEqual(["near", "small"]);
+  const fewer = others.slice(1);
+  expect(names(victimsFor(critical, fewer, shortagesOf(critical, fewer, capacity)))).toEqual([]);
+  const vital = [asking("vital", "3", { priority: 2_000_000_000 })];
+  expect(victimsFor(critical, vital, shortagesOf(critical, vital, capacity))).toBeUndefined();
+});
+
+// Upstream's CriticalPodAdmissionHandler.
+test("a critical pod that does not fit is admitted once others have ended for it", async () => {
+  const cluster = new Cluster();
+  cluster.create(asking("app", "3"));
+  await cluster.settle();
+  cluster.create(asking("critical", "2", { priority: 2_000_000_000 }));
+  await cluster.clock.forward(40_000);
+  expect(cluster.status("app")).toMatchObject({
+    ...{ phase: "Failed", reason: "Preempting", message: "Preempted in order to admit critical pod" },
+  });
+  expect(cluster.status("app").conditions).toContainEqual(
+    expect.objectContaining({
+      type: "DisruptionTarget",
+      message: "Pod was preempted by Kubelet to accommodate a critical pod.",
+    }),
+  );
+  expect(cluster.events).toContain("Warning Preempting Preempted in order to admit critical pod");
+  expect(cluster.status("critical").phase).toBe("Running");
+  cluster.create(asking("another", "3", { priority: 2_000_000_000 }));
+  await cluster.settle();
+  expect(cluster.status("another")).toMatchObject({
+    reason: "UnexpectedAdmissionError",
+    message: expect.stringContaining("no set of running pods found to reclaim resources: [(res: cpu, q: 1000), ]"),
+  });
+  await cluster.manager.stop();
 });

@@ -79,7 +79,8 @@ export function capacityOf(allocatable: Readonly<Record<string, string>>): Capac
 
 const names = { pods: "pods", cpu: "cpu", memory: "memory", storage: "ephemeral-storage" } as const;
 
-const requestOf = ({ spec = noSpec }: Pod): Capacity => {
+/** What a pod requests. */
+export const requestOf = ({ spec = noSpec }: Pod): Capacity => {
   const requests = podRequests(spec);
   const storage = memoryBytes({ memory: requests["ephemeral-storage"] ?? "0" });
   return { pods: 1, cpu: milliCpu(requests), memory: memoryBytes(requests), storage };
@@ -87,22 +88,25 @@ const requestOf = ({ spec = noSpec }: Pod): Capacity => {
 
 /** What a pod is short of, as the kubelet's InsufficientResourceError. */
 export interface Shortage {
+  part: keyof Capacity;
   resource: string;
   message: string;
+  /** The amount that would have to become free. */
+  missing: number;
 }
 
-/** The first resource that is not left for the pod beside these others; undefined where it fits (fitsRequest). */
-export function shortageOf(pod: Pod, others: readonly Pod[], capacity: Capacity): Shortage | undefined {
+/** The resources that are not left for the pod beside these others; none where it fits (fitsRequest). */
+export function shortagesOf(pod: Pod, others: readonly Pod[], capacity: Capacity): Shortage[] {
   const requested = requestOf(pod);
   const used = others.map(requestOf);
-  for (const [part, resource] of Object.entries(names) as [keyof Capacity, string][]) {
+  return (Object.entries(names) as [keyof Capacity, string][]).flatMap(([part, resource]) => {
     const wanted = requested[part];
     const sum = used.reduce((total, one) => total + one[part], 0);
-    if (wanted === 0 || wanted <= capacity[part] - sum) continue;
+    const missing = wanted - (capacity[part] - sum);
+    if (wanted === 0 || missing <= 0) return [];
     const amounts = `requested: ${wanted}, used: ${sum}, capacity: ${capacity[part]}`;
-    return { resource, message: `Node didn't have enough resource: ${resource}, ${amounts}` };
-  }
-  return undefined;
+    return [{ part, resource, missing, message: `Node didn't have enough resource: ${resource}, ${amounts}` }];
+  });
 }
 
 /** A resize that waits for resources. */

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Pod } from "#api";
 import { type Clock, type Log, messageOf } from "#base";
+import { isCritical } from "#kubelet";
 import type { Refusal } from "./admission.ts";
 import {
   type Allocation,
@@ -10,9 +11,11 @@ import {
   inOrder,
   isAllocated,
   type PendingResize,
-  shortageOf,
+  type Shortage,
+  shortagesOf,
   withAllocation,
 } from "./allocation.ts";
+import { victimsFor } from "./preemption.ts";
 
 export interface AllocationsOptions {
   /** The folder of a pod; undefined where pods have none: allocations then last as long as the agent. */
@@ -24,8 +27,18 @@ export interface AllocationsOptions {
   active(): Pod[];
   /** Called for a pod whose waiting resize has been granted. */
   granted(uid: string): void;
+  /** Ends a pod for a critical one. Resolves once its containers have ended. */
+  preempt(uid: string): Promise<void>;
   clock: Clock;
   log: Log;
+}
+
+/** Upstream's message when no pods can be ended for a critical one. */
+function unrecovered(shortages: readonly Shortage[]): Refusal {
+  const list = shortages.map(({ resource, missing }) => `(res: ${resource}, q: ${missing}), `).join("");
+  const why = `no set of running pods found to reclaim resources: [${list}]`;
+  const message = `Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: ${why}`;
+  return { reason: "UnexpectedAdmissionError", message };
 }
 
 const fileName = "allocation.json";
@@ -59,9 +72,15 @@ export class Allocations {
   async admit(pod: Pod): Promise<Refusal | undefined> {
     const { capacity } = this.#options;
     if (this.#granted.has(pod.metadata.uid ?? "")) return undefined;
-    const shortage = shortageOf(pod, this.#others(pod), capacity);
-    if (shortage) return { reason: `OutOf${shortage.resource}`, message: shortage.message };
+    const others = this.#others(pod);
+    const shortages = shortagesOf(pod, others, capacity);
+    const [first] = shortages;
+    if (first && !isCritical(pod)) return { reason: `OutOf${first.resource}`, message: first.message };
+    const victims = first ? victimsFor(pod, others, shortages) : [];
+    if (!victims) return unrecovered(shortages);
+    // Granted first, so that no other pod takes what becomes free.
     await this.#grant(pod);
+    await Promise.all(victims.map(({ metadata }) => this.#options.preempt(metadata.uid ?? "")));
     return undefined;
   }
 
@@ -81,7 +100,7 @@ export class Allocations {
       this.#pending.delete(uid);
       return "none";
     }
-    const shortage = shortageOf(pod, this.#others(pod), this.#options.capacity);
+    const [shortage] = shortagesOf(pod, this.#others(pod), this.#options.capacity);
     if (shortage) {
       const since = this.#pending.get(uid)?.since ?? this.#options.clock.now();
       this.#pending.set(uid, { pod, allocation, since });

@@ -64,6 +64,8 @@ export interface PodEviction {
   graceSeconds: number;
   /** Whether the pod gets the condition DisruptionTarget. */
   isDisruption: boolean;
+  /** The condition's message. Defaults to `message`. */
+  disruption?: string;
 }
 
 /** An event about a pod, or about one of its containers by `fieldPath`. */

@@ -32,6 +32,7 @@ export class PodManager {
       capacity: capacityOf(context.node.allocatable),
       active: () => this.list().filter(({ status }) => !isOver(status?.phase)),
       granted: (uid) => this.#workers.get(uid)?.wake(),
+      preempt: (uid) => this.#preempt(uid),
       clock: context.clock,
       log: context.log,
     });
@@ -58,6 +59,17 @@ export class PodManager {
   /** Ends a pod as Failed with the reason Evicted. Resolves once its containers have ended. */
   async evict(uid: string, eviction: PodEviction): Promise<void> {
     await this.#workers.get(uid)?.evict(eviction);
+  }
+
+  /** Ends a pod for a critical one. Reason, texts and condition are upstream's. */
+  async #preempt(uid: string): Promise<void> {
+    const worker = this.#workers.get(uid);
+    if (!worker) return;
+    const [reason, message] = ["Preempting", "Preempted in order to admit critical pod"];
+    this.#context.record(worker.pod, "Warning", reason, message);
+    const graceSeconds = Number(worker.pod.spec?.terminationGracePeriodSeconds ?? 30);
+    const disruption = "Pod was preempted by Kubelet to accommodate a critical pod.";
+    await worker.evict({ reason, message, graceSeconds, isDisruption: true, disruption });
   }
 
   /** All pods of the node have been set: every other pod in the runtime is ended. */

@@ -382,7 +382,9 @@ export class PodWorker {
 
   async #reportStatus(view: View, terminal: boolean): Promise<void> {
     if (this.#removed) return;
-    const disruption = this.#eviction?.isDisruption ? { disruption: this.#eviction.message } : {};
+    const disruption = this.#eviction?.isDisruption
+      ? { disruption: this.#eviction.disruption ?? this.#eviction.message }
+      : {};
     const end = { failure: this.#failure, isRejected: this.#rejected, ...disruption };
     await this.#reporter.report(this.#pod, view, { ...end, terminal });
   }

@@ -5,6 +5,7 @@
 export { type Amounts, hasPodLevel, memoryBytes, milliCpu, podLimits, podRequests } from "./amounts.ts";
 export { Backoff, backoffBounds, retryDelay } from "./backoff.ts";
 export { podConditions } from "./conditions.ts";
+export { isCritical } from "./critical.ts";
 export { type LoggedRun, loggedRun } from "./logged-run.ts";
 export { mergeStatus, ownsCondition } from "./merge.ts";
 export { withShortMessages } from "./messages.ts";

@@ -386,7 +386,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   // Reads objects that it is given: it has no client.
   "agent/network": { sees: [...agentParts], uses: ["node:*"] },
   "agent/stats": { sees: [...agentParts, "lib/metrics", "agent/runtime"], uses: ["node:*"] },
-  "agent/eviction": { sees: [...agentParts, "agent/stats"] },
+  "agent/eviction": { sees: [...agentParts, "lib/kubelet", "agent/stats"] },
   "agent/shutdown": { sees: agentParts, uses: ["node:*"] },
   "agent/node": { sees: [...agentParts, "lib/client", "agent/overlay", "agent/runtime"], uses: ["node:*"] },
   "agent/link": {
