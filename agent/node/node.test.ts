@@ -126,6 +126,8 @@ test("registers the node, reports it ready and renews its lease", async () => {
       { type: "Hostname", address: "n1" },
     ],
     nodeInfo: { kubeletVersion: "v1.36.0", containerRuntimeVersion: "fake://1.0.0" },
+    features: { supplementalGroupsPolicy: true },
+    declaredFeatures: expect.arrayContaining(["RestartAllContainersOnContainerExits"]),
   });
   const lease = leases.get("n1")!;
   expect(lease.spec).toMatchObject({ holderIdentity: "n1", leaseDurationSeconds: 40 });

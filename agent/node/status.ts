@@ -26,6 +26,16 @@ export interface StatusInput {
 
 const shownImages = 50;
 
+/**
+ * Features that need the node's part, sorted: pods that use them are scheduled to nodes that declare them (upstream's
+ * nodedeclaredfeatures).
+ */
+const declaredFeatures = [
+  "InPlacePodLevelResourcesVerticalScaling",
+  "InPlacePodVerticalScalingInitContainers",
+  "RestartAllContainersOnContainerExits",
+];
+
 /** A node's status, without the times of its conditions. */
 export function nodeStatus(input: StatusInput): NodeStatus {
   const { facts, info } = input;
@@ -52,6 +62,8 @@ export function nodeStatus(input: StatusInput): NodeStatus {
       operatingSystem: facts.operatingSystem,
       architecture: facts.architecture,
     },
+    declaredFeatures,
+    ...(info ? { features: { supplementalGroupsPolicy: info.features.strictGroups } } : {}),
     images: [...input.images]
       .filter(({ tags, digests }) => tags.length + digests.length > 0)
       .sort((a, b) => b.size - a.size)

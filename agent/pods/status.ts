@@ -216,6 +216,7 @@ function containerStatus({ pod, container, view, progress, node, waiting, isInit
     ...(last && resources?.requests ? { allocatedResources: resources.requests } : {}),
     ...(last ? { resources: inEffect(resources, running ? progress.resize.appliedTo(last) : undefined) } : {}),
     ...(container.volumeMounts?.length ? { volumeMounts: container.volumeMounts.map(mountStatus) } : {}),
+    ...(last?.user ? { user: { linux: last.user } } : {}),
   } as ContainerStatus;
 }
 

@@ -82,6 +82,8 @@ export interface Container {
   /** The `imageID` of a pod's status. */
   imageId: string;
   logPath?: string;
+  /** The identity of its first process; absent for runtimes that do not report it. */
+  user?: { uid: number; gid: number; supplementalGroups: number[] };
   labels: Record<string, string>;
   annotations: Record<string, string>;
 }

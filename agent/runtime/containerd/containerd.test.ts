@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { compileServices } from "#agent/grpc";
 import { cri } from "./cri.ts";
 import { chainId } from "./image-mount.ts";
+import { type ContainerItem, type ContainerStatus, containerView } from "./items.ts";
 import { native } from "./native.ts";
 import { mirrorFiles, namedAfter, parseMirrors, podNetworkConfig, sandboxProgram } from "./private/index.ts";
 
@@ -83,4 +84,20 @@ test("names the snapshot of an image by its layers", () => {
   expect(chainId([one!])).toBe(one);
   const expected = createHash("sha256").update(`${one} ${two}`).digest("hex");
   expect(chainId([one!, two!])).toBe(`sha256:${expected}`);
+});
+
+// CRI's ContainerUser, which containerd reports from 2.0 on.
+test("a container has the identity that the runtime reports", () => {
+  const item = {
+    id: "c",
+    metadata: { name: "main", attempt: 0 },
+    labels: {},
+    annotations: {},
+  } as unknown as ContainerItem;
+  const status = { state: "CONTAINER_RUNNING" } as ContainerStatus;
+  const linux = { uid: 1000, gid: 2000, supplemental_groups: [2000, 3000] };
+  expect(containerView(item, { ...status, user: { linux } }).user).toEqual({
+    ...{ uid: 1000, gid: 2000, supplementalGroups: [2000, 3000] },
+  });
+  expect(containerView(item, { ...status, user: null }).user).toBeUndefined();
 });

@@ -33,6 +33,8 @@ export interface ContainerStatus {
   message: string;
   image_ref: string;
   log_path: string;
+  /** Absent for runtimes that do not report it. */
+  user?: { linux: { uid: number; gid: number; supplemental_groups: number[] } | null } | null;
 }
 
 /** CRI's times are in nanoseconds. */
@@ -62,7 +64,14 @@ export function containerView(item: ContainerItem, status: ContainerStatus | und
     image: item.annotations[marks.image] ?? "",
     imageId: status?.image_ref ?? "",
     ...(status?.log_path ? { logPath: status.log_path } : {}),
+    ...(status?.user?.linux ? { user: userOf(status.user.linux) } : {}),
     labels: item.labels,
     annotations: item.annotations,
   };
 }
+
+type LinuxUser = NonNullable<NonNullable<ContainerStatus["user"]>["linux"]>;
+
+const userOf = ({ uid, gid, supplemental_groups }: LinuxUser) => ({
+  ...{ uid, gid, supplementalGroups: supplemental_groups },
+});
