@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -38,6 +38,17 @@ const busybox = (name: string, script: string, more: object = {}) => ({
 });
 const first = ({ status }: Pod) => status?.containerStatuses?.[0];
 const source = "kubelet of v1.37.2";
+
+/** The first folder of this name below another. */
+function findFolder(below: string, name: string): string {
+  for (const entry of readdirSync(below, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const path = join(below, entry.name);
+    const found = entry.name === name ? path : findFolder(path, name);
+    if (found !== "") return found;
+  }
+  return "";
+}
 
 test("a missing command ends a pod that is not restarted, with the runtime's message", async () => {
   const containers = [{ name: "main", image: "busybox", command: ["/bin/no-such-thing"] }];
@@ -117,4 +128,55 @@ test("a volume of an image has its files, read-only, and is unmounted with the p
   await client.delete(pods, { namespace: "default", name: "files" });
   await until(async () => !(await findPod(client, "files")));
   expect(mounted()).toBe(false);
+});
+
+test("kubectl debug copies a pod with another command, and opens a shell on the node", async () => {
+  await createPod(client, "broken", { ...grace, containers: [busybox("main", "exit 1")] });
+  const copy = "debug broken --copy-to=copied --container=main --profile=general -- sleep 3600";
+  await check(setting, { run: copy, source });
+  await readyPod(client, "copied");
+  const shell = "debug node/boat --image=busybox --profile=sysadmin --attach=true -- ls /host/proc/1";
+  await check(setting, { run: shell, source, out: /cmdline/ });
+});
+
+// The kubelet's seccompProfileRoot: the folder `seccomp` of the node's own.
+test("a seccomp profile of the node's folder applies, and a missing one names its file", async () => {
+  const profiles = findFolder(skiff.dataDir, "pods").replace(/pods$/, "seccomp");
+  mkdirSync(profiles, { recursive: true });
+  const denied = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
+  writeFileSync(
+    join(profiles, "no-mkdir.json"),
+    JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [denied] }),
+  );
+  const profiled = (localhostProfile: string) => ({
+    securityContext: { seccompProfile: { type: "Localhost", localhostProfile } },
+  });
+  const script = "mkdir /tmp/x; echo $?; sleep 3600";
+  await createPod(client, "profiled", { ...grace, containers: [busybox("main", script, profiled("no-mkdir.json"))] });
+  await createPod(client, "missing", { ...grace, containers: [busybox("main", script, profiled("none.json"))] });
+  await readyPod(client, "profiled");
+  await check(setting, { run: "logs profiled", source, out: /not permitted[\s\S]*1\n/, within: 20 });
+  const waiting = await until(async () => {
+    const { state } = first(await getPod(client, "missing")) ?? {};
+    return state?.waiting?.reason === "CreateContainerError" && state.waiting;
+  });
+  expect(waiting.message).toContain("seccomp/none.json");
+});
+
+test("a rule restarts all containers of a pod in its sandbox, with their logs kept", async () => {
+  const rules = [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [42] } }];
+  const source42 = busybox("source", "if [ -f /data/again ]; then sleep 3600; fi; touch /data/again; exit 42", {
+    ...{ restartPolicy: "Never", restartPolicyRules: rules, volumeMounts: [{ name: "data", mountPath: "/data" }] },
+  });
+  await createPod(client, "together", {
+    ...{ ...grace, restartPolicy: "Never", volumes: [{ name: "data", emptyDir: {} }] },
+    containers: [source42, busybox("other", "sleep 3600")],
+  });
+  const pod = await until(async () => {
+    const now = await getPod(client, "together");
+    const all = now.status?.containerStatuses ?? [];
+    return all.length === 2 && all.every(({ restartCount, ready }) => restartCount === 1 && ready) && now;
+  });
+  expect(pod.status?.phase).toBe("Running");
+  expect(pod.status?.containerStatuses?.[1]?.lastState?.terminated?.reason).toBe("RestartingAllContainers");
 });
