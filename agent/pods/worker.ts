@@ -239,6 +239,11 @@ export class PodWorker {
     for (const { container, message, graceSeconds } of plan.kill) {
       await this.#kill(container, message, graceSeconds);
     }
+    if (plan.kill.length > 0) {
+      // What replaces them is started before a status says that they have ended.
+      view = await this.#view();
+      plan.start = planFor(pod, view, this.#health()).start;
+    }
     const starting = [...plan.start, ...newEphemeral(pod, view)];
     if (starting.length > 0) await this.#resize.resizer.grow(pod);
     await this.#start(starting, view);

@@ -39,7 +39,7 @@ const packages = [
 interface StandIn {
   repository: string;
   tags: readonly string[];
-  /** Layers over the root file system: agnhost's, busybox's names for what the root file system lacks, and its own shell. */
+  /** Layers over the root file system: agnhost's, and busybox's names for what the root file system lacks. */
   layers: readonly ("agnhost" | "busybox" | "ash" | "kitten" | "setuid")[];
   config: Omit<ImageConfig, "architecture" | "env">;
 }
