@@ -40,7 +40,7 @@ interface StandIn {
   repository: string;
   tags: readonly string[];
   /** Layers over the root file system: agnhost's, and busybox's names for what the root file system lacks. */
-  layers: readonly ("agnhost" | "busybox" | "ash" | "kitten" | "setuid")[];
+  layers: readonly ("agnhost" | "busybox" | "kitten" | "setuid")[];
   config: Omit<ImageConfig, "architecture" | "env">;
 }
 
@@ -59,7 +59,7 @@ const standIns: readonly StandIn[] = [
   {
     repository: `${tests}/busybox`,
     tags: ["1.37.0-2", "1.36.1-1"],
-    layers: ["busybox", "ash"],
+    layers: ["busybox"],
     config: { command: ["sh"] },
   },
   { repository: `${tests}/nginx`, tags: ["1.27.0-2", "1.28.0-2"], layers: [], config: { command: nginx } },
@@ -108,7 +108,6 @@ export async function pushSuiteImages(registry: string, bin: string, progress: (
   const layers: Record<StandIn["layers"][number], Layer> = {
     agnhost: agnhostLayer(program, module),
     busybox: await busyboxLayer(base.programs),
-    ash: buildLayer([{ path: "usr/bin/sh", link: "busybox" }]),
     // The files of the real image that a test of volumes reads.
     kitten: buildLayer([
       { path: "data.json", bytes: Buffer.from('{"image": "kitten.jpg"}\n') },
