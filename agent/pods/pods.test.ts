@@ -231,3 +231,21 @@ test("evaluates readiness gates, keeps foreign conditions and retries conflicts"
   expect(condition(cluster.status("p"), "example.com/go")).toBe("True");
   await cluster.manager.stop();
 });
+
+// Upstream's SyncPod kills and starts in one step, and reports the status before it.
+test("a container whose image changes is replaced without a status that it has ended", async () => {
+  const cluster = new Cluster();
+  cluster.create(makePod("p"));
+  await cluster.settle();
+  const seen: (boolean | undefined)[] = [];
+  cluster.beforeWrite.hook = ({ status }) => {
+    seen.push(status?.containerStatuses?.[0]?.ready);
+  };
+  cluster.change("p", (pod) => {
+    pod.spec!.containers[0]!.image = "nginx:2";
+  });
+  await cluster.settle();
+  expect(cluster.status("p").containerStatuses![0]).toMatchObject({ image: "nginx:2", restartCount: 1, ready: true });
+  expect(seen).not.toContain(false);
+  await cluster.manager.stop();
+});
