@@ -174,6 +174,7 @@ function nodeStats(kubelet: KubeletOptions, context: PodsContext, { nodePods, cs
       return pod?.metadata.uid === uid ? cgroupParentOf(pod, node.cgroupDriver, node.cgroupRoot) : undefined;
     },
     podFolder: (uid) => volumes.podFolder(uid),
+    secretFolder: (uid) => volumes.secretFolder(uid),
     driverUsage: csi && ((volume) => csi.volumes.usage(volume)),
     logFolder: (metadata) => logDirectoryOf({ metadata, spec: { containers: [] } }, node),
   });

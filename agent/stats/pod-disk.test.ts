@@ -14,7 +14,13 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const disksOf = (driverUsage: (path: string) => Promise<undefined> = async () => undefined): PodDisks =>
-  new PodDisks({ podFolder: () => folder, logFolder: () => join(folder, "logs"), driverUsage }, handClock());
+  new PodDisks(
+    {
+      ...{ podFolder: () => folder, secretFolder: () => join(folder, "memory") },
+      ...{ logFolder: () => join(folder, "logs"), driverUsage },
+    },
+    handClock(),
+  );
 const pod = { sandbox: { uid: "u" }, containers: [] } as unknown as PodSample;
 const kibibytes = 1024;
 
@@ -35,6 +41,16 @@ test("emptyDirs and configMaps count as the pod's use of the disk, other volumes
   expect(volumes.map(({ name }) => name).sort()).toEqual(["password", "scratch", "settings", "token"]);
   expect(bytesOf("password")).toBeGreaterThanOrEqual(256 * kibibytes);
   expect(total.bytes).toBe(bytesOf("scratch") + bytesOf("settings"));
+});
+
+test("volumes in memory are reported and do not count as the pod's use of the disk", async () => {
+  const path = join(folder, "memory", "token");
+  await mkdir(path, { recursive: true });
+  await writeFile(join(path, "content"), Buffer.alloc(256 * kibibytes));
+  const { total, volumes } = await disksOf().of(pod, undefined);
+  expect(volumes.map(({ name }) => name)).toEqual(["token"]);
+  expect(volumes[0]?.usage.bytes).toBeGreaterThanOrEqual(256 * kibibytes);
+  expect(total.bytes).toBe(0);
 });
 
 test("the use of a server's file system is what statfs(2) has", async () => {

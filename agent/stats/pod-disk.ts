@@ -11,6 +11,8 @@ import { usageOfServer } from "./server-usage.ts";
 export interface PodFolders {
   /** The folder of a pod's volumes; undefined where it has none. */
   podFolder(uid: string): string | undefined;
+  /** The folder of a pod's secrets and tokens, by the volumes' names; absent where pods have none. */
+  secretFolder?: ((uid: string) => string | undefined) | undefined;
   /** What the driver of a volume measures, by the volume's folder; absent: there are no such volumes. */
   driverUsage?: ((folder: string) => Promise<DriverUsage | undefined>) | undefined;
   /** The folder of a pod's logs. */
@@ -92,7 +94,15 @@ export class PodDisks {
         found.push(this.#volumeOf(plugin, name, join(top, plugin, name)));
       }
     }
-    return (await Promise.all(found)).filter((volume) => volume !== undefined);
+    const measured = (await Promise.all(found)).filter((volume) => volume !== undefined);
+    return [...measured, ...(await this.#secretsOf(uid))];
+  }
+
+  async #secretsOf(uid: string): Promise<MeasuredDisk[]> {
+    const folder = this.#folders.secretFolder?.(uid);
+    const names = folder === undefined ? [] : await readdir(folder).catch(() => [] as string[]);
+    const paths = names.map((name) => ({ name, path: join(folder ?? "", name) }));
+    return Promise.all(paths.map(async (one) => ({ isOnDisk: false, ...one, usage: await this.#usages.of(one.path) })));
   }
 
   async #volumeOf(plugin: string, name: string, path: string): Promise<MeasuredDisk | undefined> {

@@ -49,10 +49,15 @@ export class PayloadVolumes {
     return path;
   }
 
+  /** The folder of the pod's volumes in memory, by their names. */
+  folderOf(uid: string): string {
+    return join(memoryFolder(this.#options.folder), uid);
+  }
+
   /** Removes what the pod has in memory. Idempotent. */
   async remove(uid: string): Promise<void> {
     this.#written.delete(uid);
-    await rm(join(memoryFolder(this.#options.folder), uid), { recursive: true, force: true });
+    await rm(this.folderOf(uid), { recursive: true, force: true });
   }
 
   /** Uids of pods with volumes in memory. */
@@ -66,7 +71,7 @@ export class PayloadVolumes {
     if (!memory || !isSecret(volume)) return own;
     if ((await readdir(own).catch(() => [])).length > 0) return own;
     await ensureMemory(folder);
-    return join(memoryFolder(folder), uid, volume.name);
+    return join(this.folderOf(uid), volume.name);
   }
 }
 

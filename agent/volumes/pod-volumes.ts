@@ -40,6 +40,8 @@ export interface SubPath {
 export interface PodVolumes {
   /** The pod's own folder, for files outside of its volumes; undefined when pods have nothing on the disk. */
   podFolder(uid: string): string | undefined;
+  /** The folder of the pod's secrets and tokens in memory, by the volumes' names; undefined where podFolder is. */
+  secretFolder(uid: string): string | undefined;
   /**
    * Creates all volumes of the pod, by name. Idempotent; existing volumes stay. Throws VolumeError, whose `message`
    * is upstream's and names the volume. `signal` ends it soon; then some volumes may be mounted.
@@ -129,6 +131,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
 
   return {
     podFolder,
+    secretFolder: (uid) => payloads.folderOf(uid),
     mount: async (pod, signal) => {
       const mounted: Record<string, Mounted> = {};
       await each(pod, async (volume) => {
@@ -177,6 +180,7 @@ async function unmountBeside(folder: string, except: string): Promise<void> {
 export function noVolumes(): PodVolumes {
   return {
     podFolder: () => undefined,
+    secretFolder: () => undefined,
     mount: async (pod) =>
       Object.fromEntries(
         (pod.spec?.volumes ?? []).map(({ name }) => [name, { path: `/nonexistent/${name}`, readOnly: false }]),

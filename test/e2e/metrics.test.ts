@@ -74,6 +74,8 @@ test("the summary has the pod's disk, network and processes", async () => {
         expect(pod.process_stats.process_count).toBeGreaterThanOrEqual(3);
         expect(pod.network.interfaces[0].rxBytes).toBeGreaterThanOrEqual(0);
         const volume = pod.volume.find(({ name }: { name: string }) => name === "data");
+        const names = pod.volume.map(({ name }: { name: string }) => name);
+        expect(names).toContainEqual(expect.stringMatching(/^kube-api-access-/));
         expect(pod["ephemeral-storage"].usedBytes).toBeGreaterThanOrEqual(volume.usedBytes);
         return volume.usedBytes;
       },
