@@ -110,7 +110,9 @@ type Fetched = { status: number; body: string; location: string | undefined } | 
  */
 const fetchOnce = (url: string, headers: HttpRequest["headers"], signal: AbortSignal | undefined): Promise<Fetched> =>
   new Promise((resolve) => {
-    const options = { headers, rejectUnauthorized: false, agent: false, ...(signal ? { signal } : {}) };
+    // As net/http: lines of a response may end without a carriage return, which many scripts of CGI leave out.
+    const lenient = { insecureHTTPParser: true, rejectUnauthorized: false };
+    const options = { headers, ...lenient, agent: false, ...(signal ? { signal } : {}) };
     const outgoing = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, options, (answer) => {
       const parts: Buffer[] = [];
       let bytes = 0;

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RuntimeError } from "#agent/runtime";
@@ -74,6 +74,24 @@ test("HTTP checks follow status, headers, named ports and redirects, and report 
   });
   const refused = await check({ httpGet: { port: 1, path: "/x" } }, 1, target());
   expect(refused.output).toBe('Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused');
+});
+
+// net/http (Go 1.26) accepts each of them.
+test("HTTP checks accept responses whose lines end without a carriage return", async () => {
+  const plain = createTcpServer((socket) => {
+    socket.once("data", (request) => {
+      const cgi = request.toString().startsWith("GET /cgi ");
+      const head = cgi ? "HTTP/1.1 200 OK\r\nContent-Type: text/plain" : "HTTP/1.1 200 OK\nContent-Length: 4";
+      socket.end(`${head}\n\nbody`);
+    });
+  });
+  await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
+  const { port: at } = plain.address() as AddressInfo;
+  for (const path of ["/plain", "/cgi"]) {
+    const result = await check({ httpGet: { port: at, path } }, 60, target());
+    expect(result).toMatchObject({ outcome: "success" });
+  }
+  await new Promise((resolve) => plain.close(resolve));
 });
 
 test("TCP and exec checks report their outcome and upstream's output", async () => {
