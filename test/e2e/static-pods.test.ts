@@ -105,7 +105,9 @@ test("a manifest that is sent to the port runs until it is deleted", async () =>
       ...{ method, headers: { authorization: `Bearer ${token}` } },
       ...(body === undefined ? {} : { body }),
     });
-  expect(await (await send("PUT", manifest("sent"))).json()).toEqual({ pods: ["default/sent-boat"] });
+  // The agent may still be starting: the API has its node and its pods from before.
+  const sent = await until(() => send("PUT", manifest("sent")).catch(() => undefined));
+  expect(await sent.json()).toEqual({ pods: ["default/sent-boat"] });
   await running("sent-boat");
   expect((await send("DELETE")).status).toBe(200);
   await until(async () => (await findPod(client, "sent-boat")) === undefined);
