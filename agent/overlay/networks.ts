@@ -12,7 +12,10 @@ export const isPodInterface = (name: string): boolean => /^(skiffv?-|cni|docker|
 /** Whether an interface is the overlay of a cluster of this machine. */
 export const isOverlay = (name: string): boolean => name.startsWith("skiffv-");
 
-/** This machine's networks by its interfaces that are up, without the loopback and those of pods. IPv4 only. */
+/**
+ * This machine's networks by its interfaces that are up and have a carrier, without the loopback and those of pods. IPv4
+ * only.
+ */
 export function machineNetworks(): LocalNetwork[] {
   return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
     isPodInterface(device)

@@ -3,9 +3,9 @@ import { runProgram } from "#agent/network";
 import type { Node } from "#api";
 import { type Clock, deepEqual, type Log, messageOf, type Timer } from "#base";
 import { commandsFor, type Wanted } from "./commands.ts";
-import { isOverlay, machineNetworks } from "./networks.ts";
+import { isOverlay, type LocalNetwork, machineNetworks } from "./networks.ts";
 import { contains, type OverlayMode, type Plan, planRoutes } from "./plan.ts";
-import { hasRoutes, listLinks, mtuOf, readRoutes, readState, routeProtocol } from "./state.ts";
+import { hasRoutes, listLinks, listNetworks, mtuOf, readRoutes, readState, routeProtocol } from "./state.ts";
 
 export interface NodeRoutesOptions {
   /** The node's name. */
@@ -45,6 +45,8 @@ export class NodeRoutes {
   /** Whether a node has changed since the last comparison. */
   #hasChanged = false;
   #applied: Plan | undefined;
+  /** The interfaces of the last plan that was put into force. */
+  #devices: readonly string[] = [];
   #wholeAt = 0;
   /** The last failure, which is logged once. */
   #failure = "";
@@ -110,14 +112,22 @@ export class NodeRoutes {
     timer?.cancel();
   }
 
-  #plan(): Plan {
+  async #plan(): Promise<Plan> {
     this.#hasChanged = false;
-    return planRoutes({ ...this.#options, networks: machineNetworks(), nodes: this.#nodes.values() });
+    const networks = await this.#networks();
+    return planRoutes({ ...this.#options, networks, nodes: this.#nodes.values() });
+  }
+
+  /** Routes stay as they are while a cable is out, so that packets pass as soon as it is back. */
+  async #networks(): Promise<LocalNetwork[]> {
+    const running = machineNetworks();
+    const isRunning = (name: string): boolean => running.some(({ device }) => device === name);
+    return this.#devices.every(isRunning) ? running : listNetworks();
   }
 
   async #isInForce(): Promise<boolean> {
-    const plan = this.#plan();
-    if (!deepEqual(plan, this.#applied)) return false;
+    const plan = await this.#plan().catch(() => undefined);
+    if (!plan || !deepEqual(plan, this.#applied)) return false;
     if (plan.own && !networkInterfaces()[this.#device]) return false;
     return hasRoutes(plan, this.#device).catch(() => false);
   }
@@ -126,12 +136,13 @@ export class NodeRoutes {
     const { clock, log, clusterCidr, vni } = this.#options;
     this.#applied = undefined;
     try {
-      const plan = this.#plan();
+      const plan = await this.#plan();
       const mtu = ((plan.own && (await mtuOf(plan.own.uplink.device))) ?? usualMtu) - overhead;
       const wanted: Wanted = { plan, device: this.#device, vni, mtu };
       const changes = await apply(wanted, clusterCidr);
       if (changes.length > 0) log.info("the routes to other nodes have changed", { changes });
       this.#applied = plan;
+      this.#devices = [...plan.direct, ...(plan.own ? [plan.own.uplink] : [])].map(({ device }) => device);
       this.#wholeAt = clock.now() + wholeMilliseconds;
       this.#failure = "";
     } catch (error) {

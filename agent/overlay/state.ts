@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { runProgram } from "#agent/network";
+import { isPodInterface, type LocalNetwork } from "./networks.ts";
 import { contains, type Plan } from "./plan.ts";
 
 /** The kernel's number for the program that added a route: routes with it are the agent's, also after its restart. */
@@ -71,6 +72,18 @@ interface ListedLink {
 export async function mtuOf(device: string): Promise<number | undefined> {
   const [link] = (await list<ListedLink>("ip", ["link", "show"])).filter(({ ifname }) => ifname === device);
   return link?.mtu;
+}
+
+/** As machineNetworks, with interfaces whose cable is out: they keep their addresses and routes. */
+export async function listNetworks(): Promise<LocalNetwork[]> {
+  const links = await list<{ ifname?: string; addr_info?: { local: string; prefixlen: number }[] }>("ip", [
+    ...["-4", "address", "show", "up", "scope", "global"],
+  ]);
+  return links.flatMap(({ ifname: device = "", addr_info = [] }) =>
+    isPodInterface(device)
+      ? []
+      : addr_info.flatMap(({ local, prefixlen }) => (local ? [{ device, cidr: `${local}/${prefixlen}` }] : [])),
+  );
 }
 
 /** The names of the interfaces of this machine. */

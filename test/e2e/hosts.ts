@@ -32,18 +32,28 @@ export class Laboratory {
 
   static async open(): Promise<Laboratory> {
     const laboratory = new Laboratory(await Network.open(100_000));
-    for (const network of [1, 2]) {
-      laboratory.route("ip", "link", "add", `lan${network}`, "type", "bridge");
-      laboratory.route("ip", "address", "add", `${routerAddress(network)}/24`, "dev", `lan${network}`);
-      laboratory.route("ip", "link", "set", `lan${network}`, "up");
+    try {
+      laboratory.#connectNetworks();
+    } catch (error) {
+      // A process that is left would keep the tests from ending.
+      laboratory.#router.close();
+      throw error;
     }
-    laboratory.route("sysctl", "-qw", "net.ipv4.ip_forward=1");
-    laboratory.plug("own", 1, process.pid);
+    return laboratory;
+  }
+
+  #connectNetworks(): void {
+    for (const network of [1, 2]) {
+      this.route("ip", "link", "add", `lan${network}`, "type", "bridge");
+      this.route("ip", "address", "add", `${routerAddress(network)}/24`, "dev", `lan${network}`);
+      this.route("ip", "link", "set", `lan${network}`, "up");
+    }
+    this.route("sysctl", "-qw", "net.ipv4.ip_forward=1");
+    this.plug("own", 1, process.pid);
     run("ip", "link", "set", "skiffl-own", "name", "skl0");
     run("ip", "address", "add", `${ownAddress}/24`, "dev", "skl0");
     run("ip", "link", "set", "skl0", "up");
     run("ip", "route", "add", "198.18.2.0/24", "via", routerAddress(1));
-    return laboratory;
   }
 
   /** Runs a program on the router. */
