@@ -7,27 +7,15 @@ import { checkMachine, prepareRules } from "./machine.ts";
 import { keepCertificate, type Membership, openMembership } from "./membership.ts";
 import { claimNetwork } from "./network.ts";
 import type { JoinOptions } from "./options.ts";
-import { endBySignal, reasonOf, type Stack } from "./running.ts";
+import { type Stack, untilSignal } from "./running.ts";
 import { chooseRuntime } from "./runtime.ts";
 
 /**
  * `skiff join`: runs a node of another machine's cluster until a signal ends it. The first start needs a server and a
  * token; later ones use the stored certificate. Resolves with the exit code.
  */
-export async function join(options: JoinOptions, program: string, progress: Progress): Promise<number> {
-  const stopping = new AbortController();
-  const release = endBySignal(stopping);
-  try {
-    await run(options, program, progress, stopping.signal);
-    return 0;
-  } catch (error) {
-    if (stopping.signal.aborted) return 0;
-    progress.fail(reasonOf(error, options.dataDir));
-    if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
-    return 1;
-  } finally {
-    release();
-  }
+export function join(options: JoinOptions, program: string, progress: Progress): Promise<number> {
+  return untilSignal(options, progress, (signal) => run(options, program, progress, signal));
 }
 
 async function run(options: JoinOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { messageOf, systemClock, type Timer } from "#base";
+import { messageOf, type Progress, systemClock, type Timer } from "#base";
 import { dataFolder, Refusal, unusable } from "./data-folder.ts";
 import { isFullDisk } from "./disk.ts";
 
@@ -10,10 +10,34 @@ export type Stack = (() => Promise<void> | void)[];
 const longestEnd = 30_000;
 
 /**
+ * Runs a command until it resolves or a signal ends it. Resolves with the exit code; an error is shown in one line, with
+ * its stack when the options ask for it.
+ */
+export async function untilSignal(
+  { dataDir, verbose }: { dataDir: string; verbose: boolean },
+  progress: Progress,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<number> {
+  const stopping = new AbortController();
+  const release = endBySignal(stopping);
+  try {
+    await run(stopping.signal);
+    return 0;
+  } catch (error) {
+    if (stopping.signal.aborted) return 0;
+    progress.fail(reasonOf(error, dataDir));
+    if (verbose && error instanceof Error && error.stack) progress.note(error.stack);
+    return 1;
+  } finally {
+    release();
+  }
+}
+
+/**
  * Signals abort. A step of the start that ignores the signal delays the end, and does not prevent it. Returns a
  * function that removes the handlers.
  */
-export function endBySignal(stopping: AbortController): () => void {
+function endBySignal(stopping: AbortController): () => void {
   // Under nohup a hang-up is ignored, and stays so.
   const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).filter((name) => name !== "SIGHUP" || !hangUpIgnored());
   let cut: Timer | undefined;
@@ -43,7 +67,7 @@ function hangUpIgnored(): boolean {
 }
 
 /** One line with the way to correct the error. */
-export function reasonOf(error: unknown, dataDir: string): string {
+function reasonOf(error: unknown, dataDir: string): string {
   if (error instanceof Refusal) return error.message;
   if (isFullDisk(error)) return unusable(dataFolder(dataDir), error).message;
   return messageOf(error);

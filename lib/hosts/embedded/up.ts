@@ -23,7 +23,7 @@ import { type ClusterNetwork, checkBlocks, claimNetwork, defaultBlock, defaultSe
 import { nodeName } from "./node-name.ts";
 import type { UpOptions } from "./options.ts";
 import { openPki, type Pki } from "./pki.ts";
-import { aborted, endBySignal, reasonOf, type Stack } from "./running.ts";
+import { aborted, type Stack, untilSignal } from "./running.ts";
 import { chooseRuntime } from "./runtime.ts";
 import { signingKeys } from "./signing-keys.ts";
 
@@ -34,20 +34,8 @@ const issuer = "https://kubernetes.default.svc.cluster.local";
 const readyTimeout = 60_000;
 
 /** `skiff up`: runs a cluster until a signal ends it, with this program as the agent. Resolves with the exit code. */
-export async function up(options: UpOptions, program: string, progress: Progress): Promise<number> {
-  const stopping = new AbortController();
-  const release = endBySignal(stopping);
-  try {
-    await run(options, program, progress, stopping.signal);
-    return 0;
-  } catch (error) {
-    if (stopping.signal.aborted) return 0;
-    progress.fail(reasonOf(error, options.dataDir));
-    if (options.verbose && error instanceof Error && error.stack) progress.note(error.stack);
-    return 1;
-  } finally {
-    release();
-  }
+export function up(options: UpOptions, program: string, progress: Progress): Promise<number> {
+  return untilSignal(options, progress, (signal) => run(options, program, progress, signal));
 }
 
 async function run(options: UpOptions, program: string, progress: Progress, signal: AbortSignal): Promise<void> {
