@@ -10,8 +10,8 @@ export type Stack = (() => Promise<void> | void)[];
 const longestEnd = 30_000;
 
 /**
- * Runs a command until it resolves or a signal ends it. Resolves with the exit code; an error is shown in one line, with
- * its stack when the options ask for it.
+ * Runs a command until it resolves or a signal ends it. Resolves with the exit code; an error is shown in one line, and
+ * with its stack when the options are verbose.
  */
 export async function untilSignal(
   { dataDir, verbose }: { dataDir: string; verbose: boolean },
