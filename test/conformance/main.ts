@@ -54,8 +54,8 @@ async function withCluster<T>(options: Options, bin: string, work: (kubeconfig: 
 async function withMachines<T>(count: number, bin: string, work: (kubeconfig: string) => Promise<T>): Promise<T> {
   const names = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].slice(0, count);
   progress(`starting a cluster of ${count} machines with containers`);
-  const addresses = Object.fromEntries(names.map((name, index) => [name, `198.18.1.${index + 1}`]));
-  const cluster = await JoinedCluster.open(addresses, {
+  const networks = Object.fromEntries(names.map((name) => [name, 1 as const]));
+  const cluster = await JoinedCluster.open(networks, {
     registry: "registry.k8s.io",
     fill: (url) => pushSuiteImages(url, bin, progress),
   });

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,22 +7,17 @@ import { mountsBelow } from "#agent/runtime";
 import { csiDrivers, csiNodes, type Event, events, type Pod, pods, secrets } from "#api";
 import type { HttpClient } from "#client";
 import { CsiDriver } from "#test/csi-driver";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
-import { connect, createPod, findPod, getPod, isReady, readyPod, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { kubectl, type Setting } from "../kubectl/runner.ts";
+import { createPod, findPod, getPod, isReady, readyPod, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
 let folder: string;
 let driver: CsiDriver;
 let setting: Setting;
 
-const start = (dataDir?: string) =>
-  startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"], dataDir);
-const agentFolder = () => join(skiff.dataDir, "agents", "containerd");
+const agentFolder = () => join(machine.dataDir, "agents", "containerd");
 /** Starts a driver and waits until the agent has registered it: pods that need it earlier have an event. */
 async function startDriver(name: string): Promise<CsiDriver> {
   const started = await new CsiDriver({
@@ -42,16 +36,8 @@ async function startDriver(name: string): Promise<CsiDriver> {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-csi-"));
-  registry = await startRegistry();
-  skiff = await start();
-  client = connect(skiff.dataDir);
-  setting = {
-    kubectl: findKubectls().at(-1) ?? "kubectl",
-    kubeconfig: skiff.kubeconfig,
-    namespace: "default",
-    home: folder,
-    editor: "true",
-  };
+  machine = await Machine.open();
+  ({ client, setting } = machine);
   driver = await startDriver("files.example");
   const spec = { attachRequired: false, podInfoOnMount: true, volumeLifecycleModes: ["Ephemeral"] };
   for (const name of ["files.example", "hanging.example"]) {
@@ -59,10 +45,8 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  client?.close();
-  if (skiff) await skiffDown(skiff);
+  await machine?.close();
   await driver?.stop();
-  await registry?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -113,17 +97,9 @@ test("a driver's volume is mounted into a container, measured, and unpublished w
   expect((await mounts()).filter((path) => path.includes("kubernetes.io~csi"))).toEqual([]);
 });
 
-/** Kills agent and control plane without notice, and starts them again. */
-async function crash(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
-  const { agent } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number };
-  process.kill(agent, "SIGKILL");
-  await meanwhile();
-  const ended = once(skiff.process, "exit");
-  skiff.process.kill("SIGKILL");
-  await ended;
-  client.close();
-  skiff = await start(skiff.dataDir);
-  client = connect(skiff.dataDir);
+async function crash(between?: () => Promise<void>): Promise<void> {
+  await machine.crash(between);
+  ({ client } = machine);
 }
 
 test("an agent that is killed finds its volumes again: they stay with their pods, and go with those that are deleted", async () => {

@@ -1,17 +1,15 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodeMessage, encodeMessage, type Message, textOf } from "#agent/dns";
 import { namespaces, type Pod, pods, type Service, services } from "#api";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
-import { connect, createPod, readyPod, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { kubectl, type Setting } from "../kubectl/runner.ts";
+import { createPod, readyPod, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
 /*
  * Pods with real containers resolve names through the cluster DNS of their node: with busybox's nslookup, and with the
@@ -22,8 +20,7 @@ import { skiffDown } from "./skiff.ts";
 const outside = "127.53.53.53";
 const outsideAddress = "192.0.2.80";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let folder: string;
 let client: HttpClient;
 let forwarder: Socket;
@@ -90,18 +87,13 @@ beforeAll(async () => {
   forwarder = await startForwarder();
   const resolvConf = join(folder, "resolv.conf");
   writeFileSync(resolvConf, `nameserver ${outside}\n`);
-  registry = await startRegistry();
-  const mirror = `docker.io=http://${registry.address}`;
-  skiff = await startSkiff(["--runtime", "containerd", "--registry-mirror", mirror, "--resolv-conf", resolvConf]);
-  const path = findKubectls().at(-1) ?? "kubectl";
-  setting = { kubectl: path, kubeconfig: skiff.kubeconfig, namespace: "default", home: folder, editor: "false" };
-  client = connect(skiff.dataDir);
+  machine = await Machine.open(["--resolv-conf", resolvConf]);
+  ({ client, setting } = machine);
   await createObjects();
 });
 
 afterAll(async () => {
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
+  await machine?.close();
   forwarder?.close();
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
@@ -163,16 +155,14 @@ test("names outside of the cluster come from the node's servers, directly and by
 });
 
 test("packets that are no DNS do not end the agent", async () => {
-  const agent = () =>
-    (JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number }).agent;
-  const before = agent();
+  const before = machine.agent;
   const server = /^nameserver (\S+)$/m.exec(await inPod("cat /etc/resolv.conf"))![1]!;
   for (const bytes of ["x", "not DNS at all, but longer than a header", "\\000\\001\\001\\000\\377\\377\\377\\377"]) {
     await inPod(`printf "${bytes}" | nc -u -w 1 ${server} 53`);
     await inPod(`printf "${bytes}" | nc -w 1 ${server} 53`);
   }
   await resolves("ping -c 1 -W 1 web", new RegExp(`\\(${clusterIp}\\)`));
-  expect(agent()).toBe(before);
+  expect(machine.agent).toBe(before);
 });
 
 test("/etc/hosts has the pod's names and its aliases", async () => {

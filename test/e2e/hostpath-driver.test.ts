@@ -7,23 +7,20 @@ import { mountsBelow } from "#agent/runtime";
 import { csiDrivers, csiNodes, nodes, pods } from "#api";
 import { ignoreNotFound } from "#base";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { findKubectls, kubectl } from "../kubectl/runner.ts";
-import { connect, createPod, findPod, readyPod, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { kubectl } from "../kubectl/runner.ts";
+import { createPod, findPod, readyPod, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
 /** Programs of kubernetes-csi: hostpathplugin of csi-driver-host-path, and node-driver-registrar. */
 const { SKIFF_CSI_HOSTPATH: driverProgram, SKIFF_CSI_REGISTRAR: registrarProgram } = process.env;
 const isWanted = driverProgram !== undefined && registrarProgram !== undefined;
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
 let folder: string;
 const children: ChildProcess[] = [];
 
-const agentFolder = () => join(skiff.dataDir, "agents", "containerd");
+const agentFolder = () => join(machine.dataDir, "agents", "containerd");
 const socket = () => join(folder, "csi.sock");
 function run(program: string, words: string[]): ChildProcess {
   const child = spawn(program, words, { stdio: "ignore" });
@@ -42,18 +39,15 @@ beforeAll(async () => {
   if (!isWanted) return;
   folder = mkdtempSync(join(tmpdir(), "skiff-hostpath-"));
   mkdirSync(join(folder, "data"));
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
-  client = connect(skiff.dataDir);
+  machine = await Machine.open();
+  ({ client } = machine);
   const volumeLifecycleModes = ["Persistent", "Ephemeral"];
   const spec = { volumeLifecycleModes, podInfoOnMount: true, fsGroupPolicy: "File" };
   await client.create(csiDrivers, { metadata: { name: "hostpath.csi.k8s.io" }, spec });
 });
 afterAll(async () => {
   for (const child of children) child.kill();
-  client?.close();
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
+  await machine?.close();
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -96,10 +90,9 @@ test.skipIf(!isWanted)(
       volumes: [{ name: "v", csi: { driver: "hostpath.csi.k8s.io", volumeAttributes: { size: "10Mi" } } }],
     });
     await readyPod(client, "inline");
-    const setting = { kubectl: findKubectls().at(-1) ?? "kubectl", kubeconfig: skiff.kubeconfig, namespace: "default" };
     const measured = await until(async () => {
       const request = { run: "get --raw /api/v1/nodes/boat/proxy/stats/summary", global: true } as const;
-      const { out } = await kubectl({ ...setting, home: folder, editor: "true" }, request);
+      const { out } = await kubectl(machine.setting, request);
       const summary = JSON.parse(out) as { pods: { podRef: { name: string }; volume?: { name: string }[] }[] };
       return summary.pods.find(({ podRef }) => podRef.name === "inline")?.volume?.find(({ name }) => name === "v");
     });

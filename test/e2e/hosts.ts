@@ -8,26 +8,52 @@ import { until } from "./client.ts";
 
 /*
  * Machines of a laboratory: each has its own network, mounts and processes, and is connected to one of two networks,
- * between which a router forwards. This machine is in the first network, too.
+ * between which a router forwards. This machine is in the first network, too. Laboratories of several processes are in
+ * different networks.
  */
 
 const skiff = resolve("lib/cli/skiff.ts");
 
-/** This machine's address in the first network. */
-export const ownAddress = "198.18.1.250";
-const routerAddress = (network: number): string => `198.18.${network}.254`;
+/** The networks of a laboratory. */
+export type LabNetwork = 1 | 2;
+
+/** How many laboratories this machine can have at once: networks are pairs of the block for benchmarks, 198.18.0.0/15. */
+const laboratories = 256;
 
 /** Runs a program and returns its output. */
 const run = (program: string, ...args: string[]): string =>
   execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 2 ** 28 }).trim();
 
+/** What a program that failed printed as its error. */
+const stderrOf = (error: unknown): string => String((error as { stderr?: string }).stderr);
+
 export class Laboratory {
   readonly #router: Network;
   readonly #hosts = new Set<Host>();
   readonly folder = mkdtempSync(join(tmpdir(), "skl"));
+  #number = 0;
 
   private constructor(router: Network) {
     this.#router = router;
+  }
+
+  /** This machine's address in the first network. */
+  get ownAddress(): string {
+    return this.address(1, 250);
+  }
+
+  /** An address in a network. */
+  address(network: LabNetwork, last: number): string {
+    const place = 2 * this.#number + network - 1;
+    return `198.${18 + (place >> 8)}.${place & 255}.${last}`;
+  }
+
+  routerAddress(network: LabNetwork): string {
+    return this.address(network, 254);
+  }
+
+  get #ownLink(): string {
+    return `skiff-lab${this.#number}`;
   }
 
   static async open(): Promise<Laboratory> {
@@ -43,17 +69,32 @@ export class Laboratory {
   }
 
   #connectNetworks(): void {
-    for (const network of [1, 2]) {
+    this.#claimNumber();
+    for (const network of [1, 2] as const) {
       this.route("ip", "link", "add", `lan${network}`, "type", "bridge");
-      this.route("ip", "address", "add", `${routerAddress(network)}/24`, "dev", `lan${network}`);
+      this.route("ip", "address", "add", `${this.routerAddress(network)}/24`, "dev", `lan${network}`);
       this.route("ip", "link", "set", `lan${network}`, "up");
     }
     this.route("sysctl", "-qw", "net.ipv4.ip_forward=1");
-    this.plug("own", 1, process.pid);
-    run("ip", "link", "set", "skiffl-own", "name", "skl0");
-    run("ip", "address", "add", `${ownAddress}/24`, "dev", "skl0");
-    run("ip", "link", "set", "skl0", "up");
-    run("ip", "route", "add", "198.18.2.0/24", "via", routerAddress(1));
+    this.#plugIn("own", 1);
+    run("ip", "address", "add", `${this.ownAddress}/24`, "dev", this.#ownLink);
+    run("ip", "link", "set", this.#ownLink, "up");
+    run("ip", "route", "add", `${this.address(2, 0)}/24`, "via", this.routerAddress(1));
+  }
+
+  /** Connects this machine to the router. The name of an interface exists once: it claims the laboratory's number. */
+  #claimNumber(): void {
+    const router = `${this.#router.pid}`;
+    for (let attempt = 0; attempt < laboratories; attempt++) {
+      this.#number = (process.pid + attempt) % laboratories;
+      try {
+        run("ip", "link", "add", this.#ownLink, "type", "veth", "peer", "name", "port-own", "netns", router);
+        return;
+      } catch (error) {
+        if (!stderrOf(error).includes("File exists")) throw error;
+      }
+    }
+    throw new Error("this machine has too many laboratories");
   }
 
   /** Runs a program on the router. */
@@ -61,13 +102,15 @@ export class Laboratory {
     return this.#router.run(program, ...args);
   }
 
-  /** Creates a pair of interfaces: `port-NAME` on the router, and `skiffl-NAME` in the network of the process. */
-  plug(name: string, network: number, pid: number): void {
-    run("ip", "link", "add", `skiffl-${name}`, "type", "veth", "peer", "name", `port-${name}`);
-    run("ip", "link", "set", `port-${name}`, "netns", `${this.#router.pid}`);
+  /** Creates a pair of interfaces: `port-NAME` on the router, and `eth0` in the network of the process. */
+  plug(name: string, network: LabNetwork, pid: number): void {
+    this.route("ip", "link", "add", `port-${name}`, "type", "veth", "peer", "name", "eth0", "netns", `${pid}`);
+    this.#plugIn(name, network);
+  }
+
+  #plugIn(name: string, network: LabNetwork): void {
     this.route("ip", "link", "set", `port-${name}`, "master", `lan${network}`);
     this.route("ip", "link", "set", `port-${name}`, "up");
-    if (pid !== process.pid) run("ip", "link", "set", `skiffl-${name}`, "netns", `${pid}`);
   }
 
   /** Deletes a pair of interfaces: the kernel takes its time to end those of a network without processes. */
@@ -75,13 +118,13 @@ export class Laboratory {
     try {
       this.route("ip", "link", "delete", `port-${name}`);
     } catch (error) {
-      if (!String((error as { stderr?: string }).stderr).includes("Cannot find device")) throw error;
+      if (!stderrOf(error).includes("Cannot find device")) throw error;
     }
   }
 
-  /** A machine with this address, in the network that its third number names. */
-  async host(name: string, address: string): Promise<Host> {
-    const host = new Host(this, name, address);
+  /** A machine in a network. */
+  async host(name: string, network: LabNetwork): Promise<Host> {
+    const host = new Host(this, name, network, this.address(network, this.#hosts.size + 1));
     this.#hosts.add(host);
     await host.boot();
     return host;
@@ -94,7 +137,7 @@ export class Laboratory {
 
   async close(): Promise<void> {
     for (const host of this.#hosts) await host.kill();
-    run("ip", "link", "delete", "skl0");
+    run("ip", "link", "delete", this.#ownLink);
     this.#router.close();
     for (const host of this.#hosts) host.removeCgroups();
     rmSync(this.folder, { recursive: true, force: true });
@@ -110,6 +153,7 @@ export interface HostProgram {
 
 export class Host {
   readonly name: string;
+  readonly network: LabNetwork;
   readonly address: string;
   readonly dataDir: string;
   readonly #laboratory: Laboratory;
@@ -117,9 +161,10 @@ export class Host {
   #holder: ChildProcess | undefined;
   #pid = 0;
 
-  constructor(laboratory: Laboratory, name: string, address: string) {
+  constructor(laboratory: Laboratory, name: string, network: LabNetwork, address: string) {
     this.#laboratory = laboratory;
     this.name = name;
+    this.network = network;
     this.address = address;
     this.#folder = join(laboratory.folder, name);
     this.dataDir = join(this.#folder, "d");
@@ -137,12 +182,10 @@ export class Host {
     this.#holder = holder;
     const [init = ""] = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, "utf8").trim().split(" ");
     this.#pid = Number(init);
-    const network = Number(this.address.split(".")[2]);
-    this.#laboratory.plug(this.name, network, this.#pid);
-    this.run("ip", "link", "set", `skiffl-${this.name}`, "name", "eth0");
+    this.#laboratory.plug(this.name, this.network, this.#pid);
     this.run("ip", "address", "add", `${this.address}/24`, "dev", "eth0");
     this.run("ip", "link", "set", "eth0", "up");
-    this.run("ip", "route", "add", "default", "via", routerAddress(network));
+    this.run("ip", "route", "add", "default", "via", this.#laboratory.routerAddress(this.network));
   }
 
   /** Ends all processes of the machine at once, as a loss of power does. */
@@ -200,8 +243,8 @@ export class Host {
     return JSON.parse(readFileSync(join(this.dataDir, "running.json"), "utf8")) as { pid: number; agent: number };
   }
 
-  network(): { bridge: string; cgroupRoot: string; podCidr: string } {
-    return JSON.parse(readFileSync(join(this.dataDir, "network.json"), "utf8")) as ReturnType<Host["network"]>;
+  clusterNetwork(): { bridge: string; cgroupRoot: string; podCidr: string } {
+    return JSON.parse(readFileSync(join(this.dataDir, "network.json"), "utf8")) as ReturnType<Host["clusterNetwork"]>;
   }
 
   /** Runs a program of the machine in the network of a pod, and returns its output. */
@@ -225,7 +268,7 @@ export class Host {
         .filter((entry) => entry.isDirectory())
         .flatMap(({ name }) => [...find(join(folder, name)), join(folder, name)]);
     try {
-      const { cgroupRoot } = this.network();
+      const { cgroupRoot } = this.clusterNetwork();
       const trees = readdirSync("/sys/fs/cgroup").map((tree) => join("/sys/fs/cgroup", tree, cgroupRoot));
       for (const tree of [join("/sys/fs/cgroup", cgroupRoot), ...trees]) {
         try {

@@ -8,14 +8,16 @@ import { JoinedCluster, webSpec } from "./joined.ts";
 
 let cluster: JoinedCluster;
 let two: Host;
-const addresses = { one: "198.18.1.1", two: "198.18.1.2" };
 const namespace = "default";
 
 beforeAll(async () => {
   // The overlay is more that can be left behind.
-  cluster = await JoinedCluster.open(addresses, {
-    words: { one: ["--overlay", "always"], two: ["--overlay", "always"] },
-  });
+  cluster = await JoinedCluster.open(
+    { one: 1, two: 1 },
+    {
+      words: { one: ["--overlay", "always"], two: ["--overlay", "always"] },
+    },
+  );
   two = cluster.hosts["two"]!;
   for (const name of ["one", "two"]) await cluster.createWeb(name);
   for (const name of ["one", "two"]) await readyPod(cluster.client, `web-${name}`);
@@ -54,7 +56,7 @@ async function traces(): Promise<Record<string, string[]>> {
       .map((line) => line.trim())
       .filter(Boolean)
       .toSorted();
-  const { bridge } = two.network();
+  const { bridge } = two.clusterNetwork();
   return {
     routes: lines(two.run("ip", "-4", "route", "show", "proto", "83")),
     neighbors: lines(two.run("ip", "-4", "neighbor", "show", "nud", "permanent")),
@@ -80,11 +82,11 @@ test("an agent that is killed leaves everything as it was, and removes what no l
   const before = await traces();
   expect(before["routes"]).toHaveLength(1);
   expect(before["forwards"]).toHaveLength(1);
-  const device = `skiffv-${two.network().bridge.slice(-8)}`;
+  const device = `skiffv-${two.clusterNetwork().bridge.slice(-8)}`;
   // As an agent leaves them that dies after a node has been deleted.
-  two.run("ip", "route", "add", "10.244.250.0/24", "via", "198.18.1.254", "proto", "83");
+  two.run("ip", "route", "add", "10.244.250.0/24", "via", cluster.laboratory.routerAddress(1), "proto", "83");
   two.run("ip", "neighbor", "add", "10.244.250.0", "lladdr", "0a:58:0a:f4:fa:00", "dev", device, "nud", "permanent");
-  two.run("bridge", "fdb", "add", "0a:58:0a:f4:fa:00", "dev", device, "dst", "198.18.1.9");
+  two.run("bridge", "fdb", "add", "0a:58:0a:f4:fa:00", "dev", device, "dst", cluster.laboratory.address(1, 9));
   await killAgent();
   // Packets need no agent.
   const ip = await podIp("web-two");
@@ -105,7 +107,7 @@ test("skiff join that is killed with its agent starts again over what both have 
 
 test("an overlay that is deleted is created again", async () => {
   const before = await traces();
-  two.run("ip", "link", "delete", `skiffv-${two.network().bridge.slice(-8)}`);
+  two.run("ip", "link", "delete", `skiffv-${two.clusterNetwork().bridge.slice(-8)}`);
   await until(async () => JSON.stringify(await traces()) === JSON.stringify(before), 30).catch(() => {});
   expect(await traces()).toEqual(before);
 });
@@ -254,7 +256,7 @@ test("a machine that loses its power loses its pods to others, and starts what i
 }, 400_000);
 
 test("skiff down on a joined machine leaves nothing, and the cluster keeps its node until it is deleted", async () => {
-  const { bridge } = two.network();
+  const { bridge } = two.clusterNetwork();
   const { code, text } = await two.finished("down");
   expect([code, text]).toEqual([0, expect.stringContaining("The node two stays in the cluster of")]);
   const interfaces = two.run("ls", "/sys/class/net").split("\n").toSorted();

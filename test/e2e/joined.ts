@@ -7,7 +7,7 @@ import { isConditionTrue, type Node, nodes, type Pod, pods } from "#api";
 import { ignoreNotFound, systemClock } from "#base";
 import { type HttpClient, httpClient } from "#client";
 import { until } from "./client.ts";
-import { type Host, type HostProgram, Laboratory, ownAddress } from "./hosts.ts";
+import { type Host, type HostProgram, type LabNetwork, Laboratory } from "./hosts.ts";
 import { openRegistry, type Registry } from "./registry.ts";
 
 export interface JoinedOptions {
@@ -43,14 +43,17 @@ export class JoinedCluster {
     this.client = httpClient({ server, ca: pki("ca.crt"), certificate });
   }
 
-  /** Resolves when all nodes are ready. */
-  static async open(addresses: Readonly<Record<string, string>>, options: JoinedOptions = {}): Promise<JoinedCluster> {
+  /** Resolves when all nodes are ready. `networks` names each machine's network. */
+  static async open(
+    networks: Readonly<Record<string, LabNetwork>>,
+    options: JoinedOptions = {},
+  ): Promise<JoinedCluster> {
     const laboratory = await Laboratory.open();
-    const registry = await openRegistry(ownAddress);
+    const registry = await openRegistry(laboratory.ownAddress);
     try {
       await (options.fill ?? pushStandIns)(`http://${registry.address}`);
       const hosts: Record<string, Host> = {};
-      for (const [name, address] of Object.entries(addresses)) hosts[name] = await laboratory.host(name, address);
+      for (const [name, network] of Object.entries(networks)) hosts[name] = await laboratory.host(name, network);
       const one = hosts["one"]!;
       const up = ["up", "--bind", "0.0.0.0", ...wordsOf("one", registry, options)];
       await one.start("Skiff is ready", ...up);

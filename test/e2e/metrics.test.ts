@@ -1,29 +1,18 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { check, findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
-import { connect, createPod, readyPod } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { check, kubectl, type Setting } from "../kubectl/runner.ts";
+import { createPod, readyPod } from "./client.ts";
+import { Machine } from "./machine.ts";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
-let home: string;
 let setting: Setting;
 
 const bytes = 8 * 2 ** 20;
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), "skiff-home-"));
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
-  client = connect(skiff.dataDir);
-  const tool = findKubectls().at(-1) ?? "kubectl";
-  setting = { kubectl: tool, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
+  machine = await Machine.open();
+  ({ client, setting } = machine);
   const shell = (name: string, script: string, more: object = {}) => ({
     ...{ name, image: "busybox", command: ["sh", "-c", script] },
     ...more,
@@ -40,12 +29,7 @@ beforeAll(async () => {
   });
   await readyPod(client, "busy");
 });
-afterAll(async () => {
-  client?.close();
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
-  if (home) rmSync(home, { recursive: true, force: true });
-});
+afterAll(() => machine?.close());
 
 const source = "kubectl top with metrics-server v0.8.0; a quota of 200m is not exceeded";
 

@@ -3,25 +3,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { connect, createPod, getPod, readyPod, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { createPod, getPod, readyPod, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
 
 beforeAll(async () => {
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
-  client = connect(skiff.dataDir);
+  machine = await Machine.open();
+  ({ client } = machine);
 });
-afterAll(async () => {
-  client?.close();
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
-});
+afterAll(() => machine?.close());
 
 const grace = { terminationGracePeriodSeconds: 1 };
 const sleeper = (name: string, resources: object = {}, more: object = {}) => ({

@@ -1,35 +1,21 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { check, findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
-import { connect, createPod, findPod, getPod, readyPod, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { check, kubectl, type Setting } from "../kubectl/runner.ts";
+import { createPod, findPod, getPod, readyPod, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
-let home: string;
 let setting: Setting;
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), "skiff-home-"));
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "boat"]);
-  client = connect(skiff.dataDir);
-  const program = findKubectls().at(-1) ?? "kubectl";
-  setting = { kubectl: program, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
+  machine = await Machine.open();
+  ({ client, setting } = machine);
 });
-afterAll(async () => {
-  client?.close();
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
-  if (home) rmSync(home, { recursive: true, force: true });
-});
+afterAll(() => machine?.close());
 
 const grace = { terminationGracePeriodSeconds: 1 };
 const busybox = (name: string, script: string, more: object = {}) => ({
@@ -135,13 +121,14 @@ test("kubectl debug copies a pod with another command, and opens a shell on the 
   const copy = "debug broken --copy-to=copied --container=main --profile=general -- sleep 3600";
   await check(setting, { run: copy, source });
   await readyPod(client, "copied");
-  const shell = "debug node/boat --image=busybox --profile=sysadmin --attach=true -- ls /host/proc/1";
-  await check(setting, { run: shell, source, out: /cmdline/ });
+  // Attached before it prints: it waits for a line.
+  const shell = "debug node/boat -i --image=busybox --profile=sysadmin -- sh -c 'read line; ls /host/proc/1'";
+  await check(setting, { run: shell, stdin: "go\n", source, out: /cmdline/ });
 });
 
 // The kubelet's seccompProfileRoot: the folder `seccomp` of the node's own.
 test("a seccomp profile of the node's folder applies, and a missing one names its file", async () => {
-  const profiles = findFolder(skiff.dataDir, "pods").replace(/pods$/, "seccomp");
+  const profiles = findFolder(machine.dataDir, "pods").replace(/pods$/, "seccomp");
   mkdirSync(profiles, { recursive: true });
   const denied = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
   writeFileSync(

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -6,13 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Event, events, type Pod, pods } from "#api";
 import type { HttpClient } from "#client";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { connect, findPod, isReady, until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { findPod, isReady, until } from "./client.ts";
+import { Machine } from "./machine.ts";
 
-let registry: Registry;
-let skiff: SkiffProcess;
+let machine: Machine;
 let client: HttpClient;
 let folder: string;
 let port: number;
@@ -20,23 +16,14 @@ let port: number;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "skiff-manifests-"));
   port = await freePort();
-  registry = await startRegistry();
   writeFileSync(join(folder, "early.yaml"), manifest("early"));
-  skiff = await start();
-  client = connect(skiff.dataDir);
+  machine = await Machine.open(["--static-pod-path", folder, "--static-pod-port", String(port)]);
+  ({ client } = machine);
 });
 afterAll(async () => {
-  client?.close();
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
+  await machine?.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const start = (dataDir?: string) => {
-  const mirror = `docker.io=http://${registry.address}`;
-  const sources = ["--static-pod-path", folder, "--static-pod-port", String(port)];
-  return startSkiff(["--registry-mirror", mirror, "--node-name", "boat", ...sources], dataDir);
-};
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -86,20 +73,14 @@ test("a mirror pod that is deleted comes back, and the container runs on", async
 
 test("the agent killed with SIGKILL and the cluster started again leave the container alone", async () => {
   const before = await running("steady-boat");
-  const { agent } = JSON.parse(readFileSync(join(skiff.dataDir, "running.json"), "utf8")) as { agent: number };
-  const ended = once(skiff.process, "exit");
-  process.kill(agent, "SIGKILL");
-  skiff.process.kill("SIGKILL");
-  await ended;
-  client.close();
-  skiff = await start(skiff.dataDir);
-  client = connect(skiff.dataDir);
+  await machine.crash();
+  ({ client } = machine);
   const after = await running("steady-boat");
   expect([after.metadata.uid, containerOf(after)]).toEqual([before.metadata.uid, containerOf(before)]);
 });
 
 test("a manifest that is sent to the port runs until it is deleted", async () => {
-  const token = readFileSync(join(skiff.dataDir, "agents", "containerd", "manifest-token"), "utf8").trim();
+  const token = readFileSync(join(machine.dataDir, "agents", "containerd", "manifest-token"), "utf8").trim();
   const send = (method: string, body?: string) =>
     fetch(`http://127.0.0.1:${port}/manifests/sent`, {
       ...{ method, headers: { authorization: `Bearer ${token}` } },

@@ -1,40 +1,28 @@
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough, Readable, type Writable } from "node:stream";
 import { promisify } from "node:util";
 import { Attach, Cp, Exec, KubeConfig, Log, PortForward, type V1Status } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
-import { findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
+import { kubectl, type Setting } from "../kubectl/runner.ts";
 import { until } from "./client.ts";
-import { type Registry, startRegistry } from "./registry.ts";
-import { skiffDown } from "./skiff.ts";
+import { Machine } from "./machine.ts";
 import { applyStreamPods } from "./stream-pods.ts";
 
 /* Streams of other clients than kubectl: @kubernetes/client-node, and the Python client where it is installed. */
 
-let registry: Registry;
-let skiff: SkiffProcess;
-let home: string;
+let machine: Machine;
 let setting: Setting;
 const config = new KubeConfig();
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), "skiff-home-"));
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "canoe"]);
-  const path = findKubectls().at(-1) ?? "kubectl";
-  setting = { kubectl: path, kubeconfig: skiff.kubeconfig, namespace: "default", home, editor: "true" };
+  machine = await Machine.open();
+  ({ setting } = machine);
   await applyStreamPods(setting);
-  config.loadFromFile(skiff.kubeconfig);
+  config.loadFromFile(machine.skiff.kubeconfig);
 });
-afterAll(async () => {
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
-  if (home) rmSync(home, { recursive: true, force: true });
-});
+afterAll(() => machine?.close());
 
 /** A stream that collects what is written to it. */
 function sink(): { stream: PassThrough; readonly text: string } {
@@ -110,7 +98,7 @@ test("client-node: port-forward connects to a port of a pod, and reports one tha
 });
 
 test("client-node: cp copies a folder to a container and back", async () => {
-  const [there, back] = ["there", "back"].map((name) => join(home, name));
+  const [there, back] = ["there", "back"].map((name) => join(machine.folder, name));
   for (const folder of [there!, back!]) mkdirSync(folder);
   const content = "0123456789".repeat(100_000);
   writeFileSync(join(there!, "file"), content);
@@ -148,7 +136,7 @@ const hasClient = (): boolean => {
 };
 
 test.skipIf(!hasClient())("the Python client's stream and portforward (needs PyPI's package kubernetes)", async () => {
-  const env = { ...process.env, KUBECONFIG: skiff.kubeconfig };
+  const env = { ...process.env, KUBECONFIG: machine.skiff.kubeconfig };
   const { stdout } = await promisify(execFile)(python, ["test/e2e/stream_client.py"], { env });
   expect(JSON.parse(stdout)).toEqual({
     exec: "out\nerr\n",

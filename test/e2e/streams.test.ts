@@ -1,14 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type SkiffProcess, startSkiff } from "../kubectl/cluster.ts";
 import { check, findKubectls, kubectl, type Setting } from "../kubectl/runner.ts";
-import { type Registry, startRegistry } from "./registry.ts";
+import { Machine } from "./machine.ts";
 import { kubectlBeside, kubectlInTerminal } from "./running.ts";
-import { skiffDown } from "./skiff.ts";
 import { applyStreamPods } from "./stream-pods.ts";
 
 /*
@@ -24,35 +21,27 @@ const transports = [
 ] as const;
 const source = "kubectl, and containerd as upstream's kubelet uses it";
 
-let registry: Registry;
-let skiff: SkiffProcess;
-let home: string;
+let machine: Machine;
 const big = randomBytes(3_000_000);
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 const settingOf = (path: string, sockets = "true"): Setting => ({
   kubectl: path,
-  kubeconfig: skiff.kubeconfig,
+  kubeconfig: machine.skiff.kubeconfig,
   namespace: "default",
-  home: join(home, basename(path)),
-  editor: join(home, "true"),
+  home: join(machine.folder, basename(path)),
+  editor: join(machine.folder, "true"),
   env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: sockets, KUBECTL_PORT_FORWARD_WEBSOCKETS: sockets },
 });
 
 beforeAll(async () => {
-  home = mkdtempSync(join(tmpdir(), "skiff-home-"));
-  mkdirSync(join(home, "folder", "sub"), { recursive: true });
-  writeFileSync(join(home, "folder", "sub", "big"), big);
-  writeFileSync(join(home, "folder", "small"), "small");
-  registry = await startRegistry();
-  skiff = await startSkiff(["--registry-mirror", `docker.io=http://${registry.address}`, "--node-name", "raft"]);
+  machine = await Machine.open();
+  mkdirSync(join(machine.folder, "folder", "sub"), { recursive: true });
+  writeFileSync(join(machine.folder, "folder", "sub", "big"), big);
+  writeFileSync(join(machine.folder, "folder", "small"), "small");
   await applyStreamPods(settingOf(kubectls.at(-1)!));
 });
-afterAll(async () => {
-  if (skiff) await skiffDown(skiff);
-  await registry?.stop();
-  if (home) rmSync(home, { recursive: true, force: true });
-});
+afterAll(() => machine?.close());
 
 describe.each(kubectls)("%s", (path) => {
   describe.each(transports)("over %s", (transport, sockets) => {
@@ -84,11 +73,11 @@ describe.each(kubectls)("%s", (path) => {
     test("cp copies a folder to a container and back", async () => {
       const own = settingOf(path, sockets);
       const target = `/tmp/${transport}-${kubectls.indexOf(path)}`;
-      await check(own, { run: `cp ${home}/folder box:${target}`, source });
+      await check(own, { run: `cp ${machine.folder}/folder box:${target}`, source });
       const sums = { run: `exec box -- sha256sum ${target}/sub/big ${target}/small`, source, out: [] as RegExp[] };
       sums.out = [big, Buffer.from("small")].map((bytes) => new RegExp(digest(bytes)));
       await check(own, sums);
-      const back = join(home, `back${target.replaceAll("/", "-")}`);
+      const back = join(machine.folder, `back${target.replaceAll("/", "-")}`);
       await check(own, { run: `cp box:${target} ${back}`, source });
       expect(digest(readFileSync(join(back, "sub", "big")))).toBe(digest(big));
       expect(readFileSync(join(back, "small"), "utf8")).toBe("small");
