@@ -125,7 +125,6 @@ test("kubectl debug copies a pod with another command, and opens a shell on the 
   const shell = "debug node/boat --image=busybox --profile=sysadmin --attach=true -- ls /host/proc/1";
   await check(setting, { run: shell, source, within: 60, out: /cmdline/ });
 });
-});
 
 // The kubelet's seccompProfileRoot: the folder `seccomp` of the node's own.
 test("a seccomp profile of the node's folder applies, and a missing one names its file", async () => {
