@@ -6,6 +6,7 @@ import * as z from "zod";
 import { messageOf } from "#base";
 import { registerFargateNode } from "#fargate/kubelet";
 import { clock, lambda, log, openPlane, tendKeys } from "#hosts/aws";
+import { openAuthority } from "#hosts/aws/authority/issuing";
 import { requiredVariable } from "#hosts/aws/environment";
 import { issuer, signingRing } from "./ports.ts";
 
@@ -27,6 +28,7 @@ export const handler = lambda(DeploymentEvent, async (event) => {
   try {
     if (event.RequestType !== "Delete") {
       await openPlane().bootstrap();
+      await openAuthority(openPlane().client, clock);
       await registerFargateNode(openPlane().client, clock.now());
       await tendKeys({
         ring: signingRing(),

@@ -2,10 +2,10 @@
 
 import { failuresOf, lambda, openPlane, QueueEvent, reconcileQueue, takenOf, withHopCount } from "#hosts/aws";
 import { processBatch } from "#reconcile/sqs";
-import { cloud, later } from "./ports.ts";
+import { authority, cloud, later } from "./ports.ts";
 
 export const handler = lambda(QueueEvent, async (event) => {
-  const demand = openPlane(() => ({ cloud: cloud() })).onDemand();
+  const demand = openPlane(() => ({ cloud: cloud(), ...authority() })).onDemand();
   const { controllers, context } = demand;
   const queue = reconcileQueue();
   const failed = await processBatch(takenOf(event), { controllers, context, queue, later: later(), withHopCount });

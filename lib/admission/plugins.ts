@@ -11,8 +11,8 @@ import { tokenSecrets } from "./plugins/token-secret.ts";
 import type { Plugin } from "./port.ts";
 
 export interface AdmissionOptions extends AllocationRanges {
-  /** The certificate authority in PEM, for secrets with tokens. */
-  ca: string;
+  /** Reads the certificate authority in PEM, for secrets with tokens. */
+  ca: () => Promise<string>;
 }
 
 /** The chain in the order in which it runs. */

@@ -10,7 +10,7 @@ import { clusterRoleAggregationController } from "./clusterrole-aggregation/inde
 import { cronJobController } from "./cronjob/index.ts";
 import { csrApprovingController } from "./csrapproving/index.ts";
 import { csrCleanerController } from "./csrcleaner/index.ts";
-import { type CertificateSigner, csrSigningController } from "./csrsigning/index.ts";
+import { csrSigningController, type Signers } from "./csrsigning/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointsController } from "./endpoints/index.ts";
 import { endpointSliceController } from "./endpointslice/index.ts";
@@ -32,9 +32,10 @@ import { tokenCleanerController } from "./tokencleaner/index.ts";
 import { ttlController } from "./ttl/index.ts";
 import { ttlAfterFinishedController } from "./ttl-after-finished/index.ts";
 
-export interface ControllerOptions {
-  /** The certificate authority in PEM, for kube-root-ca.crt. */
-  ca: string;
+/** Without a signer of `Signers`, requests for its certificates fail once they are approved. */
+export interface ControllerOptions extends Signers {
+  /** Reads the certificate authority in PEM, for kube-root-ca.crt. */
+  ca: () => Promise<string>;
   /** How heartbeats of nodes are known where they do not renew a Lease through the API. */
   nodes?: NodeHeartbeats;
   /** The CIDR from which each node gets a block. Absent where nodes report their own. */
@@ -44,8 +45,6 @@ export interface ControllerOptions {
    * pending.
    */
   cloud?: Cloud;
-  /** Issues certificates by the cluster's authority. Without it, requests for Kubernetes' own signers fail. */
-  sign?: CertificateSigner;
 }
 
 export type { CertificateSigner } from "./csrsigning/index.ts";
@@ -77,7 +76,7 @@ export const controllers = (options: ControllerOptions): AnyController[] => [
   nodeRouteController(options.cloud, options.podCidr),
   clusterRoleAggregationController,
   csrApprovingController,
-  csrSigningController(options.sign),
+  csrSigningController(options),
   csrCleanerController,
   bootstrapSignerController,
   tokenCleanerController,

@@ -57,8 +57,8 @@ export interface ControlPlaneOptions {
   serviceCidr: string;
   /** Address and port at which pods and clients reach the API, as the `kubernetes` service has them. */
   endpoint?: { address: string; port: number };
-  /** The certificate authority in PEM, for kube-root-ca.crt in pods. */
-  ca: string;
+  /** The certificate authority in PEM, for kube-root-ca.crt in pods; or what reads it from the cluster. */
+  ca: string | ((client: Client) => Promise<string>);
   /**
    * How reads are served: `live` from types in memory that follow the log, for a long-lived process; `on-demand` from
    * types in memory that catch up with the log at each request; `none` from the store.
@@ -77,6 +77,8 @@ export interface ControlPlaneOptions {
   cloud?: ControllerOptions["cloud"];
   /** Issues certificates for approved requests; without it, requests for Kubernetes' own signers fail. */
   sign?: ControllerOptions["sign"];
+  /** Issues the certificates by which nodes serve the API inside pods, where nodes do so. */
+  signApiServing?: ControllerOptions["signApiServing"];
 }
 
 const nodePorts = { first: 30_000, last: 32_767 };
@@ -118,7 +120,7 @@ export class ControlPlane {
       clock,
       random,
       log,
-      admission: admissionPlugins({ nodePorts, ca: options.ca }),
+      admission: admissionPlugins({ nodePorts, ca: this.#ca }),
       cache: caching === "none" ? undefined : (type) => this.#caches.open(type),
       metrics,
     });
@@ -129,6 +131,11 @@ export class ControlPlane {
       scheduling: this.server.client(component("kube-scheduler")),
     };
   }
+
+  readonly #ca = async (): Promise<string> => {
+    const { ca } = this.#options;
+    return typeof ca === "string" ? ca : ca(this.client);
+  };
 
   #apiServer(): ApiServer {
     const options = this.#options;
@@ -178,13 +185,14 @@ export class ControlPlane {
   }
 
   get #controllerOptions(): ControllerOptions {
-    const { ca, nodes: heartbeats, podCidr, cloud, sign } = this.#options;
+    const { nodes: heartbeats, podCidr, cloud, sign, signApiServing } = this.#options;
     return {
-      ca,
+      ca: this.#ca,
       ...(heartbeats ? { nodes: heartbeats } : {}),
       ...(podCidr === undefined ? {} : { podCidr }),
       ...(cloud ? { cloud } : {}),
       ...(sign ? { sign } : {}),
+      ...(signApiServing ? { signApiServing } : {}),
     };
   }
 

@@ -109,6 +109,12 @@ const seams: [string, string, string, RegExp][] = [
   ["the API server in a controller", "lib/controllers/x.ts", `import { y } from "#resources";`, /see lib\/resources/],
   ["a file in the kubelet's rules", "lib/kubelet/x.ts", `import "node:fs";`, /package node:fs/],
   ["a client in the kubelet's rules", "lib/kubelet/x.ts", `import { y } from "#client";`, /may not see lib\/client/],
+  [
+    "the authority's key in the API function",
+    "functions/api/x.ts",
+    `import "#hosts/aws/authority/issuing";`,
+    /may not see lib\/hosts\/aws\/authority\/issuing/,
+  ],
   ["ECS in the API's bundle", "functions/api/x.ts", `import "@aws-sdk/client-ecs";`, /package @aws-sdk\/client-ecs/],
   ["a cloud in the tick's bundle", "functions/tick/x.ts", `import { y } from "#cloud/aws";`, /see lib\/cloud\/aws/],
   [
@@ -126,6 +132,7 @@ const seamDoors = {
   "#auth/*": "./lib/auth/*/index.ts",
   "#client": "./lib/client/index.ts",
   "#cloud/*": "./lib/cloud/*/index.ts",
+  "#hosts/*": "./lib/hosts/*/index.ts",
 };
 
 test.each(seams)("the checker sees %s", (_name, file, text, expected) => {

@@ -127,6 +127,11 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/cost": { sees: [] },
   "lib/relay": { sees: ["lib/base"], uses: ["node:stream"] },
   "lib/hosts/aws/environment": { sees: [], uses: ["zod"] },
+  "lib/hosts/aws/authority": { sees: ["lib/base", "lib/api", "lib/client"], uses: ["node:tls"] },
+  // What holds the authority's key.
+  "lib/hosts/aws/authority/issuing": {
+    sees: ["lib/base", "lib/api", "lib/x509", "lib/client", "lib/auth/certificates", "lib/hosts/aws/authority"],
+  },
   "lib/hosts/aws/announcer": {
     sees: ["lib/api", "lib/base", "lib/controlplane", "lib/fargate", "lib/reconcile/sqs", "lib/store"],
   },
@@ -145,6 +150,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/hosts/aws": {
     sees: [
       "lib/hosts/aws/announcer",
+      "lib/hosts/aws/authority",
       "lib/hosts/aws/environment",
       "lib/base",
       "lib/api",
@@ -190,7 +196,14 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:*", "zod"],
   },
   "functions/bootstrap": {
-    sees: ["lib/hosts/aws", "lib/hosts/aws/environment", "lib/auth/service-account", "lib/base", "lib/fargate/kubelet"],
+    sees: [
+      "lib/hosts/aws",
+      "lib/hosts/aws/authority/issuing",
+      "lib/hosts/aws/environment",
+      "lib/auth/service-account",
+      "lib/base",
+      "lib/fargate/kubelet",
+    ],
     uses: ["@aws-sdk/client-s3", "zod"],
   },
   "functions/fargate": {
@@ -210,7 +223,16 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["zod"],
   },
   "functions/reconcile": {
-    sees: ["lib/hosts/aws", "lib/hosts/aws/environment", "lib/cloud", "lib/cloud/aws", "lib/reconcile/sqs"],
+    sees: [
+      "lib/hosts/aws",
+      "lib/hosts/aws/authority",
+      "lib/hosts/aws/authority/issuing",
+      "lib/hosts/aws/environment",
+      "lib/cloud",
+      "lib/cloud/aws",
+      "lib/controlplane",
+      "lib/reconcile/sqs",
+    ],
     uses: ["@aws-sdk/client-sfn"],
   },
   "functions/schedule": { sees: ["lib/hosts/aws", "lib/hosts/aws/environment", "lib/base", "lib/reconcile/sqs"] },
@@ -266,13 +288,14 @@ export const rooms: Readonly<Record<string, Room>> = {
     sees: [
       "lib/hosts/aws/announcer",
       "lib/hosts/aws/api-server",
+      "lib/hosts/aws/authority",
+      "lib/hosts/aws/authority/issuing",
       "lib/hosts/aws/environment",
       "lib/base",
       "lib/api",
       "lib/client",
       "lib/apiserver",
       "lib/auth/aws-iam",
-      "lib/auth/certificates",
       "lib/auth/service-account",
       "lib/fargate",
       "lib/cloud/pod-logs",

@@ -213,7 +213,7 @@ describe("authentication", () => {
   });
 
   test("admits no client certificate, not even of the gateway's own CA", async () => {
-    const kept = await client.get(secrets, { namespace: "kube-system", name: "skiff-gateway" });
+    const kept = await client.get(secrets, { namespace: "kube-system", name: "skiff-authority" });
     const key = Buffer.from(kept.data?.["tls.key"] ?? "", "base64").toString();
     expect(key).toContain("PRIVATE KEY");
     const subject = { commonName: "mallory", organizations: ["system:masters"] };
@@ -318,7 +318,7 @@ describe("an agent that was running before", () => {
     const { data } = await node.get(secrets, place);
     expect(Buffer.from(data?.["ca.crt"] ?? "", "base64").toString()).toBe(ca);
     await expect(node.patch(secrets, place, { data: {} }, { type: "merge" })).rejects.toMatchObject({ code: 403 });
-    await expect(node.get(secrets, { ...place, name: "skiff-gateway" })).rejects.toMatchObject({ code: 403 });
+    await expect(node.get(secrets, { ...place, name: "skiff-authority" })).rejects.toMatchObject({ code: 403 });
     node.close();
   });
 });

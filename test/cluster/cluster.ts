@@ -61,6 +61,10 @@ export interface TestClusterOptions {
   cloud?: Cloud;
   /** Issues certificates for approved requests. */
   sign?: ControlPlaneOptions["sign"];
+  /** Issues the certificates by which nodes serve the API inside pods. */
+  signApiServing?: ControlPlaneOptions["signApiServing"];
+  /** The certificate authority for pods. */
+  ca?: ControlPlaneOptions["ca"];
 }
 
 /** How many clusters each test file has opened: files share their modules. */
@@ -82,6 +86,8 @@ export async function openCluster({
   podCidr,
   cloud,
   sign,
+  signApiServing,
+  ca = "-----BEGIN CERTIFICATE-----\n",
 }: TestClusterOptions = {}): Promise<TestCluster> {
   const dice = new Dice(seed);
   const random: Random = {
@@ -96,7 +102,7 @@ export async function openCluster({
     random,
     log: silentLog,
     serviceCidr: "10.96.0.0/16",
-    ca: "-----BEGIN CERTIFICATE-----\n",
+    ca,
     caching: "live",
     bootstrapTokens: true,
     tokens: (own) =>
@@ -110,6 +116,7 @@ export async function openCluster({
     ...(podCidr === undefined ? {} : { podCidr }),
     ...(cloud ? { cloud } : {}),
     ...(sign ? { sign } : {}),
+    ...(signApiServing ? { signApiServing } : {}),
   });
   const time = new VirtualTime({ clock, store: slow, seed, busy: () => plane.busy });
   if (!asleep) await plane.start();

@@ -16,7 +16,7 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
  * cluster's authority and the namespace. Upstream's tokens controller does so a moment later; here it is part of the
  * write, since only the API server holds the signing keys.
  */
-export const tokenSecrets = (ca: string): Plugin => ({
+export const tokenSecrets = (readCa: () => Promise<string>): Plugin => ({
   name: "TokenSecrets",
   async mutate({ operation, kind, subresource, object, namespace }, { client, tokens }) {
     if ((operation !== "CREATE" && operation !== "UPDATE") || kind !== secrets || subresource !== "") return;
@@ -26,7 +26,8 @@ export const tokenSecrets = (ca: string): Plugin => ({
     // A secret without a name is refused by validation; a generated name is not known before the write.
     if (!tokens || secret.type !== tokenSecretType || !account || !secretName) return;
     const data = secret.data ?? {};
-    if (data["token"] && data["namespace"] && data["ca.crt"] === base64(ca)) return;
+    const ca = base64(await readCa());
+    if (data["token"] && data["namespace"] && data["ca.crt"] === ca) return;
     const found = await client.get(serviceAccounts, { namespace, name: account }).catch((error: unknown) => {
       if (isReason(error, "NotFound")) return undefined;
       throw error;
@@ -35,7 +36,7 @@ export const tokenSecrets = (ca: string): Plugin => ({
     // The tokens controller removes secrets of no account, or of an earlier one of the same name.
     if (!found || deletionTimestamp || (annotations[accountUidAnnotation] ?? uid) !== uid) return;
     const token = data["token"] || base64(await tokens.issueLegacy(found, secretName));
-    secret.data = { ...data, "ca.crt": base64(ca), namespace: data["namespace"] || base64(namespace), token };
+    secret.data = { ...data, "ca.crt": ca, namespace: data["namespace"] || base64(namespace), token };
     secret.metadata.annotations = { ...annotations, [accountUidAnnotation]: uid };
   },
 });

@@ -8,13 +8,23 @@ import {
   tooLong,
 } from "../meta/index.ts";
 
-/** The signers of a Kubernetes control plane. */
+/** The signers of a control plane. */
 export const signers = {
   apiServerClient: "kubernetes.io/kube-apiserver-client",
   kubeletClient: "kubernetes.io/kube-apiserver-client-kubelet",
   kubeletServing: "kubernetes.io/kubelet-serving",
   legacyUnknown: "kubernetes.io/legacy-unknown",
+  /** Not of Kubernetes: certificates by which nodes serve the API inside their pods, where no API server can. */
+  apiServing: "skiff.dev/api-serving",
 } as const;
+
+/** The names by which pods know the API server, as kubeadm has them in its certificate; its address comes beside them. */
+export const apiServerNames: readonly string[] = [
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+];
 
 const domainLength = 253;
 const signerLength = 571;
@@ -84,6 +94,23 @@ export function kubeletClientError(request: CertificateRequest, usages: readonly
 export function kubeletServingError(request: CertificateRequest, usages: readonly string[]): string | undefined {
   if (!isOfNodes(request)) return notOfNodes;
   if (request.dnsNames.length === 0 && request.ipAddresses.length === 0) return "DNS or IP subjectAltName is required";
+  if (request.emailAddresses.length > 0) return "Email subjectAltNames are not allowed";
+  if (request.uris.length > 0) return "URI subjectAltNames are not allowed";
+  return usageError(usages, "server auth") ?? (request.commonName.startsWith(nodePrefix) ? undefined : notANode);
+}
+
+/**
+ * As `kubeletClientError`, for the certificate by which a node serves the API inside its pods: exactly the names of the
+ * API server, and the addresses of its service.
+ */
+export function apiServingError(
+  request: CertificateRequest,
+  usages: readonly string[],
+  addresses: readonly string[],
+): string | undefined {
+  if (!isOfNodes(request)) return notOfNodes;
+  if (!isSame(request.dnsNames, apiServerNames)) return `DNS subjectAltNames are not [${apiServerNames.join(" ")}]`;
+  if (!isSame(request.ipAddresses, addresses)) return "IP subjectAltNames are not those of the service kubernetes";
   if (request.emailAddresses.length > 0) return "Email subjectAltNames are not allowed";
   if (request.uris.length > 0) return "URI subjectAltNames are not allowed";
   return usageError(usages, "server auth") ?? (request.commonName.startsWith(nodePrefix) ? undefined : notANode);

@@ -1,8 +1,9 @@
 /**
  * Issues certificates for approved requests to Kubernetes' own signers (upstream's
- * certificatesigningrequest-signing-controller).
+ * certificatesigningrequest-signing-controller), and to the one for serving the API inside pods.
  */
 import {
+  apiServingError,
   type CertificateSigningRequest,
   certificateSigningRequests,
   clientUsagesError,
@@ -12,8 +13,10 @@ import {
   signers,
 } from "#api";
 import { clone, formatTime, ignoreNotFound, ignoreReasons, messageOf } from "#base";
+import type { Client } from "#client";
 import { type Controller, type ControllerContext, defineController, type Key, Terminal } from "#reconcile";
 import { type CertificateRequest, parseRequest, textOf } from "#x509";
+import { apiAddresses } from "../api-addresses.ts";
 
 /** The usages and the validity of a certificate. */
 export interface Issued {
@@ -29,14 +32,20 @@ export type CertificateSigner = (request: CertificateRequest, issued: Issued) =>
 const longestValidity = 365 * 24 * 3600;
 const shortestValidity = 600;
 
-/** Why a signer does not issue a certificate for a request, by the signer's name. */
-const refusals: Readonly<
-  Record<string, (parsed: CertificateRequest, usages: readonly string[]) => string | undefined>
-> = {
+/** Why a signer does not issue a certificate for a request with these usages. */
+type Refusal = (
+  parsed: CertificateRequest,
+  usages: readonly string[],
+  client: Client,
+) => string | undefined | Promise<string | undefined>;
+
+/** By the signer's name. */
+const refusals: Readonly<Record<string, Refusal>> = {
   [signers.kubeletServing]: kubeletServingError,
   [signers.kubeletClient]: kubeletClientError,
   [signers.apiServerClient]: (_, usages) => clientUsagesError(usages),
   [signers.legacyUnknown]: () => undefined,
+  [signers.apiServing]: async (parsed, usages, client) => apiServingError(parsed, usages, await apiAddresses(client)),
 };
 
 const isDue = (request: CertificateSigningRequest): boolean =>
@@ -46,29 +55,33 @@ const isDue = (request: CertificateSigningRequest): boolean =>
   !hasCondition(request, "Failed") &&
   Object.hasOwn(refusals, request.spec?.signerName ?? "");
 
+export interface Signers {
+  /** Of Kubernetes' own signers. */
+  sign?: CertificateSigner;
+  /** Of the signer for serving the API inside pods. */
+  signApiServing?: CertificateSigner;
+}
+
 /**
- * Without `sign`, where the process has no authority, approved requests fail with a condition that says so. Upstream's
+ * Where the process has no authority for a signer, approved requests fail with a condition that says so. Upstream's
  * signer does not run then, and requests wait for ever.
  */
-export const csrSigningController = (sign: CertificateSigner | undefined): Controller<CertificateSigningRequest> =>
+export const csrSigningController = (using: Signers): Controller<CertificateSigningRequest> =>
   defineController<CertificateSigningRequest>({
     name: "csrsigning",
     for: certificateSigningRequests,
     concerns: ({ object }) => isDue(object),
-    reconcile: (context, key) => reconcile(context, key, sign),
+    reconcile: (context, key) => reconcile(context, key, using),
   });
 
-async function reconcile(
-  { client, clock }: ControllerContext,
-  key: Key,
-  sign: CertificateSigner | undefined,
-): Promise<void> {
+async function reconcile({ client, clock }: ControllerContext, key: Key, using: Signers): Promise<void> {
   const request = await ignoreNotFound(client.get(certificateSigningRequests, key));
   if (!request?.spec || !isDue(request)) return;
   const { usages = [], signerName, expirationSeconds = longestValidity } = request.spec;
   const parsed = parsedOf(request);
   const next = clone(request);
-  const refusal = refusals[signerName]!(parsed, usages);
+  const sign = signerName === signers.apiServing ? using.signApiServing : using.sign;
+  const refusal = await refusals[signerName]!(parsed, usages, client);
   if (sign === undefined) {
     const message = `the signer ${signerName} issues no certificates in this cluster: it has no certificate authority`;
     next.status = withFailure(next, { reason: "SignerNotAvailable", message, time: clock.now() });

@@ -12,7 +12,7 @@ const annotation = "kubernetes.io/description";
 const description =
   "Holds the certificate authority by which pods verify the API server; kept up to date by the control plane.";
 
-export const rootCaCertificatePublisher = ({ ca }: { ca: string }): Controller<Namespace> =>
+export const rootCaCertificatePublisher = ({ ca }: { ca: () => Promise<string> }): Controller<Namespace> =>
   defineController<Namespace>({
     name: "root-ca-certificate-publisher",
     for: namespaces,
@@ -24,9 +24,10 @@ export const rootCaCertificatePublisher = ({ ca }: { ca: string }): Controller<N
     reconcile: (context, at) => publish(context, at, ca),
   });
 
-async function publish({ client }: ControllerContext, at: Key, ca: string): Promise<void> {
+async function publish({ client }: ControllerContext, at: Key, readCa: () => Promise<string>): Promise<void> {
   const home = await ignoreNotFound(client.get(namespaces, at));
   if (!home || home.metadata.deletionTimestamp) return;
+  const ca = await readCa();
   const namespace = at.name;
   const there = await ignoreNotFound(client.get(configMaps, { namespace, name }));
   if (!there) {

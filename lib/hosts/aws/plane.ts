@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { rootCertificates } from "node:tls";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { systemClock, systemRandom } from "#base";
@@ -7,6 +6,7 @@ import type { Cloud } from "#cloud";
 import { ControlPlane, type ControlPlaneOptions, logShards } from "#controlplane";
 import { isFargateNode } from "#fargate";
 import { enqueueEarly, planeAnnouncer } from "#hosts/aws/announcer";
+import { trustedAuthorities } from "#hosts/aws/authority";
 import { requiredVariable } from "#hosts/aws/environment";
 import { type Announcer, type FifoQueue, sqsQueue } from "#reconcile/sqs";
 import { type DynamoStore, dynamoClient, dynamoStore } from "#store/dynamo";
@@ -64,13 +64,6 @@ export const store = once(
     }),
 );
 
-/** The CA certificates of AWS's endpoints, in PEM, as pods get them in kube-root-ca.crt. */
-const authorities = once(() => rootCertificates.filter((pem) => isAmazon(pem)).join("\n"));
-function isAmazon(pem: string): boolean {
-  const text = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64").toString("latin1");
-  return text.includes("Amazon") || text.includes("Starfield Services");
-}
-
 let plane: ControlPlane | undefined;
 
 /** The control plane of this function. The first call sets how its options differ from a worker's. */
@@ -82,7 +75,7 @@ export function openPlane(differing?: () => Partial<ControlPlaneOptions>): Contr
     log,
     serviceCidr: requiredVariable("SKIFF_SERVICE_CIDR"),
     podCidr: requiredVariable("SKIFF_POD_CIDR"),
-    ca: authorities(),
+    ca: trustedAuthorities,
     cloud: noCloud,
     caching: "on-demand",
     // Reads outside of any work always read the log's head.

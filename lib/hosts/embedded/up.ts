@@ -2,7 +2,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { isPodInterface } from "#agent/overlay";
 import { gatewayOf } from "#agent/runtime/containerd/private";
-import { type Node, nodes } from "#api";
+import { apiServerNames, type Node, nodes } from "#api";
 import { tokenAuthority } from "#auth/service-account";
 import { type Log, type Progress, sleep, systemClock, systemRandom } from "#base";
 import type { Client } from "#client";
@@ -220,7 +220,6 @@ const urlOf = (address: string, port: number): string =>
 
 function serverNames({ bind }: UpOptions, serviceCidr: string): string[] {
   const service = serviceCidr.split("/")[0]!.replace(/\d+$/, (last) => String(Number(last) + 1));
-  const inside = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
   const own = reachable(bind);
   const bound = bind === "0.0.0.0" || bind === "::" ? [] : [bind];
   return [
@@ -231,7 +230,7 @@ function serverNames({ bind }: UpOptions, serviceCidr: string): string[] {
       ...(own ? [own] : []),
       hostname().toLowerCase(),
       service,
-      ...inside,
+      ...apiServerNames,
     ]),
   ];
 }

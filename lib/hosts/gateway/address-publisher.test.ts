@@ -4,10 +4,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { namespaces, secrets } from "#api";
 import { createAuthority } from "#auth/certificates";
 import { type Log, silentLog, systemClock } from "#base";
+import { issueServer } from "#hosts/aws/authority/issuing";
 import { openCluster, type TestCluster } from "#test/cluster";
 import { handClock } from "#test/make";
 import { AddressPublisher, answersAt } from "./address-publisher.ts";
-import { type Endpoint, issueServer, nodesEndpoint } from "./certificate.ts";
+import { type Endpoint, nodesEndpoint } from "./certificate.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {

@@ -1,13 +1,7 @@
 import { configMaps, type Role, type RoleBinding, roleBindings, roles, type Secret, secrets } from "#api";
-import { type Certificate, createAuthority, issue } from "#auth/certificates";
-import { type Clock, isReason } from "#base";
+import { isReason } from "#base";
 import type { Client } from "#client";
 
-/**
- * The Secret with the CA of the gateway's certificate, and its key: in the cluster itself, so that every gateway has
- * the same. The CA authenticates the gateway only: no client certificate is accepted.
- */
-const authoritySecret = { namespace: "kube-system", name: "skiff-gateway" };
 /** The ConfigMap with the address and the CA for clients. */
 const clientsConfigMap = { namespace: "kube-public", name: "skiff-gateway" };
 /**
@@ -23,41 +17,8 @@ export interface Endpoint {
   ca: string;
 }
 
-const days = 90;
-
 const encode = (text: string): string => Buffer.from(text).toString("base64");
 const decode = (text = ""): string => Buffer.from(text, "base64").toString();
-
-/** The CA. The first gateway creates it; of two at once, one uses the other's. */
-export async function openAuthority(client: Client, clock: Clock): Promise<Certificate> {
-  const read = async (): Promise<Certificate | undefined> => {
-    const secret = await found(client, authoritySecret);
-    return secret && { cert: decode(secret.data?.["tls.crt"]), key: decode(secret.data?.["tls.key"]) };
-  };
-  const existing = await read();
-  if (existing) return existing;
-  const { cert, key } = await createAuthority(clock.now());
-  const data = { "tls.crt": encode(cert), "tls.key": encode(key) };
-  const secret: Secret = { metadata: authoritySecret, type: "kubernetes.io/tls", data };
-  try {
-    await client.create(secrets, secret);
-    return { cert, key };
-  } catch (error) {
-    const others = isReason(error, "AlreadyExists") ? await read() : undefined;
-    if (!others) throw error;
-    return others;
-  }
-}
-
-/** A certificate for the gateway with these names and addresses, valid for 90 days. Its key is not stored. */
-export const issueServer = (authority: Certificate, names: readonly string[], clock: Clock): Promise<Certificate> =>
-  issue({
-    authority,
-    subject: { commonName: "kube-apiserver" },
-    names: [...new Set([...names, "localhost", "127.0.0.1"])],
-    days,
-    now: clock.now(),
-  });
 
 /** A role that may read one object, and its binding to a group, both with the object's name. */
 function readers(what: { namespace: string; name: string }, resource: string, group: string) {
@@ -103,7 +64,7 @@ export async function nodesEndpoint(client: Client): Promise<Endpoint | undefine
   return secret && { server: decode(secret.data?.["server"]), ca: decode(secret.data?.["ca.crt"]) };
 }
 
-const found = (client: Client, name: typeof authoritySecret): Promise<Secret | undefined> =>
+const found = (client: Client, name: typeof nodesSecret): Promise<Secret | undefined> =>
   client.get(secrets, name).catch((error: unknown) => {
     if (isReason(error, "NotFound")) return undefined;
     throw error;

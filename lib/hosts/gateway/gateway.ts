@@ -5,6 +5,8 @@ import { ApiError, systemClock as clock, type Log, messageOf, systemRandom as ra
 import { ControlPlane } from "#controlplane";
 import { enqueueEarly, planeAnnouncer } from "#hosts/aws/announcer";
 import { apiServerOptions } from "#hosts/aws/api-server";
+import { trustedAuthorities } from "#hosts/aws/authority";
+import { issueServer, openAuthority } from "#hosts/aws/authority/issuing";
 import { createLinks, type Host, type Links, serve } from "#hosts/https";
 import { MetricRegistry } from "#metrics";
 import { processMetrics } from "#metrics/process";
@@ -12,7 +14,6 @@ import { nodeRequestText } from "#node-link";
 import type { Announcer } from "#reconcile/sqs";
 import { AddressPublisher } from "./address-publisher.ts";
 import { type Services, services } from "./aws.ts";
-import { issueServer, openAuthority } from "./certificate.ts";
 import type { Environment } from "./environment.ts";
 import { nodeConnections } from "./node-connections.ts";
 import { taskAddress } from "./task-address.ts";
@@ -99,8 +100,7 @@ function openPlane({ environment, links, log }: PlaneOptions): { plane: ControlP
     metrics,
     serviceCidr: environment.SKIFF_SERVICE_CIDR,
     podCidr: environment.SKIFF_POD_CIDR,
-    // Only controllers use it, and none runs here.
-    ca: "",
+    ca: trustedAuthorities,
     // A type is loaded at its first use, and its log is read only for watches and requests: following one log at all
     // times would cost 33 cents a month.
     caching: "on-demand",
