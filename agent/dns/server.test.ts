@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { silentLog, systemClock, systemRandom } from "#base";
+import { Dice } from "#test/make";
 import { decodeMessage } from "./decode.ts";
 import { encodeMessage } from "./encode.ts";
 import { ForwardCache } from "./forward-cache.ts";
@@ -234,12 +235,82 @@ test("answers over UDP and TCP at one port, with the client's name and id", asyn
   expect(ids.sort()).toEqual([7, 8]);
 });
 
-test("answers after packets that are no DNS", async () => {
+/** Packets that are no DNS, each with what the server answers: FORMERR, or nothing where even the header is missing. */
+const nonsense: [name: string, packet: Buffer, rcode: number | undefined][] = [
+  ["nothing", Buffer.alloc(0), undefined],
+  ["a byte", Buffer.from("x"), undefined],
+  ["a header of zeros", Buffer.alloc(12), rcodes.FORMERR],
+  ["zeros", Buffer.alloc(5000), rcodes.FORMERR],
+  ["a header with the largest counts", Buffer.from("000101ffffffffffffffff", "hex"), undefined],
+  ["text", Buffer.from("GET / HTTP/1.1\r\nHost: dns\r\n\r\n"), rcodes.NOTIMP],
+  ["a pointer to itself", Buffer.from("000101000001000000000000c00c00010001", "hex"), rcodes.FORMERR],
+  ["pointers in a circle", Buffer.from("000101000001000000000000c00ec00c00010001", "hex"), rcodes.FORMERR],
+  ["a chain of pointers", pointerChain(), rcodes.FORMERR],
+  ["a name without an end", Buffer.from(`000101000001000000000000${"3f".repeat(60_000)}`, "hex"), rcodes.FORMERR],
+];
+
+/** A question whose name is a pointer to a pointer, and so on: each leads backwards, the first to itself. */
+function pointerChain(): Buffer {
+  const count = 4000;
+  const packet = Buffer.alloc(12 + 2 * count + 4);
+  packet.writeUInt16BE(0x0100, 2);
+  packet.writeUInt16BE(1, 4);
+  for (let index = 0; index < count; index++) packet.writeUInt16BE(0xc000 | (12 + 2 * (count - index)), 12 + 2 * index);
+  return packet;
+}
+
+/** Random bytes behind a question's flags: whatever the answer, it must be an error. */
+const noise = (seed: number): Buffer => {
+  const dice = new Dice(seed);
+  const bytes = Buffer.from(Array.from({ length: 12 + dice.below(700) }, () => dice.below(256)));
+  bytes.writeUInt16BE(0x0100, 2);
+  return bytes;
+};
+
+/** The answer over TCP; undefined when the packet is dropped: a question behind it is answered. */
+async function askOverTcp(port: number, packet: Buffer): Promise<Message | undefined> {
+  const socket = connect(port, host);
+  socket.write(Buffer.concat([frameOf(packet), frameOf(query({ id: 4711 }))]));
+  const frames = new FrameReader();
+  const found: Message[] = [];
+  for await (const bytes of socket) {
+    found.push(...frames.push(bytes as Buffer).map((each) => decodeMessage(each)!));
+    if (found.some(({ id }) => id === 4711)) break;
+  }
+  return found.find(({ id }) => id !== 4711);
+}
+
+// The rcodes are those of miekg/dns's DefaultMsgAcceptFunc and serveDNS.
+test.each(nonsense)(
+  "answers %s with an error, over UDP and TCP, and questions after it",
+  async (_name, packet, rcode) => {
+    const { port } = await serve();
+    const overTcp = await askOverTcp(port, packet);
+    expect(overTcp && rcodeOf(overTcp)).toBe(rcode);
+    if (rcode !== undefined && packet.length < 9000) expect(rcodeOf(await ask(port, packet))).toBe(rcode);
+    else {
+      const socket = createSocket("udp4");
+      await new Promise((resolve) => socket.send(packet, port, host, resolve));
+      socket.close();
+    }
+    expect(rcodeOf(await ask(port, query()))).toBe(rcodes.SERVFAIL);
+  },
+);
+
+test("answers random bytes with errors, over UDP and TCP", async () => {
+  const { port } = await serve();
+  for (let seed = 1; seed <= 200; seed++) {
+    const packet = noise(seed);
+    for (const answered of [await ask(port, packet), await askOverTcp(port, packet)]) {
+      expect([seed, answered && rcodeOf(answered)]).toEqual([seed, rcodes.FORMERR]);
+    }
+  }
+});
+
+test("answers a question without one, and one after packets over the longest of UDP", async () => {
   const { port } = await serve();
   const socket = createSocket("udp4");
-  for (const packet of ["", "x", "\xff".repeat(600), "\x00\x01\x01\x00\x00\x01" + "\xc0\x0c".repeat(30)]) {
-    socket.send(Buffer.from(packet, "latin1"), port, host);
-  }
+  await new Promise((resolve) => socket.send(Buffer.alloc(65_507, "\xff", "latin1"), port, host, resolve));
   socket.close();
   expect(rcodeOf(await ask(port, query()))).toBe(rcodes.SERVFAIL);
   expect(rcodeOf(await ask(port, query({ question: undefined })))).toBe(rcodes.FORMERR);

@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 /** The node's part: a runner that runs nothing, and the informer that reports mirrors. */
-async function startNode(first: Pod[] = []) {
+async function startNode(first: Pod[] = [], isComplete = true) {
   /** `set NAME UID` and `delete UID`, in order. */
   const steps: string[] = [];
   const running = new Map<string, Pod>();
@@ -58,7 +58,7 @@ async function startNode(first: Pod[] = []) {
   // Sources may be read after the API.
   await cluster.quiet();
   mirrored.want(first);
-  mirrored.complete();
+  if (isComplete) mirrored.complete();
   const stop = async () => {
     mirrored.stop();
     await informer.stop();
@@ -157,6 +157,18 @@ test("an agent that starts again adopts mirrors, and deletes those without a sta
   await gone("db-one");
   await cluster.quiet();
   expect((await mirrorOf("web-one"))?.metadata.uid).toBe(web.metadata.uid);
+});
+
+test("while another source has not been read, mirrors of removed pods are deleted, and unknown ones are kept", async () => {
+  node.mirrored.want([await manifest("web"), await manifest("db")]);
+  await mirror("web-one");
+  const db = await mirror("db-one");
+  await node.stop();
+  node = await startNode([await manifest("web")], false);
+  node.mirrored.want([]);
+  await gone("web-one");
+  await cluster.quiet();
+  expect((await mirrorOf("db-one"))?.metadata.uid).toBe(db.metadata.uid);
 });
 
 test("of two manifests with one name the first counts", async () => {

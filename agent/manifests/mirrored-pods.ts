@@ -30,6 +30,8 @@ interface Entry {
   wanted?: Pod | undefined;
   /** The uid of the static pod that runs or is ending. */
   running?: string | undefined;
+  /** A source had a static pod of this name: without `wanted`, it has been removed. */
+  isKnown?: true;
   /** The mirror pod as the API has it. */
   mirror?: Pod | undefined;
   /** Reconciling goes on while it is set. */
@@ -56,7 +58,7 @@ export class MirroredPods {
   readonly #stopping = new AbortController();
   /** Mirrors are written once all of the API's pods are known. */
   #isSynced = false;
-  /** Mirrors without a static pod are deleted once all sources have been read. */
+  /** Mirrors whose static pod no source has had are deleted once all sources have been read. */
   #isComplete = false;
 
   constructor(options: MirroredPodsOptions) {
@@ -72,6 +74,7 @@ export class MirroredPods {
       const next = byName.get(name);
       if (entry.wanted?.metadata.uid === next?.metadata.uid) continue;
       entry.wanted = next;
+      if (next) entry.isKnown = true;
       this.#reconcile(name);
     }
   }
@@ -176,9 +179,9 @@ export class MirroredPods {
   }
 
   /** Deletes a mirror that is wrong or ending; the watch reports it, and then it is created again. */
-  async #show({ wanted, mirror }: Entry): Promise<void> {
+  async #show({ wanted, mirror, isKnown }: Entry): Promise<void> {
     const { client } = this.#options;
-    if (!wanted && !this.#isComplete) return;
+    if (!wanted && !isKnown && !this.#isComplete) return;
     if (mirror && wanted && !mirror.metadata.deletionTimestamp && isMirrorOf(mirror, wanted)) return;
     if (mirror) {
       const { namespace, name = "", uid } = mirror.metadata;
