@@ -158,6 +158,29 @@ test("reports the state of the pods' network when the node manages it", async ()
   await agent.stop();
 });
 
+// The node lifecycle controller writes Unknown after 40 s without a lease; the kubelet compares with the API's node.
+test.each(["is paused", "is cut off"])(
+  "writes an unchanged status again after the agent %s for so long that it is taken for lost",
+  async (how) => {
+    const { agent, nodes, put, breakDown, clock, forward } = start();
+    await forward(0);
+    await agent.ready;
+    await forward(20_000);
+    if (how === "is paused") clock.move(45_000);
+    else {
+      breakDown(true);
+      await forward(45_000);
+      breakDown(false);
+    }
+    const lost = clone(nodes.get("n1")!);
+    for (const condition of lost.status!.conditions!) condition.status = "Unknown";
+    put({ kind: "Node" }, lost);
+    await forward(20_000);
+    expect(nodes.get("n1")?.status?.conditions?.find(({ type }) => type === "Ready")?.status).toBe("True");
+    await agent.stop();
+  },
+);
+
 test("renews the lease only while no link reports that the node is alive", async () => {
   let alive = true;
   const { agent, leases, log, forward } = start({ alive: () => alive });

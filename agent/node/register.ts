@@ -68,6 +68,41 @@ const graceMilliseconds = 30_000;
 /** A status that has not changed is written again after this time. */
 const repeatMilliseconds = 300_000;
 
+/**
+ * After this time without a sign of the node the cluster may have marked it as lost, and its status is written again.
+ * Shorter than the time of the node lifecycle controller, 40 s. Upstream's kubelet reads its node at each check instead.
+ */
+const lostMilliseconds = 30_000;
+
+/** When the cluster last had a sign of the node. An agent that is paused or cut off finds out afterwards. */
+class Contact {
+  readonly #clock: Clock;
+  #at: number;
+  #wasLost = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#at = clock.now();
+  }
+
+  /** The cluster may have changed the node's status since it was written. */
+  get isLost(): boolean {
+    return this.#wasLost || this.#clock.now() - this.#at >= lostMilliseconds;
+  }
+
+  /** The cluster has had a sign. */
+  note(): void {
+    this.#wasLost = this.isLost;
+    this.#at = this.#clock.now();
+  }
+
+  /** The status is written. */
+  restore(): void {
+    this.#wasLost = false;
+    this.#at = this.#clock.now();
+  }
+}
+
 /** Registers the node and renews its lease and status until it is stopped. */
 export function startNode(options: NodeOptions): NodeAgent {
   const { clock, log, name } = options;
@@ -88,8 +123,9 @@ export function startNode(options: NodeOptions): NodeAgent {
       if (waking.signal.aborted) waking = new AbortController();
     }
   };
-  const status = statusReporter(options, () => reported.resolve());
-  const lease = leaseRenewer(options);
+  const contact = new Contact(clock);
+  const status = statusReporter(options, contact, () => reported.resolve());
+  const lease = leaseRenewer(options, contact);
   const running = every(checkMilliseconds, "the node's status could not be written", status);
   const renewing = reported.promise.then(() =>
     every(renewMilliseconds, "the node's lease could not be renewed", lease),
@@ -105,7 +141,7 @@ export function startNode(options: NodeOptions): NodeAgent {
 }
 
 /** Returns a function that registers a missing node and writes a changed status. */
-function statusReporter(options: NodeOptions, reported: () => void): () => Promise<void> {
+function statusReporter(options: NodeOptions, contact: Contact, reported: () => void): () => Promise<void> {
   const { client, runtime, clock, name } = options;
   let last: NodeStatus | undefined;
   let at = 0;
@@ -141,7 +177,7 @@ function statusReporter(options: NodeOptions, reported: () => void): () => Promi
     };
     const status = nodeStatus(input);
     const now = clock.now();
-    if (last && deepEqual(status, last) && now - at < repeatMilliseconds) return;
+    if (last && deepEqual(status, last) && now - at < repeatMilliseconds && !contact.isLost) return;
     for (;;) {
       const node = await ensureNode(options, facts);
       const { podCIDR } = node.spec ?? {};
@@ -154,6 +190,7 @@ function statusReporter(options: NodeOptions, reported: () => void): () => Promi
         if (!isReason(error, "Conflict")) throw error;
       }
     }
+    contact.restore();
     last = status;
     at = now;
     reported();
@@ -197,10 +234,10 @@ export async function ensureNode(
 }
 
 /** Returns a function that renews the node's lease, and creates a missing one. */
-function leaseRenewer({ client, clock, name, alive }: NodeOptions): () => Promise<void> {
+function leaseRenewer({ client, clock, name, alive }: NodeOptions, contact: Contact): () => Promise<void> {
   let held: Lease | undefined;
   return async () => {
-    if (alive?.()) return;
+    if (alive?.()) return contact.note();
     const renewTime = formatMicroTime(clock.now());
     const spec = { holderIdentity: name, leaseDurationSeconds: leaseSeconds, renewTime };
     try {
@@ -216,5 +253,6 @@ function leaseRenewer({ client, clock, name, alive }: NodeOptions): () => Promis
         spec,
       } as Lease);
     }
+    contact.note();
   };
 }
