@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { resolvConfFault } from "#agent/dns";
 import { defaultThresholds, EvictionManager, observeHost, parseSoftThresholds, parseThresholds } from "#agent/eviction";
 import { Link, type LinkOptions, type LinkServer, MovingLink, type Upgrades, upgradeServer } from "#agent/link";
 import type { ManifestFault } from "#agent/manifests";
@@ -150,6 +151,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.link ? [serverLink({ ...options.link, ...linked })] : []),
     ...(options.gateway ? [gatewayLink(options.gateway, linked)] : []),
     ...(options.relayed ? [relayedStreams(options.relayed, linked)] : []),
+    ...(simulated ? [] : [background("check of resolv.conf", () => checkResolvConf(kubelet))]),
     ...(simulated ? [] : [background("image collection", (signal) => images.run(signal))]),
     ...(eviction ? [{ name: "eviction", start: () => eviction.start() }] : []),
     ...(shutdown ? [background("shutdown", (signal) => shutdown.run(signal))] : []),
@@ -223,6 +225,12 @@ function shutdownOf(options: KubeletOptions, nodePods: NodePods, changed: () => 
 
 /** The images of a pod's volumes. */
 const imagesOf = (spec: Pod["spec"]): string[] => (spec?.volumes ?? []).flatMap(({ image }) => image?.reference ?? []);
+
+/** Records a fault of the node's DNS settings as an event of the node, once, as the kubelet does at its start. */
+async function checkResolvConf(options: KubeletOptions): Promise<void> {
+  const fault = await resolvConfFault(options.dns !== undefined, options.resolvConf);
+  if (fault !== undefined) nodeEvents(options)("CheckLimitsForResolvConf", fault);
+}
 
 /** Records faults of manifests as events of the node. */
 function manifestFaults(options: KubeletOptions): (fault: ManifestFault) => void {

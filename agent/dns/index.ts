@@ -10,7 +10,7 @@ export { Forwarder } from "./forwarder.ts";
 export { FrameReader, frameOf } from "./frames.ts";
 export type { Message, Question, ResourceRecord } from "./message.ts";
 export { lowerCase, parseName, textOf } from "./name.ts";
-export { hostResolvConf, parseResolvConf, podResolvConf, type ResolvConf } from "./resolv-conf.ts";
+export { hostResolvConf, parseResolvConf, podResolvConf, type ResolvConf, resolvConfFault } from "./resolv-conf.ts";
 export { type Forward, Resolver } from "./resolver.ts";
 export { DnsServer } from "./server.ts";
 export { Zone } from "./zone.ts";

@@ -35,6 +35,37 @@ const read = (path: string): Promise<string | undefined> => readFile(path, "utf8
 /** The host's settings, for processes in the host's network. Without a file: none. Defaults to the host's own file. */
 export const hostResolvConf = async (file = hostFile): Promise<ResolvConf> => parseResolvConf((await read(file)) ?? "");
 
+/** Limits of upstream's API validation, and of names: pods' search lists are cut off behind them. */
+const mostSearches = 32;
+const mostSearchCharacters = 2048;
+const longestSearch = 253;
+/** Domains that pods get before those of the host, where the cluster has a DNS server. */
+const clusterSearches = 3;
+
+/**
+ * The first fault of a node's settings for pods, in the words of upstream's CheckLimitsForResolvConf; undefined: none.
+ * The file defaults to the host's own.
+ */
+export async function resolvConfFault(hasClusterDns: boolean, file = hostFile): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return `open ${file}: ${code === "ENOENT" ? "no such file or directory" : message}`;
+  }
+  const { searches } = parseResolvConf(text);
+  const most = hasClusterDns ? mostSearches - clusterSearches : mostSearches;
+  if (searches.length > most) {
+    return `Resolv.conf file '${file}' contains search line consisting of more than ${most} domains!`;
+  }
+  if (searches.some(({ length }) => length > longestSearch)) {
+    return `Resolv.conf file ${JSON.stringify(file)} contains a search path which length is more than allowed ${longestSearch} chars!`;
+  }
+  if (searches.join(" ").length <= mostSearchCharacters) return undefined;
+  return `Resolv.conf file '${file}' contains search line which length is more than allowed ${mostSearchCharacters} chars!`;
+}
+
 /**
  * The settings for pods: those of the file. By default those of the host's own, or, with systemd-resolved, the servers
  * behind it, as kubeadm sets the kubelet's --resolv-conf.
