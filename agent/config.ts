@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { parseSoftThresholds, parseThresholds } from "#agent/eviction";
-import { proxyModes } from "#agent/network";
+import { isNodePortAddress, proxyModes } from "#agent/network";
 import { parseReserved } from "#agent/node";
 import { overlayModes } from "#agent/overlay";
 import { parsePeriods } from "#agent/shutdown";
@@ -40,6 +40,10 @@ const AgentConfig = z
     serviceCidr: cidr.optional(),
     /** How services are put into force. Defaults to nftables where the kernel has it, else to iptables. */
     proxyMode: z.enum(proxyModes, { error: `must be one of ${proxyModes.join(", ")}` }).optional(),
+    /** Which addresses of the node answer node ports: keywords of kube-proxy's --nodeport-addresses, and blocks. */
+    nodePortAddresses: z
+      .array(z.string().refine(isNodePortAddress, "must be primary, localhost, all or a block of addresses"))
+      .optional(),
     /** The cluster's own names on a machine with several clusters. Defaults to names derived from the node's. */
     network: z.strictObject({ name: z.string(), bridge: z.string(), cgroupRoot: z.string() }).optional(),
     registryMirrors: z.array(z.string()).default([]),

@@ -37,6 +37,7 @@ async function startProxy(request: ServiceProxyRequest): Promise<Running> {
   const { ips } = await hostFacts(config.dataDir);
   const writer = await openWriter({
     mode: config.proxyMode,
+    nodePortAddresses: config.nodePortAddresses,
     name: (config.network ?? namedAfter(name)).bridge,
     podCidr,
     clusterCidr: config.clusterCidr,

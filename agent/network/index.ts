@@ -11,6 +11,7 @@ export {
   ServiceModel,
 } from "./model.ts";
 export { faultOf, openWriter, type ProxyMode, proxyModes, removeRules, removeStaleRules } from "./modes.ts";
+export { isNodePortAddress } from "./node-port-addresses.ts";
 export { runProgram } from "./program.ts";
 export { ServiceProxy, type ServiceProxyOptions, type ServiceSource } from "./proxy.ts";
 export { type Listener, type RedirectedPorts, Redirects } from "./redirects.ts";

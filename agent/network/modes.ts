@@ -5,6 +5,7 @@ import { IptablesWriter } from "./iptables/writer.ts";
 import { deleteTable, listSets, listTables, runNft } from "./nftables/nft.ts";
 import { tableSetup } from "./nftables/setup.ts";
 import { NftablesWriter } from "./nftables/writer.ts";
+import { nodePortBlocks } from "./node-port-addresses.ts";
 import { runProgram } from "./program.ts";
 import { UserspaceWriter } from "./userspace/writer.ts";
 import type { RuleWriter } from "./writer.ts";
@@ -23,6 +24,8 @@ export interface WriterOptions {
   clusterCidr?: string | undefined;
   serviceCidr?: string | undefined;
   nodeIp?: string | undefined;
+  /** Which addresses of this node answer node ports. Default: `primary` by nftables, `all` by iptables, as kube-proxy. */
+  nodePortAddresses?: readonly string[] | undefined;
   /** An address of this node that pods reach, for the listeners of the mode userspace. */
   gateway?: string | undefined;
   log: Log;
@@ -63,7 +66,10 @@ export async function openWriter(options: WriterOptions): Promise<RuleWriter | u
   if (mode !== "iptables") await removeChains(prefixOf(name)).catch((error: unknown) => forgive(error, log));
   if (mode === "none") return undefined;
   const seesBridge = await filterBridge(log);
-  const shared = { family: "IPv4", podCidr, clusterCidr, serviceCidr, nodeIp, seesBridge } as const;
+  const family = "IPv4";
+  const words = options.nodePortAddresses ?? [mode === "nftables" ? "primary" : "all"];
+  const nodePortAddresses = nodePortBlocks({ words, family, nodeIp });
+  const shared = { family, podCidr, clusterCidr, serviceCidr, nodeIp, nodePortAddresses, seesBridge } as const;
   const now = () => performance.now();
   const rules =
     mode === "iptables"

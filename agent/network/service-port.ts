@@ -120,3 +120,14 @@ export function isWithin(blocks: readonly string[], address: string): boolean {
     return block !== undefined && ip !== undefined && cidrContains(block, ip);
   });
 }
+
+/** Blocks and addresses, without those that another one contains. */
+export function withoutNested(blocks: readonly string[]): string[] {
+  const distinct = [...new Set(blocks)];
+  return distinct.filter((block) => {
+    const others = distinct.filter((other) => other !== block && other.includes("/"));
+    const [base = "", bits] = block.split("/");
+    const contains = others.filter((other) => Number(other.split("/")[1]) <= Number(bits ?? 128));
+    return !isWithin(contains, base);
+  });
+}

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { proxyModes } from "#agent/network";
+import { isNodePortAddress, proxyModes } from "#agent/network";
 import { overlayModes } from "#agent/overlay";
 import { isDnsSubdomain, parseCidr } from "#api/meta";
 import type { CostOptions } from "#cli/cost";
@@ -81,6 +81,14 @@ function duration(text: string): number {
   return milliseconds;
 }
 
+function nodePortAddresses(text: string): string[] {
+  const words = text.split(",").map((word) => word.trim());
+  if (words.every(isNodePortAddress)) return words;
+  throw new InvalidArgumentError(
+    "expected primary, localhost, all or blocks such as 192.0.2.0/24, with commas between.",
+  );
+}
+
 function mirror(text: string, previous: string[] = []): string[] {
   if (!/^[^=\s]+=https?:\/\/\S+$/.test(text)) {
     throw new InvalidArgumentError("expected REGISTRY=URL, such as docker.io=http://127.0.0.1:5000.");
@@ -153,6 +161,12 @@ const withMachine = (command: Command): Command =>
       option("--proxy-mode <name>", "how services reach their pods (default: nftables, else iptables)").choices([
         ...proxyModes,
       ]),
+    )
+    .addOption(
+      option(
+        "--nodeport-addresses <list>",
+        "addresses that answer node ports (default: primary by nftables, else all)",
+      ).argParser(nodePortAddresses),
     )
     .addOption(
       option("--overlay <when>", "use VXLAN to nodes on other machines: auto, if no network is common to both")

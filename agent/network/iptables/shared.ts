@@ -3,6 +3,7 @@ import type { SharedChain } from "./rules.ts";
 /** What rules depend on besides the cluster's services. */
 export interface SharedOptions {
   prefix: string;
+  family: "IPv4" | "IPv6";
   podCidr?: string | undefined;
   /**
    * The addresses of all nodes' pods: packets of this node's pods to addresses outside of it get the node's address, as
@@ -11,6 +12,8 @@ export interface SharedOptions {
   clusterCidr?: string | undefined;
   /** The cluster's service addresses; absent: packets to addresses of no service leave the node, as upstream. */
   serviceCidr?: string | undefined;
+  /** Blocks whose addresses of the node answer node ports; absent: all. The loopback's answer none. */
+  nodePortAddresses?: readonly string[] | undefined;
   /** Whether packets between two pods of one bridge pass these rules (br_netfilter). */
   seesBridge: boolean;
 }
@@ -62,11 +65,12 @@ const mark = "0x00004000";
 type Rules = readonly (readonly [SharedChain, string])[];
 
 /** The rules of shared chains before and after those of services: upstream's, without node ports on loopback. */
-export function sharedRules({ prefix, podCidr, clusterCidr, serviceCidr, seesBridge }: SharedOptions): {
+export function sharedRules(options: SharedOptions): {
   filter: { first: Rules; last: Rules };
   nat: { first: Rules; last: Rules };
 } {
-  const last = "kubernetes service nodeports; NOTE: this must be the last rule in this chain";
+  const { family, podCidr, clusterCidr, serviceCidr, seesBridge } = options;
+  const multicast = family === "IPv4" ? "224.0.0.0/4" : "ff00::/8";
   // The answer would otherwise cross the bridge with the endpoint's address.
   const bridged: Rules =
     seesBridge || podCidr === undefined
@@ -78,7 +82,7 @@ export function sharedRules({ prefix, podCidr, clusterCidr, serviceCidr, seesBri
     clusterCidr === undefined || podCidr === undefined
       ? []
       : [
-          ["POSTROUTING", `${unmarked} -s ${podCidr} -d 224.0.0.0/4 -j RETURN`],
+          ["POSTROUTING", `${unmarked} -s ${podCidr} -d ${multicast} -j RETURN`],
           ["POSTROUTING", `${unmarked} -s ${podCidr} ! -d ${clusterCidr} -j MASQUERADE --random-fully`],
         ];
   return {
@@ -107,12 +111,20 @@ export function sharedRules({ prefix, podCidr, clusterCidr, serviceCidr, seesBri
         ],
         ["MARK-MASQ", `-j MARK --or-mark ${mark}`],
       ],
-      last: [
-        [
-          "SERVICES",
-          `-m comment --comment "${last}" -m addrtype --dst-type LOCAL ! -d 127.0.0.0/8 -j ${prefix}-NODEPORTS`,
-        ],
-      ],
+      last: nodePortRules(options),
     },
   };
+}
+
+/** The rules to node ports, one for each block: a rule names one block only. */
+function nodePortRules({ prefix, family, nodePortAddresses }: SharedOptions): Rules {
+  const last = "kubernetes service nodeports; NOTE: this must be the last rule in this chain";
+  const loopback = family === "IPv4" ? "127.0.0.0/8" : "::1/128";
+  const local = `-m comment --comment "${last}" -m addrtype --dst-type LOCAL`;
+  const to = `-j ${prefix}-NODEPORTS`;
+  if (!nodePortAddresses) return [["SERVICES", `${local} ! -d ${loopback} ${to}`]];
+  return [
+    ["SERVICES", `-d ${loopback} -j RETURN`],
+    ...nodePortAddresses.map((block) => ["SERVICES", `${local} -d ${block} ${to}`] as const),
+  ];
 }

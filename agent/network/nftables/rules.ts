@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { reachable } from "../categorize.ts";
 import type { Endpoint } from "../endpoints.ts";
 import type { ProxyPort } from "../model.ts";
-import { isWithin } from "../service-port.ts";
+import { isWithin, withoutNested } from "../service-port.ts";
 import { type ContainerName, masqueradeMark, pickLimit } from "./setup.ts";
 
 /** One element of a set or a map. */
@@ -210,15 +210,4 @@ class PortRules implements Rules {
   #affinitySet(name: string): string {
     return `affinity-${this.#port.affinitySeconds}-${name}`;
   }
-}
-
-/** Blocks and addresses, without those that another one contains. */
-function withoutNested(blocks: readonly string[]): string[] {
-  const distinct = [...new Set(blocks)];
-  return distinct.filter((block) => {
-    const others = distinct.filter((other) => other !== block && other.includes("/"));
-    const [base = "", bits] = block.split("/");
-    const contains = others.filter((other) => Number(other.split("/")[1]) <= Number(bits ?? 128));
-    return !isWithin(contains, base);
-  });
 }

@@ -12,7 +12,7 @@ export interface TableOptions {
   clusterCidr?: string | undefined;
   /** The cluster's service addresses; absent: packets to addresses of no service leave the node. */
   serviceCidr?: string | undefined;
-  /** Addresses that answer node ports; absent: all of the node but the loopback's. */
+  /** Blocks whose addresses of the node answer node ports; absent: all. The loopback's answer none. */
   nodePortAddresses?: readonly string[] | undefined;
   /** Whether packets between two pods of one bridge pass these rules (br_netfilter). */
   seesBridge: boolean;
@@ -120,10 +120,11 @@ function checks({ family, serviceCidr, nodePortAddresses }: TableOptions): Recor
   };
 }
 
-const nodePortMatch = (family: TableOptions["family"], addresses: readonly string[] | undefined): string => {
-  if (addresses) return `${family === "IPv4" ? "ip" : "ip6"} daddr { ${addresses.join(", ")} }`;
-  return family === "IPv4" ? "ip daddr != 127.0.0.0/8" : "ip6 daddr != ::1";
-};
+function nodePortMatch(family: TableOptions["family"], addresses: readonly string[] | undefined): string {
+  const ip = family === "IPv4" ? "ip" : "ip6";
+  const outside = `${ip} daddr != ${family === "IPv4" ? "127.0.0.0/8" : "::1"}`;
+  return addresses === undefined ? outside : `${outside} ${ip} daddr { ${addresses.join(", ")} }`;
+}
 
 /** Addresses of groups, which are never behind a translation. */
 const multicast = { IPv4: "224.0.0.0/4", IPv6: "ff00::/8" } as const;
@@ -139,8 +140,7 @@ function dispatch({
   const ip = family === "IPv4" ? "ip" : "ip6";
   const frontend = `${ip} daddr . meta l4proto . th dport`;
   const mark = `meta mark set meta mark or ${masqueradeMark}`;
-  const local = nodePortAddresses ? "" : "fib daddr type local ";
-  const nodePort = `${local}${nodePortMatch(family, nodePortAddresses)} meta l4proto . th dport`;
+  const nodePort = `fib daddr type local ${nodePortMatch(family, nodePortAddresses)} meta l4proto . th dport`;
   // nft 1.0.6 fails to add a rule that names such a map to an existing table: all are added with the table.
   const pick = (key: string, map: string, count: number): string =>
     `meta l4proto { tcp, udp, sctp } dnat ${ip} addr . port to ${key} . numgen random mod ${count} map @${map}`;

@@ -139,6 +139,7 @@ export function machineSettings(options: MachineOptions): Record<string, unknown
   return {
     ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
     ...(options.proxyMode === undefined ? {} : { proxyMode: options.proxyMode }),
+    ...(options.nodeportAddresses === undefined ? {} : { nodePortAddresses: options.nodeportAddresses }),
     registryMirrors: options.registryMirror,
     ...(options.resolvConf === undefined ? {} : { resolvConf: resolve(options.resolvConf) }),
     ...staticPodsOf(options),

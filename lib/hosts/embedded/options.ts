@@ -11,6 +11,8 @@ export interface MachineOptions {
   nodeName?: string;
   /** Without it nftables, where the machine has it. */
   proxyMode?: ProxyMode;
+  /** Which addresses of the machine answer node ports: `primary`, `localhost`, `all` and blocks. */
+  nodeportAddresses?: string[];
   /** When packets to nodes on other machines travel in VXLAN. */
   overlay: OverlayMode;
   registryMirror: string[];
