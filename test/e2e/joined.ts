@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Sandbox } from "#agent/runtime";
 import { containerdRuntime } from "#agent/runtime/containerd";
 import { pushStandIns } from "#agent/runtime/oci";
 import { isConditionTrue, type Node, nodes, type Pod, pods } from "#api";
@@ -24,8 +25,8 @@ export class JoinedCluster {
   readonly laboratory: Laboratory;
   readonly registry: Registry;
   readonly hosts: Readonly<Record<string, Host>>;
-  readonly client: HttpClient;
   readonly server: string;
+  #client: HttpClient;
   readonly #options: JoinedOptions;
 
   private constructor(
@@ -38,9 +39,18 @@ export class JoinedCluster {
     this.hosts = hosts;
     this.server = server;
     this.#options = options;
-    const pki = (file: string) => readFileSync(join(hosts["one"]!.dataDir, "pki", file), "utf8");
+    this.#client = this.#connect();
+  }
+
+  #connect(): HttpClient {
+    const pki = (file: string) => readFileSync(join(this.hosts["one"]!.dataDir, "pki", file), "utf8");
     const certificate = { cert: pki("admin.crt"), key: pki("admin.key") };
-    this.client = httpClient({ server, ca: pki("ca.crt"), certificate });
+    return httpClient({ server: this.server, ca: pki("ca.crt"), certificate });
+  }
+
+  /** The administrator's client. */
+  get client(): HttpClient {
+    return this.#client;
   }
 
   /** Resolves when all nodes are ready. `networks` names each machine's network. */
@@ -55,8 +65,7 @@ export class JoinedCluster {
       const hosts: Record<string, Host> = {};
       for (const [name, network] of Object.entries(networks)) hosts[name] = await laboratory.host(name, network);
       const one = hosts["one"]!;
-      const up = ["up", "--bind", "0.0.0.0", ...wordsOf("one", registry, options)];
-      await one.start("Skiff is ready", ...up);
+      await one.start("Skiff is ready", ...upWords(registry, options));
       const { text } = await one.finished("token", "create");
       const words = text.trim().split(" ").slice(2);
       const server = words[words.indexOf("--server") + 1]!;
@@ -70,6 +79,14 @@ export class JoinedCluster {
       await registry.stop();
       throw error;
     }
+  }
+
+  /** Starts the control plane again, after its processes or its machine have been killed. */
+  async up(): Promise<void> {
+    await this.hosts["one"]!.start("Skiff is ready", ...upWords(this.registry, this.#options));
+    // Connections to the former process may still be open.
+    this.#client.close();
+    this.#client = this.#connect();
   }
 
   /** Starts the agent of a machine, with the words of a token at its first start. */
@@ -124,21 +141,29 @@ export class JoinedCluster {
 
   /** The pods that a machine's runtime runs: their names with the identities of their running containers, sorted. */
   async running(name: string): Promise<string[]> {
+    const lines = (await this.#listed(name)).flatMap((sandbox) =>
+      sandbox.containers.filter(({ state }) => state === "running").map(({ id }) => `${sandbox.name} ${id}`),
+    );
+    return lines.toSorted();
+  }
+
+  /** All that a machine's runtime has of pods, ended or not: their names with the identities of their sandboxes, sorted. */
+  async sandboxes(name: string): Promise<string[]> {
+    return (await this.#listed(name)).map((sandbox) => `${sandbox.name} ${sandbox.state} ${sandbox.id}`).toSorted();
+  }
+
+  async #listed(name: string): Promise<Sandbox[]> {
     const socket = join(this.hosts[name]!.dataDir, "agents", "containerd", "containerd", "containerd.sock");
     const runtime = containerdRuntime({ socket, owner: name, clock: systemClock });
     try {
-      const sandboxes = await runtime.pods.list();
-      const lines = sandboxes.flatMap((sandbox) =>
-        sandbox.containers.filter(({ state }) => state === "running").map(({ id }) => `${sandbox.name} ${id}`),
-      );
-      return lines.toSorted();
+      return await runtime.pods.list();
     } finally {
       await runtime.close();
     }
   }
 
   async close(): Promise<void> {
-    this.client.close();
+    this.#client.close();
     await this.laboratory.close();
     await this.registry.stop();
   }
@@ -150,6 +175,11 @@ const wordsOf = (name: string, registry: Registry, options: JoinedOptions): stri
   "--registry-mirror",
   `${options.registry ?? "docker.io"}=http://${registry.address}`,
   ...(options.words?.[name] ?? []),
+];
+
+const upWords = (registry: Registry, options: JoinedOptions): string[] => [
+  ...["up", "--bind", "0.0.0.0"],
+  ...wordsOf("one", registry, options),
 ];
 
 /** The spec of a pod that answers with its own name and its caller's address. */
