@@ -1,4 +1,5 @@
 import type { EndpointSlice, Node, Service } from "#api";
+import { canonicalIp } from "#api/meta";
 
 /** The node whose rules are written, within the source ranges of a row. */
 export const node = { name: "here", zone: "a", ip: "192.0.2.1", podCidr: "10.244.0.0/24" };
@@ -143,3 +144,24 @@ export const rows: readonly Row[] = [
   row("zones", { endpoints: ["10.244.1.15 z=a", "10.244.1.16 z=b"] }),
   row("of-another-proxy", { endpoints: both, labels: { "service.kubernetes.io/service-proxy-name": "other" } }),
 ];
+
+/** An IPv4 address or block as one of IPv6: 10.96.1.5 becomes fd00:10:96:1::5, and 10.244.0.0/24 fd00:10:244::/64. */
+function inIpv6(text: string): string {
+  const [address = "", bits] = text.split("/");
+  const [a, b, c, d] = address.split(".");
+  const mapped = canonicalIp(`fd00:${a}:${b}:${c}::${d}`) ?? "";
+  if (bits === undefined) return mapped;
+  return `${mapped}/${Number(bits) === 0 ? 0 : Number(bits) === 32 ? 128 : 16 + 2 * Number(bits)}`;
+}
+
+/** An object with all its addresses and families in IPv6. */
+const mapped = <T>(object: T): T =>
+  JSON.parse(
+    JSON.stringify(object)
+      .replaceAll(/\b\d+\.\d+\.\d+\.\d+(?:\/\d+)?/g, inIpv6)
+      .replaceAll('"IPv4"', '"IPv6"'),
+  ) as T;
+
+/** The same node and rows in IPv6. */
+export const node6 = mapped(node);
+export const rows6: readonly Row[] = rows.map((each) => mapped(each));

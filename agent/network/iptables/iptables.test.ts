@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { node, recordedIptables, rows } from "#test/services";
+import { node, node6, recordedIptables, rows, rows6 } from "#test/services";
 import { changesBetween, type ProxyPort, proxyPortsOf } from "../model.ts";
 import { service, slice } from "../testing/objects.ts";
-import { IptablesWriter, removal } from "./writer.ts";
+import { type IptablesOptions, IptablesWriter, removal } from "./writer.ts";
 
 const facts = { name: node.name, zone: node.zone };
 const family = "IPv4";
@@ -17,14 +17,13 @@ class Kernel {
   readonly writer: IptablesWriter;
   #ports: ProxyPort[] = [];
 
-  constructor(serviceCidr?: string, clusterCidr?: string) {
+  constructor(options: Partial<IptablesOptions> = {}) {
     this.writer = new IptablesWriter({
       prefix: "KUBE",
       family,
       podCidr: node.podCidr,
-      clusterCidr,
       nodeIp: node.ip,
-      serviceCidr,
+      ...options,
       seesBridge: true,
       save: async (table) => this.saved[table],
       restore: async (input) => {
@@ -61,17 +60,23 @@ function chainsOf(input: string): Record<string, string[]> {
   );
 }
 
-test("rules are those that kube-proxy v1.37.2 writes for the same objects", async () => {
-  const ports = rows.flatMap((row) => proxyPortsOf(row.service, row.slice ? [row.slice] : [], facts, { family }));
-  const kernel = new Kernel();
-  await kernel.sync(ports);
-  // Counters of nfacct, where the kernel has them, are not written.
-  const recorded = recordedIptables().replaceAll(/ -m nfacct --nfacct-name \S+/g, "");
-  expect(chainsOf(kernel.inputs[0]!)).toEqual(chainsOf(recorded));
-  // The last rule of a shared chain counts.
-  const last = (input: string) => input.split("\n").findLast((line) => line.startsWith("-A KUBE-SERVICES"));
-  expect(last(kernel.inputs[0]!)).toBe(last(recorded));
-});
+test.each([
+  ["IPv4", rows, node, "iptables"],
+  ["IPv6", rows6, node6, "ip6tables"],
+] as const)(
+  "rules of %s are those that kube-proxy v1.37.2 writes for the same objects",
+  async (family, rows, node, program) => {
+    const ports = rows.flatMap((row) => proxyPortsOf(row.service, row.slice ? [row.slice] : [], facts, { family }));
+    const kernel = new Kernel({ family, podCidr: node.podCidr, nodeIp: node.ip });
+    await kernel.sync(ports);
+    // Counters of nfacct, where the kernel has them, are not written.
+    const recorded = recordedIptables(program).replaceAll(/ -m nfacct --nfacct-name \S+/g, "");
+    expect(chainsOf(kernel.inputs[0]!)).toEqual(chainsOf(recorded));
+    // The last rule of a shared chain counts.
+    const last = (input: string) => input.split("\n").findLast((line) => line.startsWith("-A KUBE-SERVICES"));
+    expect(last(kernel.inputs[0]!)).toBe(last(recorded));
+  },
+);
 
 test("a later sync has the shared chains, and of ports' own chains those that changed", async () => {
   const kernel = new Kernel();
@@ -119,14 +124,14 @@ test("after a failure everything is written again", async () => {
 });
 
 test("packets to service addresses of no service are refused", async () => {
-  const kernel = new Kernel("10.96.0.0/16");
+  const kernel = new Kernel({ serviceCidr: "10.96.0.0/16" });
   const lines = await kernel.sync(portsOf({}, []));
   const refused = lines.filter((line) => line.startsWith("-A KUBE-SERVICES") && line.endsWith("REJECT"));
   expect(refused.at(-1)).toBe("-A KUBE-SERVICES -d 10.96.0.0/16 -j REJECT");
 });
 
 test("packets of this node's pods that leave all nodes' pods are masqueraded, where the cluster's block is known", async () => {
-  const rules = (await new Kernel(undefined, "10.244.0.0/16").sync([])).filter((line) =>
+  const rules = (await new Kernel({ clusterCidr: "10.244.0.0/16" }).sync([])).filter((line) =>
     line.includes("POSTROUTING -m mark !"),
   );
   const unmarked = "-A KUBE-POSTROUTING -m mark ! --mark 0x00004000/0x00004000";
