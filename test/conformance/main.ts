@@ -93,7 +93,8 @@ async function conformance(options: Options): Promise<void> {
     const minutes = Math.round((Date.now() - started) / 60_000);
     const date = new Date().toISOString().slice(0, 10);
     mkdirSync("docs", { recursive: true });
-    writeFileSync("docs/conformance.md", pageOf(outcomes, { version, commit: commit(), date, minutes }));
+    const facts = { version, commit: commit(), date, minutes, nodes: options.nodes };
+    writeFileSync("docs/conformance.md", pageOf(outcomes, facts));
     progress("docs/conformance.md is written");
   }
   const faults = outcomes.filter(({ passed, name }) => !passed && reasonFor(name) === undefined);

@@ -61,7 +61,8 @@ test("reads a report: the tests that ran, by sig, with the message in one line",
   expect(textOf(outcomes)).toContain(
     "FAILED [sig-node] Pods should stop [Conformance] (2 s)\n       timed out after `30s`",
   );
-  const page = pageOf(outcomes, { version: "v1.37.2", commit: "abc", date: "2026-01-02", minutes: 3 });
+  const page = pageOf(outcomes, { version: "v1.37.2", commit: "abc", date: "2026-01-02", minutes: 3, nodes: 2 });
+  expect(page).toContain("on one machine with 2 nodes and real\ncontainers: commit abc, 2026-01-02, 3 minutes.");
   expect(page).toContain("- [sig-node] Pods should stop [Conformance]\n  `timed out after '30s'`");
 });
 

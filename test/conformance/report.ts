@@ -93,11 +93,18 @@ export function textOf(outcomes: readonly Outcome[]): string {
   return `${[...rows(outcomes), "", ...failures].join("\n")}\n`;
 }
 
+export interface RunFacts {
+  /** Of the suite. */
+  version: string;
+  commit: string;
+  date: string;
+  minutes: number;
+  /** How many nodes with containers the cluster had. */
+  nodes: number;
+}
+
 /** The page about a whole run: commit, date, table, and failures with their reasons. */
-export function pageOf(
-  outcomes: readonly Outcome[],
-  { version, commit, date, minutes }: { version: string; commit: string; date: string; minutes: number },
-): string {
+export function pageOf(outcomes: readonly Outcome[], { version, commit, date, minutes, nodes }: RunFacts): string {
   const failed = outcomes.filter(({ passed }) => !passed);
   const needing = new Map<string, string[]>();
   for (const { name } of failed) {
@@ -112,8 +119,9 @@ export function pageOf(
   return [
     "# Conformance",
     "",
-    `Upstream's own e2e suite of Kubernetes ${version}, its conformance tests, on one machine with real containers: commit`,
-    `${commit}, ${date}, ${minutes} minutes. Written by \`npm run conformance\`; test/conformance/README.md describes the command.`,
+    `Upstream's own e2e suite of Kubernetes ${version}, its conformance tests, on one machine with ${nodesOf(nodes)} and real`,
+    `containers: commit ${commit}, ${date}, ${minutes} minutes. Written by \`npm run conformance\`, which`,
+    "test/conformance/README.md describes.",
     "",
     ...rows(outcomes),
     "",
@@ -127,4 +135,5 @@ export function pageOf(
   ].join("\n");
 }
 
+const nodesOf = (count: number): string => (count === 1 ? "one node" : `${count} nodes`);
 const codeOf = (text: string): string => `\`${text.replaceAll("`", "'")}\``;
