@@ -1,6 +1,6 @@
 import type { Pod, PodStatus } from "#api";
 import { type Clock, deepEqual, ignoreNotFound, isReason, type Log, messageOf, type Timer } from "#base";
-import { mergeStatus, ownsCondition } from "#kubelet";
+import { ownsCondition, statusToWrite } from "#kubelet";
 import type { PodApi } from "./context.ts";
 
 /** Whether two states of a pod differ only in fields that the kubelet writes. */
@@ -61,7 +61,7 @@ export class StatusWriter {
     const uid = pod.metadata.uid ?? "";
     const latest = this.#latest.get(uid);
     if (!latest || this.#pending.has(uid) || this.#writing.has(uid)) return;
-    if (!deepEqual(mergeStatus(pod.status, latest, this.#clock.now()), pod.status ?? {})) this.set(pod, latest);
+    if (statusToWrite(pod.status, latest, this.#clock.now())) this.set(pod, latest);
   }
 
   /** Resolves when everything that was set for the pod so far is written, or the pod no longer exists. */
@@ -130,8 +130,8 @@ export class StatusWriter {
     const stored = this.#stored.get(uid);
     let base = stored && isNewer(stored, pod) ? stored : pod;
     for (;;) {
-      const next = mergeStatus(base.status, status, this.#clock.now());
-      if (deepEqual(next, base.status ?? {})) return;
+      const next = statusToWrite(base.status, status, this.#clock.now());
+      if (!next) return;
       try {
         this.#stored.set(uid, await this.#api.updateStatus({ ...base, status: next }));
         this.#delays.delete(uid);

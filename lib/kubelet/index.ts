@@ -7,7 +7,7 @@ export { Backoff, backoffBounds, retryDelay } from "./backoff.ts";
 export { podConditions } from "./conditions.ts";
 export { isCritical } from "./critical.ts";
 export { type LoggedRun, loggedRun } from "./logged-run.ts";
-export { mergeStatus, ownsCondition } from "./merge.ts";
+export { mergeStatus, ownsCondition, statusToWrite } from "./merge.ts";
 export { withShortMessages } from "./messages.ts";
 export { isOver, type Phase, phaseOf } from "./phase.ts";
 export { couldRestartAll, restartingAll, restarts, restartsAll } from "./restart.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ContainerStatus, Pod, PodStatus } from "#api";
-import { mergeStatus, podConditions, withShortMessages } from "./index.ts";
+import { mergeStatus, podConditions, statusToWrite, withShortMessages } from "./index.ts";
 
 const now = Date.parse("2026-01-02T03:04:05Z");
 const status = (ready: boolean): ContainerStatus => ({ name: "main", ready }) as ContainerStatus;
@@ -70,6 +70,15 @@ test("a merge keeps foreign conditions, the start time, transition times and a f
       { type: "example.com/gate", status: "True" },
     ],
   });
+});
+
+// Go leaves out empty maps; a pointer to an empty struct stays (k8s.io/api/core/v1 PodStatus).
+test("a status that is stored without its empty maps is not written again", () => {
+  const next = { phase: "Running", allocatedResources: {}, resources: { requests: {}, limits: {} } } as PodStatus;
+  expect(statusToWrite({ phase: "Running", resources: {} }, next, now)).toBeUndefined();
+  expect(statusToWrite({ phase: "Running" }, next, now)).toEqual(next);
+  const half = { phase: "Running", allocatedResources: { cpu: "500m" } } as PodStatus;
+  expect(statusToWrite(half, { ...half, allocatedResources: { cpu: "0.5" } }, now)).toBeUndefined();
 });
 
 // Upstream's normalizeStatus: MaxPodTerminationMessageLogLength over the number of containers.

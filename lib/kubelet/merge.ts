@@ -1,5 +1,6 @@
-import type { PodCondition, PodStatus } from "#api";
-import { withTransitionTime } from "#api/meta";
+import { type PodCondition, type PodStatus, pods } from "#api";
+import { decode, withTransitionTime } from "#api/meta";
+import { deepEqual, type Json } from "#base";
 import { isOver } from "./phase.ts";
 
 /** Conditions that a kubelet owns; others have other writers and are kept. */
@@ -41,4 +42,15 @@ export function mergeStatus(old: PodStatus | undefined, next: PodStatus, now: nu
   if (conditions.length > 0) merged["conditions"] = conditions;
   else delete merged["conditions"];
   return merged as PodStatus;
+}
+
+/**
+ * The status to write over the stored one, as `mergeStatus` makes it. Undefined when the API would store what it has:
+ * it leaves out what Go's types do, such as empty maps, and writes quantities in their canonical form.
+ */
+export function statusToWrite(old: PodStatus | undefined, next: PodStatus, now: number): PodStatus | undefined {
+  const merged = mergeStatus(old, next, now);
+  if (deepEqual(merged, old ?? {})) return undefined;
+  const { object } = decode(pods.shape, { status: merged as unknown as Json });
+  return deepEqual(object["status"], old ?? {}) ? undefined : merged;
 }

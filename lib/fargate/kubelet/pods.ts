@@ -1,8 +1,8 @@
 import { type ConfigMap, configMaps, type Pod, type PodCondition, type PodStatus, pods } from "#api";
-import { deepEqual, formatTime, isReason, parseTime } from "#base";
+import { formatTime, isReason, parseTime } from "#base";
 import type { Client, ObjectName } from "#client";
 import { fargateNode, isFargateNode } from "#fargate";
-import { mergeStatus } from "#kubelet";
+import { statusToWrite } from "#kubelet";
 import type { ControllerContext } from "#reconcile";
 import { configMapsOf } from "./env.ts";
 import { allContainers, type Refusal } from "./refusals.ts";
@@ -60,8 +60,8 @@ export async function writeStatus(
   pod: Pod,
   { status, now }: { status: PodStatus; now: number },
 ): Promise<Pod> {
-  const next = mergeStatus(pod.status, status, now);
-  if (deepEqual(next, pod.status)) return pod;
+  const next = statusToWrite(pod.status, status, now);
+  if (!next) return pod;
   return client.update(pods, { ...pod, status: next }, { subresource: "status" });
 }
 
