@@ -73,7 +73,7 @@ test("approves and signs a node's own request for the API's names", async () => 
 
 const refused: [string, Wanted][] = [
   ["another node", { subject: ofNode("b") }],
-  ["a user that is no node", { as: { "impersonate-user": "system:node:a", "impersonate-group": "others" } }],
+  ["a user that is no node", { as: { "impersonate-user": "system:node:a", "impersonate-group": "system:masters" } }],
   ["no organization", { subject: { commonName: "system:node:a" } }],
   ["another organization", { subject: { commonName: "system:node:a", organizations: ["system:masters"] } }],
   ["another name", { names: [...names, "example.com"] }],
