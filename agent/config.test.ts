@@ -64,7 +64,10 @@ test("refuses a missing or an unknown field by its name", () =>
       expect(read({ ...base, ...changes })).rejects.toThrow(words);
     await refused({ server: undefined }, "agent.json: server: is missing");
     await refused({ server: "nowhere" }, "server: must be a URL");
-    await refused({ runtime: "docker" }, "runtime: docker is not supported");
+    await refused({ runtime: "podman" }, "runtime: podman is not supported");
+    await refused({ runtime: "docker" }, "dockerSocket: is missing");
+    const docker = { runtime: "docker", dockerSocket: "/run/docker.sock" };
+    await refused({ ...docker, registryMirrors: ["http://a"] }, "registryMirrors: are the engine's own configuration");
     await refused({ nodes: [] }, "nodes: must name a node");
     await refused({ nodes: [{ name: "a" }] }, "nodes.0.certificate: is missing");
     await refused({ podCIDR: "10.0.0.0/8" }, "podCIDR: there is no such field");

@@ -26,6 +26,8 @@ const AgentConfig = z
     runtime: z.string(),
     /** The socket of an existing runtime. Defaults to a containerd of the agent's own. */
     containerdSocket: z.string().optional(),
+    /** The socket of the engine, with the docker runtime. */
+    dockerSocket: z.string().optional(),
     /** The folder of all the agent's files. */
     dataDir: z.string(),
     /** The cluster's pod addresses, of which each node uses a part. Absent: the cluster assigns the node's range. */
@@ -93,8 +95,11 @@ const AgentConfig = z
   .superRefine((config, context) => {
     const issue = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     const { nodes, runtime, sigv4 } = config;
-    if (runtime !== "containerd" && runtime !== "fake")
-      issue(["runtime"], `${runtime} is not supported: containerd or fake`);
+    if (runtime !== "containerd" && runtime !== "docker" && runtime !== "fake")
+      issue(["runtime"], `${runtime} is not supported: containerd, docker or fake`);
+    if (runtime === "docker" && config.dockerSocket === undefined) issue(["dockerSocket"], "is missing, with docker");
+    if (runtime === "docker" && config.registryMirrors.length > 0)
+      issue(["registryMirrors"], "are the engine's own configuration, with docker");
     if (nodes.length === 0) issue(["nodes"], "must name a node");
     if (nodes.length > 1 && runtime !== "fake")
       issue(["nodes"], "more than one in a process is only possible with the fake runtime");
@@ -128,7 +133,7 @@ const AgentConfig = z
     }
   });
 
-export type AgentConfig = z.output<typeof AgentConfig> & { runtime: "containerd" | "fake" };
+export type AgentConfig = z.output<typeof AgentConfig> & { runtime: "containerd" | "docker" | "fake" };
 
 /** Throws an Error of one line with the file, the field, and its fault. */
 export async function readConfig(path: string): Promise<AgentConfig> {

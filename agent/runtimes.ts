@@ -10,6 +10,7 @@ import {
   repairBridge,
   startPrivate,
 } from "#agent/runtime/containerd/private";
+import { openDocker } from "#agent/runtime/docker";
 import { fakeRuntime } from "#agent/runtime/fake";
 import { type Log, systemClock } from "#base";
 import type { AgentConfig } from "./config.ts";
@@ -51,6 +52,14 @@ export async function openRuntime({ config, name, podCidr, log, stopping }: Runt
   // The rules of services also masquerade where they know the pods of all nodes; the CNI plugin knows only this node's.
   const masquerade = config.clusterCidr === undefined || config.proxyMode === "none";
   const network = { name: names.name, bridge: names.bridge, podCidr, masquerade };
+  // On AWS a node's network depends on the cluster's routes, and their controller reports it.
+  const networkState = config.network && (() => repairBridge(network, log));
+  const gateway = podCidr.includes(":") ? {} : { gateway: gatewayOf(podCidr).address };
+  if (config.runtime === "docker") {
+    const socket = config.dockerSocket ?? "";
+    const runtime = await openDocker({ socket, owner: name, folder: join(config.dataDir, "docker"), network, log });
+    return { runtime, networkState, ...gateway };
+  }
   const options = {
     folder: join(config.dataDir, "containerd"),
     network,
@@ -61,11 +70,5 @@ export async function openRuntime({ config, name, podCidr, log, stopping }: Runt
   const state = await repairBridge(network, log);
   if (!state.ok) throw new Error(state.message);
   void keepPrivate(options, systemClock, stopping);
-  // On AWS a node's network depends on the cluster's routes, and their controller reports it.
-  const networkState = config.network && (() => repairBridge(network, log));
-  return {
-    runtime: open(socket),
-    networkState,
-    ...(podCidr.includes(":") ? {} : { gateway: gatewayOf(podCidr).address }),
-  };
+  return { runtime: open(socket), networkState, ...gateway };
 }

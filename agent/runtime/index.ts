@@ -4,6 +4,7 @@
  */
 
 export { CgroupTree, removeCgroup } from "./cgroups.ts";
+export { type ChangeSource, relistChanges } from "./changes.ts";
 export {
   bindMount,
   isMounted,

@@ -11,6 +11,7 @@ await Promise.all([
   import("#hosts/embedded"),
   import("#agent/runtime/containerd"),
   import("#agent/runtime/containerd/private"),
+  import("#agent/runtime/docker"),
   import("#agent/runtime/fake"),
   import("#agent"),
 ]);

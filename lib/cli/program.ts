@@ -30,7 +30,7 @@ export interface Commands {
 
 /** Milliseconds. */
 const day = 24 * 3_600_000;
-const runtimes = ["auto", "containerd", "fake"];
+const runtimes = ["auto", "containerd", "docker", "fake"];
 
 function portNumber(text: string): number {
   const port = Number(text);
@@ -153,6 +153,12 @@ const withMachine = (command: Command): Command =>
   command
     .addOption(option("--runtime <name>", "container runtime").choices(runtimes).default("auto"))
     .addOption(option("--containerd-socket <path>", "use this containerd instead of a private one"))
+    .addOption(
+      option(
+        "--docker-socket <path>",
+        "the engine of --runtime docker (default: DOCKER_HOST, else /var/run/docker.sock)",
+      ),
+    )
     .addOption(
       option("--install-runtime", "install containerd, runc and the CNI plugins if they are missing").default(false),
     )

@@ -26,6 +26,8 @@ const planted: [string, string, string, RegExp][] = [
   ["a file in the rules of tokens", "lib/bootstrap-tokens/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a file in the rules of joining", "lib/joining/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a store in gRPC", "agent/grpc/x.ts", `import "#store";`, /may not see lib\/store/],
+  ["a kind in CNI networks", "agent/runtime/cni/x.ts", `import "#api";`, /may not see lib\/api/],
+  ["a kind in the docker runtime", "agent/runtime/docker/x.ts", `import "#api";`, /may not see lib\/api/],
   ["a store in CSI", "agent/csi/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a store in the routes to other nodes", "agent/overlay/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a package", "lib/base/x.ts", `import z from "zod";`, /may not use package zod/],

@@ -279,6 +279,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/node",
       "agent/overlay",
       "agent/runtime/containerd",
+      "agent/runtime/docker",
       "agent/shutdown",
       "agent/volumes",
     ],
@@ -364,6 +365,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/network",
       "agent/overlay",
       "agent/runtime/containerd",
+      "agent/runtime/docker",
       "agent/runtime/fake",
       "lib/base",
       "lib/api",
@@ -385,6 +387,19 @@ export const rooms: Readonly<Record<string, Room>> = {
   "agent/runtime/oci": { sees: ["lib/base"], uses: ["node:*"] },
   "agent/runtime/fake": {
     sees: ["lib/base", "agent/runtime", "agent/runtime/logs", "agent/runtime/oci"],
+    uses: ["node:*"],
+  },
+  "agent/runtime/cni": { sees: ["lib/base", "agent/runtime"], uses: ["node:*"] },
+  // Pods have the same bridge and the same sandbox's program as with a containerd of our own.
+  "agent/runtime/docker": {
+    sees: [
+      "lib/base",
+      "agent/runtime",
+      "agent/runtime/cni",
+      "agent/runtime/containerd",
+      "agent/runtime/logs",
+      "agent/runtime/oci",
+    ],
     uses: ["node:*"],
   },
   "agent/runtime/containerd": {
@@ -443,6 +458,7 @@ export const rooms: Readonly<Record<string, Room>> = {
       "agent/pods",
       "agent/runtime",
       "agent/runtime/containerd",
+      "agent/runtime/docker",
       "agent/runtime/fake",
       "agent/shutdown",
       "agent/stats",

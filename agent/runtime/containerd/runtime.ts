@@ -1,7 +1,6 @@
 import { compileServices } from "#agent/grpc";
-import type { Runtime } from "#agent/runtime";
+import { type Runtime, relistChanges } from "#agent/runtime";
 import { type Clock, type Log, silentLog } from "#base";
-import { criChanges } from "./changes.ts";
 import { RuntimeChannel } from "./channel.ts";
 import { criClient } from "./cri-client.ts";
 import { imageMounts } from "./image-mount.ts";
@@ -10,6 +9,7 @@ import { readInfo } from "./info.ts";
 import { native } from "./native.ts";
 import { CriPods } from "./pods.ts";
 import { type LogLimits, startRotation } from "./rotation.ts";
+import { statesOf } from "./states.ts";
 import { CriStreams } from "./streams.ts";
 
 export interface ContainerdOptions {
@@ -46,7 +46,7 @@ export function containerdRuntime(options: ContainerdOptions): Runtime {
     info: () => readInfo(cri),
     changes: (signal) => {
       const events = (until: AbortSignal) => channel.stream(subscribe, { filters }, { signal: until });
-      return criChanges({ clock, log, items: () => pods.items(), events }, signal);
+      return relistChanges({ clock, log, states: async () => statesOf(await pods.items()), events }, signal);
     },
     close: async () => {
       stopRotation();

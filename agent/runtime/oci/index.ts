@@ -2,6 +2,7 @@
  * Container images as data: tar archives, layers, configs and manifests by the OCI image specification, built in
  * memory, and pushed to a registry. It knows no runtime.
  */
+export { dockerArchive } from "./archive.ts";
 export {
   assembleImage,
   type Blob,

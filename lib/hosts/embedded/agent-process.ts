@@ -7,7 +7,7 @@ import { type Log, sleep, systemClock } from "#base";
 import type { DataFolder } from "./data-folder.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { MachineOptions } from "./options.ts";
-import type { RuntimeName } from "./runtime.ts";
+import { dockerSocketOf, type RuntimeName } from "./runtime.ts";
 
 /** The agent as a process of its own, started again when it falls. */
 export interface AgentProcess {
@@ -138,6 +138,7 @@ function writeConfig({ folder, runtime, settings }: AgentStart): string {
 export function machineSettings(options: MachineOptions): Record<string, unknown> {
   return {
     ...(options.containerdSocket === undefined ? {} : { containerdSocket: options.containerdSocket }),
+    ...(options.runtime === "docker" ? { dockerSocket: dockerSocketOf(options) } : {}),
     ...(options.proxyMode === undefined ? {} : { proxyMode: options.proxyMode }),
     ...(options.nodeportAddresses === undefined ? {} : { nodePortAddresses: options.nodeportAddresses }),
     registryMirrors: options.registryMirror,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { removeRules } from "#agent/network";
 import { removeRoutes } from "#agent/overlay";
 import { removeCgroup, stopPrivate } from "#agent/runtime/containerd/private";
+import { removeDockerPods } from "#agent/runtime/docker";
 import { dropMemory } from "#agent/volumes";
 import { messageOf, type Progress, silentLog, sleep, systemClock } from "#base";
 import { type DataFolder, dataFolder, isAlive, lockFolder, Refusal, readRunning } from "./data-folder.ts";
@@ -29,10 +30,12 @@ export async function down({ dataDir }: DownOptions, progress: Progress): Promis
   // No cluster may start here while its containers are removed.
   const lock = lockFolder(folder);
   try {
-    const home = join(folder.agents, "containerd");
-    if (existsSync(home)) {
+    for (const runtime of ["containerd", "docker"]) {
+      const home = join(folder.agents, runtime);
+      if (!existsSync(home)) continue;
       progress.step("removing containers");
-      await stopPrivate(join(home, "containerd"));
+      if (runtime === "docker") await removeDockerPods(join(home, "docker"));
+      else await stopPrivate(join(home, "containerd"));
       await dropMemory(join(home, "pods"));
       await removeTraces(folder, progress);
       progress.done();

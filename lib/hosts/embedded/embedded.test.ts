@@ -49,7 +49,7 @@ const lines = (text: string) =>
 
 describe("invalid command lines end with one clear line and a non-zero code", () => {
   test.each([
-    ["an unknown runtime", ["up", "--runtime", "podman"], /'podman' is invalid.*auto, containerd, fake/],
+    ["an unknown runtime", ["up", "--runtime", "podman"], /'podman' is invalid.*auto, containerd, docker, fake/],
     ["a malformed port", ["up", "--port", "99999"], /'99999' is invalid.*0 to 65535/],
     ["a malformed block", ["up", "--pod-cidr", "10.0.0.0"], /'10\.0\.0\.0' is invalid.*IPv4 block/],
     ["a malformed mirror", ["up", "--registry-mirror", "x"], /'x' is invalid.*REGISTRY=URL/],

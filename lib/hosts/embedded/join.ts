@@ -33,9 +33,9 @@ async function run(options: JoinOptions, program: string, progress: Progress, si
     const member = await openMembership(folder, options);
     const { server, podCidr, serviceCidr, name } = member;
     progress.done(server);
-    const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
+    const isOwn = runtime === "docker" || (runtime === "containerd" && options.containerdSocket === undefined);
     const network = isOwn ? claimNetwork(folder, { podCidr, serviceCidr, isJoining: true }, log) : undefined;
-    if (runtime === "containerd") await prepareRules(options, log);
+    if (runtime !== "fake") await prepareRules(options, log);
     if (signal.aborted) return;
     progress.step(`starting the agent (${runtime})`);
     const since = new Date(systemClock.now()).toISOString();

@@ -4,8 +4,10 @@ import type { OverlayMode } from "#agent/overlay";
 /** How this machine runs its node. */
 export interface MachineOptions {
   dataDir: string;
-  runtime: "auto" | "containerd" | "fake";
+  runtime: "auto" | "containerd" | "docker" | "fake";
   containerdSocket?: string;
+  /** The engine's socket, with the docker runtime; without it DOCKER_HOST's, else Docker's usual one. */
+  dockerSocket?: string;
   installRuntime: boolean;
   /** The machine's host name without it. */
   nodeName?: string;

@@ -53,12 +53,12 @@ async function run(options: UpOptions, program: string, progress: Progress, sign
     if (disk.full) progress.note(`  ${disk.trouble}`);
     const runtime = await chooseRuntime(options, progress);
     // Another containerd has its own network, and simulated pods have none.
-    const isOwn = runtime === "containerd" && options.containerdSocket === undefined;
+    const isOwn = runtime === "docker" || (runtime === "containerd" && options.containerdSocket === undefined);
     const log = fileLog(folder.logs, "control-plane", options.verbose);
     opened.push(() => log.close());
     const network = isOwn ? claimNetwork(folder, options, log) : undefined;
     const serviceCidr = network?.serviceCidr ?? options.serviceCidr ?? defaultServiceBlock;
-    if (runtime === "containerd") await prepareRules(options, log);
+    if (runtime !== "fake") await prepareRules(options, log);
     disk.reportTo(log);
     if (signal.aborted) return;
     const { plane, pki, server } = await startControlPlane(

@@ -14,6 +14,13 @@ export {
   podNetworkConfig,
   type RegistryMirrors,
 } from "./config.ts";
-export { findMissing, installRuntime, type Missing } from "./install.ts";
-export { keepPrivate, type PrivateContainerd, type PrivateOptions, startPrivate, stopPrivate } from "./lifecycle.ts";
-export { sandboxImageName, sandboxProgram } from "./sandbox-image.ts";
+export { findMissing, findPluginFolder, installRuntime, type Missing } from "./install.ts";
+export {
+  keepPrivate,
+  mayLowerOomScore,
+  type PrivateContainerd,
+  type PrivateOptions,
+  startPrivate,
+  stopPrivate,
+} from "./lifecycle.ts";
+export { sandboxImage, sandboxImageName, sandboxProgram } from "./sandbox-image.ts";

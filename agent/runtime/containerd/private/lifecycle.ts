@@ -166,7 +166,8 @@ async function writeIfNew(path: string, content: string): Promise<boolean> {
 
 const capSysResource = 24n;
 
-async function mayLowerOomScore(): Promise<boolean> {
+/** Whether this process may set an oom_score_adj below its own. */
+export async function mayLowerOomScore(): Promise<boolean> {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile("/proc/self/status", "utf8"))?.[1] ?? "0";
   return ((BigInt(`0x${effective}`) >> capSysResource) & 1n) === 1n;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { silentLog, sleep } from "#base";
 import { handClock } from "#test/make";
-import { criChanges } from "./changes.ts";
+import { relistChanges } from "./changes.ts";
 
 /** How often the runtime is listed in two seconds in which an event comes each millisecond. */
 async function listsDuringEvents(listMilliseconds: number): Promise<number> {
@@ -11,10 +11,10 @@ async function listsDuringEvents(listMilliseconds: number): Promise<number> {
   const source = {
     clock,
     log: silentLog,
-    items: async () => {
+    states: async () => {
       lists++;
       await sleep(clock, listMilliseconds);
-      return { sandboxes: [], containers: [] };
+      return new Map<string, string>();
     },
     async *events(signal: AbortSignal) {
       while (!signal.aborted) {
@@ -24,7 +24,7 @@ async function listsDuringEvents(listMilliseconds: number): Promise<number> {
     },
   };
   const followed = (async () => {
-    for await (const _uid of criChanges(source, stop.signal)) {
+    for await (const _uid of relistChanges(source, stop.signal)) {
       // Nothing changes.
     }
   })();

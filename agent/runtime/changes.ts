@@ -1,10 +1,10 @@
 import { type Clock, deferred, type Log, messageOf, sleep } from "#base";
-import type { CriItems } from "./pods.ts";
 
-interface Source {
+export interface ChangeSource {
   clock: Clock;
   log: Log;
-  items(): Promise<CriItems>;
+  /** What is listed of each pod, by its uid: a text that changes with any of its states. */
+  states(): Promise<Map<string, string>>;
   /** Events of the runtime; ends or throws when they are not available. */
   events(signal: AbortSignal): AsyncIterable<unknown>;
 }
@@ -21,7 +21,7 @@ const relistAfterEventMilliseconds = [20, 200, 1000];
 const pausePerListTime = 9;
 
 /** Uids of pods whose sandboxes or containers have changed since the last list. */
-export async function* criChanges(source: Source, signal: AbortSignal): AsyncGenerator<string> {
+export async function* relistChanges(source: ChangeSource, signal: AbortSignal): AsyncGenerator<string> {
   let before = new Map<string, string>();
   let happened = deferred<void>();
   let listening = false;
@@ -46,9 +46,8 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
     const started = source.clock.now();
     let took = 0;
     try {
-      const items = await source.items();
+      const now = await source.states();
       took = source.clock.now() - started;
-      const now = signatures(items);
       for (const [uid, signature] of now) if (before.get(uid) !== signature) yield uid;
       for (const uid of before.keys()) if (!now.has(uid)) yield uid;
       before = now;
@@ -69,18 +68,4 @@ export async function* criChanges(source: Source, signal: AbortSignal): AsyncGen
     const shortest = relistAfterEventMilliseconds[0]!;
     await sleep(source.clock, Math.min(Math.max(shortest, took * pausePerListTime), relistMilliseconds), signal);
   }
-}
-
-function signatures({ sandboxes, containers }: CriItems): Map<string, string> {
-  const uids = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox.metadata.uid]));
-  const parts = new Map<string, string[]>();
-  const note = (uid: string | undefined, part: string): void => {
-    if (uid === undefined) return;
-    const known = parts.get(uid);
-    if (known) known.push(part);
-    else parts.set(uid, [part]);
-  };
-  for (const sandbox of sandboxes) note(sandbox.metadata.uid, `${sandbox.id} ${sandbox.state}`);
-  for (const container of containers) note(uids.get(container.pod_sandbox_id), `${container.id} ${container.state}`);
-  return new Map([...parts].map(([uid, states]) => [uid, states.sort().join("\n")]));
 }
