@@ -10,7 +10,7 @@ import { createRecorder } from "#events";
 import type { Component } from "./components.ts";
 import type { KubeletOptions } from "./kubelet.ts";
 import type { NodePods } from "./node-pods.ts";
-import { podApi } from "./pod-api.ts";
+import { podApi, podObjects } from "./pod-api.ts";
 
 /** What pods may not request: what is reserved, and what hard evictions keep free. Throws an Error for a wrong text. */
 export function heldOf({ reserved = {}, eviction = {} }: KubeletOptions, facts: HostFacts): Held {
@@ -86,7 +86,7 @@ interface VolumeParts {
 
 /** Volumes of CSI drivers, with the components that find the drivers. */
 export function csiOf({ name, client, clock, log, folder }: KubeletOptions, tokens: PodTokens): Csi {
-  const api = podApi(client, () => []);
+  const { secrets } = podObjects(client, clock);
   const objects = new NodeObjects(client, name);
   const drivers = new Drivers({ objects, log });
   const registry = join(folder, "plugins_registry");
@@ -103,7 +103,7 @@ export function csiOf({ name, client, clock, log, folder }: KubeletOptions, toke
       node: name,
       drivers,
       csiDriver,
-      secret: api.secret,
+      secret: (namespace, of) => secrets.fresh(namespace, of),
       tokens,
       clock,
     }),
@@ -113,7 +113,8 @@ export function csiOf({ name, client, clock, log, folder }: KubeletOptions, toke
 /** What the pods of the node work with. */
 export function podsContext(options: KubeletOptions, facts: NodeFacts, { tokens, csi }: VolumeParts): PodsContext {
   const { name, client, runtime, clock, random, log, folder, simulated, registryCredentials } = options;
-  const api = podApi(client, options.services);
+  const objects = podObjects(client, clock);
+  const api = podApi(client, objects, options.services);
   const record = createRecorder({ client, clock, log, component: "kubelet", host: name });
   const volumes = simulated
     ? noVolumes()
@@ -122,6 +123,10 @@ export function podsContext(options: KubeletOptions, facts: NodeFacts, { tokens,
         memory: true,
         configMap: api.configMap,
         secret: api.secret,
+        recent: {
+          configMap: (namespace, of) => objects.configMaps.recent(namespace, of),
+          secret: (namespace, of) => objects.secrets.recent(namespace, of),
+        },
         host: { ips: facts.ips },
         allocatable: facts.allocatable,
         tokens,

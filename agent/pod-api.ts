@@ -9,11 +9,25 @@ import {
   serviceAccounts,
   type TokenRequest,
 } from "#api";
-import { ignoreNotFound, parseTime } from "#base";
+import { type Clock, ignoreNotFound, parseTime } from "#base";
 import type { Client } from "#client";
+import { SharedReads } from "./shared-reads.ts";
+
+/** Reads of the objects that pods name, shared by the pods of a node. Undefined: it does not exist. */
+export const podObjects = (client: Client, clock: Clock) => ({
+  configMaps: new SharedReads((namespace, name) => ignoreNotFound(client.get(configMaps, { namespace, name })), clock),
+  secrets: new SharedReads<Secret | undefined>(
+    (namespace, name) => ignoreNotFound<Secret>(client.get(secrets, { namespace, name })),
+    clock,
+  ),
+});
 
 /** The API as pods use it, over the client port. */
-export function podApi(client: Client, services: (namespace: string) => Service[]): PodApi {
+export function podApi(
+  client: Client,
+  objects: ReturnType<typeof podObjects>,
+  services: (namespace: string) => Service[],
+): PodApi {
   return {
     updateStatus: (pod) => client.update(pods, pod, { subresource: "status" }),
     get: (namespace, name) => client.get(pods, { namespace, name }),
@@ -21,8 +35,8 @@ export function podApi(client: Client, services: (namespace: string) => Service[
       const { namespace, name = "", uid } = metadata;
       await client.delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
     },
-    configMap: (namespace, name) => ignoreNotFound(client.get(configMaps, { namespace, name })),
-    secret: (namespace, name) => ignoreNotFound<Secret>(client.get(secrets, { namespace, name })),
+    configMap: (namespace, name) => objects.configMaps.fresh(namespace, name),
+    secret: (namespace, name) => objects.secrets.fresh(namespace, name),
     services: async (namespace) => services(namespace),
   };
 }

@@ -33,12 +33,18 @@ export class PayloadVolumes {
 
   /**
    * Writes the volume's files if they have changed. Resolves with its path: `own`, which is below the pod's folder, or
-   * one in memory. Throws VolumeError where an object or a key does not exist.
+   * one in memory. `objects` are read instead of the source's own. Throws VolumeError where an object or a key does not
+   * exist.
    */
-  async write(pod: Pod, volume: Volume, own: string): Promise<string> {
+  async write(
+    pod: Pod,
+    volume: Volume,
+    own: string,
+    objects?: Pick<PayloadSource, "configMap" | "secret">,
+  ): Promise<string> {
     const uid = pod.metadata.uid ?? "";
     const group = pod.spec?.securityContext?.fsGroup;
-    const payload = await payloadOf(pod, volume, this.#options);
+    const payload = await payloadOf(pod, volume, { ...this.#options, ...objects });
     const digest = digestOf(payload, group);
     const before = this.#written.get(uid)?.get(volume.name);
     if (before?.digest === digest && (await isWritten(before.path))) return before.path;

@@ -19,6 +19,8 @@ export interface VolumesOptions extends PayloadSource {
   folder: string;
   /** Volumes with secrets or tokens are mounted in memory, and subPaths are bound, which needs root. */
   memory: boolean;
+  /** Objects that may be a minute old, for refreshes; absent: as they are now. */
+  recent?: Pick<PayloadSource, "configMap" | "secret">;
   /** Mounts the volumes of CSI drivers; absent: they are refused. */
   drivers?: DriverVolumes | undefined;
 }
@@ -99,7 +101,7 @@ export function podVolumes(options: VolumesOptions): PodVolumes {
   };
 
   const refreshOne = async (pod: Pod, volume: Volume, signal?: AbortSignal): Promise<void> => {
-    if (isPayload(volume)) await payloads.write(pod, volume, pathOf(pod, volume));
+    if (isPayload(volume)) await payloads.write(pod, volume, pathOf(pod, volume), options.recent);
     if (volume.csi) await options.drivers?.refresh({ pod, volume, folder: pathOf(pod, volume), signal });
   };
 
