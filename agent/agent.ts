@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Redirects } from "#agent/network";
 import { waitForPodCidr } from "#agent/node";
 import { aborted, type Log, systemClock, systemRandom } from "#base";
-import { ApiRelay } from "./api-relay.ts";
+import { apiInPods } from "./api-in-pods.ts";
 import { accessCluster, type ClusterAccess } from "./cluster-access.ts";
 import { ClusterDns } from "./cluster-dns.ts";
 import { type Component, type Running, startComponents } from "./components.ts";
@@ -109,14 +109,7 @@ async function startNode({ config, access, services, log, signal, fail }: Shared
           nodeRoutes({ ...shared, config, signal }),
         ]),
     ...(shipLogs ? [{ name: "log shipping", start: () => shipLogs(opened.runtime, folder) }] : []),
-    {
-      name: "API relay",
-      start: () => {
-        // Without a certificate authority of its own the server is on AWS: its name is not the service's.
-        if (opened.gateway === undefined || ca === "") return { stop: () => {} };
-        return new ApiRelay({ address: opened.gateway, server, log }).start(redirects);
-      },
-    },
+    apiInPods({ ...shared, config, gateway: () => opened.gateway, services, redirects }),
     {
       name: "cluster DNS",
       start: () => {

@@ -25,6 +25,8 @@ const planted: [string, string, string, RegExp][] = [
   ["a file in the reader of certificates", "lib/x509/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a file in the rules of tokens", "lib/bootstrap-tokens/x.ts", `import "node:fs";`, /may not use package node:fs/],
   ["a file in the rules of joining", "lib/joining/x.ts", `import "node:fs";`, /may not use package node:fs/],
+  ["a store in the API inside pods", "agent/api-relay/x.ts", `import "#store";`, /may not see lib\/store/],
+  ["a signature in the headers for API Gateway", "lib/aws/http/x.ts", `import "node:crypto";`, /package node:crypto/],
   ["a store in gRPC", "agent/grpc/x.ts", `import "#store";`, /may not see lib\/store/],
   ["a kind in CNI networks", "agent/runtime/cni/x.ts", `import "#api";`, /may not see lib\/api/],
   ["a kind in the docker runtime", "agent/runtime/docker/x.ts", `import "#api";`, /may not see lib\/api/],

@@ -23,6 +23,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   "lib/wire": { sees: ["lib/base", "lib/api"], uses: ["protobufjs/minimal.js", "yaml"] },
   "lib/patch": { sees: ["lib/base", "lib/api"] },
   "lib/aws": { sees: [], uses: ["@smithy/signature-v4", "node:crypto"] },
+  "lib/aws/http": { sees: [] },
   "lib/aws/request-signer": { sees: ["lib/aws"], uses: ["@aws-sdk/credential-providers"] },
   "lib/store": { sees: ["lib/base"] },
   "lib/store/conformance": { sees: drivers, uses: ["vitest"] },
@@ -355,7 +356,7 @@ export const rooms: Readonly<Record<string, Room>> = {
     uses: ["node:fs", "node:path"],
   },
   "lib/cli/proxy": {
-    sees: ["lib/base", "lib/client", "lib/relay", "lib/auth/certificates", "lib/aws/request-signer"],
+    sees: ["lib/base", "lib/client", "lib/relay", "lib/auth/certificates", "lib/aws/http", "lib/aws/request-signer"],
     uses: ["node:*", "ws", "zod"],
   },
   // It starts the agent, and compiles what both processes load when it is installed.
@@ -378,6 +379,10 @@ export const rooms: Readonly<Record<string, Room>> = {
       "lib/hosts/embedded",
     ],
     uses: ["commander", "picocolors", "node:*"],
+  },
+  "agent/api-relay": {
+    sees: [...agentParts, "lib/aws/http", "lib/client", "lib/joining", "agent/network"],
+    uses: ["node:*"],
   },
   "agent/overlay": { sees: [...agentParts, "agent/network"], uses: ["node:*"] },
   "agent/dns": { sees: agentParts, uses: ["node:*"] },
@@ -445,6 +450,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   },
   agent: {
     sees: [
+      "agent/api-relay",
       "agent/aws",
       "agent/csi",
       "agent/dns",

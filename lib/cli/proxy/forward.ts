@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as plain, type RequestOptions } from "node:http";
 import { Agent, request as secure } from "node:https";
+import { requestHeaders } from "#aws/http";
 import type { Signer } from "#aws/request-signer";
 import { requestEntityTooLarge, serviceUnavailable } from "#base";
 
@@ -24,24 +25,6 @@ export interface Upstream {
 const idleMilliseconds = 60_000;
 /** API Gateway's limit. */
 const largestBody = 10 * 1024 * 1024;
-/** Headers of one connection, or that are set here. */
-const own = new Set([
-  "authorization",
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-/** And those of an upgrade: API Gateway would refuse it. */
-const isOwn = (name: string): boolean => own.has(name) || name.startsWith("sec-websocket-");
-
 export function upstream({ server, sign, ca }: UpstreamOptions): Upstream {
   const base = new URL(server);
   const isSecure = base.protocol === "https:";
@@ -64,7 +47,7 @@ export function upstream({ server, sign, ca }: UpstreamOptions): Upstream {
         port: base.port,
         path,
         headers: {
-          ...headersOf(request),
+          ...withoutAuthorization(requestHeaders(request)),
           ...(body.length > 0 ? { "content-length": String(body.length) } : {}),
           ...more,
           ...signed,
@@ -83,14 +66,9 @@ export function upstream({ server, sign, ca }: UpstreamOptions): Upstream {
   };
 }
 
-function headersOf({ rawHeaders }: IncomingMessage): Record<string, string[]> {
-  const headers: Record<string, string[]> = {};
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!.toLowerCase();
-    // Impersonated groups arrive as repeated headers.
-    if (!isOwn(name)) headers[name] = [...(headers[name] ?? []), rawHeaders[at + 1]!];
-  }
-  return headers;
+/** The signature takes the header's place. */
+function withoutAuthorization({ authorization: _, ...rest }: Record<string, string[]>): Record<string, string[]> {
+  return rest;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
@@ -102,17 +80,4 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-/** The headers of a response to the client; those that API Gateway has renamed get their names back. */
-export function answerHeaders({ rawHeaders, headers }: IncomingMessage): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const given = rawHeaders[at]!;
-    const name = given.replace(/^x-amzn-remapped-/i, "");
-    if (name !== given && headers[name.toLowerCase()] !== undefined) continue;
-    if (isOwn(name.toLowerCase()) && name.toLowerCase() !== "content-length") continue;
-    kept.push(name, rawHeaders[at + 1]!);
-  }
-  return kept;
 }

@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createAuthority, issue } from "#auth/certificates";
+import { responseHeaders } from "#aws/http";
 import type { Signer } from "#aws/request-signer";
 import {
   type ApiError,
@@ -17,7 +18,7 @@ import {
   messageOf,
   unauthorized,
 } from "#base";
-import { answerHeaders, type Upstream, upstream } from "./forward.ts";
+import { type Upstream, upstream } from "./forward.ts";
 import { dialRelay } from "./relay-client.ts";
 
 export interface ProxyServerOptions {
@@ -121,7 +122,7 @@ async function pass(
 ): Promise<void> {
   if (!isLetIn) throw unauthorized();
   const answer = await onward.send(request);
-  response.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
+  response.writeHead(answer.statusCode ?? 502, responseHeaders(answer));
   response.flushHeaders();
   response.once("close", () => answer.destroy());
   // Cut short above, it is cut short below.

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { silentLog } from "#base";
-import { ApiRelay } from "./api-relay.ts";
+import { ApiRelay } from "./tcp-relay.ts";
 
 const opened: { stop(): unknown }[] = [];
 afterEach(async () => {

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import type { Redirects } from "#agent/network";
+import { connect, createServer, type Socket } from "node:net";
+import type { Listener, Redirects } from "#agent/network";
 import { type Log, messageOf } from "#base";
-import type { Component, Running } from "./components.ts";
+import { apiService, keepAliveMilliseconds, listenOn, maxConnections } from "./listen.ts";
 
 export interface ApiRelayOptions {
   /** The address on which pods of this node reach the relay. */
@@ -12,43 +12,35 @@ export interface ApiRelayOptions {
   log: Log;
 }
 
-/** The API's service, as clients in pods find it. */
-const service = "default/kubernetes";
-
-/** The port on which the relay listens when it is free. */
-const usualPort = 6443;
-/** Connections at a time: pods that open more must not take the agent's file descriptors. */
-const maxConnections = 4096;
-const keepAliveMilliseconds = 30_000;
+const service = `${apiService.namespace}/${apiService.name}`;
 
 /**
  * Passes pods' TCP connections on to the API server, which may listen where pods cannot reach it, such as on the
  * machine's loopback. TLS is between the pod and the API server: the node sees ciphertext only.
  */
-export class ApiRelay implements Component {
-  readonly name = "api relay";
+export class ApiRelay {
   readonly #options: ApiRelayOptions;
   readonly #sockets = new Set<Socket>();
-  #port = 0;
+  #listening: Listener;
 
   constructor(options: ApiRelayOptions) {
     this.#options = options;
+    this.#listening = { address: options.address, port: 0 };
   }
 
   /** Where it listens, once it has started. */
-  get listening(): { address: string; port: number } {
-    return { address: this.#options.address, port: this.#port };
+  get listening(): Listener {
+    return this.#listening;
   }
 
   /** The API's service is redirected to the relay, where the node has a service proxy. */
-  async start(redirects?: Redirects): Promise<Running> {
+  async start(redirects?: Redirects): Promise<{ stop(): Promise<void> }> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
     server.maxConnections = maxConnections;
-    await this.#listen(server);
+    this.#listening = await listenOn(server, this.#options.address);
     server.on("error", (error) =>
       this.#options.log.warn("pods' connections to the API were not accepted", { error: messageOf(error) }),
     );
-    this.#port = (server.address() as AddressInfo).port;
     redirects?.set(service, { "443/TCP": this.listening });
     return {
       stop: async () => {
@@ -59,19 +51,6 @@ export class ApiRelay implements Component {
         await closed;
       },
     };
-  }
-
-  /** Another port is used where the usual one is taken. */
-  async #listen(server: Server): Promise<void> {
-    const { address } = this.#options;
-    try {
-      server.listen(usualPort, address);
-      await once(server, "listening");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-      server.listen(0, address);
-      await once(server, "listening");
-    }
   }
 
   #accept(inside: Socket): void {
