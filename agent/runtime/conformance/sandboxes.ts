@@ -45,6 +45,17 @@ export function sandboxTests(stage: Stage): void {
     expect(await stage.find(spec.uid)).toBeUndefined();
   });
 
+  test("refuses by name what its stated features lack", async () => {
+    const { features } = await stage.runtime.info();
+    const unsupported = (error: unknown) => isRuntimeError(error, "unsupported");
+    if (!features.userNamespaces) {
+      const spec = stage.sandboxSpec();
+      const refused = stage.runtime.pods.runSandbox({ ...spec, host: { ...spec.host, users: false } });
+      await expect(refused).rejects.toSatisfy(unsupported);
+      expect(await stage.find(spec.uid)).toBeUndefined();
+    }
+  });
+
   test("finds an image after its pull and rejects the pull of a missing image", async () => {
     const found = await stage.runtime.images.find(stage.setting.image);
     expect(found?.id).toBe(stage.imageId);

@@ -45,6 +45,11 @@ export class FakePods implements PodPort {
   }
 
   async runSandbox(spec: SandboxSpec): Promise<Sandbox> {
+    if (!spec.host.users) {
+      // The text of upstream's userns manager.
+      const why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces";
+      throw new RuntimeError("unsupported", why);
+    }
     const present = this.#matching(spec.uid).find((sandbox) => sandbox.spec.attempt === spec.attempt);
     if (present?.ready) return viewOf(present);
     if (present) throw new RuntimeError("failed", `sandbox ${present.id} of attempt ${spec.attempt} has been stopped`);
