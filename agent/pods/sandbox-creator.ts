@@ -1,4 +1,4 @@
-import { isRuntimeError } from "#agent/runtime";
+import { isRuntimeError, type Sandbox } from "#agent/runtime";
 import type { Pod } from "#api";
 import { messageOf } from "#base";
 import { retryDelay } from "#kubelet";
@@ -20,11 +20,13 @@ export class SandboxCreator {
     return this.#due;
   }
 
-  /** Replaces the pod's sandboxes by a ready one. False when it could not be created, and until the next try is due. */
-  async create(pod: Pod, view: View): Promise<boolean> {
+  /**
+   * Replaces the pod's sandboxes by a ready one. Undefined when it could not be created, and until the next try is due.
+   */
+  async create(pod: Pod, view: View): Promise<Sandbox | undefined> {
     const { runtime, record, node, clock, random } = this.#context;
     // The changes of a failed try in the runtime wake the pod; the next try is due by time only.
-    if (clock.now() < this.#due) return false;
+    if (clock.now() < this.#due) return undefined;
     const attempt = view.current ? view.current.attempt + 1 : 0;
     if (view.current) record(pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
     for (const old of view.sandboxes) {
@@ -37,19 +39,18 @@ export class SandboxCreator {
       // Upstream's event when EnsureExists fails.
       record(pod, "Warning", "FailedCreatePodContainer", `unable to ensure pod container exists: ${messageOf(error)}`);
       this.#due = clock.now() + retryDelay(random);
-      return false;
+      return undefined;
     }
     try {
       const dns = await dnsOf(pod, node);
       // Simulated pods do not resolve names.
       for (const { reason, message } of node.reachable ? dns.warnings : []) record(pod, "Warning", reason, message);
-      await runtime.pods.runSandbox(sandboxSpecOf(pod, attempt, node, dns));
-      return true;
+      return await runtime.pods.runSandbox(sandboxSpecOf(pod, attempt, node, dns));
     } catch (error) {
       if (isRuntimeError(error, "unavailable")) throw error;
       record(pod, "Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${messageOf(error)}`);
       this.#due = clock.now() + retryDelay(random);
-      return false;
+      return undefined;
     }
   }
 }

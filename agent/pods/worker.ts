@@ -231,8 +231,9 @@ export class PodWorker {
     await this.#reportStatus(view, false);
     if (!(await this.#volumes.follow(pod))) return nextOf(deadline, this.#volumes.due);
     if (plan.sandbox) {
-      if (!(await this.#sandboxes.create(pod, view))) return nextOf(deadline, this.#sandboxes.due);
-      view = await this.#view();
+      const created = await this.#sandboxes.create(pod, view);
+      if (!created) return nextOf(deadline, this.#sandboxes.due);
+      view = view.current ? await this.#view() : viewOf([created]);
       await this.#reportStatus(view, false);
       plan = planFor(pod, view, this.#health());
     }

@@ -15,6 +15,10 @@ export interface SandboxItem {
   labels: Record<string, string>;
   annotations: Record<string, string>;
 }
+/** What PodSandboxStatus answers: the item, with its network. */
+export interface SandboxStatus extends SandboxItem {
+  network: { ip: string; additional_ips: { ip: string }[] } | null;
+}
 export interface ContainerItem {
   id: string;
   pod_sandbox_id: string;

@@ -6,13 +6,19 @@ import {
   type ContainerStart,
   ignoreMissing,
   type PodPort,
-  RuntimeError,
   type Sandbox,
   type SandboxSpec,
 } from "#agent/runtime";
 import { containerConfig, marks, resources, sandboxConfig } from "./convert.ts";
 import type { Cri } from "./cri-client.ts";
-import { type ContainerItem, type ContainerStatus, containerView, milliseconds, type SandboxItem } from "./items.ts";
+import {
+  type ContainerItem,
+  type ContainerStatus,
+  containerView,
+  milliseconds,
+  type SandboxItem,
+  type SandboxStatus,
+} from "./items.ts";
 
 /** A stop may use its grace period and the time that the runtime itself needs. */
 const stopSlackMilliseconds = 120_000;
@@ -34,25 +40,23 @@ export class CriPods implements PodPort {
   }
 
   async runSandbox(spec: SandboxSpec): Promise<Sandbox> {
-    const find = async (): Promise<Sandbox | undefined> =>
-      (await this.list({ uid: spec.uid })).find((sandbox) => sandbox.attempt === spec.attempt);
-    const present = await find();
-    if (present?.state === "ready") return present;
-    if (present && present.containers.length > 0) {
-      throw new RuntimeError("failed", `sandbox ${present.id} of attempt ${spec.attempt} has been stopped`);
-    }
-    // A sandbox that never became ready still reserves the name.
-    if (present) await this.#cri.runtime("RemovePodSandbox", { pod_sandbox_id: present.id });
     const config = sandboxConfig(spec, this.#cri.owner);
     if (spec.logDirectory !== "") await mkdir(spec.logDirectory, { recursive: true, mode: 0o755 });
-    await this.#cri.runtime(
-      "RunPodSandbox",
-      { config, runtime_handler: spec.handler },
-      { timeoutMilliseconds: 240_000, otherwise: "network" },
-    );
-    const created = await find();
-    if (created) return created;
-    throw new RuntimeError("failed", `sandbox of pod ${spec.namespace}/${spec.name} vanished at its start`);
+    try {
+      const { pod_sandbox_id } = await this.#cri.runtime<{ pod_sandbox_id: string }>(
+        "RunPodSandbox",
+        { config, runtime_handler: spec.handler },
+        { timeoutMilliseconds: 240_000, otherwise: "network" },
+      );
+      const { status } = await this.#sandboxStatus(pod_sandbox_id);
+      return await this.#sandboxOf(status, [], status);
+    } catch (error) {
+      // An earlier call may have created it: then its name is taken.
+      const all = await this.list({ uid: spec.uid });
+      const present = all.find(({ attempt, state }) => attempt === spec.attempt && state === "ready");
+      if (present) return present;
+      throw error;
+    }
   }
 
   async stopSandbox(id: string): Promise<void> {
@@ -66,12 +70,16 @@ export class CriPods implements PodPort {
   }
 
   async startContainer(start: ContainerStart): Promise<string> {
-    const { containers } = await this.#cri.runtime<{ containers: ContainerItem[] }>("ListContainers", {
-      filter: { pod_sandbox_id: start.sandboxId, label_selector: { [marks.containerName]: start.container.name } },
-    });
-    const present = containers.find(({ metadata }) => metadata.attempt === start.container.attempt);
-    if (present && present.state !== "CONTAINER_CREATED") return present.id;
-    const id = present?.id ?? (await this.#create(start));
+    let id: string;
+    try {
+      id = await this.#create(start);
+    } catch (error) {
+      // An earlier call may have created it: then its name is taken.
+      const present = await this.#find(start);
+      if (!present) throw error;
+      if (present.state !== "CONTAINER_CREATED") return present.id;
+      id = present.id;
+    }
     await this.#cri.runtime("StartContainer", { container_id: id }, { otherwise: "start" });
     return id;
   }
@@ -126,7 +134,14 @@ export class CriPods implements PodPort {
     return containerView(item, await this.#statusOf(item));
   }
 
-  async #sandboxOf(item: SandboxItem, containers: Container[]): Promise<Sandbox> {
+  async #find({ sandboxId, container }: ContainerStart): Promise<ContainerItem | undefined> {
+    const { containers } = await this.#cri.runtime<{ containers: ContainerItem[] }>("ListContainers", {
+      filter: { pod_sandbox_id: sandboxId, label_selector: { [marks.containerName]: container.name } },
+    });
+    return containers.find(({ metadata }) => metadata.attempt === container.attempt);
+  }
+
+  async #sandboxOf(item: SandboxItem, containers: Container[], status?: SandboxStatus): Promise<Sandbox> {
     const { name, namespace, uid, attempt } = item.metadata;
     return {
       id: item.id,
@@ -136,7 +151,7 @@ export class CriPods implements PodPort {
       attempt,
       state: item.state === "SANDBOX_READY" ? "ready" : "notReady",
       createdAt: milliseconds(item.created_at),
-      ips: await this.#ipsOf(item),
+      ips: await this.#ipsOf(item, status),
       labels: item.labels,
       annotations: item.annotations,
       containers: containers.sort(byAge),
@@ -154,18 +169,17 @@ export class CriPods implements PodPort {
     return answer?.status;
   }
 
-  async #ipsOf(item: SandboxItem): Promise<string[]> {
+  #sandboxStatus(id: string): Promise<{ status: SandboxStatus }> {
+    return this.#cri.runtime("PodSandboxStatus", { pod_sandbox_id: id });
+  }
+
+  async #ipsOf(item: SandboxItem, read?: SandboxStatus): Promise<string[]> {
     if (item.state !== "SANDBOX_READY") return [];
     const known = this.#addresses.get(item.id);
     if (known) return known;
-    const answer = await ignoreMissing(
-      this.#cri.runtime<{ status: { network: { ip: string; additional_ips: { ip: string }[] } | null } }>(
-        "PodSandboxStatus",
-        { pod_sandbox_id: item.id },
-      ),
-    );
-    if (!answer) return [];
-    const { network } = answer.status;
+    const status = read ?? (await ignoreMissing(this.#sandboxStatus(item.id)))?.status;
+    if (!status) return [];
+    const { network } = status;
     const all = [network?.ip ?? "", ...(network?.additional_ips ?? []).map(({ ip }) => ip)];
     const ips = all.filter((ip) => ip !== "");
     this.#addresses.set(item.id, ips);
