@@ -24,10 +24,11 @@ export interface Surroundings {
   mayLowerOomScore: boolean;
 }
 
-/** The names of cri-dockerd: name and attempt are unique, so that a repeated creation is refused. */
+/** As cri-dockerd names them: a repeated creation is refused, since the attempt is part of the name. */
 export const sandboxName = ({ name, namespace, uid, attempt }: SandboxSpec): string =>
   ["k8s", "POD", name, namespace, uid, attempt].join("_");
 
+/** Unlike cri-dockerd's, with the sandbox's attempt. */
 export const containerName = ({ sandbox, container }: ContainerStart): string =>
   ["k8s", container.name, sandbox.name, sandbox.namespace, sandbox.uid, sandbox.attempt, container.attempt].join("_");
 
