@@ -32,6 +32,14 @@ export function viewOf(sandboxes: Sandbox[]): View {
   };
 }
 
+/** The running containers of a pod but the ephemeral ones, each with its definition. */
+export function liveIn(view: View, { spec }: Pod): { spec: Container; running: RuntimeContainer }[] {
+  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].flatMap((container) => {
+    const running = view.now(container.name);
+    return running?.state === "running" ? [{ spec: container as Container, running }] : [];
+  });
+}
+
 /** What the plan needs to know of running containers. */
 export interface ContainerHealth {
   /** Whether the startup probe has succeeded, or there is none. */

@@ -9,7 +9,8 @@ import { ContainerTermination } from "./container-termination.ts";
 import { fieldPathOf, type PodEviction, type PodsContext } from "./context.ts";
 import { reportFault } from "./faults.ts";
 import type { Images } from "./images.ts";
-import { type ContainerHealth, newEphemeral, planFor, type View, viewOf } from "./plan.ts";
+import { KeptView } from "./kept-view.ts";
+import { type ContainerHealth, liveIn, newEphemeral, planFor, type View, viewOf } from "./plan.ts";
 import { cleanUpPod } from "./pod-cleanup.ts";
 import { PodResize } from "./pod-resize.ts";
 import { PodTermination } from "./pod-termination.ts";
@@ -51,6 +52,7 @@ export class PodWorker {
   readonly #reporter: StatusReporter;
   readonly #termination: PodTermination;
   readonly #startTime: number;
+  readonly #kept: KeptView;
   readonly #gone: () => void;
   readonly #ended = Promise.withResolvers<void>();
   /** As it was set. */
@@ -80,6 +82,7 @@ export class PodWorker {
     this.#desired = pod;
     this.#pod = pod;
     this.#gone = gone;
+    this.#kept = new KeptView(context.clock);
     this.#prober = new Prober(context, () => this.wake());
     this.#restartAll = new RestartAll(context, pod);
     this.#starter = new Starter(context, images, this.#restartAll);
@@ -153,6 +156,11 @@ export class PodWorker {
   }
 
   wake(): void {
+    this.#kept.drop();
+    this.#awake();
+  }
+
+  #awake(): void {
     this.#dirty = true;
     if (!this.#running && !this.#stopped) void this.#loop().finally(() => this.#rest());
   }
@@ -177,6 +185,7 @@ export class PodWorker {
         this.#wakeAt(next);
       } catch (error) {
         if (this.#stopped) break;
+        this.#kept.drop();
         this.#wakeAt(this.#context.clock.now() + this.#retryDelay);
         this.#retryDelay = Math.min(this.#retryDelay * 2, lastRetryMilliseconds);
         reportFault(this.#context, this.#pod, error);
@@ -186,13 +195,13 @@ export class PodWorker {
 
   #rest(): void {
     this.#running = false;
-    if (this.#dirty && !this.#stopped) this.wake();
+    if (this.#dirty && !this.#stopped) this.#awake();
   }
 
   #wakeAt(time: number | undefined): void {
     if (time === undefined || this.#stopped) return;
     const { clock } = this.#context;
-    this.#timer = clock.timer(Math.max(0, Math.min(time - clock.now(), 2 ** 31 - 1)), () => this.wake());
+    this.#timer = clock.timer(Math.max(0, Math.min(time - clock.now(), 2 ** 31 - 1)), () => this.#awake());
   }
 
   async #view(): Promise<View> {
@@ -204,7 +213,7 @@ export class PodWorker {
     this.#abort = new AbortController();
     await this.#allocations.load();
     this.#pod = this.#allocations.allocated(this.#desired);
-    let view = await this.#view();
+    let view = this.#kept.view ?? (await this.#view());
     this.#adopt(view);
     if (this.#removed || this.#pod.metadata.deletionTimestamp !== undefined) return this.#end(view);
     if (isOver(this.#pod.status?.phase) && !this.#failure) return this.#settle(view);
@@ -249,9 +258,10 @@ export class PodWorker {
     if (starting.length > 0) await this.#resize.resizer.grow(pod);
     await this.#start(starting, view);
     // What others have changed meanwhile wakes the worker.
-    if (starting.length + plan.kill.length > 0) view = await this.#view();
+    const isQuiet = starting.length + plan.kill.length === 0;
+    if (!isQuiet) view = await this.#view();
     this.#follow(view);
-    await this.#resize.apply(pod, this.#live(view));
+    await this.#resize.apply(pod, liveIn(view, pod));
     await this.#reportStatus(view, false);
     if (
       plan.kill.length > 0 ||
@@ -259,6 +269,7 @@ export class PodWorker {
     ) {
       this.#dirty = true;
     }
+    if (isQuiet && !plan.sandbox && !this.#dirty) this.#kept.keep(view);
     return nextOf(deadline, this.#starter.retryAt, this.#volumes.due, this.#resize.due);
   }
 
@@ -279,26 +290,18 @@ export class PodWorker {
   #adopt(view: View): void {
     if (this.#adopted) return;
     this.#adopted = true;
-    this.#prober.adopt(this.#pod, this.#live(view));
+    this.#prober.adopt(this.#pod, liveIn(view, this.#pod));
   }
 
   /** Probes running containers. Their hooks have ended, since each start waits for its hook. */
   #resume(view: View): void {
-    for (const { running } of this.#live(view)) this.#prober.begin(running.id);
+    for (const { running } of liveIn(view, this.#pod)) this.#prober.begin(running.id);
     this.#follow(view);
-  }
-
-  #live(view: View): { spec: Container; running: NonNullable<ReturnType<View["now"]>> }[] {
-    const { initContainers = [], containers = [] } = this.#pod.spec ?? {};
-    return [...initContainers, ...containers].flatMap((spec) => {
-      const running = view.now(spec.name);
-      return running?.state === "running" ? [{ spec, running }] : [];
-    });
   }
 
   #follow(view: View): void {
     const ip = this.#pod.spec?.hostNetwork ? this.#context.node.ips[0] : view.current?.ips[0];
-    this.#prober.follow(this.#pod, ip ?? "", this.#live(view));
+    this.#prober.follow(this.#pod, ip ?? "", liveIn(view, this.#pod));
   }
 
   #health(): ContainerHealth {
