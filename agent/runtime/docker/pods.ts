@@ -109,7 +109,14 @@ export class DockerPods implements PodPort {
     const details = await this.#find(id);
     if (!details || !isRunning(details.State.Status)) return;
     const end = graceSeconds > 0 ? { path: "stop", query: { t: graceSeconds } } : { path: "kill", query: {} };
-    await this.#engine.json("POST", `/containers/${id}/${end.path}`, { query: end.query, timeout }).catch(unlessEnded);
+    try {
+      await this.#engine.json("POST", `/containers/${id}/${end.path}`, { query: end.query, timeout });
+    } catch (error) {
+      // The container may have ended on its own before.
+      const now = await this.#find(id);
+      if (!now) return;
+      if (isRunning(now.State.Status)) throw error;
+    }
     await ignoreMissing(this.#engine.json("POST", `/containers/${id}/wait`, { timeout }));
   }
 
@@ -300,12 +307,6 @@ function orphans(items: readonly Item[], sandboxes: Sandbox[], inSandbox: Map<st
       const empty = { ips: [], labels: {}, annotations: {} };
       return { id, ...identity(item), attempt: sandboxAttempt, state: "notReady", createdAt, ...empty, containers };
     });
-}
-
-/** The container may have ended on its own before. */
-function unlessEnded(error: unknown): void {
-  const isOver = error instanceof EngineError && [404, 409, 500].includes(error.status);
-  if (!isOver || (error.status === 500 && !/not running|no such|no container|state/i.test(error.message))) throw error;
 }
 
 const byAge = (a: { createdAt: number; attempt: number }, b: { createdAt: number; attempt: number }): number =>
