@@ -99,6 +99,16 @@ export class CgroupTree {
     };
   }
 
+  /** The names of the cgroup's children in any hierarchy. */
+  async children(path: string): Promise<string[]> {
+    const names = new Set<string>();
+    for (const tree of ["", ...(await readdir(this.#mount).catch(() => [] as string[]))]) {
+      const entries = await readdir(join(this.#mount, tree, path), { withFileTypes: true }).catch(() => []);
+      for (const entry of entries) if (entry.isDirectory()) names.add(entry.name);
+    }
+    return [...names];
+  }
+
   /** Removes the cgroup and its children in each hierarchy. A missing one, or one in use, is left as it is. */
   async remove(path: string): Promise<void> {
     for (const tree of ["", ...(await readdir(this.#mount).catch(() => [] as string[]))]) {

@@ -132,7 +132,7 @@ describe.each(kubectls)("%s", (path) => {
     for (const web of ["namespaces/default/pods/web", `${services}/web:http`, `${services}/http:web:8080`]) {
       expect(await get(`${web}/proxy/index.html`)).toContain("Welcome to nginx!");
     }
-    expect(await get("nodes/raft/proxy/healthz")).toBe("ok");
+    expect(await get("nodes/boat/proxy/healthz")).toBe("ok");
     await proxy.stop();
   });
 });
