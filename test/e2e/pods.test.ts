@@ -138,7 +138,7 @@ test("a seccomp profile of the node's folder applies, and a missing one names it
   const profiled = (localhostProfile: string) => ({
     securityContext: { seccompProfile: { type: "Localhost", localhostProfile } },
   });
-  const script = "mkdir /tmp/x; echo $?; sleep 3600";
+  const script = "mkdir /tmp/x 2>&1; echo $?; sleep 3600";
   await createPod(client, "profiled", { ...grace, containers: [busybox("main", script, profiled("no-mkdir.json"))] });
   await createPod(client, "missing", { ...grace, containers: [busybox("main", script, profiled("none.json"))] });
   await readyPod(client, "profiled");
