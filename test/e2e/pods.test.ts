@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Pod, pods } from "#api";
@@ -24,17 +24,6 @@ const busybox = (name: string, script: string, more: object = {}) => ({
 });
 const first = ({ status }: Pod) => status?.containerStatuses?.[0];
 const source = "kubelet of v1.37.2";
-
-/** The first folder of this name below another. */
-function findFolder(below: string, name: string): string {
-  for (const entry of readdirSync(below, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    const path = join(below, entry.name);
-    const found = entry.name === name ? path : findFolder(path, name);
-    if (found !== "") return found;
-  }
-  return "";
-}
 
 test("a missing command ends a pod that is not restarted, with the runtime's message", async () => {
   const containers = [{ name: "main", image: "busybox", command: ["/bin/no-such-thing"] }];
@@ -128,7 +117,7 @@ test("kubectl debug copies a pod with another command, and opens a shell on the 
 
 // The kubelet's seccompProfileRoot: the folder `seccomp` of the node's own.
 test("a seccomp profile of the node's folder applies, and a missing one names its file", async () => {
-  const profiles = findFolder(machine.dataDir, "pods").replace(/pods$/, "seccomp");
+  const profiles = join(machine.dataDir, "agents", "containerd", "seccomp");
   mkdirSync(profiles, { recursive: true });
   const denied = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
   writeFileSync(
