@@ -31,10 +31,7 @@ export class PodCgroups {
     this.#options = options;
   }
 
-  /**
-   * Sets the cgroups of the QoS classes and removes those of pods that the node does not have, and does so again every
-   * minute until the signal aborts.
-   */
+  /** Sets the cgroups of the QoS classes, and again every minute until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, root, allocatable, tree } = this.#options;
     while (!signal.aborted) {
@@ -47,25 +44,15 @@ export class PodCgroups {
         log.warn("the cgroup of all pods could not be set", { cgroup: root, error: messageOf(error) });
       }
       await sleep(clock, periodMilliseconds, signal);
-      // Not at once: the pods of the node are not known yet.
-      if (!signal.aborted) await this.removeLeftovers();
     }
   }
 
-  /**
-   * Removes the cgroups of pods that are not of this node (upstream's cleanupOrphanedPodCgroups). The runtime may create
-   * one again while it ends a sandbox that a killed agent had requested. Those with processes stay.
-   */
-  async removeLeftovers(): Promise<void> {
-    const { tree, root, pods } = this.#options;
-    for (const level of ["", "burstable", "besteffort"]) {
-      // Listed before the pods are: a pod is known before its cgroup exists.
-      const names = await tree.children(join(root, level));
-      const own = new Set(pods().map(({ metadata }) => `pod${metadata.uid}`));
-      for (const name of names) {
-        if (/^pod[\da-f-]+$/.test(name) && !own.has(name)) await tree.remove(join(root, level, name));
-      }
-    }
+  /** Uids of pods whose cgroups have no process. The kernel forgets them only when they are removed. */
+  async idle(): Promise<string[]> {
+    const { tree, root } = this.#options;
+    const levels = ["", "burstable", "besteffort"].map((level) => tree.idleChildren(join(root, level)));
+    const names = (await Promise.all(levels)).flat();
+    return names.flatMap((name) => /^pod([\da-f-]+)$/.exec(name)?.[1] ?? []);
   }
 
   /** Creates the pod's cgroup with its limits. Throws when the kernel refuses it. */

@@ -11,6 +11,8 @@ import { removeStrays } from "./strays.ts";
 import { PodWorker } from "./worker.ts";
 
 const retryMilliseconds = 1000;
+/** How often the node looks for pods that are not wanted: a sandbox may become ready that a killed agent requested. */
+const strayMilliseconds = 60_000;
 
 /** The pods of one node: one worker for each, which is woken by changes of its pod and of the runtime. */
 export class PodManager {
@@ -72,7 +74,7 @@ export class PodManager {
     await worker.evict({ reason, message, graceSeconds, isDisruption: true, disruption });
   }
 
-  /** All pods of the node have been set: every other pod in the runtime is ended. */
+  /** All pods of the node have been set: every other pod in the runtime is ended, from now on. */
   synced(): void {
     void this.#removeStrays();
   }
@@ -139,12 +141,13 @@ export class PodManager {
     const { clock, log } = this.#context;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      let pause = retryMilliseconds;
       try {
-        if (await removeStrays(this.#context, (uid) => this.#workers.has(uid))) return;
+        if (await removeStrays(this.#context, (uid) => this.#workers.has(uid))) pause = strayMilliseconds;
       } catch (error) {
         log.warn("pods that are not wanted any more could not be listed", { error: messageOf(error) });
       }
-      await sleep(clock, retryMilliseconds, signal);
+      await sleep(clock, pause, signal);
     }
   }
 }

@@ -8,12 +8,14 @@ import { graceAnnotation } from "./sandbox-spec.ts";
 const defaultGraceSeconds = 30;
 
 /**
- * Ends pods that this node runs and that `isWanted` does not know, and removes what is left of them. Resolves with
+ * Ends pods that this node runs and that `isWanted` does not know, and removes what is left of them: volumes, logs and
+ * cgroups, which the runtime may create again while it ends what a killed agent had requested. Resolves with
  * whether nothing is left. A pod that cannot be ended does not hold up the others. Throws when pods cannot be listed.
  */
 export async function removeStrays(context: PodsContext, isWanted: (uid: string) => boolean): Promise<boolean> {
   const strays = (await context.runtime.pods.list()).filter(({ uid }) => !isWanted(uid));
-  const leftovers = (await context.volumes.list()).filter((uid) => !isWanted(uid));
+  const found = [...(await context.volumes.list()), ...((await context.cgroups?.idle()) ?? [])];
+  const leftovers = found.filter((uid) => !isWanted(uid));
   const failed = new Set<string>();
   const attempt = async (uid: string, act: () => Promise<void>): Promise<void> => {
     try {

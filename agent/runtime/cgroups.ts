@@ -99,14 +99,16 @@ export class CgroupTree {
     };
   }
 
-  /** The names of the cgroup's children in any hierarchy. */
-  async children(path: string): Promise<string[]> {
-    const names = new Set<string>();
+  /** The names of the cgroup's children that have no process in any hierarchy, in themselves or below. */
+  async idleChildren(path: string): Promise<string[]> {
+    const idle = new Map<string, boolean>();
     for (const tree of ["", ...(await readdir(this.#mount).catch(() => [] as string[]))]) {
-      const entries = await readdir(join(this.#mount, tree, path), { withFileTypes: true }).catch(() => []);
-      for (const entry of entries) if (entry.isDirectory()) names.add(entry.name);
+      const parent = join(this.#mount, tree, path);
+      for (const name of await foldersIn(parent)) {
+        idle.set(name, idle.get(name) !== false && !(await hasProcess(join(parent, name))));
+      }
     }
-    return [...names];
+    return [...idle].flatMap(([name, isIdle]) => (isIdle ? [name] : []));
   }
 
   /** Removes the cgroup and its children in each hierarchy. A missing one, or one in use, is left as it is. */
@@ -140,9 +142,19 @@ export class CgroupTree {
 /** Removes a cgroup of this machine with its children. */
 export const removeCgroup = (path: string): Promise<void> => new CgroupTree().remove(path);
 
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+async function hasProcess(path: string): Promise<boolean> {
+  if ((await readFile(join(path, "cgroup.procs"), "utf8").catch(() => "")) !== "") return true;
+  for (const name of await foldersIn(path)) if (await hasProcess(join(path, name))) return true;
+  return false;
+}
+
 /** Cgroups are removed from the leaves up; their files are removed with them. */
 async function removeTree(path: string): Promise<void> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(path, entry.name));
+  for (const name of await foldersIn(path)) await removeTree(join(path, name));
   await rmdir(path).catch(() => {});
 }
